@@ -1,0 +1,63 @@
+"""Labelled data: a set of images with what their pixels may be."""
+
+from collections.abc import Iterator
+from typing import Self
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.errors import InputError
+
+
+@attrs.frozen(eq=False)
+class Dataset:
+    """Labelled examples in memory.
+
+    inputs (N, *S), labels (N,), index (N,): each example's number in its source, which keys its random numbers and names
+    it in reports; bounds: the box of valid inputs or None; name: the spec it was made from.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    index: Tensor
+    bounds: tuple[float, float] | None = (0.0, 1.0)
+    name: str = "data"
+
+    @classmethod
+    def of(
+        cls, inputs: Tensor, labels: Tensor, *, bounds: tuple[float, float] | None = (0.0, 1.0), name: str = "data"
+    ) -> Self:
+        """A data set numbered from 0. Raises ``InputError`` where inputs and labels do not go together."""
+        if labels.ndim != 1 or len(inputs) != len(labels):
+            raise InputError(
+                f"{name} has {len(inputs)} inputs and labels of shape {tuple(labels.shape)}; allowed is one label per input"
+            )
+        return cls(inputs, labels.to(torch.int64), torch.arange(len(inputs)), bounds, name)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def classes(self) -> int:
+        """One more than the largest label."""
+        return int(self.labels.max()) + 1 if len(self) else 0
+
+    def select(self, rows: Tensor | slice) -> Self:
+        """A part of the data; the examples keep their numbers."""
+        return attrs.evolve(self, inputs=self.inputs[rows], labels=self.labels[rows], index=self.index[rows])
+
+    def take(self, count: int | None) -> Self:
+        """The first ``count`` examples (None: all)."""
+        return self if count is None else self.select(slice(count))
+
+    def batches(self, size: int) -> Iterator[Self]:
+        """Consecutive parts of at most ``size`` examples."""
+        for first in range(0, len(self), size):
+            yield self.select(slice(first, first + size))
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same data on another device."""
+        return attrs.evolve(
+            self, inputs=self.inputs.to(device), labels=self.labels.to(device), index=self.index.to(device)
+        )

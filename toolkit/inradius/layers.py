@@ -1,0 +1,92 @@
+"""How bounds pass one layer: the interface of layer rules."""
+
+from typing import Any, ClassVar
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius.errors import UnsupportedError
+
+
+@attrs.frozen(kw_only=True)
+class Relaxation:
+    """Linear functions below and above an elementwise operator on [lower, upper]; every tensor is (B, *in).
+
+    lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset. ``parallel`` says that the two slopes are the
+    same tensor, so that one backward pass serves both bounds.
+    """
+
+    lower_slope: Tensor
+    lower_offset: Tensor
+    upper_slope: Tensor
+    upper_offset: Tensor
+
+    @property
+    def parallel(self) -> bool:
+        return self.lower_slope is self.upper_slope
+
+
+@attrs.frozen(eq=False)
+class Operator:
+    """A layer in its place: the module, its path in the model, its rule, and the shapes of one example around it.
+
+    ``module`` is typed ``Any`` because each rule knows the class it was registered for.
+    """
+
+    path: str
+    module: Any
+    rule: "LayerRule"
+    in_shape: torch.Size
+    out_shape: torch.Size
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """The layer's value, (B, *in) -> (B, *out)."""
+        value: Tensor = self.module(z)
+        return value
+
+
+class LayerRule:
+    """How bounds pass one layer. Rules are stateless: the layer's parameters are read from ``op.module`` at each call.
+
+    An affine layer (``affine = True``) needs ``interval``; its ``adjoint`` is found by differentiation where it is not
+    given. An elementwise non-linear layer needs ``interval`` and ``relax``.
+    """
+
+    affine: ClassVar[bool] = False
+    # An affine layer that mixes no coordinates (a scaling, a reshape): the interval of a chain stays exact through it.
+    elementwise: ClassVar[bool] = False
+
+    def check(self, module: nn.Module) -> None:
+        """Raises ``UnsupportedError`` where this very layer (its mode, its options) is not covered."""
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Elementwise bounds of op over the box [lower, upper], two of (B, *in) -> two of (B, *out)."""
+        raise UnsupportedError(f"the rule {type(self).__name__} has no interval bounds for {op.module}")
+
+    def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+        """Linear functions below and above op on [lower, upper], for an elementwise operator."""
+        raise UnsupportedError(f"the rule {type(self).__name__} has no linear relaxation for {op.module}")
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        """The rows times the linear part of an affine op, (B, K, *out) -> (B, K, *in)."""
+        flat = rows.flatten(0, 1)
+        origin = torch.zeros(len(flat), *op.in_shape, dtype=rows.dtype, device=rows.device)
+        graph = torch.is_grad_enabled()
+        with torch.enable_grad():
+            value = op(origin.requires_grad_())
+            (pulled,) = torch.autograd.grad(value, origin, flat, create_graph=graph)
+        return pulled.view(*rows.shape[:2], *op.in_shape)
+
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        """|A| bound + |b| for an affine op z -> A z + b, from which rounding errors are bounded, (B, *in) -> (B, *out)."""
+        lower, upper = self.interval(op, -bound, bound)
+        return torch.maximum(lower.abs(), upper.abs())
+
+    def terms(self, op: Operator) -> int:
+        """How many products one output adds up, at most; 1 for a layer that only scales or moves values."""
+        return 1
+
+    def local_rows(self, op: Operator) -> tuple[Tensor, Tensor] | None:
+        """Each output's few inputs and weights, indices (N, m) with -1 for padding and weights (N, m); None if many."""
+        return None

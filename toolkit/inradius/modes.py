@@ -1,0 +1,69 @@
+"""The mode of a model while it is attacked or certified, and putting everything back afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from inradius.errors import InputError
+
+# eval: running statistics; train: batch statistics, running ones updated; train_notrack: batch statistics, none updated
+BatchNormMode = Literal["eval", "train", "train_notrack"]
+
+
+@contextmanager
+def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
+    """The model in eval mode (BatchNorm as ``bn_mode`` says); each module's mode is restored."""
+    if bn_mode not in get_args(BatchNormMode):
+        raise InputError(f"bn_mode={bn_mode!r} is not a mode; allowed are {', '.join(get_args(BatchNormMode))}")
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    before = [(module, module.training) for module in modules]
+    norms = [module for module in modules if isinstance(module, _BatchNorm)]
+    tracked = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for module in modules:
+        module.training = False
+    if bn_mode != "eval":
+        for norm in norms:
+            norm.training = True
+    if bn_mode == "train_notrack":
+        for norm in norms:
+            # momentum 0 keeps the running statistics; None would mean a cumulative average over a count
+            norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+        if bn_mode == "train_notrack":
+            for norm, momentum, count in tracked:
+                norm.momentum, norm.num_batches_tracked = momentum, count
+
+
+@contextmanager
+def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
+    """``evaluating``, and no parameter asks for a gradient; each parameter's flag is restored."""
+    parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
+    wanted = [parameter for parameter in parameters if parameter.requires_grad]
+    with evaluating(model, bn_mode), torch.enable_grad():
+        for parameter in wanted:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in wanted:
+                parameter.requires_grad_(True)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """No TF32 and no reduced-precision accumulation: products are as exact as their dtype."""
+    matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction)
+    matmul.allow_tf32 = conv.allow_tf32 = matmul.allow_fp16_reduced_precision_reduction = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = before

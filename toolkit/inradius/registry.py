@@ -1,0 +1,181 @@
+"""One flat namespace of names for everything that plugins bring, and ``make``, which builds a thing from its spec."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import attrs
+from torch import nn
+
+from inradius import _installed
+from inradius._component import Component
+from inradius._spec import Call, parse
+from inradius.attack import Attack
+from inradius.certifier import Certifier
+from inradius.data import Dataset
+from inradius.defense import Defense
+from inradius.errors import InradiusError, PluginError, SpecError
+from inradius.layers import LayerRule
+from inradius.objective import Objective
+from inradius.threat import ThreatModel
+
+T = TypeVar("T")
+
+# hook -> what its names build
+KINDS: dict[str, type] = {
+    "threat_models": ThreatModel,
+    "attacks": Attack,
+    "certifiers": Certifier,
+    "defenses": Defense,
+    "objectives": Objective,
+    "datasets": Dataset,
+    "models": nn.Module,
+}
+
+
+@attrs.frozen
+class Entry:
+    """A registered name: what it builds and who brought it."""
+
+    name: str
+    kind: type
+    build: Callable[..., Any]
+    origin: str
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of the spec, ``*`` before one that takes any number of values."""
+        if isinstance(self.build, type) and issubclass(self.build, Component):
+            rest = [name[1:] for name in self.build.positional if name.startswith("*")]
+            return tuple(f"*{f.name}" if f.name in rest else f.name for f in attrs.fields(self.build) if f.init)
+        return tuple(str(p).split(":")[0].split("=")[0] for p in inspect.signature(self.build).parameters.values())
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every registered name; plugins are loaded on the first call and heard whenever they come."""
+    table: dict[str, Entry] = {}
+    hooks = _installed.host().manager.hook
+    for hook, kind in KINDS.items():
+        getattr(hooks, hook).call_historic(result_callback=lambda found, kind=kind: _add(table, kind, found))
+    return table
+
+
+@cache
+def layer_rules() -> dict[type[nn.Module], LayerRule]:
+    """How bounds pass a layer, by the layer's class."""
+    table: dict[type[nn.Module], LayerRule] = {}
+
+    def add(found: Mapping[type[nn.Module], LayerRule]) -> None:
+        for layer, rule in found.items():
+            if layer in table and table[layer] is not rule:
+                raise PluginError(
+                    f"two plugins have a layer rule for {layer.__name__}: {_origin(type(table[layer]))} and "
+                    f"{_origin(type(rule))}; leave one out with INRADIUS_DISABLE_PLUGINS=name"
+                )
+        table.update(found)
+
+    _installed.host().manager.hook.layer_rules.call_historic(result_callback=add)
+    return table
+
+
+def make(spec: "str | T", kind: type[T] = object  # type: ignore[assignment]) -> T:
+    """The thing that ``spec`` names, checked to be of ``kind``; a thing that is already of that kind is returned as it is.
+
+    Raises ``SpecError`` for a name that is unknown (with the nearest names), a wrong parameter (with the list of them),
+    or a thing of another kind.
+    """
+    if not isinstance(spec, str):
+        if isinstance(spec, kind):
+            return spec
+        raise SpecError(f"{spec!r} is {_article(type(spec).__name__)}, but {_article(_title(kind))} is needed here")
+    call = parse(spec)
+    entry = _lookup(call.name, kind)
+    if not issubclass(entry.kind, kind):
+        raise SpecError(f"{spec!r} makes {_article(_title(entry.kind))}, but {_article(_title(kind))} is needed here")
+    return cast("T", _build(entry, call))
+
+
+def _lookup(name: str, kind: type) -> Entry:
+    table = entries()
+    if name in table:
+        return table[name]
+    close = difflib.get_close_matches(name, table, n=3, cutoff=0.5)
+    if close:
+        raise SpecError(f"{name!r} is not a known name; did you mean {' or '.join(close)}?")
+    known = ", ".join(sorted(e.name for e in table.values() if issubclass(e.kind, kind)))
+    raise SpecError(f"{name!r} is not a known name; known here are {known or 'none (is every plugin disabled?)'}")
+
+
+def _build(entry: Entry, call: Call) -> object:
+    args = [_resolve(value) for value in call.args]
+    kwargs = {key: _resolve(value) for key, value in call.kwargs}
+    if isinstance(entry.build, type) and issubclass(entry.build, Component):
+        kwargs = _name_positionals(entry, args, kwargs)
+        args = []
+    try:
+        inspect.signature(entry.build).bind(*args, **kwargs)
+    except TypeError as error:
+        raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
+    try:
+        return entry.build(*args, **kwargs)
+    except InradiusError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
+
+
+def _resolve(value: object) -> object:
+    if isinstance(value, Call):
+        return _build(_lookup(value.name, object), value)
+    return tuple(_resolve(item) for item in value) if isinstance(value, tuple) else value
+
+
+def _name_positionals(entry: Entry, args: list[object], kwargs: dict[str, object]) -> dict[str, object]:
+    names = cast("type[Component]", entry.build).positional
+    single = [name for name in names if not name.startswith("*")]
+    named: dict[str, object] = dict(zip(single, args, strict=False))
+    rest = tuple(args[len(single) :])
+    if len(single) < len(names):
+        named[names[-1][1:]] = rest
+    elif rest:
+        raise SpecError(f"{entry.name}: {rest[0]} has no parameter name; the parameters are {_listed(entry)}")
+    if twice := named.keys() & kwargs.keys():
+        raise SpecError(f"{entry.name}: {sorted(twice)[0]} is given twice; give it once")
+    return named | kwargs
+
+
+def _add(table: dict[str, Entry], kind: type, found: Iterable[Any]) -> None:
+    pairs = found.items() if isinstance(found, Mapping) else [(cls.spec_name(), cls) for cls in found]
+    for name, build in pairs:
+        entry = Entry(name, kind, build, _origin(build))
+        if issubclass(kind, Component) and not (isinstance(build, type) and issubclass(build, kind)):
+            raise PluginError(f"{entry.origin} registers {name!r} as {_article(_title(kind))}, but {build!r} is none")
+        if name in table and table[name].build is not build:
+            raise PluginError(
+                f"two plugins bring the name {name!r}: {table[name].origin} and {entry.origin}; "
+                "leave one out with INRADIUS_DISABLE_PLUGINS=name"
+            )
+        table[name] = entry
+
+
+def _origin(build: Any) -> str:
+    module = str(getattr(build, "__module__", "an unknown module"))
+    for plugin in _installed.host().plugins:
+        if module == plugin.value or module.split(".")[0] == plugin.value.split(":")[0].split(".")[0]:
+            return f"{module} ({plugin.distribution} {plugin.version})"
+    return module
+
+
+def _listed(entry: Entry) -> str:
+    return ", ".join(entry.parameters) or "none"
+
+
+def _title(kind: type) -> str:
+    return "model" if kind is nn.Module else "component" if kind is object else kind.__name__
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'AEIOUaeiou' else 'a'} {noun}"

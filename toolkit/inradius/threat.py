@@ -1,0 +1,313 @@
+"""Threat models: sets Δ(x) of allowed perturbations, known only through their oracles."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, Self, final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius._component import Component
+from inradius.errors import InputError, UnsupportedError
+from inradius.streams import Streams
+
+if TYPE_CHECKING:
+    import cvxpy
+
+# how many numbers a block of support rows may hold at once
+_BLOCK = 1 << 22
+
+
+class AffineOperator(Protocol):
+    """An affine map of one example's input, as a threat model sees a network's first layer."""
+
+    @property
+    def out_shape(self) -> torch.Size:
+        """Shape of one example's output."""
+        ...
+
+    @property
+    def exact_interval(self) -> bool:
+        """Whether ``interval`` is exact on boxes: at most one of the layers mixes coordinates."""
+        ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The map's value, (B, *S) -> (B, *out)."""
+        ...
+
+    def adjoint(self, rows: Tensor) -> Tensor:
+        """Rows of the linear part, (B, K, *out) -> (B, K, *S)."""
+        ...
+
+    def interval(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Elementwise bounds over a box, two of (B, *S) -> two of (B, *out)."""
+        ...
+
+    def unit_rows(self, index: Tensor) -> Tensor:
+        """The rows of chosen outputs (flat indices), (B, K) -> (B, K, *S)."""
+        ...
+
+    def local_rows(self) -> tuple[Tensor, Tensor] | None:
+        """Each output's few inputs and weights: flat indices (N, m), -1 for padding, and weights (N, m); or None."""
+        ...
+
+
+class Oracles(ABC):
+    """The questions that attacks and certifiers ask a set. ``B`` batch, ``*S`` input shape, ``K`` directions."""
+
+    @property
+    @abstractmethod
+    def convex(self) -> bool:
+        """Whether every Δ(x) is convex."""
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether δ ∈ Δ(x) implies −δ ∈ Δ(x+δ)."""
+        return False
+
+    @property
+    def tight(self) -> bool:
+        """Whether ``support`` is exact; the default ``support`` needs ``linear_max`` to be exact, and so needs this."""
+        return False
+
+    @abstractmethod
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        """A Euclidean-nearest point of Δ(x), (B, *S)."""
+
+    @abstractmethod
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        """A maximiser of ⟨c, δ⟩ over Δ(x), (B, *S)."""
+
+    @abstractmethod
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        """inf{t ≥ 0 : δ ∈ scaled(t)(x)}, the share of the radius used; hard constraints are left to ``violation``, (B,)."""
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        """Distance to the hard constraints (box, mass, reach) after snapping rounding error; 0 where they hold, (B,)."""
+        return delta.new_zeros(len(delta))
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        """An upper bound on max ⟨c, δ⟩ over Δ(x), exact where ``tight``, (B, K, *S) -> (B, K).
+
+        The gradient in ``c`` is the maximiser. Raises ``UnsupportedError`` where ``linear_max`` is not declared exact.
+        """
+        if not self.tight:
+            raise UnsupportedError(
+                f"{self} has no sound support function: its linear_max is not declared exact (tight), "
+                "so it must override support with a dual value"
+            )
+        return dual_pairing(c, self._maximisers(c.detach(), x))
+
+    def _maximisers(self, c: Tensor, x: Tensor) -> Tensor:
+        count = c.shape[1]
+        spread = x.repeat_interleave(count, dim=0)
+        return self._repeated(count).linear_max(c.flatten(0, 1), spread).view_as(c)
+
+    def _repeated(self, count: int) -> "Oracles":
+        """The oracles for a batch in which each example stands ``count`` times in a row."""
+        return self
+
+    def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
+        """A cheaper upper bound on ``support``, for the thousands of directions of inner layers, (B, K, *S) -> (B, K)."""
+        return self.support(c, x)
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The step of steepest ascent from x + δ, of the length of the whole radius, (B, *S)."""
+        return self.linear_max(gradient, x + delta)
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """A random point of Δ(x), (B, *S); by default the maximiser of a random direction, shrunk at random."""
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
+        return self.project(vertex * expand(rng.uniform(dtype=x.dtype).to(x.device), vertex), x)
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower and upper bounds of op(x + δ) over Δ(x), two of (B, *out); by default each row through ``support``."""
+        center = op(x).flatten(1)
+        size = center.shape[1]
+        step = max(1, _BLOCK // max(1, x.numel()))
+        parts = [self._row_bounds(op, x, first, min(first + step, size)) for first in range(0, size, step)]
+        down, up = (torch.cat(side, dim=1) for side in zip(*parts, strict=True))
+        shape = (len(x), *op.out_shape)
+        return (center - down).view(shape), (center + up).view(shape)
+
+    def _row_bounds(self, op: AffineOperator, x: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
+        index = torch.arange(first, last, device=x.device).expand(len(x), -1)
+        rows = op.unit_rows(index)
+        return self.support_bound(-rows, x), self.support_bound(rows, x)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Elementwise lower and upper bounds of δ over Δ(x), two of (B, *S); by default through ``support``."""
+        size = x[0].numel()
+        step = max(1, _BLOCK // max(1, x.numel()))
+        down, up = [], []
+        for first in range(0, size, step):
+            rows = torch.zeros(min(step, size - first), size, dtype=x.dtype, device=x.device)
+            rows[:, first : first + step].fill_diagonal_(1)
+            c = rows.view(1, -1, *x.shape[1:]).expand(len(x), *(-1 for _ in x.shape))
+            down.append(self.support_bound(-c, x))
+            up.append(self.support_bound(c, x))
+        return -torch.cat(down, dim=1).view_as(x), torch.cat(up, dim=1).view_as(x)
+
+    def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
+        """(m, w, q) with support(c) ≤ ⟨c, m⟩ + ‖w·c‖_q, for random projections; None where there is no such bound."""
+        return None
+
+    def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
+        """δ ∈ Δ(x) as cvxpy constraints on a variable of one example's flattened size; x is one example, (*S)."""
+        raise UnsupportedError(f"{self} has no description in cvxpy; a set gets one by overriding constraints")
+
+    def check_inputs(self, x: Tensor) -> None:
+        """Raises ``InputError`` where ``x`` cannot be the centre of this set."""
+        check_finite(x)
+
+    @abstractmethod
+    def select(self, index: Tensor) -> "Oracles":
+        """The oracles for a part of the batch (boolean mask or indices)."""
+
+    @abstractmethod
+    def parts(self) -> "tuple[Oracles, ...]":
+        """The members of a union; any other set is its own only part."""
+
+    @final
+    def contains(self, delta: Tensor, x: Tensor, *, tol: float = 1e-5) -> Tensor:
+        """Whether δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, (B,)."""
+        return (self.gauge(delta, x) <= 1 + tol) & (self.violation(delta, x) <= tol)
+
+
+@attrs.frozen(kw_only=True)
+class ThreatModel(Component, Oracles, ABC):
+    """A set Δ(x) of allowed perturbations around each input x, as a component."""
+
+    @abstractmethod
+    def scaled(self, factor: float) -> Self:
+        """The same set at ``factor`` times the radius."""
+
+    def per_example(self, factors: Tensor) -> "PerExample":
+        """The same set with a radius of its own for each example, (B,) factors; not a component."""
+        return PerExample(self, factors)
+
+    @final
+    def select(self, index: Tensor) -> Self:
+        return self
+
+    def parts(self) -> "tuple[ThreatModel, ...]":
+        return (self,)
+
+
+class PerExample(Oracles):
+    """A threat model with one radius factor per example; the oracles are those of ``scaled``, example by example."""
+
+    def __init__(self, threat: ThreatModel, factors: Tensor) -> None:
+        if factors.ndim != 1 or not bool(torch.isfinite(factors).all()) or bool((factors < 0).any()):
+            raise InputError(
+                f"factors of shape {tuple(factors.shape)} are not radii; allowed is one finite number ≥ 0 per example"
+            )
+        self.threat = threat
+        self.factors = factors
+
+    def __str__(self) -> str:
+        return f"{self.threat} with a radius per example"
+
+    @property
+    def convex(self) -> bool:
+        return self.threat.convex
+
+    @property
+    def symmetric(self) -> bool:
+        return False  # x and x + δ may have different radii
+
+    @property
+    def tight(self) -> bool:
+        return self.threat.tight
+
+    def _groups(self) -> Iterator[tuple[ThreatModel, Tensor]]:
+        for factor in sorted(set(self.factors.tolist())):
+            yield self.threat.scaled(factor), (self.factors == factor).nonzero().squeeze(1)
+
+    def _scatter(self, oracle: str, *tensors: Tensor) -> Any:
+        """The oracle's answer for every example, asked group by group of equal factors."""
+        if len(self.factors) != len(tensors[0]):
+            raise InputError(
+                f"{len(self.factors)} radii were given for {len(tensors[0])} examples; allowed is one each"
+            )
+        groups = list(self._groups())
+        order = torch.cat([rows for _, rows in groups]).argsort()
+        answers = [getattr(threat, oracle)(*(t[rows] for t in tensors)) for threat, rows in groups]
+        if isinstance(answers[0], tuple):
+            return tuple(torch.cat(side)[order] for side in zip(*answers, strict=True))
+        return torch.cat(answers)[order]
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        return self._scatter("project", delta, x)  # type: ignore[no-any-return]
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._scatter("linear_max", c, x)  # type: ignore[no-any-return]
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        return self._scatter("gauge", delta, x)  # type: ignore[no-any-return]
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        return self._scatter("violation", delta, x)  # type: ignore[no-any-return]
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._scatter("support", c, x)  # type: ignore[no-any-return]
+
+    def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._scatter("support_bound", c, x)  # type: ignore[no-any-return]
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._scatter("hull", x)  # type: ignore[no-any-return]
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        answer = torch.empty_like(delta)
+        for threat, rows in self._groups():
+            answer[rows] = threat.steepest(gradient[rows], x[rows], delta[rows], rng=rng.take(rows) if rng else None)
+        if rng:
+            rng.advance()
+        return answer
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
+        groups = list(self._groups())
+        order = torch.cat([rows for _, rows in groups]).argsort()
+        sides = zip(*(threat.bound_affine(op, x[rows]) for threat, rows in groups), strict=True)
+        lower, upper = (torch.cat(side)[order] for side in sides)
+        return lower, upper
+
+    def check_inputs(self, x: Tensor) -> None:
+        self.threat.check_inputs(x)
+
+    def select(self, index: Tensor) -> "PerExample":
+        """The part of the batch in ``index``, with its radii."""
+        return self.threat.per_example(self.factors[index])
+
+    def parts(self) -> "tuple[Oracles, ...]":
+        return tuple(part.per_example(self.factors) for part in self.threat.parts())
+
+
+def expand(values: Tensor, like: Tensor) -> Tensor:
+    """(B,) values with trailing axes of length one, to go with (B, *S)."""
+    return values.view(-1, *(1,) * (like.ndim - 1))
+
+
+def dual_pairing(c: Tensor, delta: Tensor) -> Tensor:
+    """⟨c, δ⟩ per direction with the outward error of its summation, two of (B, K, *S) -> (B, K)."""
+    products = (c * delta).flatten(2)
+    return products.sum(2) + summation_error(products)
+
+
+def summation_error(terms: Tensor) -> Tensor:
+    """A bound on the rounding error of multiplying and adding up ``terms`` over the last axis, (..., n) -> (...).
+
+    The a-priori bound of recursive summation, (n + 2) · u · Σ|terms|: no order of summation is worse (Higham 2002, 4.2).
+    """
+    unit = torch.finfo(terms.dtype).eps / 2
+    return (terms.shape[-1] + 2) * unit * terms.detach().abs().sum(-1)
+
+
+def check_finite(x: Tensor) -> None:
+    """Raises ``InputError`` where an input is NaN or infinite."""
+    bad = (~torch.isfinite(x)).flatten(1).any(1)
+    if bool(bad.any()):
+        raise InputError(f"input {int(bad.nonzero()[0])} has NaN or infinite values; allowed are finite numbers")

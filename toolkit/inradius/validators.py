@@ -1,0 +1,54 @@
+"""attrs validators and converters for the fields of components; each error is one sentence."""
+
+import math
+from typing import Any
+
+import attrs
+
+
+def radius(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts a finite number ≥ 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{field.name}={value!r} is not a radius; allowed is a finite number ≥ 0")
+
+
+def positive(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts a finite number > 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a finite number > 0")
+
+
+def count(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts an integer ≥ 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is an integer ≥ 1")
+
+
+def integer(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts an integer ≥ 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is an integer ≥ 0")
+
+
+def share(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts a number in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a number between 0 and 1")
+
+
+def flag(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts True and False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed are True and False")
+
+
+def box(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts None or a pair (low, high) of numbers with low < high."""
+    if value is None:
+        return
+    pair = value if isinstance(value, tuple) and len(value) == 2 else (0, 0)
+    if (
+        any(isinstance(v, bool) or not isinstance(v, int | float) or not math.isfinite(v) for v in pair)
+        or pair[0] >= pair[1]
+    ):
+        raise ValueError(f"{field.name}={value!r} is not a box; allowed is a pair (low, high) with low < high, or None")
