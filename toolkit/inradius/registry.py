@@ -81,7 +81,7 @@ def layer_rules() -> dict[type[nn.Module], LayerRule]:
     return table
 
 
-def make(spec: "str | T", kind: type[T] = object  # type: ignore[assignment]) -> T:
+def make(spec: str | T, kind: type[T] = cast("type[Any]", object)) -> T:  # noqa: B008  a constant
     """The thing that ``spec`` names, checked to be of ``kind``; a thing that is already of that kind is returned as it is.
 
     Raises ``SpecError`` for a name that is unknown (with the nearest names), a wrong parameter (with the list of them),
