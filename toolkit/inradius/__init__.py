@@ -23,6 +23,7 @@ from inradius.hookspecs import hookimpl as hookimpl
 from inradius.layers import LayerRule as LayerRule
 from inradius.layers import Operator as Operator
 from inradius.layers import Relaxation as Relaxation
+from inradius.normalize import Normalize as Normalize
 from inradius.objective import DLR as DLR
 from inradius.objective import CrossEntropy as CrossEntropy
 from inradius.objective import Margin as Margin
