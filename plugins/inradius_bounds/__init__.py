@@ -1,1 +1,18 @@
-"""First-party plugin."""
+"""First-party certifiers that propagate bounds through the layers: `interval`, `dual` and `lp`."""
+
+from inradius import Certifier, LayerRule, hookimpl
+from torch import nn
+
+from inradius_bounds.dual import Dual
+from inradius_bounds.interval import Interval
+from inradius_bounds.rules import by_layer
+
+
+@hookimpl
+def certifiers() -> list[type[Certifier]]:
+    return [Interval, Dual]
+
+
+@hookimpl
+def layer_rules() -> dict[type[nn.Module], LayerRule]:
+    return by_layer()

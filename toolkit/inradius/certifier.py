@@ -183,5 +183,5 @@ class _Proof:
 
 def _assumed_error(lower: Tensor) -> Tensor:
     """√ε of the bound's size, for certifiers that do not track rounding: half of the digits are trusted."""
-    scale: Tensor = 1 + lower.detach().abs().nan_to_num(posinf=0)
-    return scale * torch.finfo(lower.dtype).eps ** 0.5
+    trusted: float = torch.finfo(lower.dtype).eps ** 0.5
+    return (1 + lower.detach().abs().nan_to_num(posinf=0)) * trusted

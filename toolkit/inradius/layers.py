@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from inradius.errors import UnsupportedError
 
+# slope and offset of z -> slope · z + offset, each (B, *in)
+Line = tuple[Tensor, Tensor]
+
 
 @attrs.frozen(kw_only=True)
 class Relaxation:
@@ -68,6 +71,15 @@ class LayerRule:
         """Linear functions below and above op on [lower, upper], for an elementwise operator."""
         raise UnsupportedError(f"the rule {type(self).__name__} has no linear relaxation for {op.module}")
 
+    def lines(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], list[Line]]:
+        """The lines below and above an elementwise op that the LP relaxation uses; by default those of ``relax``."""
+        relaxed = self.relax(op, lower, upper)
+        return [(relaxed.lower_slope, relaxed.lower_offset)], [(relaxed.upper_slope, relaxed.upper_offset)]
+
+    def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+        """Where tighter bounds would tighten an elementwise op's relaxation, (B, *in); by default everywhere."""
+        return torch.ones_like(lower, dtype=torch.bool)
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         """The rows times the linear part of an affine op, (B, K, *out) -> (B, K, *in)."""
         flat = rows.flatten(0, 1)
@@ -77,6 +89,11 @@ class LayerRule:
             value = op(origin.requires_grad_())
             (pulled,) = torch.autograd.grad(value, origin, flat, create_graph=graph)
         return pulled.view(*rows.shape[:2], *op.in_shape)
+
+    def unit_rows(self, op: Operator, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """The rows of chosen outputs of an affine op, flat indices (B, K) -> (B, K, *in)."""
+        unit = torch.zeros(*index.shape, op.out_shape.numel(), dtype=dtype, device=index.device)
+        return self.adjoint(op, unit.scatter_(2, index[..., None], 1).view(*index.shape, *op.out_shape))
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
         """|A| bound + |b| for an affine op z -> A z + b, from which rounding errors are bounded, (B, *in) -> (B, *out)."""

@@ -44,7 +44,7 @@ class AffineOperator(Protocol):
         """Elementwise bounds over a box, two of (B, *S) -> two of (B, *out)."""
         ...
 
-    def unit_rows(self, index: Tensor) -> Tensor:
+    def unit_rows(self, index: Tensor, dtype: torch.dtype) -> Tensor:
         """The rows of chosen outputs (flat indices), (B, K) -> (B, K, *S)."""
         ...
 
@@ -134,7 +134,7 @@ class Oracles(ABC):
 
     def _row_bounds(self, op: AffineOperator, x: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
         index = torch.arange(first, last, device=x.device).expand(len(x), -1)
-        rows = op.unit_rows(index)
+        rows = op.unit_rows(index, x.dtype)
         return self.support_bound(-rows, x), self.support_bound(rows, x)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,33 @@
+"""The dual network of Wong and Kolter."""
+
+import attrs
+from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius.validators import flag
+from torch import Tensor, nn
+
+from inradius_bounds.backward import Rows, lower_bound
+from inradius_bounds.forward import fold
+from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.rounding import rounding_error
+from inradius_bounds.trace import trace
+
+
+@attrs.frozen(kw_only=True)
+class Dual(Certifier):
+    """Bounds the margins by one backward pass through the dual network, closed by the set's support function.
+
+    The LP relaxation of the network (each ReLU replaced by its convex hull over [ℓ, u]) has a dual of which every feasible
+    point is a bound; α = u / (u − ℓ) is one that makes the dual network linear. Bounds of inner layers come from the same
+    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone).
+    Source: wong2018, Algorithm 1.
+    """
+
+    intersect: bool = attrs.field(default=True, validator=flag)
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        chain = trace(model, x)
+        layers = layer_bounds(chain, x, threat, intersect=self.intersect)
+        function = Rows(*fold(chain, prop))
+        value = lower_bound(chain, len(chain.hidden), function, layers.relaxations, x, threat.support)
+        exact = threat.tight and not chain.hidden
+        return Bounds(value, exact=exact, error=rounding_error(chain, x, threat, layers.bounds, prop))

@@ -1,0 +1,109 @@
+"""Bounds of every layer by the backward pass, intersected with interval bounds (Algorithm 1 of Wong 2020).
+
+Layer by layer: interval arithmetic first, then backward rows for the neurons that it leaves undecided. An example's rows
+are its own; a batch is padded to the longest list of rows, which changes no example's bounds.
+"""
+
+from collections.abc import Callable
+
+import attrs
+import torch
+from inradius import Operator, Oracles, Relaxation
+from torch import Tensor
+
+from inradius_bounds.backward import Rows, both_bounds
+from inradius_bounds.forward import Box, first_bounds, next_bounds
+from inradius_bounds.trace import Chain
+
+Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
+
+# how many numbers a block of rows may hold at the widest layer
+_BLOCK = 1 << 23
+
+
+@attrs.define(eq=False)
+class LayerBounds:
+    """Bounds of the inputs of non-linear layers, from the first on, with the relaxations they give."""
+
+    bounds: list[Box] = attrs.field(factory=list)
+    relaxations: list[Relaxation] = attrs.field(factory=list)
+
+    def add(self, activation: Operator, interval: Box, relax: Relax) -> None:
+        """Appends one layer."""
+        self.bounds.append(interval)
+        self.relaxations.append(relax(activation, *interval))
+
+
+def relax_by_rule(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The relaxation that the layer's rule gives."""
+    return op.rule.relax(op, lower, upper)
+
+
+def layer_bounds(
+    chain: Chain, x: Tensor, threat: Oracles, *, intersect: bool = True, relax: Relax = relax_by_rule
+) -> LayerBounds:
+    """Bounds of the input of every non-linear layer over Δ(x).
+
+    With ``intersect``, interval bounds are kept where they are tighter, and only undecided neurons get rows; without,
+    every neuron's bounds are those of the backward pass alone.
+    """
+    found = LayerBounds()
+    for depth, (_, activation) in enumerate(chain.hidden):
+        if depth == 0:
+            interval = first_bounds(chain, x, threat)
+        else:
+            start = next_bounds(chain, depth, found.bounds[-1])
+            interval = _refined(chain, depth, start, found.relaxations, x, threat, intersect)
+        found.add(activation, interval, relax)
+    return found
+
+
+def _refined(
+    chain: Chain,
+    depth: int,
+    start: Box,
+    relaxations: list[Relaxation],
+    x: Tensor,
+    threat: Oracles,
+    intersect: bool,
+) -> Box:
+    activation = chain.hidden[depth][1]
+    wanted = activation.rule.undecided(activation, *start) if intersect else torch.ones_like(start[0], dtype=torch.bool)
+    index, used = _ragged(wanted.flatten(1))
+    if not index.shape[1]:
+        return start
+    lower, upper = _row_bounds(chain, depth, index, relaxations, x, threat)
+    flat = (start[0].flatten(1), start[1].flatten(1))
+    if intersect:
+        lower = torch.maximum(lower, flat[0].gather(1, index))
+        upper = torch.minimum(upper, flat[1].gather(1, index))
+    examples, rows = used.nonzero(as_tuple=True)
+    places = (examples, index[examples, rows])
+    refined = (flat[0].index_put(places, lower[examples, rows]), flat[1].index_put(places, upper[examples, rows]))
+    return refined[0].view_as(start[0]), refined[1].view_as(start[1])
+
+
+def _ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The wanted places of each example, padded with place 0: indices (B, K) and which of them are used (B, K)."""
+    counts = wanted.sum(1)
+    longest = int(counts.max()) if len(counts) else 0
+    # a stable sort puts the wanted places first, in order
+    index = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :longest]
+    used = torch.arange(longest, device=wanted.device) < counts[:, None]
+    return torch.where(used, index, torch.zeros_like(index)), used
+
+
+def _row_bounds(
+    chain: Chain, depth: int, index: Tensor, relaxations: list[Relaxation], x: Tensor, threat: Oracles
+) -> tuple[Tensor, Tensor]:
+    """Bounds of chosen outputs of block ``depth`` by the backward pass, (B, K) indices -> two of (B, K)."""
+    widest = max(block.in_shape.numel() for block, _ in chain.hidden)
+    step = max(1, _BLOCK // (widest * len(x)))
+    block = chain.stages[depth].block
+    offset = block.offset(x).flatten()
+    sides = []
+    for part in index.split(step, dim=1):
+        function = Rows(block.unit_rows(part, x.dtype), offset[part])
+        sides.append(both_bounds(chain, depth, function, relaxations, x, threat))
+    lower, upper = zip(*sides, strict=True)
+    return torch.cat(lower, dim=1), torch.cat(upper, dim=1)

@@ -1,0 +1,56 @@
+"""How much rounding may have moved a bound: a forward recursion over magnitudes.
+
+At every layer, computed bounds may be off by E. A block z -> A z + b turns this into |A| E + γ (|A| m + |b|), where m bounds
+the block's inputs and γ = (n + 8) u covers sums of n terms in any order (Higham 2002, section 3.1). A non-linear layer
+keeps E where its neurons are decided beyond E, and doubles it where its relaxation rests on bounds that are off by E.
+"""
+
+import torch
+from inradius import Operator, Oracles, Property
+from torch import Tensor
+
+from inradius_bounds.block import AffineBlock
+from inradius_bounds.forward import Box
+from inradius_bounds.trace import Chain
+
+
+@torch.no_grad()
+def rounding_error(chain: Chain, x: Tensor, threat: Oracles, bounds: list[Box], prop: Property) -> Tensor:
+    """An upper bound on the rounding error of the property's lower bounds, (B, K)."""
+    low, high = threat.hull(x)
+    size = torch.maximum((x + low).abs(), (x + high).abs())
+    error = torch.zeros_like(size)
+    terms = x[0].numel()
+    for (block, activation), interval in zip(chain.hidden, bounds, strict=True):
+        error = _through_block(block, size, error, terms)
+        size, error = _through_activation(activation, interval, error)
+        terms = size[0].numel()
+    error = _through_block(chain.final, size, error, terms).flatten(1)
+    rows, unit = prop.weights.abs(), torch.finfo(x.dtype).eps / 2
+    logits = _magnitude(chain.final, size).flatten(1)
+    own = (rows.shape[2] + 8) * unit * ((rows @ logits[..., None]).squeeze(2) + prop.offsets.abs())
+    return (rows @ error[..., None]).squeeze(2) + own
+
+
+def _through_block(block: AffineBlock, size: Tensor, error: Tensor, terms: int) -> Tensor:
+    """E at a block's outputs, (B, *out)."""
+    unit = torch.finfo(size.dtype).eps / 2
+    # a row's sum runs over the block's own taps, and once more over every input when it is closed
+    gamma = (terms + sum(op.rule.terms(op) for op in block.ops) + 8) * unit
+    return gamma * _magnitude(block, size + error / gamma)
+
+
+def _magnitude(block: AffineBlock, size: Tensor) -> Tensor:
+    for op in block.ops:
+        size = op.rule.magnitude(op, size)
+    return size
+
+
+def _through_activation(op: Operator, interval: Box, error: Tensor) -> tuple[Tensor, Tensor]:
+    """Magnitudes and E at a non-linear layer's outputs, two of (B, *out)."""
+    lower, upper = interval[0] - error, interval[1] + error
+    low, high = op.rule.interval(op, lower, upper)
+    relaxed = op.rule.relax(op, lower, upper)
+    slope = torch.maximum(relaxed.lower_slope.abs(), relaxed.upper_slope.abs())
+    loose = op.rule.undecided(op, lower, upper)
+    return torch.maximum(low.abs(), high.abs()), torch.where(loose, (1 + slope) * error, slope * error)

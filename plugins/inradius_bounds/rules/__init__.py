@@ -1,0 +1,32 @@
+"""How bounds pass the layers that torch ships, one rule a file."""
+
+from inradius import LayerRule, Normalize
+from torch import nn
+
+from inradius_bounds.rules.average_pool import AveragePoolRule
+from inradius_bounds.rules.batch_norm import BatchNormRule
+from inradius_bounds.rules.convolution import ConvolutionRule
+from inradius_bounds.rules.identity import IdentityRule
+from inradius_bounds.rules.linear import LinearRule
+from inradius_bounds.rules.normalize import NormalizeRule
+from inradius_bounds.rules.relu import ReLURule
+from inradius_bounds.rules.reshape import FlattenRule
+
+
+def by_layer() -> dict[type[nn.Module], LayerRule]:
+    """Each layer class with its rule."""
+    identity = IdentityRule()
+    norm = BatchNormRule()
+    return {
+        nn.AvgPool2d: AveragePoolRule(),
+        nn.BatchNorm1d: norm,
+        nn.BatchNorm2d: norm,
+        nn.Conv2d: ConvolutionRule(),
+        nn.Dropout: identity,
+        nn.Dropout2d: identity,
+        nn.Flatten: FlattenRule(),
+        nn.Identity: identity,
+        nn.Linear: LinearRule(),
+        nn.ReLU: ReLURule(),
+        Normalize: NormalizeRule(),
+    }

@@ -1,0 +1,17 @@
+"""AvgPool2d: means over windows."""
+
+from inradius import LayerRule, Operator
+from torch import Tensor
+
+
+class AveragePoolRule(LayerRule):
+    """z -> means of z over windows; every weight is ≥ 0, so each bound passes by itself."""
+
+    affine = True
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        return op(lower), op(upper)
+
+    def terms(self, op: Operator) -> int:
+        size = op.module.kernel_size
+        return int(size**2 if isinstance(size, int) else size[0] * size[1])

@@ -1,0 +1,34 @@
+"""BatchNorm in eval mode: a scaling and a shift per channel."""
+
+import torch
+from inradius import LayerRule, Operator, UnsupportedError
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class BatchNormRule(LayerRule):
+    """z -> γ (z − mean) / √(variance + ε) + β with the running statistics."""
+
+    affine = True
+    elementwise = True
+
+    def check(self, module: nn.Module) -> None:
+        if isinstance(module, _BatchNorm) and (module.running_mean is None or module.running_var is None):
+            raise UnsupportedError(f"{module} keeps no running statistics, so examples of a batch depend on each other; "
+                                   "bounds need track_running_stats=True")
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        rising = _scale(op) >= 0
+        first, second = op(lower), op(upper)
+        return torch.where(rising, first, second), torch.where(rising, second, first)
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        return rows * _scale(op)
+
+
+def _scale(op: Operator) -> Tensor:
+    """γ / √(variance + ε), shaped to go with the op's inputs without their batch axis."""
+    norm = op.module
+    scale: Tensor = (norm.running_var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight
+    return scale.view(-1, *(1,) * (len(op.in_shape) - 1))

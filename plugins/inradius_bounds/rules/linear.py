@@ -1,0 +1,29 @@
+"""Linear: z -> W z + b."""
+
+import torch
+import torch.nn.functional as F
+from inradius import LayerRule, Operator
+from torch import Tensor
+
+
+class LinearRule(LayerRule):
+    """z -> W z + b over the last axis."""
+
+    affine = True
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        center, radius = (upper + lower) / 2, (upper - lower) / 2
+        middle, spread = op(center), F.linear(radius, op.module.weight.abs())
+        return middle - spread, middle + spread
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        return rows @ op.module.weight
+
+    def unit_rows(self, op: Operator, index: Tensor, dtype: torch.dtype) -> Tensor:
+        if len(op.out_shape) > 1:
+            return super().unit_rows(op, index, dtype)
+        rows: Tensor = op.module.weight[index]
+        return rows
+
+    def terms(self, op: Operator) -> int:
+        return int(op.module.in_features)

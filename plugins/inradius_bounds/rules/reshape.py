@@ -1,0 +1,21 @@
+"""Flatten: the same numbers in another shape."""
+
+from inradius import LayerRule, Operator, UnsupportedError
+from torch import Tensor, nn
+
+
+class FlattenRule(LayerRule):
+    """z -> z with axes joined; the batch axis must be left alone."""
+
+    affine = True
+    elementwise = True
+
+    def check(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Flatten) and module.start_dim == 0:
+            raise UnsupportedError(f"{module} joins the batch axis with others; bounds need start_dim ≥ 1")
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        return op(lower), op(upper)
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        return rows.reshape(*rows.shape[:2], *op.in_shape)
