@@ -65,23 +65,32 @@ def lower_bound(
 def both_bounds(
     chain: Chain, depth: int, function: Rows, relaxations: Sequence[Relaxation], x: Tensor, threat: Oracles
 ) -> tuple[Tensor, Tensor]:
-    """Lower and upper bounds over Δ(x) of functions of the input of block ``depth``, two of (B, K).
+    """Lower and upper bounds over Δ(x) of functions of the input of block ``depth``, two of (B, K)."""
+    lower = lower_bound(chain, depth, function, relaxations, x, threat.support_bound)
+    negated = Rows(-function.rows, -function.constant)
+    return lower, -lower_bound(chain, depth, negated, relaxations, x, threat.support_bound)
 
-    One pass serves both where every relaxation has parallel lines.
+
+def parallel_bounds(
+    chain: Chain,
+    depth: int,
+    function: Rows,
+    spread: Tensor,
+    relaxations: Sequence[Relaxation],
+    x: Tensor,
+    threat: Oracles,
+) -> tuple[Tensor, Tensor]:
+    """``both_bounds`` in one pass, for relaxations with parallel lines; ``spread`` (B, K) is what upper has over lower.
+
+    The lines above and below a layer differ by the gap between them, so the two bounds differ by Σ |row| · gap.
     """
-    if not all(relaxation.parallel for relaxation in relaxations[:depth]):
-        negated = Rows(-function.rows, -function.constant)
-        lower = lower_bound(chain, depth, function, relaxations, x, threat.support_bound)
-        return lower, -lower_bound(chain, depth, negated, relaxations, x, threat.support_bound)
-    spread = torch.zeros_like(function.constant)
     for level in range(depth - 1, -1, -1):
         relaxation = relaxations[level]
-        gap = relaxation.upper_offset - relaxation.lower_offset
-        spread = spread + _dot(function.rows.abs(), gap)
+        spread = spread + _dot(function.rows.abs(), relaxation.upper_offset - relaxation.lower_offset)
         function = below(function, relaxation).through_block(chain.stages[level].block)
-    lower = _close(function, x)
-    # the lines above and below differ by |r| times the gap between them, at every layer
-    return lower - threat.support_bound(-function.rows, x), lower + spread + threat.support_bound(function.rows, x)
+    center = _close(function, x)
+    low, high = threat.span(function.rows, x)
+    return center + low, center + spread + high
 
 
 def _close(function: Rows, x: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ import torch
 from inradius import Operator, Oracles, Relaxation
 from torch import Tensor
 
-from inradius_bounds.backward import Rows, both_bounds
+from inradius_bounds.backward import Rows, both_bounds, parallel_bounds
 from inradius_bounds.forward import Box, first_bounds, next_bounds
 from inradius_bounds.trace import Chain
+from inradius_bounds.windows import descend, pulls_windows
 
 Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
 
@@ -99,11 +100,20 @@ def _row_bounds(
     """Bounds of chosen outputs of block ``depth`` by the backward pass, (B, K) indices -> two of (B, K)."""
     widest = max(block.in_shape.numel() for block, _ in chain.hidden)
     step = max(1, _BLOCK // (widest * len(x)))
-    block = chain.stages[depth].block
-    offset = block.offset(x).flatten()
-    sides = []
-    for part in index.split(step, dim=1):
-        function = Rows(block.unit_rows(part, x.dtype), offset[part])
-        sides.append(both_bounds(chain, depth, function, relaxations, x, threat))
+    sides = [_part_bounds(chain, depth, part, relaxations, x, threat) for part in index.split(step, dim=1)]
     lower, upper = zip(*sides, strict=True)
     return torch.cat(lower, dim=1), torch.cat(upper, dim=1)
+
+
+def _part_bounds(
+    chain: Chain, depth: int, index: Tensor, relaxations: list[Relaxation], x: Tensor, threat: Oracles
+) -> tuple[Tensor, Tensor]:
+    block = chain.stages[depth].block
+    parallel = all(relaxation.parallel for relaxation in relaxations)
+    if parallel and pulls_windows(block):
+        level, function, spread = descend(chain, depth, index, relaxations, x)
+        return parallel_bounds(chain, level, function, spread, relaxations, x, threat)
+    function = Rows(block.unit_rows(index, x.dtype), block.offset(x).flatten()[index])
+    if parallel:
+        return parallel_bounds(chain, depth, function, torch.zeros_like(function.constant), relaxations, x, threat)
+    return both_bounds(chain, depth, function, relaxations, x, threat)

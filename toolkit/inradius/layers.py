@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import attrs
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from inradius.errors import UnsupportedError
 
@@ -107,3 +108,19 @@ class LayerRule:
     def local_rows(self, op: Operator) -> tuple[Tensor, Tensor] | None:
         """Each output's few inputs and weights, indices (N, m) with -1 for padding and weights (N, m); None if many."""
         return None
+
+    def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """(stride, pad), vertical and horizontal, of an affine op on images whose outputs see a window; None if not.
+
+        An optional speed-up: with it rows of convolutions stay small. Such a rule also has ``pull_window``.
+        """
+        return None
+
+    def pull_window(self, op: Operator, windows: Tensor) -> Tensor:
+        """``adjoint`` without borders, for windows cut from the op's output, (B, K, C, h, w) -> (B, K, C', h', w')."""
+        return self.adjoint(op, windows)
+
+    def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:
+        """The windows that outputs of the chosen channels see, (B, K) -> (B, K, C', h', w')."""
+        unit = functional.one_hot(channel, op.out_shape[0]).to(dtype)
+        return self.pull_window(op, unit[..., None, None])

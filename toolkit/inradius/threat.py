@@ -112,6 +112,10 @@ class Oracles(ABC):
         """A cheaper upper bound on ``support``, for the thousands of directions of inner layers, (B, K, *S) -> (B, K)."""
         return self.support(c, x)
 
+    def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A lower and an upper bound on ⟨c, δ⟩ over Δ(x), two of (B, K); by default through ``support_bound``."""
+        return -self.support_bound(-c, x), self.support_bound(c, x)
+
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         """The step of steepest ascent from x + δ, of the length of the whole radius, (B, *S)."""
         return self.linear_max(gradient, x + delta)
@@ -130,12 +134,12 @@ class Oracles(ABC):
         parts = [self._row_bounds(op, x, first, min(first + step, size)) for first in range(0, size, step)]
         down, up = (torch.cat(side, dim=1) for side in zip(*parts, strict=True))
         shape = (len(x), *op.out_shape)
-        return (center - down).view(shape), (center + up).view(shape)
+        return (center + down).view(shape), (center + up).view(shape)
 
     def _row_bounds(self, op: AffineOperator, x: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
         index = torch.arange(first, last, device=x.device).expand(len(x), -1)
         rows = op.unit_rows(index, x.dtype)
-        return self.support_bound(-rows, x), self.support_bound(rows, x)
+        return self.span(rows, x)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Elementwise lower and upper bounds of δ over Δ(x), two of (B, *S); by default through ``support``."""
@@ -146,9 +150,10 @@ class Oracles(ABC):
             rows = torch.zeros(min(step, size - first), size, dtype=x.dtype, device=x.device)
             rows[:, first : first + step].fill_diagonal_(1)
             c = rows.view(1, -1, *x.shape[1:]).expand(len(x), *(-1 for _ in x.shape))
-            down.append(self.support_bound(-c, x))
-            up.append(self.support_bound(c, x))
-        return -torch.cat(down, dim=1).view_as(x), torch.cat(up, dim=1).view_as(x)
+            low, high = self.span(c, x)
+            down.append(low)
+            up.append(high)
+        return torch.cat(down, dim=1).view_as(x), torch.cat(up, dim=1).view_as(x)
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
         """(m, w, q) with support(c) ≤ ⟨c, m⟩ + ‖w·c‖_q, for random projections; None where there is no such bound."""
@@ -256,6 +261,9 @@ class PerExample(Oracles):
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
         return self._scatter("support_bound", c, x)  # type: ignore[no-any-return]
+
+    def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._scatter("span", c, x)  # type: ignore[no-any-return]
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._scatter("hull", x)  # type: ignore[no-any-return]

@@ -25,6 +25,9 @@ class BatchNormRule(LayerRule):
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         return rows * _scale(op)
 
+    def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        return ((1, 1), (0, 0)) if len(op.in_shape) == 3 else None
+
 
 def _scale(op: Operator) -> Tensor:
     """γ / √(variance + ε), shaped to go with the op's inputs without their batch axis."""

@@ -15,3 +15,6 @@ class IdentityRule(LayerRule):
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         return rows
+
+    def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        return ((1, 1), (0, 0)) if len(op.in_shape) == 3 else None

@@ -16,3 +16,6 @@ class NormalizeRule(LayerRule):
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         scaled: Tensor = rows / op.module.std
         return scaled
+
+    def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        return ((1, 1), (0, 0)) if len(op.in_shape) == 3 else None
