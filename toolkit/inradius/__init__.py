@@ -13,6 +13,7 @@ from inradius.certifier import Property as Property
 from inradius.data import Dataset as Dataset
 from inradius.defense import Defense as Defense
 from inradius.errors import ContradictionError as ContradictionError
+from inradius.errors import DivergenceError as DivergenceError
 from inradius.errors import InputError as InputError
 from inradius.errors import InradiusError as InradiusError
 from inradius.errors import PluginError as PluginError
@@ -38,5 +39,6 @@ from inradius.threat import AffineOperator as AffineOperator
 from inradius.threat import Oracles as Oracles
 from inradius.threat import PerExample as PerExample
 from inradius.threat import ThreatModel as ThreatModel
+from inradius.training.train import train as train
 
 __version__ = "0.1.0"

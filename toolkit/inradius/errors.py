@@ -25,5 +25,9 @@ class ContradictionError(InradiusError, RuntimeError):
     """An example is certified and attacked at once: the attack or the certificate is wrong."""
 
 
+class DivergenceError(InradiusError, ArithmeticError):
+    """Training cannot go on: the loss or its gradient is no longer finite."""
+
+
 class PluginWarning(UserWarning):
     """A plugin was left out, or one of its answers was rejected."""

@@ -1,0 +1,69 @@
+"""Files of a run, each written whole or not at all."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inradius.errors import InputError
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Puts ``content`` at ``path``; a killed write leaves what was there before."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """The model's state dict as safetensors."""
+    from safetensors.torch import save
+
+    # a copy each, because safetensors refuses tensors that share memory (tied weights)
+    write_atomic(path, save({name: value.detach().cpu().clone() for name, value in model.state_dict().items()}))
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fills the model from safetensors; raises ``InputError`` for a file that is none or does not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: {error}") from error
+    if misfit := _misfit(weights, model.state_dict()):
+        raise InputError(f"the weights in {path} do not fit the model: {misfit}; give the model they were saved from")
+    model.load_state_dict(weights)
+
+
+def _misfit(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> str | None:
+    if missing := sorted(wanted.keys() - weights.keys()):
+        return f"{missing[0]} is missing"
+    if extra := sorted(weights.keys() - wanted.keys()):
+        return f"{extra[0]} is not in the model"
+    for name, value in weights.items():
+        if value.shape != wanted[name].shape:
+            return f"{name} has shape {tuple(value.shape)}, the model's has {tuple(wanted[name].shape)}"
+    return None
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Whatever a run needs to go on: tensors, numbers, strings, lists and dicts."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_state(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """What ``save_state`` wrote, or None where there is no such file."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return state

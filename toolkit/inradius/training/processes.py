@@ -1,0 +1,63 @@
+"""The processes of a run: this one, or as many as ``torchrun`` or ``accelerate launch`` started."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class Processes:
+    """What the processes of a run need of each other. Every example is one process's, so sums over all are exact."""
+
+    def __init__(self, device: torch.device | str | None = None) -> None:
+        from accelerate import PartialState
+
+        cpu = device is not None and torch.device(device).type == "cpu"
+        self._state = PartialState(cpu=True) if cpu else PartialState()
+        self.device = torch.device(device) if device is not None else torch.device(self._state.device)
+
+    @property
+    def count(self) -> int:
+        return int(self._state.num_processes)
+
+    @property
+    def rank(self) -> int:
+        return int(self._state.process_index)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's part of the rows of a batch."""
+        return rows[self.rank :: self.count]
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of every process's value, of the same shape."""
+        if self.count == 1:
+            return value
+        from accelerate.utils import reduce
+
+        total: Tensor = reduce(value, reduction="sum")
+        return total
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Leaves the sum of every process's gradients in each parameter."""
+        if self.count > 1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad.copy_(self.sum(parameter.grad))
+
+    def agree(self, model: nn.Module) -> None:
+        """Gives every process the weights of the first."""
+        if self.count > 1:
+            from accelerate.utils import broadcast
+
+            with torch.no_grad():
+                for value in model.state_dict().values():
+                    value.copy_(broadcast(value.clone()))
+
+    def wait(self) -> None:
+        """Returns when every process has come here, so that files of the first are there for all."""
+        self._state.wait_for_everyone()
