@@ -1,1 +1,11 @@
-"""First-party plugin."""
+"""Attacks that follow the gradient: FGSM, PGD and Frank-Wolfe, on every threat model alike."""
+
+from inradius import Attack, hookimpl
+from inradius_gradient.fgsm import FGSM as FGSM
+from inradius_gradient.frank_wolfe import FrankWolfe as FrankWolfe
+from inradius_gradient.pgd import PGD as PGD
+
+
+@hookimpl
+def attacks() -> list[type[Attack]]:
+    return [FGSM, PGD, FrankWolfe]

@@ -4,7 +4,7 @@ import inspect
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import attrs
 import torch
@@ -15,8 +15,9 @@ from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.modes import BatchNormMode, frozen
 from inradius.objective import class_margin
 from inradius.streams import Streams
-from inradius.subject import Subject, check_goal, check_labels
+from inradius.subject import Subject, check_labels
 from inradius.threat import Oracles
+from inradius.validators import integer
 
 Observer = Callable[[int, Tensor], None]
 
@@ -48,7 +49,7 @@ class Attack(Component, ABC):
 
     minimal: ClassVar[bool] = False
 
-    seed: int = 0
+    seed: int = attrs.field(default=0, validator=integer)
 
     @abstractmethod
     def perturb(
@@ -90,31 +91,30 @@ class Attack(Component, ABC):
         ``observe(step, delta)`` sees every iterate; ``bn_mode`` is what BatchNorm does meanwhile.
         Raises ``InputError`` for inputs, labels or logits that are not what they must be.
         """
-        threat.check_inputs(x)
         check_labels(x, y)
-        where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device)
-        if where.shape != y.shape:
-            raise InputError(
-                f"index has shape {tuple(where.shape)}; allowed is one integer per example, {tuple(y.shape)}"
-            )
-        if start is not None and start.shape != x.shape:
-            raise InputError(f"start has shape {tuple(start.shape)}; allowed is that of the inputs, {tuple(x.shape)}")
-        options = self._goal_option(goal)
+        threat.check_inputs(x)
+        self._check_goal(x, goal)
+        _check_index(y, index)
+        _check_start(x, start)
         with frozen(model, bn_mode):
-            subject = Subject(model, y)
-            if goal is not None:
-                check_goal(subject, x, goal)
+            # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
+            x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
+            where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device, copy=True)
+            start = None if start is None else start.detach().to(x, copy=True)
+            goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
+            options = {} if goal is None else {"goal": goal}
+            subject = Subject(model, y, goal)
             rng = Streams(self.seed, where)
             delta = self.perturb(subject, x, y, threat, rng, start=start, observe=observe, **options).detach()
             with torch.no_grad():
                 return self._judge(subject, x, y, threat, goal, delta)
 
-    def _goal_option(self, goal: Tensor | None) -> dict[str, Any]:
+    def _check_goal(self, x: Tensor, goal: Tensor | None) -> None:
         if goal is None:
-            return {}
+            return
+        check_labels(x, goal, "goals")
         if "goal" not in inspect.signature(self.perturb).parameters:
             raise UnsupportedError(f"{self} cannot aim at a class: its perturb has no parameter goal")
-        return {"goal": goal}
 
     def _judge(
         self, subject: Subject, x: Tensor, y: Tensor, threat: Oracles, goal: Tensor | None, delta: Tensor
@@ -137,3 +137,20 @@ class Attack(Component, ABC):
         margin = class_margin(logits, y) if goal is None else -class_margin(logits, goal)
         success = (margin <= 0 if goal is None else margin < 0) & inside
         return Attacked(delta, success, margin, threat.gauge(delta, x), subject.queries, inside)
+
+
+def _check_index(y: Tensor, index: Tensor | None) -> None:
+    if index is not None and (index.shape != y.shape or index.is_floating_point() or index.dtype == torch.bool):
+        raise InputError(
+            f"index has shape {tuple(index.shape)} and type {index.dtype}; "
+            f"allowed is one integer per example, {tuple(y.shape)}"
+        )
+
+
+def _check_start(x: Tensor, start: Tensor | None) -> None:
+    if start is None:
+        return
+    if start.shape != x.shape:
+        raise InputError(f"start has shape {tuple(start.shape)}; allowed is that of the inputs, {tuple(x.shape)}")
+    if not bool(torch.isfinite(start).all()):
+        raise InputError("start has NaN or infinite values; allowed are finite perturbations")

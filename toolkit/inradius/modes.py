@@ -44,10 +44,13 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
 
 @contextmanager
 def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
-    """``evaluating``, and no parameter asks for a gradient; each parameter's flag is restored."""
+    """``evaluating``, and no parameter asks for a gradient; each parameter's flag is restored.
+
+    Gradients in the input are on, also within a caller's ``no_grad`` or ``inference_mode``.
+    """
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
-    with evaluating(model, bn_mode), torch.enable_grad():
+    with evaluating(model, bn_mode), torch.inference_mode(False), torch.enable_grad():
         for parameter in wanted:
             parameter.requires_grad_(False)
         try:

@@ -27,17 +27,25 @@ def class_margin(logits: Tensor, label: Tensor) -> Tensor:
     return logits.gather(1, label[:, None]).squeeze(1) - others.amax(1)
 
 
+def log_odds_against(logits: Tensor, label: Tensor) -> Tensor:
+    """log Σ_{j≠label} exp z_j − z_label, the log of (1 − p) / p, (B, C), (B,) -> (B,)."""
+    others = logits.scatter(1, label[:, None], -torch.inf)
+    return others.logsumexp(1) - logits.gather(1, label[:, None]).squeeze(1)
+
+
 @attrs.frozen(kw_only=True)
 class CrossEntropy(Objective):
     """The cross-entropy of the label (minus that of the goal).
 
+    It is taken as the softplus of the log-odds against the label. The softmax's gradient, p − 1 at the label, rounds to zero
+    where the model is sure (from a gap of 17 in float32 on); this one keeps its relative precision, and its direction.
     Source: madry2018.
     """
 
     def __call__(self, logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
         if goal is None:
-            return F.cross_entropy(logits, y, reduction="none")
-        return -F.cross_entropy(logits, goal, reduction="none")
+            return -F.logsigmoid(-log_odds_against(logits, y))
+        return F.logsigmoid(-log_odds_against(logits, goal))
 
 
 @attrs.frozen(kw_only=True)

@@ -15,18 +15,21 @@ class Subject:
     ``take`` gives the same classifier for a part of the batch. A call on a multiple of the batch counts once for each copy.
     """
 
-    def __init__(self, model: Callable[[Tensor], Tensor], y: Tensor) -> None:
+    def __init__(self, model: Callable[[Tensor], Tensor], y: Tensor, goal: Tensor | None = None) -> None:
         self._model = model
-        self._labels = y
+        # read once: each reading makes the host wait for the device
+        self._label, self._goal = _largest(y), _largest(goal)
         self._rows = torch.arange(len(y), device=y.device)
         self.queries = torch.zeros(len(y), dtype=torch.int64, device=y.device)
 
     def __call__(self, x: Tensor) -> Tensor:
         logits = self._model(x)
         check_logits(logits, len(x))
-        largest = int(self._labels.max()) if len(self._labels) else 0
-        if largest >= logits.shape[1]:
-            raise InputError(f"label {largest} is out of range; the model has the classes 0 to {logits.shape[1] - 1}")
+        for name, largest in (("label", self._label), ("goal", self._goal)):
+            if largest >= logits.shape[1]:
+                raise InputError(
+                    f"{name} {largest} is out of range; the model has the classes 0 to {logits.shape[1] - 1}"
+                )
         copies, rest = divmod(len(x), max(1, len(self._rows)))
         if rest:
             raise InputError(
@@ -39,9 +42,13 @@ class Subject:
     def take(self, mask: Tensor) -> Self:
         """The classifier for the examples in ``mask`` (boolean, or indices); its queries count for the whole."""
         part = object.__new__(type(self))
-        part._model, part.queries = self._model, self.queries
-        part._labels, part._rows = self._labels[mask], self._rows[mask]
+        part._model, part.queries, part._rows = self._model, self.queries, self._rows[mask]
+        part._label, part._goal = self._label, self._goal
         return part
+
+
+def _largest(labels: Tensor | None) -> int:
+    return int(labels.max()) if labels is not None and len(labels) else 0
 
 
 def check_logits(logits: object, count: int) -> None:
@@ -58,21 +65,15 @@ def check_logits(logits: object, count: int) -> None:
         )
 
 
-def check_labels(x: Tensor, y: Tensor) -> None:
-    """Raises ``InputError`` where inputs and labels do not go together."""
+def check_labels(x: Tensor, y: Tensor, name: str = "labels") -> None:
+    """Raises ``InputError`` where inputs and labels (or goals, as ``name`` says) do not go together."""
     if not x.is_floating_point():
         raise InputError(f"the inputs are {x.dtype}; allowed are floating-point images")
+    if x.ndim < 2:
+        raise InputError(f"the inputs have shape {tuple(x.shape)}; allowed is a batch, (examples, *shape of one)")
     if y.shape != x.shape[:1] or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
         raise InputError(
-            f"the labels have shape {tuple(y.shape)} and type {y.dtype}; allowed is one integer per input, ({len(x)},)"
+            f"the {name} have shape {tuple(y.shape)} and type {y.dtype}; allowed is one integer per input, ({len(x)},)"
         )
     if len(y) and int(y.min()) < 0:
-        raise InputError(f"label {int(y.min())} is out of range; labels count from 0")
-
-
-def check_goal(subject: Subject, x: Tensor, goal: Tensor) -> None:
-    """Raises ``InputError`` where the goals are not classes of the model."""
-    check_labels(x, goal)
-    classes = subject(x).shape[1]
-    if len(goal) and int(goal.max()) >= classes:
-        raise InputError(f"goal {int(goal.max())} is out of range; the model has the classes 0 to {classes - 1}")
+        raise InputError(f"{name[:-1]} {int(y.min())} is out of range; classes count from 0")

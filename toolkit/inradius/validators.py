@@ -1,6 +1,7 @@
 """attrs validators and converters for the fields of components; each error is one sentence."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -52,3 +53,15 @@ def box(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
         or pair[0] >= pair[1]
     ):
         raise ValueError(f"{field.name}={value!r} is not a box; allowed is a pair (low, high) with low < high, or None")
+
+
+def component(kind: type) -> Callable[[Any, "attrs.Attribute[Any]", object], None]:
+    """Accepts a component of one kind, such as ``component(Objective)``."""
+
+    def check(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"{field.name}={value!r} has the wrong kind; allowed is a component of kind {kind.__name__}"
+            )
+
+    return check

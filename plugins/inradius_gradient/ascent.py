@@ -1,0 +1,97 @@
+"""The loop that iterative gradient attacks share: who is still attacked, and the best perturbation of each example."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from inradius import Objective
+from inradius.attack import Observer
+from inradius.threat import expand
+from inradius_gradient.part import Part, gradient_of
+
+# (number of the step, gradient, delta, the examples) -> the next delta; the gradient and both deltas (n, *S)
+Move = Callable[[int, Tensor, Tensor, Part], Tensor]
+
+
+class Ascent:
+    """Gradient ascent from one or several starts; ``best`` is each example's best perturbation so far, (B, *S).
+
+    An example that is fooled keeps the perturbation that fooled it and is dropped, unless ``keep_maximising``. Any other
+    one keeps the perturbation of the largest objective. One forward pass judges an iterate and gives its gradient.
+    """
+
+    def __init__(
+        self, whole: Part, objective: Objective, *, keep_maximising: bool, observe: Observer | None = None
+    ) -> None:
+        self._whole = whole
+        self._objective = objective
+        self._keep_maximising = keep_maximising
+        self._observe = observe
+        self._seen = 0
+        self._open = torch.ones(len(whole), dtype=torch.bool, device=whole.x.device)
+        self._value: Tensor | None = None
+        self.best = torch.zeros_like(whole.x)
+
+    @torch.no_grad()
+    def climb(self, start: Tensor | None, *, restarts: int, steps: int, move: Move) -> Tensor:
+        """The best perturbations after ``restarts`` runs of ``steps`` moves each, (B, *S).
+
+        The first run begins at ``start`` (B, *S), which must lie in the set, or where that is None at a random point, as
+        the later runs do. Later runs are for the examples that are still not fooled. The clean inputs count too.
+        """
+        if start is None or bool(start.any()):
+            self._record(self._whole, self.best, *self._whole.score(self.best, self._objective))
+        for restart in range(restarts):
+            part = self._survivors(restart)
+            if not len(part):
+                break
+            known = start[part.rows] if start is not None and restart == 0 else None
+            self._run(part, part.threat.sample(part.x, rng=part.rng) if known is None else known, steps, move)
+        return self.best
+
+    def _survivors(self, restart: int) -> Part:
+        whole = self._whole
+        return Part.whole(whole.model, whole.x, whole.y, whole.threat, whole.rng.fork(restart), whole.goal).take(
+            self._open.nonzero().squeeze(1)
+        )
+
+    def _run(self, part: Part, delta: Tensor, steps: int, move: Move) -> None:
+        for step in range(steps):
+            self._show(part, delta)
+            point = delta.detach().requires_grad_()
+            with torch.enable_grad():
+                logits, value = part.score(point, self._objective)
+            alive = self._record(part, delta, logits.detach(), value.detach())
+            if not len(alive):
+                return
+            gradient = gradient_of(value, point)
+            if len(alive) < len(part):
+                part, delta, gradient = part.take(alive), delta[alive], gradient[alive]
+            delta = move(step, gradient, delta, part).detach()
+        self._show(part, delta)
+        self._record(part, delta, *part.score(delta, self._objective))
+
+    def _record(self, part: Part, delta: Tensor, logits: Tensor, value: Tensor) -> Tensor:
+        """Keeps what is best; the places in ``part`` of the examples that are still to be attacked."""
+        if self._value is None:
+            self._value = value.new_full((len(self._whole),), -torch.inf)
+        kept = self._value[part.rows]
+        better = value > kept
+        if self._keep_maximising:
+            alive = torch.arange(len(part), device=part.rows.device)
+        else:
+            fooled = part.fooled(logits)
+            better |= fooled
+            self._open[part.rows] = ~fooled
+            alive = (~fooled).nonzero().squeeze(1)
+        self._value[part.rows] = torch.where(better, value, kept)
+        self.best[part.rows] = torch.where(expand(better, delta), delta, self.best[part.rows])
+        return alive
+
+    def _show(self, part: Part, delta: Tensor) -> None:
+        if self._observe is not None:
+            shown = self.best.clone()
+            shown[part.rows] = delta
+            self._observe(self._seen, shown)
+            self._seen += 1

@@ -1,0 +1,56 @@
+"""The Frank-Wolfe method: ascent without a projection."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
+from inradius.attack import Observer
+from inradius.validators import component, count, flag
+from inradius_gradient.ascent import Ascent
+from inradius_gradient.part import Part
+
+
+@attrs.frozen(kw_only=True)
+class FrankWolfe(Attack):
+    """Maximises the objective over a convex Δ(x) by δ ← (1 − γ) δ + γ linear_max(gradient), with γ = 2 / (t + 2).
+
+    Every iterate is a mean of points of Δ(x), and so lies in it; the best one is returned. An example is attacked until an
+    iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step is taken and the largest
+    objective counts alone. The first run begins at δ = 0 or at the ``start`` of the call, projected; later runs begin at
+    random and are for the examples that are left. Raises ``UnsupportedError`` for a set that is not convex.
+    Source: jaggi2013, chen2020.
+    """
+
+    # half of pgd's: the first step lies on the boundary already
+    steps: int = attrs.field(default=20, validator=count)
+    restarts: int = attrs.field(default=1, validator=count)
+    objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
+    keep_maximising: bool = attrs.field(default=False, validator=flag)
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        if not threat.convex:
+            raise UnsupportedError(
+                f"{self} was given {threat}, which is not convex, so that means of its points leave it; "
+                "allowed are convex sets, for instance each part of a union by itself"
+            )
+        whole = Part.whole(model, x, y, threat, rng, goal)
+        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        first = torch.zeros_like(x) if start is None else threat.project(start, x)
+        return ascent.climb(first, restarts=self.restarts, steps=self.steps, move=_move)
+
+
+def _move(step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
+    # Jaggi 2013, algorithm 1: the first step, γ = 1, forgets the start
+    return delta + 2 / (step + 2) * (part.threat.linear_max(gradient, part.x) - delta)

@@ -1,0 +1,59 @@
+"""Projected gradient ascent."""
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import Tensor
+
+from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius.attack import Observer
+from inradius.validators import component, count, flag, positive
+from inradius_gradient.ascent import Ascent
+from inradius_gradient.part import Part
+
+
+@attrs.frozen(kw_only=True)
+class PGD(Attack):
+    """Maximises the objective over Δ(x) by δ ← project(δ + step · steepest(gradient)); the best iterate is returned.
+
+    ``step`` is a share of the radius, because the steepest step has the length of the whole radius; None means
+    2.5 / steps. An example is attacked until an iterate fools the model, and keeps that iterate; with ``keep_maximising``
+    every step is taken and the largest objective counts alone. The first run begins at a random point of Δ(x), at δ = 0
+    without ``random_start``, or at the ``start`` of the call, projected; later runs begin at random and are for the
+    examples that are left.
+    Source: madry2018.
+    """
+
+    # Madry et al. 2018, sec. 5: 40 steps on MNIST
+    steps: int = attrs.field(default=40, validator=count)
+    # Madry et al. 2018, sec. 5: 2.5 ε / steps reaches the boundary from any start and can still move along it
+    step: float | None = attrs.field(default=None, validator=optional(positive))
+    restarts: int = attrs.field(default=1, validator=count)
+    random_start: bool = attrs.field(default=True, validator=flag)
+    objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
+    keep_maximising: bool = attrs.field(default=False, validator=flag)
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        whole = Part.whole(model, x, y, threat, rng, goal)
+        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        if start is not None:
+            start = threat.project(start, x)
+        elif not self.random_start:
+            start = torch.zeros_like(x)
+        return ascent.climb(start, restarts=self.restarts, steps=self.steps, move=self._move)
+
+    def _move(self, step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
+        size = 2.5 / self.steps if self.step is None else self.step
+        ascended = delta + size * part.threat.steepest(gradient, part.x, delta, rng=part.rng)
+        return part.threat.project(ascended, part.x)
