@@ -1,0 +1,33 @@
+"""Networks that ship with their weights; a card beside each file has the command that trained it and its figures."""
+
+from importlib.resources import files
+
+from safetensors.torch import load
+from torch import nn
+
+from inradius import UnsupportedError
+from inradius_architectures.convolutional import mnist_small
+
+
+def mnist_small_standard() -> nn.Sequential:
+    """mnist_small trained on 4000 MNIST images with the cross-entropy alone: accurate and not robust."""
+    return _shipped("mnist_small_standard")
+
+
+def mnist_small_adversarial() -> nn.Sequential:
+    """mnist_small trained on 4000 MNIST images against attacks in linf(eps=0.1): robust, and hard to certify."""
+    return _shipped("mnist_small_adversarial")
+
+
+def mnist_small_certified() -> nn.Sequential:
+    """mnist_small trained on 4000 MNIST images to be certified in linf(eps=0.1)."""
+    return _shipped("mnist_small_certified")
+
+
+def _shipped(name: str) -> nn.Sequential:
+    file = files("inradius_architectures") / "weights" / f"{name}.safetensors"
+    if not file.is_file():
+        raise UnsupportedError(f"the weights of {name} are not in this installation: {file} does not exist")
+    model = mnist_small()
+    model.load_state_dict(load(file.read_bytes()))
+    return model

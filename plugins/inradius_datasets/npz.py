@@ -1,0 +1,64 @@
+"""Data of one's own, saved with ``numpy.savez``."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from inradius import Dataset, InputError
+
+
+def npz(path: str) -> Dataset:
+    """The arrays of a ``.npz`` file: ``inputs`` (N, *S) and ``labels`` (N,), or ``x`` and ``y``.
+
+    Inputs become float32; unsigned bytes are pixels and are divided by 255. An array ``bounds`` of two numbers is the box
+    of valid inputs ([0, 1] where it is absent), an empty one says that there is none.
+    Raises ``InputError`` for a file that is missing, is no such archive, or lacks an array.
+    """
+    arrays = _read(Path(path).expanduser())
+    inputs, labels = _pick(arrays, path, "inputs", "x"), _pick(arrays, path, "labels", "y")
+    if inputs.ndim < 2 or inputs.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path} has inputs of shape {inputs.shape} and type {inputs.dtype}; allowed are numbers of shape (N, ...)"
+        )
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"{path} has labels of type {labels.dtype}; allowed are integers")
+    scale = 255 if inputs.dtype == np.uint8 else 1
+    pixels = torch.from_numpy(inputs.astype(np.float32)) / scale
+    return Dataset.of(
+        pixels, torch.from_numpy(labels.astype(np.int64)), bounds=_bounds(arrays, path), name=f"npz({path!r})"
+    )
+
+
+def _read(file: Path) -> Mapping[str, np.ndarray[Any, Any]]:
+    if not file.is_file():
+        raise InputError(f"there is no file {file}; npz needs an archive that numpy.savez wrote")
+    try:
+        # pickled objects could run code, so only plain arrays are read
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file} is not an archive of plain arrays; npz needs one that numpy.savez wrote") from error
+
+
+def _pick(arrays: Mapping[str, np.ndarray[Any, Any]], path: str, *names: str) -> np.ndarray[Any, Any]:
+    for name in names:
+        if name in arrays:
+            return arrays[name]
+    raise InputError(
+        f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}; needed is one named {' or '.join(names)}"
+    )
+
+
+def _bounds(arrays: Mapping[str, np.ndarray[Any, Any]], path: str) -> tuple[float, float] | None:
+    if "bounds" not in arrays:
+        return (0.0, 1.0)
+    values = arrays["bounds"].ravel()
+    if not values.size:
+        return None
+    if values.size != 2 or values.dtype.kind not in "fiu" or not values[0] < values[1]:
+        raise InputError(f"{path} has bounds {values.tolist()}; allowed are two numbers low < high, or an empty array")
+    return float(values[0]), float(values[1])
