@@ -1,0 +1,23 @@
+"""The law kit: what every set, attack, certifier, layer rule, objective and defense must do, checked on random cases.
+
+A plugin's test is one call, ``check_threat_model("tint(eps=0.1)")``, or one test for each law:
+``@pytest.mark.parametrize("law", laws(ThreatModel))`` around ``check_threat_model(..., only=[law])``. Laws are plain
+functions of a component and a case. ``inradius.testing.reference`` has the oracles of a set answered by cvxpy.
+"""
+
+from inradius.testing.check import check_attack as check_attack
+from inradius.testing.check import check_certifier as check_certifier
+from inradius.testing.check import check_defense as check_defense
+from inradius.testing.check import check_layer_rule as check_layer_rule
+from inradius.testing.check import check_objective as check_objective
+from inradius.testing.check import check_threat_model as check_threat_model
+from inradius.testing.check import laws as laws
+from inradius.testing.networks import Trial as Trial
+from inradius.testing.networks import network as network
+from inradius.testing.networks import trials as trials
+from inradius.testing.profiles import register_profiles as register_profiles
+from inradius.testing.strategies import Case as Case
+from inradius.testing.strategies import cases as cases
+from inradius.testing.strategies import directions as directions
+from inradius.testing.strategies import inputs as inputs
+from inradius.testing.strategies import perturbations as perturbations

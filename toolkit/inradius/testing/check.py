@@ -1,0 +1,181 @@
+"""Running laws under hypothesis, with the profile that is loaded."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import hypothesis
+import hypothesis.strategies as st
+import torch
+from torch import Tensor, nn
+
+from inradius.attack import Attack
+from inradius.certifier import Certifier
+from inradius.defense import Defense
+from inradius.errors import SpecError
+from inradius.layers import LayerRule
+from inradius.objective import Objective
+from inradius.registry import make
+from inradius.testing import attacks, certifiers, defenses, objectives, rules, sets
+from inradius.testing.defenses import lessons
+from inradius.testing.networks import trials
+from inradius.testing.strategies import Shape, cases
+from inradius.threat import ThreatModel
+
+Law = Callable[[Any, Any], None]
+
+_LAWS: dict[type, Sequence[Law]] = {
+    ThreatModel: sets.LAWS,
+    Attack: attacks.LAWS,
+    Certifier: certifiers.LAWS,
+    LayerRule: rules.LAWS,
+    Objective: objectives.LAWS,
+    Defense: defenses.LAWS,
+}
+
+# one call of these costs as much as dozens of the others
+_COSTLY: tuple[Law, ...] = (sets.agrees_with_cvxpy, *defenses.LAWS, *certifiers.LAWS)
+
+
+def laws(kind: type) -> list[Law]:
+    """The laws of an interface, for ``pytest.mark.parametrize("law", laws(ThreatModel))``; each docstring is the law."""
+    for known, found in _LAWS.items():
+        if issubclass(kind, known):
+            return list(found)
+    raise SpecError(f"there are no laws for {kind.__name__}; there are some for {', '.join(k.__name__ for k in _LAWS)}")
+
+
+def check_threat_model(
+    threat: ThreatModel | str,
+    *,
+    shape: Shape = (1, 4, 4),
+    inputs: st.SearchStrategy[Tensor] | None = None,
+    dtype: torch.dtype = torch.float64,
+    tolerance: float | None = None,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where a set breaks a law.
+
+    ``shape`` is that of one input; ``inputs`` draws batches (B, *shape) for sets that need special ones (by default points
+    of the set's ``bounds``); ``tolerance`` is the relative error allowed to the oracles (1e-7; in float32 1e-3), not to
+    the soundness of support; ``examples`` is the number of cases for each law (by default the profile's); ``only`` and
+    ``without`` choose laws.
+    """
+    subject = make(threat, ThreatModel)
+    tol = tolerance if tolerance is not None else (1e-7 if dtype == torch.float64 else 1e-3)
+    strategy = cases(shape, inputs=inputs, bounds=getattr(subject, "bounds", (0.0, 1.0)), tolerance=tol)
+    _check_all(subject, strategy.map(lambda case: case.to(dtype)), ThreatModel, examples, only, without)
+
+
+def check_attack(
+    attack: Attack | str,
+    threat: ThreatModel | str,
+    *,
+    shape: Shape = (1, 3, 3),
+    inputs: st.SearchStrategy[Tensor] | None = None,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where an attack breaks a law on random networks under ``threat``."""
+    subject, around = make(attack, Attack), make(threat, ThreatModel)
+    # the networks round alike in every batch, so that an attack's choices can be compared
+    strategy = trials(shape, around, inputs=inputs, row_wise=True)
+    _check_all(subject, strategy, Attack, examples, only, without)
+
+
+def check_certifier(
+    certifier: Certifier | str,
+    threat: ThreatModel | str,
+    *,
+    shape: Shape = (1, 3, 3),
+    inputs: st.SearchStrategy[Tensor] | None = None,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where a certifier breaks a law on random networks under ``threat``."""
+    subject, around = make(certifier, Certifier), make(threat, ThreatModel)
+    _check_all(subject, trials(shape, around, inputs=inputs), Certifier, examples, only, without)
+
+
+def check_layer_rule(
+    module: nn.Module,
+    in_shape: Shape,
+    *,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where the rule registered for a layer breaks a law on this layer, in float64 and eval mode.
+
+    ``in_shape`` is that of one example's input. Raises ``UnsupportedError`` for a layer without a rule.
+    """
+    op = rules.operator(module, in_shape)
+    _check_all(op, rules.intervals(in_shape), LayerRule, examples, only, without)
+
+
+def check_objective(
+    objective: Objective | str,
+    *,
+    classes: int = 5,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where an objective breaks a law."""
+    subject = make(objective, Objective)
+    _check_all(subject, objectives.scores(classes), Objective, examples, only, without)
+
+
+def check_defense(
+    defense: Defense | str,
+    threat: ThreatModel | str,
+    *,
+    shape: Shape = (1, 3, 3),
+    inputs: st.SearchStrategy[Tensor] | None = None,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where a defense breaks a law when it trains a tiny network under ``threat``."""
+    subject, around = make(defense, Defense), make(threat, ThreatModel)
+    _check_all(subject, lessons(shape, around, images=inputs), Defense, examples, only, without)
+
+
+def _check_all(
+    subject: Any,
+    strategy: st.SearchStrategy[Any],
+    kind: type,
+    examples: int | None,
+    only: Collection[Law] | None,
+    without: Collection[Law],
+) -> None:
+    chosen = [law for law in laws(kind) if law not in without and (only is None or law in only)]
+    count = examples or hypothesis.settings().max_examples
+    # laws that cost little share their cases: drawing a case costs more than they do
+    for together, share in (
+        ([law for law in chosen if law not in _COSTLY], count),
+        *(([law], max(1, count // 4)) for law in chosen if law in _COSTLY),
+    ):
+        _check(together, subject, strategy, share)
+
+
+def _check(chosen: list[Law], subject: Any, strategy: st.SearchStrategy[Any], count: int) -> None:
+    @hypothesis.settings(deadline=None, max_examples=count, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(strategy)
+    def run(case: Any) -> None:
+        for law in chosen:
+            _apply(law, subject, case)
+
+    if chosen:
+        run()
+
+
+def _apply(law: Law, subject: Any, case: Any) -> None:
+    try:
+        law(subject, case)
+    except Exception as error:
+        error.add_note(f"{subject} breaks the law {law.__name__}: {law.__doc__}")
+        raise

@@ -1,0 +1,192 @@
+"""Laws of layer rules, one function each; ``LAWS`` lists them all."""
+
+import attrs
+import hypothesis.strategies as st
+import torch
+from torch import Tensor
+
+from inradius.errors import UnsupportedError
+from inradius.layers import Operator
+from inradius.streams import Streams
+from inradius.testing.claims import close, require
+from inradius.testing.strategies import Shape, inputs, perturbations
+
+
+@attrs.frozen(eq=False)
+class Interval:
+    """What a law of layer rules is tried on: a box [lower, upper] of the layer's inputs, two of (B, *in), and a seed."""
+
+    lower: Tensor
+    upper: Tensor
+    seed: int
+    tol: float
+
+    def inside(self) -> list[Tensor]:
+        """Points of the box: its ends, its middle, corners and points drawn from it."""
+        rng = Streams(self.seed, torch.arange(len(self.lower)))
+        shape, width = tuple(self.lower.shape[1:]), self.upper - self.lower
+        shares = [rng.uniform(shape), rng.uniform(shape).round(), rng.uniform(shape).round(), rng.uniform(shape)]
+        drawn = [torch.minimum(self.lower + share * width, self.upper) for share in shares]
+        return [self.lower, self.upper, self.lower + width / 2, *drawn]
+
+
+def intervals(shape: Shape, *, tolerance: float = 1e-9) -> st.SearchStrategy[Interval]:
+    """Boxes around, above, below and next to zero, some of them points."""
+    around = perturbations(shape)
+    size = inputs(shape, (0.0, 1.0))
+
+    def build(center: Tensor, radius: Tensor, side: int, seed: int) -> Interval:
+        center = center.clamp(-1e3, 1e3)
+        move = side * radius  # side ±1 puts zero on the end of a box around zero
+        return Interval(center + move - radius, center + move + radius, seed, tolerance)
+
+    return st.builds(
+        build,
+        around | st.just(torch.zeros(2, *shape, dtype=torch.float64)),
+        size,
+        st.sampled_from([0, 1, -1]),
+        st.integers(0, 2**31),
+    )
+
+
+def interval_contains_values(op: Operator, case: Interval) -> None:
+    """The layer's value at every point of a box lies between the interval bounds."""
+    lower, upper = op.rule.interval(op, case.lower, case.upper)
+    for z in case.inside():
+        value = op(z)
+        slack = case.tol * _size(op, z)
+        require(value >= lower - slack, "no value is below the interval", value=value, lower=lower)
+        require(value <= upper + slack, "no value is above the interval", value=value, upper=upper)
+
+
+def relaxation_is_below_and_above(op: Operator, case: Interval) -> None:
+    """Of a non-linear layer, lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset on the box."""
+    if op.rule.affine:
+        return
+    relaxed = op.rule.relax(op, case.lower, case.upper)
+    below, above = op.rule.lines(op, case.lower, case.upper)
+    for z in case.inside():
+        for slope, offset in [(relaxed.lower_slope, relaxed.lower_offset), *below]:
+            slack = case.tol * (1 + (slope * z).abs() + offset.abs())
+            require(slope * z + offset <= op(z) + slack, "the lower line is below", z=z, slope=slope, offset=offset)
+        for slope, offset in [(relaxed.upper_slope, relaxed.upper_offset), *above]:
+            slack = case.tol * (1 + (slope * z).abs() + offset.abs())
+            require(slope * z + offset >= op(z) - slack, "the upper line is above", z=z, slope=slope, offset=offset)
+
+
+def decided_inputs_are_linear(op: Operator, case: Interval) -> None:
+    """Where a non-linear layer calls an input decided, its lower and upper line agree on the box."""
+    if op.rule.affine:
+        return
+    decided = ~op.rule.undecided(op, case.lower, case.upper)
+    relaxed = op.rule.relax(op, case.lower, case.upper)
+    for z in (case.lower, case.upper):
+        low = relaxed.lower_slope * z + relaxed.lower_offset
+        high = relaxed.upper_slope * z + relaxed.upper_offset
+        require(
+            ~decided | close(low, high, case.tol * (1 + z.abs())), "a decided input has one line", low=low, high=high
+        )
+
+
+def adjoint_is_the_adjoint(op: Operator, case: Interval) -> None:
+    """Of an affine layer z -> A z + b, ⟨A z, r⟩ = ⟨z, Aᵀ r⟩ for every z and r."""
+    if not op.rule.affine:
+        return
+    rng = Streams(case.seed, torch.arange(len(case.lower)))
+    rows = rng.normal((3, *op.out_shape))
+    pulled = op.rule.adjoint(op, rows)
+    assert pulled.shape == (len(rows), 3, *op.in_shape), f"adjoint answers with the shape {tuple(pulled.shape)}"
+    for z in case.inside():
+        image = op(z) - op(torch.zeros_like(z))
+        forth = (image[:, None] * rows).flatten(2).sum(2)
+        back = (z[:, None] * pulled).flatten(2)
+        slack = case.tol * (1 + back.abs().sum(2) + (_size(op, z)[:, None] * rows.abs()).flatten(2).sum(2))
+        require(close(forth, back.sum(2), slack), "⟨A z, r⟩ = ⟨z, Aᵀ r⟩", forth=forth, back=back.sum(2))
+
+
+def unit_rows_are_rows(op: Operator, case: Interval) -> None:
+    """unit_rows of an affine layer are the adjoint of unit vectors, and local_rows, where there are any, spell the same."""
+    if not op.rule.affine:
+        return
+    matrix = _matrix(op)
+    index = torch.arange(op.out_shape.numel()).flip(0)[:5].expand(2, -1)
+    rows = op.rule.unit_rows(op, index, torch.float64).flatten(2)
+    require(close(rows, matrix[index], case.tol * matrix.abs().amax()), "unit_rows are rows of the matrix", rows=rows)
+    local = op.rule.local_rows(op)
+    if local is not None:
+        places, weights = local
+        spread = torch.zeros(len(places), matrix.shape[1] + 1, dtype=torch.float64)
+        # the padding, −1, falls on a column of its own
+        spread.scatter_add_(1, torch.where(places < 0, matrix.shape[1], places), weights.double())
+        require(
+            close(spread[:, :-1], matrix, case.tol * matrix.abs().amax()), "local_rows spell the matrix", rows=spread
+        )
+
+
+def affine_intervals_are_exact(op: Operator, case: Interval) -> None:
+    """The interval of one affine layer is the exact range: |A| times the box's radius around the value at its middle."""
+    if not op.rule.affine:
+        return
+    matrix = _matrix(op)
+    radius = ((case.upper - case.lower) / 2).flatten(1) @ matrix.abs().T
+    middle = op((case.lower + case.upper) / 2).flatten(1)
+    lower, upper = (side.flatten(1) for side in op.rule.interval(op, case.lower, case.upper))
+    slack = case.tol * (1 + _size(op, torch.maximum(case.lower.abs(), case.upper.abs())).flatten(1))
+    require(close(lower, middle - radius, slack), "the lower end is attained", lower=lower, attained=middle - radius)
+    require(close(upper, middle + radius, slack), "the upper end is attained", upper=upper, attained=middle + radius)
+
+
+def magnitude_is_a_bound(op: Operator, case: Interval) -> None:
+    """magnitude of an affine layer is at least |A| bound + |b|, and terms at least the products of one output."""
+    if not op.rule.affine:
+        return
+    bound = torch.maximum(case.lower.abs(), case.upper.abs())
+    matrix, offset = _matrix(op), op(torch.zeros(1, *op.in_shape, dtype=torch.float64)).flatten(1)
+    size = op.rule.magnitude(op, bound).flatten(1)
+    least = bound.flatten(1) @ matrix.abs().T + offset.abs()
+    require(size >= least * (1 - case.tol) - case.tol, "magnitude ≥ |A| bound + |b|", magnitude=size, least=least)
+    products = int((matrix != 0).sum(1).max())
+    assert op.rule.terms(op) >= products, f"an output adds up {products} products, but terms says {op.rule.terms(op)}"
+
+
+def _matrix(op: Operator) -> Tensor:
+    """A of an affine layer, (out, in), one column per unit input."""
+    size = op.in_shape.numel()
+    unit = torch.eye(size, dtype=torch.float64).view(size, *op.in_shape)
+    columns = op(unit) - op(torch.zeros(1, *op.in_shape, dtype=torch.float64))
+    return columns.flatten(1).T
+
+
+def _size(op: Operator, z: Tensor) -> Tensor:
+    """The size of the numbers that make the value at z, (B, *out)."""
+    if not op.rule.affine:
+        return 1 + op(z).abs()
+    return 1 + op.rule.magnitude(op, z.abs())
+
+
+def operator(module: torch.nn.Module, in_shape: Shape) -> Operator:
+    """The layer as bounds see it, with the rule registered for its class; raises ``UnsupportedError`` without one."""
+    from inradius.registry import layer_rules
+
+    rules = layer_rules()
+    found = next((rules[each] for each in type(module).__mro__ if each in rules), None)
+    if found is None:
+        raise UnsupportedError(
+            f"{type(module).__name__} has no layer rule; a plugin brings one through the hook layer_rules"
+        )
+    module = module.double().eval()
+    found.check(module)
+    with torch.no_grad():
+        out = module(torch.zeros(1, *in_shape, dtype=torch.float64)).shape[1:]
+    return Operator("layer", module, found, torch.Size(in_shape), out)
+
+
+LAWS = (
+    interval_contains_values,
+    relaxation_is_below_and_above,
+    decided_inputs_are_linear,
+    adjoint_is_the_adjoint,
+    unit_rows_are_rows,
+    affine_intervals_are_exact,
+    magnitude_is_a_bound,
+)
