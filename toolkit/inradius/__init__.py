@@ -6,6 +6,7 @@ Importing it loads no plugin; plugins load when a name is first looked up.
 from inradius._component import Component as Component
 from inradius.attack import Attack as Attack
 from inradius.attack import Attacked as Attacked
+from inradius.bracketing.curve import bracket_curve as bracket_curve
 from inradius.certifier import Bounds as Bounds
 from inradius.certifier import Certificate as Certificate
 from inradius.certifier import Certifier as Certifier
@@ -20,10 +21,13 @@ from inradius.errors import PluginError as PluginError
 from inradius.errors import PluginWarning as PluginWarning
 from inradius.errors import SpecError as SpecError
 from inradius.errors import UnsupportedError as UnsupportedError
+from inradius.evaluate import bracket as bracket
 from inradius.hookspecs import hookimpl as hookimpl
 from inradius.layers import LayerRule as LayerRule
 from inradius.layers import Operator as Operator
 from inradius.layers import Relaxation as Relaxation
+from inradius.models import fingerprint as fingerprint
+from inradius.models import load_model as load_model
 from inradius.normalize import Normalize as Normalize
 from inradius.objective import DLR as DLR
 from inradius.objective import CrossEntropy as CrossEntropy
@@ -32,6 +36,7 @@ from inradius.objective import Objective as Objective
 from inradius.objective import Targeted as Targeted
 from inradius.registry import layer_rules as layer_rules
 from inradius.registry import make as make
+from inradius.report import Report as Report
 from inradius.run import Run as Run
 from inradius.streams import Streams as Streams
 from inradius.subject import Subject as Subject

@@ -1,0 +1,134 @@
+"""An example whose proved margin an attack undercuts: confirmed in float64, saved, and the run stops."""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import attrs
+import torch
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from inradius.bracketing.job import Job
+from inradius.bracketing.ledger import Ledger
+from inradius.bracketing.store import CONTRADICTION, Store
+from inradius.errors import ContradictionError
+from inradius.objective import class_margin
+from inradius.report.examples import Example, Verdict
+from inradius.report.files import write_atomic
+
+# what the float64 forward pass may be wrong by, as a share of the largest logit: far above its rounding error (a network
+# of a million operations in a row stays below 1e-10), far below any margin that means something
+_ALLOWANCE = 1e-9
+# how far a projected perturbation is drawn towards 0 until it is a member with no tolerance at all
+_PULLS = (1e-12, 1e-9, 1e-6)
+
+
+@attrs.frozen(eq=False)
+class Conflict:
+    """A proof and a perturbation (*S) of one example that do not go together at first sight."""
+
+    example: Example
+    certifier: int
+    verdict: Verdict
+    attack: str
+    delta: Tensor
+
+
+@attrs.frozen(eq=False)
+class Contradiction:
+    """A conflict that float64 confirms: δ is a member with no tolerance and its margin is below what was proved."""
+
+    conflict: Conflict
+    delta: Tensor
+    margin: float
+    allowance: float
+
+
+def check(job: Job, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
+    """Raises ``ContradictionError``, saved in the run folder, where a proof among ``rows`` is refuted."""
+    for row in rows:
+        for conflict in _conflicts(job, store, ledger, row):
+            confirmed = _confirm(job, conflict)
+            if confirmed is not None:
+                _stop(job, store, confirmed)
+
+
+def _conflicts(job: Job, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
+    example = ledger.example(row, int(job.data.index[row]), int(job.data.labels[row]))
+    proofs = [verdict for verdict in example.verdicts if verdict.proof]
+    if not proofs:
+        return
+    verdict = max(proofs, key=lambda proof: proof.guaranteed)
+    certifier = ledger.certifiers.index(verdict.certifier)
+    if example.clean_margin < verdict.guaranteed:
+        yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(job.data.inputs[row]))
+    for stage, made in ledger.attempts.items():
+        if row in made and made[row].inside and made[row].margin < verdict.guaranteed:
+            yield Conflict(example, certifier, verdict, made[row].attack, store.delta(*ledger.places[stage, row]))
+
+
+def _confirm(job: Job, conflict: Conflict) -> Contradiction | None:
+    """The contradiction, if there is one; None where rounding explains the conflict."""
+    row = conflict.example.row
+    x = job.data.inputs[row : row + 1].to("cpu", torch.float64)
+    label = job.data.labels[row : row + 1].cpu()
+    delta = _member(job, conflict.delta[None].to("cpu", torch.float64), x)
+    if delta is None:
+        return None
+    exact = job.certifiers[conflict.certifier].subject(copy.deepcopy(job.model).to("cpu", torch.float64))
+    with torch.no_grad():
+        logits = exact(x + delta)
+    margin = float(class_margin(logits, label))
+    allowance = _ALLOWANCE * max(1.0, float(logits.abs().max()))
+    return (
+        Contradiction(conflict, delta, margin, allowance) if margin < conflict.verdict.guaranteed - allowance else None
+    )
+
+
+def _member(job: Job, delta: Tensor, x: Tensor) -> Tensor | None:
+    """The nearest point of Δ(x) that is a member with tolerance 0, (1, *S); None where none is found."""
+    nearest = job.threat.project(delta, x)
+    for pull in _PULLS:
+        drawn = nearest * (1 - pull)
+        if bool(job.threat.contains(drawn, x, tol=0.0)):
+            return drawn
+    return None
+
+
+def _stop(job: Job, store: Store, found: Contradiction) -> NoReturn:
+    conflict, example = found.conflict, found.conflict.example
+    tensors = {
+        "x": job.data.inputs[example.row].cpu().clone(),
+        "delta": conflict.delta.cpu().clone(),
+        "delta_float64": found.delta[0].clone(),
+    }
+    write_atomic(store.folder / f"{CONTRADICTION}.safetensors", dump_tensors(tensors))
+    path = store.folder / f"{CONTRADICTION}.json"
+    write_atomic(path, (json.dumps(_record(job, found), indent=1) + "\n").encode())
+    raise ContradictionError(
+        f"{conflict.verdict.certifier} proves that the margin of example {example.index} is at least "
+        f"{conflict.verdict.guaranteed:.6g} on {job.threat}, but it is {found.margin:.6g} "
+        f"at a member that {conflict.attack} gives, confirmed in float64: "
+        f"one of the two is wrong, and what is needed to find out which is in {str(path)!r}"
+    )
+
+
+def _record(job: Job, found: Contradiction) -> dict[str, Any]:
+    conflict, example = found.conflict, found.conflict.example
+    return {
+        "row": example.row,
+        "index": example.index,
+        "label": example.label,
+        "threat": job.threat.spec(full=True),
+        "attack": conflict.attack,
+        "attacks": [attack.spec(full=True) for attack in job.attacks],
+        "certifier": job.certifiers[conflict.certifier].spec(full=True),
+        "margin": found.margin,
+        "bound": conflict.verdict.bound,
+        "error": conflict.verdict.error,
+        "allowance": found.allowance,
+        "example": attrs.asdict(example),
+        "tensors": f"{CONTRADICTION}.safetensors",
+    }

@@ -1,0 +1,175 @@
+"""What is to be done, checked: the model, the data, the set, the methods."""
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, get_args
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+import inradius
+from inradius._component import Component
+from inradius.attack import Attack
+from inradius.bracketing.key import data_fingerprint, full_specs, model_fingerprint, run_key
+from inradius.certifier import Certifier, Parts
+from inradius.data import Dataset
+from inradius.errors import InputError, UnsupportedError
+from inradius.registry import make
+from inradius.report.setting import Setting
+from inradius.subject import check_labels
+from inradius.threat import ThreatModel
+
+C = TypeVar("C", bound=Component)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Job:
+    """A bracket to be worked out. ``subject`` is the function that the certifiers certify, and so the one to attack."""
+
+    model: nn.Module
+    subject: Callable[[Tensor], Tensor]
+    data: Dataset
+    threat: ThreatModel
+    attacks: tuple[Attack, ...]
+    certifiers: tuple[Certifier, ...]
+    parts: Parts
+    audit: float
+    exhaustive: bool
+    seed: int
+    batch_size: int
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        data: Dataset,
+        threat: ThreatModel | str,
+        attacks: Sequence[Attack | str] | Attack | str,
+        certifiers: Sequence[Certifier | str] | Certifier | str,
+        device: torch.device | str | None,
+        **options: Any,
+    ) -> "Job":
+        """The job, with every spec made and everything given checked. Raises ``InputError`` and ``SpecError``."""
+        _check_options(**options)
+        the_set = make(threat, ThreatModel)
+        above, below = _several(attacks, Attack, "attacks"), _several(certifiers, Certifier, "certifiers")
+        _check_data(model, data, the_set)
+        model, place = _placed(model, data, device)
+        subject = _subject(model, below)
+        return cls(
+            model=model,
+            subject=subject,
+            data=data,
+            threat=the_set,
+            attacks=above,
+            certifiers=below,
+            device=place,
+            **options,
+        )
+
+    def setting(self, model_name: str | None) -> Setting:
+        """The record of what was asked, with the key of the run: batch size, device and names are no part of the key."""
+        decisive: dict[str, Any] = {
+            "threat": self.threat.spec(full=True),
+            "attacks": full_specs(self.attacks),
+            "certifiers": full_specs(self.certifiers),
+            "parts": self.parts,
+            "seed": self.seed,
+            "audit": float(self.audit),
+            "exhaustive": self.exhaustive,
+            "model_fingerprint": model_fingerprint(self.model),
+            "data_fingerprint": data_fingerprint(self.data),
+            "version": inradius.__version__,
+        }
+        return Setting(
+            **decisive,
+            model=model_name or type(self.model).__name__,
+            data=self.data.name,
+            radius=_radius(self.threat),
+            bounds=self.data.bounds,
+            key=run_key(decisive),
+        )
+
+    def batch(self, rows: Sequence[int]) -> Dataset:
+        """The examples in these rows, where the model is."""
+        return self.data.select(torch.tensor(rows, dtype=torch.int64, device=self.data.inputs.device)).to(self.device)
+
+
+def _several(given: Sequence[C | str] | C | str, kind: type[C], name: str) -> tuple[C, ...]:
+    """The components of a list of specs; a single one is a list of one."""
+    several: Iterable[C | str] = [given] if isinstance(given, str | Component) else given
+    made = tuple(make(item, kind) for item in several)
+    for item in made:
+        if made.count(item) > 1:
+            raise InputError(f"{name} has {item} more than once; give it once, or with another seed")
+    return made
+
+
+def _check_options(*, parts: str, audit: float, exhaustive: bool, seed: int, batch_size: int) -> None:
+    if parts not in get_args(Parts):
+        raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
+    if isinstance(audit, bool) or not isinstance(audit, int | float) or not 0 <= audit <= 1:
+        raise InputError(f"audit={audit!r} is not a share; allowed is a number between 0 and 1")
+    if not isinstance(exhaustive, bool):
+        raise InputError(f"exhaustive={exhaustive!r} is not allowed; allowed are True and False")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise InputError(f"seed={seed!r} is not allowed; allowed is an integer")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size={batch_size!r} is not allowed; allowed is an integer ≥ 1")
+
+
+def _check_data(model: nn.Module, data: Dataset, threat: ThreatModel) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model is a {type(model).__name__}; allowed is a torch.nn.Module")
+    if not isinstance(data, Dataset):
+        raise InputError(
+            f"the data are a {type(data).__name__}; allowed is an inradius.Dataset, for instance Dataset.of(x, y)"
+        )
+    if not len(data):
+        raise InputError(f"{data.name} has no examples; at least one is needed")
+    check_labels(data.inputs, data.labels)
+    if data.index.shape != data.labels.shape:
+        raise InputError(
+            f"{data.name} has numbers of shape {tuple(data.index.shape)}; allowed is one per example, ({len(data)},)"
+        )
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and parameter.dtype != data.inputs.dtype:
+            raise InputError(
+                f"{data.name} is {data.inputs.dtype} and the model {parameter.dtype}; give both in one type, "
+                f"for instance model.to({data.inputs.dtype})"
+            )
+    threat.check_inputs(data.inputs)
+
+
+def _placed(model: nn.Module, data: Dataset, device: torch.device | str | None) -> tuple[nn.Module, torch.device]:
+    """The model on the device asked for, by default its own; the caller's model stays where it is."""
+    found = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), data.inputs.device)
+    try:
+        place = found if device is None else torch.empty(0, device=device).device
+        if place == found:
+            return model, place
+        return copy.deepcopy(model).to(place), place
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without the device
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"device={str(device)!r} cannot be used ({reason}); allowed are the devices of this machine"
+        ) from error
+
+
+def _subject(model: nn.Module, certifiers: Sequence[Certifier]) -> Callable[[Tensor], Tensor]:
+    subjects = [certifier.subject(model) for certifier in certifiers] or [model]
+    for certifier, subject in zip(certifiers, subjects, strict=False):
+        if subject is not subjects[0] and subject != subjects[0]:
+            raise UnsupportedError(
+                f"{certifiers[0]} and {certifier} certify different functions, so one bracket cannot hold both; "
+                "run one bracket for each"
+            )
+    return subjects[0]
+
+
+def _radius(threat: ThreatModel) -> float | None:
+    """The threat model's ``eps``, where it has one."""
+    radius = getattr(threat, "eps", None)
+    return float(radius) if isinstance(radius, int | float) else None

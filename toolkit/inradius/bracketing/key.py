@@ -1,0 +1,43 @@
+"""The key of a run: a hash of everything that determines its results."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inradius._component import Component
+from inradius.data import Dataset
+
+
+def model_fingerprint(model: nn.Module) -> str:
+    """The sha256 of a model's structure, parameters and buffers, in hexadecimal."""
+    digest = hashlib.sha256(f"{type(model).__module__}.{type(model).__qualname__}\n{model!r}".encode())
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        _feed(digest, name, value.detach())
+    return digest.hexdigest()
+
+
+def data_fingerprint(data: Dataset) -> str:
+    """The sha256 of a data set's inputs, labels, numbers and box, in hexadecimal."""
+    digest = hashlib.sha256(repr(data.bounds).encode())
+    for name, value in (("inputs", data.inputs), ("labels", data.labels), ("index", data.index)):
+        _feed(digest, name, value)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, name: str, value: Tensor) -> None:
+    digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+    digest.update(value.contiguous().cpu().reshape(-1).view(torch.uint8).numpy())
+
+
+def full_specs(components: Iterable[Component]) -> dict[str, str]:
+    """The full spec of each component by its short one."""
+    return {component.spec(): component.spec(full=True) for component in components}
+
+
+def run_key(settings: dict[str, Any]) -> str:
+    """The sha256 of the settings that determine a run's results, in hexadecimal."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""What is known so far, stage by stage and row by row."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from inradius.report.examples import Attempt, Example, Verdict
+
+CLEAN, AUDIT = "clean", "audit"
+
+
+@attrs.define
+class Ledger:
+    """The results that are in, by the name of the stage and the row.
+
+    A stage is named ``clean``, ``attack N`` or ``certifier N``; places: where the perturbation of (stage, row) lies.
+    """
+
+    attacks: tuple[str, ...]
+    certifiers: tuple[str, ...]
+    clean: dict[int, tuple[int, float]] = attrs.field(factory=dict)
+    attempts: dict[str, dict[int, Attempt]] = attrs.field(factory=dict)
+    verdicts: dict[str, dict[int, Verdict]] = attrs.field(factory=dict)
+    places: dict[tuple[str, int], tuple[str, int]] = attrs.field(factory=dict)
+    seconds: Counter[str] = attrs.field(factory=Counter)
+    audited: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+
+    @classmethod
+    def of(cls, attacks: Iterable[object], certifiers: Iterable[object]) -> "Ledger":
+        """An empty ledger for these methods."""
+        above, below = tuple(map(str, attacks)), tuple(map(str, certifiers))
+        return cls(
+            attacks=above,
+            certifiers=below,
+            attempts={f"attack {n}": {} for n in range(len(above))},
+            verdicts={f"certifier {n}": {} for n in range(len(below))},
+        )
+
+    def enter(self, record: dict[str, Any]) -> None:
+        """Takes in a record of the run folder; one that is already in changes nothing."""
+        stage = record["stage"]
+        if stage == AUDIT:
+            self.audited = tuple(record["certified"]), tuple(record["broken"])
+            return
+        columns = [record[name] for name in record["columns"]]
+        rows = zip(record["rows"], zip(*columns, strict=True), strict=True)
+        for place, (row, values) in enumerate(rows):
+            self._enter(stage, row, dict(zip(record["columns"], values, strict=True)))
+            if "deltas" in record:
+                self.places[stage, row] = (record["deltas"], place)
+        self.seconds[self.method(stage)] += record["seconds"]
+
+    def _enter(self, stage: str, row: int, values: dict[str, Any]) -> None:
+        if stage == CLEAN:
+            self.clean[row] = (values["predicted"], values["margin"])
+        elif stage in self.attempts:
+            self.attempts[stage][row] = Attempt(attack=self.method(stage), **values)
+        else:
+            self.verdicts[stage][row] = Verdict(certifier=self.method(stage), **values)
+
+    def method(self, stage: str) -> str:
+        """The spec of a stage's method."""
+        kind, _, number = stage.partition(" ")
+        return {"attack": self.attacks, "certifier": self.certifiers}[kind][int(number)] if number else stage
+
+    def done(self, stage: str) -> dict[int, Any]:
+        """What a stage has answered, by row."""
+        return (
+            self.clean if stage == CLEAN else self.attempts[stage] if stage in self.attempts else self.verdicts[stage]
+        )
+
+    def example(self, row: int, index: int, label: int) -> Example:
+        """Everything that is known about one row."""
+        predicted, margin = self.clean[row]
+        return Example(
+            row=row,
+            index=index,
+            label=label,
+            predicted=predicted,
+            clean_margin=margin,
+            attempts=tuple(found[row] for found in self.attempts.values() if row in found),
+            verdicts=tuple(found[row] for found in self.verdicts.values() if row in found),
+        )
+
+    def certified(self) -> list[int]:
+        """The rows that some certifier holds to be robust."""
+        return sorted({row for found in self.verdicts.values() for row, verdict in found.items() if verdict.certified})
+
+    def broken(self) -> list[int]:
+        """The rows that are misclassified or successfully attacked."""
+        wrong = {row for row, (_, margin) in self.clean.items() if not margin > 0}
+        return sorted(wrong | {row for found in self.attempts.values() for row, made in found.items() if made.success})
+
+    def undecided(self) -> list[int]:
+        """The rows that are neither certified nor broken."""
+        return sorted(self.clean.keys() - set(self.certified()) - set(self.broken()))
+
+    def rows(self) -> Sequence[int]:
+        """The rows whose clean prediction is known."""
+        return sorted(self.clean)

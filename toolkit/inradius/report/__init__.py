@@ -1,0 +1,29 @@
+"""Reports: the bracket as a value, a table, a page and figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inradius.report.examples import Attempt as Attempt
+from inradius.report.examples import Example as Example
+from inradius.report.examples import Status as Status
+from inradius.report.examples import Verdict as Verdict
+from inradius.report.intervals import clopper_pearson as clopper_pearson
+from inradius.report.report import Report as Report
+from inradius.report.setting import Setting as Setting
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_curve(
+    reports: Sequence[Report], radii: Sequence[float] | None = None, *, path: str | Path | None = None
+) -> "Figure":
+    """The bracket over the radius: certified and attacked accuracy with the gap shaded, and the clean accuracy.
+
+    ``radii`` (default: each set's ``eps``) are the places on the axis; ``path`` is a .png, .svg or .pdf file to write.
+    Raises ``UnsupportedError`` where matplotlib is not installed.
+    """
+    from inradius.report import figures
+
+    return figures.plot_curve(reports, radii, path=path)

@@ -1,0 +1,57 @@
+"""The bracket as a bar, drawn as inline SVG."""
+
+from typing import TYPE_CHECKING
+
+from inradius.report.palette import COLOURS
+
+if TYPE_CHECKING:
+    from inradius.report.report import Report
+
+_WIDTH, _LEFT, _TOP, _HEIGHT = 760.0, 20.0, 46.0, 34.0
+
+
+def bracket_bar(report: "Report") -> str:
+    """A bar from 0 to 100 %: certified, undecided, attacked, wrong; the two ends named above, the intervals below."""
+    edges = [0.0, report.lower, report.upper, report.clean, 1.0]
+    names = ("certified", "undecided", "attacked", "wrong")
+    parts = [_part(a, b, COLOURS[name]) for a, b, name in zip(edges, edges[1:], names, strict=False)]
+    ends = [_end(report.lower, "end", "certified"), _end(report.upper, "start", "under attack")]
+    intervals = [
+        _interval(*report.intervals["lower"], COLOURS["certified"], 0),
+        _interval(*report.intervals["upper"], COLOURS["attacked"], 1),
+    ]
+    ticks = [_tick(share / 4) for share in range(5)]
+    label = f"{report.lower:.1%} certified, {report.upper:.1%} under attack, {report.clean:.1%} clean"
+    inside = "".join(parts + ends + intervals + ticks)
+    return f'<svg class="bar" viewBox="0 0 800 134" role="img" aria-label="{label}">{inside}</svg>'
+
+
+def _x(share: float) -> float:
+    return round(_LEFT + share * _WIDTH, 2)
+
+
+def _part(start: float, end: float, colour: str) -> str:
+    width = round(_x(end) - _x(start), 2)
+    return f'<rect x="{_x(start)}" y="{_TOP}" width="{width}" height="{_HEIGHT}" fill="{colour}"/>' if width > 0 else ""
+
+
+def _end(share: float, side: str, word: str) -> str:
+    """A bracket's arm at ``share`` with its number; the words lean outwards, unless the edge of the drawing is near."""
+    lean = {"end": "start" if share < 0.25 else "end", "start": "end" if share > 0.75 else "start"}[side]
+    row = 14 if side == "end" else 32
+    shift = -5 if lean == "end" else 5
+    arm = f'<line x1="{_x(share)}" x2="{_x(share)}" y1="{row - 10}" y2="{_TOP + _HEIGHT}" class="arm"/>'
+    return f'{arm}<text x="{_x(share) + shift}" y="{row}" text-anchor="{lean}">{share:.1%} {word}</text>'
+
+
+def _interval(low: float, high: float, colour: str, row: int) -> str:
+    y = _TOP + _HEIGHT + 9 + 8 * row
+    whiskers = "".join(f'<line x1="{_x(e)}" x2="{_x(e)}" y1="{y - 3}" y2="{y + 3}"/>' for e in (low, high))
+    return (
+        f'<g stroke="{colour}" stroke-width="2"><line x1="{_x(low)}" x2="{_x(high)}" y1="{y}" y2="{y}"/>{whiskers}</g>'
+    )
+
+
+def _tick(share: float) -> str:
+    y = _TOP + _HEIGHT + 44
+    return f'<text x="{_x(share)}" y="{y}" text-anchor="middle" class="tick">{share:.0%}</text>'

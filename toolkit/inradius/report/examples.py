@@ -1,0 +1,135 @@
+"""What was found out about one example."""
+
+from typing import Literal
+
+import attrs
+
+Status = Literal["wrong", "attacked", "certified", "undecided", "boundary"]
+STATUSES: tuple[Status, ...] = ("wrong", "attacked", "boundary", "undecided", "certified")
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """One attack on one example.
+
+    margin: the label's logit minus the largest other one at x + δ; gauge: the share of the radius used; violation: the
+    distance to the hard constraints; inside: whether δ was accepted as a member of the set; queries: images evaluated.
+    """
+
+    attack: str
+    success: bool
+    margin: float
+    gauge: float
+    violation: float
+    inside: bool
+    queries: int
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """One certifier on one example.
+
+    bound: the smallest lower bound of the margins; error: what rounding may have added to it, so that bound − error is
+    guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof.
+    """
+
+    certifier: str
+    certified: bool
+    bound: float
+    error: float
+    precision: int
+    failure_probability: float
+
+    @property
+    def proof(self) -> bool:
+        """Whether the example is certified for sure."""
+        return self.certified and self.failure_probability == 0
+
+    @property
+    def guaranteed(self) -> float:
+        """What the margin cannot fall below."""
+        return self.bound - self.error
+
+
+@attrs.frozen(kw_only=True)
+class Example:
+    """One example: its clean prediction, every attempt and every verdict.
+
+    row: its place in the data; index: its number in the data's source; clean_margin: the margin at δ = 0.
+    """
+
+    row: int
+    index: int
+    label: int
+    predicted: int
+    clean_margin: float
+    attempts: tuple[Attempt, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def correct(self) -> bool:
+        """Whether the clean prediction is right: a tie is not."""
+        return self.clean_margin > 0
+
+    @property
+    def attacked(self) -> bool:
+        """Whether an attack succeeded."""
+        return any(attempt.success for attempt in self.attempts)
+
+    @property
+    def certified(self) -> bool:
+        """Whether a certifier holds the example to be robust."""
+        return any(verdict.certified for verdict in self.verdicts)
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the example is broken and certified at once."""
+        return self.certified and (self.attacked or not self.correct)
+
+    @property
+    def status(self) -> Status:
+        """wrong, attacked, certified, undecided, or boundary: attacked and proved, apart only by rounding error.
+
+        A certificate that may fail with some probability does not stand against a successful attack.
+        """
+        if not self.correct:
+            return "wrong"
+        if self.attacked:
+            return "boundary" if any(verdict.proof for verdict in self.verdicts) else "attacked"
+        return "certified" if self.certified else "undecided"
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt that counts: a success before a failure, then the smallest margin; None where none was inside."""
+        inside = [attempt for attempt in self.attempts if attempt.inside]
+        return min(inside, key=lambda attempt: (not attempt.success, attempt.margin), default=None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict that counts: the first that certifies, a proof before others; else the one of largest bound."""
+        return max(self.verdicts, key=lambda v: (v.proof, v.certified, 0 if v.certified else v.bound), default=None)
+
+    @property
+    def attacked_by(self) -> str | None:
+        """The spec of the attack that counts, where it succeeded."""
+        return self.attempt.attack if self.attempt and self.attempt.success else None
+
+    @property
+    def margin(self) -> float | None:
+        """The margin that the attack that counts left."""
+        return self.attempt.margin if self.attempt else None
+
+    @property
+    def gauge(self) -> float | None:
+        """The share of the radius that the attack that counts used."""
+        return self.attempt.gauge if self.attempt else None
+
+    @property
+    def certified_by(self) -> str | None:
+        """The spec of the certifier that counts, where it certified."""
+        return self.verdict.certifier if self.verdict and self.verdict.certified else None
+
+    @property
+    def bound(self) -> float | None:
+        """The lower bound of the margin by the certifier that counts."""
+        return self.verdict.bound if self.verdict else None

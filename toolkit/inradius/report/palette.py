@@ -1,0 +1,17 @@
+"""One colour and one word for each status, in figures and on the page."""
+
+# Okabe and Ito's colours, which people who do not see red and green apart can tell
+COLOURS = {
+    "certified": "#009e73",
+    "undecided": "#e69f00",
+    "boundary": "#f0e442",
+    "attacked": "#d55e00",
+    "wrong": "#7a7a7a",
+}
+WORDS = {
+    "certified": "certified",
+    "undecided": "undecided",
+    "boundary": "rounding boundary",
+    "attacked": "broken by an attack",
+    "wrong": "misclassified",
+}

@@ -1,0 +1,37 @@
+"""What a bracket was asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """Everything that determines a report: the specs in full, the model, the data, and how the run was done.
+
+    attacks, certifiers: the full spec of each, by the short one that the examples name; radius: the threat model's
+    ``eps``, None where it has none; bounds: the box of valid inputs; key: the hash that names the run.
+    """
+
+    threat: str
+    attacks: Mapping[str, str]
+    certifiers: Mapping[str, str]
+    parts: str
+    seed: int
+    audit: float
+    exhaustive: bool
+    model: str
+    model_fingerprint: str
+    data: str
+    data_fingerprint: str
+    radius: float | None
+    bounds: tuple[float, float] | None
+    version: str
+    key: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Setting":
+        """The setting that ``attrs.asdict`` turned into a JSON record."""
+        bounds = record["bounds"]
+        return cls(**{**record, "bounds": tuple(bounds) if bounds else None})

@@ -1,0 +1,120 @@
+"""A report in a folder: written so that a killed write is never mistaken for a report, and read back."""
+
+import hashlib
+import json
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from inradius.errors import InputError
+from inradius.report import page, tables
+from inradius.report.examples import Attempt, Example, Verdict
+from inradius.report.files import writable_folder, write_atomic
+from inradius.report.setting import Setting
+
+if TYPE_CHECKING:
+    from inradius.report.report import Report
+
+REPORT = "report.json"
+FORMAT = 1
+
+
+def save(report: "Report", folder: Path) -> Path:
+    """Writes the report's files; report.json last, because it is what says that a report is here."""
+    writable_folder(folder)
+    tensors = _tensors(report)
+    # named by their content: a report never takes the perturbations of another one for its own
+    name = f"deltas-{hashlib.sha256(tensors).hexdigest()[:12]}.safetensors"
+    files = {
+        name: tensors,
+        "examples.csv": tables.to_csv(report.examples).encode(),
+        "report.html": page.render(report).encode(),
+        **_figures(report),
+        REPORT: (json.dumps(to_json(report, name), indent=1, allow_nan=False) + "\n").encode(),
+    }
+    try:
+        for file, content in files.items():
+            write_atomic(folder / file, content)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {str(folder)!r} ({error.strerror})") from error
+    return folder
+
+
+def _figures(report: "Report") -> dict[str, bytes]:
+    if find_spec("matplotlib") is None:
+        return {}
+    from inradius.report.figures import draw, plot_report
+
+    figure = plot_report(report)
+    return {"bracket.png": draw(figure, "png"), "bracket.svg": draw(figure, "svg")}
+
+
+def _tensors(report: "Report") -> bytes:
+    groups = {"delta": report.deltas, "input": report.inputs}
+    named = {f"{group}/{row}": value.contiguous() for group, rows in groups.items() for row, value in rows.items()}
+    content: bytes = dump_tensors(named)
+    return content
+
+
+def to_json(report: "Report", deltas: str) -> dict[str, Any]:
+    """The report as JSON values; numbers that are not finite are written as strings."""
+    examples = [attrs.asdict(example) | {"status": example.status} for example in report.examples]
+    record: dict[str, Any] = _spell({"format": FORMAT, "deltas": deltas, **report.summary(), "table": examples})
+    return record
+
+
+def _spell(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _spell(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spell(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """The fields of the report in a folder."""
+    try:
+        record = json.loads((folder / REPORT).read_text())
+        if record["format"] != FORMAT:
+            raise InputError(f"the report in {str(folder)!r} has format {record['format']}; readable is {FORMAT}")
+        tensors = load_tensors((folder / record["deltas"]).read_bytes())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{str(folder)!r} holds no readable {REPORT} ({error}); give a folder that a report was saved to"
+        ) from error
+    return {
+        "setting": Setting.of(record["setting"]),
+        "examples": tuple(_example(entry) for entry in record["table"]),
+        "seconds": record["seconds"],
+        "environment": record["environment"],
+        "deltas": _group(tensors, "delta"),
+        "inputs": _group(tensors, "input"),
+        "folder": folder,
+    }
+
+
+def _group(tensors: dict[str, Tensor], group: str) -> dict[int, Tensor]:
+    pairs = ((name.split("/"), value) for name, value in tensors.items())
+    return {int(row): value for (found, row), value in pairs if found == group}
+
+
+def _example(entry: dict[str, Any]) -> Example:
+    plain = {name: entry[name] for name in ("row", "index", "label", "predicted")}
+    return Example(
+        **plain,
+        clean_margin=float(entry["clean_margin"]),
+        attempts=tuple(Attempt(**_numbers(attempt, "margin", "gauge", "violation")) for attempt in entry["attempts"]),
+        verdicts=tuple(Verdict(**_numbers(verdict, "bound", "error")) for verdict in entry["verdicts"]),
+    )
+
+
+def _numbers(record: dict[str, Any], *names: str) -> dict[str, Any]:
+    return record | {name: float(record[name]) for name in names}
