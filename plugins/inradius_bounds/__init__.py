@@ -1,16 +1,17 @@
 """First-party certifiers that propagate bounds through the layers: `interval`, `dual` and `lp`."""
 
-from inradius import Certifier, LayerRule, hookimpl
 from torch import nn
 
+from inradius import Certifier, LayerRule, hookimpl
 from inradius_bounds.dual import Dual
 from inradius_bounds.interval import Interval
+from inradius_bounds.lp import LP
 from inradius_bounds.rules import by_layer
 
 
 @hookimpl
 def certifiers() -> list[type[Certifier]]:
-    return [Interval, Dual]
+    return [Interval, Dual, LP]
 
 
 @hookimpl

@@ -7,10 +7,9 @@ for a lower bound, positive entries take the line below and negative ones the li
 from collections.abc import Callable, Sequence
 
 import attrs
-import torch
-from inradius import Oracles, Relaxation
 from torch import Tensor
 
+from inradius import Oracles, Relaxation
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.trace import Chain
 

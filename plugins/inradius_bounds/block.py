@@ -2,8 +2,9 @@
 
 import attrs
 import torch
-from inradius import Operator
 from torch import Tensor
+
+from inradius import Operator
 
 
 @attrs.frozen(eq=False)

@@ -1,12 +1,13 @@
 """The dual network of Wong and Kolter."""
 
 import attrs
-from inradius import Bounds, Certifier, Oracles, Property, Streams
-from inradius.validators import flag
+import torch
 from torch import Tensor, nn
 
+from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius.validators import flag
 from inradius_bounds.backward import Rows, lower_bound
-from inradius_bounds.forward import fold
+from inradius_bounds.forward import fold, last_box_bound
 from inradius_bounds.layer_bounds import layer_bounds
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import trace
@@ -29,5 +30,7 @@ class Dual(Certifier):
         layers = layer_bounds(chain, x, threat, intersect=self.intersect)
         function = Rows(*fold(chain, prop))
         value = lower_bound(chain, len(chain.hidden), function, layers.relaxations, x, threat.support)
+        if self.intersect and chain.hidden:
+            value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
         exact = threat.tight and not chain.hidden
         return Bounds(value, exact=exact, error=rounding_error(chain, x, threat, layers.bounds, prop))

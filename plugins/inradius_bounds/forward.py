@@ -1,8 +1,8 @@
 """Box bounds of every layer, and the fold of a property into the last affine block."""
 
-from inradius import Oracles, Property
 from torch import Tensor
 
+from inradius import Oracles, Property
 from inradius_bounds.trace import Chain
 
 Box = tuple[Tensor, Tensor]
@@ -30,8 +30,14 @@ def interval_bounds(chain: Chain, x: Tensor, threat: Oracles) -> list[Box]:
 def fold(chain: Chain, prop: Property) -> tuple[Tensor, Tensor]:
     """The property as rows and constants on the last block's input, (B, K, *in) and (B, K)."""
     offset = chain.final.offset(prop.weights).flatten()
-    rows = chain.final.adjoint(prop.weights.unflatten(2, chain.final.out_shape))
+    rows = chain.final.adjoint(prop.weights.view(*prop.offsets.shape, *chain.final.out_shape))
     return rows, prop.weights @ offset + prop.offsets
+
+
+def last_box_bound(chain: Chain, rows: Tensor, constant: Tensor, bounds: Box) -> Tensor:
+    """Lower bounds of rows · z + constant, z the last block's input, from the bounds of the last non-linear layer, (B, K)."""
+    activation = chain.hidden[-1][1]
+    return constant + box_minimum(rows, activation.rule.interval(activation, *bounds))
 
 
 def box_minimum(rows: Tensor, box: Box) -> Tensor:

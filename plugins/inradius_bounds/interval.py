@@ -1,10 +1,10 @@
 """Interval bound propagation."""
 
 import attrs
-from inradius import Bounds, Certifier, Oracles, Property, Streams
 from torch import Tensor, nn
 
-from inradius_bounds.forward import box_minimum, fold, interval_bounds
+from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius_bounds.forward import fold, interval_bounds, last_box_bound
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import trace
 
@@ -24,6 +24,5 @@ class Interval(Certifier):
             value = constant + (rows.flatten(2) @ x.flatten(1)[..., None]).squeeze(2) - threat.support(-rows, x)
             return Bounds(value, exact=threat.tight, error=rounding_error(chain, x, threat, [], prop))
         bounds = interval_bounds(chain, x, threat)
-        activation = chain.hidden[-1][1]
-        value = constant + box_minimum(rows, activation.rule.interval(activation, *bounds[-1]))
+        value = last_box_bound(chain, rows, constant, bounds[-1])
         return Bounds(value, error=rounding_error(chain, x, threat, bounds, prop))

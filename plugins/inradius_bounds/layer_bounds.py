@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import attrs
 import torch
-from inradius import Operator, Oracles, Relaxation
 from torch import Tensor
 
+from inradius import Operator, Oracles, Relaxation
 from inradius_bounds.backward import Rows, both_bounds, parallel_bounds
 from inradius_bounds.forward import Box, first_bounds, next_bounds
 from inradius_bounds.trace import Chain
@@ -100,7 +100,7 @@ def _row_bounds(
     """Bounds of chosen outputs of block ``depth`` by the backward pass, (B, K) indices -> two of (B, K)."""
     widest = max(block.in_shape.numel() for block, _ in chain.hidden)
     step = max(1, _BLOCK // (widest * len(x)))
-    sides = [_part_bounds(chain, depth, part, relaxations, x, threat) for part in index.split(step, dim=1)]
+    sides = [_part_bounds(chain, depth, part, relaxations, x, threat) for part in torch.split(index, step, dim=1)]
     lower, upper = zip(*sides, strict=True)
     return torch.cat(lower, dim=1), torch.cat(upper, dim=1)
 

@@ -6,9 +6,9 @@ keeps E where its neurons are decided beyond E, and doubles it where its relaxat
 """
 
 import torch
-from inradius import Operator, Oracles, Property
 from torch import Tensor
 
+from inradius import Operator, Oracles, Property
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.forward import Box
 from inradius_bounds.trace import Chain

@@ -5,9 +5,9 @@ from weakref import WeakKeyDictionary
 
 import attrs
 import torch
-from inradius import InputError, LayerRule, Operator, UnsupportedError, layer_rules
 from torch import Tensor, nn
 
+from inradius import InputError, LayerRule, Operator, UnsupportedError, layer_rules
 from inradius_bounds.block import AffineBlock
 
 

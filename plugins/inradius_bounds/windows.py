@@ -12,9 +12,9 @@ from typing import Self
 import attrs
 import torch
 import torch.nn.functional as F
-from inradius import Operator, Relaxation
 from torch import Tensor
 
+from inradius import Operator, Relaxation
 from inradius_bounds.backward import Rows
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.trace import Chain
@@ -33,13 +33,9 @@ class Geometry:
 
     def pulled(self, size: Pair, stride: Pair, pad: Pair) -> Self:
         """The geometry one convolution further down, where windows have grown to ``size``."""
-        both = (0, 1)
-        return attrs.evolve(
-            self,
-            size=size,
-            stride=tuple(self.stride[a] * stride[a] for a in both),
-            pad=tuple(self.pad[a] * stride[a] + pad[a] for a in both),
-        )
+        total = (self.stride[0] * stride[0], self.stride[1] * stride[1])
+        shift = (self.pad[0] * stride[0] + pad[0], self.pad[1] * stride[1] + pad[1])
+        return attrs.evolve(self, size=size, stride=total, pad=shift)
 
     def cut(self, image: Tensor) -> Tensor:
         """The windows of every place of a map, zeros beyond its border, (B, C, H, W) -> (B, places, C·h·w)."""
@@ -78,7 +74,7 @@ class WindowRows:
             spread=self.spread + (flat.abs() * gap).sum(2),
         )
 
-    def through_block(self, block: AffineBlock) -> Self:
+    def through_block(self, block: AffineBlock) -> "WindowRows":
         """The rows on a block's input; every layer of it can pull windows."""
         offset = self.at(block.offset(self.rows))
         constant = self.constant + (self.rows.flatten(2) * offset).sum(2)
@@ -91,7 +87,7 @@ class WindowRows:
         # place 0 collects what lies over the padding
         index = self.geometry.cut(numbers)[0].to(torch.int64)[self.place]
         image = self.rows.new_zeros(*self.place.shape, size + 1).scatter_(2, index, self.rows.flatten(2))
-        return Rows(image[..., 1:].unflatten(2, shape), self.constant)
+        return Rows(image[..., 1:].reshape(*self.place.shape, *shape), self.constant)
 
 
 def pulls_windows(block: AffineBlock) -> bool:
@@ -131,7 +127,9 @@ def unit_windows(block: AffineBlock, index: Tensor, x: Tensor) -> WindowRows:
     return pull(_shifted(start, op, windows, last=len(block.ops) == 1), block.ops[:-1])
 
 
-def descend(chain: Chain, depth: int, index: Tensor, relaxations: list[Relaxation], x: Tensor) -> tuple[int, Rows, Tensor]:
+def descend(
+    chain: Chain, depth: int, index: Tensor, relaxations: list[Relaxation], x: Tensor
+) -> tuple[int, Rows, Tensor]:
     """Rows of chosen outputs of block ``depth``, pulled down while they are small.
 
     Returns the level that they have reached (rows on the input of block ``level``), dense, and the spread of their upper

@@ -1,8 +1,8 @@
 """How bounds pass the layers that torch ships, one rule a file."""
 
-from inradius import LayerRule, Normalize
 from torch import nn
 
+from inradius import LayerRule, Normalize
 from inradius_bounds.rules.average_pool import AveragePoolRule
 from inradius_bounds.rules.batch_norm import BatchNormRule
 from inradius_bounds.rules.convolution import ConvolutionRule

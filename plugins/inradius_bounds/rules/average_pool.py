@@ -1,7 +1,8 @@
 """AvgPool2d: means over windows."""
 
-from inradius import LayerRule, Operator
 from torch import Tensor
+
+from inradius import LayerRule, Operator
 
 
 class AveragePoolRule(LayerRule):

@@ -1,9 +1,10 @@
 """BatchNorm in eval mode: a scaling and a shift per channel."""
 
 import torch
-from inradius import LayerRule, Operator, UnsupportedError
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from inradius import LayerRule, Operator, UnsupportedError
 
 
 class BatchNormRule(LayerRule):
@@ -14,8 +15,10 @@ class BatchNormRule(LayerRule):
 
     def check(self, module: nn.Module) -> None:
         if isinstance(module, _BatchNorm) and (module.running_mean is None or module.running_var is None):
-            raise UnsupportedError(f"{module} keeps no running statistics, so examples of a batch depend on each other; "
-                                   "bounds need track_running_stats=True")
+            raise UnsupportedError(
+                f"{module} keeps no running statistics, so examples of a batch depend on each other; "
+                "bounds need track_running_stats=True"
+            )
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         rising = _scale(op) >= 0

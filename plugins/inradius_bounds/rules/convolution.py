@@ -2,8 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from inradius import LayerRule, Operator, UnsupportedError
 from torch import Tensor, nn
+
+from inradius import LayerRule, Operator, UnsupportedError
 
 _FEW_CHANNELS = 4
 
@@ -30,20 +31,25 @@ class ConvolutionRule(LayerRule):
         padded = (op.in_shape[1] + top + bottom, op.in_shape[2] + left + right)
         extra = [
             padded[axis]
-            - ((op.out_shape[1 + axis] - 1) * conv.stride[axis] + conv.dilation[axis] * (conv.kernel_size[axis] - 1) + 1)
+            - (
+                (op.out_shape[1 + axis] - 1) * conv.stride[axis]
+                + conv.dilation[axis] * (conv.kernel_size[axis] - 1)
+                + 1
+            )
             for axis in (0, 1)
         ]
         # inputs that the last stride does not reach have weight zero: output_padding may not exceed the stride, F.pad may
         pulled = F.pad(_transposed(conv, rows.flatten(0, 1)), (0, extra[1], 0, extra[0]))
-        pulled = pulled[:, :, top : top + op.in_shape[1], left : left + op.in_shape[2]]
-        return pulled.unflatten(0, rows.shape[:2])
+        pulled = pulled[:, :, top : top + op.in_shape[1], left : left + op.in_shape[2]].contiguous()
+        return pulled.view(*rows.shape[:2], *op.in_shape)
 
     def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
         (top, _), (left, _) = pads(op.module)
         return op.module.stride, (top, left)
 
     def pull_window(self, op: Operator, windows: Tensor) -> Tensor:
-        return _transposed(op.module, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+        pulled = _transposed(op.module, windows.flatten(0, 1))
+        return pulled.view(*windows.shape[:2], *pulled.shape[1:])
 
     def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:
         if op.module.groups > 1:
@@ -74,15 +80,17 @@ def _transposed(conv: nn.Conv2d, rows: Tensor) -> Tensor:
         return F.conv_transpose2d(rows, conv.weight, None, conv.stride, 0, 0, conv.groups, conv.dilation)
     # one matrix product and an overlap-add: several times faster than torch's kernel on images of few channels
     columns = conv.weight.flatten(1).t() @ rows.flatten(2)
-    size = [
+    height, width = (
         (rows.shape[2 + a] - 1) * conv.stride[a] + conv.dilation[a] * (conv.kernel_size[a] - 1) + 1 for a in (0, 1)
-    ]
-    return F.fold(columns, size, conv.kernel_size, conv.dilation, 0, conv.stride)
+    )
+    return F.fold(columns, (height, width), conv.kernel_size, conv.dilation, 0, conv.stride)
 
 
 def pads(conv: nn.Conv2d) -> tuple[tuple[int, int], tuple[int, int]]:
     """Rows added above and below, columns added left and right."""
     if isinstance(conv.padding, str):
-        total = [d * (k - 1) if conv.padding == "same" else 0 for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
+        total = [
+            d * (k - 1) if conv.padding == "same" else 0 for d, k in zip(conv.dilation, conv.kernel_size, strict=True)
+        ]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
     return (int(conv.padding[0]),) * 2, (int(conv.padding[1]),) * 2

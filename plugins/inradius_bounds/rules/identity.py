@@ -1,7 +1,8 @@
 """Layers that do nothing in eval mode: Identity and Dropout."""
 
-from inradius import LayerRule, Operator
 from torch import Tensor
+
+from inradius import LayerRule, Operator
 
 
 class IdentityRule(LayerRule):

@@ -2,8 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from inradius import LayerRule, Operator
 from torch import Tensor
+
+from inradius import LayerRule, Operator
 
 
 class LinearRule(LayerRule):
@@ -17,7 +18,8 @@ class LinearRule(LayerRule):
         return middle - spread, middle + spread
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
-        return rows @ op.module.weight
+        pulled: Tensor = rows @ op.module.weight
+        return pulled
 
     def unit_rows(self, op: Operator, index: Tensor, dtype: torch.dtype) -> Tensor:
         if len(op.out_shape) > 1:

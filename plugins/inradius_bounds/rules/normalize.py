@@ -1,7 +1,8 @@
 """Normalize: (z − mean) / std per channel."""
 
-from inradius import LayerRule, Operator
 from torch import Tensor
+
+from inradius import LayerRule, Operator
 
 
 class NormalizeRule(LayerRule):

@@ -1,9 +1,10 @@
 """ReLU: max(z, 0)."""
 
 import torch
+from torch import Tensor
+
 from inradius import LayerRule, Operator, Relaxation
 from inradius.layers import Line
-from torch import Tensor
 
 
 class ReLURule(LayerRule):

@@ -1,7 +1,8 @@
 """Flatten: the same numbers in another shape."""
 
-from inradius import LayerRule, Operator, UnsupportedError
 from torch import Tensor, nn
+
+from inradius import LayerRule, Operator, UnsupportedError
 
 
 class FlattenRule(LayerRule):

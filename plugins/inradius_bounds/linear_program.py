@@ -1,0 +1,118 @@
+"""The LP relaxation of a network for one example and one row, stated in cvxpy.
+
+minimise    c · z + d       over δ ∈ Δ(x), pre-activations ẑ and activations z of every layer
+subject to  ẑ₁ = A₁ (x + δ) + b₁,   ẑᵢ₊₁ = Aᵢ zᵢ + bᵢ,   lines below ≤ zᵢ ≤ lines above.
+
+For the ReLU the lines are those of the convex hull over [ℓ, u] (Ehlers 2017), and the LP is that of wong2018, (3.5).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from inradius import Oracles, UnsupportedError
+from inradius.layers import Line
+from inradius_bounds.block import AffineBlock
+from inradius_bounds.forward import Box
+from inradius_bounds.trace import Chain
+
+Lines = tuple[list[Line], list[Line]]
+
+
+@attrs.frozen(eq=False)
+class Solution:
+    """The optimum, and for each hidden layer the multipliers of its lines below, (lines, *shape) each."""
+
+    optimum: float
+    multipliers: list[Tensor]
+
+
+@attrs.define(eq=False)
+class LinearProgram:
+    """The constraints of one example's relaxation; ``minimise`` is asked once a row.
+
+    The cost is a constant of each problem: as a cvxpy parameter it would save compilations, but makes them a hundred times slower.
+    """
+
+    cp: Any
+    output: Any
+    constraints: list[Any]
+    below: list[list[Any]]
+    shapes: list[torch.Size]
+
+    def minimise(self, row: Tensor, constant: float) -> Solution:
+        """The minimum of row · z + constant over the relaxation, z the last block's input."""
+        problem = self.cp.Problem(self.cp.Minimize(_array(row.flatten()) @ self.output), self.constraints)
+        _solve(self.cp, problem)
+        multipliers = [
+            torch.stack([_multiplier(line, shape, row) for line in lines])
+            for lines, shape in zip(self.below, self.shapes, strict=True)
+        ]
+        return Solution(float(problem.value) + constant, multipliers)
+
+
+def linear_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> LinearProgram:
+    """The relaxation of one example x (1, *S) with the given bounds of its hidden layers."""
+    cp = _cvxpy()
+    delta = cp.Variable(x.numel())
+    value: Any = _array(x.flatten()) + delta
+    constraints = list(threat.constraints(delta, x[0]))
+    below: list[list[Any]] = []
+    for (block, activation), (lower, upper) in zip(chain.hidden, bounds, strict=True):
+        before = _affine(block, x) @ value + _array(block.offset(x).flatten())
+        after = cp.Variable(block.out_shape.numel())
+        floor, ceiling = activation.rule.lines(activation, lower, upper)
+        lines = [
+            after >= cp.multiply(_array(slope.flatten()), before) + _array(offset.flatten()) for slope, offset in floor
+        ]
+        roof = [
+            after <= cp.multiply(_array(slope.flatten()), before) + _array(offset.flatten())
+            for slope, offset in ceiling
+        ]
+        constraints += lines + roof
+        below.append(lines)
+        value = after
+    return LinearProgram(cp, value, constraints, below, [block.out_shape for block, _ in chain.hidden])
+
+
+def _cvxpy() -> Any:
+    try:
+        import cvxpy
+    except ImportError as error:
+        raise UnsupportedError(
+            'lp needs the package cvxpy, which is not installed; pip install "inradius[lp]"'
+        ) from error
+    return cvxpy
+
+
+def _solve(cp: Any, problem: Any) -> None:
+    """Solves with HiGHS where the set is a polytope, else with Clarabel."""
+    solver = cp.HIGHS if problem.is_lp() and cp.HIGHS in cp.installed_solvers() else cp.CLARABEL
+    problem.solve(solver=solver)
+    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
+        raise UnsupportedError(
+            f"{solver} ended with status {problem.status!r}; the relaxation of a non-empty set has an optimum"
+        )
+
+
+def _affine(block: AffineBlock, x: Tensor) -> Any:
+    """The block's matrix, sparse (out, in)."""
+    from scipy import sparse
+
+    size = block.out_shape.numel()
+    index = [torch.arange(first, min(first + 256, size), device=x.device)[None] for first in range(0, size, 256)]
+    parts = [block.unit_rows(part, x.dtype)[0].flatten(1) for part in index]
+    return sparse.vstack([sparse.csr_array(_array(part)) for part in parts])
+
+
+def _array(values: Tensor) -> Any:
+    return values.detach().double().cpu().numpy()
+
+
+def _multiplier(line: Any, shape: torch.Size, like: Tensor) -> Tensor:
+    found = np.maximum(np.asarray(line.dual_value), 0.0)
+    return torch.as_tensor(found, dtype=like.dtype, device=like.device).view(shape)
