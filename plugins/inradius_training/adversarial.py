@@ -11,7 +11,7 @@ from inradius.validators import component
 
 def _pgd() -> Attack:
     # ten steps of a quarter of the radius: Rice et al. 2020, sec. 3; the inner problem wants the loss large, not just a miss
-    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)  # type: ignore[type-abstract]
+    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)

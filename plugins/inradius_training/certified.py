@@ -10,7 +10,7 @@ from inradius.validators import component, positive, share
 
 
 def _interval() -> Certifier:
-    return make("interval()", Certifier)  # type: ignore[type-abstract]
+    return make("interval()", Certifier)
 
 
 def worst_logits(lower: Tensor) -> Tensor:

@@ -55,7 +55,6 @@ class Run:
     _sums: dict[str, list[float]] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.processes.agree(self.model)
         self.optimizer = self.recipe.optimise(self.model.parameters())
         self._resume()
 

@@ -1,5 +1,6 @@
 """The processes of a run: this one, or as many as ``torchrun`` or ``accelerate launch`` started."""
 
+import os
 from collections.abc import Iterable
 
 import torch
@@ -9,12 +10,15 @@ from torch import Tensor, nn
 class Processes:
     """What the processes of a run need of each other. Every example is one process's, so sums over all are exact."""
 
-    def __init__(self, device: torch.device | str | None = None) -> None:
+    def __init__(self, device: torch.device | str | None, home: torch.device) -> None:
+        """On ``device``; by default on the one that the launcher gave, and without a launcher on ``home``."""
         from accelerate import PartialState
 
-        cpu = device is not None and torch.device(device).type == "cpu"
+        launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
+        place = device if device is not None or launched else home
+        cpu = place is not None and torch.device(place).type == "cpu"
         self._state = PartialState(cpu=True) if cpu else PartialState()
-        self.device = torch.device(device) if device is not None else torch.device(self._state.device)
+        self.device = torch.device(self._state.device if place is None else place)
 
     @property
     def count(self) -> int:

@@ -60,17 +60,13 @@ class Recipe:
     epochs: int = attrs.field(default=20, validator=validators.count)
     batch_size: int = attrs.field(default=128, validator=validators.count)
     optimizer: str = attrs.field(default="adam", validator=_one_of(OPTIMIZERS))
-    lr: float = attrs.field(validator=validators.positive)
+    lr: float = attrs.field(default=1e-3, validator=validators.positive)
     schedule: str = attrs.field(default="cosine", validator=_one_of(SCHEDULES))
     weight_decay: float = attrs.field(default=0.0, validator=validators.radius)
     clip: float | None = attrs.field(default=None, validator=attrs.validators.optional(validators.positive))
     validation: float = attrs.field(default=0.1, validator=_held_out_share)
     augment: Shift | None = attrs.field(default=None, converter=as_augment)
     seed: int = attrs.field(default=0, validator=validators.integer)
-
-    @lr.default
-    def _usual_rate(self) -> float:
-        return RATES.get(self.optimizer, 1e-3)
 
     def rate(self, progress: float) -> float:
         """The learning rate at a share of the run."""
