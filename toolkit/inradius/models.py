@@ -17,8 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inradius.data import Dataset
 from inradius.errors import InputError
+from inradius.modes import evaluating
 from inradius.registry import make
+from inradius.subject import check_logits
 
 T = TypeVar("T")
 
@@ -49,6 +52,20 @@ def find_device(name: str | torch.device | None) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"the device {str(name)!r} cannot be used here ({reason}); cpu always can") from error
     return device
+
+
+def try_out(model: nn.Module, data: Dataset) -> None:
+    """Runs the model on the first example. Raises ``InputError`` where it fails or does not return finite logits."""
+    x = data.inputs[:1].to(next((tensor.device for tensor in model.state_dict().values()), None))
+    with evaluating(model), torch.no_grad():
+        try:
+            logits = model(x)
+        except Exception as error:  # a stranger's network may raise anything; the sentence says on what
+            reason = str(error).splitlines()[0] if str(error) else "no reason given"
+            raise InputError(
+                f"the model fails on inputs of shape {tuple(x.shape)} from {data.name}: {type(error).__name__}: {reason}"
+            ) from error
+    check_logits(logits, 1)
 
 
 def fingerprint(model: nn.Module) -> str:

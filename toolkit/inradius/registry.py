@@ -92,21 +92,32 @@ def make(spec: str | T, kind: type[T] = cast("type[Any]", object)) -> T:  # noqa
             return spec
         raise SpecError(f"{spec!r} is {_article(type(spec).__name__)}, but {_article(_title(kind))} is needed here")
     call = parse(spec)
-    entry = _lookup(call.name, kind)
+    entry = find(call.name, kind)
     if not issubclass(entry.kind, kind):
         raise SpecError(f"{spec!r} makes {_article(_title(entry.kind))}, but {_article(_title(kind))} is needed here")
     return cast("T", _build(entry, call))
 
 
-def _lookup(name: str, kind: type) -> Entry:
+def find(name: str, kind: type = object) -> Entry:
+    """The registered name. Raises ``SpecError`` with the nearest names, or those of ``kind``, where there is none such."""
     table = entries()
     if name in table:
         return table[name]
     close = difflib.get_close_matches(name, table, n=3, cutoff=0.5)
     if close:
-        raise SpecError(f"{name!r} is not a known name; did you mean {' or '.join(close)}?")
+        raise SpecError(f"{name!r} is not a known name; did you mean {' or '.join(close)}?{_left_out()}")
     known = ", ".join(sorted(e.name for e in table.values() if issubclass(e.kind, kind)))
-    raise SpecError(f"{name!r} is not a known name; known here are {known or 'none (is every plugin disabled?)'}")
+    raise SpecError(f"{name!r} is not a known name; known here are {known or 'none'}{_left_out()}")
+
+
+def _left_out() -> str:
+    """The plugins that might have brought a name that is missing, as the end of a sentence."""
+    lost = [
+        f"{plugin.name!r} of {plugin.distribution} {plugin.version} ({'blocked' if plugin.blocked else plugin.failure})"
+        for plugin in _installed.host().plugins
+        if plugin.blocked or plugin.failure
+    ]
+    return f"; left out is the plugin {' and '.join(lost)}" if lost else ""
 
 
 def _build(entry: Entry, call: Call) -> object:
@@ -129,7 +140,7 @@ def _build(entry: Entry, call: Call) -> object:
 
 def _resolve(value: object) -> object:
     if isinstance(value, Call):
-        return _build(_lookup(value.name, object), value)
+        return _build(find(value.name), value)
     return tuple(_resolve(item) for item in value) if isinstance(value, tuple) else value
 
 

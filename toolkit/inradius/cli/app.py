@@ -1,0 +1,34 @@
+"""The program and its commands."""
+
+from collections.abc import Callable
+
+import typer
+
+from inradius.cli.attack import attack
+from inradius.cli.bracket import bracket
+from inradius.cli.certify import certify
+from inradius.cli.describe import describe
+from inradius.cli.names import list_names
+from inradius.cli.plugins import plugins
+from inradius.cli.report import report
+from inradius.cli.train import train
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "bracket": bracket,
+    "attack": attack,
+    "certify": certify,
+    "train": train,
+    "list": list_names,
+    "describe": describe,
+    "plugins": plugins,
+    "report": report,
+}
+
+app = typer.Typer(
+    help="Attacks and certificates on the same set, reported as one bracket.",
+    add_completion=False,
+    # an error that is not one of ours is a bug, and its plain traceback is what a report of it needs
+    pretty_exceptions_enable=False,
+)
+for name, command in COMMANDS.items():
+    app.command(name)(command)

@@ -1,0 +1,42 @@
+"""``inradius bracket``."""
+
+from inradius.cli import options
+from inradius.cli.question import Question, demand
+
+
+def bracket(
+    model: options.Model = options.MODEL,
+    weights: options.Weights = None,
+    data: options.Data = options.DATA,
+    count: options.Count = options.COUNT,
+    threat: options.Threat = options.THREAT,
+    attack: options.Attacks = None,
+    certifier: options.Certifiers = None,
+    device: options.Device = None,
+    batch_size: options.BatchSize = 128,
+    seed: options.Seed = 0,
+    out: options.Out = None,
+    fresh: options.Fresh = False,
+    exhaustive: options.Exhaustive = False,
+    audit: options.Audit = 0.1,
+    fail_under: options.FailUnder = None,
+) -> None:
+    """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, with a report.
+
+    Without options it answers for a network that ships with inradius, on real MNIST images.
+    """
+    question = Question(
+        model=model,
+        weights=weights,
+        data=data,
+        count=count,
+        threat=threat,
+        device=device,
+        batch_size=batch_size,
+        seed=seed,
+        out=out,
+        fresh=fresh,
+        exhaustive=exhaustive,
+        audit=audit,
+    )
+    demand(question.answer(attack or options.ATTACKS, certifier or options.CERTIFIERS), fail_under)

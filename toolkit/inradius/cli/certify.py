@@ -1,0 +1,36 @@
+"""``inradius certify``."""
+
+from inradius.cli import options
+from inradius.cli.question import Question, demand
+
+
+def certify(
+    model: options.Model = options.MODEL,
+    weights: options.Weights = None,
+    data: options.Data = options.DATA,
+    count: options.Count = options.COUNT,
+    threat: options.Threat = options.THREAT,
+    certifier: options.Certifiers = None,
+    device: options.Device = None,
+    batch_size: options.BatchSize = 128,
+    seed: options.Seed = 0,
+    out: options.Out = None,
+    fresh: options.Fresh = False,
+    exhaustive: options.Exhaustive = True,
+    fail_under: options.FailUnder = None,
+) -> None:
+    """Certified accuracy, by each certifier and by all of them together."""
+    question = Question(
+        model=model,
+        weights=weights,
+        data=data,
+        count=count,
+        threat=threat,
+        device=device,
+        batch_size=batch_size,
+        seed=seed,
+        out=out,
+        fresh=fresh,
+        exhaustive=exhaustive,
+    )
+    demand(question.answer((), certifier or options.CERTIFIERS), fail_under)

@@ -1,0 +1,28 @@
+"""Where the program prints: tables and lines, with nothing in them read as markup."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+# what a table may take where nobody watches, as in a log
+UNWATCHED_WIDTH = 120
+
+
+def console() -> Console:
+    """A console on the standard output of the moment."""
+    width = None if sys.stdout.isatty() else UNWATCHED_WIDTH
+    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
+
+
+def say(line: str = "") -> None:
+    """Prints a line as it is; a terminal may wrap it, nothing breaks it."""
+    console().print(line, soft_wrap=True)
+
+
+def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table with these columns, some aligned to the right; long cells fold, because a cut spec is no spec."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made

@@ -1,0 +1,57 @@
+"""``inradius describe``."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import attrs
+import typer
+
+from inradius._component import Component, spell
+from inradius.cli.console import console, say, table
+from inradius.registry import KINDS, Entry, find
+
+REQUIRED = "required"
+
+
+def describe(name: Annotated[str, typer.Argument(help="A registered name, as in pgd.")]) -> None:
+    """What a name makes: its documentation, its parameters with their defaults, and who brought it."""
+    entry = find(name.partition("(")[0].strip())
+    kind = next(hook for hook, made in KINDS.items() if made is entry.kind)
+    say(f"{entry.name}({', '.join(entry.parameters)})")
+    say(f"one of the {kind.replace('_', ' ')}, from {entry.origin}")
+    say()
+    say(inspect.getdoc(entry.build) or "It has no documentation.")
+    made = table("parameter", "type", "default")
+    for row in _parameters(entry):
+        made.add_row(*row)
+    if made.row_count:
+        say()
+        console().print(made)
+
+
+def _parameters(entry: Entry) -> Iterator[tuple[str, str, str]]:
+    if isinstance(entry.build, type) and issubclass(entry.build, Component):
+        for field in attrs.fields(entry.build):
+            if field.init:
+                yield field.name, _type(field.type), _field_default(field)
+        return
+    for parameter in inspect.signature(entry.build).parameters.values():
+        default = REQUIRED if parameter.default is parameter.empty else repr(parameter.default)
+        several = parameter.kind is parameter.VAR_POSITIONAL
+        yield parameter.name, _type(parameter.annotation), "any number" if several else default
+
+
+def _field_default(field: "attrs.Attribute[Any]") -> str:
+    if field.default is attrs.NOTHING:
+        return REQUIRED
+    default: Any = field.default
+    if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return spell(default)
+    return "depends on the others" if default.takes_self else spell(default.factory())
+
+
+def _type(annotation: object) -> str:
+    if annotation is None or annotation is inspect.Parameter.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

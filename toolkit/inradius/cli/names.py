@@ -1,0 +1,50 @@
+"""``inradius list``."""
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from inradius.cli.console import console, say, table
+from inradius.errors import SpecError
+from inradius.registry import KINDS, Entry, entries, layer_rules
+
+RULES = "layer_rules"
+
+
+def list_names(
+    kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks or threat_models.")] = None,
+) -> None:
+    """What there is: every registered name, by kind, with what it does and who brought it."""
+    for chosen in _kinds(kind):
+        rows = _rules() if chosen == RULES else [(e.name, first_line(e.build), e.origin) for e in _of(chosen)]
+        made = table(chosen.replace("_", " "), "", "from")
+        for row in rows:
+            made.add_row(*row)
+        console().print(made)
+        say()
+
+
+def first_line(thing: object) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def _kinds(kind: str | None) -> list[str]:
+    known = [*KINDS, RULES]
+    if kind is None:
+        return known
+    plain = kind.strip().lower().replace("-", "_").replace(" ", "_")
+    for name in known:
+        if plain in (name, name.removesuffix("s"), name.replace("_", "")):
+            return [name]
+    raise SpecError(f"{kind!r} is not a kind of thing; allowed are {', '.join(known)}")
+
+
+def _of(hook: str) -> list[Entry]:
+    return sorted((e for e in entries().values() if e.kind is KINDS[hook]), key=lambda e: e.name)
+
+
+def _rules() -> list[tuple[str, str, str]]:
+    rules = sorted(layer_rules().items(), key=lambda pair: pair[0].__name__)
+    return [(layer.__name__, first_line(type(rule)), type(rule).__module__) for layer, rule in rules]

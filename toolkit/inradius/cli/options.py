@@ -1,0 +1,61 @@
+"""The options that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MODEL = "mnist_small_certified"
+DATA = "mnist5k"
+COUNT = 200
+THREAT = "linf(eps=0.1)"
+# cheap ones first: an example that is decided drops out
+ATTACKS = ("fgsm", "pgd(steps=40, restarts=2)")
+CERTIFIERS = ("interval", "dual")
+
+Model = Annotated[
+    str, typer.Option("--model", metavar="SPEC", help="A model by name, or file.py:factory, called without arguments.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights for the model: .safetensors, or .pt with a state dict."),
+]
+Data = Annotated[str, typer.Option("--data", metavar="SPEC", help="Data by name, as in mnist5k or npz:images.npz.")]
+Count = Annotated[
+    int, typer.Option("--count", min=0, metavar="N", help="How many examples, the first ones; 0 for all.")
+]
+Threat = Annotated[
+    str, typer.Option("--threat", metavar="SPEC", help="The set of perturbations, as in linf(eps=8/255).")
+]
+Attacks = Annotated[
+    list[str] | None,
+    typer.Option("--attack", metavar="SPEC", help="An attack; repeat it for several.", show_default=", ".join(ATTACKS)),
+]
+Certifiers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--certifier", metavar="SPEC", help="A certifier; repeat it for several.", show_default=", ".join(CERTIFIERS)
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="Where to compute, as in cuda or cuda:1.", show_default="cpu"),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="How many examples at once.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Draws what the command leaves to chance.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="The run's folder.", show_default="inradius-runs/ and the run's key"),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start again where the folder holds a part of this run.")]
+Exhaustive = Annotated[
+    bool, typer.Option(help="Hand every example to every method, or drop those that are decided already.")
+]
+Audit = Annotated[
+    float,
+    typer.Option("--audit", min=0, max=1, metavar="SHARE", help="How many decided examples the other side checks too."),
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option("--fail-under", min=0, max=1, metavar="SHARE", help="Exit with 1 where less is certified."),
+]

@@ -1,0 +1,77 @@
+"""A report in a few lines."""
+
+from rich.table import Table
+
+from inradius.cli.console import console, say, table
+from inradius.report import Report
+
+STATUSES = {
+    "wrong": "misclassified",
+    "attacked": "broken by an attack",
+    "boundary": "on the boundary",
+    "undecided": "undecided",
+    "certified": "certified",
+}
+
+
+def show(report: Report, *, of: int | None = None, seconds: float | None = None) -> None:
+    """Prints the bracket, what each method did, and where the page is."""
+    total, printer = len(report.examples), console()
+    whole = f" of {of}" if of is not None and of > total else ""
+    say(f"model    {report.setting.model}")
+    say(f"data     {report.setting.data}, {total}{whole} examples")
+    say(f"threat   {report.setting.threat}")
+    say()
+    printer.print(_accuracies(report))
+    if report.setting.attacks and report.setting.certifiers:
+        say(f"gap {100 * (report.upper - report.lower):.1f} points")
+    say(", ".join(f"{report.counts[status]} {words}" for status, words in STATUSES.items() if report.counts[status]))
+    for made in (_attacks(report), _certifiers(report)):
+        if made.row_count:
+            say()
+            printer.print(made)
+    say()
+    say(f"computed in {sum(report.seconds.values()):.1f} s" + (f", {seconds:.1f} s with loading" if seconds else ""))
+    if report.folder is not None:
+        say(f"report   {report.folder / 'report.html'}")
+
+
+def _accuracies(report: Report) -> Table:
+    """The bracket from below to above; the robust accuracy itself is what nobody knows."""
+    shares = {"lower": report.lower, "upper": report.upper, "clean": report.clean}
+    made = table("", "accuracy", "95 % interval", "examples", right=("accuracy", "95 % interval", "examples"))
+
+    def row(title: str, name: str) -> None:
+        low, high = report.intervals[name]
+        right = f"{round(shares[name] * len(report.examples))} of {len(report.examples)}"
+        made.add_row(title, f"{100 * shares[name]:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %", right)
+
+    if report.setting.certifiers:
+        row("certified", "lower")
+    if report.setting.attacks and report.setting.certifiers:
+        made.add_row("≤ robust", "between", "", "")
+    if report.setting.attacks:
+        row("≤ under attack", "upper")
+    row("≤ clean", "clean")
+    return made
+
+
+def _attacks(report: Report) -> Table:
+    numbers = ("tried on", "broke", "accuracy left", "images evaluated", "seconds")
+    made = table("attack", *numbers, right=numbers)
+    for spec, entry in report.summary()["attacks"].items():
+        left = sum(
+            e.correct and not any(a.success for a in e.attempts if a.attack == spec) for e in report.examples
+        ) / len(report.examples)
+        alone = f"{100 * left:.1f} %" if report.setting.exhaustive else "–"
+        broke = sum(e.correct and any(a.success for a in e.attempts if a.attack == spec) for e in report.examples)
+        made.add_row(spec, str(entry["tried"]), str(broke), alone, str(entry["queries"]), f"{entry['seconds']:.2f}")
+    return made
+
+
+def _certifiers(report: Report) -> Table:
+    numbers = ("tried on", "certified", "seconds")
+    made = table("certifier", *numbers, right=numbers)
+    for spec, entry in report.summary()["certifiers"].items():
+        made.add_row(spec, str(entry["tried"]), str(entry["certified"]), f"{entry['seconds']:.2f}")
+    return made
