@@ -72,11 +72,13 @@ class DLR(Objective):
         if logits.shape[1] < 4:
             return Margin()(logits, y, goal)
         top = logits.topk(4, dim=1).values
-        tiny = torch.finfo(logits.dtype).tiny
+        # a gap that is only rounding error would make the ratio infinite
+        limits = torch.finfo(logits.dtype)
+        least = (logits.detach().abs().amax(1) * limits.eps).clamp(min=limits.tiny)
         if goal is None:
-            return -class_margin(logits, y) / (top[:, 0] - top[:, 2]).clamp(min=tiny)
+            return -class_margin(logits, y) / (top[:, 0] - top[:, 2]).clamp(min=least)
         gap = logits.gather(1, y[:, None]) - logits.gather(1, goal[:, None])
-        return -gap.squeeze(1) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2).clamp(min=tiny)
+        return -gap.squeeze(1) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2).clamp(min=least)
 
 
 @attrs.frozen(kw_only=True)
