@@ -212,7 +212,7 @@ def test_the_folder_is_keyed_by_what_decides_the_results(tmp_path, monkeypatch):
 
 def test_another_run_in_the_folder_is_an_error_unless_fresh(tmp_path):
     run(tmp_path)
-    with pytest.raises(inradius.InputError, match=r"another run.*differs in seed"):
+    with pytest.raises(inradius.InputError, match=r"another run.*differs in seed\)"):
         run(tmp_path, seed=1)
     assert run(tmp_path, seed=1, fresh=True).setting.seed == 1
 

@@ -41,7 +41,7 @@ def spoiled(value):
         ({"seed": 0.5}, "seed=0.5 .* integer"),
         ({"exhaustive": 1}, "exhaustive=1 .* True and False"),
         ({"attacks": [Corner(), Corner()]}, r"corner\(\) more than once"),
-        ({"device": "nowhere"}, "device='nowhere' .* devices of this machine"),
+        ({"device": "nowhere"}, "device 'nowhere' cannot be used"),
         ({"model": Constant(float("nan"))}, "NaN or infinite"),
         ({"model": nn.Linear(4, 3, dtype=torch.float64)}, r"inputs of shape \(5,\)"),
         ({"model": linear(torch.float32)}, r"model.to\(torch.float64\)"),

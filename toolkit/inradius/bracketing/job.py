@@ -11,10 +11,11 @@ from torch import Tensor, nn
 import inradius
 from inradius._component import Component
 from inradius.attack import Attack
-from inradius.bracketing.key import data_fingerprint, full_specs, model_fingerprint, run_key
+from inradius.bracketing.key import data_fingerprint, full_specs, run_key
 from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset
 from inradius.errors import InputError, UnsupportedError
+from inradius.models import find_device, fingerprint
 from inradius.registry import make
 from inradius.report.setting import Setting
 from inradius.subject import check_labels
@@ -79,7 +80,7 @@ class Job:
             "seed": self.seed,
             "audit": float(self.audit),
             "exhaustive": self.exhaustive,
-            "model_fingerprint": model_fingerprint(self.model),
+            "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": data_fingerprint(self.data),
             "version": inradius.__version__,
         }
@@ -145,17 +146,9 @@ def _check_data(model: nn.Module, data: Dataset, threat: ThreatModel) -> None:
 
 def _placed(model: nn.Module, data: Dataset, device: torch.device | str | None) -> tuple[nn.Module, torch.device]:
     """The model on the device asked for, by default its own; the caller's model stays where it is."""
-    found = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), data.inputs.device)
-    try:
-        place = found if device is None else torch.empty(0, device=device).device
-        if place == found:
-            return model, place
-        return copy.deepcopy(model).to(place), place
-    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without the device
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"device={str(device)!r} cannot be used ({reason}); allowed are the devices of this machine"
-        ) from error
+    own = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), data.inputs.device)
+    place = own if device is None else find_device(device)
+    return (model if place == own else copy.deepcopy(model).to(place)), place
 
 
 def _subject(model: nn.Module, certifiers: Sequence[Certifier]) -> Callable[[Tensor], Tensor]:

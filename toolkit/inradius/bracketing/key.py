@@ -6,18 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inradius._component import Component
 from inradius.data import Dataset
-
-
-def model_fingerprint(model: nn.Module) -> str:
-    """The sha256 of a model's structure, parameters and buffers, in hexadecimal."""
-    digest = hashlib.sha256(f"{type(model).__module__}.{type(model).__qualname__}\n{model!r}".encode())
-    for name, value in (*model.named_parameters(), *model.named_buffers()):
-        _feed(digest, name, value.detach())
-    return digest.hexdigest()
 
 
 def data_fingerprint(data: Dataset) -> str:

@@ -63,9 +63,9 @@ class Store:
         path = self.folder / SETTING
         if path.exists():
             found = _parsed(path.read_bytes())
-            asked = attrs.asdict(setting)
             if found.get("key") == setting.key:
                 return
+            asked = json.loads(json.dumps(attrs.asdict(setting)))
             other = [name for name in asked if found.get(name) != asked[name] and name != "key"]
             raise InputError(
                 f"the folder {str(self.folder)!r} holds another run (it differs in {', '.join(other)}); "

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from inradius.report.report import Report
 
 _WIDTH, _LEFT, _TOP, _HEIGHT = 760.0, 20.0, 46.0, 34.0
+# the two rows of numbers above the bar
+_HIGH, _LOW = 14.0, 34.0
 
 
 def bracket_bar(report: "Report") -> str:
@@ -15,15 +17,27 @@ def bracket_bar(report: "Report") -> str:
     edges = [0.0, report.lower, report.upper, report.clean, 1.0]
     names = ("certified", "undecided", "attacked", "wrong")
     parts = [_part(a, b, COLOURS[name]) for a, b, name in zip(edges, edges[1:], names, strict=False)]
-    ends = [_end(report.lower, "end", "certified"), _end(report.upper, "start", "under attack")]
     intervals = [
         _interval(*report.intervals["lower"], COLOURS["certified"], 0),
         _interval(*report.intervals["upper"], COLOURS["attacked"], 1),
     ]
     ticks = [_tick(share / 4) for share in range(5)]
     label = f"{report.lower:.1%} certified, {report.upper:.1%} under attack, {report.clean:.1%} clean"
-    inside = "".join(parts + ends + intervals + ticks)
+    inside = "".join(parts + _ends(report) + intervals + ticks)
     return f'<svg class="bar" viewBox="0 0 800 134" role="img" aria-label="{label}">{inside}</svg>'
+
+
+def _ends(report: "Report") -> list[str]:
+    """The two arms with their numbers, which lean outwards unless the edge of the drawing is near.
+
+    The number that leans over the other arm stands above it, so that no line crosses a number.
+    """
+    inwards = report.lower < 0.25
+    low, high = (_HIGH, _LOW) if inwards else (_LOW, _HIGH)
+    return [
+        _end(report.lower, "start" if inwards else "end", low, "certified"),
+        _end(report.upper, "end" if report.upper > 0.75 else "start", high, "under attack"),
+    ]
 
 
 def _x(share: float) -> float:
@@ -35,10 +49,7 @@ def _part(start: float, end: float, colour: str) -> str:
     return f'<rect x="{_x(start)}" y="{_TOP}" width="{width}" height="{_HEIGHT}" fill="{colour}"/>' if width > 0 else ""
 
 
-def _end(share: float, side: str, word: str) -> str:
-    """A bracket's arm at ``share`` with its number; the words lean outwards, unless the edge of the drawing is near."""
-    lean = {"end": "start" if share < 0.25 else "end", "start": "end" if share > 0.75 else "start"}[side]
-    row = 14 if side == "end" else 32
+def _end(share: float, lean: str, row: float, word: str) -> str:
     shift = -5 if lean == "end" else 5
     arm = f'<line x1="{_x(share)}" x2="{_x(share)}" y1="{row - 10}" y2="{_TOP + _HEIGHT}" class="arm"/>'
     return f'{arm}<text x="{_x(share) + shift}" y="{row}" text-anchor="{lean}">{share:.1%} {word}</text>'

@@ -71,18 +71,17 @@ def _ended(examples: Sequence[Example]) -> dict[str, Any]:
 
 
 def by_attack(report: "Report") -> dict[str, dict[str, Any]]:
-    """What each attack did, by its spec."""
+    """What each attack did, by its spec: it succeeds on examples that are classified correctly."""
     return {spec: _attack(report, spec, full) for spec, full in report.setting.attacks.items()}
 
 
 def _attack(report: "Report", spec: str, full: str) -> dict[str, Any]:
     made = [(e, a) for e in report.examples for a in e.attempts if a.attack == spec]
-    broke = [attempt for _, attempt in made if attempt.success]
     return {
         "spec": full,
         "tried": len(made),
-        "succeeded": len(broke),
-        "decided": sum(example.attacked_by == spec for example, _ in made),
+        "succeeded": sum(attempt.success for example, attempt in made if example.correct),
+        "decided": sum(example.status == "attacked" and example.attacked_by == spec for example, _ in made),
         "queries": sum(attempt.queries for _, attempt in made),
         "seconds": report.seconds.get(spec, 0.0),
         "membership": membership([attempt for _, attempt in made]),
@@ -110,7 +109,7 @@ def _certifier(report: "Report", spec: str, full: str) -> dict[str, Any]:
         "spec": full,
         "tried": len(made),
         "certified": sum(verdict.certified for _, verdict in made),
-        "decided": sum(example.certified_by == spec for example, _ in made),
+        "decided": sum(example.status == "certified" and example.certified_by == spec for example, _ in made),
         "failure_probability": max((v.failure_probability for _, v in made), default=0.0),
         "seconds": report.seconds.get(spec, 0.0),
     }
