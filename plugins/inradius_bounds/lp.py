@@ -42,6 +42,7 @@ class LP(Certifier):
         return Bounds(value, exact=threat.tight and not chain.hidden, error=error)
 
 
+@torch.no_grad()
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
     chain = trace(model, x)
@@ -67,7 +68,7 @@ def _bounds(
     """The proved bound of each row of one example, (1, K)."""
     values = []
     for row in range(function.constant.shape[1]):
-        solution = program.minimise(function.rows[0, row].detach(), float(function.constant[0, row]))
+        solution = program.minimise(function.rows[0, row].detach(), float(function.constant[0, row].detach()))
         relaxations = _relaxations(chain, layers, solution)
         single = Rows(function.rows[:, row : row + 1], function.constant[:, row : row + 1])
         values.append(lower_bound(chain, len(chain.hidden), single, relaxations, x, threat.support))

@@ -1,15 +1,16 @@
 """Interval, dual and LP bounds: against an independent dual network, against each other, and against sampled values."""
 
-import inradius
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+
+import inradius
 from inradius import Certifier, Normalize, Property, Streams, ThreatModel, UnsupportedError
 from inradius.objective import class_margin
 from inradius_bounds import layer_bounds, windows
 from inradius_bounds.lp import relaxed_minimum
-from torch import nn
 
 SETTINGS = settings(max_examples=15, deadline=None, derandomize=True)
 SETS = ["linf(eps=0.1)", "linf(eps=0.05, bounds=None)", "l2(eps=0.5)", "l2(eps=0.3, bounds=None)", "l1(eps=1.5)"]
@@ -186,8 +187,17 @@ def test_windows_are_only_a_faster_way_to_the_same_bounds(seed, monkeypatch):
     torch.testing.assert_close(fast, certifier("dual(intersect=False)")(net, x, y, found).lower)
 
 
-@pytest.mark.parametrize("kind", ["interval()", "dual()"])
-@pytest.mark.parametrize("spec", ["linf(eps=0.1)", "l2(eps=0.3)", "l1(eps=1.0)"])
+# l1 closes inner rows with multipliers that are not optimal; the gradient is then that at fixed multipliers, by design
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("interval()", "linf(eps=0.1)"),
+        ("interval()", "l2(eps=0.3)"),
+        ("interval()", "l1(eps=1.0)"),
+        ("dual()", "linf(eps=0.1)"),
+        ("dual()", "l2(eps=0.3)"),
+    ],
+)
 def test_bounds_have_the_gradient_of_finite_differences(kind, spec):
     net, (x, y) = conv_net(4).eval(), batch((2, 8, 8), count=2, classes=4)
     found, chosen = threat(spec), certifier(kind)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+
 from inradius import Normalize, UnsupportedError
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.trace import trace
-from torch import nn
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 
