@@ -5,6 +5,7 @@ from pathlib import Path
 from time import monotonic
 
 import attrs
+import torch
 import typer
 
 from inradius.attack import Attack
@@ -41,6 +42,8 @@ class Question:
         started = monotonic()
         threat = make(self.threat, ThreatModel)
         above, below = [make(spec, Attack) for spec in attacks], [make(spec, Certifier) for spec in certifiers]
+        # a network without weights starts from the seed, so that the same command asks the same question
+        torch.manual_seed(self.seed)
         model = load_model(self.model, self.weights, self.device)
         data = make(self.data, Dataset)
         chosen = data.take(self.count or None)

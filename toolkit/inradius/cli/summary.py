@@ -25,15 +25,23 @@ def show(report: Report, *, of: int | None = None, seconds: float | None = None)
     printer.print(_accuracies(report))
     if report.setting.attacks and report.setting.certifiers:
         say(f"gap {100 * (report.upper - report.lower):.1f} points")
-    say(", ".join(f"{report.counts[status]} {words}" for status, words in STATUSES.items() if report.counts[status]))
+    words = STATUSES | {"undecided": _undecided(report)}
+    say(", ".join(f"{report.counts[status]} {words[status]}" for status in STATUSES if report.counts[status]))
     for made in (_attacks(report), _certifiers(report)):
         if made.row_count:
             say()
             printer.print(made)
     say()
-    say(f"computed in {sum(report.seconds.values()):.1f} s" + (f", {seconds:.1f} s with loading" if seconds else ""))
+    say(f"computed in {sum(report.seconds.values()):.1f} s" + (f"; this command took {seconds:.1f} s" if seconds else ""))
     if report.folder is not None:
         say(f"report   {report.folder / 'report.html'}")
+
+
+def _undecided(report: Report) -> str:
+    """What it means that no method decided, by the methods that were asked."""
+    if not report.setting.certifiers:
+        return "not broken"
+    return "undecided" if report.setting.attacks else "not certified"
 
 
 def _accuracies(report: Report) -> Table:
@@ -44,15 +52,16 @@ def _accuracies(report: Report) -> Table:
     def row(title: str, name: str) -> None:
         low, high = report.intervals[name]
         right = f"{round(shares[name] * len(report.examples))} of {len(report.examples)}"
-        made.add_row(title, f"{100 * shares[name]:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %", right)
+        # the first of a chain has nothing below it
+        made.add_row(f"≤ {title}" if made.row_count else title, f"{100 * shares[name]:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %", right)
 
     if report.setting.certifiers:
         row("certified", "lower")
     if report.setting.attacks and report.setting.certifiers:
         made.add_row("≤ robust", "between", "", "")
     if report.setting.attacks:
-        row("≤ under attack", "upper")
-    row("≤ clean", "clean")
+        row("under attack", "upper")
+    row("clean", "clean")
     return made
 
 
