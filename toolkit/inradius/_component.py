@@ -60,4 +60,5 @@ def spell(value: object, full: bool = False) -> str:
     if isinstance(value, tuple | list):
         inside = ", ".join(spell(item, full) for item in value)
         return f"({inside},)" if len(value) == 1 else f"({inside})"
-    return repr(value)
+    # the spec language has no name for infinity, but reads a number that overflows
+    return repr(value).replace("inf", "1e999") if isinstance(value, float) else repr(value)

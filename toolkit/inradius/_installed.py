@@ -61,8 +61,8 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint, blocked: frozenset[s
         manager.set_blocked(entry.name)
         return attrs.evolve(plugin, blocked=True)
     try:
-        manager.register(entry.load(), name=entry.name)
-    except Exception as error:  # whatever a stranger's module raises, everything else must go on
+        _register(manager, entry.load(), entry.name)
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises, everything else must go on
         reason = f"{type(error).__name__}: {error}"
         warnings.warn(
             f"the plugin {entry.name!r} of {distribution} {version} failed to load and is left out: {reason}",
@@ -71,6 +71,19 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint, blocked: frozenset[s
         )
         return attrs.evolve(plugin, failure=reason)
     return plugin
+
+
+def _register(manager: pluggy.PluginManager, module: object, name: str) -> None:
+    """Registers a plugin that answers every hook; one that imports its parts there may fail only then."""
+    manager.register(module, name=name)
+    try:
+        for caller in manager.get_hookcallers(module) or []:
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is module and caller.spec is not None:
+                    implementation.function()
+    except (Exception, SystemExit):
+        manager.unregister(module)
+        raise
 
 
 def _check_pending(manager: pluggy.PluginManager) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import operator
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -33,10 +34,11 @@ def parse(text: str) -> Call:
     if colon and head.isidentifier() and "(" not in head:
         return Call(head, (rest,))
     try:
-        tree = ast.parse(stripped, mode="eval").body
+        value = _value(ast.parse(stripped, mode="eval").body, text)
+    except SpecError:
+        raise
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise SpecError(f"{text!r} is not a spec; write name(parameter=value, ...), as in linf(eps=8/255)") from error
-    value = _value(tree, text)
     if not isinstance(value, Call):
         raise SpecError(
             f"{text!r} is a value, not a component; write name(parameter=value, ...), as in linf(eps=8/255)"
@@ -52,6 +54,9 @@ def _value(node: ast.expr, text: str) -> object:
             return Call(name)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if all(k.arg for k in keywords):
             pairs = tuple((str(k.arg), _value(k.value, text)) for k in keywords)
+            for key, count in Counter(key for key, _ in pairs).items():
+                if count > 1:
+                    raise SpecError(f"{key} is given twice in {text!r}; give it once")
             return Call(name, tuple(_value(a, text) for a in args), pairs)
         case ast.Tuple(elts=items) | ast.List(elts=items):
             return tuple(_value(item, text) for item in items)

@@ -126,15 +126,25 @@ def _build(entry: Entry, call: Call) -> object:
     if isinstance(entry.build, type) and issubclass(entry.build, Component):
         kwargs = _name_positionals(entry, args, kwargs)
         args = []
-    try:
-        inspect.signature(entry.build).bind(*args, **kwargs)
-    except TypeError as error:
-        raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
+    _check_arguments(entry, args, kwargs)
     try:
         return entry.build(*args, **kwargs)
     except InradiusError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
+
+
+def _check_arguments(entry: Entry, args: list[object], kwargs: dict[str, object]) -> None:
+    signature = inspect.signature(entry.build)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    for key in kwargs:
+        # told before what is missing: it is the same mistake
+        if key not in signature.parameters and not takes_any:
+            raise SpecError(f"{entry.name}: there is no parameter {key!r}; the parameters are {_listed(entry)}")
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
         raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
 
 
@@ -158,18 +168,37 @@ def _name_positionals(entry: Entry, args: list[object], kwargs: dict[str, object
     return named | kwargs
 
 
-def _add(table: dict[str, Entry], kind: type, found: Iterable[Any]) -> None:
-    pairs = found.items() if isinstance(found, Mapping) else [(cls.spec_name(), cls) for cls in found]
-    for name, build in pairs:
+def _add(table: dict[str, Entry], kind: type, found: object) -> None:
+    for name, build in _pairs(kind, found):
         entry = Entry(name, kind, build, _origin(build))
-        if issubclass(kind, Component) and not (isinstance(build, type) and issubclass(build, kind)):
-            raise PluginError(f"{entry.origin} registers {name!r} as {_article(_title(kind))}, but {build!r} is none")
         if name in table and table[name].build is not build:
             raise PluginError(
                 f"two plugins bring the name {name!r}: {table[name].origin} and {entry.origin}; "
                 "leave one out with INRADIUS_DISABLE_PLUGINS=name"
             )
         table[name] = entry
+
+
+def _pairs(kind: type, found: object) -> list[tuple[str, Callable[..., Any]]]:
+    """Names with what they build, from the answer to a hook. Raises ``PluginError`` for an answer that is none."""
+    parts = issubclass(kind, Component)
+    allowed = f"{kind.__name__} classes" if parts else f"functions that make {_article(_title(kind))}, by their names"
+    if isinstance(found, Mapping):
+        pairs = list(found.items())
+    elif parts and isinstance(found, Iterable):
+        pairs = [(_spec_name(build), build) for build in found]
+    else:
+        raise PluginError(f"a plugin answers a hook with {found!r}; allowed are {allowed}")
+    for name, build in pairs:
+        good = isinstance(build, type) and issubclass(build, kind) if parts else callable(build)
+        if not good or not str(name).isidentifier():
+            raise PluginError(f"{_origin(build)} registers {build!r} as {name!r}; allowed are {allowed}")
+    return pairs
+
+
+def _spec_name(build: object) -> str:
+    known = isinstance(build, type) and issubclass(build, Component)
+    return build.spec_name() if known else getattr(build, "__name__", type(build).__name__)  # type: ignore[attr-defined]
 
 
 def _origin(build: Any) -> str:

@@ -1,21 +1,26 @@
 """attrs validators and converters for the fields of components; each error is one sentence."""
 
-import math
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 
 
+def _is_number(value: object) -> TypeGuard[int | float]:
+    # an integer may be too large for a float
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def radius(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     """Accepts a finite number ≥ 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if not _is_number(value) or value < 0:
         raise ValueError(f"{field.name}={value!r} is not a radius; allowed is a finite number ≥ 0")
 
 
 def positive(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     """Accepts a finite number > 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if not _is_number(value) or value <= 0:
         raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a finite number > 0")
 
 
@@ -33,7 +38,7 @@ def integer(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
 
 def share(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     """Accepts a number in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not _is_number(value) or not 0 <= value <= 1:
         raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a number between 0 and 1")
 
 
@@ -48,10 +53,7 @@ def box(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     if value is None:
         return
     pair = value if isinstance(value, tuple) and len(value) == 2 else (0, 0)
-    if (
-        any(isinstance(v, bool) or not isinstance(v, int | float) or not math.isfinite(v) for v in pair)
-        or pair[0] >= pair[1]
-    ):
+    if not all(_is_number(v) for v in pair) or pair[0] >= pair[1]:
         raise ValueError(f"{field.name}={value!r} is not a box; allowed is a pair (low, high) with low < high, or None")
 
 

@@ -1,0 +1,74 @@
+import importlib
+import sys
+import warnings
+from types import SimpleNamespace
+
+import hypothesis
+import pytest
+import torch
+
+from inradius import _installed, hookimpl, registry
+from inradius.testing import register_profiles
+
+hypothesis.settings.load_profile(register_profiles())
+# the tests run in several processes, and small tensors gain nothing from threads
+torch.set_num_threads(1)
+
+
+def _forget():
+    for cached in (_installed.host, registry.entries, registry.layer_rules):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def host():
+    """The plugins of this test alone: what it registers or finds is forgotten afterwards."""
+    _forget()
+    yield _installed.host
+    _forget()
+
+
+@pytest.fixture
+def register(host):
+    """Registers hooks as a plugin's module would: ``register(attacks=[Toy])``."""
+
+    def add(name="toy", **hooks):
+        plugin = SimpleNamespace(**{hook: _implementation(found) for hook, found in hooks.items()})
+        host().manager.register(plugin, name=name)
+
+    return add
+
+
+def _implementation(found):
+    @hookimpl
+    def hook():
+        return found
+
+    return hook
+
+
+@pytest.fixture
+def install(host, tmp_path, monkeypatch):
+    """Puts a distribution with one module and one entry point on the path: ``install("acme", "1.2", source)``."""
+
+    modules = []
+
+    def add(name, version, source, *, entry=None, value=None):
+        folder = tmp_path / name
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        module = f"installed_{name.replace('-', '_')}"
+        (folder / f"{module}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[inradius]\n{entry or name} = {value or module}\n")
+        with warnings.catch_warnings():
+            # pytest asks pkg_resources, where it is loaded, to look at the new path
+            warnings.simplefilter("ignore", DeprecationWarning)
+            monkeypatch.syspath_prepend(str(folder))
+        importlib.invalidate_caches()
+        modules.append(module)
+        return module
+
+    yield add
+    for module in modules:
+        sys.modules.pop(module, None)

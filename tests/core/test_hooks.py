@@ -1,0 +1,170 @@
+"""Every hook has a test named after it, in which a toy plugin is heard."""
+
+import attrs
+import pytest
+import torch
+from torch import nn
+
+import inradius
+from inradius import (
+    Attack,
+    Bounds,
+    Certifier,
+    CrossEntropy,
+    Dataset,
+    Defense,
+    LayerRule,
+    Objective,
+    ThreatModel,
+    hookimpl,
+    hookspecs,
+    make,
+    registry,
+)
+
+
+@attrs.frozen(kw_only=True)
+class ToySet(ThreatModel):
+    """The point δ = 0."""
+
+    convex = tight = True
+
+    def project(self, delta, x):
+        return torch.zeros_like(x)
+
+    def linear_max(self, c, x):
+        return torch.zeros_like(x)
+
+    def gauge(self, delta, x):
+        return torch.where((delta == 0).flatten(1).all(1), 0.0, torch.inf)
+
+    def scaled(self, factor):
+        return self
+
+
+@attrs.frozen(kw_only=True)
+class ToyAttack(Attack):
+    """An attack that stays where it is."""
+
+    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+        return torch.zeros_like(x)
+
+
+@attrs.frozen(kw_only=True)
+class ToyCertifier(Certifier):
+    """Proves what the clean output shows, which is true of the point δ = 0."""
+
+    def lower_bound(self, model, x, threat, prop, rng):
+        value = (prop.weights * model(x)[:, None]).sum(2) + prop.offsets
+        return Bounds(value=value)
+
+
+@attrs.frozen(kw_only=True)
+class ToyDefense(Defense):
+    """Trains nothing."""
+
+    def fit(self, model, data, threat, run):
+        return model
+
+
+@attrs.frozen(kw_only=True)
+class ToyObjective(Objective):
+    """The first logit."""
+
+    def __call__(self, logits, y, goal=None):
+        return logits[:, 0]
+
+
+class ToyRule(LayerRule):
+    """How bounds pass a Tanh: it is monotone."""
+
+    def interval(self, op, lower, upper):
+        return op(lower), op(upper)
+
+
+def toy_data(count: int = 3) -> Dataset:
+    """Zeros."""
+    return Dataset.of(torch.zeros(count, 2), torch.zeros(count, dtype=torch.int64))
+
+
+def toy_model(width: int = 2) -> nn.Module:
+    """A linear map."""
+    return nn.Linear(width, 2)
+
+
+def test_hook_threat_models(register):
+    register(threat_models=[ToySet])
+    assert make("toy_set()", ThreatModel) == ToySet()
+
+
+def test_hook_attacks(register):
+    register(attacks=[ToyAttack])
+    attack = make("toy_attack(seed=3)", Attack)
+    x, y = torch.rand(3, 2), torch.tensor([0, 1, 0])
+    assert attack == ToyAttack(seed=3)
+    assert torch.equal(attack(nn.Linear(2, 2), x, y, ToySet()).delta, torch.zeros(3, 2))
+
+
+def test_hook_certifiers(register):
+    register(certifiers=[ToyCertifier])
+    certifier = make("toy_certifier", Certifier)
+    x = torch.rand(3, 2)
+    model = nn.Linear(2, 2)
+    y = model(x).argmax(1)
+    assert bool(certifier(model, x, y, ToySet()).certified.all())
+
+
+def test_hook_defenses(register):
+    register(defenses=[ToyDefense])
+    assert make("toy_defense()", Defense) == ToyDefense()
+
+
+def test_hook_objectives(register):
+    register(objectives=[ToyObjective])
+    assert make("targeted(toy_objective)", Objective).objective == ToyObjective()
+    assert make("cross_entropy()", Objective) == CrossEntropy()
+
+
+def test_hook_datasets(register):
+    register(datasets={"toy_data": toy_data})
+    assert len(make("toy_data(count=5)", Dataset)) == 5
+
+
+def test_hook_models(register):
+    register(models={"toy_model": toy_model})
+    assert make("toy_model(width=7)", nn.Module).in_features == 7
+
+
+def test_hook_layer_rules(register):
+    rule = ToyRule()
+    register(layer_rules={nn.Tanh: rule})
+    assert inradius.layer_rules()[nn.Tanh] is rule
+
+
+def test_a_plugin_that_comes_late_is_heard(register):
+    assert "toy_set" not in registry.entries()
+    assert nn.Tanh not in inradius.layer_rules()
+    register(threat_models=[ToySet], layer_rules={nn.Tanh: ToyRule()})
+    assert make("toy_set()") == ToySet()
+    assert nn.Tanh in inradius.layer_rules()
+
+
+def test_a_module_may_leave_out_hooks_it_has_nothing_for(register):
+    register()
+    assert "cross_entropy" in registry.entries()
+
+
+@pytest.mark.parametrize(
+    "hook", [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.NAMESPACE}_spec")]
+)
+def test_every_hook_is_historic_explained_and_tested(hook):
+    spec = getattr(hookspecs, hook)
+    assert spec.inradius_spec["historic"], f"the hook {hook} is not historic, so that a late plugin is not heard"
+    assert spec.__doc__, f"the hook {hook} has no docstring"
+    assert hook in {*registry.KINDS, "layer_rules"}, f"nobody calls the hook {hook}"
+    assert f"test_hook_{hook}" in globals(), f"the hook {hook} has no test named test_hook_{hook}"
+
+
+def test_hooks_are_marked_with_the_public_marker():
+    assert inradius.hookimpl is hookimpl
+    assert hookimpl.project_name == hookspecs.NAMESPACE == "inradius"
