@@ -334,7 +334,7 @@ def test_wrong_settings_are_named(tmp_path, options, message):
         (blobs(0), "blobs has no examples"),
         (attrs.evolve(blobs(), labels=blobs().labels + 1), "label 2 of blobs is out of range"),
         (attrs.evolve(blobs(), inputs=blobs().inputs * torch.nan), "NaN"),
-        (attrs.evolve(blobs(), inputs=blobs().inputs + 1), "outside"),
+        (attrs.evolve(blobs(), inputs=blobs().inputs + 1), r"allows \[0, 1\]"),
         (blobs(1), "leaves none to train on"),
     ],
 )

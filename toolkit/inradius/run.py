@@ -100,7 +100,7 @@ class Run:
 
     def reseeded(self, attack: A) -> A:
         """The attack with random numbers of this epoch's own."""
-        return attrs.evolve(attack, seed=derive(self.seed, "attack", attack.seed, self.epoch))
+        return attrs.evolve(attack, seed=derive(self.seed, self.defense.seed, attack.seed, self.epoch))
 
     def descend(self, losses: Tensor) -> None:
         """One optimiser step on the mean of the losses (B,), over all processes.
