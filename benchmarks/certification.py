@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import inradius
 import torch
-from inradius import Certifier, ThreatModel
 from torch import Tensor, nn
+
+import inradius
+from inradius import Certifier, ThreatModel
 
 EPS = 0.1
 
@@ -95,15 +96,13 @@ def peer(net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     """convex_adversarial's lower bounds of the nine margins, boxed inputs, (B, 9)."""
     try:
         from convex_adversarial import DualNetwork
-        from convex_adversarial.utils import Flatten
     except ImportError:
         sys.exit("convex_adversarial is not installed; pip install --no-deps convex-adversarial")
-    theirs = nn.Sequential(*(Flatten() if isinstance(layer, nn.Flatten) else layer for layer in net))
 
     def bounds(x: Tensor, y: Tensor) -> Tensor:
         with torch.no_grad():
             unit = torch.eye(10)
-            value = -DualNetwork(theirs, x, EPS, bounded_input=True)(unit[y][:, None] - unit[None])
+            value = DualNetwork(net, x, EPS, bounded_input=True)(unit[y][:, None] - unit[None])
         others = torch.arange(10).expand(len(y), -1) != y[:, None]
         return value[others].view(len(y), 9)
 

@@ -1,5 +1,7 @@
 """Interval, dual and LP bounds: against an independent dual network, against each other, and against sampled values."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def certifier(spec):
 def mlp(seed, sizes=(6, 8, 7, 3)):
     torch.manual_seed(seed)
     layers = [nn.Flatten()]
-    for wide, narrow in zip(sizes, sizes[1:], strict=False):
+    for wide, narrow in itertools.pairwise(sizes):
         layers += [nn.Linear(wide, narrow), nn.ReLU()]
     return nn.Sequential(*layers[:-1]).double()
 
