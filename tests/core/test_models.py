@@ -214,6 +214,41 @@ def test_any_change_changes_the_fingerprint(change):
     assert fingerprint(model) != before
 
 
+SCALED = """
+import torch
+
+def times(x):
+    return x * {factor}
+
+class Scaled(torch.nn.Module):
+    def __init__(self, shift):
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, x):
+        return times(x) + self.shift
+
+def low():
+    return Scaled(1.0)
+
+def high():
+    return Scaled(2.0)
+"""
+
+
+def test_what_no_repr_shows_changes_the_fingerprint(tmp_path):
+    def found(place, factor, factory):
+        file = tmp_path / place / "net.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(SCALED.format(factor=factor))
+        return fingerprint(load_model(f"{file}:{factory}"))
+
+    before = found("here", 2, "low")
+    assert found("there", 2, "low") == before
+    assert found("here", 2, "high") != before
+    assert found("here", 3, "low") != before
+
+
 def test_memory_layout_does_not_change_the_fingerprint():
     model = network()
     other = copy.deepcopy(model).to(memory_format=torch.channels_last)

@@ -42,7 +42,9 @@ Device = Annotated[
     typer.Option("--device", metavar="NAME", help="Where to compute, as in cuda or cuda:1.", show_default="cpu"),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="How many examples at once.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Draws the audit and the weights of a network that has none.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, metavar="N", help="Draws the audit, and the weights where none are given.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="The run's folder.", show_default="inradius-runs/ and the run's key"),

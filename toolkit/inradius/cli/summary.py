@@ -32,7 +32,10 @@ def show(report: Report, *, of: int | None = None, seconds: float | None = None)
             say()
             printer.print(made)
     say()
-    say(f"computed in {sum(report.seconds.values()):.1f} s" + (f"; this command took {seconds:.1f} s" if seconds else ""))
+    say(
+        f"computed in {sum(report.seconds.values()):.1f} s"
+        + (f"; this command took {seconds:.1f} s" if seconds else "")
+    )
     if report.folder is not None:
         say(f"report   {report.folder / 'report.html'}")
 
@@ -53,7 +56,12 @@ def _accuracies(report: Report) -> Table:
         low, high = report.intervals[name]
         right = f"{round(shares[name] * len(report.examples))} of {len(report.examples)}"
         # the first of a chain has nothing below it
-        made.add_row(f"≤ {title}" if made.row_count else title, f"{100 * shares[name]:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %", right)
+        made.add_row(
+            f"≤ {title}" if made.row_count else title,
+            f"{100 * shares[name]:.1f} %",
+            f"{100 * low:.1f} to {100 * high:.1f} %",
+            right,
+        )
 
     if report.setting.certifiers:
         row("certified", "lower")
