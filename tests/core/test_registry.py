@@ -157,9 +157,22 @@ def test_functions_have_parameters_too():
     assert "the parameters are width" in message("a_network(width='3')")
 
 
+BLOB = """
+import inradius
+import {home}
+
+class Blob({home}.Blob):
+    pass
+
+@inradius.hookimpl
+def threat_models():
+    return [Blob]
+"""
+
+
 def test_two_plugins_with_one_name_are_an_error_that_names_both(install):
-    source = "import inradius\nfrom {home} import Blob as Base\n@inradius.hookimpl\ndef threat_models():\n    return [Blob]\nclass Blob(Base):\n    pass\n"
-    modules = [install(name, "1.0", source.format(home=__name__)) for name in ("acme-one", "acme-two")]
+    source = BLOB.format(home=__name__)
+    modules = [install(name, "1.0", source) for name in ("acme-one", "acme-two")]
     with pytest.raises(PluginError) as caught:
         make("blob(eps=1)")
     text = str(caught.value)

@@ -117,6 +117,10 @@ class Certifier(Component, ABC):
         threat.check_inputs(x)
         check_labels(x, y)
         where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device)
+        if where.shape != y.shape:
+            raise InputError(
+                f"index has shape {tuple(where.shape)}; allowed is one integer per example, {tuple(y.shape)}"
+            )
         with evaluating(model), full_precision():
             prop = prop or self._margins(model, x, y)
             members = threat.parts() if parts == "each" else (threat,)

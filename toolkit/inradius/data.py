@@ -33,7 +33,10 @@ class Dataset:
             raise InputError(
                 f"{name} has {len(inputs)} inputs and labels of shape {tuple(labels.shape)}; allowed is one label per input"
             )
-        return cls(inputs, labels.to(torch.int64), torch.arange(len(inputs)), bounds, name)
+        numbers = labels.to(torch.int64)
+        if bool((numbers != labels).any()):
+            raise InputError(f"{name} has labels that are not whole numbers; allowed are the classes' numbers from 0")
+        return cls(inputs, numbers, torch.arange(len(inputs)), bounds, name)
 
     def __len__(self) -> int:
         return len(self.inputs)
