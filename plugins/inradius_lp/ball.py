@@ -1,0 +1,130 @@
+"""ℓp balls ∩ box as components, and the same with a radius for each example."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import InputError, PerExample, Streams, ThreatModel
+from inradius.threat import check_finite
+from inradius.validators import box, radius
+from inradius_lp.box import Box, check_inside, room
+from inradius_lp.oracles import BoxedBall, rows_of
+
+if TYPE_CHECKING:
+    import cvxpy
+
+
+def _number(value: object) -> object:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _pair(value: object) -> object:
+    return tuple(_number(end) for end in value) if isinstance(value, tuple | list) else value
+
+
+@attrs.frozen(kw_only=True)
+class LpBall(BoxedBall, ThreatModel, ABC):
+    """A ball of one norm ∩ box, with the algorithms that answer for it.
+
+    They work on rows: directions c or points v (B, K, n), room ``low`` ≤ 0 ≤ ``high`` within box and radius, (B, 1, n) or
+    (B, K, n), and ``radius`` (B, 1, 1) or (1, 1, 1), whatever broadcasts.
+    """
+
+    positional = ("eps",)
+    order: ClassVar[float]
+
+    eps: float = attrs.field(validator=radius, converter=_number)
+    bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=_pair)
+
+    @abstractmethod
+    def length(self, z: Tensor) -> Tensor:
+        """The norm, (..., n) -> (...)."""
+
+    @abstractmethod
+    def nearest(self, v: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        """The point of the set nearest to v, (B, K, n)."""
+
+    @abstractmethod
+    def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        """The point of the set that goes farthest along c, (B, K, n)."""
+
+    @abstractmethod
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+        """How far that is, rounded upwards, (B, K), and with ``slope`` its gradient in c, (B, K, n)."""
+
+    @abstractmethod
+    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+        """A cheaper upper bound of it, at most that of the ball and that of the box alone, and its gradient."""
+
+    @abstractmethod
+    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Random points in units of the radius, often outside the ball, (B, *shape)."""
+
+    def ascent(
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
+    ) -> Tensor:
+        """The step of steepest ascent from where ``low`` and ``high`` are the room, (B, 1, n)."""
+        return self.farthest(gradient, low, high, radius)
+
+    @property
+    def ball(self) -> Self:
+        return self
+
+    @property
+    def is_box(self) -> bool:
+        """Whether the set is a box itself."""
+        return self.order == torch.inf
+
+    @property
+    def symmetric(self) -> bool:
+        return True
+
+    def radii(self, rows: Tensor, largest: float) -> Tensor:
+        return torch.full((1, 1, 1), min(self.eps, largest), dtype=rows.dtype, device=rows.device)
+
+    def reach(self, rows: Tensor) -> float:
+        """A radius that holds the whole box: larger ones change nothing, but could overflow."""
+        if self.bounds is None:
+            return torch.finfo(rows.dtype).max
+        return float(2 * (self.bounds[1] - self.bounds[0]) * rows.shape[-1] ** (1 / self.order))
+
+    def scaled(self, factor: float) -> Self:
+        return attrs.evolve(self, eps=self.eps * factor)
+
+    def per_example(self, factors: Tensor) -> "BallPerExample":
+        return BallPerExample(self, factors)
+
+    def check_inputs(self, x: Tensor) -> None:
+        check_finite(x)
+        check_inside(x, self.bounds, self)
+
+    def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
+        import cvxpy
+
+        ball = cvxpy.norm(delta, "inf" if self.is_box else self.order) <= self.eps
+        if self.bounds is None:
+            return [ball]
+        low, high = (side.flatten().double().cpu().numpy() for side in room(rows_of(x[None], x.dtype), self.bounds))
+        return [ball, delta >= low, delta <= high]
+
+
+class BallPerExample(BoxedBall, PerExample):
+    """A ball ∩ box with a radius for each example; all examples at once."""
+
+    def __init__(self, ball: LpBall, factors: Tensor) -> None:
+        super().__init__(ball, factors)
+        self._ball = ball
+        # on the CPU, since not every device has float64
+        self._radii = factors.detach().cpu().double() * ball.eps
+
+    @property
+    def ball(self) -> LpBall:
+        return self._ball
+
+    def radii(self, rows: Tensor, largest: float) -> Tensor:
+        if len(rows) != len(self._radii):
+            raise InputError(f"{len(self._radii)} radii were given for {len(rows)} examples; allowed is one each")
+        return self._radii.clamp(max=largest).to(rows.device, rows.dtype).view(-1, 1, 1)

@@ -1,0 +1,88 @@
+"""The ℓ2 ball ∩ box."""
+
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Streams
+from inradius_lp.ball import LpBall
+from inradius_lp.box import movable
+from inradius_lp.ray import dual_value, exit_time, split
+from inradius_lp.sample import scatter
+from inradius_lp.sums import length_within_unit, peak, settle, total, upper
+
+# Two steps of the active set come within 0.1 % of the exact multiplier on images
+_CHEAP = 2
+
+
+@attrs.frozen(kw_only=True)
+class L2(LpBall):
+    """{δ : ‖δ‖₂ ≤ eps, x + δ in the box}; the radius is in units of the inputs, over all coordinates together.
+
+    Projection and linear maximisation are points of the ray clip(t c, low, high), found exactly by an active set.
+    """
+
+    order: ClassVar[float] = 2.0
+
+    def length(self, z: Tensor) -> Tensor:
+        largest = peak(z)
+        return length_within_unit(z / largest).squeeze(-1) * largest.squeeze(-1)
+
+    def nearest(self, v: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        clipped = torch.clamp(v, low, high)
+        inside = (self.length(clipped) <= radius.squeeze(-1)).unsqueeze(-1)
+        if bool(inside.all()):
+            return clipped
+        return torch.where(inside, clipped, self.farthest(v, low, high, radius))
+
+    def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        ray = _Ray(c, low, high, radius)
+        point = ray.point(ray.exit_time(None))
+        return settle(point, self.length(point), radius)
+
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+        ray = _Ray(c, low, high, radius)
+        t = ray.exit_time(None)
+        return (ray.value(t), ray.point(t)) if slope else (ray.value(t),)
+
+    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+        ray = _Ray(c, low, high, radius)
+        t = ray.exit_time(_CHEAP)
+        corner = ray.point(torch.full_like(t, torch.finfo(t.dtype).max))
+        ball, box = ray.value(t), upper(total(c * corner), c.shape[-1])
+        value = torch.minimum(ball, box)
+        return (value, torch.where((ball <= box).unsqueeze(-1), ray.slope(t), corner)) if slope else (value,)
+
+    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        return scatter(self.length, rng, shape, dtype)
+
+
+class _Ray:
+    """The ray along c in units in which the largest movable |c| and the radius are 1."""
+
+    def __init__(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> None:
+        c = movable(c, low, high)
+        self._scale, self._low, self._high, self._radius = peak(c), low, high, radius
+        unit = torch.where(radius > 0, radius, torch.ones_like(radius))
+        self._unit_low, self._unit_high = low / unit, high / unit
+        self._c = c.div_(self._scale)
+
+    def exit_time(self, passes: int | None) -> Tensor:
+        return exit_time(self._c, self._unit_low, self._unit_high, passes)
+
+    def point(self, t: Tensor) -> Tensor:
+        pace = (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
+        return torch.clamp(self._c * pace, self._low, self._high)
+
+    def value(self, t: Tensor) -> Tensor:
+        value = dual_value(self._c, t, self._unit_low, self._unit_high)
+        return upper(value, self._c.shape[-1]) * (self._radius * self._scale).squeeze(-1)
+
+    def slope(self, t: Tensor) -> Tensor:
+        """The gradient of the dual value at fixed t: radius · p / ‖p‖ where the ball pays, the bound where the box does."""
+        p, rest = split(self._c, t, self._unit_low, self._unit_high)
+        length = length_within_unit(p)
+        share = p * (self._radius / torch.where(length > 0, length, torch.ones_like(length)))
+        return torch.where(rest == 0, share, self.point(t))

@@ -1,0 +1,42 @@
+"""The ℓ∞ ball ∩ box."""
+
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Streams
+from inradius_lp.ball import LpBall
+from inradius_lp.sums import total, upper
+
+
+@attrs.frozen(kw_only=True)
+class Linf(LpBall):
+    """{δ : |δᵢ| ≤ eps for all i, x + δ in the box}; the radius is in units of the inputs.
+
+    The set is a box, so every oracle acts on each coordinate by itself.
+    """
+
+    order: ClassVar[float] = torch.inf
+
+    def length(self, z: Tensor) -> Tensor:
+        return z.abs().amax(-1)
+
+    def nearest(self, v: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        return torch.clamp(v, low, high)
+
+    def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        return torch.clamp(c.sign() * radius, low, high)
+
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+        vertex = self.farthest(c, low, high, radius)
+        value = upper(total(c * vertex), c.shape[-1])
+        return (value, vertex) if slope else (value,)
+
+    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+        return self.value(c, low, high, radius, slope=slope)
+
+    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        # uniform, as PGD starts (madry2018), and beyond the radius for a fifth of the coordinates
+        return 2.5 * rng.uniform(shape, dtype=dtype) - 1.25

@@ -1,0 +1,154 @@
+"""The oracles of a ball ∩ box: inputs become rows with the room that each coordinate has, each norm brings its algorithms."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from inradius import AffineOperator, Oracles, Streams
+from inradius_lp.blocks import in_blocks
+from inradius_lp.box import excess, grain, room
+from inradius_lp.precision import toward_zero, upward, working
+
+if TYPE_CHECKING:
+    from inradius_lp.ball import LpBall
+
+# How many gathered numbers bound_affine holds at once.
+_BLOCK = 1 << 22
+
+# How far each coordinate may move down (≤ 0) and up (≥ 0) within box and radius, (B, K or 1, n), and the radius.
+Cell = tuple[Tensor, Tensor, Tensor]
+Values = Callable[..., tuple[Tensor, ...]]
+
+
+def rows_of(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Each example as one row in the precision of computation, (B, *S) -> (B, 1, n)."""
+    return x.to(working(dtype)).reshape(len(x), 1, x.shape[1:].numel())
+
+
+class BoxedBall(Oracles, ABC):
+    """{δ : ‖δ‖ ≤ r, x + δ in the box}, with one radius r for all examples or one for each.
+
+    Points carry no gradient; support functions carry that in ``c``.
+    """
+
+    @property
+    @abstractmethod
+    def ball(self) -> "LpBall":
+        """The norm with its algorithms, and the box."""
+
+    @abstractmethod
+    def radii(self, rows: Tensor, largest: float) -> Tensor:
+        """The radius of each example, or of all, at most ``largest``, (B, 1, 1) or (1, 1, 1) beside rows (B, 1, n)."""
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def tight(self) -> bool:
+        return True
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        return self._point(self.ball.nearest, delta, x)
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._point(self.ball.farthest, c, x)
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        rows = rows_of(delta, delta.dtype)
+        length = self.ball.length(rows)[:, 0]
+        radius = self.radii(rows, torch.finfo(rows.dtype).max)[:, 0, 0]
+        at_zero = torch.where(length > 0, torch.inf, length)
+        return torch.where(radius > 0, length / radius, at_zero)
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        dtype = torch.promote_types(delta.dtype, x.dtype)
+        return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.ball.bounds, x.dtype)
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._value(self.ball.value, c.flatten(2), self._cell(x, c.dtype))
+
+    def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._value(self.ball.value_bound, c.flatten(2), self._cell(x, c.dtype))
+
+    def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._span(self.ball.value_bound, c.flatten(2), self._cell(x, c.dtype))
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        with torch.no_grad():
+            dtype = torch.promote_types(gradient.dtype, x.dtype)
+            rounding = grain(self.ball.bounds, x.dtype)
+            step = self.ball.ascent(rows_of(gradient, dtype), *self._cell(x + delta, dtype), rng, rounding)
+            return toward_zero(step, dtype).view(x.shape)
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        _, _, radius = self._cell(x, x.dtype)
+        draw = self.ball.draw(rng, (1, x.shape[1:].numel()), radius.dtype).to(x.device)
+        return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, high, _ = self._cell(x, x.dtype)
+        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
+
+    def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
+        low, high, radius = self._cell(x, x.dtype)
+        if self.ball.is_box:
+            return ((low + high) / 2).view(x.shape).to(x.dtype), ((high - low) / 2).view(x.shape).to(x.dtype), 1.0
+        dual = self.ball.order / (self.ball.order - 1) if self.ball.order > 1 else torch.inf
+        return torch.zeros_like(x), radius.expand_as(low).reshape(x.shape).to(x.dtype), dual
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.ball.is_box and op.exact_interval:
+            low, high = self.hull(x)
+            return op.interval(x + low, x + high)
+        local = None if self.ball.is_box else op.local_rows()
+        if local is None:
+            return Oracles.bound_affine(self, op, x)
+        down, up = self._local_span(*local, self._cell(x, x.dtype))
+        center = op(x)
+        return center + down.view_as(center), center + up.view_as(center)
+
+    def _local_span(self, index: Tensor, weights: Tensor, cell: Cell) -> tuple[Tensor, Tensor]:
+        """Bounds of ⟨weights, δ at index⟩ for rows of few entries (N, m), two of (B, N); exact."""
+        low, high, radius = cell
+        rows, places = (weights * (index >= 0))[None], index.clamp(min=0)
+        step = max(1, _BLOCK // max(1, index.numel()))
+        spans = []
+        for first in range(0, len(low), step):
+            part = slice(first, first + step)
+            near, far = low[part, 0][:, places], high[part, 0][:, places]
+            size = radius[part] if len(radius) > 1 else radius
+            spans.append(self._span(self.ball.value, rows.expand(len(near), -1, -1), (near, far, size)))
+        down, up = (torch.cat(side) for side in zip(*spans, strict=True))
+        return down, up
+
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> Cell:
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        radius = self.radii(rows, self.ball.reach(rows))
+        low, high = room(rows, self.ball.bounds)
+        return torch.maximum(low, -radius), torch.minimum(high, radius), radius
+
+    def _point(self, kernel: Callable[..., Tensor], v: Tensor, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            dtype = torch.promote_types(v.dtype, x.dtype)
+            (point,) = in_blocks(lambda *part: (kernel(*part),), rows_of(v, dtype), *self._cell(x, v.dtype))
+            return toward_zero(point, dtype).view(x.shape)
+
+    def _span(self, kernel: Values, rows: Tensor, cell: Cell) -> tuple[Tensor, Tensor]:
+        return -self._value(kernel, -rows, cell), self._value(kernel, rows, cell)
+
+    def _value(self, kernel: Values, rows: Tensor, cell: Cell) -> Tensor:
+        """The kernel's upper bounds for rows (B, K, n), with its slopes as their gradient, (B, K)."""
+        wanted = torch.is_grad_enabled() and rows.requires_grad
+        with torch.no_grad():
+            answers = in_blocks(partial(kernel, slope=wanted), rows.to(cell[0].dtype), *cell)
+            value = upward(answers[0], rows.dtype)
+        if not wanted:
+            return value
+        linear = (rows * answers[1].to(rows.dtype)).sum(-1)
+        return value + (linear - linear.detach())
