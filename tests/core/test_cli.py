@@ -197,6 +197,7 @@ def test_train_makes_weights_that_bracket_takes(capsys, asked, tmp_path):
     )
     weights = tmp_path / "trained" / "best.safetensors"
     assert row(out, "best weights").endswith(str(weights))
+    assert json.loads((tmp_path / "trained" / "run.json").read_text())["settings"]["model"] == "mlp(6, 8, 3)"
     again = printed(capsys, "bracket", *asked, "--weights", weights, *QUICK, "--out", tmp_path / "run")
     assert row(again, "model ").endswith(f"mlp(6, 8, 3) with {weights}")
 

@@ -41,6 +41,11 @@ def load_model(spec: str, weights: str | Path | None = None, device: str | torch
     return model.to(find_device(device)).eval()
 
 
+def is_file(spec: str) -> bool:
+    """Whether a model's spec is ``file.py:factory`` and not a name."""
+    return _FILE_SPEC.fullmatch(spec.strip()) is not None
+
+
 def find_device(name: str | torch.device | None) -> torch.device:
     """The device of that name (None: the CPU). Raises ``InputError`` where this machine has none such."""
     try:

@@ -55,7 +55,9 @@ Exhaustive = Annotated[
 ]
 Audit = Annotated[
     float,
-    typer.Option("--audit", min=0, max=1, metavar="SHARE", help="How many decided examples the other side checks too."),
+    typer.Option(
+        "--audit", min=0, max=1, metavar="SHARE", help="The share of decided examples that the other side checks."
+    ),
 ]
 FailUnder = Annotated[
     float | None,

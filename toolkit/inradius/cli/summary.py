@@ -76,13 +76,13 @@ def _accuracies(report: Report) -> Table:
 def _attacks(report: Report) -> Table:
     numbers = ("tried on", "broke", "accuracy left", "images evaluated", "seconds")
     made = table("attack", *numbers, right=numbers)
+    right = len(report.examples) - report.counts["wrong"]
     for spec, entry in report.summary()["attacks"].items():
-        left = sum(
-            e.correct and not any(a.success for a in e.attempts if a.attack == spec) for e in report.examples
-        ) / len(report.examples)
-        alone = f"{100 * left:.1f} %" if report.setting.exhaustive else "–"
-        broke = sum(e.correct and any(a.success for a in e.attempts if a.attack == spec) for e in report.examples)
-        made.add_row(spec, str(entry["tried"]), str(broke), alone, str(entry["queries"]), f"{entry['seconds']:.2f}")
+        left = (
+            f"{100 * (right - entry['succeeded']) / len(report.examples):.1f} %" if report.setting.exhaustive else "–"
+        )
+        counts = (str(entry[name]) for name in ("tried", "succeeded"))
+        made.add_row(spec, *counts, left, str(entry["queries"]), f"{entry['seconds']:.2f}")
     return made
 
 

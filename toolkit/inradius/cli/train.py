@@ -12,7 +12,7 @@ from inradius.cli import options
 from inradius.cli.console import console, say
 from inradius.data import Dataset
 from inradius.defense import Defense
-from inradius.models import find_device, load_model, try_out
+from inradius.models import find_device, is_file, load_model, try_out
 from inradius.registry import make
 from inradius.threat import ThreatModel
 from inradius.training.train import train as train_network
@@ -45,8 +45,11 @@ def train(
     augment: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Random changes of the images, as in shift(pixels=2).")
     ] = None,
-    device: options.Device = None,
-    seed: options.Seed = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Where to compute.", show_default="an accelerator where there is one"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws all that is left to chance.")] = 0,
     fresh: options.Fresh = False,
 ) -> None:
     """Trains a network and keeps its best and its last weights; the same command goes on after a stop."""
@@ -59,7 +62,8 @@ def train(
         try_out(network, examples)
     train_network(
         defense,
-        network,
+        # a name says more in the run's record than the network that it made
+        model if weights is None and not is_file(model) else network,
         examples,
         given,
         folder=out,
