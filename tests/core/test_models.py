@@ -1,7 +1,10 @@
 """Models come by name or from a file, weights from files that fit; a fingerprint tells networks apart."""
 
 import copy
+import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -160,6 +163,27 @@ def test_weights_never_run_code(tmp_path):
     torch.save(nn.Linear(3, 2), tmp_path / "whole.pt")  # a pickled object, not a state dict
     with pytest.raises(InputError, match="cannot be read"):
         load_model("mlp(3, 2)", tmp_path / "whole.pt")
+
+
+@pytest.fixture
+def reference():
+    folder = os.environ.get("INRADIUS_REFERENCE_DATA")
+    if not folder:
+        pytest.skip("INRADIUS_REFERENCE_DATA names no folder with published weights")
+    return Path(folder)
+
+
+@pytest.mark.parametrize("name", ["mnist_small_linf0.1", "mnist_small_standard", "mnist_small_standard_ours"])
+def test_published_weights_fill_the_architecture_they_were_trained_in(reference, name):
+    rows = np.loadtxt(reference / "mnist_test100.csv", delimiter=",", dtype=np.float32)
+    images, labels = torch.tensor(rows[:, 1:]).view(-1, 1, 28, 28) / 255, torch.tensor(rows[:, 0])
+    model = load_model("mnist_small", reference / f"{name}.pth")
+    assert (model(images).argmax(1) == labels).float().mean() >= 0.95
+
+
+def test_the_weights_of_a_cascade_are_not_those_of_one_network(reference):
+    with pytest.raises(InputError, match="holds no state dict"):
+        load_model("cifar_small", reference / "cifar_small_cascade_linf8px.pth")
 
 
 def test_an_unknown_device_is_named():
