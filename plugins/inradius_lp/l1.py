@@ -10,7 +10,7 @@ from inradius import Streams
 from inradius.validators import count
 from inradius_lp.ball import LpBall
 from inradius_lp.box import movable
-from inradius_lp.knapsack import dual_value, fill, last_price
+from inradius_lp.knapsack import dearest, dual_value, last_price, purchase
 from inradius_lp.sample import scatter
 from inradius_lp.soft_threshold import shrink
 from inradius_lp.spread import spread
@@ -46,35 +46,39 @@ class L1(LpBall):
         inside = (self.length(clipped) <= radius.squeeze(-1)).unsqueeze(-1)
         if bool(inside.all()):
             return clipped
-        amount = shrink(v.abs(), _caps(v, low, high, radius), radius)
+        amount = shrink(v.abs(), torch.clamp(v.sign() * radius, low, high).abs_(), radius)
         point = settle(amount.copysign_(v), self.length(amount), radius)
         return torch.where(inside, clipped, point)
 
     def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-        c = movable(c, low, high)
-        _, _, amounts, places = fill(c.abs(), _caps(c, low, high, radius), radius, self._first(radius))
-        return settle(_spend(c, amounts, places), self.length(amounts), radius)
+        c, prices, caps = _market(c, low, high, radius)
+        theta, _, _ = self._spend(prices, caps, radius)
+        point = purchase(prices, caps, radius, theta).copysign_(c)
+        return settle(point, self.length(point), radius)
 
     def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-        c = movable(c, low, high)
-        prices, caps, amounts, places = fill(c.abs(), _caps(c, low, high, radius), radius, self._first(radius))
-        theta = last_price(prices, caps, radius, complete=prices.shape[-1] == c.shape[-1])
-        value = upper(dual_value(prices, caps, radius, theta), c.shape[-1])
-        return (value, _spend(c, amounts, places)) if slope else (value,)
+        c, prices, caps = _market(c, low, high, radius)
+        theta, top, chosen = self._spend(prices, caps, radius)
+        value = upper(dual_value(top, chosen, radius, theta), c.shape[-1])
+        return (value, purchase(prices, caps, radius, theta).copysign_(c)) if slope else (value,)
+
+    def _spend(self, prices: Tensor, caps: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        top, chosen = dearest(prices, caps, radius, self._first(prices))
+        return last_price(top, chosen, radius, complete=top.shape[-1] == prices.shape[-1]), top, chosen
 
     def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-        c = movable(c, low, high)
-        size, corner = c.shape[-1], torch.clamp(c.sign() * radius, low, high)
-        count = min(_CHEAP, self._first(radius), size)
-        prices, places = c.abs().topk(count, dim=-1)
-        caps = corner.gather(-1, places).abs_()
-        theta = last_price(prices, caps, radius, complete=count == size)
-        ball, box = dual_value(prices, caps, radius, theta), total(c * corner)
+        c, prices, caps = _market(c, low, high, radius)
+        size = c.shape[-1]
+        count = min(_CHEAP, self._first(prices), size)
+        top, places = prices.topk(count, dim=-1)
+        chosen = caps.gather(-1, places)
+        theta = last_price(top, chosen, radius, complete=count == size)
+        ball, box = dual_value(top, chosen, radius, theta), total(prices * caps)
         value = upper(torch.minimum(ball, box), size)
         if not slope:
             return (value,)
         theta = torch.where((ball <= box).unsqueeze(-1), theta, 0)
-        return value, corner * (c.abs() > theta)
+        return value, (caps * (prices > theta)).copysign_(c)
 
     def ascent(
         self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
@@ -82,22 +86,18 @@ class L1(LpBall):
         rng = rng or Streams(0, torch.arange(len(gradient), device=gradient.device))
         k = rng.integers(self.k1, self.k2 + 1).to(gradient.device)
         free = torch.where(gradient > 0, high, -low) > rounding
-        return spread(gradient, free, radius, k)
+        return spread(gradient, free, radius, k, self.k2)
 
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return scatter(self.length, rng, shape, dtype)
 
-    def _first(self, radius: Tensor) -> int:
+    def _first(self, prices: Tensor) -> int:
         """How many coordinates the knapsack sorts at first: twice what the radius fills where the whole box is free."""
         width = self.bounds[1] - self.bounds[0] if self.bounds else torch.inf
-        return 8 + int(2 * float(radius.max()) / width) if radius.numel() else 8
+        return 8 + int(min(2 * self.eps / width, prices.shape[-1]))
 
 
-def _caps(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-    """How far each coordinate can move along the sign of c, (..., n)."""
-    return torch.clamp(c.sign().mul_(radius), low, high).abs_()
-
-
-def _spend(c: Tensor, amounts: Tensor, places: Tensor) -> Tensor:
-    """The amounts in their places, with the signs of c, (..., n)."""
-    return torch.zeros_like(c).scatter_(-1, places, amounts * c.sign().gather(-1, places))
+def _market(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The direction where it can move, prices |c|, and caps: how far each coordinate can go, three of (..., n)."""
+    c = movable(c, low, high)
+    return c, c.abs(), torch.clamp(c.sign().mul_(radius), low, high).abs_()

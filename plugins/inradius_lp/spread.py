@@ -4,16 +4,16 @@ import torch
 from torch import Tensor
 
 
-def spread(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor) -> Tensor:
+def spread(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor, most: int) -> Tensor:
     """sign(gradient) · radius / k on the k largest |gradient| among the free coordinates, (B, 1, n).
 
-    free (B, 1, n) says which coordinates can move; radius (B or 1, 1, 1); count (B,) is k, and where fewer coordinates can
-    move, those share the radius. Source: maini2020.
+    free (B, 1, n) says which coordinates can move; radius (B or 1, 1, 1); count (B,) is k ≤ most, and where fewer coordinates
+    can move, those share the radius. Source: maini2020.
     """
     score = gradient.abs() * free
-    most = min(int(count.max()), score.shape[-1]) if len(count) else 0
-    top, places = score.topk(most, dim=-1)
-    chosen = (torch.arange(most, device=score.device) < count[:, None, None]) & (top > 0)
+    # as many for every batch, so that ties are broken in the same way
+    top, places = score.topk(min(most, score.shape[-1]), dim=-1)
+    chosen = (torch.arange(top.shape[-1], device=score.device) < count[:, None, None]) & (top > 0)
     step = radius / chosen.sum(-1, keepdim=True).clamp(min=1)
     signs = gradient.sign().gather(-1, places)
     return torch.zeros_like(gradient).scatter_(-1, places, signs * chosen * step)
