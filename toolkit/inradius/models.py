@@ -95,7 +95,8 @@ def _beside(file: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        if folder in sys.path:  # the file may have tidied up by itself
+            sys.path.remove(folder)
 
 
 def _import(file: Path) -> ModuleType:
