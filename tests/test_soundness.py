@@ -1,0 +1,199 @@
+"""End to end: whatever attack, certifier, set and network come together, no attack refutes a proof."""
+
+import json
+
+import attrs
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import inradius
+from inradius.registry import entries
+
+SETS = [
+    "linf(eps=0.1)",
+    "linf(eps=0.1, bounds=None)",
+    "l2(eps=0.4)",
+    "l2(eps=0.4, bounds=None)",
+    "l1(eps=0.7)",
+    "l1(eps=0.7, bounds=None)",
+]
+ATTACKS = ["fgsm()", "pgd(steps=10, restarts=2)", "pgd(steps=20, objective=margin())", "frank_wolfe(steps=10)"]
+CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)"]
+REFEREE = "lp()"
+DTYPES = [torch.float32, torch.float64]
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+
+
+def spread(layers, seed, dtype, gain=3.0):
+    """The network with random weights that let the input matter: the usual ones are small beside the biases."""
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(*layers)
+    for name, value in model.named_parameters():
+        if value.ndim > 1:
+            value.data = (gain / value[0].numel()) ** 0.5 * torch.randn(value.shape, generator=generator)
+        elif name.endswith("bias"):
+            value.data = 0.1 * torch.randn(value.shape, generator=generator)
+    return model.to(dtype).eval()
+
+
+def mlp(seed, dtype):
+    return spread((nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 3)), seed, dtype)
+
+
+def convolutional(seed, dtype):
+    layers = (nn.Conv2d(2, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 3))
+    return spread(layers, seed, dtype, gain=12.0)
+
+
+def affine(seed, dtype):
+    return spread((nn.Flatten(), nn.Linear(8, 4)), seed, dtype)
+
+
+NETWORKS = {"mlp": (mlp, (8,)), "conv": (convolutional, (2, 4, 4)), "affine": (affine, (8,))}
+
+
+def examples(model, shape, seed, count=12):
+    """Inputs in the box, some coordinates on its faces, with the model's own labels, one of them wrong."""
+    generator = torch.Generator().manual_seed(seed)
+    dtype = next(model.parameters()).dtype
+    x = (1.5 * torch.rand(count, *shape, generator=generator, dtype=torch.float64) - 0.25).clamp(0, 1).to(dtype)
+    with torch.no_grad():
+        labels = model(x).argmax(1)
+    labels[0] = (labels[0] + 1) % 3
+    return inradius.Dataset.of(x, labels, name="random")
+
+
+def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
+    """Every attack and every certifier on every example, at three radii; the rules of the report are checked."""
+    build, shape = NETWORKS[network]
+    model = build(seed, dtype)
+    data = examples(model, shape, seed, count)
+    options = {"attacks": ATTACKS, "certifiers": certifiers, "exhaustive": True}
+    reports = inradius.bracket_curve(model, data, threat, [0.1, 0.4, 1.0], folder=folder, **options)
+    for report in reports:
+        assert report.lower <= report.upper <= report.clean < 1
+        assert report.counts["boundary"] == 0
+        membership = report.summary()["membership"]
+        assert membership["refused"] == 0
+        assert (membership["largest_gauge"] or 0) <= 1 + 1e-5
+        for example in report.examples:
+            lowest = min(attempt.margin for attempt in example.attempts)
+            # the margin of a float32 forward pass is itself off by rounding; the bracket has confirmed in float64
+            assert all(verdict.guaranteed <= lowest + 1e-5 for verdict in example.verdicts)
+    return reports
+
+
+@pytest.mark.parametrize(("dtype", "seed"), list(zip(DTYPES, (0, 1), strict=True)), ids=str)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("threat", SETS)
+def test_no_attack_refutes_a_proof(tmp_path, threat, network, dtype, seed):
+    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("threat", SETS[::2])
+def test_no_attack_refutes_the_referee(tmp_path, threat, network):
+    pytest.importorskip("cvxpy", reason="the lp certifier needs cvxpy")
+    every_pair(tmp_path, network, threat, 2, torch.float64, ["dual()", REFEREE], count=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3, 8))
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("threat", SETS)
+def test_no_attack_refutes_a_proof_on_many_networks(tmp_path, threat, dtype, seed):
+    for network in NETWORKS:
+        every_pair(tmp_path / network, network, threat, seed, dtype, [*CERTIFIERS, REFEREE], count=6)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_radii_are_where_something_happens(tmp_path, network):
+    """The laws above are not empty: over the radii there are proofs and broken examples."""
+    counts = [report.counts for report in every_pair(tmp_path, network, SETS[0], 0, torch.float64, CERTIFIERS)]
+    assert all(any(count[status] for count in counts) for status in ("certified", "attacked", "wrong"))
+
+
+def test_every_first_party_set_attack_and_certifier_takes_part():
+    """A set, attack or certifier that joins the first-party plugins joins these lists too."""
+    named = {spec.split("(")[0] for spec in (*SETS, *ATTACKS, *CERTIFIERS, REFEREE)}
+    kinds = (inradius.ThreatModel, inradius.Attack, inradius.Certifier)
+    ours = {e.name for e in entries().values() if e.kind in kinds and e.build.__module__.startswith("inradius")}
+    assert ours == named
+
+
+@attrs.frozen(kw_only=True)
+class Shrunk(inradius.ThreatModel):
+    """A set whose certificates see 0.9 of it, and whose attacks see all."""
+
+    whole: inradius.ThreatModel
+    share: float = 0.9
+
+    @property
+    def convex(self):
+        return self.whole.convex
+
+    @property
+    def tight(self):
+        return self.whole.tight
+
+    def project(self, delta, x):
+        return self.whole.project(delta, x)
+
+    def linear_max(self, c, x):
+        return self.whole.linear_max(c, x)
+
+    def gauge(self, delta, x):
+        return self.whole.gauge(delta, x)
+
+    def violation(self, delta, x):
+        return self.whole.violation(delta, x)
+
+    def check_inputs(self, x):
+        self.whole.check_inputs(x)
+
+    def scaled(self, factor):
+        return attrs.evolve(self, whole=self.whole.scaled(factor))
+
+    def support(self, c, x):
+        return self.share * self.whole.support(c, x)
+
+    def support_bound(self, c, x):
+        return self.share * self.whole.support_bound(c, x)
+
+    def hull(self, x):
+        lower, upper = self.whole.hull(x)
+        return self.share * lower, self.share * upper
+
+    def bound_affine(self, op, x):
+        center = op(x)
+        lower, upper = self.whole.bound_affine(op, x)
+        return center - self.share * (center - lower), center + self.share * (upper - center)
+
+
+@pytest.mark.parametrize("exhaustive", [False, True], ids=["audit", "exhaustive"])
+@pytest.mark.parametrize("network", ["affine", "mlp"])
+@pytest.mark.parametrize("threat", SETS)
+def test_a_support_that_is_too_small_is_found_out(tmp_path, threat, network, exhaustive):
+    build, shape = NETWORKS[network]
+    model = build(0, torch.float64)
+    data = examples(model, shape, 0, 64)
+    shrunk = Shrunk(whole=inradius.make(threat, inradius.ThreatModel).scaled(0.1))
+    methods = {"attacks": ["pgd(steps=100, objective=margin())"], "certifiers": ["dual()"], "exhaustive": exhaustive}
+    with pytest.raises(inradius.ContradictionError, match="one of the two is wrong"):
+        inradius.bracket(model, data, shrunk, folder=tmp_path, **methods)
+    record = json.loads((tmp_path / "contradiction.json").read_text())
+    saved = load_file(tmp_path / "contradiction.safetensors")
+    x, delta = saved["x"].double()[None], saved["delta_float64"][None]
+    assert shrunk.whole.contains(delta, x, tol=0.0).all()
+    with torch.no_grad():
+        margin = inradius.Margin()(model.eval()(x + delta), torch.tensor([record["label"]])).neg().item()
+    assert margin == pytest.approx(record["margin"])
+    assert margin < record["bound"] - record["error"]
+    assert not (tmp_path / "report.json").exists()
+    inradius.bracket(model, data, shrunk.whole, folder=tmp_path / "whole", **methods)
