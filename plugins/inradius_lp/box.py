@@ -49,3 +49,16 @@ def movable(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """The direction c with 0 where the room on its side is 0, (..., n)."""
     last = torch.finfo(c.dtype).max
     return torch.clamp(c, low.sign() * last, high.sign() * last)
+
+
+def box_span(c: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Bounds of ⟨c, δ⟩ for low ≤ δ ≤ high around 0, (B, K, n), two of (B, 1, n) -> two of (B, K).
+
+    ⟨c, middle⟩ ± ⟨|c|, half width⟩, two matrix products for both sides. As |middle| ≤ half width, either product is wrong
+    by at most (n + 4) u ⟨|c|, half width⟩ in any order of addition (Higham 2002, 3.1).
+    """
+    middle, half = (low + high) / 2, (high - low) / 2
+    center = (c @ middle.transpose(1, 2)).squeeze(2)
+    spread = (c.abs() @ half.transpose(1, 2)).squeeze(2)
+    spread = spread * (1 + (c.shape[-1] + 4) * torch.finfo(c.dtype).eps)
+    return center - spread, center + spread

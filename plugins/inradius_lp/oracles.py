@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
 from inradius_lp.blocks import in_blocks
-from inradius_lp.box import excess, grain, room
+from inradius_lp.box import box_span, excess, grain, room
 from inradius_lp.precision import toward_zero, upward, working
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class BoxedBall(Oracles, ABC):
         return self._value(self.ball.value_bound, c.flatten(2), self._cell(x, c.dtype))
 
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self._span(self.ball.value_bound, c.flatten(2), self._cell(x, c.dtype))
+        cell = self._cell(x, c.dtype)
+        if self.ball.is_box and c.dtype == cell[0].dtype:
+            return box_span(c.flatten(2), cell[0], cell[1])
+        return self._span(self.ball.value_bound, c.flatten(2), cell)
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         with torch.no_grad():
