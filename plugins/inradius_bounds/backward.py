@@ -31,20 +31,23 @@ class Rows:
 
 def below(function: Rows, relaxation: Relaxation) -> Rows:
     """Functions of a non-linear layer's input that lie below ``function`` of its output."""
-    rows = function.rows
     if relaxation.parallel:
-        sunk = function.constant + _sunk(rows, relaxation)
-        return Rows(rows * relaxation.lower_slope[:, None], sunk)
-    positive, negative = rows.clamp(min=0), rows.clamp(max=0)
+        center, radius = between(function, relaxation)
+        return Rows(center.rows, center.constant - radius)
+    positive, negative = function.rows.clamp(min=0), function.rows.clamp(max=0)
     slopes = positive * relaxation.lower_slope[:, None] + negative * relaxation.upper_slope[:, None]
     offsets = _dot(positive, relaxation.lower_offset) + _dot(negative, relaxation.upper_offset)
     return Rows(slopes, function.constant + offsets)
 
 
-def _sunk(rows: Tensor, relaxation: Relaxation) -> Tensor:
-    """What rows lose to a relaxation with parallel lines: the lower offset plus the negative part of the gap."""
-    gap = relaxation.upper_offset - relaxation.lower_offset
-    return _dot(rows, relaxation.lower_offset) + _dot(rows.clamp(max=0), gap)
+def between(function: Rows, relaxation: Relaxation) -> tuple[Rows, Tensor]:
+    """Functions of a layer's input and a radius (B, K): ``function`` of its output is within the radius of them.
+
+    For parallel lines slope · z + middle ± half, a row r gives r · slope, the constant r · middle and the radius |r| · half.
+    """
+    middle, half = relaxation.band
+    center = Rows(function.rows * relaxation.lower_slope[:, None], function.constant + _dot(function.rows, middle))
+    return center, _dot(function.rows.abs(), half)
 
 
 def _dot(rows: Tensor, values: Tensor) -> Tensor:
@@ -74,22 +77,18 @@ def parallel_bounds(
     chain: Chain,
     depth: int,
     function: Rows,
-    spread: Tensor,
+    radius: Tensor,
     relaxations: Sequence[Relaxation],
     x: Tensor,
     threat: Oracles,
 ) -> tuple[Tensor, Tensor]:
-    """``both_bounds`` in one pass, for relaxations with parallel lines; ``spread`` (B, K) is what upper has over lower.
-
-    The lines above and below a layer differ by the gap between them, so the two bounds differ by Σ |row| · gap.
-    """
+    """``both_bounds`` in one pass, for relaxations with parallel lines and functions known up to ``radius`` (B, K)."""
     for level in range(depth - 1, -1, -1):
-        relaxation = relaxations[level]
-        spread = spread + _dot(function.rows.abs(), relaxation.upper_offset - relaxation.lower_offset)
-        function = below(function, relaxation).through_block(chain.stages[level].block)
-    center = _close(function, x)
+        center, added = between(function, relaxations[level])
+        function, radius = center.through_block(chain.stages[level].block), radius + added
+    value = _close(function, x)
     low, high = threat.span(function.rows, x)
-    return center + low, center + spread + high
+    return value - radius + low, value + radius + high
 
 
 def _close(function: Rows, x: Tensor) -> Tensor:

@@ -111,8 +111,8 @@ def _part_bounds(
     block = chain.stages[depth].block
     parallel = all(relaxation.parallel for relaxation in relaxations)
     if parallel and pulls_windows(block):
-        level, function, spread = descend(chain, depth, index, relaxations, x)
-        return parallel_bounds(chain, level, function, spread, relaxations, x, threat)
+        level, function, radius = descend(chain, depth, index, relaxations, x)
+        return parallel_bounds(chain, level, function, radius, relaxations, x, threat)
     function = Rows(block.unit_rows(index, x.dtype), block.offset(x).flatten()[index])
     if parallel:
         return parallel_bounds(chain, depth, function, torch.zeros_like(function.constant), relaxations, x, threat)

@@ -46,13 +46,13 @@ class Geometry:
 
 @attrs.frozen(eq=False)
 class WindowRows:
-    """Rows as windows (B, K, C, h, w) of the neurons at ``place`` (B, K), with constants and spreads (B, K)."""
+    """Rows as windows (B, K, C, h, w) of the neurons at ``place`` (B, K), with constants and radii (B, K)."""
 
     rows: Tensor
     geometry: Geometry
     place: Tensor
     constant: Tensor
-    spread: Tensor
+    radius: Tensor
 
     def at(self, image: Tensor) -> Tensor:
         """A map's windows at the rows' places, (1 or B, C, H, W) -> (B, K, C·h·w)."""
@@ -62,16 +62,16 @@ class WindowRows:
         return cut[torch.arange(len(cut), device=cut.device)[:, None], self.place]
 
     def through_activation(self, relaxation: Relaxation) -> Self:
-        """The rows on a layer's input; its two lines are parallel."""
+        """The rows on a layer's input; its two lines are parallel, as in ``between``."""
         flat = self.rows.flatten(2)
-        # lower + spread is the upper bound, as in the dense pass
-        lower = (flat * self.at(relaxation.lower_offset)).sum(2)
-        gap = self.at(relaxation.upper_offset - relaxation.lower_offset)
+        middle, half = relaxation.band
+        away = flat * self.at(half)  # half ≥ 0, so |r| · half is the sum of absolute values
+        near = away if middle is half else flat * self.at(middle)
         return attrs.evolve(
             self,
             rows=(flat * self.at(relaxation.lower_slope)).view_as(self.rows),
-            constant=self.constant + lower + (flat.clamp(max=0) * gap).sum(2),
-            spread=self.spread + (flat.abs() * gap).sum(2),
+            constant=self.constant + near.sum(2),
+            radius=self.radius + away.abs().sum(2),
         )
 
     def through_block(self, block: AffineBlock) -> "WindowRows":
@@ -132,15 +132,15 @@ def descend(
 ) -> tuple[int, Rows, Tensor]:
     """Rows of chosen outputs of block ``depth``, pulled down while they are small.
 
-    Returns the level that they have reached (rows on the input of block ``level``), dense, and the spread of their upper
-    bounds over their lower ones.
+    Returns the level that they have reached (rows on the input of block ``level``), dense, and the radius up to which they
+    are known.
     """
     rows = unit_windows(chain.stages[depth].block, index, x)
     level = depth
     while level > 0 and _small(rows, chain.stages[level].block) and pulls_windows(chain.stages[level - 1].block):
         rows = rows.through_activation(relaxations[level - 1]).through_block(chain.stages[level - 1].block)
         level -= 1
-    return level, rows.dense(chain.stages[level].block.in_shape), rows.spread
+    return level, rows.dense(chain.stages[level].block.in_shape), rows.radius
 
 
 def _small(rows: WindowRows, block: AffineBlock) -> bool:

@@ -18,13 +18,23 @@ class Relaxation:
     """Linear functions below and above an elementwise operator on [lower, upper]; every tensor is (B, *in).
 
     lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset. ``parallel`` says that the two slopes are the
-    same tensor, so that one backward pass serves both bounds.
+    same tensor, so that one backward pass serves both bounds; ``from_origin`` promises that lower_offset is 0 everywhere,
+    which saves a product.
     """
 
     lower_slope: Tensor
     lower_offset: Tensor
     upper_slope: Tensor
     upper_offset: Tensor
+    from_origin: bool = False
+
+    @property
+    def band(self) -> tuple[Tensor, Tensor]:
+        """(middle, half): parallel lines are slope · z + middle ± half; one tensor twice where ``from_origin``."""
+        if self.from_origin:
+            half = self.upper_offset / 2
+            return half, half
+        return (self.lower_offset + self.upper_offset) / 2, (self.upper_offset - self.lower_offset) / 2
 
     @property
     def parallel(self) -> bool:

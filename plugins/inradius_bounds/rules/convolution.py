@@ -25,6 +25,11 @@ class ConvolutionRule(LayerRule):
         spread = F.conv2d(radius, conv.weight.abs(), None, conv.stride, conv.padding, conv.dilation, conv.groups)
         return middle - spread, middle + spread
 
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        conv = op.module
+        bias = None if conv.bias is None else conv.bias.abs()
+        return F.conv2d(bound, conv.weight.abs(), bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         conv = op.module
         (top, bottom), (left, right) = pads(conv)

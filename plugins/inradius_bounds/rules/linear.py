@@ -17,6 +17,10 @@ class LinearRule(LayerRule):
         middle, spread = op(center), F.linear(radius, op.module.weight.abs())
         return middle - spread, middle + spread
 
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        bias = None if op.module.bias is None else op.module.bias.abs()
+        return F.linear(bound, op.module.weight.abs(), bias)
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         pulled: Tensor = rows @ op.module.weight
         return pulled

@@ -26,7 +26,11 @@ class ReLURule(LayerRule):
         slope = torch.where(crossing, upper / width, (lower >= 0).to(upper.dtype))
         offset = torch.where(crossing, -slope * lower, torch.zeros_like(lower))
         return Relaxation(
-            lower_slope=slope, lower_offset=torch.zeros_like(offset), upper_slope=slope, upper_offset=offset
+            lower_slope=slope,
+            lower_offset=torch.zeros_like(offset),
+            upper_slope=slope,
+            upper_offset=offset,
+            from_origin=True,
         )
 
     def lines(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], list[Line]]:
