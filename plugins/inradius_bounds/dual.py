@@ -19,7 +19,8 @@ class Dual(Certifier):
 
     The LP relaxation of the network (each ReLU replaced by its convex hull over [ℓ, u]) has a dual of which every feasible
     point is a bound; α = u / (u − ℓ) is one that makes the dual network linear. Bounds of inner layers come from the same
-    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone).
+    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). The intersection
+    tightens every layer and saves most rows; as it moves the slopes too, a single margin may end up slightly lower.
     Source: wong2018, Algorithm 1.
     """
 

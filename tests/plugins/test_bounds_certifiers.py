@@ -110,7 +110,6 @@ def test_dual_is_the_network_of_wong_and_kolter(seed):
     ours = certifier("dual(intersect=False)")(net, x, y, found).lower.detach()
     theirs = torch.stack([_margins(layers, x[i], low[i], high[i], y[i]) for i in range(len(x))])
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
-    assert bool((certifier("dual()")(net, x, y, found).lower >= theirs - 1e-9).all())
 
 
 def _margins(layers, x, low, high, y):
