@@ -51,14 +51,21 @@ def movable(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.clamp(c, low.sign() * last, high.sign() * last)
 
 
+# A sum of n terms is added in this many runs: the error bound shrinks by nearly as much, for a thin matrix instead of a vector.
+_RUNS = 8
+
+
 def box_span(c: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Bounds of ⟨c, δ⟩ for low ≤ δ ≤ high around 0, (B, K, n), two of (B, 1, n) -> two of (B, K).
 
     ⟨c, middle⟩ ± ⟨|c|, half width⟩, two matrix products for both sides. As |middle| ≤ half width, either product is wrong
-    by at most (n + 4) u ⟨|c|, half width⟩ in any order of addition (Higham 2002, 3.1).
+    by at most (run + runs + 4) u ⟨|c|, half width⟩, whatever order a run is added in (Higham 2002, 3.1).
     """
+    size = c.shape[-1]
+    run = -(-size // _RUNS)
+    member = torch.arange(size, device=c.device)[:, None] // run == torch.arange(_RUNS, device=c.device)
     middle, half = (low + high) / 2, (high - low) / 2
-    center = (c @ middle.transpose(1, 2)).squeeze(2)
-    spread = (c.abs() @ half.transpose(1, 2)).squeeze(2)
-    spread = spread * (1 + (c.shape[-1] + 4) * torch.finfo(c.dtype).eps)
+    center = (c @ (middle.transpose(1, 2) * member)).sum(2)
+    spread = (c.abs() @ (half.transpose(1, 2) * member)).sum(2)
+    spread = spread * (1 + (run + _RUNS + 4) * torch.finfo(c.dtype).eps)
     return center - spread, center + spread
