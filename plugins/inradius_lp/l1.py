@@ -78,7 +78,7 @@ class L1(LpBall):
         if not slope:
             return (value,)
         theta = torch.where((ball <= box).unsqueeze(-1), theta, 0)
-        return value, (caps * (prices > theta)).copysign_(c)
+        return value, purchase(prices, caps, radius, theta).copysign_(c)
 
     def ascent(
         self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
