@@ -23,14 +23,15 @@ def describe(name: Annotated[str, typer.Argument(help="A registered name, as in 
     say()
     say(inspect.getdoc(entry.build) or "It has no documentation.")
     made = table("parameter", "type", "default")
-    for row in _parameters(entry):
+    for row in parameters(entry):
         made.add_row(*row)
     if made.row_count:
         say()
         console().print(made)
 
 
-def _parameters(entry: Entry) -> Iterator[tuple[str, str, str]]:
+def parameters(entry: Entry) -> Iterator[tuple[str, str, str]]:
+    """The name, the type and the default of each parameter, as a reader sees them."""
     if isinstance(entry.build, type) and issubclass(entry.build, Component):
         for field in attrs.fields(entry.build):
             if field.init:
