@@ -1,7 +1,5 @@
 """Laws of the projection."""
 
-import torch
-
 from inradius.testing.claims import norm, pairing, require, rounding
 from inradius.testing.strategies import Case
 from inradius.threat import ThreatModel
@@ -53,10 +51,9 @@ def projection_is_nonexpansive(threat: ThreatModel, case: Case) -> None:
 
 def projection_moves_only_outsiders(threat: ThreatModel, case: Case) -> None:
     """What the projection moves far is not contained, so that the referee and the projection speak of one set."""
-    far = norm(threat.project(case.delta, case.x) - case.delta) > 1e-2 * norm(case.delta)
+    moved = norm(threat.project(case.delta, case.x) - case.delta)
+    # contains forgives a violation of 1e-5
+    far = (moved > 1e-2 * norm(case.delta)) & (moved > 1e-3)
+    gauge, violation = threat.gauge(case.delta, case.x), threat.violation(case.delta, case.x)
     contained = threat.contains(case.delta, case.x)
-    require(~(far & contained), "a point that the projection moves is not contained", gauge=_gauge(threat, case))
-
-
-def _gauge(threat: ThreatModel, case: Case) -> torch.Tensor:
-    return threat.gauge(case.delta, case.x)
+    require(~(far & contained), "a point that the projection moves is not contained", gauge=gauge, violation=violation)

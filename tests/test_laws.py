@@ -1,0 +1,122 @@
+"""Every first-party component keeps the laws of its interface; the law kit itself is tested in test_law_kit.py."""
+
+import pytest
+import torch
+from torch import nn
+
+import inradius
+from inradius import Attack, Certifier, Defense, Objective, ThreatModel, registry
+from inradius.testing import (
+    check_attack,
+    check_certifier,
+    check_defense,
+    check_layer_rule,
+    check_objective,
+    check_threat_model,
+)
+
+SETS = [
+    "linf(eps=0.1)",
+    "linf(eps=0.3, bounds=None)",
+    "linf(eps=0.0)",
+    "l2(eps=0.5)",
+    "l2(eps=0.5, bounds=None)",
+    "l2(eps=0.0)",
+    "l2(eps=100.0)",
+    "l1(eps=1.0)",
+    "l1(eps=1.0, bounds=None)",
+    "l1(eps=1.5, bounds=(-1.0, 2.0), k1=1, k2=3)",
+    "l1(eps=0.0)",
+    "l1(eps=100.0)",
+]
+SINGLE = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
+ATTACKS = [
+    "fgsm()",
+    "pgd(steps=5)",
+    "pgd(steps=3, restarts=2, objective=margin(), seed=4)",
+    "pgd(steps=3, keep_maximising=True, objective=dlr())",
+    "frank_wolfe(steps=5)",
+]
+CERTIFIERS = ["interval()", "dual()", "lp()"]
+OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)"]
+DEFENSES = ["standard()", "adversarial(attack=fgsm())", "certified()"]
+LAYERS = [
+    (nn.Linear(5, 3), (5,)),
+    (nn.Linear(3, 2, bias=False), (2, 3)),
+    (nn.ReLU(), (4,)),
+    (nn.Flatten(), (2, 2, 2)),
+    (nn.Flatten(2), (2, 2, 2)),
+    (nn.Identity(), (3,)),
+    (nn.Dropout(), (3,)),
+    (nn.Dropout2d(), (2, 2, 2)),
+    (nn.AvgPool2d(2), (2, 4, 4)),
+    (nn.AvgPool2d(3, stride=2, padding=1), (2, 5, 5)),
+    (nn.AvgPool2d((1, 2), ceil_mode=True, count_include_pad=False, padding=(0, 1)), (1, 3, 3)),
+    (nn.BatchNorm1d(4), (4,)),
+    (nn.BatchNorm2d(2, affine=False), (2, 3, 3)),
+    (nn.Conv2d(2, 3, 3), (2, 5, 5)),
+    (nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2), (2, 6, 6)),
+    (nn.Conv2d(2, 2, 2, dilation=2, padding=1, bias=False), (2, 5, 5)),
+    (nn.Conv2d(1, 2, 3, padding="same"), (1, 4, 4)),
+    (inradius.Normalize(mean=(0.1, 0.2), std=(0.3, 0.5)), (2, 3, 3)),
+]
+
+
+@pytest.mark.parametrize("spec", SETS)
+def test_set(spec):
+    check_threat_model(spec, shape=(1, 3, 3))
+
+
+@pytest.mark.parametrize("spec", SINGLE)
+def test_set_in_single_precision(spec):
+    check_threat_model(spec, shape=(1, 3, 3), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l1(eps=1.0)"])
+@pytest.mark.parametrize("spec", ATTACKS)
+def test_attack(spec, threat):
+    check_attack(spec, threat, shape=(1, 2, 3))
+
+
+@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l2(eps=0.5)", "l1(eps=1.0)"])
+@pytest.mark.parametrize("spec", CERTIFIERS)
+def test_certifier(spec, threat):
+    check_certifier(spec, threat, shape=(1, 2, 3))
+
+
+@pytest.mark.parametrize("spec", OBJECTIVES)
+def test_objective(spec):
+    check_objective(spec)
+    check_objective(spec, classes=3)
+
+
+@pytest.mark.parametrize("spec", DEFENSES)
+def test_defense(spec):
+    check_defense(spec, "linf(eps=0.1)", examples=1)
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=str)
+def test_layer_rule(layer, shape):
+    generator = torch.Generator().manual_seed(0)
+    for name, value in layer.state_dict().items():
+        if value.is_floating_point():
+            # numbers of either sign, but variances and the std of Normalize are positive
+            least = 0.1 if name in ("running_var", "std") else -0.5
+            value.copy_(torch.rand(value.shape, generator=generator) + least)
+    check_layer_rule(layer, shape)
+
+
+def test_every_layer_with_a_rule_is_here():
+    covered = {type(layer) for layer, _ in LAYERS}
+    assert registry.layer_rules().keys() <= covered, "give the new rule's layer to LAYERS"
+
+
+@pytest.mark.parametrize(
+    ("kind", "specs"),
+    [(ThreatModel, SETS), (Attack, ATTACKS), (Certifier, CERTIFIERS), (Objective, OBJECTIVES), (Defense, DEFENSES)],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_every_component_is_here(kind, specs):
+    covered = {inradius.make(spec, kind).spec_name() for spec in specs}
+    found = {name for name, entry in registry.entries().items() if entry.kind is kind and "(inradius " in entry.origin}
+    assert found <= covered, "give the new component to its list"
