@@ -93,16 +93,11 @@ def test_a_tie_is_no_right_prediction():
 
 
 def test_success_with_a_goal_is_a_prediction_of_the_goal():
-    found = Aim()(threshold, X, Y, Cube(), goal=torch.tensor([1, 0, 0]))
-    assert found.delta[:, 0].tolist() == [-0.25, 0.25, 0.25]
-    # goal 0 from 0.3 + 0.25 and 0.6 + 0.25, goal 1 from 0.1 − 0.25
-    assert found.success.tolist() == [False, False, False]
-    assert Add(amount=0.0)(threshold, X, 1 - Y, Cube()).success.all()
-    assert Aim(amount=-0.25)(threshold, X, Y, Cube(), goal=torch.tensor([1, 1, 0])).success.tolist() == [
-        False,
-        True,
-        True,
-    ]
+    goal = torch.tensor([1, 1, 0])
+    found = Aim(amount=-0.25)(threshold, X, Y, Cube(), goal=goal)
+    assert found.delta[:, 0].tolist() == [0.25, 0.25, -0.25]
+    torch.testing.assert_close(found.margin, torch.tensor([0.3, -0.1, -0.3], dtype=torch.float64))
+    assert found.success.tolist() == [False, True, True]
 
 
 def test_an_answer_outside_of_the_set_is_rejected_with_a_warning():
