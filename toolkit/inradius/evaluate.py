@@ -42,38 +42,30 @@ def bracket(
 ) -> Report:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack of a model on a set of examples, as a report.
 
-    Misclassified examples count as broken at once. Then the methods run in turn, the first certifier, the first attack,
-    the second certifier and so on, so list cheap ones first; an example that is decided drops out. A share ``audit`` of
-    the certified examples (at least 32; 0 for none) is handed to every attack all the same, and of the broken ones to every
-    certifier; ``exhaustive`` hands every example to every method. ``seed`` draws the audit; attacks have seeds of their own.
+    Misclassified examples count as broken. The methods run in turn, first certifier, first attack, second certifier and so
+    on, so list cheap ones first; a decided example drops out. A share ``audit`` of the certified examples (at least 32; 0
+    for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands every example to every method.
+    ``seed`` draws the audit; attacks have seeds of their own. Results go to ``folder`` (default inradius-runs/<key>) as they
+    come: the same call after a kill goes on where it stopped, with ``fresh`` it starts again.
 
-    Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill goes on where it stopped,
-    with ``fresh`` it starts again. The report is saved there at the end. The model is put in eval mode meanwhile.
-
-    Raises ``ContradictionError``, saved in the folder, where an attack refutes a proof; ``InputError`` for a model, data or
-    a folder that are not what they must be; ``SpecError`` for a spec that names nothing.
+    Raises ``ContradictionError``, saved in the folder, where an attack gets below a proved margin; ``InputError`` for a
+    model, data or a folder that are not what they must be; ``SpecError`` for a spec that names nothing.
     """
-    job = Job.of(
-        model,
-        data,
-        threat,
-        attacks,
-        certifiers,
-        device,
-        parts=parts,
-        audit=audit,
-        exhaustive=exhaustive,
-        seed=seed,
-        batch_size=batch_size,
-    )
+    options = {"parts": parts, "audit": audit, "exhaustive": exhaustive, "seed": seed, "batch_size": batch_size}
+    job = Job.of(model, data, threat, attacks, certifiers, device, **options)
     setting = job.setting(model_name)
     place = Path(folder) if folder is not None else Path("inradius-runs") / setting.key[:16]
-    ledger = Ledger.of(job.attacks, job.certifiers)
     with Store.open(place, setting, fresh=fresh) as store:
-        with frozen(job.model), bars(progress) as begin:
-            Work(job, store, ledger, begin).complete()
-        report = _report(job, setting, store, ledger)
-        report.save(place)
+        return _answer(job, setting, store, progress)
+
+
+def _answer(job: Job, setting: Setting, store: Store, progress: bool) -> Report:
+    """The finished report, saved in the run folder."""
+    ledger = Ledger.of(job.attacks, job.certifiers)
+    with frozen(job.model), bars(progress) as begin:
+        Work(job, store, ledger, begin).complete()
+    report = _report(job, setting, store, ledger)
+    report.save(store.folder)
     return report
 
 
