@@ -4,13 +4,14 @@ Importing it loads no plugin; plugins load when a name is first looked up.
 """
 
 from inradius._component import Component as Component
+from inradius._version import __version__ as __version__
 from inradius.attack import Attack as Attack
 from inradius.attack import Attacked as Attacked
-from inradius.bracketing.curve import bracket_curve as bracket_curve
 from inradius.certifier import Bounds as Bounds
 from inradius.certifier import Certificate as Certificate
 from inradius.certifier import Certifier as Certifier
 from inradius.certifier import Property as Property
+from inradius.curve import bracket_curve as bracket_curve
 from inradius.data import Dataset as Dataset
 from inradius.defense import Defense as Defense
 from inradius.errors import ContradictionError as ContradictionError
@@ -45,5 +46,3 @@ from inradius.threat import Oracles as Oracles
 from inradius.threat import PerExample as PerExample
 from inradius.threat import ThreatModel as ThreatModel
 from inradius.training.train import train as train
-
-__version__ = "0.1.0"

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 
 import torch
 
-import inradius
+from inradius._version import __version__
 from inradius.hookspecs import NAMESPACE
 
 
@@ -13,7 +13,7 @@ def environment(device: torch.device) -> dict[str, object]:
     """Versions, machine, threads and device, as plain values; plugins are listed, not loaded."""
     found = [entry.dist for entry in entry_points(group=NAMESPACE) if entry.dist]
     return {
-        "inradius": inradius.__version__,
+        "inradius": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "plugins": {dist.name: dist.version for dist in sorted(found, key=lambda dist: dist.name)},

@@ -8,8 +8,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-import inradius
 from inradius._component import Component
+from inradius._version import __version__
 from inradius.attack import Attack
 from inradius.bracketing.key import data_fingerprint, full_specs, run_key
 from inradius.certifier import Certifier, Parts
@@ -82,7 +82,7 @@ class Job:
             "exhaustive": self.exhaustive,
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": data_fingerprint(self.data),
-            "version": inradius.__version__,
+            "version": __version__,
         }
         return Setting(
             **decisive,
