@@ -105,7 +105,9 @@ class Attack(Component, ABC):
             options = {} if goal is None else {"goal": goal}
             subject = Subject(model, y, goal)
             rng = Streams(self.seed, where)
-            delta = self.perturb(subject, x, y, threat, rng, start=start, observe=observe, **options).detach()
+            # the attack has copies of its own, so that what it writes on them is not judged as the given example
+            delta = self.perturb(subject, x.clone(), y.clone(), threat, rng, start=start, observe=observe, **options)
+            delta = delta.detach()
             with torch.no_grad():
                 return self._judge(subject, x, y, threat, goal, delta)
 
