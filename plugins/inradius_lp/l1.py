@@ -85,7 +85,8 @@ class L1(LpBall):
     ) -> Tensor:
         rng = rng or Streams(0, torch.arange(len(gradient), device=gradient.device))
         k = rng.integers(self.k1, self.k2 + 1).to(gradient.device)
-        free = torch.where(gradient > 0, high, -low) > rounding
+        room = torch.clamp(gradient.sign() * radius, low, high).abs_()
+        free = (room - (radius / 2).clamp(max=rounding)).sign_().clamp_(min=0)
         return spread(gradient, free, radius, k, self.k2)
 
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -7,8 +7,8 @@ from torch import Tensor
 def spread(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor, most: int) -> Tensor:
     """sign(gradient) · radius / k on the k largest |gradient| among the free coordinates, (B, 1, n).
 
-    free (B, 1, n) says which coordinates can move; radius (B or 1, 1, 1); count (B,) is k ≤ most, and where fewer coordinates
-    can move, those share the radius. Source: maini2020.
+    free (B, 1, n) is 1 where a coordinate can move, else 0; radius (B or 1, 1, 1); count (B,) is k ≤ most, and where fewer
+    coordinates can move, those share the radius. Source: maini2020.
     """
     score = gradient.abs() * free
     # as many for every batch, so that ties are broken in the same way

@@ -230,6 +230,9 @@ def test_the_steepest_step_of_l1_spreads_over_coordinates_that_can_move():
     step = L1(eps=0.6, k1=20, k2=20).steepest(gradient, x, torch.zeros_like(x))
     torch.testing.assert_close(step, torch.tensor([[0, 0, 0.15, 0.15, -0.15, 0.15]], dtype=torch.float64))
     assert not L1(eps=0.6).steepest(torch.zeros_like(x), x, torch.zeros_like(x)).any()
+    # a radius below the rounding of the inputs still moves
+    small = L1(eps=1e-9, k1=1, k2=1).steepest(gradient.float(), x.float(), torch.zeros_like(x).float())
+    torch.testing.assert_close(small.double(), torch.tensor([[0, 0, 0, 0, -1e-9, 0]], dtype=torch.float64))
 
 
 def test_the_steepest_step_of_l1_draws_k_for_each_example():
