@@ -183,6 +183,16 @@ def test_an_attack_that_breaks_a_law_is_caught(law):
     caught(law, lambda: check_attack(broken(Corner, perturb=ATTACKS[law])(), Cube(), only=[law]))
 
 
+def test_an_attack_that_writes_on_its_examples_is_judged_on_the_given_ones():
+    def scribble(self, model, x, y, threat, rng, **_):
+        x.add_(5)
+        return torch.zeros_like(x)
+
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.rand(5, 1, 2, 2)
+    found = broken(Corner, perturb=scribble)()(model, x, model(x).argmax(1), Cube())
+    assert not bool(found.success.any())
+
+
 @attrs.frozen(kw_only=True)
 class Clean(Certifier):
     """Nothing is proved."""
