@@ -147,6 +147,23 @@ def test_fail_under_is_an_exit_code(capsys, asked, tmp_path):
     assert "is below" in out.splitlines()[-1]
 
 
+def test_over_draws_the_bracket_over_the_radius(capsys, asked, tmp_path):
+    out = printed(capsys, "bracket", *asked, *QUICK, "--out", tmp_path / "run", "--over", "0,1,2")
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("linf(")] == [
+        "linf(eps=0.0,",
+        "linf(eps=0.05,",
+        "linf(eps=0.1,",
+    ]
+    assert (tmp_path / "run" / "curve" / "curve.svg").read_text().lstrip().startswith("<?xml")
+    assert record(tmp_path / "run" / "curve" / "factor-2")["setting"]["radius"] == 0.1
+
+
+@pytest.mark.parametrize("factors", ["a,b", "-1", "inf", "1,,2"])
+def test_over_wants_factors(capsys, asked, factors):
+    assert run(["bracket", *asked, f"--over={factors}"]) == 2
+    assert "allowed are numbers ≥ 0 with commas" in capsys.readouterr().err
+
+
 def test_attack_shows_each_attack_alone(capsys, asked, tmp_path):
     out = printed(capsys, "attack", *asked, *QUICK, "--out", tmp_path / "run")
     found = record(tmp_path / "run")

@@ -20,7 +20,8 @@ def fingerprint(model: nn.Module) -> str:
     files = {file for module in model.modules() if (file := _source(type(module)))}
     for source in sorted(hashlib.sha256(Path(file).read_bytes()).digest() for file in files):
         digest.update(source)
-    for name, value in model.state_dict().items():
+    # buffers that a state dict leaves out count as well
+    for name, value in (dict(model.named_buffers()) | model.state_dict()).items():
         digest.update(f"\0{name}\0".encode())
         digest.update(_described(value))
     return digest.hexdigest()

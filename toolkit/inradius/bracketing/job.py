@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inradius._component import Component
 from inradius._version import __version__
 from inradius.attack import Attack
-from inradius.bracketing.key import data_fingerprint, full_specs, run_key
+from inradius.bracketing.key import code_fingerprint, data_fingerprint, full_specs, run_key
 from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset
 from inradius.errors import InputError, UnsupportedError
@@ -83,6 +83,7 @@ class Job:
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": data_fingerprint(self.data),
             "version": __version__,
+            "code": code_fingerprint((self.threat, *self.attacks, *self.certifiers)),
         }
         return Setting(
             **decisive,

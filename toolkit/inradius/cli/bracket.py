@@ -19,12 +19,14 @@ def bracket(
     fresh: options.Fresh = False,
     exhaustive: options.Exhaustive = False,
     audit: options.Audit = 0.1,
+    over: options.Over = None,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, with a report.
 
     Without options it answers for a network that ships with inradius, on real MNIST images.
     """
+    factors = options.factors(over)
     question = Question(
         model=model,
         weights=weights,
@@ -39,4 +41,5 @@ def bracket(
         exhaustive=exhaustive,
         audit=audit,
     )
-    demand(question.answer(attack or options.ATTACKS, certifier or options.CERTIFIERS), fail_under)
+    report = question.answer(attack or options.ATTACKS, certifier or options.CERTIFIERS, factors)
+    demand(report, fail_under)

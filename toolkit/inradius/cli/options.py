@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from inradius.errors import InputError
+
 MODEL = "mnist_small_certified"
 DATA = "mnist5k"
 COUNT = 200
@@ -63,3 +65,22 @@ FailUnder = Annotated[
     float | None,
     typer.Option("--fail-under", min=0, max=1, metavar="SHARE", help="Exit with 1 where less is certified."),
 ]
+Over = Annotated[
+    str | None,
+    typer.Option(
+        "--over",
+        metavar="FACTORS",
+        help="Factors of the radius to bracket as well, as in 0.5,1.5,2; draws the bracket over the radius.",
+    ),
+]
+
+
+def factors(over: str | None) -> tuple[float, ...]:
+    """The factors that ``--over`` lists, in ascending order."""
+    try:
+        found = tuple(sorted({float(part) for part in over.split(",")})) if over else ()
+    except ValueError:
+        found = (-1.0,)
+    if any(not 0 <= factor < float("inf") for factor in found):
+        raise InputError(f"--over {over} lists no factors; allowed are numbers ≥ 0 with commas, as in 0.5,1.5,2")
+    return found

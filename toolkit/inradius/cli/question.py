@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import attrs
 import torch
@@ -12,6 +13,7 @@ from inradius.attack import Attack
 from inradius.certifier import Certifier
 from inradius.cli import summary
 from inradius.cli.console import console, say
+from inradius.curve import bracket_curve
 from inradius.data import Dataset
 from inradius.evaluate import bracket
 from inradius.models import load_model, try_out
@@ -37,8 +39,11 @@ class Question:
     exhaustive: bool
     audit: float = 0.0
 
-    def answer(self, attacks: Sequence[str], certifiers: Sequence[str]) -> Report:
-        """The report, printed in short. Specs are read before anything is loaded, so that a slip costs no time."""
+    def answer(self, attacks: Sequence[str], certifiers: Sequence[str], factors: Sequence[float] = ()) -> Report:
+        """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
+
+        Specs are read before anything is loaded, so that a slip costs no time.
+        """
         started = monotonic()
         threat = make(self.threat, ThreatModel)
         above, below = [make(spec, Attack) for spec in attacks], [make(spec, Certifier) for spec in certifiers]
@@ -49,23 +54,25 @@ class Question:
         chosen = data.take(self.count or None)
         if len(chosen):
             try_out(model, chosen)
-        report = bracket(
-            model,
-            chosen,
-            threat,
-            attacks=above,
-            certifiers=below,
-            folder=self.out,
-            fresh=self.fresh,
-            audit=self.audit,
-            exhaustive=self.exhaustive,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            progress=console().is_terminal,
-            model_name=self._model_name,
-        )
+        asked = {"attacks": above, "certifiers": below, **self._options()}
+        report = bracket(model, chosen, threat, folder=self.out, **asked)
         summary.show(report, of=len(data), seconds=monotonic() - started)
+        if factors and report.folder is not None:
+            folder = report.folder / "curve"
+            others = bracket_curve(model, chosen, threat, [f for f in factors if f != 1], folder=folder, **asked)
+            summary.show_curve([report, *others], [1.0, *(f for f in factors if f != 1)], folder / "curve.svg")
         return report
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "fresh": self.fresh,
+            "audit": self.audit,
+            "exhaustive": self.exhaustive,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "progress": console().is_terminal,
+            "model_name": self._model_name,
+        }
 
     @property
     def _model_name(self) -> str:

@@ -1,9 +1,12 @@
 """A report in a few lines."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from rich.table import Table
 
 from inradius.cli.console import console, say, table
-from inradius.report import Report
+from inradius.report import Report, plot_curve
 
 STATUSES = {
     "wrong": "misclassified",
@@ -38,6 +41,17 @@ def show(report: Report, *, of: int | None = None, seconds: float | None = None)
     )
     if report.folder is not None:
         say(f"report   {report.folder / 'report.html'}")
+
+
+def show_curve(reports: Sequence[Report], factors: Sequence[float], path: Path) -> None:
+    """Prints the bracket at each radius, and draws it into ``path``."""
+    made = table("set", "certified", "under attack", right=("certified", "under attack"))
+    for _, report in sorted(zip(factors, reports, strict=True), key=lambda pair: pair[0]):
+        made.add_row(report.setting.threat, f"{100 * report.lower:.1f} %", f"{100 * report.upper:.1f} %")
+    plot_curve(reports, None if reports[0].setting.radius is not None else factors, path=path)
+    say()
+    console().print(made)
+    say(f"figure   {path}")
 
 
 def _undecided(report: Report) -> str:
