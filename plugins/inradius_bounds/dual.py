@@ -1,5 +1,7 @@
 """The dual network of Wong and Kolter."""
 
+from functools import partial
+
 import attrs
 import torch
 from torch import Tensor, nn
@@ -34,4 +36,4 @@ class Dual(Certifier):
         if self.intersect and chain.hidden:
             value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
         exact = threat.tight and not chain.hidden
-        return Bounds(value, exact=exact, error=rounding_error(chain, x, threat, layers.bounds, prop))
+        return Bounds(value, exact=exact, error=partial(rounding_error, chain, x, threat, layers.bounds, prop))

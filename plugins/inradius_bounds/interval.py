@@ -1,5 +1,7 @@
 """Interval bound propagation."""
 
+from functools import partial
+
 import attrs
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class Interval(Certifier):
         rows, constant = fold(chain, prop)
         if not chain.hidden:
             value = constant + (rows.flatten(2) @ x.flatten(1)[..., None]).squeeze(2) - threat.support(-rows, x)
-            return Bounds(value, exact=threat.tight, error=rounding_error(chain, x, threat, [], prop))
+            return Bounds(value, exact=threat.tight, error=partial(rounding_error, chain, x, threat, [], prop))
         bounds = interval_bounds(chain, x, threat)
         value = last_box_bound(chain, rows, constant, bounds[-1])
-        return Bounds(value, error=rounding_error(chain, x, threat, bounds, prop))
+        return Bounds(value, error=partial(rounding_error, chain, x, threat, bounds, prop))

@@ -1,5 +1,7 @@
 """The LP relaxation, solved for every example and class: the referee of the cheaper certifiers."""
 
+from functools import partial
+
 import attrs
 import torch
 from torch import Tensor, nn
@@ -37,7 +39,7 @@ class LP(Certifier):
             part, chosen = _example(layers, index), threat.select(index)
             program = linear_program(chain, x[index], chosen, part.bounds)
             values.append(_bounds(chain, x[index], chosen, part, program, Rows(rows[index], constant[index])))
-        error = rounding_error(chain, x, threat, layers.bounds, prop)
+        error = partial(rounding_error, chain, x, threat, layers.bounds, prop)
         value = torch.cat(values) if values else constant
         return Bounds(value, exact=threat.tight and not chain.hidden, error=error)
 

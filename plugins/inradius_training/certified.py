@@ -62,9 +62,9 @@ class Certified(Defense):
 
     def certified_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel) -> Tensor:
         """An upper bound on the cross-entropy of every x + δ, (B,)."""
-        proof = self.certifier(model, batch.inputs, batch.labels, threat, index=batch.index)
+        lower = self.certifier.bound(model, batch.inputs, batch.labels, threat, index=batch.index)
         first = torch.zeros_like(batch.labels)
-        return F.cross_entropy(worst_logits(proof.lower), first, reduction="none")
+        return F.cross_entropy(worst_logits(lower), first, reduction="none")
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Which examples are certified at the whole radius, (B,)."""

@@ -146,7 +146,7 @@ def test_an_error_that_is_not_stated_is_half_of_the_digits():
 
 
 @pytest.mark.parametrize(
-    ("value", "lower"), [(torch.nan, -torch.inf), (-torch.inf, -torch.inf), (torch.inf, torch.inf)]
+    ("value", "lower"), [(torch.nan, -torch.inf), (-torch.inf, -torch.inf), (torch.inf, -torch.inf)]
 )
 def test_a_bound_that_is_no_number_proves_nothing(value, lower):
     x, y = batch(2)

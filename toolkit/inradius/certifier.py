@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal, Self, final
+from typing import Literal, Self, final, get_args
 
 import attrs
 import torch
@@ -48,15 +48,15 @@ class Bounds:
     """Lower bounds of a property's rows over Δ(x).
 
     value (B, K); failure_probability: the chance that a bound is wrong, 0 for a proof; exact: whether the bounds are the
-    true minima; witness (B, *S) or None: a perturbation at which an exact bound is attained; error (B, K) or None: what
-    rounding may have added to ``value`` (None: the certifier cannot tell).
+    true minima; witness (B, *S) or None: a perturbation at which an exact bound is attained; error (B, K): what rounding
+    may have added to ``value``, or a function that finds it where it is wanted, or None: the certifier cannot tell.
     """
 
     value: Tensor
     failure_probability: float = 0.0
     exact: bool = False
     witness: Tensor | None = None
-    error: Tensor | None = None
+    error: Tensor | Callable[[], Tensor] | None = None
 
 
 @attrs.frozen(eq=False)
@@ -108,29 +108,39 @@ class Certifier(Component, ABC):
         """Certifies a batch x (B, *S) with labels y (B,), in eval mode, without TF32.
 
         A union is certified member by member (``parts="each"``) or in one pass as its convex hull (``"hull"``).
-        Where no gradient is asked for, examples whose bound is within its rounding error of zero are bounded again in
-        float64. Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a layer or
-        a set that has no sound bound.
+        Examples whose bound is within its rounding error of zero are bounded again in float64; where a gradient is asked
+        for, ``lower`` itself stays as it was. Raises ``InputError`` for inputs that are not what they must be and
+        ``UnsupportedError`` for a layer or a set that has no sound bound.
         """
-        if parts not in ("each", "hull"):
-            raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
-        threat.check_inputs(x)
-        check_labels(x, y)
-        where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device)
-        if where.shape != y.shape:
-            raise InputError(
-                f"index has shape {tuple(where.shape)}; allowed is one integer per example, {tuple(y.shape)}"
-            )
+        where = _checked(x, y, threat, index, parts)
         with evaluating(model), full_precision():
             prop = prop or self._margins(model, x, y)
-            members = threat.parts() if parts == "each" else (threat,)
-            proofs = [self._prove(model, x, member, prop, where) for member in members]
+            proofs = [self._prove(model, x, member, prop, where) for member in _members(threat, parts)]
         lower = torch.stack([proof.lower for proof in proofs]).amin(0)
         error = torch.stack([proof.error for proof in proofs]).amax(0)
         bits = torch.stack([proof.bits for proof in proofs]).amin(0)
-        certified = torch.stack([(proof.lower > proof.error).all(1) for proof in proofs]).all(0)
+        certified = torch.stack([proof.certified for proof in proofs]).all(0)
         failure = min(1.0, sum(proof.failure_probability for proof in proofs))
         return Certificate(lower, certified, str(self), failure, bits, error, parts)
+
+    @final
+    def bound(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        *,
+        index: Tensor | None = None,
+        parts: Parts = "each",
+        prop: Property | None = None,
+    ) -> Tensor:
+        """The lower bounds alone, (B, K), to train on: differentiable, and no proof, as rounding is not looked at."""
+        where = _checked(x, y, threat, index, parts)
+        with evaluating(model), full_precision():
+            prop = prop or self._margins(model, x, y)
+            bounds = [self._bound(model, x, part, prop, where).value for part in _members(threat, parts)]
+        return torch.stack(bounds).amin(0)
 
     def _margins(self, model: nn.Module, x: Tensor, y: Tensor) -> Property:
         with torch.no_grad():
@@ -144,45 +154,75 @@ class Certifier(Component, ABC):
 
     def _prove(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, where: Tensor) -> "_Proof":
         """Bounds over one set, with the examples that rounding leaves open bounded again in float64."""
-        proof = self._bound(model, x, threat, prop, where)
-        if x.dtype == torch.float64 or proof.lower.requires_grad:
+        proof = _Proof.of(self._bound(model, x, threat, prop, where), x.dtype)
+        open_rows = proof.open_rows()
+        if x.dtype == torch.float64 or not len(open_rows):
             return proof
-        unclear = ((proof.lower <= proof.error) & (proof.lower >= -proof.error)).any(1)
-        open_rows = (unclear & (proof.lower >= -proof.error).all(1)).nonzero().squeeze(1)
-        if not len(open_rows):
-            return proof
-        exact = copy.deepcopy(model).double()
-        part = prop.select(open_rows).to(torch.float64)
-        again = self._bound(exact, x[open_rows].double(), threat.select(open_rows), part, where[open_rows])
-        return proof.replace(open_rows, again)
+        exact, part = copy.deepcopy(model).double(), prop.select(open_rows).to(torch.float64)
+        with torch.no_grad():
+            again = self._bound(exact, x[open_rows].double(), threat.select(open_rows), part, where[open_rows])
+        return proof.replace(open_rows, _Proof.of(again, torch.float64))
 
-    def _bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, where: Tensor) -> "_Proof":
+    def _bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, where: Tensor) -> Bounds:
         bounds = self.lower_bound(model, x, threat, prop, Streams(0, where))
         if bounds.value.shape != prop.offsets.shape:
             raise PluginError(
                 f"{self} returned bounds of shape {tuple(bounds.value.shape)}; it must be {tuple(prop.offsets.shape)}"
             )
-        # a bound that is not a number proves nothing
-        lower = bounds.value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        error = bounds.error if bounds.error is not None else _assumed_error(lower)
-        bits = torch.full((len(x),), torch.finfo(x.dtype).bits, device=x.device)
-        return _Proof(lower, error.detach(), bits, bounds.failure_probability)
+        return bounds
 
 
 @attrs.frozen(eq=False)
 class _Proof:
-    """Bounds over one set: lower and error (B, K), bits (B,)."""
+    """Bounds over one set: lower and error (B, K), certified and bits (B,)."""
 
     lower: Tensor
     error: Tensor
+    certified: Tensor
     bits: Tensor
     failure_probability: float
 
+    @classmethod
+    def of(cls, bounds: Bounds, dtype: torch.dtype) -> "_Proof":
+        """What bounds that were computed in ``dtype`` prove."""
+        # a bound that is no number, or that overflowed, proves nothing
+        lower = bounds.value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+        error = bounds.error() if callable(bounds.error) else bounds.error
+        error = _assumed_error(lower) if error is None else error.detach()
+        bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
+        return cls(lower, error, (lower > error).all(1), bits, bounds.failure_probability)
+
+    def open_rows(self) -> Tensor:
+        """The examples that are neither certified nor further below zero than rounding could explain."""
+        return ((self.lower >= -self.error).all(1) & ~self.certified).nonzero().squeeze(1)
+
     def replace(self, rows: Tensor, other: "_Proof") -> "_Proof":
         """These bounds with those of some examples taken from ``other``, in its precision."""
-        lower, error, bits = self.lower.double(), self.error.double(), self.bits.clone()
-        lower[rows], error[rows], bits[rows] = other.lower, other.error, other.bits
-        return _Proof(lower, error, bits, max(self.failure_probability, other.failure_probability))
+        certified = self.certified.index_put((rows,), other.certified)
+        failure = max(self.failure_probability, other.failure_probability)
+        if self.lower.requires_grad:
+            return _Proof(self.lower, self.error, certified, self.bits, failure)
+        lower, error = (mine.double().index_put((rows,), its) for mine, its in self._pairs(other))
+        return _Proof(lower, error, certified, self.bits.index_put((rows,), other.bits), failure)
+
+    def _pairs(self, other: "_Proof") -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return (self.lower, other.lower), (self.error, other.error)
+
+
+def _checked(x: Tensor, y: Tensor, threat: Oracles, index: Tensor | None, parts: str) -> Tensor:
+    """The examples' numbers, (B,), everything else being what it must be."""
+    if parts not in get_args(Parts):
+        raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
+    threat.check_inputs(x)
+    check_labels(x, y)
+    where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device)
+    if where.shape != y.shape:
+        raise InputError(f"index has shape {tuple(where.shape)}; allowed is one integer per example, {tuple(y.shape)}")
+    return where
+
+
+def _members(threat: Oracles, parts: str) -> tuple[Oracles, ...]:
+    return threat.parts() if parts == "each" else (threat,)
 
 
 def _assumed_error(lower: Tensor) -> Tensor:
