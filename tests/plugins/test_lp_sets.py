@@ -119,7 +119,7 @@ def test_every_precision_keeps_to_the_set(threat, dtype):
         threat.project(v, x),
         threat.linear_max(v, x),
         threat.sample(x),
-        threat.steepest(v, x, torch.zeros_like(x)),
+        threat.project(threat.steepest(v, x, torch.zeros_like(x)), x),
     ]
     for point in points:
         assert point.dtype == dtype
@@ -245,6 +245,20 @@ def test_the_steepest_step_of_l1_draws_k_for_each_example():
 
 
 @pytest.mark.parametrize("threat", SETS[:2], ids=str)
-def test_the_steepest_step_is_linear_max_where_the_example_stands(threat):
+def test_the_whole_steepest_step_from_the_example_projects_to_linear_max(threat):
+    """One full step of projected steepest ascent is FGSM, box or no box."""
+    x, gradient = pictures(), noise(5, 1, 4, 4)
+    step = threat.steepest(gradient, x, torch.zeros_like(x))
+    torch.testing.assert_close(threat.project(step, x), threat.linear_max(gradient, x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("threat", SETS[:2], ids=str)
+def test_the_box_does_not_bend_the_steepest_step(threat):
+    """A share of a step that the box had cut would creep towards the bound; so the box is left to the projection."""
     x, delta, gradient = pictures(), threat.sample(pictures()), noise(5, 1, 4, 4)
-    assert torch.equal(threat.steepest(gradient, x, delta), threat.linear_max(gradient, x + delta))
+    free = type(threat)(eps=threat.eps, bounds=None).linear_max(gradient, x)
+    step = threat.steepest(gradient, x, delta)
+    shape = (-1, 1, 1, 1)
+    length = (step * free).flatten(1).sum(1) / (free * free).flatten(1).sum(1)
+    torch.testing.assert_close(step, length.view(shape) * free, rtol=1e-9, atol=1e-12)
+    assert (length >= 1 - 1e-12).all()

@@ -117,7 +117,10 @@ class Oracles(ABC):
         return -self.support_bound(-c, x), self.support_bound(c, x)
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
-        """The step of steepest ascent from x + δ, of the length of the whole radius, (B, *S)."""
+        """The step of steepest ascent from x + δ, as long as the radius, (B, *S); PGD takes a share of it and projects.
+
+        It may leave the set. Its projection from δ = 0 is ``linear_max`` wherever the steepest direction is unique.
+        """
         return self.linear_max(gradient, x + delta)
 
     def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
