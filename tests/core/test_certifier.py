@@ -145,14 +145,25 @@ def test_an_error_that_is_not_stated_is_half_of_the_digits():
     assert told(torch.tensor(1e-7))(affine(), x, y, Cube()).certified.tolist() == [True, True]
 
 
-@pytest.mark.parametrize(
-    ("value", "lower"), [(torch.nan, -torch.inf), (-torch.inf, -torch.inf), (torch.inf, -torch.inf)]
-)
-def test_a_bound_that_is_no_number_proves_nothing(value, lower):
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf, torch.inf])
+def test_a_bound_that_is_no_number_or_overflowed_proves_nothing(value):
+    proof = told(torch.tensor(value))(affine(), *batch(2), Cube())
+    assert proof.lower.unique().tolist() == [-torch.inf]
+    assert not bool(proof.certified.any())
+
+
+def test_an_error_may_be_found_on_demand():
     x, y = batch(2)
-    proof = told(torch.tensor(value))(affine(), x, y, Cube())
-    assert proof.lower.unique().tolist() == [lower]
-    assert bool(proof.certified.all()) == (value == torch.inf)
+    later = told(torch.tensor(0.5), error=lambda: torch.tensor([[0.1, 0.1], [0.6, 0.1]], dtype=DOUBLE))
+    assert later(affine(), x, y, Cube()).certified.tolist() == [True, False]
+
+
+def test_bounds_to_train_on_are_those_of_the_certificate_and_differentiable():
+    model, (x, y) = affine(), batch()
+    bound = Slope().bound(model, x, y, Two(eps=0.2))
+    torch.testing.assert_close(bound, Slope()(model, x, y, Two(eps=0.2)).lower)
+    bound.sum().backward()
+    assert model.weight.grad is not None
 
 
 def test_a_union_is_certified_member_by_member_or_as_its_hull():
