@@ -8,21 +8,13 @@ import torch
 from torch import Tensor
 
 from inradius import InputError, PerExample, Streams, ThreatModel
+from inradius.box import Box, check_inside, room
 from inradius.threat import check_finite
-from inradius.validators import box, radius
-from inradius_lp.box import Box, check_inside, room
+from inradius.validators import as_float, as_floats, box, radius
 from inradius_lp.oracles import BoxedBall, rows_of
 
 if TYPE_CHECKING:
     import cvxpy
-
-
-def _number(value: object) -> object:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _pair(value: object) -> object:
-    return tuple(_number(end) for end in value) if isinstance(value, tuple | list) else value
 
 
 @attrs.frozen(kw_only=True)
@@ -36,8 +28,8 @@ class LpBall(BoxedBall, ThreatModel, ABC):
     positional = ("eps",)
     order: ClassVar[float]
 
-    eps: float = attrs.field(validator=radius, converter=_number)
-    bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=_pair)
+    eps: float = attrs.field(validator=radius, converter=as_float)
+    bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=as_floats)
 
     @abstractmethod
     def length(self, z: Tensor) -> Tensor:

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
+from inradius.arithmetic.sums import settle, total, upper
+from inradius.box import movable
 from inradius.validators import count
 from inradius_lp.ball import LpBall
-from inradius_lp.box import movable
 from inradius_lp.knapsack import dearest, dual_value, last_price, purchase
 from inradius_lp.sample import scatter
 from inradius_lp.soft_threshold import shrink
 from inradius_lp.spread import spread
-from inradius_lp.sums import settle, total, upper
 
 # How many coordinates the cheap bound sorts at most.
 _CHEAP = 64

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
+from inradius.arithmetic.sums import length_within_unit, peak, settle, total, upper
+from inradius.box import movable
 from inradius_lp.ball import LpBall
-from inradius_lp.box import movable
 from inradius_lp.ray import dual_value, exit_time, split
 from inradius_lp.sample import scatter
-from inradius_lp.sums import length_within_unit, peak, settle, total, upper
 
 # The dual value is flat at the exit time: after one step it is within 0.5 % of the exact one on images.
 _CHEAP = 1

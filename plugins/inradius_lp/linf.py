@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
+from inradius.arithmetic.sums import total, upper
 from inradius_lp.ball import LpBall
-from inradius_lp.sums import total, upper
 
 
 @attrs.frozen(kw_only=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
-from inradius_lp.blocks import in_blocks
-from inradius_lp.box import box_span, excess, grain, room
-from inradius_lp.precision import toward_zero, upward, working
+from inradius.arithmetic.blocks import in_blocks
+from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius.box import box_span, excess, grain, room
 
 if TYPE_CHECKING:
     from inradius_lp.ball import LpBall

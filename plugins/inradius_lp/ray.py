@@ -7,7 +7,7 @@ and ‖δ‖ grows with t. Here low ≤ 0 ≤ high are relative to the radius, w
 import torch
 from torch import Tensor
 
-from inradius_lp.sums import amplifier, length_within_unit, total
+from inradius.arithmetic.sums import amplifier, length_within_unit, total
 
 
 def exit_time(c: Tensor, low: Tensor, high: Tensor, passes: int | None = None) -> Tensor:

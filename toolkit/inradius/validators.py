@@ -12,6 +12,16 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
+def as_float(value: object) -> object:
+    """An integer as a float, so that equal values have equal specs; anything else as it is, for the validator."""
+    return float(value) if isinstance(value, int) and _is_number(value) else value
+
+
+def as_floats(value: object) -> object:
+    """A list or tuple as a tuple, its integers as floats; anything else as it is."""
+    return tuple(as_float(entry) for entry in value) if isinstance(value, tuple | list) else value
+
+
 def radius(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     """Accepts a finite number ≥ 0."""
     if not _is_number(value) or value < 0:

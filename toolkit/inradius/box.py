@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius import InputError
+from inradius.errors import InputError
 
 Box = tuple[float, float] | None
 

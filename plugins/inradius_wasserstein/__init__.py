@@ -1,0 +1,9 @@
+"""Wasserstein balls of images: mass moves between near pixels."""
+
+from inradius import ThreatModel, hookimpl
+from inradius_wasserstein.ball import Wasserstein as Wasserstein
+
+
+@hookimpl
+def threat_models() -> list[type[ThreatModel]]:
+    return [Wasserstein]
