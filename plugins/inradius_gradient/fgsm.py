@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius.ascent import Part, gradient_of
 from inradius.attack import Observer
 from inradius.validators import component
-from inradius_gradient.part import Part, gradient_of
 
 
 @attrs.frozen(kw_only=True)

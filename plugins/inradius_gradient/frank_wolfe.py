@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
+from inradius.ascent import Ascent, Part
 from inradius.attack import Observer
 from inradius.validators import component, count, flag
-from inradius_gradient.ascent import Ascent
-from inradius_gradient.part import Part
 
 
 @attrs.frozen(kw_only=True)

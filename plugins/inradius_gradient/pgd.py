@@ -6,10 +6,9 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius.ascent import Ascent, Part
 from inradius.attack import Observer
 from inradius.validators import component, count, flag, positive
-from inradius_gradient.ascent import Ascent
-from inradius_gradient.part import Part
 
 
 @attrs.frozen(kw_only=True)

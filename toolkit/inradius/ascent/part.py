@@ -4,8 +4,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Objective, Oracles, Streams, Subject, UnsupportedError
-from inradius.objective import class_margin
+from inradius.errors import UnsupportedError
+from inradius.objective import Objective, class_margin
+from inradius.streams import Streams
+from inradius.subject import Subject
+from inradius.threat import Oracles
 
 
 @attrs.frozen(eq=False, kw_only=True)

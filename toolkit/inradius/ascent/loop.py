@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inradius import Objective
+from inradius.ascent.part import Part, gradient_of
 from inradius.attack import Observer
+from inradius.objective import Objective
 from inradius.threat import expand
-from inradius_gradient.part import Part, gradient_of
 
 # (number of the step, gradient, delta, the examples) -> the next delta; the gradient and both deltas (n, *S)
 Move = Callable[[int, Tensor, Tensor, Part], Tensor]
