@@ -3,9 +3,12 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from inradius import Oracles
+from inradius.arithmetic.precision import upward
+from inradius_wasserstein.transport import hard_violation, plan_cost
 
 if TYPE_CHECKING:
     from inradius_wasserstein.ball import Wasserstein
@@ -26,3 +29,14 @@ class TransportBall(Oracles, ABC):
     @property
     def convex(self) -> bool:
         return True
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        # in float64, costs and budget too: a referee is as exact as it can be
+        cost, _ = plan_cost(delta, x, self.ball.moves(x.double()))
+        budget = self.budgets(x.double())
+        at_zero = torch.where(delta.flatten(1).any(1), torch.inf, cost)
+        return upward(torch.where(budget > 0, cost / budget, at_zero), torch.promote_types(delta.dtype, x.dtype))
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        unplaced = hard_violation(delta, x, self.ball.moves(x.double()), self.ball.cap)
+        return unplaced.to(torch.promote_types(delta.dtype, x.dtype))
