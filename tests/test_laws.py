@@ -37,7 +37,7 @@ ATTACKS = [
     "pgd(steps=3, keep_maximising=True, objective=dlr())",
     "frank_wolfe(steps=5)",
 ]
-CERTIFIERS = ["interval()", "dual()", "lp()"]
+CERTIFIERS = ["interval()", "dual()", "crown()", "lp()"]
 OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)"]
 DEFENSES = ["standard()", "adversarial(attack=fgsm())", "certified()"]
 LAYERS = [

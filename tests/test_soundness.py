@@ -20,7 +20,7 @@ SETS = [
     "l1(eps=0.7, bounds=None)",
 ]
 ATTACKS = ["fgsm()", "pgd(steps=10, restarts=2)", "pgd(steps=20, objective=margin())", "frank_wolfe(steps=10)"]
-CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)"]
+CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "crown()", "crown(intersect=False, best=False)"]
 REFEREE = "lp()"
 DTYPES = [torch.float32, torch.float64]
 

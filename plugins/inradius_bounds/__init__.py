@@ -1,8 +1,9 @@
-"""First-party certifiers that propagate bounds through the layers: `interval`, `dual` and `lp`."""
+"""First-party certifiers that propagate bounds through the layers: `interval`, `dual`, `crown` and `lp`."""
 
 from torch import nn
 
 from inradius import Certifier, LayerRule, hookimpl
+from inradius_bounds.crown import Crown
 from inradius_bounds.dual import Dual
 from inradius_bounds.interval import Interval
 from inradius_bounds.lp import LP
@@ -11,7 +12,7 @@ from inradius_bounds.rules import by_layer
 
 @hookimpl
 def certifiers() -> list[type[Certifier]]:
-    return [Interval, Dual, LP]
+    return [Interval, Dual, Crown, LP]
 
 
 @hookimpl

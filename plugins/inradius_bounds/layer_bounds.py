@@ -4,19 +4,16 @@ Layer by layer: interval arithmetic first, then backward rows for the neurons th
 are its own; a batch is padded to the longest list of rows, which changes no example's bounds.
 """
 
-from collections.abc import Callable
-
 import attrs
 import torch
 from torch import Tensor
 
 from inradius import Operator, Oracles, Relaxation
-from inradius_bounds.backward import Rows, both_bounds, parallel_bounds
+from inradius_bounds.backward import Rows, both_bounds, lower_bound, parallel_bounds
 from inradius_bounds.forward import Box, first_bounds, next_bounds
+from inradius_bounds.relax import Relax, relax_by_rule
 from inradius_bounds.trace import Chain
-from inradius_bounds.windows import descend, pulls_windows
-
-Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
+from inradius_bounds.windows import WindowRows, descend, pulls_windows, unit_windows
 
 # how many numbers a block of rows may hold at the widest layer
 _BLOCK = 1 << 23
@@ -33,11 +30,6 @@ class LayerBounds:
         """Appends one layer."""
         self.bounds.append(interval)
         self.relaxations.append(relax(activation, *interval))
-
-
-def relax_by_rule(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
-    """The relaxation that the layer's rule gives."""
-    return op.rule.relax(op, lower, upper)
 
 
 def layer_bounds(
@@ -110,10 +102,22 @@ def _part_bounds(
 ) -> tuple[Tensor, Tensor]:
     block = chain.stages[depth].block
     parallel = all(relaxation.parallel for relaxation in relaxations)
-    if parallel and pulls_windows(block):
-        level, function, radius = descend(chain, depth, index, relaxations, x)
-        return parallel_bounds(chain, level, function, radius, relaxations, x, threat)
+    if pulls_windows(block):
+        rows = unit_windows(block, index, x)
+        if parallel:
+            level, function, radius = descend(chain, depth, rows, relaxations)
+            return parallel_bounds(chain, level, function, radius, relaxations, x, threat)
+        lower, negated = (_window_bound(chain, depth, side, relaxations, x, threat) for side in (rows, rows.negated))
+        return lower, -negated
     function = Rows(block.unit_rows(index, x.dtype), block.offset(x).flatten()[index])
     if parallel:
         return parallel_bounds(chain, depth, function, torch.zeros_like(function.constant), relaxations, x, threat)
     return both_bounds(chain, depth, function, relaxations, x, threat)
+
+
+def _window_bound(
+    chain: Chain, depth: int, rows: WindowRows, relaxations: list[Relaxation], x: Tensor, threat: Oracles
+) -> Tensor:
+    """Lower bounds of window rows on the input of block ``depth``, (B, K)."""
+    level, function, radius = descend(chain, depth, rows, relaxations)
+    return lower_bound(chain, level, function, relaxations, x, threat.support_bound) - radius

@@ -11,19 +11,22 @@ from torch import Tensor
 from inradius import Operator, Oracles, Property
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.forward import Box
+from inradius_bounds.relax import Relax, relax_by_rule
 from inradius_bounds.trace import Chain
 
 
 @torch.no_grad()
-def rounding_error(chain: Chain, x: Tensor, threat: Oracles, bounds: list[Box], prop: Property) -> Tensor:
-    """An upper bound on the rounding error of the property's lower bounds, (B, K)."""
+def rounding_error(
+    chain: Chain, x: Tensor, threat: Oracles, bounds: list[Box], prop: Property, *, relax: Relax = relax_by_rule
+) -> Tensor:
+    """An upper bound on the rounding error of lower bounds of the property that rest on these relaxations, (B, K)."""
     low, high = threat.hull(x)
     size = torch.maximum((x + low).abs(), (x + high).abs())
     error = torch.zeros_like(size)
     terms = x[0].numel()
     for (block, activation), interval in zip(chain.hidden, bounds, strict=True):
         error = _through_block(block, size, error, terms)
-        size, error = _through_activation(activation, interval, error)
+        size, error = _through_activation(activation, interval, error, relax)
         terms = size[0].numel()
     error = _through_block(chain.final, size, error, terms).flatten(1)
     rows, unit = prop.weights.abs(), torch.finfo(x.dtype).eps / 2
@@ -46,11 +49,11 @@ def _magnitude(block: AffineBlock, size: Tensor) -> Tensor:
     return size
 
 
-def _through_activation(op: Operator, interval: Box, error: Tensor) -> tuple[Tensor, Tensor]:
+def _through_activation(op: Operator, interval: Box, error: Tensor, relax: Relax) -> tuple[Tensor, Tensor]:
     """Magnitudes and E at a non-linear layer's outputs, two of (B, *out)."""
     lower, upper = interval[0] - error, interval[1] + error
     low, high = op.rule.interval(op, lower, upper)
-    relaxed = op.rule.relax(op, lower, upper)
+    relaxed = relax(op, lower, upper)
     slope = torch.maximum(relaxed.lower_slope.abs(), relaxed.upper_slope.abs())
     loose = op.rule.undecided(op, lower, upper)
     return torch.maximum(low.abs(), high.abs()), torch.where(loose, (1 + slope) * error, slope * error)

@@ -61,8 +61,23 @@ class WindowRows:
             return cut[0][self.place]
         return cut[torch.arange(len(cut), device=cut.device)[:, None], self.place]
 
+    @property
+    def negated(self) -> Self:
+        """The same functions times −1, known up to the same radii."""
+        return attrs.evolve(self, rows=-self.rows, constant=-self.constant)
+
     def through_activation(self, relaxation: Relaxation) -> Self:
-        """The rows on a layer's input; its two lines are parallel, as in ``between``."""
+        """The rows on a layer's input: as in ``between`` where its two lines are parallel, else as in ``below``."""
+        return self._between(relaxation) if relaxation.parallel else self._below(relaxation)
+
+    def _below(self, relaxation: Relaxation) -> Self:
+        flat = self.rows.flatten(2)
+        positive, negative = flat.clamp(min=0), flat.clamp(max=0)
+        rows = positive * self.at(relaxation.lower_slope) + negative * self.at(relaxation.upper_slope)
+        added = positive * self.at(relaxation.lower_offset) + negative * self.at(relaxation.upper_offset)
+        return attrs.evolve(self, rows=rows.view_as(self.rows), constant=self.constant + added.sum(2))
+
+    def _between(self, relaxation: Relaxation) -> Self:
         flat = self.rows.flatten(2)
         middle, half = relaxation.band
         away = flat * self.at(half)  # half ≥ 0, so |r| · half is the sum of absolute values
@@ -127,15 +142,12 @@ def unit_windows(block: AffineBlock, index: Tensor, x: Tensor) -> WindowRows:
     return pull(_shifted(start, op, windows, last=len(block.ops) == 1), block.ops[:-1])
 
 
-def descend(
-    chain: Chain, depth: int, index: Tensor, relaxations: list[Relaxation], x: Tensor
-) -> tuple[int, Rows, Tensor]:
-    """Rows of chosen outputs of block ``depth``, pulled down while they are small.
+def descend(chain: Chain, depth: int, rows: WindowRows, relaxations: Sequence[Relaxation]) -> tuple[int, Rows, Tensor]:
+    """Rows on the input of block ``depth``, pulled down while they are small.
 
     Returns the level that they have reached (rows on the input of block ``level``), dense, and the radius up to which they
     are known.
     """
-    rows = unit_windows(chain.stages[depth].block, index, x)
     level = depth
     while level > 0 and _small(rows, chain.stages[level].block) and pulls_windows(chain.stages[level - 1].block):
         rows = rows.through_activation(relaxations[level - 1]).through_block(chain.stages[level - 1].block)

@@ -1,4 +1,4 @@
-"""Interval, dual and LP bounds: against an independent dual network, against each other, and against sampled values."""
+"""Interval, dual, CROWN and LP bounds: against an independent dual network, against each other, and against sampled values."""
 
 import itertools
 
@@ -124,7 +124,7 @@ def _margins(layers, x, low, high, y):
 
 
 @pytest.mark.parametrize("spec", SETS)
-@pytest.mark.parametrize("kind", ["interval()", "dual()", "dual(intersect=False)"])
+@pytest.mark.parametrize("kind", ["interval()", "dual()", "dual(intersect=False)", "crown()", "crown(intersect=False)"])
 def test_no_value_of_the_set_lies_below_the_bound(kind, spec):
     for seed in range(3):
         net, (x, y) = conv_net(seed).eval(), batch((2, 8, 8), seed=seed, classes=4)
@@ -134,10 +134,11 @@ def test_no_value_of_the_set_lies_below_the_bound(kind, spec):
 
 
 @pytest.mark.parametrize("spec", SETS)
-def test_dual_is_at_least_as_tight_as_intervals(spec):
+@pytest.mark.parametrize("kind", ["dual()", "crown()"])
+def test_backward_bounds_are_at_least_as_tight_as_intervals(kind, spec):
     net, (x, y) = conv_net(1), batch((2, 8, 8), classes=4)
     interval = certifier("interval()")(net, x, y, threat(spec)).lower
-    assert bool((certifier("dual()")(net, x, y, threat(spec)).lower >= interval - 1e-9).all())
+    assert bool((certifier(kind)(net, x, y, threat(spec)).lower >= interval - 1e-9).all())
 
 
 @pytest.mark.parametrize("spec", SETS)
@@ -147,7 +148,7 @@ def test_a_linear_network_is_certified_exactly(spec):
     prop = Property.margins(y, 3, dtype=F64)
     rows = prop.weights @ net[1].weight
     exact = (prop.weights @ net(x)[..., None]).squeeze(2) - found.support(-rows, x)
-    for kind in ("interval()", "dual()", "lp()"):
+    for kind in ("interval()", "dual()", "crown()", "lp()"):
         torch.testing.assert_close(certifier(kind)(net, x, y, found).lower, exact, rtol=0, atol=1e-9)
 
 
@@ -170,7 +171,7 @@ def test_the_proved_lp_bound_is_the_solvers_optimum(spec):
 
 
 @SETTINGS
-@given(st.integers(0, 100), st.sampled_from(SETS), st.sampled_from(["interval()", "dual()"]))
+@given(st.integers(0, 100), st.sampled_from(SETS), st.sampled_from(["interval()", "dual()", "crown()"]))
 def test_batch_mates_change_no_bound(seed, spec, kind):
     net, (x, y) = conv_net(seed % 3), batch((2, 8, 8), count=5, seed=seed, classes=4)
     together = certifier(kind)(net, x, y, threat(spec)).lower
@@ -178,14 +179,15 @@ def test_batch_mates_change_no_bound(seed, spec, kind):
     torch.testing.assert_close(together, alone, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["dual(intersect=False)", "crown(intersect=False)"])
 @pytest.mark.parametrize("seed", range(3))
-def test_windows_are_only_a_faster_way_to_the_same_bounds(seed, monkeypatch):
+def test_windows_are_only_a_faster_way_to_the_same_bounds(seed, kind, monkeypatch):
     net, (x, y) = conv_net(seed), batch((2, 8, 8), seed=seed, classes=4)
     found = threat("linf(eps=0.1)")
-    fast = certifier("dual(intersect=False)")(net, x, y, found).lower
+    fast = certifier(kind)(net, x, y, found).lower
     monkeypatch.setattr(layer_bounds, "pulls_windows", lambda block: False)
     monkeypatch.setattr(windows, "pulls_windows", lambda block: False)
-    torch.testing.assert_close(fast, certifier("dual(intersect=False)")(net, x, y, found).lower)
+    torch.testing.assert_close(fast, certifier(kind)(net, x, y, found).lower)
 
 
 # l1 closes inner rows with multipliers that are not optimal; the gradient is then that at fixed multipliers, by design
@@ -197,6 +199,8 @@ def test_windows_are_only_a_faster_way_to_the_same_bounds(seed, monkeypatch):
         ("interval()", "l1(eps=1.0)"),
         ("dual()", "linf(eps=0.1)"),
         ("dual()", "l2(eps=0.3)"),
+        ("crown()", "linf(eps=0.1)"),
+        ("crown(best=False)", "l2(eps=0.3)"),
     ],
 )
 def test_bounds_have_the_gradient_of_finite_differences(kind, spec):
@@ -216,25 +220,26 @@ def test_bounds_have_the_gradient_of_finite_differences(kind, spec):
     torch.testing.assert_close((gradient * direction).sum(), expected, rtol=2e-3, atol=2e-3)
 
 
-def test_rounding_is_stated_and_near_misses_are_bounded_again_in_float64():
+@pytest.mark.parametrize("kind", ["dual()", "crown()"])
+def test_rounding_is_stated_and_near_misses_are_bounded_again_in_float64(kind):
     net, (x, y) = conv_net(0).float().eval(), batch((2, 8, 8), classes=4)
     exact = conv_net(0).eval()
     found = threat("linf(eps=0.02)")
     with torch.no_grad():
-        proof = certifier("dual()")(net, x.float(), y, found)
-        reference = certifier("dual()")(net.double(), x.float().double(), y, found)
+        proof = certifier(kind)(net, x.float(), y, found)
+        reference = certifier(kind)(net.double(), x.float().double(), y, found)
     assert bool(((proof.lower - reference.lower).abs() <= proof.error).all())
     assert bool((reference.error < 1e-6).all())
     # a bias that puts the worst margin at zero leaves float32 undecided
     shifted = exact.float()
     with torch.no_grad():
-        worst = certifier("dual()")(shifted, x.float(), y, found).lower
+        worst = certifier(kind)(shifted, x.float(), y, found).lower
         shifted[-1].bias[y[0]] -= worst[0].min()
-        again = certifier("dual()")(shifted, x.float(), y, found)
+        again = certifier(kind)(shifted, x.float(), y, found)
     assert int(again.precision[0]) == 64
 
 
-@pytest.mark.parametrize("kind", ["interval()", "dual()"])
+@pytest.mark.parametrize("kind", ["interval()", "dual()", "crown()"])
 def test_training_mode_is_put_back_and_statistics_are_untouched(kind):
     net, (x, y) = conv_net(0).train(), batch((2, 8, 8), classes=4)
     mean = net[1][1].running_mean.clone()

@@ -1,0 +1,53 @@
+"""The backward pass with adaptive slopes."""
+
+from functools import partial
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius.validators import flag
+from inradius_bounds.backward import Rows, lower_bound
+from inradius_bounds.forward import fold, last_box_bound
+from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
+from inradius_bounds.relax import relax_by_rule, smallest_area
+from inradius_bounds.rounding import rounding_error
+from inradius_bounds.trace import Chain, trace
+
+
+@attrs.frozen(kw_only=True)
+class Crown(Certifier):
+    """Bounds the margins as ``dual`` does, with the line below each undecided neuron chosen by area.
+
+    Below a ReLU over [ℓ, u] the dual network runs a line of slope u / (u − ℓ). Any slope in [0, 1] is sound; this takes 1
+    where u > −ℓ and else 0, which leaves the smallest area between the lines. Bounds of inner layers come from the same
+    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
+    slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
+    each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
+    Source: zhang2018.
+    """
+
+    intersect: bool = attrs.field(default=True, validator=flag)
+    best: bool = attrs.field(default=True, validator=flag)
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        chain = trace(model, x)
+        layers = layer_bounds(chain, x, threat, intersect=self.intersect, relax=smallest_area)
+        function = Rows(*fold(chain, prop))
+        value = self._closed(chain, function, layers, x, threat)
+        if self.intersect and chain.hidden:
+            value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
+        exact = threat.tight and not chain.hidden
+        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=smallest_area)
+        return Bounds(value, exact=exact, error=error)
+
+    def _closed(self, chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles) -> Tensor:
+        """The backward pass from the property to the input, (B, K)."""
+        depth = len(chain.hidden)
+        value = lower_bound(chain, depth, function, layers.relaxations, x, threat.support)
+        if not self.best or not depth:
+            return value
+        pairs = zip(chain.hidden, layers.bounds, strict=True)
+        parallel = [relax_by_rule(activation, *interval) for (_, activation), interval in pairs]
+        return torch.maximum(value, lower_bound(chain, depth, function, parallel, x, threat.support))

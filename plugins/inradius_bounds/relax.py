@@ -1,0 +1,37 @@
+"""The choice of the linear functions that stand for a non-linear layer in the backward pass."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import Operator, Relaxation
+from inradius.layers import Line
+
+Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
+
+
+def relax_by_rule(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The relaxation that the layer's rule gives."""
+    return op.rule.relax(op, lower, upper)
+
+
+def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The pair of the rule's lines with the smallest area between them, neuron by neuron.
+
+    The area below a line over [ℓ, u] is its value at the middle times u − ℓ. For a ReLU that takes the line below of
+    slope 1 where u > −ℓ and of slope 0 elsewhere. Source: zhang2018.
+    """
+    middle = ((lower + upper) / 2).detach()
+    floor, ceiling = op.rule.lines(op, lower, upper)
+    below, above = _best(floor, middle, 1.0), _best(ceiling, middle, -1.0)
+    return Relaxation(lower_slope=below[0], lower_offset=below[1], upper_slope=above[0], upper_offset=above[1])
+
+
+def _best(lines: Sequence[Line], middle: Tensor, sign: float) -> Line:
+    """Of several lines the one that is highest (sign 1) or lowest (sign −1) at the middle; the first where they tie."""
+    slope, offset = lines[0]
+    for other_slope, other_offset in lines[1:]:
+        better = sign * ((other_slope - slope) * middle + other_offset - offset) > 0
+        slope, offset = torch.where(better, other_slope, slope), torch.where(better, other_offset, offset)
+    return slope, offset

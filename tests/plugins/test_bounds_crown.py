@@ -1,0 +1,168 @@
+"""CROWN bounds: against an independent recursion, the LP over the same inner bounds, and the cases that theory settles."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import inradius
+from inradius import Certifier, Operator, Property, ThreatModel
+from inradius_bounds.forward import fold
+from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.linear_program import linear_program
+from inradius_bounds.relax import smallest_area
+from inradius_bounds.rules import by_layer
+from inradius_bounds.trace import trace
+
+SETTINGS = settings(max_examples=30, deadline=None, derandomize=True)
+SETS = ["linf(eps=0.1)", "linf(eps=0.3, bounds=None)", "l2(eps=0.5)", "l1(eps=1.5)"]
+F64 = torch.float64
+
+
+def crown(spec="crown()"):
+    return inradius.make(spec, Certifier)
+
+
+def threat(spec):
+    return inradius.make(spec, ThreatModel)
+
+
+def mlp(seed, sizes=(6, 8, 7, 3)):
+    torch.manual_seed(seed)
+    layers = [nn.Flatten()]
+    for wide, narrow in itertools.pairwise(sizes):
+        layers += [nn.Linear(wide, narrow), nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).double()
+
+
+def batch(count=3, seed=0, classes=3):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(count, 6, dtype=F64, generator=generator)
+    return x, torch.randint(classes, (count,), generator=generator)
+
+
+def relu():
+    return Operator("relu", nn.ReLU(), by_layer()[nn.ReLU], torch.Size([1]), torch.Size([1]))
+
+
+@SETTINGS
+@given(st.floats(-5, 5), st.floats(0, 5))
+def test_the_line_below_a_relu_is_the_one_with_the_smaller_area(low, width):
+    lower, upper = torch.tensor([[low]], dtype=F64), torch.tensor([[low + width]], dtype=F64)
+    line = smallest_area(relu(), lower, upper)
+    assert float(line.lower_offset) == 0
+    if lower < 0 < upper:
+        assert float(line.lower_slope) == float(upper > -lower)
+    else:
+        assert float(line.lower_slope) == float(lower >= 0)
+    z = torch.linspace(0, 1, 21, dtype=F64) * width + low
+    assert bool((line.lower_slope * z + line.lower_offset <= z.relu() + 1e-12).all())
+    assert bool((z.relu() <= line.upper_slope * z + line.upper_offset + 1e-12).all())
+
+
+def walk(layers, bounds, level, row, x, low, high):
+    """The lower bound of row · (pre-activation of ``level``), neuron by neuron."""
+    constant = 0.0
+    for position in range(level - 1, -1, -1):
+        weight, bias = layers[position]
+        constant, row = constant + float(row @ bias), row @ weight
+        if position:
+            pulled = torch.zeros_like(row)
+            for neuron, (value, lo, up) in enumerate(
+                zip(row.tolist(), *(b.tolist() for b in bounds[position - 1]), strict=True)
+            ):
+                if lo >= 0:
+                    pulled[neuron] = value
+                elif up > 0 and value >= 0:
+                    pulled[neuron] = value if up > -lo else 0.0
+                elif up > 0:
+                    pulled[neuron] = value * up / (up - lo)
+                    constant -= value * up * lo / (up - lo)
+            row = pulled
+    return constant + float(torch.minimum(row * (x + low), row * (x + high)).sum())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crown_without_its_options_is_the_recursion_of_the_paper(seed):
+    net, (x, y) = mlp(seed), batch(seed=seed)
+    found = threat("linf(eps=0.15)")
+    low, high = found.hull(x)
+    layers = [(layer.weight.detach(), layer.bias.detach()) for layer in net if isinstance(layer, nn.Linear)]
+    ours = crown("crown(intersect=False, best=False)")(net, x, y, found).lower.detach()
+    rows = Property.margins(y, 3, dtype=F64).weights
+    for example in range(len(x)):
+        place = (x[example], low[example], high[example])
+        bounds = []
+        for level in range(1, len(layers)):
+            unit = torch.eye(len(layers[level - 1][1]), dtype=F64)
+            lower = torch.tensor([walk(layers, bounds, level, row, *place) for row in unit], dtype=F64)
+            upper = torch.tensor([-walk(layers, bounds, level, -row, *place) for row in unit], dtype=F64)
+            bounds.append((lower, upper))
+        theirs = [walk(layers, bounds, len(layers), row, *place) for row in rows[example]]
+        torch.testing.assert_close(ours[example], torch.tensor(theirs, dtype=F64), rtol=0, atol=1e-9)
+
+
+def lp_over_crowns_bounds(net, x, y, found):
+    """The optimum of the LP relaxation with the inner bounds that CROWN has, (B, K)."""
+    pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
+    chain, prop = trace(net, x), Property.margins(y, 3, dtype=F64)
+    with torch.no_grad():
+        layers = layer_bounds(chain, x, found, relax=smallest_area)
+        rows, constant = fold(chain, prop)
+    optima = torch.empty_like(constant)
+    for example in range(len(x)):
+        bounds = [(lower[example : example + 1], upper[example : example + 1]) for lower, upper in layers.bounds]
+        program = linear_program(chain, x[example : example + 1], found, bounds)
+        for row in range(constant.shape[1]):
+            optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
+    return optima, layers.bounds
+
+
+@pytest.mark.parametrize("spec", SETS)
+@pytest.mark.parametrize("seed", range(2))
+def test_crown_is_never_above_the_lp_with_its_inner_bounds(spec, seed):
+    net, (x, y) = mlp(seed), batch(seed=seed)
+    optimum, _ = lp_over_crowns_bounds(net, x, y, threat(spec))
+    with torch.no_grad():
+        assert bool((crown()(net, x, y, threat(spec)).lower <= optimum + 1e-7).all())
+
+
+@pytest.mark.parametrize("spec", SETS)
+def test_crown_is_the_lp_where_no_neuron_has_two_lines_below(spec):
+    """Every margin's weight on an undecided neuron is ≤ 0: only the lines above enter, of which there is one each."""
+    net, (x, y) = mlp(1, (6, 9, 3)), batch()
+    y = torch.zeros_like(y)
+    with torch.no_grad():
+        net[3].weight[0] = -net[3].weight[0].abs() - 1
+        net[3].weight[1:] = net[3].weight[1:].abs()
+    optimum, bounds = lp_over_crowns_bounds(net, x, y, threat(spec))
+    assert bool(((bounds[0][0] < 0) & (bounds[0][1] > 0)).any())
+    with torch.no_grad():
+        proved = crown("crown(best=False)")(net, x, y, threat(spec)).lower
+    torch.testing.assert_close(proved, optimum, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", SETS)
+def test_crown_is_the_truth_where_every_neuron_is_decided(spec):
+    net, (x, y) = mlp(2), batch()
+    found = threat(spec).scaled(1e-4)
+    with torch.no_grad():
+        proof = crown()(net, x, y, found)
+    optimum, bounds = lp_over_crowns_bounds(net, x, y, found)
+    assert not any(bool(((lower < 0) & (upper > 0)).any()) for lower, upper in bounds)
+    torch.testing.assert_close(proof.lower, optimum, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", SETS)
+def test_the_better_slopes_count_margin_by_margin(spec):
+    """With one hidden layer the inner bounds are the set's own, so ``best`` is never below ``dual`` or below one pass."""
+    net, (x, y) = mlp(3, (6, 20, 3)), batch(20)
+    with torch.no_grad():
+        best, single, dual = (
+            inradius.make(kind, Certifier)(net, x, y, threat(spec)).lower
+            for kind in ("crown()", "crown(best=False)", "dual()")
+        )
+    torch.testing.assert_close(best, torch.maximum(single, dual), rtol=0, atol=1e-12)
