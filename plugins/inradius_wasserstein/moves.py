@@ -17,12 +17,13 @@ class Moves:
 
     target (n, m): flat indices of pixels; cost (n, m): cost of a unit of mass; valid (n, m): False for padding, which
     repeats the move that stays. Move 0 of every pixel stays, at cost 0. Costs of valid moves do not
-    decrease along m.
+    decrease along m. ``price``: the cost of each of the m moves where all pixels share them, None where they do not.
     """
 
     target: Tensor
     cost: Tensor
     valid: Tensor
+    price: tuple[float, ...] | None = None
 
 
 def window_costs(kernel: int, p: float) -> Costs:
@@ -39,7 +40,8 @@ def window_moves(costs: Costs, height: int, width: int, device: torch.device, dt
     steps.sort(key=lambda step: (step != (0, 0), costs[step[0] + reach[0]][step[1] + reach[1]], step))
     steps = [(a, b) for a, b in steps if abs(a) < height and abs(b) < width]
     offset = torch.tensor(steps, device=device)
-    price = torch.tensor([costs[a + reach[0]][b + reach[1]] for a, b in steps], dtype=dtype, device=device)
+    prices = tuple(costs[a + reach[0]][b + reach[1]] for a, b in steps)
+    price = torch.tensor(prices, dtype=dtype, device=device)
     row, column = (
         axis.flatten() for axis in torch.meshgrid(_range(height, device), _range(width, device), indexing="ij")
     )
@@ -47,7 +49,7 @@ def window_moves(costs: Costs, height: int, width: int, device: torch.device, dt
     valid = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     stays = torch.arange(height * width, device=device)[:, None]
     target = torch.where(valid, rows * width + columns, stays)
-    return Moves(target, torch.where(valid, price, torch.zeros_like(price)), valid)
+    return Moves(target, torch.where(valid, price, torch.zeros_like(price)), valid, prices)
 
 
 def _range(size: int, device: torch.device) -> Tensor:

@@ -1,21 +1,33 @@
 """The oracles of a Wasserstein ball: each algorithm has a module of its own, this one asks them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from inradius import Oracles
-from inradius.arithmetic.precision import upward
-from inradius_wasserstein.transport import hard_violation, plan_cost
+from inradius import Oracles, UnsupportedError
+from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius_wasserstein.levels import levels
+from inradius_wasserstein.moves import Moves
+from inradius_wasserstein.support import support_both, support_point, support_value
 
 if TYPE_CHECKING:
     from inradius_wasserstein.ball import Wasserstein
 
+# Numbers a block holds: on a CPU larger ones leave the cache.
+_CPU = 1 << 20
+_OTHER = 1 << 26
+
+Kernel = Callable[[Tensor, Tensor, Moves, Tensor], tuple[Tensor, ...]]
+
 
 class TransportBall(Oracles, ABC):
-    """{δ : x + δ reachable from x by moves of total cost at most the budget}, one budget for each example."""
+    """{δ : x + δ reachable from x by moves of total cost at most the budget}, one budget for each example.
+
+    Points carry no gradient; support functions carry that in ``c``.
+    """
 
     @property
     @abstractmethod
@@ -30,13 +42,52 @@ class TransportBall(Oracles, ABC):
     def convex(self) -> bool:
         return True
 
-    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        # in float64, costs and budget too: a referee is as exact as it can be
-        cost, _ = plan_cost(delta, x, self.ball.moves(x.double()))
-        budget = self.budgets(x.double())
-        at_zero = torch.where(delta.flatten(1).any(1), torch.inf, cost)
-        return upward(torch.where(budget > 0, cost / budget, at_zero), torch.promote_types(delta.dtype, x.dtype))
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        raise UnsupportedError(f"{self.ball} has no projection yet")
 
-    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        unplaced = hard_violation(delta, x, self.ball.moves(x.double()), self.ball.cap)
-        return unplaced.to(torch.promote_types(delta.dtype, x.dtype))
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        raise UnsupportedError(f"{self.ball} has no gauge yet")
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            (point,) = self._ask(lambda *market: (support_point(*market),), c.flatten(1)[:, None], x, c.dtype)
+            return toward_zero(point, torch.promote_types(c.dtype, x.dtype)).view(x.shape)
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        """An upper bound on max ⟨c, δ⟩, exact without a cap of the pixels, (B, K, *S) -> (B, K)."""
+        return self._value(c.flatten(2), x)
+
+    def _value(self, rows: Tensor, x: Tensor) -> Tensor:
+        wanted = torch.is_grad_enabled() and rows.requires_grad
+        with torch.no_grad():
+            kernel: Kernel = support_both if wanted else lambda *market: (support_value(*market),)
+            answers = self._ask(kernel, rows, x, rows.dtype)
+            value = upward(answers[0], rows.dtype)
+        if not wanted:
+            return value
+        linear = (rows * answers[1].to(rows.dtype)).sum(-1)
+        return value + (linear - linear.detach())
+
+    def _ask(self, kernel: Kernel, rows: Tensor, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """The kernel's answers for directions (B, K, n), block by block."""
+        dtype = working(torch.promote_types(x.dtype, dtype))
+        x = x.to(dtype)
+        moves, budget = self.ball.moves(x), self.budgets(x)
+        return _in_blocks(kernel, rows.to(dtype), x.flatten(1), moves, budget)
+
+
+def _in_blocks(kernel: Kernel, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
+    batch, count, size = c.shape
+    busy = int((x > 0).sum(1).max()) if x.numel() else 0
+    each = max(size, busy * levels(moves).cost.shape[1])
+    block = max(1, (_CPU if c.device.type == "cpu" else _OTHER) // max(1, each))
+    if batch * count <= block:
+        return kernel(c, x, moves, budget)
+    directions = min(count, block)
+    examples = max(1, block // count)
+    strips = []
+    for b in range(0, batch, examples):
+        part = slice(b, b + examples)
+        strip = [kernel(c[part, k : k + directions], x[part], moves, budget[part]) for k in range(0, count, directions)]
+        strips.append(tuple(torch.cat(same, 1) for same in zip(*strip, strict=True)))
+    return tuple(torch.cat(same) for same in zip(*strips, strict=True))

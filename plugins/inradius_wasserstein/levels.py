@@ -1,0 +1,94 @@
+"""What the mass of a pixel gains by moving, cost by cost: the best target within each level of cost."""
+
+from functools import lru_cache
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_wasserstein.moves import Moves
+
+
+@attrs.frozen(eq=False)
+class Levels:
+    """The moves grouped by cost: ``columns`` of each level's moves, and the cost of a level, (1 or n, V), the first 0.
+
+    ``slack``: the relative error, in units of float64, by which differences of these costs may be wrong.
+    """
+
+    columns: tuple[tuple[int, ...], ...]
+    cost: Tensor
+    slack: float
+
+    @property
+    def shared(self) -> bool:
+        """Whether all pixels have the same costs."""
+        return len(self.cost) == 1
+
+    @property
+    def price(self) -> list[float]:
+        """The costs that all pixels share, (V,)."""
+        return self.cost[0].tolist()  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=32)
+def levels(moves: Moves) -> Levels:
+    """The levels of cost; where pixels differ, each of the m moves is a level of its own."""
+    if moves.price is None:
+        free = (moves.cost == 0).all(0)
+        first = tuple(free.nonzero().squeeze(1).tolist())
+        rest = (~free).nonzero().squeeze(1).tolist()
+        cost = torch.cat([moves.cost[:, :1], moves.cost[:, rest]], 1).cummax(1).values
+        return Levels((first, *((column,) for column in rest)), cost, 0.0)
+    groups: dict[float, list[int]] = {}
+    for column, price in enumerate(moves.price):
+        groups.setdefault(price, []).append(column)
+    costs = sorted(groups)
+    gaps = (high / (high - low) for low, high in zip(costs, costs[1:], strict=False))
+    cost = torch.tensor([costs], dtype=torch.float64)
+    return Levels(tuple(tuple(groups[cost]) for cost in costs), cost, max(gaps, default=1.0))
+
+
+@attrs.frozen(eq=False)
+class Sources:
+    """The pixels with mass: their places among the B · n rows of ``table``, and their mass, two of (B, S)."""
+
+    row: Tensor
+    mass: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Sources":
+        """Those of images (B, n), filled up with pixels without mass to the same number for each."""
+        busy = x > 0
+        count = max(1, int(busy.sum(1).max())) if x.numel() else 0
+        place = busy.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :count]
+        first = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
+        return cls(place + first, x.gather(1, place))
+
+
+def table(c: Tensor) -> Tensor:
+    """Directions (B, K, n) with a row for each pixel, (B · n, K)."""
+    return c.transpose(1, 2).reshape(-1, c.shape[1])
+
+
+def best_within(rows: Tensor, sources: Sources, moves: Moves, *, where: bool) -> tuple[list[Tensor], list[Tensor]]:
+    """For each level the largest entry of c that a source reaches at its cost or less, and with ``where`` its row.
+
+    rows (B · n, K) -> lists of V tensors (B · S, K).
+    """
+    row = sources.row.flatten()
+    pixel = row % len(moves.target)
+    corner = row - pixel
+    best = rows.index_select(0, row)
+    place = row[:, None].expand_as(best).contiguous() if where else row
+    values, places = [], []
+    for columns in levels(moves).columns:
+        for column in columns:
+            target = corner + moves.target[pixel, column]
+            offer = rows.index_select(0, target)
+            if where:
+                place = torch.where(offer > best, target[:, None], place)
+            best = torch.maximum(best, offer)
+        values.append(best)
+        places.append(place)
+    return values, places

@@ -1,0 +1,107 @@
+"""The price of the budget: segments with a gain for a unit of cost are bought, dearest first, until the budget is spent.
+
+The value of what can be bought is min over ψ ≥ 0 of ψ · budget + Σ width · (price − ψ)₊, convex and piecewise linear
+in ψ. Its minimum lies where the lines through two of its points meet; each new point is on one of their sides.
+"""
+
+import attrs
+import torch
+from torch import Tensor
+
+# Prices of ordinary data need about 12; what is left after so many rounds is sorted.
+_ROUNDS = 32
+
+
+@attrs.define(eq=False)
+class Spent:
+    """Where the budget ends, each (B, K): above the price ``high`` everything is bought and ``share`` of what is above
+    ``low`` and not above ``high``; ``psi`` is the price at which the value is least."""
+
+    low: Tensor
+    high: Tensor
+    share: Tensor
+    psi: Tensor
+
+
+@attrs.define(eq=False)
+class _Point:
+    """A price, the cost of all that is dearer, and the gain from it, each (B, K)."""
+
+    price: Tensor
+    cost: Tensor
+    gain: Tensor
+
+    def update(self, where: Tensor, other: "_Point") -> None:
+        self.price = torch.where(where, other.price, self.price)
+        self.cost = torch.where(where, other.cost, self.cost)
+        self.gain = torch.where(where, other.gain, self.gain)
+
+
+def spend(price: Tensor, width: Tensor, budget: Tensor) -> Spent:
+    """Where a budget (B, 1) ends that is spent on segments of these prices (B, N, K) and widths (B, N, 1 or K)."""
+    low, high = _ends(price, width)
+    # what the budget buys in full has the price 0, and no budget the price of the dearest
+    done = low.cost <= budget
+    high.update(done, low)
+    low.update(budget.expand_as(done) <= 0, high)
+    done = done | (low.price >= high.price)
+    psi = torch.where(done, high.price, high.price)
+    for _ in range(_ROUNDS):
+        if bool(done.all()):
+            break
+        middle = (low.gain - high.gain) / torch.where(done, torch.ones_like(psi), low.cost - high.cost)
+        psi = torch.where(done, psi, middle)
+        here = _at(psi, price, width)
+        over = here.cost > budget
+        # no segment between: the two lines are neighbours, and meet in the minimum
+        met = (here.cost == low.cost) | (here.cost == high.cost) | (psi <= low.price) | (psi >= high.price)
+        done = done | met
+        low.update(over & ~done, here)
+        high.update(~over & ~done, here)
+    if not bool(done.all()):
+        _sort(~done, price, width, budget, low, high, psi)
+    between = low.cost - high.cost
+    rest = (budget - high.cost).clamp(min=0)
+    share = torch.where(between > 0, rest / between, torch.zeros_like(rest)).clamp(max=1)
+    return Spent(low.price, high.price, share, psi)
+
+
+def _ends(price: Tensor, width: Tensor) -> tuple[_Point, _Point]:
+    if not price.shape[1]:
+        zero = price.new_zeros(price.shape[0], price.shape[2])
+        return _Point(zero, zero, zero), _Point(zero, zero, zero)
+    top = price.amax(1)
+    zero = torch.zeros_like(top)
+    return _at(zero, price, width), _Point(top, zero, zero)
+
+
+def _at(psi: Tensor, price: Tensor, width: Tensor) -> _Point:
+    surplus = (price - psi[:, None]).clamp_(min=0)
+    extra = _weighted(surplus, width)
+    cost = _weighted(surplus.sign_(), width)
+    return _Point(psi, cost, extra + psi * cost)
+
+
+def _weighted(terms: Tensor, width: Tensor) -> Tensor:
+    """Σ terms · width over the segments, (B, N, K) -> (B, K)."""
+    if width.shape[2] == 1 and len(width) == len(terms):
+        return (width.transpose(1, 2) @ terms).squeeze(1)
+    return (terms * width).sum(1)
+
+
+def _sort(rows: Tensor, price: Tensor, width: Tensor, budget: Tensor, low: _Point, high: _Point, psi: Tensor) -> None:
+    """Settles the given rows (B, K) of ``low``, ``high`` and ``psi`` by sorting their segments."""
+    example, direction = rows.nonzero(as_tuple=True)
+    prices = price[example, :, direction]
+    widths = width.expand_as(price)[example, :, direction]
+    dear, order = prices.sort(dim=1, descending=True)
+    bought = widths.gather(1, order).cumsum(1) <= budget[example]
+    last = dear.gather(1, bought.sum(1, keepdim=True).clamp(max=dear.shape[1] - 1))
+    below = torch.where(prices < last, prices, torch.zeros_like(prices)).amax(1)
+    psi[rows] = last.squeeze(1)
+    for point, at in ((high, last.squeeze(1)), (low, below)):
+        found = _at(at[:, None], prices[:, :, None], widths[:, :, None])
+        for name in ("price", "cost", "gain"):
+            settled = getattr(point, name).clone()
+            settled[rows] = getattr(found, name).squeeze(1)
+            setattr(point, name, settled)
