@@ -1,6 +1,7 @@
-"""ℓ∞, ℓ2 and ℓ1 balls intersected with the box of valid inputs, with exact oracles."""
+"""ℓ∞, ℓ2, ℓ1 and ℓ0 balls intersected with the box of valid inputs, with exact oracles."""
 
 from inradius import ThreatModel, hookimpl
+from inradius_lp.l0 import L0 as L0
 from inradius_lp.l1 import L1 as L1
 from inradius_lp.l2 import L2 as L2
 from inradius_lp.linf import Linf as Linf
@@ -8,4 +9,4 @@ from inradius_lp.linf import Linf as Linf
 
 @hookimpl
 def threat_models() -> list[type[ThreatModel]]:
-    return [Linf, L2, L1]
+    return [Linf, L2, L1, L0]

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from inradius import InputError, PerExample, Streams, ThreatModel
+from inradius.arithmetic.answers import rows_of
 from inradius.box import Box, check_inside, room
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, radius
-from inradius_lp.oracles import BoxedBall, rows_of
+from inradius_lp.oracles import BoxedBall
 
 if TYPE_CHECKING:
     import cvxpy

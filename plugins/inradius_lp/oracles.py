@@ -2,15 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
-from inradius.arithmetic.blocks import in_blocks
-from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.precision import toward_zero, upward
 from inradius.box import box_span, excess, grain, room
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ _BLOCK = 1 << 22
 # How far each coordinate may move down (≤ 0) and up (≥ 0) within box and radius, (B, K or 1, n), and the radius.
 Cell = tuple[Tensor, Tensor, Tensor]
 Values = Callable[..., tuple[Tensor, ...]]
-
-
-def rows_of(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Each example as one row in the precision of computation, (B, *S) -> (B, 1, n)."""
-    return x.to(working(dtype)).reshape(len(x), 1, x.shape[1:].numel())
 
 
 class BoxedBall(Oracles, ABC):
@@ -70,10 +64,10 @@ class BoxedBall(Oracles, ABC):
         return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.ball.bounds, x.dtype)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        return self._value(self.ball.value, c.flatten(2), self._cell(x, c.dtype))
+        return value(self.ball.value, c, *self._cell(x, c.dtype))
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
-        return self._value(self.ball.value_bound, c.flatten(2), self._cell(x, c.dtype))
+        return value(self.ball.value_bound, c, *self._cell(x, c.dtype))
 
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         cell = self._cell(x, c.dtype)
@@ -137,21 +131,7 @@ class BoxedBall(Oracles, ABC):
         return torch.maximum(low, -radius), torch.minimum(high, radius), radius
 
     def _point(self, kernel: Callable[..., Tensor], v: Tensor, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            dtype = torch.promote_types(v.dtype, x.dtype)
-            (point,) = in_blocks(lambda *part: (kernel(*part),), rows_of(v, dtype), *self._cell(x, v.dtype))
-            return toward_zero(point, dtype).view(x.shape)
+        return point(kernel, v, x, *self._cell(x, v.dtype))
 
     def _span(self, kernel: Values, rows: Tensor, cell: Cell) -> tuple[Tensor, Tensor]:
-        return -self._value(kernel, -rows, cell), self._value(kernel, rows, cell)
-
-    def _value(self, kernel: Values, rows: Tensor, cell: Cell) -> Tensor:
-        """The kernel's upper bounds for rows (B, K, n), with its slopes as their gradient, (B, K)."""
-        wanted = torch.is_grad_enabled() and rows.requires_grad
-        with torch.no_grad():
-            answers = in_blocks(partial(kernel, slope=wanted), rows.to(cell[0].dtype), *cell)
-            value = upward(answers[0], rows.dtype)
-        if not wanted:
-            return value
-        linear = (rows * answers[1].to(rows.dtype)).sum(-1)
-        return value + (linear - linear.detach())
+        return -value(kernel, -rows, *cell), value(kernel, rows, *cell)

@@ -1,0 +1,163 @@
+"""The ℓ0 ball ∩ box: a few pixels change, each as far as the box lets it."""
+
+from typing import Any, Self
+
+import attrs
+import torch
+from attrs.validators import in_
+from torch import Tensor
+
+from inradius import Streams, ThreatModel
+from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.precision import upward
+from inradius.arithmetic.sums import total, upper
+from inradius.box import Box, check_inside, excess, room
+from inradius.threat import check_finite
+from inradius.validators import as_floats, box, radius
+
+
+def _as_count(value: object) -> object:
+    """A number as a float, and as a whole one where rounding alone keeps it from that: 0.1 · 30 is 3."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 2**53:
+        return value
+    near = float(round(value))
+    return near if abs(value - near) <= 1e-9 * near else float(value)
+
+
+def _bounded(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if value is None:
+        raise ValueError(
+            f"{field.name}=None is not allowed: without a box the {instance.spec_name()} set is unbounded; "
+            "allowed is a pair (low, high) with low < high"
+        )
+    box(instance, field, value)
+
+
+@attrs.frozen(kw_only=True)
+class L0(ThreatModel):
+    """{δ : at most k pixels change, x + δ in the box}; not convex, and every oracle is exact.
+
+    The radius k is a number of pixels; of a k that is no integer the whole part counts, while the gauge is (number of
+    changed pixels) / k. A pixel of images (B, channels, H, W) has all of its channels, as is usual (croce2019); with
+    ``per="coordinate"``, and for inputs of any other shape, each number counts by itself.
+    """
+
+    positional = ("k",)
+
+    k: float = attrs.field(validator=radius, converter=_as_count)
+    per: str = attrs.field(default="pixel", validator=in_(("pixel", "coordinate")))
+    bounds: Box = attrs.field(default=(0.0, 1.0), validator=_bounded, converter=as_floats)
+
+    @property
+    def convex(self) -> bool:
+        return False
+
+    @property
+    def symmetric(self) -> bool:
+        return True
+
+    @property
+    def tight(self) -> bool:
+        return True
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        channels = self._channels(x)
+
+        def nearest(v: Tensor, low: Tensor, high: Tensor) -> Tensor:
+            clipped = torch.clamp(v, low, high)
+            # v² − (v − clip v)², without squares that overflow
+            return clipped * self._dearest(clipped * (2 * v - clipped), channels)[1]
+
+        return point(nearest, delta, x, *self._cell(x, delta.dtype))
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        channels = self._channels(x)
+
+        def farthest(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
+            corner = _corner(c, low, high)
+            return corner * self._dearest(c * corner, channels)[1]
+
+        return point(farthest, c, x, *self._cell(x, c.dtype))
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        channels = self._channels(x)
+
+        def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+            corner = _corner(c, low, high)
+            gains, kept = self._dearest(c * corner, channels)
+            bound = upper(upper(total(gains), gains.shape[-1]), channels)
+            return (bound, corner * kept) if slope else (bound,)
+
+        return value(most, c, *self._cell(x, c.dtype))
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The gradient, with the ℓ1 length of k pixels that cross the box, (B, *S).
+
+        The projection chooses which pixels it changes: a step along k of them could never exchange one for another.
+        Source: croce2019.
+        """
+        with torch.no_grad():
+            rows = rows_of(gradient, torch.promote_types(gradient.dtype, x.dtype))
+            rows = rows / rows.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
+            length = total(rows.abs()).clamp(min=1).unsqueeze(-1)
+            reach = self._count(rows.shape[-1]) * self._channels(x) * self._width
+            return (rows * (reach / length)).view(x.shape).to(gradient.dtype)
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """Pixels chosen at random, each uniform in the box, (B, *S)."""
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        channels, shape = self._channels(x), tuple(x.shape[1:])
+        where = rng.uniform((1, x[0].numel() // channels), dtype=x.dtype).repeat(1, 1, channels).to(x)
+        _, kept = self._dearest(where, channels)
+        low, high = room(x, self.bounds)
+        there = rng.uniform(shape, dtype=x.dtype).to(x)
+        return self.project((low + there * (high - low)) * kept.view(x.shape), x)
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        moved = self._pixels(delta.reshape(len(delta), 1, -1) != 0, self._channels(x)).any(-2).sum(-1)[:, 0]
+        count = moved.to(delta.dtype)
+        return torch.where(count > 0, count / self.k if self.k else torch.inf, count)
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        dtype = torch.promote_types(delta.dtype, x.dtype)
+        return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = (side * min(1, int(self.k)) for side in self._cell(x, x.dtype))
+        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
+
+    def scaled(self, factor: float) -> Self:
+        return attrs.evolve(self, k=self.k * factor)
+
+    def check_inputs(self, x: Tensor) -> None:
+        check_finite(x)
+        check_inside(x, self.bounds, self)
+
+    @property
+    def _width(self) -> float:
+        return self.bounds[1] - self.bounds[0] if self.bounds else torch.inf
+
+    def _channels(self, x: Tensor) -> int:
+        return x.shape[1] if self.per == "pixel" and x.ndim == 4 else 1
+
+    def _count(self, pixels: int) -> int:
+        return int(min(self.k, pixels))
+
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        return room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+
+    def _pixels(self, rows: Tensor, channels: int) -> Tensor:
+        """The numbers of each pixel in a column, (B, K, n) -> (B, K, channels, pixels)."""
+        return rows.unflatten(-1, (channels, -1))
+
+    def _dearest(self, gains: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+        """The k largest gains of pixels, in order, and 1 at their numbers, else 0, (B, K, k) and (B, K, n)."""
+        pixels = total(self._pixels(gains, channels).movedim(-2, -1))
+        top, places = pixels.topk(self._count(pixels.shape[-1]), dim=-1)
+        kept = torch.zeros_like(pixels).scatter_(-1, places, 1)
+        return top, kept.unsqueeze(-2).expand(*kept.shape[:-1], channels, -1).flatten(-2)
+
+
+def _corner(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The point of the box that goes farthest along c, 0 where c is, (B, K, n)."""
+    return torch.where(c > 0, high, low) * c.sign().abs()
