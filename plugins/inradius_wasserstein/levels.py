@@ -11,42 +11,29 @@ from inradius_wasserstein.moves import Moves
 
 @attrs.frozen(eq=False)
 class Levels:
-    """The moves grouped by cost: ``columns`` of each level's moves, and the cost of a level, (1 or n, V), the first 0.
-
-    ``slack``: the relative error, in units of float64, by which differences of these costs may be wrong.
-    """
+    """The moves grouped by cost: ``columns`` of each level's moves, and the cost of each level, (V, 1 or n), the first 0."""
 
     columns: tuple[tuple[int, ...], ...]
     cost: Tensor
-    slack: float
 
-    @property
-    def shared(self) -> bool:
-        """Whether all pixels have the same costs."""
-        return len(self.cost) == 1
-
-    @property
-    def price(self) -> list[float]:
-        """The costs that all pixels share, (V,)."""
-        return self.cost[0].tolist()  # type: ignore[no-any-return]
+    def at(self, pixel: Tensor) -> Tensor:
+        """The costs for some pixels (S,), (V, 1 or S)."""
+        return self.cost if self.cost.shape[1] == 1 else self.cost[:, pixel]
 
 
 @lru_cache(maxsize=32)
 def levels(moves: Moves) -> Levels:
     """The levels of cost; where pixels differ, each of the m moves is a level of its own."""
     if moves.price is None:
-        free = (moves.cost == 0).all(0)
-        first = tuple(free.nonzero().squeeze(1).tolist())
-        rest = (~free).nonzero().squeeze(1).tolist()
-        cost = torch.cat([moves.cost[:, :1], moves.cost[:, rest]], 1).cummax(1).values
-        return Levels((first, *((column,) for column in rest)), cost, 0.0)
+        # padding stands behind the moves and costs nothing
+        cost = moves.cost.cummax(1).values.t().contiguous()
+        return Levels(tuple((column,) for column in range(len(cost))), cost)
     groups: dict[float, list[int]] = {}
     for column, price in enumerate(moves.price):
         groups.setdefault(price, []).append(column)
     costs = sorted(groups)
-    gaps = (high / (high - low) for low, high in zip(costs, costs[1:], strict=False))
-    cost = torch.tensor([costs], dtype=torch.float64)
-    return Levels(tuple(tuple(groups[cost]) for cost in costs), cost, max(gaps, default=1.0))
+    # on the CPU, since not every device has float64
+    return Levels(tuple(tuple(groups[cost]) for cost in costs), torch.tensor(costs, dtype=torch.float64)[:, None])
 
 
 @attrs.frozen(eq=False)

@@ -45,7 +45,7 @@ def spend(price: Tensor, width: Tensor, budget: Tensor) -> Spent:
     high.update(done, low)
     low.update(budget.expand_as(done) <= 0, high)
     done = done | (low.price >= high.price)
-    psi = torch.where(done, high.price, high.price)
+    psi = high.price
     for _ in range(_ROUNDS):
         if bool(done.all()):
             break
@@ -98,7 +98,7 @@ def _sort(rows: Tensor, price: Tensor, width: Tensor, budget: Tensor, low: _Poin
     bought = widths.gather(1, order).cumsum(1) <= budget[example]
     last = dear.gather(1, bought.sum(1, keepdim=True).clamp(max=dear.shape[1] - 1))
     below = torch.where(prices < last, prices, torch.zeros_like(prices)).amax(1)
-    psi[rows] = last.squeeze(1)
+    psi.masked_scatter_(rows, last.squeeze(1))
     for point, at in ((high, last.squeeze(1)), (low, below)):
         found = _at(at[:, None], prices[:, :, None], widths[:, :, None])
         for name in ("price", "cost", "gain"):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from inradius.arithmetic.sums import total, upper
-from inradius_wasserstein.hull import Segments, segments
-from inradius_wasserstein.levels import Levels, Sources, best_within, levels, table
+from inradius_wasserstein.hull import Edges, edges
+from inradius_wasserstein.levels import Sources, best_within, levels, table
 from inradius_wasserstein.moves import Moves
-from inradius_wasserstein.price import Spent, spend
+from inradius_wasserstein.price import spend
 
 
 def support_value(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Tensor:
@@ -33,44 +33,40 @@ def support_both(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Te
 
 
 class _Market:
-    """The segments that the budget can buy for each direction, and where it ends."""
+    """The edges that the budget can buy for each direction, and where it ends."""
 
     def __init__(self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor, *, where: bool) -> None:
-        self._c, self._x, self._budget = c, x, budget[:, None]
-        self._sources = Sources.of(x)
+        self._shape, self._budget, self._sources = c.shape, budget[:, None], Sources.of(x)
         # a power of two is exact, and differences of c must not lose a digit
         self._scale = _power(c)
-        self._levels = levels(moves)
-        rows = table(c / self._scale[:, :, None])
+        rows, row = table(c / self._scale[:, :, None]), self._sources.row.flatten()
         values, self._places = best_within(rows, self._sources, moves, where=where)
-        row = self._sources.row.flatten()
-        found = segments(values, self._levels, row % len(moves.target))
-        self._free = None if len(self._levels.columns[0]) == 1 else values[0] - rows.index_select(0, row)
-        self._segments = found
-        grain = torch.finfo(x.dtype).eps
-        self._margin = 4 * grain + 4 * self._levels.slack * torch.finfo(torch.float64).eps
-        self._price, self._width = self._by_example(found)
+        self._edges = edges(values, levels(moves).at(row % len(moves.target)))
+        self._free = self._edges.start - rows.index_select(0, row)
+        # quotients and products are rounded a few times
+        self._margin = 4 * torch.finfo(x.dtype).eps
+        self._price, self._width = self._by_example(self._edges)
         self._spent = spend(self._price, self._width, self._budget)
 
-    def _by_example(self, found: Segments) -> tuple[Tensor, Tensor]:
-        """Prices (B, S · A, K) and widths times mass (B, S · A, 1 or K), both rounded upwards."""
+    def _by_example(self, found: Edges) -> tuple[Tensor, Tensor]:
+        """Prices (B, A · S, K) and widths times mass (B, A · S, 1 or K), both rounded upwards."""
         batch, sources = self._sources.mass.shape
-        edges, _, count = found.price.shape
-        mass = (self._sources.mass * (1 + self._margin)).view(1, -1, 1)
-        width = found.width * mass
-        price = found.price * (1 + self._margin)
-        sides = (price, width)
-        return tuple(  # type: ignore[return-value]
-            side.view(edges, batch, sources, -1).transpose(0, 1).reshape(batch, edges * sources, side.shape[-1])
-            for side in sides
+        mass = self._sources.mass.view(1, -1, 1)
+        price, width = (
+            (side * (1 + self._margin))
+            .view(len(side), batch, sources, -1)
+            .transpose(0, 1)
+            .reshape(batch, len(side) * sources, side.shape[-1])
+            for side in (found.price, found.width * mass)
         )
+        return price, width
 
     def value(self) -> Tensor:
         """ψ · budget + Σ width · (price − ψ)₊ a little above the last price, where ties add nothing, (B, K)."""
         psi = self._spent.psi * (1 + self._margin)
         surplus = (self._price - psi[:, None]).clamp_(min=0).mul_(self._width)
         value = psi * self._budget + total(surplus.transpose(1, 2))
-        if self._free is not None:
+        if bool(self._free.any()):
             gained = self._free.view(*self._sources.mass.shape, -1) * self._sources.mass[:, :, None]
             value = value + total(gained.transpose(1, 2))
         return upper(value, max(1, self._price.shape[1])) * self._scale
@@ -78,14 +74,14 @@ class _Market:
     def point(self) -> Tensor:
         """What is bought, as movements of mass, (B, K, n)."""
         spent = self._spent
-        batch, count, size = self._c.shape
+        batch, count, size = self._shape
         sources = self._sources.mass.shape[1]
-        price = self._price.view(batch, -1, sources, count)
+        price = self._price.view(batch, len(self._edges.price), sources, count)
         share = spent.share[:, None]
         mass = self._sources.mass[:, :, None]
         less, more = (self._ends((price > side[:, None, None]).sum(1)) for side in (spent.high, spent.low))
         further = mass * share
-        flat = torch.zeros(batch * size, count, dtype=self._x.dtype, device=self._x.device)
+        flat = torch.zeros(batch * size, count, dtype=mass.dtype, device=mass.device)
         row = self._sources.row[:, :, None]
         leaves = torch.zeros_like(further)
         for target, amount in ((less, mass - further), (more, further)):
@@ -96,10 +92,10 @@ class _Market:
         flat.index_add_(0, self._sources.row.flatten(), -leaves.flatten(0, 1))
         return flat.view(batch, size, count).transpose(1, 2)
 
-    def _ends(self, edges: Tensor) -> Tensor:
+    def _ends(self, count: Tensor) -> Tensor:
         """The rows of the targets after so many edges of each source's hull, (B, S, K)."""
-        edges = edges.flatten(0, 1)[None]
-        level = edges if self._segments.ends is None else self._segments.ends.gather(0, edges)
+        count = count.flatten(0, 1)[None]
+        level = count if self._edges.ends is None else self._edges.ends.gather(0, count)
         found = torch.stack(self._places).gather(0, level)
         return found.view(*self._sources.mass.shape, -1)
 
