@@ -11,7 +11,7 @@ from inradius import Streams, ThreatModel
 from inradius.arithmetic.answers import point, rows_of, value
 from inradius.arithmetic.precision import upward
 from inradius.arithmetic.sums import total, upper
-from inradius.box import Box, check_inside, excess, room
+from inradius.box import Box, check_inside, corner, excess, room
 from inradius.threat import check_finite
 from inradius.validators import as_floats, box, radius
 
@@ -74,8 +74,8 @@ class L0(ThreatModel):
         channels = self._channels(x)
 
         def farthest(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
-            corner = _corner(c, low, high)
-            return corner * self._dearest(c * corner, channels)[1]
+            vertex = corner(c, low, high)
+            return vertex * self._dearest(c * vertex, channels)[1]
 
         return point(farthest, c, x, *self._cell(x, c.dtype))
 
@@ -83,10 +83,10 @@ class L0(ThreatModel):
         channels = self._channels(x)
 
         def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-            corner = _corner(c, low, high)
-            gains, kept = self._dearest(c * corner, channels)
+            vertex = corner(c, low, high)
+            gains, kept = self._dearest(c * vertex, channels)
             bound = upper(upper(total(gains), gains.shape[-1]), channels)
-            return (bound, corner * kept) if slope else (bound,)
+            return (bound, vertex * kept) if slope else (bound,)
 
         return value(most, c, *self._cell(x, c.dtype))
 
@@ -148,7 +148,7 @@ class L0(ThreatModel):
 
     def _pixels(self, rows: Tensor, channels: int) -> Tensor:
         """The numbers of each pixel in a column, (B, K, n) -> (B, K, channels, pixels)."""
-        return rows.unflatten(-1, (channels, -1))
+        return rows.view(*rows.shape[:-1], channels, -1)
 
     def _dearest(self, gains: Tensor, channels: int) -> tuple[Tensor, Tensor]:
         """The k largest gains of pixels, in order, and 1 at their numbers, else 0, (B, K, k) and (B, K, n)."""
@@ -156,8 +156,3 @@ class L0(ThreatModel):
         top, places = pixels.topk(self._count(pixels.shape[-1]), dim=-1)
         kept = torch.zeros_like(pixels).scatter_(-1, places, 1)
         return top, kept.unsqueeze(-2).expand(*kept.shape[:-1], channels, -1).flatten(-2)
-
-
-def _corner(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The point of the box that goes farthest along c, 0 where c is, (B, K, n)."""
-    return torch.where(c > 0, high, low) * c.sign().abs()

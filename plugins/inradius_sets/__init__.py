@@ -1,8 +1,10 @@
 """Sets beyond norms: boxes, patches, intersections, affine images."""
 
 from inradius import ThreatModel, hookimpl
+from inradius_sets.box import Box as Box
+from inradius_sets.patch import Patch as Patch
 
 
 @hookimpl
 def threat_models() -> list[type[ThreatModel]]:
-    return []
+    return [Box, Patch]

@@ -51,6 +51,11 @@ def movable(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.clamp(c, low.sign() * last, high.sign() * last)
 
 
+def corner(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The point of a bounded room that goes farthest along c, 0 where c is, (..., n)."""
+    return torch.where(c > 0, high, low) * c.sign().abs()
+
+
 # A sum of n terms is added in this many runs: the error bound shrinks by nearly as much, for a thin matrix instead of a vector.
 _RUNS = 8
 

@@ -1,0 +1,154 @@
+"""A box of perturbations, with sides of their own for each feature."""
+
+from typing import TYPE_CHECKING, Self
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import AffineOperator, InputError, Oracles, Streams, ThreatModel
+from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.precision import upward
+from inradius.arithmetic.sums import total, upper
+from inradius.box import Box as Bounds
+from inradius.box import box_span, check_inside, corner, excess, room
+from inradius.threat import check_finite
+from inradius.validators import as_float, as_floats, radius
+from inradius.validators import box as box_of_inputs
+from inradius_sets.arrays import Numbers, as_numbers, numbers, spread
+
+if TYPE_CHECKING:
+    import cvxpy
+
+
+@attrs.frozen(kw_only=True)
+class Box(ThreatModel):
+    """{δ : scale · lo ≤ δ ≤ scale · hi, x + δ in ``bounds``}, lo ≤ 0 ≤ hi; every oracle is exact.
+
+    ``lo`` and ``hi``, in units of the inputs, are each one number for all coordinates, a tuple with one for each channel
+    (feature) of the inputs, or the name of a ``.npy`` file with an array of an input's shape. The radius is ``scale``.
+    """
+
+    positional = ("lo", "hi")
+
+    lo: Numbers = attrs.field(validator=numbers, converter=as_numbers)
+    hi: Numbers = attrs.field(validator=numbers, converter=as_numbers)
+    scale: float = attrs.field(default=1.0, validator=radius, converter=as_float)
+    bounds: Bounds = attrs.field(default=(0.0, 1.0), validator=box_of_inputs, converter=as_floats)
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def symmetric(self) -> bool:
+        return _negated(self.lo, self.hi)
+
+    @property
+    def tight(self) -> bool:
+        return True
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        return point(torch.clamp, delta, x, *self._cell(x, delta.dtype))
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        return point(corner, c, x, *self._cell(x, c.dtype))
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        return value(_most, c, *self._cell(x, c.dtype))
+
+    def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        cell = self._cell(x, c.dtype)
+        if c.dtype == cell[0].dtype:
+            return box_span(c.flatten(2), *cell)
+        return -value(_most, -c, *cell), value(_most, c, *cell)
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        # the room within bounds is left to the projection: a share of a step that it cuts would creep towards the bound
+        low, high = self._sides(rows_of(x, x.dtype), x)
+        return point(corner, gradient, x, low.expand(len(x), -1, -1), high.expand(len(x), -1, -1))
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
+        # beyond the sides for a fifth of the coordinates, so that faces are tried too
+        there = 1.25 * rng.uniform(tuple(x.shape[1:]), dtype=x.dtype).to(x) - 0.125
+        return self.project(low + there * (high - low), x)
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        rows = rows_of(delta, torch.promote_types(delta.dtype, x.dtype))
+        low, high = self._sides(rows, x)
+        side = torch.where(rows > 0, high, low.abs())
+        share = torch.where(rows == 0, rows, rows.abs() / side)
+        return share.amax(-1)[:, 0].to(delta.dtype)
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        dtype = torch.promote_types(delta.dtype, x.dtype)
+        return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self._cell(x, x.dtype)
+        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
+
+    def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
+        low, high = (side.view(x.shape) for side in self._cell(x, x.dtype))
+        return ((low + high) / 2).to(x.dtype), ((high - low) / 2).to(x.dtype), 1.0
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
+        if not op.exact_interval:
+            return Oracles.bound_affine(self, op, x)
+        low, high = self.hull(x)
+        return op.interval(x + low, x + high)
+
+    def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
+        low, high = (side.flatten().double().cpu().numpy() for side in self._cell(x[None], x.dtype))
+        return [delta >= low, delta <= high]
+
+    def scaled(self, factor: float) -> Self:
+        return attrs.evolve(self, scale=self.scale * factor)
+
+    def check_inputs(self, x: Tensor) -> None:
+        check_finite(x)
+        check_inside(x, self.bounds, self)
+        for side, sign in (("lo", -1), ("hi", 1)):
+            wrong = spread(getattr(self, side), x) * sign < 0
+            if bool(wrong.any()):
+                allowed = "lo ≤ 0 ≤ hi, since δ = 0 is a member"
+                raise InputError(
+                    f"{side} is on the wrong side of 0 for {int(wrong.sum())} features; allowed is {allowed}"
+                )
+
+    def __attrs_post_init__(self) -> None:
+        for side, sign in (("lo", -1), ("hi", 1)):
+            value = getattr(self, side)
+            if not isinstance(value, str) and any(
+                v * sign < 0 for v in (value if isinstance(value, tuple) else (value,))
+            ):
+                raise ValueError(f"{side}={value!r} is on the wrong side of 0; allowed is lo ≤ 0 ≤ hi")
+
+    def _sides(self, rows: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """scale · lo and scale · hi beside rows, two of (1, 1, n)."""
+        shape = x.shape[1:]
+        low, high = (spread(v, x).mul(self.scale).expand(shape).reshape(1, 1, -1) for v in (self.lo, self.hi))
+        return low.to(rows), high.to(rows)
+
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        low, high = room(rows, self.bounds)
+        least, most = self._sides(rows, x)
+        return torch.maximum(low, least), torch.minimum(high, most)
+
+
+def _most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+    vertex = corner(c, low, high)
+    bound = upper(total(c * vertex), c.shape[-1])
+    return (bound, vertex) if slope else (bound,)
+
+
+def _negated(low: Numbers, high: Numbers) -> bool:
+    """Whether lo = −hi; files are taken to differ."""
+    if isinstance(low, str) or isinstance(high, str):
+        return False
+    wide = max(len(v) if isinstance(v, tuple) else 1 for v in (low, high))
+    lows, highs = ((v if isinstance(v, tuple) else (v,) * wide) for v in (low, high))
+    return len(lows) == len(highs) and all(a == -b for a, b in zip(lows, highs, strict=True))

@@ -1,0 +1,133 @@
+"""Adversarial patches: a square of pixels changes, wherever it is."""
+
+from typing import Self
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import InputError, Streams, ThreatModel
+from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.precision import upward
+from inradius.arithmetic.sums import upper
+from inradius.box import Box, check_inside, corner, excess, room
+from inradius.threat import check_finite
+from inradius.validators import as_float, as_floats, box, count, radius
+from inradius_sets.windows import best_window, least_outside, window_at
+
+Shape = tuple[int, int, int]
+
+
+@attrs.frozen(kw_only=True)
+class Patch(ThreatModel):
+    """{δ : δ = 0 outside of one window of size × size pixels, |δ| ≤ eps, x + δ in the box}; not convex, every oracle exact.
+
+    Images (B, channels, H, W); the window may lie anywhere in the image and holds all channels. The radius ``eps`` is in
+    units of the inputs: how far the patch's pixels may move, by default across the whole box [0, 1]. The gauge is
+    max |δ| / eps, the violation the largest |δ| that the best window leaves out.
+    Source: brown2017.
+    """
+
+    positional = ("size",)
+
+    size: int = attrs.field(validator=count)
+    eps: float = attrs.field(default=1.0, validator=radius, converter=as_float)
+    bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=as_floats)
+
+    @property
+    def convex(self) -> bool:
+        return False
+
+    @property
+    def symmetric(self) -> bool:
+        return True
+
+    @property
+    def tight(self) -> bool:
+        return True
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        def nearest(v: Tensor, low: Tensor, high: Tensor) -> Tensor:
+            clipped = torch.clamp(v, low, high)
+            # v² − (v − clip v)², without squares that overflow
+            return clipped * self._best(clipped * (2 * v - clipped), x)[1]
+
+        return point(nearest, delta, x, *self._cell(x, delta.dtype))
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        def farthest(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
+            vertex = corner(c, low, high)
+            return vertex * self._best(c * vertex, x)[1]
+
+        return point(farthest, c, x, *self._cell(x, c.dtype))
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        channels, height, width = x.shape[1:]
+        # a gain passes so many additions: over channels, then the window's columns, then its rows
+        additions = channels + sum(self._window(height, width))
+
+        def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+            vertex = corner(c, low, high)
+            gain, inside = self._best(c * vertex, x)
+            bound = upper(gain, additions**2)
+            return (bound, vertex * inside) if slope else (bound,)
+
+        return value(most, c, *self._cell(x, c.dtype))
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """sign(gradient) · eps within the window that δ fills, or from δ = 0 within the best one, (B, *S)."""
+        with torch.no_grad():
+            vertex = self.linear_max(gradient, x)
+            start = (delta == 0).flatten(1).all(1).view(-1, 1, 1, 1)
+            # the projection picks the window
+            return torch.where(start, vertex, gradient.sign() * self.eps).to(gradient.dtype)
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """A window anywhere, its pixels uniform in the box, (B, *S)."""
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        window = self._window(*x.shape[-2:])
+        row, column = (
+            rng.integers(0, whole - part + 1).to(x.device) for whole, part in zip(x.shape[-2:], window, strict=True)
+        )
+        inside = window_at(row, column, window, x[0, 0]).unsqueeze(1)
+        low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
+        there = rng.uniform(tuple(x.shape[1:]), dtype=x.dtype).to(x)
+        return self.project((low + there * (high - low)) * inside, x)
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        size = delta.abs().flatten(1).amax(1)
+        return torch.where(size > 0, size / self.eps if self.eps else torch.inf, size)
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        dtype = torch.promote_types(delta.dtype, x.dtype)
+        outside = least_outside(delta.abs().amax(1), *self._window(*x.shape[-2:]))
+        over = excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+        return torch.maximum(outside.to(over.dtype), over)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self._cell(x, x.dtype)
+        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
+
+    def scaled(self, factor: float) -> Self:
+        return attrs.evolve(self, eps=self.eps * factor)
+
+    def check_inputs(self, x: Tensor) -> None:
+        if x.ndim != 4:
+            raise InputError(
+                f"inputs of shape {tuple(x.shape)} are no images; {self} allows (batch, channels, height, width)"
+            )
+        check_finite(x)
+        check_inside(x, self.bounds, self)
+
+    def _window(self, height: int, width: int) -> tuple[int, int]:
+        return min(self.size, height), min(self.size, width)
+
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        low, high = room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+        return low.clamp(min=-self.eps), high.clamp(max=self.eps)
+
+    def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The window with the largest sum of gains, and 1 at its numbers, else 0, (B, K, n) -> (B, K) and (B, K, n)."""
+        pixels = gains.view(*gains.shape[:2], *x.shape[1:])
+        best, inside = best_window(pixels.sum(-3), *self._window(*x.shape[-2:]))
+        return best, inside.unsqueeze(-3).expand_as(pixels).flatten(-3)
