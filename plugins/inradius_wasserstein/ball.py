@@ -4,20 +4,30 @@ from typing import Any, Self
 
 import attrs
 import torch
-from attrs.validators import in_, optional
+from attrs.validators import optional
 from torch import Tensor
 
 from inradius import InputError, PerExample, ThreatModel
+from inradius.arithmetic.sums import total
 from inradius.box import Box, check_inside
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, positive, radius
-from inradius_wasserstein.moves import Moves, check_image, window_costs, window_moves
+from inradius_wasserstein.costs import Costs, as_costs, costs, is_symmetric, window_of
+from inradius_wasserstein.moves import Moves, any_moves, check_image, file_moves, window_costs, window_moves
 from inradius_wasserstein.oracles import TransportBall
 
 
 def _window(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1 or value % 2 == 0):
         raise ValueError(f"{field.name}={value!r} is no window; allowed are odd integers ≥ 1, or None for any move")
+
+
+def _one_of(*words: str) -> Any:
+    def check(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+        if value not in words:
+            raise ValueError(f"{field.name}={value!r} is not allowed; allowed are {' and '.join(map(repr, words))}")
+
+    return check
 
 
 def _capacity(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -34,8 +44,11 @@ class Wasserstein(TransportBall, ThreatModel):
 
     Images (B, channels, H, W) of pixels ≥ 0, not normalised. Mass stays in its channel and within a ``kernel`` × ``kernel``
     window of its pixel (None: anywhere); the channels share one budget. A unit of mass pays ‖i − j‖₂^``p`` for a move from
-    pixel i to j. The radius is the mean cost of a unit of the image's mass (``mass="unit"``) or the cost of the whole plan
-    (``mass="absolute"``). ``bounds=None``: a pixel may exceed 1, the literature's convention; (0, 1): it may not.
+    pixel i to j, or what ``cost`` says in place of both: a window of costs, as a tuple of rows or an .npy file, or a file
+    with a table for all pairs of pixels in rows of the image (n, n); its spec holds the hash of the file. The radius is the
+    mean cost of a unit of the image's mass (``mass="unit"``) or the cost of the whole plan (``mass="absolute"``).
+    ``bounds=None``: a pixel may exceed 1, the literature's convention; (0, 1): it may not. ``projection``: by the "exact"
+    interior point, or the thesis's "sinkhorn", approximate and repaired into the set.
     Source: wong2019.
     """
 
@@ -46,7 +59,14 @@ class Wasserstein(TransportBall, ThreatModel):
     kernel: int | None = attrs.field(default=5, validator=_window)
     p: float = attrs.field(default=1.0, validator=positive, converter=as_float)
     bounds: Box = attrs.field(default=None, validator=optional(_capacity), converter=as_floats)
-    mass: str = attrs.field(default="unit", validator=in_(("unit", "absolute")))
+    cost: Costs | str | None = attrs.field(default=None, validator=costs, converter=as_costs)
+    mass: str = attrs.field(default="unit", validator=_one_of("unit", "absolute"))
+    projection: str = attrs.field(default="exact", validator=_one_of("exact", "sinkhorn"))
+
+    @cost.validator
+    def _check_alone(self, _: object, value: object) -> None:
+        if value is not None and (self.kernel, self.p) != (5, 1.0):
+            raise ValueError("cost=... says where mass may go and at what price; allowed is to leave kernel and p out")
 
     @property
     def tight(self) -> bool:
@@ -63,17 +83,37 @@ class Wasserstein(TransportBall, ThreatModel):
 
     @property
     def symmetric(self) -> bool:
-        return True
+        return self.cost is None or is_symmetric(self.cost)
+
+    @property
+    def convention(self) -> str:
+        """What the radius measures, which differs from paper to paper."""
+        radius = "per unit of the image's mass" if self.mass == "unit" else "in all"
+        if self.cost is not None:
+            price = "at the costs given"
+        else:
+            reach = (
+                "to any pixel" if self.kernel is None else f"within {self.kernel} × {self.kernel} pixels around its own"
+            )
+            price = f"{reach} at ‖i − j‖₂{f'^{self.p:g}' if self.p != 1 else ''} for a unit of mass"
+        cap = "pixels may exceed 1" if self.cap is None else f"no pixel exceeds {self.cap:g}"
+        return f"mass moves {price}, at a cost of eps {radius}, channels sharing the budget; {cap}"
 
     def moves(self, x: Tensor) -> Moves:
         """The moves within one channel of images like x (B, channels, H, W)."""
         height, width = x.shape[-2:]
-        kernel = 2 * max(height, width) - 1 if self.kernel is None else self.kernel
-        return window_moves(window_costs(kernel, self.p), height, width, x.device, x.dtype)
+        window = window_costs(self.kernel, self.p) if self.kernel else None
+        if self.cost is not None:
+            window = window_of(self.cost, height * width)
+        if window is not None:
+            return window_moves(window, height, width, x.device, x.dtype)
+        if isinstance(self.cost, str):
+            return file_moves(self.cost, x.device, x.dtype)
+        return any_moves(self.p, height, width, x.device, x.dtype)
 
     def budgets(self, x: Tensor) -> Tensor:
         """The cost that each example's plan may have, (B,)."""
-        mass = x.flatten(1).sum(1) if self.mass == "unit" else torch.ones_like(x[:, 0, 0, 0])
+        mass = total(x.flatten(1)) if self.mass == "unit" else torch.ones_like(x[:, 0, 0, 0])
         return self.eps * mass
 
     def scaled(self, factor: float) -> Self:
