@@ -1,8 +1,22 @@
-"""Unions of sets, and attacks that go for several sets at once."""
+"""Unions of sets, attacks that go for several sets at once, and training against them."""
 
-from inradius import ThreatModel, hookimpl
+from inradius import Attack, Defense, ThreatModel, hookimpl
+from inradius_union.average_parts import AverageParts as AverageParts
+from inradius_union.msd import MSD as MSD
+from inradius_union.union import Union as Union
+from inradius_union.worst_part import WorstPart as WorstPart
 
 
 @hookimpl
 def threat_models() -> list[type[ThreatModel]]:
-    return []
+    return [Union]
+
+
+@hookimpl
+def attacks() -> list[type[Attack]]:
+    return [MSD, WorstPart]
+
+
+@hookimpl
+def defenses() -> list[type[Defense]]:
+    return [AverageParts]

@@ -180,8 +180,9 @@ class Oracles(ABC):
 
     @final
     def contains(self, delta: Tensor, x: Tensor, *, tol: float = 1e-5) -> Tensor:
-        """Whether δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, (B,)."""
-        return (self.gauge(delta, x) <= 1 + tol) & (self.violation(delta, x) <= tol)
+        """Whether δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, of a union those of one of its parts, (B,)."""
+        inside = [(part.gauge(delta, x) <= 1 + tol) & (part.violation(delta, x) <= tol) for part in self.parts()]
+        return torch.stack(inside).any(0)
 
 
 @attrs.frozen(kw_only=True)

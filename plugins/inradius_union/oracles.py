@@ -1,0 +1,110 @@
+"""The oracles of a union: every member is asked, and each example takes the best answer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from inradius import AffineOperator, Oracles, Streams
+from inradius_union.choice import chosen, distance, largest, pairing, smallest
+
+# Members whose hard constraints are violated by less than membership forgives count as keeping them.
+_FORGIVEN = 1e-5
+
+Sides = tuple[Tensor, Tensor]
+
+
+class UnionOracles(Oracles, ABC):
+    """{δ : δ ∈ one of the members}; support, hull and bound_affine are those of the members' convex hull."""
+
+    @abstractmethod
+    def parts(self) -> tuple[Oracles, ...]:
+        """The members, none of them a union."""
+
+    @property
+    def convex(self) -> bool:
+        return len(self.parts()) == 1 and self.parts()[0].convex
+
+    @property
+    def symmetric(self) -> bool:
+        return all(part.symmetric for part in self.parts())
+
+    @property
+    def tight(self) -> bool:
+        return all(part.tight for part in self.parts())
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        points = [part.project(delta, x) for part in self.parts()]
+        return chosen(points, smallest([distance(delta, point) for point in points]))
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        points = [part.linear_max(c, x) for part in self.parts()]
+        return chosen(points, largest([pairing(c, point) for point in points]))
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        """The smallest gauge among the members whose hard constraints hold, or are the least violated, (B,)."""
+        return self._standing(delta, x)[0]
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        """The violation of the member that ``gauge`` speaks of, (B,)."""
+        return self._standing(delta, x)[1]
+
+    def _standing(self, delta: Tensor, x: Tensor) -> Sides:
+        gauges = [part.gauge(delta, x) for part in self.parts()]
+        violations = [part.violation(delta, x) for part in self.parts()]
+        allowed = torch.stack(violations).amin(0).clamp(min=_FORGIVEN)
+        eligible = torch.stack([violation <= allowed for violation in violations])
+        which = torch.where(eligible, torch.stack(gauges), torch.inf).argmin(0)
+        # where every gauge is infinite, the first member would be taken whatever its violation
+        which = torch.where(eligible.gather(0, which[None])[0], which, eligible.int().argmax(0))
+        return chosen(gauges, which), chosen(violations, which)
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        return reduce(torch.maximum, (part.support(c, x) for part in self.parts()))
+
+    def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
+        return reduce(torch.maximum, (part.support_bound(c, x) for part in self.parts()))
+
+    def span(self, c: Tensor, x: Tensor) -> Sides:
+        return self._widest(lambda part: part.span(c, x))
+
+    def hull(self, x: Tensor) -> Sides:
+        return self._widest(lambda part: part.hull(x))
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> Sides:
+        return self._widest(lambda part: part.bound_affine(op, x))
+
+    def _widest(self, oracle: Callable[[Oracles], Sides]) -> Sides:
+        lower, upper = zip(*(oracle(part) for part in self.parts()), strict=True)
+        return reduce(torch.minimum, lower), reduce(torch.maximum, upper)
+
+    def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
+        return self.parts()[0].sketch(x) if len(self.parts()) == 1 else None
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The step of the member that gains most to first order, (B, *S)."""
+        if len(self.parts()) == 1:
+            return self.parts()[0].steepest(gradient, x, delta, rng=rng)
+        # a step may be longer than its member allows, and so says nothing of what the member gains
+        gains = [pairing(gradient, part.linear_max(gradient, x + delta)) for part in self.parts()]
+        return chosen(self._steps(gradient, x, delta, rng=rng), largest(gains))
+
+    def _steps(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> list[Tensor]:
+        """Every member's step, each from the same random numbers, as a member may draw none, K of (B, *S)."""
+        everything = torch.arange(len(x), device=x.device)
+        streams = [rng.take(everything) if rng else None for _ in self.parts()]
+        if rng:
+            rng.advance()
+        return [part.steepest(gradient, x, delta, rng=own) for part, own in zip(self.parts(), streams, strict=True)]
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """A point of a member drawn for each example, (B, *S)."""
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        which = rng.integers(0, len(self.parts())).to(x.device)
+        return chosen([part.sample(x, rng=rng) for part in self.parts()], which)
+
+    def check_inputs(self, x: Tensor) -> None:
+        for part in self.parts():
+            part.check_inputs(x)
