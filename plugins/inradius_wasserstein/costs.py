@@ -56,7 +56,7 @@ def _is_window(value: object) -> TypeGuard[Costs]:
     if width % 2 == 0 or any(len(row) != width for row in value):
         return False
     numbers = all(isinstance(v, float) and v >= 0 for row in value for v in row)
-    return numbers and value[len(value) // 2][width // 2] == 0  # type: ignore[no-any-return]
+    return numbers and value[len(value) // 2][width // 2] == 0
 
 
 def _check_file(name: str, value: str) -> None:

@@ -58,15 +58,17 @@ def table(c: Tensor) -> Tensor:
     return c.transpose(1, 2).reshape(-1, c.shape[1])
 
 
-def best_within(rows: Tensor, sources: Sources, moves: Moves, *, where: bool) -> tuple[list[Tensor], list[Tensor]]:
-    """For each level the largest entry of c that a source reaches at its cost or less, and with ``where`` its row.
+def best_within(
+    rows: Tensor, stays: Tensor, sources: Sources, moves: Moves, *, where: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    """For each level the largest entry that a source reaches at its cost or less, and with ``where`` its row.
 
-    rows (B · n, K) -> lists of V tensors (B · S, K).
+    rows (B · n, K) of what mass is worth that arrives, ``stays`` (B · S, K) if it stays -> lists of V tensors (B · S, K).
     """
     row = sources.row.flatten()
     pixel = row % len(moves.target)
     corner = row - pixel
-    best = rows.index_select(0, row)
+    best = stays
     place = row[:, None].expand_as(best).contiguous() if where else row
     values, places = [], []
     for columns in levels(moves).columns:

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
 from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius_wasserstein.capped import capped_both, capped_point
 from inradius_wasserstein.levels import levels
 from inradius_wasserstein.moves import Moves
 from inradius_wasserstein.support import support_both, support_point, support_value
+from inradius_wasserstein.transport import hard_violation, plan_cost
 
 if TYPE_CHECKING:
     from inradius_wasserstein.ball import Wasserstein
@@ -46,27 +48,46 @@ class TransportBall(Oracles, ABC):
         raise UnsupportedError(f"{self.ball} has no projection yet")
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        raise UnsupportedError(f"{self.ball} has no gauge yet")
+        # in float64, on the CPU, where the network simplex works
+        moves, budget = self._precisely(x)
+        cost, _ = plan_cost(delta, x, moves)
+        share = torch.where(cost > 0, cost / budget.to(cost), torch.zeros_like(cost))
+        return share.to(working(delta.dtype))
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        return hard_violation(delta, x, self._precisely(x)[0], self.ball.cap).to(working(delta.dtype))
+
+    def _precisely(self, x: Tensor) -> tuple[Moves, Tensor]:
+        x = x.detach().cpu().double()
+        return self.ball.moves(x), self.budgets(x)
 
     def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        """A maximiser of ⟨c, δ⟩ over Δ(x), with a cap of the pixels a point that comes near the maximum, (B, *S)."""
         with torch.no_grad():
-            (point,) = self._ask(lambda *market: (support_point(*market),), c.flatten(1)[:, None], x, c.dtype)
+            (point,) = self._ask(self._point, c.flatten(1)[:, None], x, c.dtype)
             return toward_zero(point, torch.promote_types(c.dtype, x.dtype)).view(x.shape)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         """An upper bound on max ⟨c, δ⟩, exact without a cap of the pixels, (B, K, *S) -> (B, K)."""
-        return self._value(c.flatten(2), x)
+        return self._value(c.flatten(2), x, self.ball.cap)
 
-    def _value(self, rows: Tensor, x: Tensor) -> Tensor:
+    def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._value(c.flatten(2), x, None)
+
+    def _value(self, rows: Tensor, x: Tensor, cap: float | None) -> Tensor:
         wanted = torch.is_grad_enabled() and rows.requires_grad
         with torch.no_grad():
-            kernel: Kernel = support_both if wanted else lambda *market: (support_value(*market),)
-            answers = self._ask(kernel, rows, x, rows.dtype)
+            answers = self._ask(_value_kernel(cap, slope=wanted), rows, x, rows.dtype)
             value = upward(answers[0], rows.dtype)
         if not wanted:
             return value
         linear = (rows * answers[1].to(rows.dtype)).sum(-1)
         return value + (linear - linear.detach())
+
+    def _point(self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
+        if self.ball.cap is None:
+            return (support_point(c, x, moves, budget),)
+        return (capped_point(c, x, _room(x, self.ball.cap), moves, budget),)
 
     def _ask(self, kernel: Kernel, rows: Tensor, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The kernel's answers for directions (B, K, n), block by block."""
@@ -74,6 +95,21 @@ class TransportBall(Oracles, ABC):
         x = x.to(dtype)
         moves, budget = self.ball.moves(x), self.budgets(x)
         return _in_blocks(kernel, rows.to(dtype), x.flatten(1), moves, budget)
+
+
+def _value_kernel(cap: float | None, *, slope: bool) -> Kernel:
+    """The support function's values, and with ``slope`` its gradients."""
+
+    def answer(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
+        if cap is not None:
+            return capped_both(c, x, _room(x, cap), moves, budget)[:2]
+        return support_both(c, x, moves, budget) if slope else (support_value(c, x, moves, budget),)
+
+    return answer
+
+
+def _room(x: Tensor, cap: float) -> Tensor:
+    return (cap - x).clamp(min=0)
 
 
 def _in_blocks(kernel: Kernel, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:

@@ -1,0 +1,128 @@
+"""What the budget buys: the edges of all sources' hulls, dearest first, and the plan that this is.
+
+max ⟨c, δ⟩ = min over ψ ≥ 0 of ψ · budget + Σᵢ xᵢ maxⱼ (cⱼ − cᵢ − ψ Cᵢⱼ), the dual in the price ψ of the budget. The gains of
+a source against its costs have a concave hull, and Σᵢ xᵢ maxⱼ (...) is a sum over the hulls' edges.
+"""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.arithmetic.sums import total, upper
+from inradius_wasserstein.hull import Edges, edges
+from inradius_wasserstein.levels import Sources, best_within, levels, table
+from inradius_wasserstein.moves import Moves
+from inradius_wasserstein.price import spend
+
+
+@attrs.frozen(eq=False)
+class Flow:
+    """Mass that leaves its pixel: rows of the B · n pixels, amounts, and cost of a unit.
+
+    source and mass (B, S), all that it has; target, amount and cost (B, S, K).
+    """
+
+    source: Tensor
+    mass: Tensor
+    target: Tensor
+    amount: Tensor
+    cost: Tensor
+
+    @property
+    def paid(self) -> Tensor:
+        """The cost of each flow, (B, S, K)."""
+        return self.amount * self.cost
+
+    def thinned(self, share: Tensor) -> "Flow":
+        """Only this share of what goes to each pixel, (B, n)."""
+        return attrs.evolve(self, amount=self.amount * share.flatten()[self.target])
+
+
+class Market:
+    """The edges that the budget can buy for directions c (B, K, n) on images x (B, n).
+
+    ``own``: what mass is worth that stays, where that is not c. ``where``: whether the plan will be asked for.
+    """
+
+    def __init__(
+        self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor, *, where: bool, own: Tensor | None = None
+    ) -> None:
+        self._shape, self._budget, self._sources = c.shape, budget[:, None], Sources.of(x)
+        # a power of two is exact, and differences of c must not lose a digit
+        self._scale = _power(c if own is None else own)
+        row = self._sources.row.flatten()
+        rows = table(c / self._scale[:, :, None])
+        stays = (rows if own is None else table(own / self._scale[:, :, None])).index_select(0, row)
+        values, self._places = best_within(rows, stays, self._sources, moves, where=where)
+        self._cost = levels(moves).at(row % len(moves.target))
+        self._edges = edges(values, self._cost)
+        self._free = self._edges.start - stays
+        # quotients and products are rounded a few times
+        self._margin = 4 * torch.finfo(x.dtype).eps
+        self._price, self._width = self._by_example(self._edges)
+        self._spent = spend(self._price, self._width, self._budget)
+
+    def _by_example(self, found: Edges) -> tuple[Tensor, Tensor]:
+        """Prices (B, A · S, K) and widths times mass (B, A · S, 1 or K), both rounded upwards."""
+        batch, sources = self._sources.mass.shape
+        mass = self._sources.mass.view(1, -1, 1)
+        price, width = (
+            (side * (1 + self._margin))
+            .view(len(side), batch, sources, -1)
+            .transpose(0, 1)
+            .reshape(batch, len(side) * sources, side.shape[-1])
+            for side in (found.price, found.width * mass)
+        )
+        return price, width
+
+    def value(self) -> Tensor:
+        """ψ · budget + Σ width · (price − ψ)₊ a little above the last price, where ties add nothing, (B, K)."""
+        psi = self._spent.psi * (1 + self._margin)
+        surplus = (self._price - psi[:, None]).clamp_(min=0).mul_(self._width)
+        value = psi * self._budget + total(surplus.transpose(1, 2))
+        if bool(self._free.any()):
+            gained = self._free.view(*self._sources.mass.shape, -1) * self._sources.mass[:, :, None]
+            value = value + total(gained.transpose(1, 2))
+        return upper(value, max(1, self._price.shape[1])) * self._scale
+
+    def flows(self) -> tuple[Flow, Flow]:
+        """What is bought: from each source to at most two targets, of which at most one price is bought in part."""
+        spent, mass = self._spent, self._sources.mass[:, :, None]
+        price = self._price.view(len(mass), len(self._edges.price), mass.shape[1], -1)
+        further = mass * spent.share[:, None]
+        return tuple(  # type: ignore[return-value]
+            self._flow((price > above[:, None, None]).sum(1), amount)
+            for above, amount in ((spent.high, mass - further), (spent.low, further))
+        )
+
+    def _flow(self, count: Tensor, amount: Tensor) -> Flow:
+        """The mass after so many edges of each source's hull, (B, S, K)."""
+        level = count.flatten(0, 1)[None]
+        level = level if self._edges.ends is None else self._edges.ends.gather(0, level)
+        target = torch.stack(self._places).gather(0, level).view_as(amount)
+        source, mass = self._sources.row, self._sources.mass
+        cost = self._cost.to(mass).expand(-1, level.shape[1])[:, :, None].expand(-1, -1, amount.shape[2])
+        paid = cost.gather(0, level).view_as(amount)
+        return Flow(source, mass, target, amount.masked_fill(target == source[:, :, None], 0), paid)
+
+    def point(self) -> Tensor:
+        """The change that the plan makes, (B, K, n)."""
+        less, more = self.flows()
+        leaves = torch.minimum(less.amount + more.amount, self._sources.mass[:, :, None])
+        return change((less, more), leaves, self._shape)
+
+
+def change(flows: tuple[Flow, Flow], leaves: Tensor, shape: torch.Size) -> Tensor:
+    """What arrives at each pixel without what leaves it (B, S, K), as directions of this shape (B, K, n)."""
+    batch, count, size = shape
+    rows = leaves.new_zeros(batch * size, count)
+    for flow in flows:
+        rows.scatter_add_(0, flow.target.flatten(0, 1), flow.amount.flatten(0, 1))
+    rows.index_add_(0, flows[0].source.flatten(), -leaves.flatten(0, 1))
+    return rows.view(batch, size, count).transpose(1, 2)
+
+
+def _power(c: Tensor) -> Tensor:
+    """A power of two near the largest |c| of each direction, (B, K, n) -> (B, K)."""
+    largest = c.abs().amax(-1)
+    return torch.exp2(torch.where(largest > 0, largest, torch.ones_like(largest)).log2().floor().clamp(-120, 120))
