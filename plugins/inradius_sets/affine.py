@@ -1,0 +1,240 @@
+"""Shifts of an input along a few directions: of its colours, its brightness, its lighting."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import torch
+from attrs.validators import in_
+from torch import Tensor
+
+from inradius import Streams, ThreatModel
+from inradius.arithmetic.answers import rows_of, value
+from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius.arithmetic.sums import total, upper
+from inradius.box import Box, check_inside, corner, excess, room
+from inradius.threat import check_finite
+from inradius.validators import as_float, as_floats, box, radius
+from inradius_sets.arrays import load, reference
+from inradius_sets.bases import NAMES, check_orthogonal, directions, disjoint
+
+if TYPE_CHECKING:
+    import cvxpy
+
+# halvings of the bracket around the multiplier of the Euclidean norm, to the last bit of float64
+_HALVINGS = 128
+
+
+def _as_basis(value: object) -> object:
+    return reference(value) if isinstance(value, str) and value not in NAMES else value
+
+
+def _basis(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{field.name}={value!r} is not allowed; allowed are {', '.join(NAMES)} and the name of a .npy file"
+        )
+    if value not in NAMES:
+        check_orthogonal(value)
+
+
+@attrs.frozen(kw_only=True)
+class Affine(ThreatModel):
+    """{δ = Σ zⱼ aⱼ : ‖z‖ ≤ eps, x + δ in ``bounds``}: shifts along r directions aⱼ, which are orthogonal to each other.
+
+    ``basis``: "colour" shifts each channel by a constant of its own, "brightness" all of them by one, "ramps" adds light
+    that grows from −z to z down and across the image; or the name of a ``.npy`` file with an array (r, *S). ``norm`` of z
+    is "inf" (each |zⱼ| ≤ eps) or "2"; the radius is in units of z, which are those of the inputs for the named directions.
+
+    With ``bounds=None`` every oracle is exact. The box (norm "inf", directions that share no pixel) is kept exactly too,
+    only that ``support`` is rounded up further than a tight one; mind that a black pixel lets nothing grow darker and a
+    white one nothing lighter. ``intersection`` joins other directions with a box.
+    """
+
+    positional = ("basis", "eps")
+
+    basis: str = attrs.field(validator=_basis, converter=_as_basis)
+    eps: float = attrs.field(validator=radius, converter=as_float)
+    norm: str = attrs.field(default="inf", validator=in_(("inf", "2")))
+    bounds: Box = attrs.field(default=None, validator=box, converter=as_floats)
+
+    def __attrs_post_init__(self) -> None:
+        if self.bounds is not None and (self.norm != "inf" or self.basis == "ramps" or self._overlaps()):
+            raise ValueError(
+                f"bounds={self.bounds} is not allowed for {self.basis!r} with norm={self.norm!r}; allowed are norm='inf' and "
+                "directions that share no pixel, or intersection(affine(...), box(lo=-1, hi=1))"
+            )
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def symmetric(self) -> bool:
+        return True
+
+    @property
+    def tight(self) -> bool:
+        return self.bounds is None
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            rows = self._rows(x)
+            pairing, squares = delta.flatten(1).to(rows) @ rows.T, rows.square().sum(1)
+            if self.norm == "2":
+                return self._at(_in_ball(pairing, squares, self.eps), delta, x)
+            low, high = self._limits(x, rows)
+            return self._at(torch.clamp(pairing / squares, low[:, 0], high[:, 0]), delta, x)
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self._at(self._farthest(c, x, *self._limits(x, self._rows(x))), c, x)
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        # the box is left to the projection: a share of a step that it cuts would creep towards the bound
+        with torch.no_grad():
+            side = torch.full((1, 1, 1), self.eps).to(self._rows(x))
+            return self._at(self._farthest(gradient, x, -side, side), gradient, x)
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        rows = self._rows(x)
+        # beyond the radius for a fifth of the coefficients
+        shift = 2.5 * rng.uniform((len(rows),), dtype=rows.dtype).to(rows) - 1.25
+        return self.project(self._at(self.eps * shift, x, x), x)
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        rows = self._rows(x).to(working(torch.promote_types(c.dtype, x.dtype)))
+        low, high = (side.to(rows) for side in self._limits(x, self._rows(x)))
+
+        def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+            pairing, size = c @ rows.T, c.abs() @ rows.abs().T
+            # whatever order the products are added in (Higham 2002, 3.1)
+            error = (c.shape[-1] + 4) * torch.finfo(c.dtype).eps * size
+            bound = self._most(pairing, error, low, high)
+            return (bound, self._shift(pairing, size, low, high) @ rows) if slope else (bound,)
+
+        return value(most, c, low, high)
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        shift = self._coefficients(delta, x)
+        length = shift.abs().amax(1) if self.norm == "inf" else torch.linalg.vector_norm(shift, dim=1)
+        at_zero = torch.where((delta != 0).flatten(1).any(1), torch.inf, length)
+        share = length / self.eps if self.eps else at_zero
+        return upward(share, torch.promote_types(delta.dtype, x.dtype)).to(delta.dtype)
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        dtype = torch.promote_types(delta.dtype, x.dtype)
+        rows = self._rows(x)
+        rest = (delta.flatten(1).to(rows) - self._coefficients(delta, x) @ rows).abs().amax(1)
+        scale = x.abs().flatten(1).amax(1) + delta.abs().flatten(1).amax(1)
+        rest = rest * (rest > 8 * torch.finfo(x.dtype).eps * scale.to(rest))
+        over = excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+        return torch.maximum(rest.to(over), over)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rows = self._rows(x)
+        low, high = (side.mT for side in self._limits(x, rows))
+        if self.norm == "2":
+            reach = upper(self.eps * total(rows.mT.square()).sqrt(), len(rows)).expand(len(x), -1)
+            low, high = -reach, reach
+        else:
+            ends = torch.stack([rows * low, rows * high])
+            low, high = -upper(total(-ends.amin(0).mT), len(rows)), upper(total(ends.amax(0).mT), len(rows))
+        return -_raised(-low, x), _raised(high, x)
+
+    def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
+        import cvxpy
+
+        rows = self._rows(x[None]).cpu()
+        # not a variable of its own, so that membership needs no solver
+        shift = (rows / rows.square().sum(1, keepdim=True)).numpy() @ delta
+        length = cvxpy.norm(shift, "inf" if self.norm == "inf" else 2)
+        allowed = [delta == rows.T.numpy() @ shift, length <= self.eps]
+        if self.bounds is None:
+            return allowed
+        low, high = (side.flatten().double().cpu().numpy() for side in room(rows_of(x[None], x.dtype), self.bounds))
+        return [*allowed, delta >= low, delta <= high]
+
+    def scaled(self, factor: float) -> Self:
+        return attrs.evolve(self, eps=self.eps * factor)
+
+    def check_inputs(self, x: Tensor) -> None:
+        check_finite(x)
+        check_inside(x, self.bounds, self)
+        directions(self.basis, tuple(x.shape[1:]))
+
+    def _overlaps(self) -> bool:
+        return self.basis not in NAMES and not disjoint(load(self.basis).flatten(1))
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """The directions in the best precision of x's device, (r, n)."""
+        precise = torch.float32 if x.device.type == "mps" else torch.float64
+        return directions(self.basis, tuple(x.shape[1:])).to(x.device, precise)
+
+    def _limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """How far each coefficient may go down (≤ 0) and up (≥ 0), two of (B, 1, r)."""
+        side = torch.full((len(x), 1, len(rows)), self.eps).to(rows)
+        if self.bounds is None:
+            return -side, side
+        low, high = room(rows_of(x, rows.dtype), self.bounds)
+        ends = torch.stack([low / rows, high / rows]).nan_to_num(nan=torch.inf)
+        moved = rows != 0
+        down = torch.where(moved, ends.amin(0), -torch.inf).amax(-1).unsqueeze(1)
+        up = torch.where(moved, ends.amax(0), torch.inf).amin(-1).unsqueeze(1)
+        return torch.maximum(down, -side), torch.minimum(up, side)
+
+    def _coefficients(self, delta: Tensor, x: Tensor) -> Tensor:
+        rows = self._rows(x)
+        return delta.flatten(1).to(rows) @ rows.T / rows.square().sum(1)
+
+    def _at(self, shift: Tensor, like: Tensor, x: Tensor) -> Tensor:
+        """δ for coefficients (B, r)."""
+        return toward_zero(shift @ self._rows(x), torch.promote_types(like.dtype, x.dtype)).view(x.shape)
+
+    def _farthest(self, c: Tensor, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        rows = self._rows(x)
+        flat = c.flatten(1).to(rows).unsqueeze(1)
+        return self._shift(flat @ rows.T, flat.abs() @ rows.abs().T, low, high)[:, 0]
+
+    def _shift(self, pairing: Tensor, size: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """The coefficients that go farthest; where terms cancel, those of their size, since all are as good, (B, K, r)."""
+        if self.norm == "inf":
+            cancelled = torch.where(high >= -low, size, -size)
+            return corner(torch.where(pairing == 0, cancelled, pairing), low, high)
+        ray = torch.where((pairing == 0).all(-1, keepdim=True), size, pairing)
+        ray = ray / ray.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(ray.dtype).tiny)
+        return ray * (self.eps / total(ray.square()).sqrt().clamp(min=0.5).unsqueeze(-1))
+
+    def _most(self, pairing: Tensor, error: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """The most that the pairings, known up to their errors, allow, (B, K)."""
+        if self.norm == "inf":
+            gains = torch.maximum((pairing + error) * high, (pairing - error) * low)
+            return upper(total(gains), pairing.shape[-1])
+        reach = pairing.abs() + error
+        peak = reach.amax(-1, keepdim=True).clamp(min=torch.finfo(reach.dtype).tiny)
+        return upper(self.eps * peak.squeeze(-1) * total((reach / peak).square()).sqrt(), pairing.shape[-1])
+
+
+def _in_ball(pairing: Tensor, squares: Tensor, eps: float) -> Tensor:
+    """The coefficients nearest in δ with ‖z‖₂ ≤ eps, for directions of squared lengths (r,), (B, r) -> (B, r).
+
+    z = pairing / (squares + λ) with the λ ≥ 0 at which ‖z‖ = eps.
+    """
+    free = pairing / squares
+    if eps == 0:
+        return torch.zeros_like(free)
+    low = torch.zeros_like(pairing[:, :1])
+    high = torch.linalg.vector_norm(pairing, dim=1, keepdim=True) / eps
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        long = torch.linalg.vector_norm(pairing / (squares + middle), dim=1, keepdim=True) > eps
+        low, high = torch.where(long, middle, low), torch.where(long, high, middle)
+    inside = torch.linalg.vector_norm(free, dim=1, keepdim=True) <= eps
+    return torch.where(inside, free, pairing / (squares + high))
+
+
+def _raised(bound: Tensor, x: Tensor) -> Tensor:
+    """Bounds ≥ 0 in x's type and shape, none smaller than it was; float32 is rounded up by one step."""
+    if x.dtype != torch.float32 or bound.dtype == x.dtype:
+        return upward(bound, x.dtype).view(x.shape)
+    return torch.nextafter(bound.to(x.dtype), torch.full((), torch.inf).to(x)).view(x.shape)
