@@ -1,0 +1,52 @@
+"""A point of the intersection from points of its members, and what it lacks of the best one."""
+
+import torch
+from torch import Tensor
+
+from inradius import Oracles
+from inradius.threat import expand
+from inradius_sets.splitting import Split
+
+# halvings on the way towards 0
+_HALVINGS = 30
+
+
+def best_point(whole: Oracles, split: Split, t: Tensor, x: Tensor, alpha: float, tol: float) -> tuple[Tensor, Tensor]:
+    """The best of the members' points, each drawn into the set, and a bound on what it lacks, (B, *S) and (B,)."""
+    found = [inside(whole, point, x, tol) for point in (*split.points.unbind(1), split.points.mean(1))]
+    worth = torch.stack([_value(point, t, alpha) for point in found])
+    best = torch.stack(found)[worth.argmax(0), torch.arange(len(x), device=x.device)]
+    return best, _gap(split, best, t, alpha)
+
+
+def inside(whole: Oracles, point: Tensor, x: Tensor, tol: float) -> Tensor:
+    """The point, drawn towards 0 (a member of every set) until every gauge is ≤ 1 and violations are within ``tol``."""
+    gauge = whole.gauge(point, x)
+    shrink = (1 - 4 * torch.finfo(point.dtype).eps) / gauge
+    point = point * expand(torch.where(gauge > 1, shrink, torch.ones_like(gauge)), point)
+    allowed = 10 * tol * point.flatten(1).abs().amax(1)
+    if not bool((whole.violation(point, x) > allowed).any()):
+        return point
+    low, high = torch.zeros_like(allowed), torch.ones_like(allowed)
+    for step in range(_HALVINGS):
+        share = high if step == 0 else (low + high) / 2
+        good = whole.violation(point * expand(share, point), x) <= allowed * share
+        low, high = torch.where(good, share, low), torch.where(good, high, share)
+    return point * expand(low, point)
+
+
+def _value(point: Tensor, t: Tensor, alpha: float) -> Tensor:
+    """⟨t, p⟩, or for α = 1 that minus ½‖p‖²."""
+    return ((t - alpha * point / 2) * point).flatten(1).sum(1)
+
+
+def _gap(split: Split, point: Tensor, t: Tensor, alpha: float) -> Tensor:
+    """Σ supportᵢ(restᵢ) − ⟨Σ rest, p⟩ + α/2 ‖t − p − Σ rest‖²: the value of the dual problem minus that at p, (B,).
+
+    The supports are taken where the rests are normal to the members, at their points.
+    """
+    rest = split.normals
+    total = rest.sum(1)
+    lack = (rest * (split.points - point.unsqueeze(1))).flatten(1).sum(1)
+    away = (t - point - total).flatten(1).square().sum(1)
+    return lack + (alpha / 2 * away if alpha else 0)

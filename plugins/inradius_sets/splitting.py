@@ -1,0 +1,131 @@
+"""Projection and linear maximisation over an intersection, by the members' projections alone.
+
+min α/2 ‖z − t‖² over z in every member (α = 1), or max ⟨t, z⟩ (α = 0). The Douglas-Rachford iteration has one point s for
+each member: z = (t + ρ Σ s) / (α + m ρ) agrees with all of them, δᵢ = Pᵢ(2z − sᵢ) keeps to each, and sᵢ moves by δᵢ − z.
+Source: eckstein1992; walker2011 for the extrapolation.
+"""
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Oracles
+
+# steps that an extrapolation looks back: more gain little, and each costs a copy of the points
+_MEMORY = 8
+
+
+@attrs.frozen(eq=False)
+class Split:
+    """Where the iteration stood, three of (B, m, *S).
+
+    points: one of each member; normals: outward normals of the members there; rest: about the same, adding up to t − α z.
+    """
+
+    points: Tensor
+    normals: Tensor
+    rest: Tensor
+
+
+def solve(
+    members: Sequence[Oracles], t: Tensor, x: Tensor, start: Tensor, first: Tensor, alpha: float, steps: int, tol: float
+) -> Split:
+    """The iteration for targets t (B, *S), from the point ``start`` (B, *S) and the member ``first`` (B,) that holds it back.
+
+    It ends for each example by itself: after ``steps``, or when the members' points agree up to ``tol``.
+    """
+    batch, count, size = len(x), len(members), t[0].numel()
+    flat, z = t.flatten(1), start.flatten(1)
+    force = flat - alpha * z
+    reach = torch.linalg.vector_norm(z, dim=1)
+    rho = _ratio(force, z)
+    s = z.unsqueeze(1).repeat(1, count, 1)
+    s[torch.arange(batch, device=x.device), first] -= force / rho
+    points, normals, rest = s.clone(), s.clone(), s.clone()
+    active = torch.arange(batch, device=x.device)
+    walk = _Walk.begin(s.flatten(1))
+    for _ in range(steps):
+        here = walk.place.view(-1, count, size)
+        z = (flat[active] + rho[active] * here.sum(1)) / (alpha + count * rho[active])
+        asked, around = 2 * z.unsqueeze(1) - here, x[active]
+        found = torch.stack(
+            [
+                m.select(active).project(asked[:, i].view(around.shape), around).flatten(1)
+                for i, m in enumerate(members)
+            ],
+            dim=1,
+        )
+        pull = rho[active].unsqueeze(1)
+        points[active], normals[active], rest[active] = found, pull * (asked - found), pull * (z.unsqueeze(1) - here)
+        residual = (found - z.unsqueeze(1)).flatten(1)
+        scale = torch.linalg.vector_norm(found, dim=2).amax(1).maximum(reach[active])
+        moving = torch.linalg.vector_norm(residual, dim=1) > tol * scale
+        if not bool(moving.any()):
+            break
+        walk, active = walk.step(residual).take(moving), active[moving]
+    shape = (batch, count, *t.shape[1:])
+    return Split(points.view(shape), normals.view(shape), rest.view(shape))
+
+
+def _ratio(force: Tensor, z: Tensor) -> Tensor:
+    """Length of force by length of points, the unit of ρ, (B, 1)."""
+    above, below = (torch.linalg.vector_norm(v, dim=1, keepdim=True) for v in (force, z))
+    return torch.where((above > 0) & (below > 0), above / below, torch.ones_like(above))
+
+
+@attrs.frozen(eq=False)
+class _Walk:
+    """A fixed-point iteration s ← s + F(s), extrapolated from its last steps where that shrinks F.
+
+    place (B, N); plain: where the last step without extrapolation led; length (B,) of the last accepted F; moves and
+    changes (B, M, N): the last differences of s + F and of F; last: the last s + F and F.
+    """
+
+    place: Tensor
+    plain: Tensor
+    length: Tensor
+    moves: Tensor
+    changes: Tensor
+    last: tuple[Tensor, Tensor] | None
+
+    @classmethod
+    def begin(cls, place: Tensor) -> "_Walk":
+        nothing = place.new_zeros(len(place), 0, place.shape[1])
+        return cls(place, place, torch.full_like(place[:, 0], torch.inf), nothing, nothing, None)
+
+    def step(self, residual: Tensor) -> "_Walk":
+        """The next place, for F at this one."""
+        length = torch.linalg.vector_norm(residual, dim=1)
+        good = length <= self.length
+        plain = self.place + residual
+        moves, changes = self.moves, self.changes
+        if self.last is not None:
+            fresh = good.view(-1, 1, 1)
+            moves = torch.cat([(plain - self.last[0]).unsqueeze(1), moves[:, : _MEMORY - 1]], 1) * fresh
+            changes = torch.cat([(residual - self.last[1]).unsqueeze(1), changes[:, : _MEMORY - 1]], 1) * fresh
+        weights = _weights(changes, residual)
+        ahead = plain - (weights.unsqueeze(2) * moves).sum(1)
+        keep = good.unsqueeze(1)
+        # after an extrapolation that did not help: on from the place where the last plain step led
+        place = torch.where(keep, ahead, self.plain)
+        bound = torch.where(good, length, torch.inf)
+        return _Walk(place, torch.where(keep, plain, self.plain), bound, moves, changes, (plain, residual))
+
+    def take(self, kept: Tensor) -> "_Walk":
+        """The iterations of some examples."""
+        last = None if self.last is None else (self.last[0][kept], self.last[1][kept])
+        moves, changes = self.moves[kept], self.changes[kept]
+        return _Walk(self.place[kept], self.plain[kept], self.length[kept], moves, changes, last)
+
+
+def _weights(changes: Tensor, residual: Tensor) -> Tensor:
+    """The least-squares combination of changes that makes up the residual, (B, M, N) and (B, N) -> (B, M)."""
+    lengths = torch.linalg.vector_norm(changes, dim=2, keepdim=True)
+    unit = changes / torch.where(lengths > 0, lengths, 1)
+    gram = unit @ unit.mT
+    ridge = torch.finfo(gram.dtype).eps ** 0.75 * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    solved = torch.linalg.solve(gram + ridge, unit @ residual.unsqueeze(2))
+    weights: Tensor = solved / torch.where(lengths > 0, lengths, torch.inf)
+    return weights.squeeze(2)
