@@ -2,6 +2,7 @@
 
 from inradius import ThreatModel, hookimpl
 from inradius_wasserstein.ball import Wasserstein as Wasserstein
+from inradius_wasserstein.distance import distance as distance
 
 
 @hookimpl
