@@ -1,6 +1,6 @@
 """Wasserstein balls of images as components, and the same with a radius for each example."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 import torch
@@ -15,6 +15,10 @@ from inradius.validators import as_float, as_floats, box, positive, radius
 from inradius_wasserstein.costs import Costs, as_costs, costs, is_symmetric, window_of
 from inradius_wasserstein.moves import Moves, any_moves, check_image, file_moves, window_costs, window_moves
 from inradius_wasserstein.oracles import TransportBall
+from inradius_wasserstein.referee import plan_constraints
+
+if TYPE_CHECKING:
+    import cvxpy
 
 
 def _window(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -121,6 +125,10 @@ class Wasserstein(TransportBall, ThreatModel):
 
     def per_example(self, factors: Tensor) -> "WassersteinPerExample":
         return WassersteinPerExample(self, factors)
+
+    def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
+        """A plan of its own for each channel, in extra variables."""
+        return plan_constraints(delta, x.detach().cpu().double(), self)
 
     def check_inputs(self, x: Tensor) -> None:
         check_finite(x)

@@ -17,13 +17,15 @@ class Moves:
 
     target (n, m): flat indices of pixels; cost (n, m): cost of a unit of mass; valid (n, m): False for padding, which
     repeats the move that stays. Move 0 of every pixel stays, at cost 0. Costs of valid moves do not
-    decrease along m. ``price``: the cost of each of the m moves where all pixels share them, None where they do not.
+    decrease along m. ``price``: the cost of each of the m moves where all pixels share them, and the ``window`` that they
+    come from, None where they do not.
     """
 
     target: Tensor
     cost: Tensor
     valid: Tensor
     price: tuple[float, ...] | None = None
+    window: Costs | None = None
 
 
 @lru_cache(maxsize=32)
@@ -50,7 +52,7 @@ def window_moves(costs: Costs, height: int, width: int, device: torch.device, dt
     valid = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     stays = torch.arange(height * width, device=device)[:, None]
     target = torch.where(valid, rows * width + columns, stays)
-    return Moves(target, torch.where(valid, price, torch.zeros_like(price)), valid, prices)
+    return Moves(target, torch.where(valid, price, torch.zeros_like(price)), valid, prices, costs)
 
 
 @lru_cache(maxsize=8)

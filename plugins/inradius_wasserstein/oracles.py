@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from inradius import Oracles, UnsupportedError
+from inradius import AffineOperator, Oracles, Streams, UnsupportedError
 from inradius.arithmetic.precision import toward_zero, upward, working
 from inradius_wasserstein.capped import capped_both, capped_point
+from inradius_wasserstein.first_layer import first_layer
+from inradius_wasserstein.hull_box import pixel_bounds
 from inradius_wasserstein.levels import levels
 from inradius_wasserstein.moves import Moves
 from inradius_wasserstein.support import support_both, support_point, support_value
@@ -83,6 +85,41 @@ class TransportBall(Oracles, ABC):
             return value
         linear = (rows * answers[1].to(rows.dtype)).sum(-1)
         return value + (linear - linear.detach())
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The cheapest climb from where the mass is now, (B, *S).
+
+        A gradient step in pixels asks for mass where none can come from and takes it where none is, and loses most of its
+        length to the projection; the maximiser around x + δ spends the whole radius on moves that exist.
+        """
+        return self.linear_max(gradient, (x + delta).clamp(min=0, max=self.ball.cap))
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The maximiser of a random direction, shrunk at random, (B, *S)."""
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
+        return toward_zero(vertex * rng.uniform(dtype=x.dtype).to(x.device).view(-1, 1, 1, 1), x.dtype)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        images = x.to(working(x.dtype))
+        found = pixel_bounds(images, self.ball.moves(images), self.budgets(images))
+        if found is None:
+            return Oracles.hull(self, x)
+        low, high = found
+        if self.ball.cap is not None:
+            high = torch.minimum(high, _room(images, self.ball.cap))
+        return -upward(-low, x.dtype), upward(high, x.dtype)
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Bounds by a grid of prices that images share, without a cap of the pixels, two of (B, *out)."""
+        center = op(x)
+        dtype = working(torch.promote_types(x.dtype, center.dtype))
+        images = x.to(dtype)
+        up = first_layer(op, images, self.ball.moves(images), self.budgets(images))
+        if up is None:
+            return Oracles.bound_affine(self, op, x)
+        low, high = (upward(side, center.dtype).view_as(center) for side in up)
+        return center - low, center + high
 
     def _point(self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
         if self.ball.cap is None:
