@@ -1,0 +1,122 @@
+"""The smallest radius at which an attack succeeds, found by growing the set."""
+
+import inspect
+from collections.abc import Iterator
+from functools import partial
+from itertools import count as numbers_from
+from typing import Any, ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Attack, Oracles, PerExample, Streams, Subject, ThreatModel, UnsupportedError
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.threat import expand
+from inradius.validators import as_float, component, count, positive
+from inradius_gradient.pgd import PGD
+
+
+@attrs.frozen(kw_only=True)
+class Grow(Attack):
+    """The perturbation of each example at the smallest of the radii start · factor^k, in radii of Δ(x), that fools it.
+
+    An attack takes ``every`` steps at each radius, ``steps`` in all, each stage from where the last one ended; an example
+    that is fooled is done. The radius may pass that of Δ(x): such an answer tells the radius, but is no success. An
+    example that nothing fools keeps the last perturbation within Δ(x). ``every`` takes the place of the attack's own
+    ``steps``; one that draws its start at random does so in the first stage alone.
+    Source: wong2019, sec. 5.
+    """
+
+    minimal: ClassVar[bool] = True
+    positional = ("attack",)
+
+    attack: Attack = attrs.field(factory=lambda: PGD(random_start=False), validator=component(Attack))
+    # Wong et al. 2019, MNIST: ε = 0.3 first, times 1.1 every 10 of 200 steps (CIFAR-10: 0.001, 1.17, 400 steps)
+    start: float = attrs.field(default=0.3, validator=positive, converter=as_float)
+    factor: float = attrs.field(default=1.1, converter=as_float)
+    every: int = attrs.field(default=10, validator=count)
+    steps: int = attrs.field(default=200, validator=count)
+
+    @factor.validator
+    def _check_growth(self, _: object, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, float) or not 1 < value < float("inf"):
+            raise ValueError(f"factor={value!r} does not grow; allowed is a finite number > 1")
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        self._check_goal_reaches(goal)
+        # the attack's seed counts beside this one's
+        whole = Part.whole(model, x, y, threat, rng.fork(self.attack.seed), goal)
+        answer, numbers = torch.zeros_like(x), numbers_from()
+        left = whole.rows[~_fooled(whole, answer)]
+        last = None if start is None else start[left]
+        for stage, (radius, attack) in enumerate(self._stages()):
+            part = whole.take(left)
+            if not len(part):
+                break
+            part = attrs.evolve(part, threat=_scaled(part.threat, radius), rng=part.rng.fork(stage))
+            watch = None if observe is None else partial(_show, observe, numbers, answer, left)
+            last = _run(attack, part, last, watch)
+            inside = part.threat.contains(last, part.x)
+            fooled = _fooled(part, last) & inside
+            kept = fooled | (inside & (radius <= 1))
+            answer[left] = torch.where(expand(kept, last), last, answer[left])
+            left, last = left[~fooled], last[~fooled]
+        return answer
+
+    def _stages(self) -> Iterator[tuple[float, Attack]]:
+        """The radii, with the attack at each."""
+        for stage, done in enumerate(range(0, self.steps, self.every)):
+            yield self.start * self.factor**stage, _stepping(self.attack, min(self.every, self.steps - done))
+
+    def _check_goal_reaches(self, goal: Tensor | None) -> None:
+        if goal is not None and "goal" not in inspect.signature(self.attack.perturb).parameters:
+            raise UnsupportedError(f"{self} cannot aim at a class: the perturb of {self.attack} has no parameter goal")
+
+
+def _stepping(attack: Attack, steps: int) -> Attack:
+    """The attack with as many steps, if it makes steps."""
+    changes: dict[str, Any] = {"steps": steps} if "steps" in attrs.fields_dict(type(attack)) else {}
+    return attrs.evolve(attack, **changes)
+
+
+def _scaled(threat: Oracles, factor: float) -> Oracles:
+    """The set at ``factor`` times its radius, or each of its radii."""
+    if isinstance(threat, ThreatModel):
+        return threat.scaled(factor)
+    if isinstance(threat, PerExample):
+        return threat.threat.per_example(threat.factors * factor)
+    raise UnsupportedError(
+        f"{threat} has no other radius; allowed are threat models, and those with a radius per example"
+    )
+
+
+def _run(attack: Attack, part: Part, start: Tensor | None, observe: Observer | None) -> Tensor:
+    options = {} if part.goal is None else {"goal": part.goal}
+    x, y = part.x.clone(), part.y.clone()
+    found = attack.perturb(part.model, x, y, part.threat, part.rng, start=start, observe=observe, **options)
+    return found.detach().nan_to_num()
+
+
+def _fooled(part: Part, delta: Tensor) -> Tensor:
+    with torch.no_grad():
+        return part.fooled(part.model(part.x + delta))
+
+
+def _show(observe: Observer, numbers: Iterator[int], answer: Tensor, rows: Tensor, _: int, delta: Tensor) -> None:
+    """Shows an iterate of the examples in ``rows`` as one of the whole batch, numbered through all stages."""
+    shown = answer.clone()
+    shown[rows] = delta
+    observe(next(numbers), shown)
