@@ -28,18 +28,22 @@ SETS = [
     "l1(eps=1.5, bounds=(-1.0, 2.0), k1=1, k2=3)",
     "l1(eps=0.0)",
     "l1(eps=100.0)",
+    "union(linf(eps=0.1), l2(eps=0.5))",
+    "union(l1(eps=1.0, bounds=(-1.0, 2.0)), l2(eps=0.4, bounds=None), linf(eps=0.0))",
 ]
-SINGLE = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
+SINGLE = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.1), l2(eps=0.5))"]
 ATTACKS = [
     "fgsm()",
     "pgd(steps=5)",
     "pgd(steps=3, restarts=2, objective=margin(), seed=4)",
     "pgd(steps=3, keep_maximising=True, objective=dlr())",
     "frank_wolfe(steps=5)",
+    "msd(steps=4, restarts=2)",
+    "worst_part(pgd(steps=3))",
 ]
 CERTIFIERS = ["interval()", "dual()", "crown()", "lp()"]
 OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)"]
-DEFENSES = ["standard()", "adversarial(attack=fgsm())", "certified()"]
+DEFENSES = ["standard()", "adversarial(attack=fgsm())", "certified()", "average_parts(fgsm())"]
 LAYERS = [
     (nn.Linear(5, 3), (5,)),
     (nn.Linear(3, 2, bias=False), (2, 3)),
@@ -78,7 +82,12 @@ def test_attack(spec, threat):
     check_attack(spec, threat, shape=(1, 2, 3))
 
 
-@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l2(eps=0.5)", "l1(eps=1.0)"])
+@pytest.mark.parametrize("spec", ["pgd(steps=3)", "msd(steps=4, restarts=2)", "worst_part(pgd(steps=3))"])
+def test_attack_on_a_union(spec):
+    check_attack(spec, "union(linf(eps=0.2), l1(eps=1.1))", shape=(1, 2, 3))
+
+
+@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.2), l1(eps=1.1))"])
 @pytest.mark.parametrize("spec", CERTIFIERS)
 def test_certifier(spec, threat):
     check_certifier(spec, threat, shape=(1, 2, 3))
@@ -92,7 +101,7 @@ def test_objective(spec):
 
 @pytest.mark.parametrize("spec", DEFENSES)
 def test_defense(spec):
-    check_defense(spec, "linf(eps=0.1)", examples=1)
+    check_defense(spec, "union(linf(eps=0.1), l2(eps=0.3))", examples=1)
 
 
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=str)

@@ -1,11 +1,14 @@
 """Certified training."""
 
+from typing import get_args
+
 import attrs
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import Certifier, Dataset, Defense, Run, ThreatModel, make
+from inradius.certifier import Parts
 from inradius.validators import component, positive, share
 
 
@@ -23,8 +26,9 @@ class Certified(Defense):
     """min E κ CE(f(x), y) + (1 − κ) CE(worst logits, y), the worst logits from a certifier's lower bounds of the margins.
 
     The cross-entropy grows with every wrong logit less the label's, so the second term is never below the cross-entropy
-    of any x + δ with δ ∈ Δ(x). Over the first ``ramp`` of the run the radius grows linearly from ``start`` to
-    ``scale`` times that of the set, and κ falls from 1 to ``kappa``. BatchNorm is certified with its running statistics.
+    of any x + δ with δ ∈ Δ(x). A union is trained on as its convex hull, in one pass (``parts="each"``: part by part),
+    and scored part by part. Over the first ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times
+    that of the set, and κ falls from 1 to ``kappa``. BatchNorm is certified with its running statistics.
     Source: wong2018 (the bound as a loss), gowal2018 (the mixture and its schedule).
     """
 
@@ -38,6 +42,8 @@ class Certified(Defense):
     scale: float = attrs.field(default=1.0, validator=positive)
     # Gowal et al. 2018, sec. 3
     kappa: float = attrs.field(default=0.5, validator=share)
+    # one pass instead of one for each part
+    parts: Parts = attrs.field(default="hull", validator=attrs.validators.in_(get_args(Parts)))
 
     def ramped(self, progress: float) -> float:
         """How far the schedules are at a share of the run, in [0, 1]."""
@@ -62,7 +68,7 @@ class Certified(Defense):
 
     def certified_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel) -> Tensor:
         """An upper bound on the cross-entropy of every x + δ, (B,)."""
-        lower = self.certifier.bound(model, batch.inputs, batch.labels, threat, index=batch.index)
+        lower = self.certifier.bound(model, batch.inputs, batch.labels, threat, index=batch.index, parts=self.parts)
         first = torch.zeros_like(batch.labels)
         return F.cross_entropy(worst_logits(lower), first, reduction="none")
 

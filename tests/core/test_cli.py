@@ -188,6 +188,17 @@ def test_certify_shows_each_certifier_alone(capsys, asked, tmp_path):
     printed(capsys, "certify", *asked, "--threat", "linf(eps=0.05)", "--fail-under", 1, code=1)
 
 
+@pytest.mark.parametrize(
+    ("parts", "line"), [("each", "certified one by one"), ("hull", "certified in one pass, as their convex hull")]
+)
+def test_a_union_is_certified_as_parts_says(capsys, asked, tmp_path, parts, line):
+    threat = "union(linf(eps=0.05), l2(eps=0.1))"
+    for command in ("bracket", "certify"):
+        out = printed(capsys, command, *asked, "--threat", threat, "--parts", parts, "--out", tmp_path / command)
+        assert row(out, "parts") == f"parts    {line}"
+        assert record(tmp_path / command)["setting"]["parts"] == parts
+
+
 def test_report_reads_a_run_again(capsys, asked, tmp_path):
     folder = tmp_path / "run"
     first = printed(capsys, "bracket", *asked, *QUICK, "--out", folder)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from inradius.certifier import Parts
 from inradius.errors import InputError
 
 MODEL = "mnist_small_certified"
@@ -38,6 +39,10 @@ Certifiers = Annotated[
     typer.Option(
         "--certifier", metavar="SPEC", help="A certifier; repeat it for several.", show_default=", ".join(CERTIFIERS)
     ),
+]
+PartsOption = Annotated[
+    Parts,
+    typer.Option("--parts", help="Certify a union part by part, or in one pass as its convex hull."),
 ]
 Device = Annotated[
     str | None,

@@ -10,7 +10,7 @@ import torch
 import typer
 
 from inradius.attack import Attack
-from inradius.certifier import Certifier
+from inradius.certifier import Certifier, Parts
 from inradius.cli import summary
 from inradius.cli.console import console, say
 from inradius.curve import bracket_curve
@@ -38,6 +38,7 @@ class Question:
     fresh: bool
     exhaustive: bool
     audit: float = 0.0
+    parts: Parts = "each"
 
     def answer(self, attacks: Sequence[str], certifiers: Sequence[str], factors: Sequence[float] = ()) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
@@ -56,7 +57,7 @@ class Question:
             try_out(model, chosen)
         asked = {"attacks": above, "certifiers": below, **self._options()}
         report = bracket(model, chosen, threat, folder=self.out, **asked)
-        summary.show(report, of=len(data), seconds=monotonic() - started)
+        summary.show(report, of=len(data), seconds=monotonic() - started, parts=len(threat.parts()))
         if factors and report.folder is not None:
             folder = report.folder / "curve"
             others = bracket_curve(model, chosen, threat, [f for f in factors if f != 1], folder=folder, **asked)
@@ -67,6 +68,7 @@ class Question:
         return {
             "fresh": self.fresh,
             "audit": self.audit,
+            "parts": self.parts,
             "exhaustive": self.exhaustive,
             "batch_size": self.batch_size,
             "seed": self.seed,

@@ -17,13 +17,20 @@ STATUSES = {
 }
 
 
-def show(report: Report, *, of: int | None = None, seconds: float | None = None) -> None:
-    """Prints the bracket, what each method did, and where the page is."""
+PARTS = {"each": "certified one by one", "hull": "certified in one pass, as their convex hull"}
+
+
+def show(report: Report, *, of: int | None = None, seconds: float | None = None, parts: int = 1) -> None:
+    """Prints the bracket, what each method did, and where the page is; ``parts`` is how many the set has."""
     total, printer = len(report.examples), console()
     whole = f" of {of}" if of is not None and of > total else ""
     say(f"model    {report.setting.model}")
     say(f"data     {report.setting.data}, {total}{whole} examples")
     say(f"threat   {report.setting.threat}")
+    if report.setting.convention:
+        say(f"         {report.setting.convention}")
+    if report.setting.certifiers and (parts > 1 or report.setting.parts == "hull"):
+        say(f"parts    {PARTS[report.setting.parts]}")
     say()
     printer.print(_accuracies(report))
     if report.setting.attacks and report.setting.certifiers:

@@ -68,16 +68,17 @@ def equal_calls_give_equal_bounds(certifier: Certifier, trial: Trial) -> None:
 
 
 def exact_bounds_are_attained(certifier: Certifier, trial: Trial) -> None:
-    """Bounds that call themselves exact are the values at their witness, a point of Δ(x), where they have one."""
+    """Bounds over a part of Δ(x) that call themselves exact are the values at their witness, a point of it, if they have one."""
     prop = next(_properties(certifier, trial))
-    bounds = certifier.lower_bound(trial.model, trial.x, trial.threat, prop, trial.streams())
-    if not bounds.exact or bounds.witness is None:
-        return
-    value = _values(certifier, trial, prop, bounds.witness)
-    slack = 1e-5 * (1 + value.abs())
-    require(trial.threat.contains(bounds.witness, trial.x), "a witness lies in Δ(x)", witness=bounds.witness)
-    attained = ((value - bounds.value).abs() <= slack).any(1)
-    require(attained, "an exact bound is attained at the witness", value=value, bound=bounds.value)
+    for part in trial.threat.parts():
+        bounds = certifier.lower_bound(trial.model, trial.x, part, prop, trial.streams())
+        if not bounds.exact or bounds.witness is None:
+            continue
+        value = _values(certifier, trial, prop, bounds.witness)
+        slack = 1e-5 * (1 + value.abs())
+        require(part.contains(bounds.witness, trial.x), "a witness lies in Δ(x)", witness=bounds.witness)
+        attained = ((value - bounds.value).abs() <= slack).any(1)
+        require(attained, "an exact bound is attained at the witness", value=value, bound=bounds.value)
 
 
 def nothing_is_touched(certifier: Certifier, trial: Trial) -> None:
