@@ -1,0 +1,194 @@
+"""A primal-dual path of plans and prices to the nearest point of a Wasserstein ball."""
+
+from collections.abc import Callable
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_wasserstein.newton import Newton, newton
+from inradius_wasserstein.problem import Problem, wide
+
+# How much of the way to the boundary a step goes, and the share of the budget that the first plan spends: a plan well
+# inside, with moves already near the budget.
+_REACH = 0.995
+_FIRST = 0.9
+# From here on, relative to what gaps are compared with, rounding error in Newton's equations would show.
+_LATE = 1e-4
+
+
+def _per_example(values: Tensor) -> Tensor:
+    return values.flatten(1).sum(1)
+
+
+def _flat(values: Tensor) -> Tensor:
+    return values[:, None, None]
+
+
+@attrs.frozen(eq=False)
+class Point:
+    """A plan P (B, C, S, m) with reduced costs s, row prices α (B, C, S), the price ψ and unspent budget t (B,), room u and
+    tolls ν of the caps (B, C, n); P, s, ψ, t, u and ν are > 0. A point's direction has the same fields."""
+
+    plan: Tensor
+    loss: Tensor
+    source: Tensor
+    price: Tensor
+    spare: Tensor
+    room: Tensor
+    toll: Tensor
+
+    def moved(self, step: "Point", length: Tensor) -> "Point":
+        """The point after ``length`` (B,) of the step."""
+        mine, theirs = attrs.astuple(self, recurse=False), attrs.astuple(step, recurse=False)
+        return Point(*(a + b * length.view(-1, *[1] * (a.ndim - 1)) for a, b in zip(mine, theirs, strict=True)))
+
+    def take(self, rows: Tensor) -> "Point":
+        """The points of some examples."""
+        return Point(*(value[rows] for value in attrs.astuple(self, recurse=False)))
+
+
+def first_point(problem: Problem) -> Point:
+    """A point near the path whose plan almost spends the budget: at its price every pixel would keep its mass."""
+    plans = problem.plans
+    here = problem.pull.gather(-1, plans.home)
+    gain = plans.at(problem.pull) - here.unsqueeze(-1)
+    paid = plans.cost > 0
+    price = 1e-3 + 1.1 * torch.where(paid, gain / plans.cost, 0).flatten(1).amax(1)
+    # free moves have no price that keeps them from being made
+    loss = torch.where(paid, wide(price) * plans.cost - gain, 1)
+    leaves = plans.allowed.clone()
+    leaves[..., 0] = False
+    size = torch.where(leaves, 1 / loss, 0)
+    centre = _FIRST * problem.budget / (_per_example(plans.cost * size) + 1 / price)
+    half = 0.5 * plans.mass
+    centre = torch.minimum(centre, _per_example(half) / _per_example(size).clamp_min(1e-300)).clamp_min(1e-300)
+    plan = size * wide(centre)
+    plan = plan * (half / plan.sum(-1).clamp_min(1e-300)).clamp_max(1).unsqueeze(-1)
+    stays = plans.mass - plan.sum(-1)
+    plan[..., 0] = stays
+    rest = torch.where(stays > 0, _flat(centre) / stays.clamp_min(1e-300), 1)
+    loss = torch.where(leaves, loss + rest.unsqueeze(-1), 1)
+    loss[..., 0] = rest
+    spare = torch.maximum(problem.budget - plans.price(plan), centre / price)
+    room = torch.where(problem.capped, (problem.room - plans.change(plan)).clamp_min(0.1), 1)
+    toll = torch.where(problem.capped, _flat(centre) / room, 0)
+    return Point(plan, loss, -here - rest, price, spare, room, toll)
+
+
+@attrs.frozen(eq=False)
+class Residuals:
+    """What a point misses: its reduced costs, the rows, the budget, the room; the mean product of slacks and the merit.
+
+    The merit is the duality gap and what the missed constraints are worth; ``worth`` is what a gap is compared with.
+    """
+
+    loss: Tensor
+    rows: Tensor
+    spare: Tensor
+    room: Tensor
+    total: Tensor
+    mean: Tensor
+    merit: Tensor
+    worth: Tensor
+
+    def take(self, rows: Tensor) -> "Residuals":
+        """What the points of some examples miss."""
+        return Residuals(*(value[rows] for value in attrs.astuple(self, recurse=False)))
+
+
+def residuals(problem: Problem, point: Point) -> Residuals:
+    """What the point misses."""
+    plans = problem.plans
+    change = plans.change(point.plan)
+    offered = wide(point.price) * plans.cost - plans.at(problem.residual(change) - point.toll)
+    lost = offered - torch.where(plans.allowed, offered, torch.inf).amin(-1, keepdim=True)
+    free = problem.budget - plans.price(point.plan)
+    left = torch.where(problem.capped, problem.room - change, 0)
+    rows = plans.mass - point.plan.sum(-1)
+    total = _per_example(point.plan * point.loss) + point.spare * point.price + _per_example(point.room * point.toll)
+    products = _per_example(plans.allowed) + _per_example(problem.capped) + 1
+    gap = _per_example(torch.where(plans.allowed, point.plan * lost, 0)) + point.price * free.abs()
+    missed = 2 * (_per_example(rows.abs()) + _per_example((-left).clamp_min(0)))
+    return Residuals(
+        loss=torch.where(plans.allowed, offered - point.source.unsqueeze(-1) - point.loss, 0),
+        rows=rows,
+        spare=free - point.spare,
+        room=torch.where(problem.capped, left - point.room, 0),
+        total=total,
+        mean=total / products,
+        merit=gap + _per_example(point.toll * left.abs()) + missed,
+        worth=_worth(problem, change),
+    )
+
+
+def _worth(problem: Problem, change: Tensor) -> Tensor:
+    """The distance ½‖δ − d‖², or ‖δ − d‖‖d‖ where δ is so far away that its distance says little about d, (B,)."""
+    left = problem.residual(change).flatten(1).norm(dim=1)
+    return left * torch.minimum(0.5 * left / problem.curvature, change.flatten(1).norm(dim=1))
+
+
+def next_point(problem: Problem, point: Point, missing: Residuals) -> Point:
+    """Mehrotra's predictor and corrector step. Source: mehrotra1992."""
+    plans = problem.plans
+    weight = point.plan / point.loss
+    stiffness = point.toll / point.room
+    equations = newton(plans, weight, _flat(problem.curvature) + stiffness, point.spare / point.price)
+    inverse = torch.where(plans.allowed & (point.plan > 0), 1 / point.plan, 0)
+
+    def towards(plan: Tensor | None, spare: Tensor, toll: Tensor) -> Point:
+        return _direction(problem, point, missing, equations, inverse, plan, spare, toll)
+
+    predictor = towards(None, -point.spare * point.price, -point.room * point.toll)
+    ahead = point.moved(predictor, (1 / _blocking(point, predictor, inverse)).clamp_max(1))
+    reached = _per_example(ahead.plan * ahead.loss) + ahead.spare * ahead.price + _per_example(ahead.room * ahead.toll)
+    centre = (reached / missing.total).clamp(0, 1) ** 3 * missing.mean
+    corrector = towards(
+        torch.where(plans.allowed, wide(centre) - predictor.plan * predictor.loss, 0),
+        centre - point.spare * point.price - predictor.spare * predictor.price,
+        torch.where(problem.capped, _flat(centre), 0) - point.room * point.toll - predictor.room * predictor.toll,
+    )
+    ahead = point.moved(corrector, (_REACH / _blocking(point, corrector, inverse)).clamp_max(1))
+    # rows that rounding has left are put right at once: relative to each entry this is little
+    rows = plans.mass / ahead.plan.sum(-1).clamp_min(1e-300)
+    return attrs.evolve(ahead, plan=ahead.plan * rows.unsqueeze(-1))
+
+
+_Answer = Callable[..., Point]
+
+
+def _direction(
+    problem: Problem,
+    point: Point,
+    missing: Residuals,
+    equations: Newton,
+    inverse: Tensor,
+    plan: Tensor | None,
+    spare: Tensor,
+    toll: Tensor,
+) -> Point:
+    """The Newton step to products of slacks that change by ``plan`` − P s, ``spare`` and ``toll``."""
+    plans = problem.plans
+    force = -point.loss - missing.loss
+    force = (force if plan is None else force + plan * inverse) * plans.allowed
+    offset = (toll - point.toll * missing.room) / point.room
+    late = plan is not None and bool((missing.total < _LATE * missing.worth).any())
+    move, source, pixel, price = equations.step(
+        force, offset, missing.rows, missing.spare - spare / point.price, refinements=2 * late
+    )
+    gained = plans.into(move)
+    # differences of prices keep the digits that quotients of slacks lose at the end of the path
+    loss = (wide(price) * plans.cost - source.unsqueeze(-1) - plans.at(pixel) + missing.loss) * plans.allowed
+    fee = torch.where(problem.capped, -pixel - _flat(problem.curvature) * gained, 0)
+    tight = point.room < point.toll
+    room = torch.where(tight, (toll - point.room * fee) / point.toll, missing.room - gained) * problem.capped
+    return Point(move, loss, source, price, (spare - point.spare * price) / point.price, room, fee)
+
+
+def _blocking(point: Point, step: Point, inverse: Tensor) -> Tensor:
+    """1 / the longest step that keeps everything ≥ 0, (B,)."""
+    toll = torch.where(point.toll > 0, -step.toll / point.toll, 0)
+    bars = [-step.plan * inverse, -step.loss / point.loss, -step.room / point.room, toll]
+    single = torch.maximum(-step.spare / point.spare, -step.price / point.price)
+    worst = torch.stack([bar.flatten(1).amax(1) for bar in bars]).amax(0)
+    return torch.maximum(worst, single).clamp_min(1e-3)
