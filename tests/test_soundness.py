@@ -18,8 +18,20 @@ SETS = [
     "l2(eps=0.4, bounds=None)",
     "l1(eps=0.7)",
     "l1(eps=0.7, bounds=None)",
+    "union(linf(eps=0.07), l2(eps=0.4))",
+    "union(l1(eps=0.7), l2(eps=0.4, bounds=None), linf(eps=0.1, bounds=None))",
+    "wasserstein(eps=0.3)",
+    "wasserstein(eps=0.3, kernel=3, p=2)",
+    "wasserstein(eps=0.3, bounds=(0, 1))",
 ]
-ATTACKS = ["fgsm()", "pgd(steps=10, restarts=2)", "pgd(steps=20, objective=margin())", "frank_wolfe(steps=10)"]
+ATTACKS = [
+    "fgsm()",
+    "pgd(steps=10, restarts=2)",
+    "pgd(steps=20, objective=margin())",
+    "msd(steps=10)",
+    "worst_part(pgd(steps=5))",
+    "frank_wolfe(steps=10)",
+]
 CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "crown()", "crown(intersect=False, best=False)"]
 REFEREE = "lp()"
 DTYPES = [torch.float32, torch.float64]
@@ -43,7 +55,8 @@ def spread(layers, seed, dtype, gain=3.0):
 
 
 def mlp(seed, dtype):
-    return spread((nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 3)), seed, dtype)
+    layers = (nn.Flatten(), nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 3))
+    return spread(layers, seed, dtype)
 
 
 def convolutional(seed, dtype):
@@ -55,7 +68,7 @@ def affine(seed, dtype):
     return spread((nn.Flatten(), nn.Linear(8, 4)), seed, dtype)
 
 
-NETWORKS = {"mlp": (mlp, (8,)), "conv": (convolutional, (2, 4, 4)), "affine": (affine, (8,))}
+NETWORKS = {"mlp": (mlp, (1, 2, 4)), "conv": (convolutional, (2, 4, 4)), "affine": (affine, (1, 2, 4))}
 
 
 def examples(model, shape, seed, count=12):
@@ -74,7 +87,9 @@ def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
     build, shape = NETWORKS[network]
     model = build(seed, dtype)
     data = examples(model, shape, seed, count)
-    options = {"attacks": ATTACKS, "certifiers": certifiers, "exhaustive": True}
+    convex = inradius.make(threat, inradius.ThreatModel).convex
+    attacks = ATTACKS if convex else [spec for spec in ATTACKS if "frank_wolfe" not in spec]
+    options = {"attacks": attacks, "certifiers": certifiers, "exhaustive": True}
     reports = inradius.bracket_curve(model, data, threat, [0.1, 0.4, 1.0], folder=folder, **options)
     for report in reports:
         assert report.lower <= report.upper <= report.clean < 1
