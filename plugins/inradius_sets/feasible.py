@@ -13,26 +13,32 @@ _HALVINGS = 30
 
 def best_point(whole: Oracles, split: Split, t: Tensor, x: Tensor, alpha: float, tol: float) -> tuple[Tensor, Tensor]:
     """The best of the members' points, each drawn into the set, and a bound on what it lacks, (B, *S) and (B,)."""
-    found = [inside(whole, point, x, tol) for point in (*split.points.unbind(1), split.points.mean(1))]
+    # what is left of a set that is {0} is rounding error
+    floor = 10 * tol * split.reach
+    found = [inside(whole, point, x, tol, floor) for point in (*split.points.unbind(1), split.points.mean(1))]
     worth = torch.stack([_value(point, t, alpha) for point in found])
     best = torch.stack(found)[worth.argmax(0), torch.arange(len(x), device=x.device)]
     return best, _gap(split, best, t, alpha)
 
 
-def inside(whole: Oracles, point: Tensor, x: Tensor, tol: float) -> Tensor:
-    """The point, drawn towards 0 (a member of every set) until every gauge is ≤ 1 and violations are within ``tol``."""
+def inside(whole: Oracles, point: Tensor, x: Tensor, tol: float, floor: Tensor) -> Tensor:
+    """The point, drawn towards 0 (a member of every set) until every gauge is ≤ 1 and violations are within ``tol``.
+
+    A point shorter than ``floor`` (B,) becomes 0.
+    """
     gauge = whole.gauge(point, x)
     shrink = (1 - 4 * torch.finfo(point.dtype).eps) / gauge
     point = point * expand(torch.where(gauge > 1, shrink, torch.ones_like(gauge)), point)
     allowed = 10 * tol * point.flatten(1).abs().amax(1)
-    if not bool((whole.violation(point, x) > allowed).any()):
-        return point
     low, high = torch.zeros_like(allowed), torch.ones_like(allowed)
     for step in range(_HALVINGS):
+        if bool((low == high).all()):
+            break
         share = high if step == 0 else (low + high) / 2
         good = whole.violation(point * expand(share, point), x) <= allowed * share
         low, high = torch.where(good, share, low), torch.where(good, high, share)
-    return point * expand(low, point)
+    short = torch.linalg.vector_norm(point.flatten(1), dim=1) * low <= floor
+    return point * expand(torch.where(short, torch.zeros_like(low), low), point)
 
 
 def _value(point: Tensor, t: Tensor, alpha: float) -> Tensor:

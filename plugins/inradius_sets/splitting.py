@@ -22,11 +22,13 @@ class Split:
     """Where the iteration stood, three of (B, m, *S).
 
     points: one of each member; normals: outward normals of the members there; rest: about the same, adding up to t − α z.
+    reach (B,): the length of the point that the iteration began with.
     """
 
     points: Tensor
     normals: Tensor
     rest: Tensor
+    reach: Tensor
 
 
 def solve(
@@ -57,16 +59,20 @@ def solve(
             ],
             dim=1,
         )
-        pull = rho[active].unsqueeze(1)
-        points[active], normals[active], rest[active] = found, pull * (asked - found), pull * (z.unsqueeze(1) - here)
         residual = (found - z.unsqueeze(1)).flatten(1)
+        length = torch.linalg.vector_norm(residual, dim=1)
+        # an extrapolation that went astray is not where the iteration stands
+        good = length <= walk.length
+        kept, pull = active[good], rho[active][good].unsqueeze(1)
+        points[kept], normals[kept] = found[good], pull * (asked - found)[good]
+        rest[kept] = pull * (z.unsqueeze(1) - here)[good]
         scale = torch.linalg.vector_norm(found, dim=2).amax(1).maximum(reach[active])
-        moving = torch.linalg.vector_norm(residual, dim=1) > tol * scale
+        moving = length > tol * scale
         if not bool(moving.any()):
             break
         walk, active = walk.step(residual).take(moving), active[moving]
     shape = (batch, count, *t.shape[1:])
-    return Split(points.view(shape), normals.view(shape), rest.view(shape))
+    return Split(points.view(shape), normals.view(shape), rest.view(shape), reach)
 
 
 def _ratio(force: Tensor, z: Tensor) -> Tensor:
