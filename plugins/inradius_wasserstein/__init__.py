@@ -3,6 +3,7 @@
 from inradius import ThreatModel, hookimpl
 from inradius_wasserstein.ball import Wasserstein as Wasserstein
 from inradius_wasserstein.distance import distance as distance
+from inradius_wasserstein.distance import flows as flows
 
 
 @hookimpl

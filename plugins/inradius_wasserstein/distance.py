@@ -7,7 +7,7 @@ from inradius import InputError
 from inradius_wasserstein.costs import distances
 from inradius_wasserstein.entropic import entropic_cost
 from inradius_wasserstein.moves import Moves, window_costs, window_moves
-from inradius_wasserstein.transport import plan_cost
+from inradius_wasserstein.transport import Plan, Table, cheapest, plan_cost
 
 _METHODS = ("exact", "sinkhorn")
 
@@ -62,6 +62,29 @@ def distance(
     )
     costs = torch.zeros_like(mass).index_put((full.nonzero().squeeze(1),), units * scale[:, 0])
     return costs.view(a.shape[:2]).sum(1).to(dtype)
+
+
+def flows(
+    a: Tensor, b: Tensor, *, kernel: int | None = None, p: float = 1.0, cost: Tensor | None = None
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Where mass goes in the cheapest plan from each image a to its b: source pixels, target pixels, amounts, (k,) each.
+
+    Pixels count along the rows of the image; channels stand one after the other. The parameters are those of ``distance``.
+    """
+    _check_images(a, b)
+    table = Table.of(_moves(a, kernel, p, cost)[0])
+    first, second = (image.detach().double().cpu().flatten(2).numpy() for image in (a, b))
+    return [
+        _merged([cheapest(*channel, table) for channel in zip(*pair, strict=True)])
+        for pair in zip(first, second, strict=True)
+    ]
+
+
+def _merged(plans: list[Plan]) -> tuple[Tensor, Tensor, Tensor]:
+    source, target, amount = (
+        torch.cat([torch.from_numpy(getattr(plan, name)) for plan in plans]) for name in ("source", "target", "amount")
+    )
+    return source, target, amount
 
 
 def _exact(a: Tensor, b: Tensor, moves: Moves) -> Tensor:

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 import inradius
 from inradius import InputError, ThreatModel
-from inradius_wasserstein import distance
+from inradius_wasserstein import distance, flows
 from inradius_wasserstein.costs import distances
 from inradius_wasserstein.moves import window_costs, window_moves
 from inradius_wasserstein.transport import hard_violation, plan_cost
@@ -293,6 +293,19 @@ def test_images_without_mass_are_at_distance_zero_and_unreachable_ones_infinitel
 def test_distance_says_what_is_wrong(a, b, options, message):
     with pytest.raises(InputError, match=message):
         distance(a, b, **options)
+
+
+@pytest.mark.parametrize("kernel", [None, 5])
+def test_flows_carry_one_image_to_the_other_at_their_distance(kernel):
+    a, b = pair_of(shape=(2, 3, 6, 6))
+    found = flows(a, b, kernel=kernel)
+    table = distances(6, 6, 1.0)
+    known = distance(a, b, kernel=kernel)
+    for row, (source, target, amount) in enumerate(found):
+        assert float((table[source, target] * amount).sum()) == pytest.approx(float(known[row]), rel=1e-9)
+        change = torch.zeros(36, dtype=torch.float64)
+        change.index_add_(0, target, amount).index_add_(0, source, -amount)
+        torch.testing.assert_close(change, (b - a)[row].sum(0).flatten(), rtol=0, atol=1e-9)
 
 
 def test_a_plan_that_does_not_get_there_is_named():

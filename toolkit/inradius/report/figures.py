@@ -27,7 +27,7 @@ def plot_curve(
     points = sorted(zip(places, reports, strict=True), key=lambda point: point[0])
     at = [place for place, _ in points]
     lower, upper, clean = ([getattr(r, name) for _, r in points] for name in ("lower", "upper", "clean"))
-    figure = _figure(6.4, 4.0)
+    figure = blank(6.4, 4.0)
     axes = figure.add_subplot()
     axes.plot(at, clean, color="0.55", linestyle=":", label="clean accuracy")
     axes.fill_between(at, lower, upper, color=COLOURS["undecided"], alpha=0.35, linewidth=0, label="not decided")
@@ -54,7 +54,7 @@ def _radii(reports: "Sequence[Report]", radii: Sequence[float] | None) -> list[f
 def plot_report(report: "Report") -> "Figure":
     """How the examples of each class ended: certified, undecided, attacked, wrong."""
     groups = by_class(report.examples)
-    figure = _figure(6.4, 1.4 + 0.28 * len(groups))
+    figure = blank(6.4, 1.4 + 0.28 * len(groups))
     axes = figure.add_subplot()
     left = [0.0] * len(groups)
     for status in ("certified", "undecided", "attacked", "wrong"):
@@ -91,7 +91,8 @@ def draw(figure: "Figure", kind: str) -> bytes:
     return content.getvalue()
 
 
-def _figure(width: float, height: float) -> "Figure":
+def blank(width: float, height: float) -> "Figure":
+    """A figure without axes; raises ``UnsupportedError`` where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inradius.report.examples import Example
 from inradius.report.palette import WORDS
-from inradius.report.pictures import SHOWN, data_address, is_picture
+from inradius.report.pictures import SHOWN, data_address, is_picture, signed, span
 
 if TYPE_CHECKING:
     from inradius.report.report import Report
@@ -32,25 +32,23 @@ def gallery(report: "Report") -> str:
     ]
     if not strips:
         return ""
-    note = "The perturbation is drawn around grey, stretched to its own largest value."
+    note = (
+        "The perturbation is stretched to its own largest value: that of a grey image is blue where it takes away and "
+        "orange where it adds, that of a colour image is drawn around grey."
+    )
     return f'<section><h2>Examples</h2><p>{note}</p><div class="gallery">{"".join(strips)}</div></section>'
 
 
 def _strip(example: Example, x: Tensor, delta: Tensor, bounds: tuple[float, float] | None) -> str:
     reach = float(delta.abs().max()) or 1.0
-    low, high = bounds or _span(x, x + delta)
+    low, high = bounds or span(x, x + delta)
     pictures = (
         ("image", data_address(x, (low, high))),
-        ("perturbation", data_address(delta, (-reach, reach))),
+        ("perturbation", data_address(signed(delta), (0.0, 1.0))),
         ("their sum", data_address(x + delta, (low, high))),
     )
     images = "".join(f'<img src="{address}" alt="{word}" title="{word}">' for word, address in pictures)
     return f"<figure>{images}<figcaption>{_caption(example, reach)}</figcaption></figure>"
-
-
-def _span(x: Tensor, moved: Tensor) -> tuple[float, float]:
-    low, high = float(min(x.min(), moved.min())), float(max(x.max(), moved.max()))
-    return (low, high) if high > low else (low, low + 1)
 
 
 def _caption(example: Example, reach: float) -> str:

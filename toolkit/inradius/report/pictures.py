@@ -9,11 +9,31 @@ from torch import Tensor
 
 SHOWN = 8
 
+# Okabe and Ito's orange and blue, which people who do not see red and green apart can tell
+ABOVE = (0.835, 0.369, 0.0)
+BELOW = (0.0, 0.447, 0.698)
+
 
 def is_picture(x: Tensor) -> bool:
     """Whether one example (*S) is an image: (H, W), (1, H, W) or (3, H, W), at least 4 pixels wide and high."""
     channels = x.shape[0] if x.ndim == 3 else 1
     return x.ndim in (2, 3) and channels in (1, 3) and min(x.shape[-2:]) >= 4
+
+
+def span(*pictures: Tensor) -> tuple[float, float]:
+    """The smallest and the largest value, kept apart."""
+    low, high = float(min(p.min() for p in pictures)), float(max(p.max() for p in pictures))
+    return (low, high) if high > low else (low, low + 1)
+
+
+def signed(delta: Tensor) -> Tensor:
+    """A perturbation (*S) in colours, (3, H, W): of a grey image white at 0, blue below, orange above, else around grey."""
+    planes = delta.detach().double().cpu().view(-1, *delta.shape[-2:])
+    share = planes / (float(planes.abs().max()) or 1.0)
+    if len(planes) > 1:
+        return (share + 1) / 2
+    above, below = (torch.tensor(side, dtype=torch.float64).view(3, 1, 1) for side in (ABOVE, BELOW))
+    return 1 - share.clamp(min=0) * (1 - above) - (-share).clamp(min=0) * (1 - below)
 
 
 def data_address(x: Tensor, bounds: tuple[float, float]) -> str:
