@@ -92,7 +92,7 @@ class Affine(ThreatModel):
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         # the box is left to the projection: a share of a step that it cuts would creep towards the bound
         with torch.no_grad():
-            side = torch.full((1, 1, 1), self.eps).to(self._rows(x))
+            side = self._rows(x).new_full((1, 1, 1), self.eps)
             return self._at(self._farthest(gradient, x, -side, side), gradient, x)
 
     def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
@@ -173,7 +173,7 @@ class Affine(ThreatModel):
 
     def _limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """How far each coefficient may go down (≤ 0) and up (≥ 0), two of (B, 1, r)."""
-        side = torch.full((len(x), 1, len(rows)), self.eps).to(rows)
+        side = rows.new_full((len(x), 1, len(rows)), self.eps)
         if self.bounds is None:
             return -side, side
         low, high = room(rows_of(x, rows.dtype), self.bounds)

@@ -54,5 +54,6 @@ def _gap(split: Split, point: Tensor, t: Tensor, alpha: float) -> Tensor:
     rest = split.normals
     total = rest.sum(1)
     lack = (rest * (split.points - point.unsqueeze(1))).flatten(1).sum(1)
-    away = (t - point - total).flatten(1).square().sum(1)
-    return lack + (alpha / 2 * away if alpha else 0)
+    away = (t - point - total).flatten(1).square().sum(1) if alpha else torch.zeros_like(lack)
+    # a point that is outside by rounding can be better than the best one
+    return (lack + alpha / 2 * away).clamp(min=0)

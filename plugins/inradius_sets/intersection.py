@@ -11,7 +11,7 @@ from inradius import AffineOperator, Streams, ThreatModel
 from inradius.arithmetic.precision import toward_zero, upward, working
 from inradius.box import Box
 from inradius_sets.feasible import best_point
-from inradius_sets.shares import best_shares, rounding_of
+from inradius_sets.shares import shared_support
 from inradius_sets.splitting import solve
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # Two members agree to the last digits after 20 to 200 steps, three after some more.
 _STEPS = 400
-# What is left of the distance to the best split after so many steps is a fraction of a percent.
-_SUPPORT_STEPS = 40
+# After as many the split is within a percent of the best one, for two members mostly far nearer.
+_SUPPORT_STEPS = 100
 
 
 def _flat(members: object) -> object:
@@ -100,17 +100,14 @@ class Intersection(ThreatModel):
         if len(self.members) == 1:
             return self.members[0].support(c, x)
         dtype = working(torch.promote_types(c.dtype, x.dtype))
-        rows, around = c.to(dtype), x.to(dtype)
         with torch.no_grad():
-            shares, carrier = best_shares(self.members, rows.detach(), around, _SUPPORT_STEPS, _tolerance(dtype))
-            slack = rounding_of(shares, carrier, *self.hull(around))
-        # the carrier takes what changes of c, so that its maximiser is the gradient
-        change = rows - rows.detach()
-        held = carrier.view(*carrier.shape, *(1,) * (x.ndim - 1))
-        parts = [share + change * (held == i) for i, share in enumerate(shares)]
-        value = torch.stack([m.support(part, around) for m, part in zip(self.members, parts, strict=True)]).sum(0)
-        unit = torch.finfo(dtype).eps
-        return upward(value * (1 + len(self.members) * unit) + slack, c.dtype)
+            around, tol = x.to(dtype), _tolerance(dtype)
+            hull = self.hull(around)
+            found, slope = shared_support(self.members, c.detach().to(dtype), around, hull, _SUPPORT_STEPS, tol)
+            bound = upward(found, c.dtype)
+        # the point that the search ended with is nearer to the maximiser than that of any member
+        linear = (c * slope.to(c.dtype)).flatten(2).sum(2)
+        return bound + (linear - linear.detach())
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
         return torch.stack([member.support_bound(c, x) for member in self.members]).amin(0)

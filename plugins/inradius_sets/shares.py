@@ -15,50 +15,52 @@ from inradius_sets.splitting import solve
 _BLOCK = 1 << 20
 
 
-def best_shares(
-    members: Sequence[Oracles], c: Tensor, x: Tensor, steps: int, tol: float
-) -> tuple[list[Tensor], Tensor]:
-    """The share of each member, m of (B, K, *S), and which member takes the remainder that makes up c, (B, K).
+def shared_support(
+    members: Sequence[Oracles], c: Tensor, x: Tensor, hull: tuple[Tensor, Tensor], steps: int, tol: float
+) -> tuple[Tensor, Tensor]:
+    """The least Σ supportᵢ(cᵢ) found, rounded upwards, and the point that the search ended with, (B, K) and (B, K, *S).
 
-    Where no split is better, one member takes all of c.
+    Every member alone is among the splits; ``hull`` is that of the intersection.
     """
     singles = torch.stack([member.support(c, x) for member in members])
-    carrier = singles.argmin(0)
-    rest = _rests(members, c, x, carrier, steps, tol)
+    alone, carrier = singles.min(0)
+    rest, points, start = _search(members, c, x, carrier, steps, tol)
     shape = (*carrier.shape, *(1,) * (x.ndim - 1))
     held = [(carrier == i).view(shape) for i in range(len(members))]
+    # the carrier makes up what the rests lack of c, whatever the search did
     others = sum((part * ~mine for part, mine in zip(rest, held, strict=True)), torch.zeros_like(c))
     shares = [torch.where(mine, c - others, part) for part, mine in zip(rest, held, strict=True)]
-    value = torch.stack([m.support(share, x) for m, share in zip(members, shares, strict=True)]).sum(0)
-    better = (value < singles.amin(0)).view(shape)
-    alone = [torch.where(mine, c, torch.zeros_like(c)) for mine in held]
-    return [torch.where(better, share, one) for share, one in zip(shares, alone, strict=True)], carrier
+    value = torch.stack([member.support(share, x) for member, share in zip(members, shares, strict=True)]).sum(0)
+    value = value * (1 + len(members) * torch.finfo(c.dtype).eps) + _rounding(shares, hull)
+    better = value < alone
+    return torch.where(better, value, alone), torch.where(better.view(shape), points, start)
 
 
-def _rests(members: Sequence[Oracles], c: Tensor, x: Tensor, carrier: Tensor, steps: int, tol: float) -> list[Tensor]:
-    """The splits that the iteration of linear maximisation ends with, m of (B, K, *S)."""
+def _search(
+    members: Sequence[Oracles], c: Tensor, x: Tensor, carrier: Tensor, steps: int, tol: float
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Where linear maximisation ends: a split of c, m of (B, K, *S), and its point; and where it began, two of (B, K, *S)."""
     count = c.shape[1]
-    flat, first = c.flatten(0, 1), carrier.flatten()
-    around = x.repeat_interleave(count, dim=0)
+    flat, first, around = c.flatten(0, 1), carrier.flatten(), x.repeat_interleave(count, dim=0)
     step = max(1, _BLOCK // max(1, len(members) * x[0].numel()))
-    parts = [
-        _rest(members, flat[k : k + step], around[k : k + step], first[k : k + step], steps, tol)
-        for k in range(0, len(flat), step)
-    ]
-    return [part.view_as(c) for part in torch.cat(parts).unbind(1)]
+    parts = [slice(k, k + step) for k in range(0, len(flat), step)]
+    found = [_ended(members, flat[part], around[part], first[part], steps, tol) for part in parts]
+    rest, points, start = (torch.cat(side) for side in zip(*found, strict=True))
+    return [part.view_as(c) for part in rest.unbind(1)], points.view_as(c), start.view_as(c)
 
 
-def _rest(members: Sequence[Oracles], c: Tensor, x: Tensor, first: Tensor, steps: int, tol: float) -> Tensor:
-    points = torch.stack([member.linear_max(c, x) for member in members])
-    start = points[first, torch.arange(len(x), device=x.device)]
-    return solve(members, c, x, start, first, 0.0, steps, tol).rest
+def _ended(
+    members: Sequence[Oracles], c: Tensor, x: Tensor, first: Tensor, steps: int, tol: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    vertices = torch.stack([member.linear_max(c, x) for member in members])
+    start = vertices[first, torch.arange(len(x), device=x.device)]
+    split = solve(members, c, x, start, first, 0.0, steps, tol)
+    return split.rest, split.points.mean(1), start
 
 
-def rounding_of(shares: list[Tensor], carrier: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The most that ⟨c − Σ shares, δ⟩ can be because the carrier's remainder was rounded, (B, K)."""
-    unit = torch.finfo(low.dtype).eps
-    reach = torch.maximum(-low, high).unsqueeze(1)
+def _rounding(shares: list[Tensor], hull: tuple[Tensor, Tensor]) -> Tensor:
+    """The most that ⟨c − Σ shares, δ⟩ can be because the carrier's share was rounded, (B, K)."""
+    unit = torch.finfo(shares[0].dtype).eps
+    reach = torch.maximum(-hull[0], hull[1]).unsqueeze(1)
     size = torch.stack([share.abs() for share in shares]).sum(0)
-    alone = torch.stack([(share == 0).flatten(2).all(2) for share in shares]).sum(0) >= len(shares) - 1
-    error = ((len(shares) + 1) * unit * size * reach).flatten(2).sum(2)
-    return torch.where(alone, torch.zeros_like(error), 2 * error)
+    return (2 * (len(shares) + 1) * unit * size * reach).flatten(2).sum(2)
