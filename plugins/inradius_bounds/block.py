@@ -6,6 +6,8 @@ from torch import Tensor
 
 from inradius import Operator
 
+Pair = tuple[int, int]
+
 
 @attrs.frozen(eq=False)
 class AffineBlock:
@@ -71,6 +73,23 @@ class AffineBlock:
         gain_in = _diagonal(before, op.in_shape, weight)
         gain_out = _diagonal(after, self.out_shape, weight)
         return index, weight * gain_in[index.clamp(min=0)] * gain_out[:, None]
+
+    def filters(self, like: Tensor) -> tuple[Tensor, Pair, Pair, Pair] | None:
+        """Weights (F, C, h, w), grid, stride and pad, where the block is one convolution and layers that scale channels."""
+        mixing = [position for position, op in enumerate(self.ops) if not op.rule.elementwise]
+        if len(mixing) != 1:
+            return None
+        op = self.ops[mixing[0]]
+        step = op.rule.window(op)
+        if step is None:
+            return None
+        weight = op.rule.unit_windows(op, torch.arange(op.out_shape[0], device=like.device)[None], like.dtype)[0]
+        gain_in = _diagonal(self.ops[: mixing[0]], op.in_shape, weight).view(op.in_shape)
+        gain_out = _diagonal(self.ops[mixing[0] + 1 :], self.out_shape, weight).view(op.out_shape)
+        if any(bool((gain != gain[:, :1, :1]).any()) for gain in (gain_in, gain_out)):
+            return None
+        scaled = weight * gain_in[:, :1, :1] * gain_out[:, 0, 0].view(-1, 1, 1, 1)
+        return scaled, (op.out_shape[1], op.out_shape[2]), step[0], step[1]
 
 
 def _diagonal(ops: tuple[Operator, ...], out_shape: torch.Size, like: Tensor) -> Tensor:

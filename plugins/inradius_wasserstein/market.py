@@ -68,7 +68,7 @@ class Market:
         mass = self._sources.mass.view(1, -1, 1)
         price, width = (
             (side * (1 + self._margin))
-            .view(len(side), batch, sources, -1)
+            .view(len(side), batch, sources, side.shape[-1])
             .transpose(0, 1)
             .reshape(batch, len(side) * sources, side.shape[-1])
             for side in (found.price, found.width * mass)
@@ -88,7 +88,7 @@ class Market:
     def flows(self) -> tuple[Flow, Flow]:
         """What is bought: from each source to at most two targets, of which at most one price is bought in part."""
         spent, mass = self._spent, self._sources.mass[:, :, None]
-        price = self._price.view(len(mass), len(self._edges.price), mass.shape[1], -1)
+        price = self._price.view(len(mass), len(self._edges.price), mass.shape[1], self._price.shape[2])
         further = mass * spent.share[:, None]
         return tuple(  # type: ignore[return-value]
             self._flow((price > above[:, None, None]).sum(1), amount)

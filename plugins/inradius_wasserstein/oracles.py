@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, Oracles, Streams, UnsupportedError
+from inradius import AffineOperator, Oracles, Streams
 from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius_wasserstein import interior_point
 from inradius_wasserstein.capped import capped_both, capped_point
 from inradius_wasserstein.first_layer import first_layer
 from inradius_wasserstein.hull_box import pixel_bounds
 from inradius_wasserstein.levels import levels
 from inradius_wasserstein.moves import Moves
+from inradius_wasserstein.projected import Projected
 from inradius_wasserstein.support import support_both, support_point, support_value
 from inradius_wasserstein.transport import hard_violation, plan_cost
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 # Numbers a block holds: on a CPU larger ones leave the cache.
 _CPU = 1 << 20
 _OTHER = 1 << 26
+
+# A projection that moves a point by less than this share of its length asks the referee whether it had to.
+_NEAR = 1e-3
+_INSIDE = 1e-9
 
 Kernel = Callable[[Tensor, Tensor, Moves, Tensor], tuple[Tensor, ...]]
 
@@ -47,7 +53,31 @@ class TransportBall(Oracles, ABC):
         return True
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
-        raise UnsupportedError(f"{self.ball} has no projection yet")
+        point = self.nearest(delta, x).delta
+        return self._settled(delta, x, point)
+
+    def _settled(self, delta: Tensor, x: Tensor, point: Tensor) -> Tensor:
+        """The point, or δ itself where that is so near that it may be inside, and is."""
+        away, size = ((part.double().flatten(1)).norm(dim=1) for part in (point - delta, delta))
+        near = ((away > 0) & (away <= _NEAR * size)).nonzero().squeeze(1)
+        if not len(near):
+            return point
+        own = self.select(near)
+        inside = own.contains(delta[near], x[near], tol=_INSIDE)
+        kept = point.clone()
+        kept[near[inside]] = delta[near[inside]].to(point.dtype)
+        return kept
+
+    def nearest(self, delta: Tensor, x: Tensor) -> Projected:
+        """The projection with its duality gap, by the algorithm that the set names."""
+        with torch.no_grad():
+            solve = interior_point.nearest
+            if self.ball.projection == "sinkhorn":
+                from inradius_wasserstein import sinkhorn
+
+                solve = sinkhorn.nearest
+            images = x.to(working(x.dtype))
+            return solve(delta, images, self.ball.moves(images), self.budgets(images), self.ball.cap)
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
         # in float64, on the CPU, where the network simplex works

@@ -52,6 +52,14 @@ class AffineOperator(Protocol):
         """Each output's few inputs and weights: flat indices (N, m), -1 for padding, and weights (N, m); or None."""
         ...
 
+    def filters(self, like: Tensor) -> tuple[Tensor, tuple[int, int], tuple[int, int], tuple[int, int]] | None:
+        """Of a single convolution the weights (F, C, h, w), the grid of its outputs, stride and pad; or None.
+
+        Output (f, a, b) is ⟨weights[f], window⟩, the window beginning at (a, b) · stride − pad, zeros around the image. The
+        weights have the type and device of ``like``.
+        """
+        ...
+
 
 class Oracles(ABC):
     """The questions that attacks and certifiers ask a set. ``B`` batch, ``*S`` input shape, ``K`` directions."""
@@ -65,6 +73,12 @@ class Oracles(ABC):
     def symmetric(self) -> bool:
         """Whether δ ∈ Δ(x) implies −δ ∈ Δ(x+δ)."""
         return False
+
+    @property
+    def convention(self) -> str:
+        """What the radius measures, in a sentence for reports, for a union that of each part; empty where the name says it."""
+        told = (f"{part}: {part.convention}" for part in self.parts() if part is not self and part.convention)
+        return "; ".join(told)
 
     @property
     def tight(self) -> bool:
@@ -226,6 +240,10 @@ class PerExample(Oracles):
     @property
     def symmetric(self) -> bool:
         return False  # x and x + δ may have different radii
+
+    @property
+    def convention(self) -> str:
+        return self.threat.convention
 
     @property
     def tight(self) -> bool:

@@ -90,6 +90,7 @@ class Job:
             model=model_name or type(self.model).__name__,
             data=self.data.name,
             radius=_radius(self.threat),
+            convention=self.threat.convention,
             bounds=self.data.bounds,
             key=run_key(decisive),
         )

@@ -22,6 +22,7 @@ def render(report: "Report") -> str:
         title=escape(f"{setting.model} under {_short(setting.threat)}"),
         subject=f"{escape(setting.model)} on {len(report.examples)} examples of {escape(setting.data)}",
         threat=escape(setting.threat),
+        convention=f"<br>{escape(setting.convention)}" if setting.convention else "",
         sentence=_sentence(report),
         bar=bracket_bar(report),
         cards="".join(_cards(report)),
@@ -146,6 +147,7 @@ def _setting(report: "Report") -> dict[str, object]:
     setting = report.setting
     return {
         "set": setting.threat,
+        **({"convention": setting.convention} if setting.convention else {}),
         "model": f"{setting.model} ({setting.model_fingerprint[:16]})",
         "data": f"{setting.data} ({setting.data_fingerprint[:16]})",
         "parts of a union": setting.parts,

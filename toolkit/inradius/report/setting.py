@@ -11,8 +11,8 @@ class Setting:
     """Everything that determines a report: the specs in full, the model, the data, and how the run was done.
 
     attacks, certifiers: the full spec of each, by the short one that the examples name; radius: the threat model's
-    ``eps``, None where it has none; bounds: the box of valid inputs; code: the
-    hash of the source of inradius and of the methods' packages; key: the hash that names the run.
+    ``eps``, None where it has none; convention: what that radius measures, where the set says it; bounds: the box of valid
+    inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run.
     """
 
     threat: str
@@ -31,6 +31,7 @@ class Setting:
     version: str
     code: str
     key: str
+    convention: str = ""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":

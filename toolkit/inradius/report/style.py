@@ -50,7 +50,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 <body>
 <header>
 <h1>$subject</h1>
-<p class="soft">perturbations in <code>$threat</code></p>
+<p class="soft">perturbations in <code>$threat</code>$convention</p>
 </header>
 <p class="sentence">$sentence</p>
 $bar

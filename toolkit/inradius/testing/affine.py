@@ -5,6 +5,8 @@ from torch import Tensor
 
 from inradius.streams import Streams
 
+Pair = tuple[int, int]
+
 
 class Matrix:
     """x -> A x + b with random A; an ``inradius.AffineOperator``. ``taps`` inputs feed each output (None: all)."""
@@ -37,3 +39,7 @@ class Matrix:
 
     def local_rows(self) -> tuple[Tensor, Tensor] | None:
         return None if self._index is None else (self._index, self.weights.gather(1, self._index))
+
+    def filters(self, like: Tensor) -> tuple[Tensor, Pair, Pair, Pair] | None:
+        # rows that change from output to output are no convolution
+        return None
