@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Attack, Attacked, Dataset, ThreatModel
-from inradius.report.pictures import data_address
+from inradius.report.pictures import data_address, signed
+from inradius_wasserstein import flows
 
 FRAME = Path(__file__).with_name("moved_mass_frame.svg")
 TARGET = Path(__file__).parents[1] / "assets" / "moved-mass.svg"
@@ -20,8 +21,8 @@ TARGET = Path(__file__).parents[1] / "assets" / "moved-mass.svg"
 NETWORK = "mnist_small_standard"
 ROW = 8
 SETS = {"wasserstein": "frank_wolfe(steps=40)", "linf": "pgd(steps=40, restarts=3)"}
-# what a pixel gains is drawn in the one colour, what it loses in the other
-GAINED, LOST = torch.tensor([0.85, 0.27, 0.18]), torch.tensor([0.29, 0.40, 0.84])
+# how large a pixel is drawn, and where the change of the Wasserstein row begins
+SIZE, LEFT, TOP = 160 / 28, 380.0, 30.0
 
 
 def smallest(model: nn.Module, x: Tensor, y: Tensor, name: str) -> tuple[float, Attacked]:
@@ -44,11 +45,21 @@ def _ball(name: str, eps: float) -> ThreatModel:
     return inradius.make(f"{name}(eps={eps})", ThreatModel)
 
 
-def coloured(delta: Tensor) -> Tensor:
-    """A change (H, W) on white, as strong as the largest one, (3, H, W)."""
-    share = (delta / delta.abs().max()).clamp(-1, 1)
-    tint = torch.where(share[None] > 0, GAINED[:, None, None], LOST[:, None, None])
-    return 1 - share.abs() * (1 - tint)
+def arrows(delta: Tensor, x: Tensor) -> str:
+    """The moves of the plan that makes x + δ of x, as lines whose opacity is the amount."""
+    ((source, target, amount),) = flows(x, x + delta, kernel=5)
+    lines = []
+    for start, end, moved in zip(
+        source.tolist(), target.tolist(), (amount / amount[source != target].max()).tolist(), strict=True
+    ):
+        if start != end and moved > 0.1:
+            (a, b), (c, d) = _middle(start), _middle(end)
+            lines.append(f'<path d="M{a:.1f} {b:.1f}L{c:.1f} {d:.1f}" stroke-opacity="{min(1.0, moved):.2f}"/>')
+    return "".join(lines)
+
+
+def _middle(pixel: int) -> tuple[float, float]:
+    return LEFT + SIZE * (pixel % 28 + 0.5), TOP + SIZE * (pixel // 28 + 0.5)
 
 
 def draw() -> str:
@@ -63,8 +74,9 @@ def draw() -> str:
             other = int(model(x + found.delta).argmax())
         delta = found.delta[0, 0]
         fields |= {
+            f"{name}_arrows": arrows(found.delta, x) if name == "wasserstein" else "",
             f"{name}_radius": f"{radius:.3f}",
-            f"{name}_change": data_address(coloured(delta), (0, 1)),
+            f"{name}_change": data_address(signed(delta), (0, 1)),
             f"{name}_sum": data_address(x[0] + found.delta[0], (0, 1)),
             f"{name}_class": str(other),
             f"{name}_pixels": str(int((delta.abs() > 0.01).sum())),
