@@ -30,7 +30,14 @@ SETS = [
     "l1(eps=100.0)",
     "union(linf(eps=0.1), l2(eps=0.5))",
     "union(l1(eps=1.0, bounds=(-1.0, 2.0)), l2(eps=0.4, bounds=None), linf(eps=0.0))",
+    "l0(k=2)",
+    "box(lo=-0.1, hi=0.3)",
+    "patch(size=2, eps=0.4)",
+    "affine(basis='ramps', eps=0.3)",
+    "affine(basis='colour', eps=0.3, bounds=(0.0, 1.0))",
 ]
+# answered by iteration, which takes its time
+ITERATED = ["intersection(linf(eps=0.2), l2(eps=0.4))"]
 SINGLE = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.1), l2(eps=0.5))"]
 ATTACKS = [
     "fgsm()",
@@ -69,6 +76,11 @@ LAYERS = [
 @pytest.mark.parametrize("spec", SETS)
 def test_set(spec):
     check_threat_model(spec, shape=(1, 3, 3))
+
+
+@pytest.mark.parametrize("spec", ITERATED)
+def test_iterated_set(spec):
+    check_threat_model(spec, shape=(1, 2, 2), examples=4)
 
 
 @pytest.mark.parametrize("spec", SINGLE)
@@ -122,7 +134,13 @@ def test_every_layer_with_a_rule_is_here():
 
 @pytest.mark.parametrize(
     ("kind", "specs"),
-    [(ThreatModel, SETS), (Attack, ATTACKS), (Certifier, CERTIFIERS), (Objective, OBJECTIVES), (Defense, DEFENSES)],
+    [
+        (ThreatModel, [*SETS, *ITERATED]),
+        (Attack, ATTACKS),
+        (Certifier, CERTIFIERS),
+        (Objective, OBJECTIVES),
+        (Defense, DEFENSES),
+    ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
 def test_every_component_is_here(kind, specs):

@@ -23,6 +23,11 @@ SETS = [
     "wasserstein(eps=0.3)",
     "wasserstein(eps=0.3, kernel=3, p=2)",
     "wasserstein(eps=0.3, bounds=(0, 1))",
+    "l0(k=10)",
+    "box(lo=-0.1, hi=0.15)",
+    "patch(size=2, eps=0.3)",
+    "affine(basis='colour', eps=0.3)",
+    "intersection(linf(eps=0.1), l2(eps=0.2))",
 ]
 ATTACKS = [
     "fgsm()",
@@ -89,6 +94,8 @@ def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
     data = examples(model, shape, seed, count)
     convex = inradius.make(threat, inradius.ThreatModel).convex
     attacks = ATTACKS if convex else [spec for spec in ATTACKS if "frank_wolfe" not in spec]
+    if not all(part.convex for part in inradius.make(threat, inradius.ThreatModel).parts()):
+        certifiers = [spec for spec in certifiers if spec != REFEREE]
     options = {"attacks": attacks, "certifiers": certifiers, "exhaustive": True}
     reports = inradius.bracket_curve(model, data, threat, [0.1, 0.4, 1.0], folder=folder, **options)
     for report in reports:
