@@ -17,10 +17,13 @@ from inradius_wasserstein.hull import edges
 from inradius_wasserstein.levels import Sources, best_within, levels
 from inradius_wasserstein.moves import Moves, window_moves
 
-# First each halving of the dearest price, then a grid where the images of the batch have found their least values: bounds
-# to train on are 0.1 % above the least ones on average.
+# First each halving of the dearest price, then a grid on both sides of the one where an image has found its least value.
+# The prices depend on the rows alone, so that an image's bounds are the same in every batch.
 _HALVINGS = 12
-_GRID, _FINE_GRID = 24, 96
+_GRID, _FINE_GRID = 8, 24
+
+# Up to so many prices, as filters have, the grid keeps to them; what gains under more is smooth.
+_FEW_PRICES = 512
 
 # Numbers that the hulls of a block of rows may hold.
 _BLOCK = 1 << 22
@@ -74,12 +77,10 @@ class Patches:
 
 
 def dense_patches(rows: Tensor, x: Tensor) -> Patches:
-    """All pixels with mass at one place, for rows (K, n) and images (B, n)."""
-    busy = (x > 0).any(0)
-    busy[0] |= ~busy.any()
-    used = busy.nonzero().squeeze(1)
+    """All pixels at one place, for rows (K, n) and images (B, n)."""
     closed = torch.zeros(rows.shape[1], 1, dtype=torch.bool, device=x.device)
-    return Patches(x[:, used][None], torch.zeros(1, dtype=torch.int64, device=x.device), rows.t(), closed, used[None])
+    every = torch.arange(x.shape[1], device=x.device)[None]
+    return Patches(x[None], torch.zeros(1, dtype=torch.int64, device=x.device), rows.t(), closed, every)
 
 
 class Gains:
@@ -109,13 +110,17 @@ class Gains:
         grid = [top * 0.5**step for step in range(_HALVINGS)] + [torch.zeros_like(top)]
         value, choice = self._least(grid, budget)
         wanted = torch.is_grad_enabled() and self._patches.worth.requires_grad
-        fine = list(self._between(top, choice, _GRID if wanted else _FINE_GRID))
-        finer, further = self._least(fine, budget)
-        choice = torch.where(finer < value, further + len(grid), choice)
-        value = torch.minimum(value, finer)
+        nearest = choice
+        prices = self._few_prices()
+        for interval, psi in self._between(top, nearest, _GRID if wanted else _FINE_GRID):
+            psi = psi if prices is None else _nearest(psi, prices)
+            finer = self._at(psi, budget)
+            better = (finer < value) & ((interval == nearest) | (interval == nearest - 1))
+            value, choice = torch.where(better, finer, value), torch.where(better, len(grid), choice)
+            grid.append(psi)
         if not wanted:
             return value
-        linear = self._linear([*grid, *fine], choice)
+        linear = self._linear(grid, choice)
         return value + (linear - linear.detach())
 
     def _least(self, grid: list[Tensor], budget: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,16 +149,24 @@ class Gains:
         kind = self._patches.kind
         return self._patches.mass @ (gain if len(kind) == len(gain) == 1 else gain[kind])
 
-    def _between(self, top: Tensor, choice: Tensor, count: int) -> Iterator[Tensor]:
-        """Prices around those that the images of a batch have chosen, each (Q, K)."""
-        first, last = choice.amin(1), choice.amax(1)
-        kinds = self._patches.kind[:, None].expand_as(first)
-        first = torch.full_like(top, _HALVINGS, dtype=torch.int64).scatter_reduce_(0, kinds, first, "amin")
-        last = torch.zeros_like(top, dtype=torch.int64).scatter_reduce_(0, kinds, last, "amax")
-        high, low = (first - 1).clamp(min=0), last.clamp(max=_HALVINGS) + 1
-        for step in range(count):
-            share = (step + 0.5) / count
-            yield top * torch.exp2(-(high * (1 - share) + low * share).to(top.dtype))
+    def _between(self, top: Tensor, choice: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Prices in the intervals beside those that the images have chosen, each (Q, K), and the intervals, (P, 1, K)."""
+        kind = self._patches.kind
+        kinds = kind[:, None].expand(-1, choice.shape[2])
+        first = torch.full_like(top, _HALVINGS, dtype=torch.int64)
+        first.scatter_reduce_(0, kinds, choice.amin(1), "amin")
+        last = torch.zeros_like(first).scatter_reduce_(0, kinds, choice.amax(1), "amax")
+        width = int((last - first).max()) + 2 if choice.numel() else 0
+        for interval in (first - 1 + step for step in range(width)):
+            for part in range(count):
+                psi = top * torch.exp2(-(interval + (part + 0.5) / count).to(top.dtype))
+                yield interval[kind][:, None], psi
+
+    def _few_prices(self) -> Tensor | None:
+        """The prices of each row in order, (Q, K, N), where they are few: its least bound is at one of them."""
+        if not 0 < self._price[:, 0, :, 0].numel() <= _FEW_PRICES:
+            return None
+        return self._price.permute(1, 3, 0, 2).flatten(2).sort(-1).values.contiguous()
 
     def _linear(self, grid: list[Tensor], choice: Tensor) -> Tensor:
         """⟨x, row at the targets − row⟩ at the prices chosen, whose gradient is that of the bound, (P, B, K)."""
@@ -167,6 +180,14 @@ class Gains:
             gain = (worth.gather(0, target) - stays).view(*self._patches.source.shape, -1)
             linear = linear + self._product(gain) * (choice == number)
         return linear
+
+
+def _nearest(psi: Tensor, prices: Tensor) -> Tensor:
+    """The nearest of the prices (..., N) in order, (...)."""
+    wished = psi.contiguous()[..., None]
+    place = torch.searchsorted(prices, wished).clamp(max=prices.shape[-1] - 1)
+    above, below = prices.gather(-1, place), prices.gather(-1, (place - 1).clamp(min=0))
+    return torch.where(above - wished < wished - below, above, below)[..., 0]
 
 
 def filter_patches(

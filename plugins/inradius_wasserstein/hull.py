@@ -26,7 +26,8 @@ class Edges:
 
 def edges(values: list[Tensor], cost: Tensor) -> Edges:
     """The hulls of the points (cost of level v, values[v]), V of (S, K), costs (V, 1 or S) in float64, the first 0."""
-    if cost.shape[1] == 1 and len(values) <= _FEW:
+    few = len(values) <= _FEW and cost.shape[1] == 1
+    if few and bool((cost.diff(dim=0) > 0).all()):
         return _compared(values, cost[:, 0].tolist())
     return _walked(torch.stack(values), cost.to(values[0])[:, :, None])
 

@@ -8,8 +8,9 @@ import attrs
 import torch
 from torch import Tensor
 
-# Prices of ordinary data need about 12; what is left after so many rounds is sorted.
-_ROUNDS = 32
+# Ordinary data need about 12 rounds. Each one divides the range of prices that matters by a good part of their number, and
+# prices that span more digits than numbers have end the search early, so that this many are never needed.
+_ROUNDS = 64
 
 
 @attrs.define(eq=False)
@@ -58,8 +59,6 @@ def spend(price: Tensor, width: Tensor, budget: Tensor) -> Spent:
         done = done | met
         low.update(over & ~done, here)
         high.update(~over & ~done, here)
-    if not bool(done.all()):
-        _sort(~done, price, width, budget, low, high, psi)
     between = low.cost - high.cost
     rest = (budget - high.cost).clamp(min=0)
     share = torch.where(between > 0, rest / between, torch.zeros_like(rest)).clamp(max=1)
@@ -87,21 +86,3 @@ def _weighted(terms: Tensor, width: Tensor) -> Tensor:
     if width.shape[2] == 1 and len(width) == len(terms):
         return (width.transpose(1, 2) @ terms).squeeze(1)
     return (terms * width).sum(1)
-
-
-def _sort(rows: Tensor, price: Tensor, width: Tensor, budget: Tensor, low: _Point, high: _Point, psi: Tensor) -> None:
-    """Settles the given rows (B, K) of ``low``, ``high`` and ``psi`` by sorting their segments."""
-    example, direction = rows.nonzero(as_tuple=True)
-    prices = price[example, :, direction]
-    widths = width.expand_as(price)[example, :, direction]
-    dear, order = prices.sort(dim=1, descending=True)
-    bought = widths.gather(1, order).cumsum(1) <= budget[example]
-    last = dear.gather(1, bought.sum(1, keepdim=True).clamp(max=dear.shape[1] - 1))
-    below = torch.where(prices < last, prices, torch.zeros_like(prices)).amax(1)
-    psi.masked_scatter_(rows, last.squeeze(1))
-    for point, at in ((high, last.squeeze(1)), (low, below)):
-        found = _at(at[:, None], prices[:, :, None], widths[:, :, None])
-        for name in ("price", "cost", "gain"):
-            settled = getattr(point, name).clone()
-            settled[rows] = getattr(found, name).squeeze(1)
-            setattr(point, name, settled)
