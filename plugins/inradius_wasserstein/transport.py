@@ -1,5 +1,7 @@
 """The cheapest plan that carries one image to another, by the network simplex of POT."""
 
+import warnings
+
 import attrs
 import numpy as np
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from inradius.arithmetic.precision import working
 from inradius.box import excess
+from inradius_wasserstein.forest import settled
 from inradius_wasserstein.moves import Moves
 
 Reals = NDArray[np.float64]
@@ -15,6 +18,8 @@ Places = NDArray[np.int64]
 
 # Far more pivots than any image needs; a plan that is cut off here is still a plan, only not the cheapest one.
 _PIVOTS = 10_000_000
+# A change this large is outside of every set, and the sum of a few would overflow.
+_LARGEST = 1e300
 
 
 @attrs.frozen(eq=False)
@@ -62,7 +67,7 @@ def plan_cost(delta: Tensor, x: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
     unit = torch.finfo(delta.dtype).eps
     cost, unmatched = np.zeros(len(x)), np.zeros(len(x))
     for row in range(len(x)):
-        if not np.isfinite(changes[row]).all():
+        if not np.abs(changes[row]).max(initial=0) < _LARGEST:
             cost[row] = unmatched[row] = np.inf
             continue
         for mass, change in zip(masses[row], changes[row], strict=True):
@@ -140,11 +145,19 @@ def _network_simplex(a: Reals, b: Reals, edges: _Edges, free: float, prohibitive
     ]
     i, j, price = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     graph = coo_matrix((price, (i, j)), shape=(rows + 2, columns + 2))
-    scale = max(a.sum(), b.sum())
-    supply = np.concatenate([a, [free, b.sum()]]) / scale
-    demand = np.concatenate([b, [free, a.sum()]]) / scale
-    flow = emd(supply, demand, graph, numItermax=_PIVOTS, center_dual=False, check_marginals=False).tocoo()
-    amounts: Reals = np.zeros((rows + 2, columns + 2))
-    amounts[flow.row, flow.col] = flow.data
-    moved: Reals = amounts[edges.source, edges.target] * scale
+    supply, demand = np.concatenate([a, [free, b.sum()]]), np.concatenate([b, [free, a.sum()]])
+    # the solver neglects flows near 1e-15 and calls totals of 1e9 infeasible
+    for size in (1e3, 1.0):
+        unit = max(a.sum(), b.sum()) / size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            flow, log = emd(
+                supply / unit, demand / unit, graph, _PIVOTS, log=True, center_dual=False, check_marginals=False
+            )
+        if log["warning"] is None:
+            break
+    amounts: Reals = np.zeros(graph.shape)
+    source, target = flow.row.astype(np.int64), flow.col.astype(np.int64)
+    amounts[source, target] = settled(source, target, flow.data * unit, supply, demand)
+    moved: Reals = amounts[edges.source, edges.target]
     return moved

@@ -117,6 +117,17 @@ def test_single_precision_misses_no_mass_and_costs_the_same():
     torch.testing.assert_close(cost, exact, rtol=1e-5, atol=0)
 
 
+def test_flows_of_all_sizes_lose_no_mass():
+    rng = np.random.default_rng(5)
+    moves = moves_of(28, 28, 5)
+    x = images(rng, 8, 1, 28, 28, zeros=0.8)
+    shares = torch.from_numpy(10.0 ** rng.uniform(-18, 0, (8, 1, *moves.target.shape))) * moves.valid
+    flow = x.flatten(2)[..., None] * shares / shares.sum(-1, keepdim=True)
+    arrived = torch.zeros_like(x.flatten(2)).index_add_(2, moves.target.flatten(), flow.flatten(2))
+    _, unmatched = plan_cost(arrived.view_as(x) - x, x, moves)
+    assert not unmatched.any()
+
+
 def test_violation_is_lost_mass_negative_pixels_and_excess_over_the_cap():
     moves = moves_of(4, 4, 3)
     x = torch.full((1, 1, 4, 4), 0.5, dtype=torch.float64)
@@ -130,7 +141,7 @@ def test_violation_is_lost_mass_negative_pixels_and_excess_over_the_cap():
     assert float(hard_violation(delta, x, moves, None)) == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("size", [1e10, 1e300, 1e-300, 1.0])
+@pytest.mark.parametrize("size", [1e10, 1e290, 1e-300, 1.0])
 def test_anything_has_a_finite_answer(size):
     rng = np.random.default_rng(1)
     x = images(rng, 2, 1, 28, 28, zeros=0.8)
@@ -144,9 +155,11 @@ def test_anything_has_a_finite_answer(size):
 def test_what_is_not_finite_is_outside():
     x = torch.ones(2, 1, 4, 4)
     delta = torch.zeros_like(x)
-    delta[1, 0, 0, 0] = torch.nan
-    cost, unmatched = plan_cost(delta, x, moves_of(4, 4, 3))
-    assert cost.tolist() == unmatched.tolist() == [0, torch.inf]
+    for value in (torch.nan, torch.inf, torch.finfo(torch.float64).max):
+        delta = delta.double()
+        delta[1, 0, 0, 0] = value
+        cost, unmatched = plan_cost(delta, x.double(), moves_of(4, 4, 3))
+        assert cost.tolist() == unmatched.tolist() == [0, torch.inf]
 
 
 def wasserstein(spec):

@@ -36,7 +36,7 @@ def perturbation_figure(
     ``x`` and ``delta`` are (B, H, W), (B, 1, H, W) or (B, 3, H, W). What moved is blue where it left and orange where it
     arrived (in colour images: drawn around grey), stretched to its own largest value; ``flows`` (of
     ``inradius_wasserstein.flows``) draws the moves as arrows on it. ``titles`` stand beside the rows; ``bounds`` are black
-    and white, by default each example's smallest and largest value; ``path`` is a .png, .svg or .pdf file to write.
+    and white, by default the smallest and the largest value of each original; ``path`` is a .png, .svg or .pdf file to write.
     Raises ``InputError`` for what is no batch of images, ``UnsupportedError`` where matplotlib is not installed.
     """
     _check(x, delta, flows, titles)
@@ -44,7 +44,7 @@ def perturbation_figure(
     figure = blank(4.5, 1.5 * len(x) + 0.25)
     axes = figure.subplots(len(x), 3, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.06})
     for row, places in enumerate(axes):
-        low, high = bounds or span(x[row], x[row] + delta[row])
+        low, high = bounds or span(x[row])
         shown = ((x[row] - low) / (high - low), signed(delta[row]), (x[row] + delta[row] - low) / (high - low))
         for place, picture in zip(places, shown, strict=True):
             _show(place, picture)
