@@ -169,7 +169,7 @@ def compare_hull(options: argparse.Namespace) -> None:
         "| factor | " + " | ".join(part.spec_name() for part in threat.parts()) + " | each | hull | CPU, hull / each |"
     )
     print("|---" * (len(threat.parts()) + 4) + "|")
-    for factor in (0.8, 1.0, 1.2, 1.5):
+    for factor in (0.8, 1.0, 1.5, 2.0, 2.5):
         scaled = threat.scaled(factor)
         alone = [certified(dual, model, held_out, part, "each")[0] for part in scaled.parts()]
         each, slow = certified(dual, model, held_out, scaled, "each")

@@ -8,6 +8,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, InputError, Oracles, SpecError, ThreatModel, UnsupportedError
+from inradius.testing import check_threat_model
 from inradius.testing.affine import Matrix
 from inradius.testing.strategies import cases
 from inradius_union import Union
@@ -104,6 +105,14 @@ def test_samples_come_from_every_member(seed):
     small = union.parts()[0].contains(drawn, x)
     assert 0 < small.sum() < 64
     assert not torch.equal(drawn, union.sample(x, rng=rng))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "spec", ["wasserstein(eps=0.1), linf(eps=0.05)", "l1(eps=0.6), wasserstein(eps=0.2, kernel=3)"]
+)
+def test_any_set_may_be_a_member(spec):
+    check_threat_model(f"union({spec})", shape=(1, 3, 3), examples=4)
 
 
 def test_nested_unions_flatten():
