@@ -14,6 +14,7 @@ from inradius.testing import (
     check_objective,
     check_threat_model,
 )
+from inradius.testing.strategies import inputs
 
 SETS = [
     "linf(eps=0.1)",
@@ -38,6 +39,8 @@ SETS = [
 ]
 # answered by iteration, which takes its time
 ITERATED = ["intersection(linf(eps=0.2), l2(eps=0.4))"]
+# sets of images, whose inputs are never negative
+IMAGES = ["wasserstein(eps=0.1)"]
 SINGLE = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.1), l2(eps=0.5))"]
 ATTACKS = [
     "fgsm()",
@@ -83,6 +86,11 @@ def test_iterated_set(spec):
     check_threat_model(spec, shape=(1, 2, 2), examples=4)
 
 
+@pytest.mark.parametrize("spec", IMAGES)
+def test_set_of_images(spec):
+    check_threat_model(spec, shape=(1, 3, 3), inputs=inputs((1, 3, 3)), examples=2)
+
+
 @pytest.mark.parametrize("spec", SINGLE)
 def test_set_in_single_precision(spec):
     check_threat_model(spec, shape=(1, 3, 3), dtype=torch.float32)
@@ -103,6 +111,12 @@ def test_attack_on_a_union(spec):
 @pytest.mark.parametrize("spec", CERTIFIERS)
 def test_certifier(spec, threat):
     check_certifier(spec, threat, shape=(1, 2, 3))
+
+
+@pytest.mark.parametrize("threat", IMAGES)
+@pytest.mark.parametrize("spec", CERTIFIERS)
+def test_certifier_over_images(spec, threat):
+    check_certifier(spec, threat, shape=(1, 2, 3), inputs=inputs((1, 2, 3)), examples=4)
 
 
 @pytest.mark.parametrize("spec", OBJECTIVES)
@@ -135,7 +149,7 @@ def test_every_layer_with_a_rule_is_here():
 @pytest.mark.parametrize(
     ("kind", "specs"),
     [
-        (ThreatModel, [*SETS, *ITERATED]),
+        (ThreatModel, [*SETS, *ITERATED, *IMAGES]),
         (Attack, ATTACKS),
         (Certifier, CERTIFIERS),
         (Objective, OBJECTIVES),

@@ -1,5 +1,7 @@
 """Support functions and maximisers of Wasserstein balls against linear programs, and first layers against rows."""
 
+from html import escape
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 
 import inradius
 from inradius import InputError, Oracles, SpecError, ThreatModel
+from inradius.cli.summary import show
 from inradius_bounds.trace import trace
 from inradius_wasserstein.hull import edges
 from inradius_wasserstein.price import spend
@@ -298,6 +301,18 @@ def test_the_convention_is_told():
     assert "‖i − j‖₂^2" in ball(eps=1, p=2).per_example(torch.ones(1)).convention
     union = inradius.make("union(linf(0.1), wasserstein(0.1))", ThreatModel)
     assert union.convention == f"wasserstein(eps=0.1): {ball(eps=0.1).convention}"
+
+
+def test_every_report_shows_the_convention(capsys):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).double()
+    data = inradius.Dataset.of(images(np.random.default_rng(1), 3, 1, 4, 4), torch.tensor([0, 1, 0]))
+    report = inradius.bracket(net, data, "wasserstein(0.1)", attacks=["fgsm()"], certifiers=["dual()"])
+    convention = ball(eps=0.1).convention
+    assert report.summary()["setting"]["convention"] == convention
+    assert report.to_html().count(escape(convention)) == 2
+    show(report)
+    assert convention in " ".join(capsys.readouterr().out.split())
 
 
 def test_costs_of_a_file_are_known_by_their_hash(tmp_path):
