@@ -15,6 +15,10 @@ from inradius.box import Box, check_inside, corner, excess, room
 from inradius.threat import check_finite
 from inradius.validators import as_floats, box, radius
 
+# The ℓ1 length of a full step, in crossings of the box by all k pixels. On MNIST with k = 10, 40 steps of PGD break twice
+# as many images as with 40 crossings, and more do not help.
+_STRIDES = 1000
+
 
 def _as_count(value: object) -> object:
     """A number as a float, and as a whole one where rounding alone keeps it from that: 0.1 · 30 is 3."""
@@ -91,30 +95,30 @@ class L0(ThreatModel):
         return value(most, c, *self._cell(x, c.dtype))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
-        """The gradient, with the ℓ1 length of k pixels that cross the box, (B, *S).
+        """The gradient, so long that a step of PGD decides anew which pixels change, (B, *S).
 
-        The projection chooses which pixels it changes: a step along k of them could never exchange one for another.
-        Source: croce2019.
+        What a shorter step adds to pixels that are not chosen is lost in the projection, so that none would ever be
+        exchanged for another. Source: croce2019.
         """
         with torch.no_grad():
             rows = rows_of(gradient, torch.promote_types(gradient.dtype, x.dtype))
             rows = rows / rows.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
             length = total(rows.abs()).clamp(min=1).unsqueeze(-1)
-            reach = self._count(rows.shape[-1]) * self._channels(x) * self._width
+            reach = _STRIDES * self._count(rows.shape[-1]) * self._channels(x) * self._width
             return (rows * (reach / length)).view(x.shape).to(gradient.dtype)
 
     def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
         """Pixels chosen at random, each uniform in the box, (B, *S)."""
         rng = rng or Streams(0, torch.arange(len(x), device=x.device))
         channels, shape = self._channels(x), tuple(x.shape[1:])
-        where = rng.uniform((1, x[0].numel() // channels), dtype=x.dtype).repeat(1, 1, channels).to(x)
+        where = rng.uniform((1, x.shape[1:].numel() // channels), dtype=x.dtype).repeat(1, 1, channels).to(x)
         _, kept = self._dearest(where, channels)
         low, high = room(x, self.bounds)
         there = rng.uniform(shape, dtype=x.dtype).to(x)
         return self.project((low + there * (high - low)) * kept.view(x.shape), x)
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        moved = self._pixels(delta.reshape(len(delta), 1, -1) != 0, self._channels(x)).any(-2).sum(-1)[:, 0]
+        moved = self._pixels(delta.flatten(1).unsqueeze(1) != 0, self._channels(x)).any(-2).sum(-1)[:, 0]
         count = moved.to(delta.dtype)
         return torch.where(count > 0, count / self.k if self.k else torch.inf, count)
 
@@ -148,7 +152,7 @@ class L0(ThreatModel):
 
     def _pixels(self, rows: Tensor, channels: int) -> Tensor:
         """The numbers of each pixel in a column, (B, K, n) -> (B, K, channels, pixels)."""
-        return rows.view(*rows.shape[:-1], channels, -1)
+        return rows.view(*rows.shape[:-1], channels, rows.shape[-1] // channels)
 
     def _dearest(self, gains: Tensor, channels: int) -> tuple[Tensor, Tensor]:
         """The k largest gains of pixels, in order, and 1 at their numbers, else 0, (B, K, k) and (B, K, n)."""

@@ -148,8 +148,9 @@ class Affine(ThreatModel):
         rows = self._rows(x[None]).cpu()
         # not a variable of its own, so that membership needs no solver
         shift = (rows / rows.square().sum(1, keepdim=True)).numpy() @ delta
-        length = cvxpy.norm(shift, "inf" if self.norm == "inf" else 2)
-        allowed = [delta == rows.T.numpy() @ shift, length <= self.eps]
+        same = delta == rows.T.numpy() @ shift
+        short = [shift <= self.eps, shift >= -self.eps] if self.norm == "inf" else [cvxpy.norm(shift, 2) <= self.eps]
+        allowed = [same, *short]
         if self.bounds is None:
             return allowed
         low, high = (side.flatten().double().cpu().numpy() for side in room(rows_of(x[None], x.dtype), self.bounds))

@@ -9,13 +9,15 @@ from torch import Tensor
 from inradius import InputError, Streams, ThreatModel
 from inradius.arithmetic.answers import point, rows_of, value
 from inradius.arithmetic.precision import upward
-from inradius.arithmetic.sums import upper
+from inradius.arithmetic.sums import total, upper
 from inradius.box import Box, check_inside, corner, excess, room
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, count, radius
 from inradius_sets.windows import best_window, least_outside, window_at
 
-Shape = tuple[int, int, int]
+# The ℓ1 length of a full step, in moves of a whole window by eps. On MNIST with size 5, 40 steps of PGD break three times
+# as many images as with 10 of them, and more do not help.
+_STRIDES = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -75,12 +77,16 @@ class Patch(ThreatModel):
         return value(most, c, *self._cell(x, c.dtype))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
-        """sign(gradient) · eps within the window that δ fills, or from δ = 0 within the best one, (B, *S)."""
+        """The gradient, so long that a step of PGD decides anew where the patch is, (B, *S).
+
+        What a shorter step adds outside of the window is lost in the projection, so that the patch would never move.
+        """
         with torch.no_grad():
-            vertex = self.linear_max(gradient, x)
-            start = (delta == 0).flatten(1).all(1).view(-1, 1, 1, 1)
-            # the projection picks the window
-            return torch.where(start, vertex, gradient.sign() * self.eps).to(gradient.dtype)
+            rows = rows_of(gradient, torch.promote_types(gradient.dtype, x.dtype))
+            rows = rows / rows.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
+            height, width = self._window(*x.shape[-2:])
+            reach = _STRIDES * height * width * x.shape[1] * self.eps
+            return (rows * (reach / total(rows.abs()).clamp(min=1).unsqueeze(-1))).view(x.shape).to(gradient.dtype)
 
     def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
         """A window anywhere, its pixels uniform in the box, (B, *S)."""
@@ -89,7 +95,7 @@ class Patch(ThreatModel):
         row, column = (
             rng.integers(0, whole - part + 1).to(x.device) for whole, part in zip(x.shape[-2:], window, strict=True)
         )
-        inside = window_at(row, column, window, x[0, 0]).unsqueeze(1)
+        inside = window_at(row, column, window, x[:, 0]).unsqueeze(1)
         low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
         there = rng.uniform(tuple(x.shape[1:]), dtype=x.dtype).to(x)
         return self.project((low + there * (high - low)) * inside, x)

@@ -42,8 +42,8 @@ def _search(
     """Where linear maximisation ends: a split of c, m of (B, K, *S), and its point; and where it began, two of (B, K, *S)."""
     count = c.shape[1]
     flat, first, around = c.flatten(0, 1), carrier.flatten(), x.repeat_interleave(count, dim=0)
-    step = max(1, _BLOCK // max(1, len(members) * x[0].numel()))
-    parts = [slice(k, k + step) for k in range(0, len(flat), step)]
+    step = max(1, _BLOCK // max(1, len(members) * x.shape[1:].numel()))
+    parts = [slice(k, k + step) for k in range(0, max(1, len(flat)), step)]
     found = [_ended(members, flat[part], around[part], first[part], steps, tol) for part in parts]
     rest, points, start = (torch.cat(side) for side in zip(*found, strict=True))
     return [part.view_as(c) for part in rest.unbind(1)], points.view_as(c), start.view_as(c)

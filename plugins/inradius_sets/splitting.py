@@ -38,7 +38,7 @@ def solve(
 
     It ends for each example by itself: after ``steps``, or when the members' points agree up to ``tol``.
     """
-    batch, count, size = len(x), len(members), t[0].numel()
+    batch, count, size = len(x), len(members), t.shape[1:].numel()
     flat, z = t.flatten(1), start.flatten(1)
     force = flat - alpha * z
     reach = torch.linalg.vector_norm(z, dim=1)
@@ -49,7 +49,7 @@ def solve(
     active = torch.arange(batch, device=x.device)
     walk = _Walk.begin(s.flatten(1))
     for _ in range(steps):
-        here = walk.place.view(-1, count, size)
+        here = walk.place.view(len(active), count, size)
         z = (flat[active] + rho[active] * here.sum(1)) / (alpha + count * rho[active])
         asked, around = 2 * z.unsqueeze(1) - here, x[active]
         found = torch.stack(

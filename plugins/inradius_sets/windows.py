@@ -7,7 +7,7 @@ from torch import Tensor
 
 def window_sums(values: Tensor, height: int, width: int) -> Tensor:
     """Sums over windows, (..., H, W) -> (..., H − height + 1, W − width + 1); a term passes height + width additions."""
-    flat = values.reshape(-1, 1, *values.shape[-2:])
+    flat = values.flatten(0, -3).unsqueeze(1)
     columns = F.avg_pool2d(flat, (height, 1), stride=1, divisor_override=1)
     sums = F.avg_pool2d(columns, (1, width), stride=1, divisor_override=1)
     return sums.view(*values.shape[:-2], *sums.shape[-2:])

@@ -145,6 +145,19 @@ def test_bad_inputs():
         make("patch(2)").check_inputs(torch.zeros(1, 3))
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [BOXES[0], PATCHES[0], "l0(2)", "affine('colour', eps=0.1)", "intersection(linf(0.1), l2(0.2))"],
+)
+def test_an_empty_batch(spec):
+    threat = make(spec, ThreatModel)
+    x = torch.zeros(0, *SHAPE)
+    for answer in (threat.project(x, x), threat.linear_max(x, x), threat.sample(x), *threat.hull(x)):
+        assert answer.shape == x.shape
+    assert threat.contains(x, x).shape == (0,)
+    assert threat.support(torch.zeros(0, 3, *SHAPE), x).shape == (0, 3)
+
+
 def test_half_precision_stays_inside_and_sound():
     generator = torch.Generator().manual_seed(0)
     for spec in ("box(lo=-0.1, hi=0.3)", "patch(2, eps=0.4)"):
