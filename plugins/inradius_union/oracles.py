@@ -45,21 +45,16 @@ class UnionOracles(Oracles, ABC):
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
         """The smallest gauge among the members whose hard constraints hold, or are the least violated, (B,)."""
-        return self._standing(delta, x)[0]
+        if len(self.parts()) == 1:
+            return self.parts()[0].gauge(delta, x)
+        violations = torch.stack([part.violation(delta, x) for part in self.parts()])
+        eligible = violations <= violations.amin(0).clamp(min=_FORGIVEN)
+        gauges = torch.stack([part.gauge(delta, x) for part in self.parts()])
+        return torch.where(eligible, gauges, torch.inf).amin(0)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        """The violation of the member that ``gauge`` speaks of, (B,)."""
-        return self._standing(delta, x)[1]
-
-    def _standing(self, delta: Tensor, x: Tensor) -> Sides:
-        gauges = [part.gauge(delta, x) for part in self.parts()]
-        violations = [part.violation(delta, x) for part in self.parts()]
-        allowed = torch.stack(violations).amin(0).clamp(min=_FORGIVEN)
-        eligible = torch.stack([violation <= allowed for violation in violations])
-        which = torch.where(eligible, torch.stack(gauges), torch.inf).argmin(0)
-        # where every gauge is infinite, the first member would be taken whatever its violation
-        which = torch.where(eligible.gather(0, which[None])[0], which, eligible.int().argmax(0))
-        return chosen(gauges, which), chosen(violations, which)
+        """The smallest violation among the members, (B,)."""
+        return reduce(torch.minimum, (part.violation(delta, x) for part in self.parts()))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         return reduce(torch.maximum, (part.support(c, x) for part in self.parts()))
