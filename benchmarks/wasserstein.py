@@ -69,6 +69,11 @@ def compare(model: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) -> N
     options = f"steps={steps}, objective=margin(), keep_maximising=True"
     runs = {
         "frank_wolfe": (exact, f"frank_wolfe({options})"),
+        # nine gradients find the three classes that look best, the rest are steps towards them
+        "frank_wolfe, 3 classes": (
+            exact,
+            f"frank_wolfe({options}, classes=3)".replace(f"steps={steps}", f"steps={(steps - 9) // 3}"),
+        ),
         "pgd, exact projection": (exact, f"pgd({options}, random_start=False)"),
         "pgd, projected Sinkhorn": (sinkhorn, f"pgd({options}, random_start=False)"),
         "best of 10": (exact, f"frank_wolfe({options}, restarts=10)"),

@@ -48,6 +48,7 @@ ATTACKS = [
     "pgd(steps=3, restarts=2, objective=margin(), seed=4)",
     "pgd(steps=3, keep_maximising=True, objective=dlr())",
     "frank_wolfe(steps=5)",
+    "frank_wolfe(steps=3, classes=2, restarts=2)",
     "msd(steps=4, restarts=2)",
     "worst_part(pgd(steps=3))",
 ]

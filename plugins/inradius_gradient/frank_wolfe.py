@@ -7,7 +7,8 @@ from torch import Tensor
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
 from inradius.ascent import Ascent, Part
 from inradius.attack import Observer
-from inradius.validators import component, count, flag
+from inradius.validators import component, count, flag, integer
+from inradius_gradient.rivals import rivals
 
 
 @attrs.frozen(kw_only=True)
@@ -17,7 +18,9 @@ class FrankWolfe(Attack):
     Every iterate is a mean of points of Δ(x), and so lies in it; the best one is returned. An example is attacked until an
     iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step is taken and the largest
     objective counts alone. The first run begins at δ = 0 or at the ``start`` of the call, projected; later runs begin at
-    random and are for the examples that are left. Raises ``UnsupportedError`` for a set that is not convex.
+    random and are for the examples that are left. With ``classes`` the first run is one of ``steps`` steps for each of the
+    wrong classes that look best at x, after a gradient for every class: greedy steps along the objective rarely leave the
+    class they begin with. Raises ``UnsupportedError`` for a set that is not convex.
     Source: jaggi2013, chen2020.
     """
 
@@ -26,6 +29,7 @@ class FrankWolfe(Attack):
     restarts: int = attrs.field(default=1, validator=count)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
+    classes: int = attrs.field(default=0, validator=integer)
 
     def perturb(
         self,
@@ -47,7 +51,10 @@ class FrankWolfe(Attack):
         whole = Part.whole(model, x, y, threat, rng, goal)
         ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
         first = torch.zeros_like(x) if start is None else threat.project(start, x)
-        return ascent.climb(first, restarts=self.restarts, steps=self.steps, move=_move)
+        if not self.classes or goal is not None:
+            return ascent.climb(first, restarts=self.restarts, steps=self.steps, move=_move)
+        ascent.pursue(first, rivals(whole, self.classes), steps=self.steps, move=_move)
+        return ascent.climb(None, restarts=self.restarts - 1, steps=self.steps, move=_move)
 
 
 def _move(step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:

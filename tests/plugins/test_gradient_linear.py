@@ -59,6 +59,17 @@ def test_each_class_of_many_is_driven_to_its_worst_margin(attack, spec):
 
 
 @pytest.mark.parametrize("spec", SETS)
+def test_one_step_towards_the_most_promising_class_ends_in_the_worst_margin_of_all(spec):
+    """On a linear model the estimate of each class's lead is its maximum, so one class is enough."""
+    threat, model = threat_of(spec), linear(5)
+    x, y = labelled(model)
+    worst = worst_margins(model, x, y, threat).amin(1)
+    for classes in (1, 3, 9):
+        attack = FrankWolfe(steps=1, classes=classes, objective=Margin(), keep_maximising=True)
+        torch.testing.assert_close(attack(model, x, y, threat).margin, worst, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("spec", SETS)
 def test_no_attack_passes_the_worst_margin(spec):
     threat, model = threat_of(spec), linear(5)
     x, y = labelled(model)

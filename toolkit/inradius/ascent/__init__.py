@@ -4,3 +4,4 @@ from inradius.ascent.loop import Ascent as Ascent
 from inradius.ascent.loop import Move as Move
 from inradius.ascent.part import Part as Part
 from inradius.ascent.part import gradient_of as gradient_of
+from inradius.ascent.part import lead as lead

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -50,6 +51,19 @@ class Ascent:
             self._run(part, part.threat.sample(part.x, rng=part.rng) if known is None else known, steps, move)
         return self.best
 
+    @torch.no_grad()
+    def pursue(self, start: Tensor, aims: Tensor, *, steps: int, move: Move) -> Tensor:
+        """The best perturbations after a run from ``start`` (B, *S) towards each of the classes ``aims`` (B, A), (B, *S).
+
+        Each run follows the lead of one class over the label; the objective still says which iterate is the best.
+        """
+        for place, aim in enumerate(aims.unbind(1)):
+            part = self._survivors(place)
+            if not len(part):
+                break
+            self._run(attrs.evolve(part, aim=aim[part.rows]), start[part.rows], steps, move)
+        return self.best
+
     def _survivors(self, restart: int) -> Part:
         whole = self._whole
         return Part.whole(whole.model, whole.x, whole.y, whole.threat, whole.rng.fork(restart), whole.goal).take(
@@ -65,7 +79,9 @@ class Ascent:
             alive = self._record(part, delta, logits.detach(), value.detach())
             if not len(alive):
                 return
-            gradient = gradient_of(value, point)
+            with torch.enable_grad():
+                climbed = part.climbed(logits, value)
+            gradient = gradient_of(climbed, point)
             if len(alive) < len(part):
                 part, delta, gradient = part.take(alive), delta[alive], gradient[alive]
             delta = move(step, gradient, delta, part).detach()

@@ -13,7 +13,11 @@ from inradius.threat import Oracles
 
 @attrs.frozen(eq=False, kw_only=True)
 class Part:
-    """Examples under attack; everything is aligned with ``rows``, their places in the whole batch (n,)."""
+    """Examples under attack; everything is aligned with ``rows``, their places in the whole batch (n,).
+
+    ``goal`` (n,) are the classes that must be predicted, None where any wrong one will do; ``aim`` (n,) are classes whose
+    lead over the label's gradients follow for a while, whatever the objective.
+    """
 
     model: Subject
     x: Tensor
@@ -22,6 +26,7 @@ class Part:
     rng: Streams
     goal: Tensor | None
     rows: Tensor
+    aim: Tensor | None = None
 
     @classmethod
     def whole(
@@ -44,6 +49,7 @@ class Part:
             rng=self.rng.take(index),
             goal=None if self.goal is None else self.goal[index],
             rows=self.rows[index],
+            aim=None if self.aim is None else self.aim[index],
         )
 
     def score(self, delta: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
@@ -51,19 +57,30 @@ class Part:
         logits = self.model(self.x + delta)
         return logits, objective(logits, self.y, self.goal)
 
+    def climbed(self, logits: Tensor, value: Tensor) -> Tensor:
+        """What gradients follow: the objective's ``value``, or the lead of the class aimed at, (n, C), (n,) -> (n,)."""
+        return value if self.aim is None else lead(logits, self.y, self.aim)
+
     def fooled(self, logits: Tensor) -> Tensor:
         """Whether the prediction is wrong, or the goal where there is one, (n, C) -> (n,)."""
         return class_margin(logits, self.y) <= 0 if self.goal is None else class_margin(logits, self.goal) > 0
 
 
-def gradient_of(value: Tensor, delta: Tensor) -> Tensor:
+def lead(logits: Tensor, y: Tensor, rival: Tensor) -> Tensor:
+    """A rival's logit minus the label's, (n, C), (n,), (n,) -> (n,)."""
+    return (logits.gather(1, rival[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
+
+
+def gradient_of(value: Tensor, delta: Tensor, *, keep: bool = False) -> Tensor:
     """The gradient of each example's ``value`` in its ``delta``, coordinates that are not finite as 0, (n,) -> (n, *S).
+
+    ``keep`` the graph where more gradients are taken from it.
 
     Raises ``UnsupportedError`` where the model's logits do not depend differentiably on its input.
     """
     found = None
     if value.requires_grad:
-        (found,) = torch.autograd.grad(value, delta, torch.ones_like(value), allow_unused=True)
+        (found,) = torch.autograd.grad(value, delta, torch.ones_like(value), retain_graph=keep, allow_unused=True)
     if found is None:
         raise UnsupportedError(
             "the model's logits carry no gradient with respect to the images; "
