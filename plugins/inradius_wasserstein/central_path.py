@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius_wasserstein.newton import Newton, newton
+from inradius_wasserstein.panels import Panel
 from inradius_wasserstein.problem import Problem, wide
 
 # How much of the way to the boundary a step goes, and the share of the budget that the first plan spends: a plan well
@@ -128,12 +129,12 @@ def _worth(problem: Problem, change: Tensor) -> Tensor:
     return left * torch.minimum(0.5 * left / problem.curvature, change.flatten(1).norm(dim=1))
 
 
-def next_point(problem: Problem, point: Point, missing: Residuals) -> Point:
+def next_point(problem: Problem, parts: list[Panel], point: Point, missing: Residuals) -> Point:
     """Mehrotra's predictor and corrector step. Source: mehrotra1992."""
     plans = problem.plans
     weight = point.plan / point.loss
     stiffness = point.toll / point.room
-    equations = newton(plans, weight, _flat(problem.curvature) + stiffness, point.spare / point.price)
+    equations = newton(plans, parts, weight, _flat(problem.curvature) + stiffness, point.spare / point.price)
     inverse = torch.where(plans.allowed & (point.plan > 0), 1 / point.plan, 0)
 
     def towards(plan: Tensor | None, spare: Tensor, toll: Tensor) -> Point:
@@ -143,12 +144,14 @@ def next_point(problem: Problem, point: Point, missing: Residuals) -> Point:
     ahead = point.moved(predictor, (1 / _blocking(point, predictor, inverse)).clamp_max(1))
     reached = _per_example(ahead.plan * ahead.loss) + ahead.spare * ahead.price + _per_example(ahead.room * ahead.toll)
     centre = (reached / missing.total).clamp(0, 1) ** 3 * missing.mean
-    corrector = towards(
+    aim = (
         torch.where(plans.allowed, wide(centre) - predictor.plan * predictor.loss, 0),
         centre - point.spare * point.price - predictor.spare * predictor.price,
         torch.where(problem.capped, _flat(centre), 0) - point.room * point.toll - predictor.room * predictor.toll,
     )
-    ahead = point.moved(corrector, (_REACH / _blocking(point, corrector, inverse)).clamp_max(1))
+    corrector = towards(*aim)
+    length = (_REACH / _blocking(point, corrector, inverse)).clamp_max(1)
+    ahead = point.moved(corrector, length)
     # rows that rounding has left are put right at once: relative to each entry this is little
     rows = plans.mass / ahead.plan.sum(-1).clamp_min(1e-300)
     return attrs.evolve(ahead, plan=ahead.plan * rows.unsqueeze(-1))

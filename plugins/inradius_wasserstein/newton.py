@@ -4,6 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_wasserstein.panels import Panel, gram
 from inradius_wasserstein.plans import Plans
 
 Step = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -84,10 +85,10 @@ class Newton:
         return springs.flow(force) - drag, source, pixel, price
 
 
-def newton(plans: Plans, weight: Tensor, stiffness: Tensor, slack: Tensor) -> Newton:
-    """The equations for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and the budget's t / ψ = ``slack`` (B,)."""
+def newton(plans: Plans, parts: list[Panel], weight: Tensor, stiffness: Tensor, slack: Tensor) -> Newton:
+    """The equations on panels ``parts`` for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and the budget's t / ψ = ``slack`` (B,)."""
     held = springs(plans, weight, stiffness)
-    factor = _factor(held)
+    factor = _factor(held, parts)
     pulled = held.flow(plans.cost)
     row = pulled.sum(-1)
     answer = _solve(factor, row)
@@ -95,24 +96,15 @@ def newton(plans: Plans, weight: Tensor, stiffness: Tensor, slack: Tensor) -> Ne
     return Newton(held, factor, row, answer, slack, bend.clamp_min(0) + slack)
 
 
-def _factor(held: Springs) -> Tensor:
+def _factor(held: Springs, parts: list[Panel]) -> Tensor:
     """The Cholesky factor of M, (B, C, S, S).
 
     M is a diagonally dominant M-matrix: its diagonal is added up from the other entries and the row sums Σ_j D / (1 + h a),
     without a cancellation.
     """
-    plans = held.plans
-    batch, channels, sources, moves = held.weight.shape
-    pixels = held.damping.shape[-1]
-    start = torch.arange(sources, device=held.weight.device)[:, None].expand(-1, moves).flatten() * pixels
-    spread = held.weight.new_zeros(batch, channels, sources * pixels)
-    spread.scatter_add_(-1, plans.target + start, held.weight.flatten(2))
-    spread = spread.view(batch, channels, sources, pixels)
-    matrix = (spread * (-held.stiffness * held.damping).unsqueeze(-2)) @ spread.mT
-    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
-    diagonal.zero_()
-    own = held.damped.sum(-1) - matrix.sum(-1)
-    diagonal.copy_(own + (plans.mass == 0))
+    matrix = gram(parts, held.weight, -held.stiffness * held.damping).tril_(-1)
+    own = held.damped.sum(-1) - matrix.sum(-1) - matrix.sum(-2)
+    matrix.diagonal(dim1=-2, dim2=-1).copy_(own + (held.plans.mass == 0))
     factor: Tensor = torch.linalg.cholesky_ex(matrix)[0]
     return factor
 
