@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inradius_wasserstein.newton import Newton, newton
 from inradius_wasserstein.panels import Panel
-from inradius_wasserstein.problem import Problem, wide
+from inradius_wasserstein.problem import Problem, highest_price, wide
 
 # How much of the way to the boundary a step goes, and the share of the budget that the first plan spends: a plan well
 # inside, with moves already near the budget.
@@ -54,8 +54,7 @@ def first_point(problem: Problem) -> Point:
     plans = problem.plans
     here = problem.pull.gather(-1, plans.home)
     gain = plans.at(problem.pull) - here.unsqueeze(-1)
-    paid = plans.cost > 0
-    price = 1e-3 + 1.1 * torch.where(paid, gain / plans.cost, 0).flatten(1).amax(1)
+    paid, price = plans.cost > 0, highest_price(problem)
     # free moves have no price that keeps them from being made
     loss = torch.where(paid, wide(price) * plans.cost - gain, 1)
     leaves = plans.allowed.clone()
@@ -125,8 +124,9 @@ def residuals(problem: Problem, point: Point) -> Residuals:
 
 def _worth(problem: Problem, change: Tensor) -> Tensor:
     """The distance ½‖δ − d‖², or ‖δ − d‖‖d‖ where δ is so far away that its distance says little about d, (B,)."""
-    left = problem.residual(change).flatten(1).norm(dim=1)
-    return left * torch.minimum(0.5 * left / problem.curvature, change.flatten(1).norm(dim=1))
+    left: Tensor = torch.linalg.vector_norm(problem.residual(change).flatten(1), dim=1)
+    moved: Tensor = torch.linalg.vector_norm(change.flatten(1), dim=1)
+    return left * torch.minimum(0.5 * left / problem.curvature, moved)
 
 
 def next_point(problem: Problem, parts: list[Panel], point: Point, missing: Residuals) -> Point:

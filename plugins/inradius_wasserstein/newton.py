@@ -86,7 +86,10 @@ class Newton:
 
 
 def newton(plans: Plans, parts: list[Panel], weight: Tensor, stiffness: Tensor, slack: Tensor) -> Newton:
-    """The equations on panels ``parts`` for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and the budget's t / ψ = ``slack`` (B,)."""
+    """The equations for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and t / ψ = ``slack`` (B,).
+
+    ``parts`` are the panels that M is added up in.
+    """
     held = springs(plans, weight, stiffness)
     factor = _factor(held, parts)
     pulled = held.flow(plans.cost)

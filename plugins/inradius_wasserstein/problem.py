@@ -79,6 +79,13 @@ def _allowed(moves: Moves, mass: Tensor, budget: Tensor) -> Tensor:
     return (moves.valid & affordable).expand(*mass.shape, moves.cost.shape[1])
 
 
+def highest_price(problem: Problem) -> Tensor:
+    """A price of the budget at which no move pays, (B,)."""
+    plans = problem.plans
+    gain = plans.at(problem.pull) - problem.pull.gather(-1, plans.home).unsqueeze(-1)
+    return 1e-3 + 1.1 * torch.where(plans.cost > 0, gain / plans.cost, 0).flatten(1).amax(1)
+
+
 def reduced_costs(problem: Problem, change: Tensor, price: Tensor, toll: Tensor) -> Tensor:
     """What each move loses at the prices against the best move of its source, ≥ 0, (B, C, S, m)."""
     plans = problem.plans

@@ -25,9 +25,7 @@ class Projected:
     gap: Tensor
 
 
-def by_chunks(
-    solve: Solver, delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None
-) -> Projected:
+def by_chunks(solve: Solver, delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None) -> Projected:
     """The answers of ``solve``: the change of each pixel that a move reaches, and the gap, in the units of a problem."""
     precision = torch.float32 if x.device.type == "mps" else torch.float64
     wish, mass, spend = delta.to(precision), x.to(precision), budget.to(precision)
