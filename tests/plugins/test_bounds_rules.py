@@ -9,6 +9,7 @@ from torch import nn
 from inradius import Normalize, UnsupportedError
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.trace import trace
+from inradius_bounds.windows import unit_windows
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -147,3 +148,16 @@ def test_a_changed_model_is_traced_again():
     assert trace(model, x) is first
     model.append(nn.ReLU())
     assert len(trace(model, x).hidden) == 1
+
+
+@SETTINGS
+@given(st.data())
+def test_the_windows_of_outputs_are_their_rows(data):
+    channels, layer = conv(data)
+    shape = (channels, 6, 7)
+    block = block_of(layer, shape=shape)
+    every = torch.arange(block.out_shape.numel()).expand(2, -1)
+    x = torch.zeros(2, *shape, dtype=torch.float64)
+    torch.testing.assert_close(
+        unit_windows(block, every, x).dense(torch.Size(shape)).rows, block.unit_rows(every, x.dtype)
+    )

@@ -222,7 +222,7 @@ NETS = {
         (2, 5, 6),
     ),
     "dilated": (
-        nn.Sequential(nn.Conv2d(2, 2, 2, dilation=2, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 2)),
+        nn.Sequential(nn.Conv2d(2, 2, 2, dilation=2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 2)),
         (2, 5, 6),
     ),
     "small": (nn.Sequential(nn.Conv2d(1, 2, 3, padding=2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2)), (1, 2, 2)),

@@ -57,7 +57,8 @@ class ConvolutionRule(LayerRule):
         return pulled.view(*windows.shape[:2], *pulled.shape[1:])
 
     def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:
-        if op.module.groups > 1:
+        # a weight is not the window where its taps lie apart
+        if op.module.groups > 1 or any(step != 1 for step in op.module.dilation):
             return super().unit_windows(op, channel, dtype)
         rows: Tensor = op.module.weight[channel]
         return rows
