@@ -158,3 +158,13 @@ def test_what_is_certified_is_not_broken(attack):
     assert not bool((certified & broken).any())
     assert bool(certified.any())
     assert bool(broken.any())
+
+
+@pytest.mark.parametrize("spec", SETS[:1] + SETS[-1:])
+def test_dual_below_the_lp_below_what_is_reached(spec):
+    pytest.importorskip("cvxpy", reason="the lp certifier needs cvxpy")
+    net, (x, y) = mlp(5).double(), images(count=2)
+    with torch.no_grad():
+        dual, lp = (certifier(kind)(net, x, y, threat(spec)).lower for kind in ("dual()", "lp()"))
+    assert bool((dual <= lp + 1e-7).all())
+    assert bool((lp <= lowest_margins(net, x, y, threat(spec)) + 1e-9).all())
