@@ -229,15 +229,23 @@ NETS = {
 }
 
 
+def made(name):
+    """A network with its own weights in each test, and the shape of its images."""
+    torch.manual_seed(0)
+    net, shape = NETS[name]
+    for layer in net:
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    return net.double().eval(), shape
+
+
 @pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize(
     "options", [{"eps": 0.1}, {"eps": 0.01, "kernel": 3, "p": 2}, {"eps": 20}, {"eps": 0}], ids=str
 )
 def test_first_layers_by_shared_prices_are_those_of_rows(name, options, trained):
-    torch.manual_seed(0)
-    net, shape = NETS[name]
-    net = net.double().eval()
+    net, shape = made(name)
     threat, x = ball(**options), images(np.random.default_rng(5), 3, *shape)
     with torch.set_grad_enabled(trained):
         block = trace(net, x).stages[0].block
@@ -254,16 +262,15 @@ def test_first_layers_by_shared_prices_are_those_of_rows(name, options, trained)
 
 
 def test_the_gradient_of_first_layer_bounds_goes_to_the_weights():
-    torch.manual_seed(0)
-    net, shape = NETS["padded"]
-    net = net.double().eval()
+    net, shape = made("padded")
     threat, x = ball(eps=0.1), images(np.random.default_rng(5), 3, *shape)
     block, weight = trace(net, x).stages[0].block, net[0].weight
     found = []
     for bounds in (threat.bound_affine, lambda op, z: Oracles.bound_affine(threat, op, z)):
         lower, upper = bounds(block, x)
         found.append(torch.autograd.grad((upper - lower).sum(), weight)[0])
-    assert float((found[0] - found[1]).norm()) <= 0.2 * float(found[1].norm())
+    # that of the exact bound shares the budget's last move, which few pixels feel
+    assert float(torch.cosine_similarity(*(part.flatten() for part in found), dim=0)) > 0.95
 
 
 @LAWS
