@@ -6,7 +6,7 @@ from torch import Tensor
 
 from inradius_wasserstein.problem import Problem, wide
 
-# The thesis's λ for MNIST (wong2020thesis, sec. 5.2) is the strength 1/γ of the objective against the entropy of an image
+# The thesis's λ for MNIST (wong2020, sec. 5.2) is the strength 1/γ of the objective against the entropy of an image
 # of mass 1.
 STRENGTH = 1000.0
 
