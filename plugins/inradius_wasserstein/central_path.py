@@ -14,8 +14,8 @@ from inradius_wasserstein.problem import Problem, highest_price, wide
 # inside, with moves already near the budget.
 _REACH = 0.995
 _FIRST = 0.9
-# From here on, relative to what gaps are compared with, rounding error in Newton's equations would show.
-_LATE = 1e-4
+# The mean product of slacks below which rounding error in Newton's equations would show.
+_LATE = 1e-6
 
 
 def _per_example(values: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ def _direction(
     force = -point.loss - missing.loss
     force = (force if plan is None else force + plan * inverse) * plans.allowed
     offset = (toll - point.toll * missing.room) / point.room
-    late = plan is not None and bool((missing.total < _LATE * missing.worth).any())
+    late = plan is not None and bool((missing.mean < _LATE).any())
     move, source, pixel, price = equations.step(
         force, offset, missing.rows, missing.spare - spare / point.price, refinements=2 * late
     )

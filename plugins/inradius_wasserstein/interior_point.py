@@ -1,5 +1,6 @@
 """Euclidean projection on a Wasserstein ball by a primal-dual interior point, exact to rounding."""
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -30,9 +31,26 @@ def nearest(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float |
 
 
 def _solve(task: Problem) -> tuple[Tensor, Tensor]:
+    task = _within_reach(task)
     plan, price, toll = shortest(task)
     plan = repair(task, plan)
     return task.plans.change(plan), duality_gap(task, plan, price, toll)
+
+
+def _within_reach(task: Problem) -> Problem:
+    """The problem without mass, budget and caps that no nearest point meets, which would only be large numbers.
+
+    ‖d‖ ≤ ‖δ‖, so that a nearest plan without cycles consists of paths of total mass ½‖d‖₁ ≤ ½√n‖δ‖, each of which passes a
+    pixel at most once.
+    """
+    pixels = task.plans.real.flatten(1).sum(1)
+    wish: Tensor = torch.linalg.vector_norm(task.pull.flatten(1), dim=1) / task.curvature
+    flow = 1 + 0.5 * pixels.sqrt() * wish
+    dearest = task.plans.cost.flatten(1).amax(1)
+    plans = attrs.evolve(task.plans, mass=torch.minimum(task.plans.mass, flow[:, None, None]))
+    budget = torch.minimum(task.budget, 1 + flow * pixels * dearest)
+    room = torch.where(task.room > 1 + wish[:, None, None], torch.inf, task.room)
+    return attrs.evolve(task, plans=plans, budget=budget, room=room)
 
 
 def shortest(task: Problem) -> tuple[Tensor, Tensor, Tensor]:

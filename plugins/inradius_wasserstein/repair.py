@@ -33,7 +33,7 @@ def _with_stays(problem: Problem, moved: Tensor) -> Tensor:
 def _below_cap(problem: Problem, moved: Tensor) -> Tensor:
     """Sends the mass that overfills a pixel back to where it came from."""
     plans = problem.plans
-    tolerance = 1e-15 * torch.where(problem.capped, problem.room, 0).flatten(1).amax(1)[:, None, None]
+    tolerance = 4 * torch.finfo(moved.dtype).eps * (1 + plans.mass.flatten(1).amax(1))[:, None, None]
     for _ in range(_SWEEPS):
         over = plans.change(moved) - problem.room
         if not bool((over > tolerance).any()):
