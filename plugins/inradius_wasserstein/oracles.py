@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
 from inradius.arithmetic.precision import toward_zero, upward, working
-from inradius_wasserstein import interior_point
+from inradius_wasserstein import interior_point, sinkhorn
 from inradius_wasserstein.capped import capped_both, capped_point
 from inradius_wasserstein.first_layer import first_layer
 from inradius_wasserstein.hull_box import pixel_bounds
@@ -71,11 +71,7 @@ class TransportBall(Oracles, ABC):
     def nearest(self, delta: Tensor, x: Tensor) -> Projected:
         """The projection with its duality gap, by the algorithm that the set names."""
         with torch.no_grad():
-            solve = interior_point.nearest
-            if self.ball.projection == "sinkhorn":
-                from inradius_wasserstein import sinkhorn
-
-                solve = sinkhorn.nearest
+            solve = sinkhorn.nearest if self.ball.projection == "sinkhorn" else interior_point.nearest
             images = x.to(working(x.dtype))
             return solve(delta, images, self.ball.moves(images), self.budgets(images), self.ball.cap)
 

@@ -133,7 +133,7 @@ def test_single_precision_is_never_below(kernel, p, eps, seed, channels, size):
         torch.testing.assert_close(small, exact, rtol=1e-4 if dtype == torch.float32 else 1e-2, atol=1e-30)
 
 
-@LAWS
+@settings(LAWS, max_examples=15)
 @given(**CASES)
 def test_with_a_cap_support_lies_between_the_program_and_the_uncapped_one(kernel, p, eps, seed, channels, size):
     capped, free = ball(eps=eps, kernel=kernel, p=p, bounds=(0, 1)), ball(eps=eps, kernel=kernel, p=p)
