@@ -11,7 +11,12 @@ from inradius_architectures.mnist_cnn import mnist_cnn
 from inradius_architectures.preact_resnet import preact_resnet18
 from inradius_architectures.residual import Residual as Residual
 from inradius_architectures.thesis_resnet import cifar_resnet, mnist_resnet
-from inradius_architectures.trained import mnist_small_adversarial, mnist_small_certified, mnist_small_standard
+from inradius_architectures.trained import (
+    mnist_mlp_wasserstein,
+    mnist_small_adversarial,
+    mnist_small_certified,
+    mnist_small_standard,
+)
 from inradius_architectures.wide_resnet import wide_resnet
 
 
@@ -20,6 +25,6 @@ def models() -> Mapping[str, Callable[..., nn.Module]]:
     builders: list[Callable[..., nn.Module]] = [
         *(mnist_small, cifar_small, mnist_large, cifar_large, mnist_resnet, cifar_resnet),
         *(mnist_cnn, preact_resnet18, wide_resnet, mlp),
-        *(mnist_small_standard, mnist_small_adversarial, mnist_small_certified),
+        *(mnist_small_standard, mnist_small_adversarial, mnist_small_certified, mnist_mlp_wasserstein),
     ]
     return {build.__name__: build for build in builders}
