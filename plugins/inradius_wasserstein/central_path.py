@@ -1,12 +1,10 @@
 """A primal-dual path of plans and prices to the nearest point of a Wasserstein ball."""
 
-from collections.abc import Callable
-
 import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.newton import Newton, newton
+from inradius_wasserstein.newton import Step, newton
 from inradius_wasserstein.panels import Panel
 from inradius_wasserstein.problem import Problem, highest_price, wide
 
@@ -102,16 +100,16 @@ def residuals(problem: Problem, point: Point) -> Residuals:
     plans = problem.plans
     change = plans.change(point.plan)
     offered = wide(point.price) * plans.cost - plans.at(problem.residual(change) - point.toll)
-    lost = offered - torch.where(plans.allowed, offered, torch.inf).amin(-1, keepdim=True)
+    lost = offered - (offered + plans.barrier).amin(-1, keepdim=True)
     free = problem.budget - plans.price(point.plan)
     left = torch.where(problem.capped, problem.room - change, 0)
     rows = plans.mass - point.plan.sum(-1)
     total = _per_example(point.plan * point.loss) + point.spare * point.price + _per_example(point.room * point.toll)
     products = _per_example(plans.allowed) + _per_example(problem.capped) + 1
-    gap = _per_example(torch.where(plans.allowed, point.plan * lost, 0)) + point.price * free.abs()
+    gap = _per_example(point.plan * lost) + point.price * free.abs()
     missed = 2 * (_per_example(rows.abs()) + _per_example((-left).clamp_min(0)))
     return Residuals(
-        loss=torch.where(plans.allowed, offered - point.source.unsqueeze(-1) - point.loss, 0),
+        loss=offered - point.source.unsqueeze(-1) - point.loss,
         rows=rows,
         spare=free - point.spare,
         room=torch.where(problem.capped, left - point.room, 0),
@@ -132,66 +130,63 @@ def _worth(problem: Problem, change: Tensor) -> Tensor:
 def next_point(problem: Problem, parts: list[Panel], point: Point, missing: Residuals) -> Point:
     """Mehrotra's predictor and corrector step. Source: mehrotra1992."""
     plans = problem.plans
-    weight = point.plan / point.loss
-    stiffness = point.toll / point.room
-    equations = newton(plans, parts, weight, _flat(problem.curvature) + stiffness, point.spare / point.price)
-    inverse = torch.where(plans.allowed & (point.plan > 0), 1 / point.plan, 0)
+    late = bool((missing.mean < _LATE).any())
+    stiffness = _flat(problem.curvature) + point.toll / point.room
+    equations = newton(plans, parts, point.plan / point.loss, stiffness, point.spare / point.price, careful=late)
+    inverse = plans.open / point.plan.clamp_min(1e-300)
 
-    def towards(plan: Tensor | None, spare: Tensor, toll: Tensor) -> Point:
-        return _direction(problem, point, missing, equations, inverse, plan, spare, toll)
+    def towards(force: Tensor, spare: Tensor, toll: Tensor, *, refine: bool = False) -> Point:
+        offset = (toll - point.toll * missing.room) / point.room
+        step = equations.step(force, offset, missing.rows, missing.spare - spare / point.price, refine=refine)
+        return _direction(problem, point, missing, step, spare, toll)
 
-    predictor = towards(None, -point.spare * point.price, -point.room * point.toll)
-    ahead = point.moved(predictor, (1 / _blocking(point, predictor, inverse)).clamp_max(1))
-    reached = _per_example(ahead.plan * ahead.loss) + ahead.spare * ahead.price + _per_example(ahead.room * ahead.toll)
+    force = -(point.loss + missing.loss)
+    predictor = towards(force, -point.spare * point.price, -point.room * point.toll)
+    both = Products(predictor.plan * predictor.loss, predictor.spare * predictor.price, predictor.room * predictor.toll)
+    ahead = (1 / _blocking(point, predictor, inverse)).clamp_max(1)
+    reached = (1 - ahead) * missing.total + ahead.square() * both.total()
     centre = (reached / missing.total).clamp(0, 1) ** 3 * missing.mean
-    aim = (
-        torch.where(plans.allowed, wide(centre) - predictor.plan * predictor.loss, 0),
-        centre - point.spare * point.price - predictor.spare * predictor.price,
-        torch.where(problem.capped, _flat(centre), 0) - point.room * point.toll - predictor.room * predictor.toll,
+    corrector = towards(
+        torch.addcmul(force, wide(centre) - both.plan, inverse),
+        centre - point.spare * point.price - both.spare,
+        torch.where(problem.capped, _flat(centre), 0) - point.room * point.toll - both.room,
+        refine=late,
     )
-    corrector = towards(*aim)
-    length = (_REACH / _blocking(point, corrector, inverse)).clamp_max(1)
-    ahead = point.moved(corrector, length)
+    reached_point = point.moved(corrector, (_REACH / _blocking(point, corrector, inverse)).clamp_max(1))
     # rows that rounding has left are put right at once: relative to each entry this is little
-    rows = plans.mass / ahead.plan.sum(-1).clamp_min(1e-300)
-    return attrs.evolve(ahead, plan=ahead.plan * rows.unsqueeze(-1))
+    rows = plans.mass / reached_point.plan.sum(-1).clamp_min(1e-300)
+    return attrs.evolve(reached_point, plan=reached_point.plan * rows.unsqueeze(-1))
 
 
-_Answer = Callable[..., Point]
+@attrs.frozen(eq=False)
+class Products:
+    """Products of a direction's slacks: dP ds (B, C, S, m), dt dψ (B,) and du dν (B, C, n)."""
+
+    plan: Tensor
+    spare: Tensor
+    room: Tensor
+
+    def total(self) -> Tensor:
+        """Their sum, (B,)."""
+        return _per_example(self.plan) + self.spare + _per_example(self.room)
 
 
-def _direction(
-    problem: Problem,
-    point: Point,
-    missing: Residuals,
-    equations: Newton,
-    inverse: Tensor,
-    plan: Tensor | None,
-    spare: Tensor,
-    toll: Tensor,
-) -> Point:
-    """The Newton step to products of slacks that change by ``plan`` − P s, ``spare`` and ``toll``."""
-    plans = problem.plans
-    force = -point.loss - missing.loss
-    force = (force if plan is None else force + plan * inverse) * plans.allowed
-    offset = (toll - point.toll * missing.room) / point.room
-    late = plan is not None and bool((missing.mean < _LATE).any())
-    move, source, pixel, price = equations.step(
-        force, offset, missing.rows, missing.spare - spare / point.price, refinements=2 * late
-    )
-    gained = plans.into(move)
+def _direction(problem: Problem, point: Point, missing: Residuals, step: Step, spare: Tensor, toll: Tensor) -> Point:
+    """The step of all slacks when products of the budget and the caps change by ``spare`` and ``toll``."""
+    gained = problem.plans.into(step.plan)
     # differences of prices keep the digits that quotients of slacks lose at the end of the path
-    loss = (wide(price) * plans.cost - source.unsqueeze(-1) - plans.at(pixel) + missing.loss) * plans.allowed
-    fee = torch.where(problem.capped, -pixel - _flat(problem.curvature) * gained, 0)
+    loss = (missing.loss - step.gain) * problem.plans.open
+    fee = torch.where(problem.capped, -step.pixel - _flat(problem.curvature) * gained, 0)
     tight = point.room < point.toll
     room = torch.where(tight, (toll - point.room * fee) / point.toll, missing.room - gained) * problem.capped
-    return Point(move, loss, source, price, (spare - point.spare * price) / point.price, room, fee)
+    budget = (spare - point.spare * step.price) / point.price
+    return Point(step.plan, loss, step.source, step.price, budget, room, fee)
 
 
 def _blocking(point: Point, step: Point, inverse: Tensor) -> Tensor:
     """1 / the longest step that keeps everything ≥ 0, (B,)."""
-    toll = torch.where(point.toll > 0, -step.toll / point.toll, 0)
-    bars = [-step.plan * inverse, -step.loss / point.loss, -step.room / point.room, toll]
-    single = torch.maximum(-step.spare / point.spare, -step.price / point.price)
-    worst = torch.stack([bar.flatten(1).amax(1) for bar in bars]).amax(0)
-    return torch.maximum(worst, single).clamp_min(1e-3)
+    toll = torch.where(point.toll > 0, step.toll / point.toll, 0)
+    bars = [step.plan * inverse, step.loss / point.loss, step.room / point.room, toll]
+    single = torch.minimum(step.spare / point.spare, step.price / point.price)
+    worst = torch.stack([bar.flatten(1).amin(1) for bar in bars]).amin(0)
+    return (-torch.minimum(worst, single)).clamp_min(1e-3)

@@ -1,5 +1,7 @@
 """Conjugate Sinkhorn: the support function of a Wasserstein ball, blurred by an entropy of the plan."""
 
+from typing import TYPE_CHECKING
+
 import attrs
 import torch
 from torch import Tensor
@@ -8,6 +10,9 @@ from inradius_wasserstein.entropy import STRENGTH, soften
 from inradius_wasserstein.moves import Moves
 from inradius_wasserstein.problem import Problem, highest_price, problem, wide
 from inradius_wasserstein.repair import repair
+
+if TYPE_CHECKING:
+    from inradius_wasserstein.oracles import TransportBall
 
 # The default of Wong et al.'s code (wong2019).
 ITERATIONS = 50
@@ -21,23 +26,19 @@ class Conjugate:
     bound: Tensor
 
 
-def conjugate(
-    c: Tensor,
-    x: Tensor,
-    moves: Moves,
-    budget: Tensor,
-    cap: float | None = None,
-    *,
-    strength: float = STRENGTH,
-    iterations: int = ITERATIONS,
+def conjugate_sinkhorn(
+    c: Tensor, x: Tensor, threat: "TransportBall", *, strength: float = STRENGTH, iterations: int = ITERATIONS
 ) -> Conjugate:
     """A maximiser of ⟨c, δ⟩ + the plan's entropy / λ, pulled back into the ball, and the bound of its price, (B, C, H, W).
 
     ``strength`` is λ, meant for images of mass 1. The bound is the exact dual at the price found, so that it holds for every
-    λ and any number of iterations; a cap of the pixels is kept by the point and ignored by the bound.
+    λ and any number of iterations; a cap of the pixels is kept by the point and ignored by the bound. The set's own
+    ``support`` and ``linear_max`` are exact and faster.
     Source: wong2019; thesis, sec. 5.1.6.
     """
-    wish, mass, spend = c.double(), x.double(), budget.double()
+    x = x.double()
+    moves, budget, cap = threat.ball.moves(x), threat.budgets(x), threat.ball.cap
+    wish, mass, spend = c.double(), x, budget.double()
     delta, bound = torch.zeros_like(wish), torch.zeros_like(spend)
     rows = ((wish != 0).flatten(1).any(1) & (mass > 0).flatten(1).any(1) & (spend > 0)).nonzero().squeeze(1)
     if len(rows):

@@ -50,7 +50,7 @@ def _within_reach(task: Problem) -> Problem:
     plans = attrs.evolve(task.plans, mass=torch.minimum(task.plans.mass, flow[:, None, None]))
     budget = torch.minimum(task.budget, 1 + flow * pixels * dearest)
     room = torch.where(task.room > 1 + wish[:, None, None], torch.inf, task.room)
-    return attrs.evolve(task, plans=plans, budget=budget, room=room)
+    return attrs.evolve(task, plans=plans, budget=budget, room=room, capped=room.isfinite())
 
 
 def shortest(task: Problem) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,12 +59,14 @@ def shortest(task: Problem) -> tuple[Tensor, Tensor, Tensor]:
     best = [point.plan.clone(), point.price.clone(), point.toll.clone()]
     rows = torch.arange(len(point.price), device=point.price.device)
     merit, since = torch.full_like(point.price, torch.inf), torch.zeros_like(rows)
+    total = merit.clone()
     going = torch.ones_like(rows, dtype=torch.bool)
     for _ in range(_STEPS):
         missing = residuals(task, point)
         better = going & (missing.merit < merit)
         _keep(best, rows, point, better)
-        since = torch.where(missing.merit < 0.95 * merit, 0, since + 1)
+        progress = (missing.merit < 0.95 * merit) | (missing.total < 0.9 * total)
+        since, total = torch.where(progress, 0, since + 1), torch.minimum(total, missing.total)
         merit = torch.where(better, missing.merit, merit)
         going = going & (merit > _TOLERANCE * missing.worth) & (since < _PATIENCE) & missing.merit.isfinite()
         if not bool(going.any()):
@@ -72,7 +74,8 @@ def shortest(task: Problem) -> tuple[Tensor, Tensor, Tensor]:
         if int(going.sum()) <= _THIN * len(going):
             task, point, missing = task.take(going), point.take(going), missing.take(going)
             parts = [part.take(going) for part in parts]
-            rows, merit, since, going = rows[going], merit[going], since[going], going[going]
+            rows, merit, total, since = rows[going], merit[going], total[going], since[going]
+            going = going[going]
         point = next_point(task, parts, point, missing)
     return best[0], best[1], best[2]
 

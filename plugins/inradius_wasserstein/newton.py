@@ -7,15 +7,16 @@ from torch import Tensor
 from inradius_wasserstein.panels import Panel, gram
 from inradius_wasserstein.plans import Plans
 
-Step = tuple[Tensor, Tensor, Tensor, Tensor]
+# Rounds of correction of a solution whose residual can be computed to more digits than it has.
+_REFINEMENTS = 2
 
 
 @attrs.frozen(eq=False)
 class Springs:
     """Moves that give way by ``weight`` D (B, C, S, m), and pixels that resist a change by ``stiffness`` h (B, C, n).
 
-    inflow a = Σ_i D (B, C, n); damping 1 / (1 + h a) (B, C, n); damped (B, C, S, m): D times the damping where it ends;
-    stiff (B, C, S, m): h a where it ends.
+    inflow a = Σ_i D (B, C, n); damping 1 / (1 + h a) (B, C, n). ``careful``: at the end of the path D is huge where a plan
+    moves mass, and what a force and the pixel's answer leave of each other is small.
     """
 
     plans: Plans
@@ -23,28 +24,39 @@ class Springs:
     stiffness: Tensor
     inflow: Tensor
     damping: Tensor
-    damped: Tensor
-    stiff: Tensor
+    careful: bool
 
     def flow(self, force: Tensor) -> Tensor:
-        """D (f − h Σ_i D f / (1 + h a)): the mass moved by forces f when the pixels yield, (B, C, S, m) -> (B, C, S, m).
-
-        Differences between the forces on a pixel come before sums: D is huge where a plan moves mass, and what f and the
-        pixel's answer leave of each other is small.
-        """
+        """D (f − h Σ_i D f / (1 + h a)): the mass moved by forces f when the pixels yield, (B, C, S, m) -> (B, C, S, m)."""
         plans, weight = self.plans, self.weight
-        mean = plans.into(weight * force) / self.inflow
-        away = force - plans.at(mean)
+        arriving = plans.into(weight * force)
+        if not self.careful:
+            return weight * (force - plans.at(self.stiffness * self.damping * arriving))
+        # differences between the forces on a pixel come before sums
+        away = force - plans.at(arriving / self.inflow)
         rest = plans.at(self.stiffness * plans.into(weight * away))
-        return self.damped * torch.addcmul(force - rest, self.stiff, away)
+        stiff = plans.at(self.stiffness * self.inflow)
+        return weight * plans.at(self.damping) * torch.addcmul(force - rest, stiff, away)
+
+    def answer(self, force: Tensor, offset: Tensor) -> Tensor:
+        """−(h Σ_i D f + k) / (1 + h a), the pixels' answer to forces f and to k = ``offset``, (B, C, n)."""
+        return -(self.stiffness * self.plans.into(self.weight * force) + offset) * self.damping
 
 
-def springs(plans: Plans, weight: Tensor, stiffness: Tensor) -> Springs:
-    """The springs of D (B, C, S, m) and h (B, C, n)."""
-    inflow = plans.into(weight).clamp_min(1e-300)
-    pull = stiffness * inflow
-    damping = 1 / (1 + pull)
-    return Springs(plans, weight, stiffness, inflow, damping, weight * plans.at(damping), plans.at(pull))
+@attrs.frozen(eq=False)
+class Step:
+    """dP (B, C, S, m), dα (B, C, S), db (B, C, n), dψ (B,), and what a move gains by the prices, dα + db − C dψ."""
+
+    plan: Tensor
+    source: Tensor
+    pixel: Tensor
+    price: Tensor
+    gain: Tensor
+
+    def plus(self, other: "Step") -> "Step":
+        """The sum of two steps."""
+        mine, theirs = attrs.astuple(self, recurse=False), attrs.astuple(other, recurse=False)
+        return Step(*(a + b for a, b in zip(mine, theirs, strict=True)))
 
 
 @attrs.frozen(eq=False)
@@ -62,35 +74,41 @@ class Newton:
     slack: Tensor
     bend: Tensor
 
-    def step(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor, refinements: int = 0) -> Step:
-        """dP, dα, db, dψ for e = ``force``, k = ``offset``, row residuals ``rows`` and the budget's residual ``spare``."""
+    def step(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor, *, refine: bool = False) -> Step:
+        """The step for e = ``force``, k = ``offset``, row residuals ``rows`` and the budget's residual ``spare``."""
         cost = self.springs.plans.cost
-        plan, source, pixel, price = self._once(force, offset, rows, spare)
-        for _ in range(refinements):
-            left = spare - (cost * plan).flatten(1).sum(1) + self.slack * price
-            more = self._once(torch.zeros_like(force), torch.zeros_like(offset), rows - plan.sum(-1), left)
-            plan, source, pixel, price = plan + more[0], source + more[1], pixel + more[2], price + more[3]
-        return plan, source, pixel, price
+        step = self._once(force, offset, rows, spare)
+        for _ in range(_REFINEMENTS * refine):
+            left = spare - (cost * step.plan).flatten(1).sum(1) + self.slack * step.price
+            none = torch.zeros_like(offset)
+            step = step.plus(self._once(torch.zeros_like(force), none, rows - step.plan.sum(-1), left))
+        return step
 
     def _once(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor) -> Step:
-        springs, plans = self.springs, self.springs.plans
-        drag = springs.weight * plans.at(offset * springs.damping)
-        pushed = springs.flow(force) - drag
+        held, plans = self.springs, self.springs.plans
+        drag = plans.at(offset * held.damping) * held.weight
+        pushed = held.flow(force) - drag
         base = _solve(self.factor, rows - pushed.sum(-1))
         earned = (plans.cost * pushed).flatten(1).sum(1) + (self.row * base).flatten(1).sum(1)
         price = (earned - spare) / self.bend
         source = base + price[:, None, None] * self.answer
-        force = force + source.unsqueeze(-1) - plans.cost * price[:, None, None, None]
-        pixel = -(springs.stiffness * plans.into(springs.weight * force) + offset) * springs.damping
-        return springs.flow(force) - drag, source, pixel, price
+        gain = source.unsqueeze(-1) - plans.cost * price[:, None, None, None]
+        force = force + gain
+        pixel = held.answer(force, offset)
+        back = plans.at(pixel)
+        plan = held.flow(force) - drag if held.careful else held.weight * (force + back)
+        return Step(plan, source, pixel, price, gain + back)
 
 
-def newton(plans: Plans, parts: list[Panel], weight: Tensor, stiffness: Tensor, slack: Tensor) -> Newton:
+def newton(
+    plans: Plans, parts: list[Panel], weight: Tensor, stiffness: Tensor, slack: Tensor, *, careful: bool
+) -> Newton:
     """The equations for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and t / ψ = ``slack`` (B,).
 
     ``parts`` are the panels that M is added up in.
     """
-    held = springs(plans, weight, stiffness)
+    inflow = plans.into(weight).clamp_min(1e-300)
+    held = Springs(plans, weight, stiffness, inflow, 1 / (1 + stiffness * inflow), careful)
     factor = _factor(held, parts)
     pulled = held.flow(plans.cost)
     row = pulled.sum(-1)
@@ -106,7 +124,7 @@ def _factor(held: Springs, parts: list[Panel]) -> Tensor:
     without a cancellation.
     """
     matrix = gram(parts, held.weight, -held.stiffness * held.damping).tril_(-1)
-    own = held.damped.sum(-1) - matrix.sum(-1) - matrix.sum(-2)
+    own = (held.weight * held.plans.at(held.damping)).sum(-1) - matrix.sum(-1) - matrix.sum(-2)
     matrix.diagonal(dim1=-2, dim2=-1).copy_(own + (held.plans.mass == 0))
     factor: Tensor = torch.linalg.cholesky_ex(matrix)[0]
     return factor

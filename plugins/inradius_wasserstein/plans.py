@@ -12,8 +12,9 @@ class Plans:
     """Where plans from images may have mass: S sources a channel, m moves each, n pixels that a move can reach.
 
     mass (B, C, S): the sources' mass, 0 for padding; pixel (B, C, n): the reachable pixels' numbers in the channel;
-    real (B, C, n): False for padding; target (B, C, S·m): where a move ends, counted among those pixels; cost (B, C, S, m)
-    and allowed (B, C, S, m): what a move costs and whether it exists; home (B, C, S): where a source itself lies.
+    real (B, C, n): False for padding; target (B, C, S·m): where a move ends, counted among those pixels; home (B, C, S):
+    where a source itself lies; cost, allowed (B, C, S, m): what a move costs and whether it exists; open, barrier: the
+    latter as 1 and 0, and as 0 and inf.
     """
 
     mass: Tensor
@@ -22,6 +23,8 @@ class Plans:
     target: Tensor
     cost: Tensor
     allowed: Tensor
+    open: Tensor
+    barrier: Tensor
     home: Tensor
 
     def into(self, values: Tensor) -> Tensor:
@@ -63,6 +66,9 @@ def plans_from(mass: Tensor, moves: Moves, allowed: Tensor) -> Plans:
     reached = torch.zeros_like(mass, dtype=torch.long).scatter_add_(-1, target, moving.flatten(2).long()) > 0
     pixel, there = _packed(reached)
     number = (reached.cumsum(-1) - 1).clamp_min(0)
+    # padding has its stay, so that each row has a best move
+    shut = torch.where(moving, 0, torch.inf).to(mass)
+    shut[..., 0] = 0
     return Plans(
         mass=mass.gather(-1, source) * real,
         pixel=pixel,
@@ -70,6 +76,8 @@ def plans_from(mass: Tensor, moves: Moves, allowed: Tensor) -> Plans:
         target=number.gather(-1, target),
         cost=moves.cost[source].to(mass) * moving,
         allowed=moving,
+        open=moving.to(mass),
+        barrier=shut,
         home=number.gather(-1, source),
     )
 

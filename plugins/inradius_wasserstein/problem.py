@@ -20,7 +20,7 @@ class Problem:
     """min ½ q‖d‖² − ⟨pull, d⟩ over changes d = Pᵀ1 − x of plans P ≥ 0 with P1 = x, ⟨C, P⟩ ≤ budget and d ≤ room.
 
     pull (B, C, n): the wished change over its largest entry; curvature (B,): q ≤ 1; budget (B,); room (B, C, n), inf without
-    a cap; unit (B,): the mass that counts as 1; worth (B,): what the objective has to be multiplied by.
+    a cap, where ``capped`` is False; unit (B,): the mass that counts as 1; worth (B,): what the objective has to be multiplied by.
     """
 
     plans: Plans
@@ -30,11 +30,7 @@ class Problem:
     room: Tensor
     unit: Tensor
     worth: Tensor
-
-    @property
-    def capped(self) -> Tensor:
-        """Where the cap may bind, (B, C, n)."""
-        return self.room.isfinite()
+    capped: Tensor = attrs.field(default=attrs.Factory(lambda self: self.room.isfinite(), takes_self=True))
 
     def residual(self, change: Tensor) -> Tensor:
         """The pull that is left after a change, (B, C, n)."""
@@ -42,7 +38,7 @@ class Problem:
 
     def take(self, rows: Tensor) -> "Problem":
         """The problems of some examples."""
-        rest = (getattr(self, field.name)[rows] for field in attrs.fields(Problem) if field.name != "plans")
+        rest = (getattr(self, field.name)[rows] for field in attrs.fields(Problem)[1:])
         return Problem(self.plans.take(rows), *rest)
 
 

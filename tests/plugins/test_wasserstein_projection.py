@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, vstack
 
-from inradius_wasserstein import conjugate as conjugation
-from inradius_wasserstein import interior_point, sinkhorn
+from inradius_wasserstein import Wasserstein, conjugate_sinkhorn, interior_point, sinkhorn
 from inradius_wasserstein.lambert import lambert_w_exp
 from inradius_wasserstein.moves import window_costs, window_moves
 from inradius_wasserstein.support import support_value
@@ -107,7 +106,8 @@ def test_nearest_is_as_near_as_the_quadratic_program_says(seed, kernel, p, eps, 
     moves, budget, cap = moves_of(shape, kernel, p), eps * x.flatten(1).sum(1), 1.0 if capped else None
     found = interior_point.nearest(delta, x, moves, budget, cap)
     distance = lengths(found.delta - delta)
-    expected = torch.tensor([clarabel(delta[k], x[k], moves, budget[k], cap) for k in range(len(x))])
+    distances = [clarabel(delta[k], x[k], moves, budget[k], cap) for k in range(len(x))]
+    expected = torch.tensor(distances, dtype=x.dtype)
     size = lengths(delta) + lengths(x)
     assert bool((distance <= expected * (1 + 1e-6) + 1e-7 * size).all())
     assert bool((distance >= expected * (1 - 1e-5) - 1e-6 * size).all())
@@ -123,12 +123,21 @@ def test_points_of_every_size_meet_the_variational_inequality(seed, kernel, p, e
     found = interior_point.nearest(delta, x, moves, budget, 1.0 if capped else None)
     left = delta - found.delta
     assert bool((found.gap <= 1e-8 * lengths(left) * (lengths(found.delta) + 1e-8 * lengths(x))).all())
-    if not capped:
-        best = support_value(left.flatten(1)[:, None], x.flatten(1), moves, budget)[:, 0] if shape[0] == 1 else None
-        if best is not None:
-            excess = best - (left * found.delta).flatten(1).sum(1)
-            slack = 1e-13 * lengths(left) * lengths(x)
-            assert bool((excess <= found.gap * (1 + 1e-6) + slack).all())
+    if shape[0] == 1 and not capped:
+        best = support_value(left.flatten(1)[:, None], x.flatten(1), moves, budget)[:, 0]
+        assert bool((best - (left * found.delta).flatten(1).sum(1) <= 1e-9 * lengths(left) * lengths(x)).all())
+
+
+@pytest.mark.parametrize("cap", [None, 1.0])
+@pytest.mark.parametrize("eps", [0.0, 0.3])
+def test_moves_of_any_reach_and_free_ones(eps, cap):
+    free = window_moves(((2.0, 0.0, 3.0), (0.0, 0.0, 0.5), (2.0, 1.0, 2.0)), 5, 5, torch.device("cpu"), torch.float64)
+    x, delta = drawn(11, (1, 5, 5))
+    for moves in (free, moves_of((1, 5, 5), 9, 1.0)):
+        budget = eps * x.flatten(1).sum(1)
+        found = interior_point.nearest(delta, x, moves, budget, cap).delta
+        expected = [clarabel(delta[k], x[k], moves, budget[k], cap) for k in range(len(x))]
+        assert lengths(found - delta).tolist() == pytest.approx(expected, rel=1e-6)
 
 
 @LAWS
@@ -220,7 +229,8 @@ def test_sinkhorn_comes_near_the_projection_as_the_entropy_fades():
 def test_conjugate_brackets_the_support(seed, kernel, p, eps, shape, capped, strength):
     x, c = drawn(seed, shape)
     moves, budget = moves_of(shape, kernel, p), eps * x.flatten(1).sum(1)
-    found = conjugation.conjugate(c, x, moves, budget, 1.0 if capped else None, strength=strength)
+    ball = Wasserstein(eps=eps, kernel=kernel, p=p, bounds=(0, 1) if capped else None)
+    found = conjugate_sinkhorn(c, x, ball, strength=strength)
     reached = (c * found.delta).flatten(1).sum(1)
     assert bool((reached <= found.bound * (1 + 1e-9)).all())
     if shape[0] == 1 and not capped:
