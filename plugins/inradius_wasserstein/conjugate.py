@@ -34,7 +34,7 @@ def conjugate_sinkhorn(
     ``strength`` is λ, meant for images of mass 1. The bound is the exact dual at the price found, so that it holds for every
     λ and any number of iterations; a cap of the pixels is kept by the point and ignored by the bound. The set's own
     ``support`` and ``linear_max`` are exact and faster.
-    Source: wong2019; thesis, sec. 5.1.6.
+    Source: wong2019, section 5.1.6 of the thesis (wong2020).
     """
     x = x.double()
     moves, budget, cap = threat.ball.moves(x), threat.budgets(x), threat.ball.cap

@@ -33,7 +33,7 @@ def nearest(
     ``strength`` is λ, meant for images of mass 1. Alternates between the prices of the pixels (a Lambert W), of the rows (a
     softmax) and of the budget (a Newton step with line search), in logarithms: no λ overflows. An example stops by
     itself when its dual value no longer grows. ``gap`` is against the projection without entropy.
-    Source: wong2019; thesis, algorithm 8.
+    Source: wong2019, Algorithm 8 of the thesis (wong2020).
     """
     solve = functools.partial(_solve, strength=strength, iterations=iterations)
     return by_chunks(solve, delta, x, moves, budget, cap)
