@@ -36,8 +36,10 @@ ATTACKS = [
     "msd(steps=10)",
     "worst_part(pgd(steps=5))",
     "frank_wolfe(steps=10)",
+    "frank_wolfe(steps=4, classes=2)",
+    "grow(start=0.5, factor=1.5, every=3, steps=9)",
 ]
-CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "crown()", "crown(intersect=False, best=False)"]
+CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "crown(steps=5)", "crown(intersect=False, best=False)"]
 REFEREE = "lp()"
 DTYPES = [torch.float32, torch.float64]
 

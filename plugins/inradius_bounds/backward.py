@@ -61,7 +61,7 @@ def lower_bound(
     """Lower bounds over Δ(x) of functions of the input of block ``depth``, (B, K)."""
     for level in range(depth - 1, -1, -1):
         function = below(function, relaxations[level]).through_block(chain.stages[level].block)
-    return _close(function, x) - support(-function.rows, x)
+    return close(function, x) - support(-function.rows, x)
 
 
 def both_bounds(
@@ -86,10 +86,11 @@ def parallel_bounds(
     for level in range(depth - 1, -1, -1):
         center, added = between(function, relaxations[level])
         function, radius = center.through_block(chain.stages[level].block), radius + added
-    value = _close(function, x)
+    value = close(function, x)
     low, high = threat.span(function.rows, x)
     return value - radius + low, value + radius + high
 
 
-def _close(function: Rows, x: Tensor) -> Tensor:
+def close(function: Rows, x: Tensor) -> Tensor:
+    """The functions' values at x, (B, K)."""
     return function.constant + _dot(function.rows, x)

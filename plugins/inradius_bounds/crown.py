@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
-from inradius.validators import flag
+from inradius.validators import flag, integer
 from inradius_bounds.backward import Rows, lower_bound
 from inradius_bounds.forward import fold, last_box_bound
 from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
 from inradius_bounds.relax import relax_by_rule, smallest_area
 from inradius_bounds.rounding import rounding_error
+from inradius_bounds.slopes import ascended
 from inradius_bounds.trace import Chain, trace
 
 
@@ -25,11 +26,13 @@ class Crown(Certifier):
     backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
     slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
     each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
-    Source: zhang2018.
+    ``steps`` of ascent then give the examples that are left open slopes of their own for each margin; the bounds of inner
+    layers stay. Source: zhang2018, xu2021.
     """
 
     intersect: bool = attrs.field(default=True, validator=flag)
     best: bool = attrs.field(default=True, validator=flag)
+    steps: int = attrs.field(default=0, validator=integer)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
         chain = trace(model, x)
@@ -38,6 +41,8 @@ class Crown(Certifier):
         value = self._closed(chain, function, layers, x, threat)
         if self.intersect and chain.hidden:
             value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
+        if self.steps:
+            value = ascended(chain, function, layers, x, threat, value, self.steps)
         exact = threat.tight and not chain.hidden
         error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=smallest_area)
         return Bounds(value, exact=exact, error=error)

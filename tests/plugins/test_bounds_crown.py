@@ -166,3 +166,41 @@ def test_the_better_slopes_count_margin_by_margin(spec):
             for kind in ("crown()", "crown(best=False)", "dual()")
         )
     torch.testing.assert_close(best, torch.maximum(single, dual), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("spec", SETS)
+def test_ascent_on_the_slopes_ends_between_crown_and_the_lp(spec):
+    """Rows that are open rise; with one hidden layer to the optimum of the LP, whose inner bounds are the set's own."""
+    net, (x, y) = mlp(3, (6, 20, 3)), batch(4)
+    with torch.no_grad():
+        net[3].bias[y] -= 3
+        plain, risen = (crown(f"crown(steps={steps})")(net, x, y, threat(spec)).lower for steps in (0, 100))
+    assert bool((plain <= 0).any(1).all())
+    optimum, _ = lp_over_crowns_bounds(net, x, y, threat(spec))
+    assert bool((risen >= plain).all())
+    assert bool((risen <= optimum + 1e-7).all())
+    assert float((optimum - risen).max()) <= 0.02 * float((optimum - plain).max()) + 1e-6
+
+
+def test_ascent_on_the_slopes_of_deep_networks():
+    """Above the bound it begins at, below the LP, the same in any batch; decided examples are left as they are."""
+    net, (x, y) = mlp(1), batch(6)
+    found, steps = threat("linf(eps=0.2)"), crown("crown(steps=20)")
+    with torch.no_grad():
+        plain, risen = crown()(net, x, y, found).lower, steps(net, x, y, found).lower
+        alone = torch.cat([steps(net, x[i : i + 1], y[i : i + 1], found).lower for i in range(6)])
+    torch.testing.assert_close(risen, alone, rtol=1e-10, atol=1e-10)
+    open_rows = (plain <= 0).any(1)
+    assert bool((risen >= plain).all())
+    assert bool((risen > plain + 1e-4)[open_rows].any())
+    torch.testing.assert_close(risen[~open_rows], plain[~open_rows], rtol=0, atol=0)
+    optimum, _ = lp_over_crowns_bounds(net, x, y, found)
+    assert bool((risen <= optimum + 1e-7).all())
+
+
+def test_bounds_with_chosen_slopes_train():
+    net, (x, y) = mlp(1), batch(4)
+    lower = crown("crown(steps=5)").bound(net, x, y, threat("l2(eps=0.5)"))
+    (gradient,) = torch.autograd.grad(lower.sum(), net[1].weight)
+    assert bool(gradient.isfinite().all())
+    assert float(gradient.norm()) > 0
