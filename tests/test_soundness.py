@@ -27,7 +27,8 @@ SETS = [
     "affine(basis='colour', eps=0.3)",
     "intersection(linf(eps=0.1), l2(eps=0.2))",
 ]
-# iterations for every projection
+# each projection is a program to solve
+DEAR = ["wasserstein(eps=0.3)"]
 COSTLY = ["wasserstein(eps=0.3, kernel=3, p=2)", "wasserstein(eps=0.3, bounds=(0, 1))"]
 ATTACKS = [
     "fgsm()",
@@ -104,10 +105,12 @@ def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
         assert report.lower <= report.upper <= report.clean < 1
         assert report.counts["boundary"] == 0
         membership = report.summary()["membership"]
-        assert membership["refused"] == 0
         assert (membership["largest_gauge"] or 0) <= 1 + 1e-5
         for example in report.examples:
-            lowest = min(attempt.margin for attempt in example.attempts)
+            # attacks that look for the smallest radius may end outside of the set, and are refused there
+            outside = [attempt.attack for attempt in example.attempts if not attempt.inside]
+            assert all(inradius.make(attack, inradius.Attack).minimal for attack in outside)
+            lowest = min(attempt.margin for attempt in example.attempts if attempt.inside)
             # the margin of a float32 forward pass is itself off by rounding; the bracket has confirmed in float64
             assert all(verdict.guaranteed <= lowest + 1e-5 for verdict in example.verdicts)
     return reports
@@ -117,7 +120,7 @@ def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("threat", SETS)
 def test_no_attack_refutes_a_proof(tmp_path, threat, network, dtype, seed):
-    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS)
+    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS, count=4 if threat in DEAR else 12)
 
 
 @pytest.mark.slow
@@ -216,7 +219,9 @@ def test_a_support_that_is_too_small_is_found_out(tmp_path, threat, network, exh
     model = build(0, torch.float64)
     data = examples(model, shape, 0, 64)
     shrunk = Shrunk(whole=inradius.make(threat, inradius.ThreatModel).scaled(0.1))
-    methods = {"attacks": ["pgd(steps=100, objective=margin())"], "certifiers": ["dual()"], "exhaustive": exhaustive}
+    attack = "frank_wolfe" if threat in DEAR else "pgd"
+    attacks = [f"{attack}(steps=100, objective=margin())"]
+    methods = {"attacks": attacks, "certifiers": ["dual()"], "exhaustive": exhaustive}
     with pytest.raises(inradius.ContradictionError, match="one of the two is wrong"):
         inradius.bracket(model, data, shrunk, folder=tmp_path, **methods)
     record = json.loads((tmp_path / "contradiction.json").read_text())

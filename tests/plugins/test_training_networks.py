@@ -84,10 +84,10 @@ def test_moved_mass_breaks_the_standard_network_and_not_the_one_trained_for_it()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("eps", "floor", "gap"), [(0.05, 0.86, 0.01), (0.1, 0.80, 0.01), (0.2, 0.65, 0.045)])
+@pytest.mark.parametrize(("eps", "floor", "gap"), [(0.05, 0.86, 0.01), (0.1, 0.80, 0.01), (0.2, 0.65, 0.03)])
 def test_the_wasserstein_network_closes_the_bracket(eps, floor, gap):
     data, model, threat = held_out(1000), inradius.make(WASSERSTEIN), f"wasserstein(eps={eps})"
-    upper = attacked(model, data, "frank_wolfe(steps=40)", threat)
-    lower = certified(model, data, "crown()", threat)
+    upper = attacked(model, data, "frank_wolfe(steps=40, classes=4)", threat)
+    lower = certified(model, data, "crown(steps=10)", threat)
     assert lower >= floor
     assert lower <= upper <= lower + gap
