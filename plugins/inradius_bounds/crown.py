@@ -11,7 +11,7 @@ from inradius.validators import flag, integer
 from inradius_bounds.backward import Rows, lower_bound
 from inradius_bounds.forward import fold, last_box_bound
 from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
-from inradius_bounds.relax import relax_by_rule, smallest_area
+from inradius_bounds.relax import relax_by_rule, smallest_area, steepest
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.slopes import ascended
 from inradius_bounds.trace import Chain, trace
@@ -44,7 +44,9 @@ class Crown(Certifier):
         if self.steps:
             value = ascended(chain, function, layers, x, threat, value, self.steps)
         exact = threat.tight and not chain.hidden
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=smallest_area)
+        # what is found by ascent lies between the lines, and is no steeper than the steepest
+        widest = steepest if self.steps else smallest_area
+        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=widest)
         return Bounds(value, exact=exact, error=error)
 
     def _closed(self, chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles) -> Tensor:

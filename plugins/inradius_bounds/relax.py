@@ -28,6 +28,20 @@ def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
     return Relaxation(lower_slope=below[0], lower_offset=below[1], upper_slope=above[0], upper_offset=above[1])
 
 
+def steepest(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The steepest of the rule's lines on either side, whose slopes no mixture of the lines exceeds."""
+    (floor, floor_offset), (ceiling, ceiling_offset) = (_steepest(side) for side in op.rule.lines(op, lower, upper))
+    return Relaxation(lower_slope=floor, lower_offset=floor_offset, upper_slope=ceiling, upper_offset=ceiling_offset)
+
+
+def _steepest(lines: Sequence[Line]) -> Line:
+    slope, offset = lines[0]
+    for other_slope, other_offset in lines[1:]:
+        steeper = other_slope.abs() > slope.abs()
+        slope, offset = torch.where(steeper, other_slope, slope), torch.where(steeper, other_offset, offset)
+    return slope, offset
+
+
 def _best(lines: Sequence[Line], middle: Tensor, sign: float) -> Line:
     """Of several lines the one that is highest (sign 1) or lowest (sign −1) at the middle; the first where they tie."""
     slope, offset = lines[0]

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inradius.arithmetic import blocks as in_blocks_module
 from inradius.testing import directions, inputs
 from inradius_lp import L1, L2, Linf
-from inradius.arithmetic import blocks as in_blocks_module
 
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True)
 SETS = [Linf(eps=0.3), L2(eps=0.8), L1(eps=1.2)]
