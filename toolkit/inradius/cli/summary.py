@@ -52,9 +52,12 @@ def show(report: Report, *, of: int | None = None, seconds: float | None = None,
 
 def show_curve(reports: Sequence[Report], factors: Sequence[float], path: Path) -> None:
     """Prints the bracket at each radius, and draws it into ``path``."""
-    made = table("set", "certified", "under attack", right=("certified", "under attack"))
-    for _, report in sorted(zip(factors, reports, strict=True), key=lambda pair: pair[0]):
-        made.add_row(report.setting.threat, f"{100 * report.lower:.1f} %", f"{100 * report.upper:.1f} %")
+    known = reports[0].setting.radius is not None
+    columns = ("radius" if known else "times the radius", "certified", "under attack")
+    made = table(*columns, right=columns)
+    for factor, report in sorted(zip(factors, reports, strict=True), key=lambda pair: pair[0]):
+        radius = report.setting.radius if known else factor
+        made.add_row(f"{radius:g}", f"{100 * report.lower:.1f} %", f"{100 * report.upper:.1f} %")
     plot_curve(reports, None if reports[0].setting.radius is not None else factors, path=path)
     say()
     console().print(made)
