@@ -33,7 +33,10 @@ def by_chunks(solve: Solver, delta: Tensor, x: Tensor, moves: Moves, budget: Ten
     for rows in _chunks(wish, mass, moves, spend):
         task = problem(wish[rows], mass[rows], moves, spend[rows], cap)
         moved, missed = solve(task)
-        moved = torch.maximum(moved * task.unit[:, None, None], -task.plans.pick(mass[rows].flatten(2)))
+        before = task.plans.pick(mass[rows].flatten(2))
+        moved = torch.maximum(moved * task.unit[:, None, None], -before)
+        if cap is not None:
+            moved = torch.minimum(moved, (cap - before).clamp(min=0))
         change[rows] = task.plans.spread(moved, mass[0, 0].numel()).view_as(change[rows])
         gap[rows] = missed * task.worth
     return Projected(toward_zero(change, delta.dtype), gap.to(delta.dtype))
