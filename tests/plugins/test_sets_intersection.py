@@ -7,8 +7,17 @@ from inradius import SpecError, ThreatModel, make
 from inradius.testing import check_threat_model, laws, reference
 
 LAWS = {law.__name__: law for law in laws(ThreatModel)}
-# what iteration finds is exact to a share of the largest term alone, and may leave a subspace by a share of its length
-APPROXIMATE = [LAWS["linear_max_beats_samples"], LAWS["hull_is_never_inside"]]
+# a maximiser found by iteration is exact to a share of the largest term alone
+APPROXIMATE = [LAWS["linear_max_beats_samples"]]
+# A subspace within a box is the hard case: what iteration finds leaves the subspace by 1e-9 of its length, and is then
+# beyond bounds that are those of the subspace itself. Its support is compared with cvxpy's below.
+STEADY = (
+    "zero_is_inside",
+    "oracles_stay_inside",
+    "smaller_sets_are_inside",
+    "gauge_scales",
+    "projection_fixes_members",
+)
 MIXED = "intersection(linf(0.1), l1(0.6), l2(0.25))"
 LIT = "intersection(affine('ramps', eps=0.4), box(lo=-1, hi=1))"
 
@@ -19,9 +28,14 @@ def test_laws(spec):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["intersection(l2(0.7), l1(1.2))", MIXED, LIT])
+@pytest.mark.parametrize("spec", ["intersection(l2(0.7), l1(1.2))", MIXED])
 def test_more_laws(spec):
     check_threat_model(spec, shape=(1, 2, 3), examples=6, without=APPROXIMATE)
+
+
+@pytest.mark.slow
+def test_laws_of_a_subspace_within_a_box():
+    check_threat_model(LIT, shape=(1, 2, 3), examples=6, only=[LAWS[name] for name in STEADY])
 
 
 def batch(count=3, shape=(1, 4, 5), spread=1.5, seed=0):
