@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--model", default="mlp(784, 256, 10)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=10, help="of the attacks in training")
+    parser.add_argument("--steps", type=int, default=20, help="of the attacks in training")
     parser.add_argument("--attack-steps", type=int, default=40, help="of the attacks that evaluate")
     parser.add_argument("--images", type=int, default=1000, help="held out, to evaluate on")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
