@@ -72,6 +72,11 @@ class Intersection(ThreatModel):
         return len(self.members) == 1 and self.members[0].tight
 
     @property
+    def convention(self) -> str:
+        """What the radius of each member measures, where its name does not say it."""
+        return "; ".join(f"{member}: {member.convention}" for member in self.members if member.convention)
+
+    @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
         boxes = [box for member in self.members if (box := getattr(member, "bounds", None)) is not None]

@@ -140,3 +140,9 @@ def test_what_is_refused():
         make("intersection()")
     with pytest.raises(SpecError, match="is no set"):
         make("intersection(linf(0.1), fgsm())")
+
+
+def test_reports_say_what_the_members_radii_measure():
+    moved = make("wasserstein(0.1)", ThreatModel)
+    assert make("intersection(linf(0.1), wasserstein(0.1))", ThreatModel).convention == f"{moved}: {moved.convention}"
+    assert make("intersection(linf(0.1), l2(1))", ThreatModel).convention == ""
