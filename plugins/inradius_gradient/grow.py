@@ -1,9 +1,6 @@
 """The smallest radius at which an attack succeeds, found by growing the set."""
 
-import inspect
 from collections.abc import Iterator
-from functools import partial
-from itertools import count as numbers_from
 from typing import Any, ClassVar
 
 import attrs
@@ -13,6 +10,7 @@ from torch import Tensor
 from inradius import Attack, Oracles, PerExample, Streams, Subject, ThreatModel, UnsupportedError
 from inradius.ascent import Part
 from inradius.attack import Observer
+from inradius.nested import Show, answer, check_goals, fooled
 from inradius.threat import expand
 from inradius.validators import as_float, component, count, positive
 from inradius_gradient.pgd import PGD
@@ -56,34 +54,27 @@ class Grow(Attack):
         observe: Observer | None = None,
         goal: Tensor | None = None,
     ) -> Tensor:
-        self._check_goal_reaches(goal)
+        check_goals(self, (self.attack,), goal)
         # the attack's seed counts beside this one's
         whole = Part.whole(model, x, y, threat, rng.fork(self.attack.seed), goal)
-        answer, numbers = torch.zeros_like(x), numbers_from()
-        left = whole.rows[~_fooled(whole, answer)]
+        kept, show = torch.zeros_like(x), Show(observe)
+        left = whole.rows[~fooled(whole, kept)]
         last = None if start is None else start[left]
         for stage, (radius, attack) in enumerate(self._stages()):
             part = whole.take(left)
             if not len(part):
                 break
             part = attrs.evolve(part, threat=_scaled(part.threat, radius), rng=part.rng.fork(stage))
-            watch = None if observe is None else partial(_show, observe, numbers, answer, left)
-            last = _run(attack, part, last, watch)
-            inside = part.threat.contains(last, part.x)
-            fooled = _fooled(part, last) & inside
-            kept = fooled | (inside & (radius <= 1))
-            answer[left] = torch.where(expand(kept, last), last, answer[left])
-            left, last = left[~fooled], last[~fooled]
-        return answer
+            last, inside = answer(attack, part, start=last, observe=show.of(kept, left))
+            done = fooled(part, last) & inside
+            kept[left] = torch.where(expand(done | (inside & (radius <= 1)), last), last, kept[left])
+            left, last = left[~done], last[~done]
+        return kept
 
     def _stages(self) -> Iterator[tuple[float, Attack]]:
         """The radii, with the attack at each."""
         for stage, done in enumerate(range(0, self.steps, self.every)):
             yield self.start * self.factor**stage, _stepping(self.attack, min(self.every, self.steps - done))
-
-    def _check_goal_reaches(self, goal: Tensor | None) -> None:
-        if goal is not None and "goal" not in inspect.signature(self.attack.perturb).parameters:
-            raise UnsupportedError(f"{self} cannot aim at a class: the perturb of {self.attack} has no parameter goal")
 
 
 def _stepping(attack: Attack, steps: int) -> Attack:
@@ -101,22 +92,3 @@ def _scaled(threat: Oracles, factor: float) -> Oracles:
     raise UnsupportedError(
         f"{threat} has no other radius; allowed are threat models, and those with a radius per example"
     )
-
-
-def _run(attack: Attack, part: Part, start: Tensor | None, observe: Observer | None) -> Tensor:
-    options = {} if part.goal is None else {"goal": part.goal}
-    x, y = part.x.clone(), part.y.clone()
-    found = attack.perturb(part.model, x, y, part.threat, part.rng, start=start, observe=observe, **options)
-    return found.detach().nan_to_num()
-
-
-def _fooled(part: Part, delta: Tensor) -> Tensor:
-    with torch.no_grad():
-        return part.fooled(part.model(part.x + delta))
-
-
-def _show(observe: Observer, numbers: Iterator[int], answer: Tensor, rows: Tensor, _: int, delta: Tensor) -> None:
-    """Shows an iterate of the examples in ``rows`` as one of the whole batch, numbered through all stages."""
-    shown = answer.clone()
-    shown[rows] = delta
-    observe(next(numbers), shown)

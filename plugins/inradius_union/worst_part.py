@@ -1,19 +1,13 @@
 """The worst of independent attacks on the parts of a union."""
 
-import inspect
-from collections.abc import Iterator
-from functools import partial
-from itertools import count
-
 import attrs
-import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
+from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
 from inradius.ascent import Part
 from inradius.attack import Observer
-from inradius.threat import expand
+from inradius.nested import Round, Series, check_goals
 from inradius.validators import component, flag
 
 
@@ -46,35 +40,18 @@ class WorstPart(Attack):
         observe: Observer | None = None,
         goal: Tensor | None = None,
     ) -> Tensor:
-        self._check_goal_reaches(goal)
-        # the attack's seed counts beside this one's
-        whole = Part.whole(model, x, y, threat, rng.fork(self.attack.seed), goal)
-        worst, value = torch.zeros_like(x), x.new_full((len(x),), -torch.inf)
-        left, numbers = whole.rows, count()
-        for place in range(len(threat.parts())):
-            part = whole.take(left)
-            if not len(part):
-                break
-            watch = None if observe is None else partial(_show, observe, numbers, worst, left)
-            delta = self._answer(part, place, None if start is None else start[left], watch)
-            with torch.no_grad():
-                logits, found = part.score(delta, self._objective)
-            fooled = part.fooled(logits) & (not self._keeps_maximising)
-            better = (found > value[left]) | fooled
-            worst[left] = torch.where(expand(better, delta), delta, worst[left])
-            value[left] = torch.where(better, found.to(value), value[left])
-            left = left[~fooled]
-        return worst
-
-    def _answer(self, part: Part, place: int, start: Tensor | None, observe: Observer | None) -> Tensor:
-        """The attack's answer on one part, 0 where it lies outside, (n, *S)."""
-        member, rng = part.threat.parts()[place], part.rng.fork(place)
-        options = {} if part.goal is None else {"goal": part.goal}
-        found = self.attack.perturb(
-            part.model, part.x.clone(), part.y.clone(), member, rng, start=start, observe=observe, **options
-        ).detach()
-        inside = member.contains(found, part.x) & found.isfinite().flatten(1).all(1)
-        return torch.where(expand(inside, found), found, torch.zeros_like(found))
+        check_goals(self, (self.attack,), goal)
+        whole = Part.whole(model, x, y, threat, rng, goal)
+        series = Series(
+            whole,
+            self._objective,
+            survivors=not self._keeps_maximising,
+            clean=False,
+            start=start,
+            observe=observe,
+        )
+        places = range(len(threat.parts()))
+        return series.run(Round(attack=self.attack, branch=place, place=place) for place in places)
 
     @property
     def _objective(self) -> Objective:
@@ -86,14 +63,3 @@ class WorstPart(Attack):
         if self.keep_maximising is not None:
             return self.keep_maximising
         return bool(getattr(self.attack, "keep_maximising", False))
-
-    def _check_goal_reaches(self, goal: Tensor | None) -> None:
-        if goal is not None and "goal" not in inspect.signature(self.attack.perturb).parameters:
-            raise UnsupportedError(f"{self} cannot aim at a class: the perturb of {self.attack} has no parameter goal")
-
-
-def _show(observe: Observer, numbers: Iterator[int], worst: Tensor, rows: Tensor, _: int, delta: Tensor) -> None:
-    """Shows an iterate of the examples in ``rows`` as one of the whole batch, numbered through all parts."""
-    shown = worst.clone()
-    shown[rows] = delta
-    observe(next(numbers), shown)

@@ -16,7 +16,7 @@ from inradius.modes import BatchNormMode, frozen
 from inradius.objective import class_margin
 from inradius.streams import Streams
 from inradius.subject import Subject, check_labels
-from inradius.threat import Oracles
+from inradius.threat import Oracles, expand
 from inradius.validators import integer
 
 Observer = Callable[[int, Tensor], None]
@@ -48,6 +48,8 @@ class Attack(Component, ABC):
     """
 
     minimal: ClassVar[bool] = False
+    # whether it asks for logits or labels alone, never for a gradient; of one that holds attacks, its members say
+    black_box: ClassVar[bool] = False
 
     seed: int = attrs.field(default=0, validator=integer)
 
@@ -121,12 +123,7 @@ class Attack(Component, ABC):
     def _judge(
         self, subject: Subject, x: Tensor, y: Tensor, threat: Oracles, goal: Tensor | None, delta: Tensor
     ) -> Attacked:
-        if delta.shape != x.shape:
-            raise InputError(
-                f"{self} returned a perturbation of shape {tuple(delta.shape)}; it must be {tuple(x.shape)}"
-            )
-        finite = torch.isfinite(delta).flatten(1).all(1)
-        delta = torch.where(finite.view(-1, *(1,) * (x.ndim - 1)), delta, torch.zeros_like(delta))
+        delta, finite = finite_answer(self, delta, x)
         inside = threat.contains(delta, x) & finite
         if not self.minimal and not bool(inside.all()):
             warnings.warn(
@@ -139,6 +136,14 @@ class Attack(Component, ABC):
         margin = class_margin(logits, y) if goal is None else -class_margin(logits, goal)
         success = (margin <= 0 if goal is None else margin < 0) & inside
         return Attacked(delta, success, margin, threat.gauge(delta, x), subject.queries, inside)
+
+
+def finite_answer(attack: Attack, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """An attack's answer with 0 for the examples that have NaN or infinite values, and which have none, (B, *S), (B,)."""
+    if delta.shape != x.shape:
+        raise InputError(f"{attack} returned a perturbation of shape {tuple(delta.shape)}; it must be {tuple(x.shape)}")
+    finite = torch.isfinite(delta).flatten(1).all(1)
+    return torch.where(expand(finite, delta), delta, torch.zeros_like(delta)), finite
 
 
 def _check_index(y: Tensor, index: Tensor | None) -> None:
