@@ -1,8 +1,12 @@
 """Attacks made of attacks: restarts, the worst of several, cascades, expectations, and the standard suites."""
 
 from inradius import Attack, hookimpl
+from inradius_combinators.attack_cascade import AttackCascade as AttackCascade
+from inradius_combinators.eot import EOT as EOT
+from inradius_combinators.restarts import Restarts as Restarts
+from inradius_combinators.worst import Worst as Worst
 
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return []
+    return [Restarts, Worst, AttackCascade, EOT]

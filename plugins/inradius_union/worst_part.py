@@ -4,10 +4,10 @@ import attrs
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius import Attack, Objective, Oracles, Streams, Subject
 from inradius.ascent import Part
 from inradius.attack import Observer
-from inradius.nested import Round, Series, check_goals
+from inradius.nested import Round, Series, check_goals, keeps_maximising, objective_of
 from inradius.validators import component, flag
 
 
@@ -42,24 +42,8 @@ class WorstPart(Attack):
     ) -> Tensor:
         check_goals(self, (self.attack,), goal)
         whole = Part.whole(model, x, y, threat, rng, goal)
-        series = Series(
-            whole,
-            self._objective,
-            survivors=not self._keeps_maximising,
-            clean=False,
-            start=start,
-            observe=observe,
-        )
+        keep = keeps_maximising(self.attack) if self.keep_maximising is None else self.keep_maximising
+        objective = self.objective or objective_of(self.attack)
+        series = Series(whole, objective, survivors=not keep, clean=False, start=start, observe=observe)
         places = range(len(threat.parts()))
         return series.run(Round(attack=self.attack, branch=place, place=place) for place in places)
-
-    @property
-    def _objective(self) -> Objective:
-        own = self.objective or getattr(self.attack, "objective", None)
-        return own if isinstance(own, Objective) else CrossEntropy()
-
-    @property
-    def _keeps_maximising(self) -> bool:
-        if self.keep_maximising is not None:
-            return self.keep_maximising
-        return bool(getattr(self.attack, "keep_maximising", False))

@@ -7,6 +7,7 @@ from inradius._component import Component as Component
 from inradius._version import __version__ as __version__
 from inradius.attack import Attack as Attack
 from inradius.attack import Attacked as Attacked
+from inradius.bpda import BPDA as BPDA
 from inradius.certifier import Bounds as Bounds
 from inradius.certifier import Certificate as Certificate
 from inradius.certifier import Certifier as Certifier
@@ -23,6 +24,8 @@ from inradius.errors import PluginWarning as PluginWarning
 from inradius.errors import SpecError as SpecError
 from inradius.errors import UnsupportedError as UnsupportedError
 from inradius.evaluate import bracket as bracket
+from inradius.flags import model_flags as model_flags
+from inradius.flags import result_flags as result_flags
 from inradius.hookspecs import hookimpl as hookimpl
 from inradius.layers import LayerRule as LayerRule
 from inradius.layers import Operator as Operator

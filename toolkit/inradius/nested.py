@@ -11,7 +11,7 @@ from torch import Tensor
 from inradius.ascent import Part
 from inradius.attack import Attack, Observer, finite_answer
 from inradius.errors import UnsupportedError
-from inradius.objective import Objective
+from inradius.objective import CrossEntropy, Objective
 from inradius.threat import expand
 
 
@@ -34,6 +34,22 @@ def check_goals(outer: Attack, members: Iterable[Attack], goal: Tensor | None) -
         if "goal" not in inspect.signature(member.perturb).parameters:
             raise UnsupportedError(f"{outer} cannot aim at a class: the perturb of {member} has no parameter goal")
         check_goals(outer, members_of(member), goal)
+
+
+def objective_of(attack: Attack) -> Objective:
+    """What an attack maximises, or the one that it holds; the cross-entropy where neither says."""
+    own, members = getattr(attack, "objective", None), members_of(attack)
+    if isinstance(own, Objective):
+        return own
+    return objective_of(members[0]) if len(members) == 1 else CrossEntropy()
+
+
+def keeps_maximising(attack: Attack) -> bool:
+    """Whether an attack, or the one that it holds, goes on with an example that is fooled."""
+    own, members = getattr(attack, "keep_maximising", None), members_of(attack)
+    if own is not None:
+        return bool(own)
+    return len(members) == 1 and keeps_maximising(members[0])
 
 
 def answer(
@@ -101,7 +117,8 @@ class Series:
     """The worst answer of each example among those of many runs, by an objective.
 
     With ``survivors`` an example that is fooled keeps the answer that fooled it, and later runs leave it out. Answers
-    outside of the set count as none. ``worst`` (B, *S) begins as 0, which counts with ``clean``.
+    outside of the set count as none; with ``smallest`` they count, but only those that fool, and the smallest gauge is the
+    worst. ``worst`` (B, *S) begins as 0, which is an answer too with ``clean``.
     """
 
     def __init__(
@@ -110,11 +127,13 @@ class Series:
         objective: Objective,
         *,
         survivors: bool,
+        smallest: bool = False,
         clean: bool = True,
         start: Tensor | None = None,
         observe: Observer | None = None,
     ) -> None:
-        self._whole, self._objective, self._survivors = whole, objective, survivors
+        self._whole, self._objective = whole, objective
+        self._survivors, self._smallest = survivors, smallest
         self._start, self._show = start, Show(observe)
         self._value = whole.x.new_full((len(whole),), -torch.inf)
         self.worst = torch.zeros_like(whole.x)
@@ -130,13 +149,17 @@ class Series:
             part = one.of(self._whole.take(self.left))
             start = self._start[self.left] if self._start is not None and one.begins else None
             found, inside = answer(one.attack, part, start=start, observe=self._show.of(self.worst, self.left))
-            self._enter(part, torch.where(expand(inside, found), found, torch.zeros_like(found)))
+            counts = expand(inside | self._smallest, found)
+            self._enter(part, torch.where(counts, found, torch.zeros_like(found)))
         return self.worst
 
     @torch.no_grad()
     def _enter(self, part: Part, delta: Tensor) -> None:
         logits, found = part.score(delta, self._objective)
-        done = part.fooled(logits) & self._survivors
+        fools = part.fooled(logits)
+        if self._smallest:
+            found = torch.where(fools, -part.threat.gauge(delta, part.x), -torch.inf)
+        done = fools & self._survivors
         better = (found > self._value[part.rows]) | done
         self.worst[part.rows] = torch.where(expand(better, delta), delta, self.worst[part.rows])
         self._value[part.rows] = torch.where(better, found.to(self._value), self._value[part.rows])

@@ -1,0 +1,65 @@
+"""Expectation over transformation: attacks on random models."""
+
+from typing import Self
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Attack, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.nested import answer, check_goals
+from inradius.validators import component, count
+
+
+class Expected(Subject):
+    """The mean logits of ``samples`` calls of a random model; each call counts as a query."""
+
+    def __init__(self, subject: Subject, samples: int) -> None:
+        self._subject, self._samples = subject, samples
+        self.queries = subject.queries
+
+    def __call__(self, x: Tensor) -> Tensor:
+        # one call after the other, because a model may draw once for all of a batch
+        return torch.stack([self._subject(x) for _ in range(self._samples)]).mean(0)
+
+    def take(self, mask: Tensor) -> Self:
+        return type(self)(self._subject.take(mask), self._samples)
+
+
+@attrs.frozen(kw_only=True)
+class EOT(Attack):
+    """What an attack finds against the mean of ``samples`` forward passes: its gradients are means over them, too.
+
+    For models that draw random numbers. These are the model's own and cannot be keyed to the example: unlike anywhere else
+    here, results depend on the batch and on torch's global seed. The answer is judged by a single pass, as all are.
+    Source: athalye2018synthesizing.
+    """
+
+    positional = ("attack", "samples")
+
+    attack: Attack = attrs.field(validator=component(Attack))
+    # Croce and Hein 2020: the "rand" version
+    samples: int = attrs.field(default=20, validator=count)
+
+    @property
+    def minimal(self) -> bool:  # type: ignore[override]
+        return self.attack.minimal
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        check_goals(self, (self.attack,), goal)
+        mean = Expected(model, self.samples)
+        part = Part.whole(mean, x, y, threat, rng.fork(self.attack.seed), goal)
+        return answer(self.attack, part, start=start, observe=observe)[0]
