@@ -16,11 +16,13 @@ class PGD(Attack):
     """Maximises the objective over Δ(x) by δ ← project(δ + step · steepest(gradient)); the best iterate is returned.
 
     ``step`` is a share of the radius, because the steepest step has the length of the whole radius; None means
-    2.5 / steps. An example is attacked until an iterate fools the model, and keeps that iterate; with ``keep_maximising``
-    every step is taken and the largest objective counts alone. The first run begins at a random point of Δ(x), at δ = 0
-    without ``random_start``, or at the ``start`` of the call, projected; later runs begin at random and are for the
-    examples that are left.
-    Source: madry2018.
+    2.5 / steps. With ``direction="gradient"`` a step goes along the gradient itself (proximal gradient ascent); it has no
+    length of its own, so that ``step`` must be given, in squared units of the inputs for a unit of the objective. An
+    example is attacked until an iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step is
+    taken and the largest objective counts alone. The first run begins at a random point of Δ(x), at δ = 0 without
+    ``random_start``, or at the ``start`` of the call, projected; later runs begin at random and are for the examples that
+    are left. Without ``random_start`` it is the basic iterative method (BIM), which has step=1 / steps in its paper.
+    Source: madry2018, kurakin2017 (BIM).
     """
 
     # Madry et al. 2018, sec. 5: 40 steps on MNIST
@@ -31,6 +33,16 @@ class PGD(Attack):
     random_start: bool = attrs.field(default=True, validator=flag)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
+    direction: str = attrs.field(default="steepest")
+
+    @direction.validator
+    def _check_direction(self, _: object, value: object) -> None:
+        if value not in ("steepest", "gradient"):
+            raise ValueError(f"direction={value!r} is not allowed; allowed are 'steepest' and 'gradient'")
+        if value == "gradient" and self.step is None:
+            raise ValueError(
+                "direction='gradient' needs a step, since a gradient has any length; allowed is step=... > 0"
+            )
 
     def perturb(
         self,
@@ -54,5 +66,6 @@ class PGD(Attack):
 
     def _move(self, step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
         size = 2.5 / self.steps if self.step is None else self.step
-        ascended = delta + size * part.threat.steepest(gradient, part.x, delta, rng=part.rng)
-        return part.threat.project(ascended, part.x)
+        if self.direction == "steepest":
+            gradient = part.threat.steepest(gradient, part.x, delta, rng=part.rng)
+        return part.threat.project(delta + size * gradient, part.x)

@@ -1,0 +1,102 @@
+"""The best targeted attack."""
+
+from typing import Any
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import Tensor
+
+from inradius import Attack, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.validators import as_float, count, flag, positive
+from inradius_gradient.contest import Contest
+from inradius_gradient.rivals import rivals
+from inradius_gradient.strides import Strides, usual_optimizer
+from inradius_gradient.torch_steps import OPTIMIZERS
+
+
+def _optimizer(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if value not in OPTIMIZERS:
+        raise ValueError(
+            f"{field.name}={value!r} is not allowed; allowed are {', '.join(OPTIMIZERS)}, "
+            "which treat every coordinate by itself"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class BETA(Attack):
+    """The best, over the wrong classes j, of δ_j that maximises logit j − logit y over Δ(x) by an optimiser and projections.
+
+    Each class has an ascent of its own, δ_j ← project(optimiser's step from δ_j), all of them together; of all their
+    iterates the one with the largest margin over the label is returned. ``optimizer`` is one of torch's; None means
+    "rmsprop" where the set is a box (ℓ∞), as its steps move every coordinate alike, and elsewhere "sgd" with the steps of
+    steepest ascent. ``rate`` is its learning rate as a share of the radius. An example is attacked until an iterate fools
+    the model, and keeps that iterate; with ``keep_maximising`` every step of every class is taken. ``classes`` is the
+    number of wrong classes tried, those that look best to a linear model at x; None means all, and ``together`` of
+    them at a time, for the examples that are left. The first run begins at random points of Δ(x), one for each class, at
+    δ = 0 without ``random_start``, or at the ``start`` of the call, projected. With goals these are the only classes.
+    Source: robey2023.
+    """
+
+    # Robey et al. 2023, table 2: 30 steps of RMSprop; sec. 5: steps of 2 / 255 for ε = 8 / 255
+    steps: int = attrs.field(default=30, validator=count)
+    optimizer: str | None = attrs.field(default=None, validator=optional(_optimizer))
+    rate: float = attrs.field(default=0.25, validator=positive, converter=as_float)
+    classes: int | None = attrs.field(default=None, validator=optional(count))
+    together: int = attrs.field(default=9, validator=count)
+    restarts: int = attrs.field(default=1, validator=count)
+    random_start: bool = attrs.field(default=True, validator=flag)
+    keep_maximising: bool = attrs.field(default=False, validator=flag)
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        whole = Part.whole(model, x, y, threat, rng, goal)
+        contest = Contest(whole, keep_maximising=self.keep_maximising, observe=observe)
+        if not len(whole):
+            return contest.best
+        aims = self._aims(contest, contest.enter_clean(), whole)
+        first = None if start is None and self.random_start else torch.zeros_like(x)
+        if start is not None:
+            first = threat.project(start, x)
+        name = self.optimizer or usual_optimizer(threat, x)
+        for restart in range(self.restarts):
+            for place, some in enumerate(torch.split(aims, self.together, dim=1)):
+                part = contest.survivors()
+                part = attrs.evolve(part, rng=part.rng.fork(restart).fork(place))
+                if not len(part):
+                    return contest.best
+                known = first[part.rows] if first is not None and restart == 0 else None
+                delta = _starts(part, some.shape[1], known)
+                strides = Strides(name, self.rate, len(delta), x)
+                contest.run(part, some[part.rows], delta, steps=self.steps, strides=strides)
+        return contest.best
+
+    def _aims(self, contest: Contest, clean: Tensor, whole: Part) -> Tensor:
+        """The classes each example is driven to, the best ones first, (B, A)."""
+        if whole.goal is not None:
+            return whole.goal[:, None]
+        ranked = clean.scatter(1, whole.y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+        if self.classes is None or self.classes >= ranked.shape[1]:
+            return ranked
+        aims, left = ranked[:, : self.classes].clone(), contest.survivors()
+        aims[left.rows] = rivals(left, self.classes)
+        return aims
+
+
+def _starts(part: Part, classes: int, known: Tensor | None) -> Tensor:
+    """A start for each class of each example, class by class, (A · n, *S)."""
+    if known is not None:
+        return known.repeat(classes, *(1,) * (known.ndim - 1))
+    return torch.cat([part.threat.sample(part.x, rng=part.rng.fork(place)) for place in range(classes)])

@@ -1,0 +1,42 @@
+"""FGSM from a random start."""
+
+import attrs
+from torch import Tensor
+
+from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.validators import as_float, component, positive
+from inradius_gradient.single_step import climb_once
+
+
+@attrs.frozen(kw_only=True)
+class FGSMRS(Attack):
+    """One long step from a random point η of Δ(x): δ = project(η + step · steepest(gradient at η)).
+
+    ``step`` is a share of the radius. A ``start`` of the call, projected, takes the place of η. Every example moves, also
+    one that is misclassified already. It is an attack to train with: one to evaluate with takes more steps.
+    Source: wong2020fast.
+    """
+
+    name = "fgsm_rs"
+
+    # Wong et al. 2020, sec. 4.1: α = 10 / 255 for ε = 8 / 255; training collapses with longer steps
+    step: float = attrs.field(default=1.25, validator=positive, converter=as_float)
+    objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        part = Part.whole(model, x, y, threat, rng, goal)
+        start = threat.sample(x, rng=rng) if start is None else threat.project(start, x)
+        return climb_once(part, start, self.objective, self.step, observe)

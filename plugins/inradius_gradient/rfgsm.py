@@ -1,0 +1,45 @@
+"""R+FGSM: a random step, and then one along the gradient."""
+
+import attrs
+from torch import Tensor
+
+from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.validators import component, share
+from inradius_gradient.single_step import climb_once
+
+
+@attrs.frozen(kw_only=True)
+class RFGSM(Attack):
+    """One step of the remaining length from a random step: δ = project(η + (1 − noise) · steepest(gradient at η)).
+
+    η is the ``noise`` share of a step of steepest ascent along a direction drawn at random, of ℓ∞ noise · ε times random
+    signs, within the set. A ``start`` of the call takes its place. Every example moves, also one that is misclassified
+    already.
+    Source: tramer2018.
+    """
+
+    name = "r_fgsm"
+
+    # Tramèr et al. 2018, sec. 3.3: α = ε / 2
+    noise: float = attrs.field(default=0.5, validator=share)
+    objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
+
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        part = Part.whole(model, x, y, threat, rng, goal)
+        if start is None:
+            direction = rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device)
+            start = self.noise * threat.steepest(direction, x, x.new_zeros(x.shape), rng=rng)
+        return climb_once(part, threat.project(start, x), self.objective, 1 - self.noise, observe)
