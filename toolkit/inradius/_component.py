@@ -38,11 +38,12 @@ class Component:
 
 def _arguments(component: Component, full: bool) -> Iterator[str]:
     rest = component.positional[-1][1:] if component.positional and component.positional[-1].startswith("*") else None
+    if rest is not None:
+        # what has no name comes first
+        yield from (spell(member, full) for member in getattr(component, rest))
     for field in attrs.fields(type(component)):
         value = getattr(component, field.name)
-        if field.name == rest:
-            yield from (spell(member, full) for member in value)
-        elif full or value != _default(field, component):
+        if field.name != rest and (full or value != _default(field, component)):
             yield f"{field.name}={spell(value, full)}"
 
 
