@@ -1,13 +1,36 @@
 """Labelled data: a set of images with what their pixels may be."""
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Protocol, Self
 
 import attrs
 import torch
 from torch import Tensor
 
 from inradius.errors import InputError
+
+
+class Examples(Protocol):
+    """What the bracket asks of data: a ``Dataset`` in memory, a ``Stream``, or a class of one's own with these five names.
+
+    labels (N,) and index (N,) are in memory; ``select`` reads the inputs of some rows.
+    """
+
+    @property
+    def labels(self) -> Tensor: ...
+
+    @property
+    def index(self) -> Tensor: ...
+
+    @property
+    def bounds(self) -> tuple[float, float] | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def select(self, rows: Tensor) -> "Dataset":
+        """The examples in these rows, in memory; they keep their numbers."""
+        ...
 
 
 @attrs.frozen(eq=False)

@@ -1,6 +1,7 @@
 """The bracket: attacks above, certifiers below, one report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -8,13 +9,17 @@ from torch import Tensor, nn
 
 from inradius.attack import Attack
 from inradius.bracketing.environment import environment
-from inradius.bracketing.job import Job
+from inradius.bracketing.job import Job, home
+from inradius.bracketing.known import Known
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.progress import bars
-from inradius.bracketing.store import Store
+from inradius.bracketing.signs import flags
+from inradius.bracketing.store import KeptDeltas, Store
+from inradius.bracketing.team import Team, team
 from inradius.bracketing.work import Work
 from inradius.certifier import Certifier, Parts
-from inradius.data import Dataset
+from inradius.data import Dataset, Examples
+from inradius.errors import InputError
 from inradius.modes import frozen
 from inradius.report import Example, Report, Setting
 from inradius.report.gallery import chosen
@@ -24,7 +29,7 @@ from inradius.threat import ThreatModel
 
 def bracket(
     model: nn.Module,
-    data: Dataset,
+    data: Examples,
     threat: ThreatModel | str,
     *,
     attacks: Sequence[Attack | str] | Attack | str,
@@ -45,48 +50,105 @@ def bracket(
     Misclassified examples count as broken. The methods run in turn, first certifier, first attack, second certifier and so
     on, so list cheap ones first; a decided example drops out. A share ``audit`` of the certified examples (at least 32; 0
     for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands every example to every method.
-    ``seed`` draws the audit; attacks have seeds of their own. Results go to ``folder`` (default inradius-runs/<key>) as they
-    come: the same call after a kill goes on where it stopped, with ``fresh`` it starts again.
+    ``seed`` draws the audit; attacks have seeds of their own. Every answer of an attack is judged again by a referee. Results
+    go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill goes on where it stopped, with
+    ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where ``torchrun`` or ``accelerate launch``
+    started several processes, each makes this call, takes its share of the batches and gets the same report.
 
     Raises ``ContradictionError``, saved in the folder, where an attack gets below a proved margin; ``InputError`` for a
     model, data or a folder that are not what they must be; ``SpecError`` for a spec that names nothing.
     """
+    return bracket_knowing(
+        model,
+        data,
+        threat,
+        None,
+        attacks=attacks,
+        certifiers=certifiers,
+        folder=folder,
+        fresh=fresh,
+        audit=audit,
+        exhaustive=exhaustive,
+        parts=parts,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        progress=progress,
+        model_name=model_name,
+    )
+
+
+def bracket_knowing(
+    model: nn.Module,
+    data: Examples,
+    threat: ThreatModel | str,
+    known: Known | None,
+    *,
+    attacks: Sequence[Attack | str] | Attack | str,
+    certifiers: Sequence[Certifier | str] | Certifier | str,
+    folder: str | Path | None = None,
+    fresh: bool = False,
+    audit: float = 0.1,
+    exhaustive: bool = False,
+    parts: Parts = "each",
+    batch_size: int = 128,
+    device: torch.device | str | None = None,
+    seed: int = 0,
+    progress: bool = False,
+    model_name: str | None = None,
+) -> Report:
+    """``bracket`` with what other radii of a curve have decided, or None where there is no curve."""
     options = {"parts": parts, "audit": audit, "exhaustive": exhaustive, "seed": seed, "batch_size": batch_size}
-    job = Job.of(model, data, threat, attacks, certifiers, device, **options)
-    setting = job.setting(model_name)
+    crew, here = team(device, home(model))
+    job = Job.of(model, data, threat, attacks, certifiers, here, **options)
+    setting = job.setting(model_name, reuse=known is not None)
+    _check_agreement(crew, setting)
     place = Path(folder) if folder is not None else Path("inradius-runs") / setting.key[:16]
-    with Store.open(place, setting, fresh=fresh) as store:
-        return _answer(job, setting, store, progress)
+    with ExitStack() as held:
+        # all processes know the folder, and the first holds it
+        store = crew.lead(lambda: held.enter_context(Store.open(place, setting, fresh=fresh)))
+        ledger = Ledger.of(job.attacks, job.certifiers)
+        with frozen(job.model), bars(progress and crew.main) as begin:
+            Work(job, store, ledger, begin, crew, known or Known()).complete()
+        return crew.lead(lambda: _saved(_report(job, setting, store, ledger), store))
 
 
-def _answer(job: Job, setting: Setting, store: Store, progress: bool) -> Report:
-    """The finished report, saved in the run folder."""
-    ledger = Ledger.of(job.attacks, job.certifiers)
-    with frozen(job.model), bars(progress) as begin:
-        Work(job, store, ledger, begin).complete()
-    report = _report(job, setting, store, ledger)
+def _check_agreement(crew: Team, setting: Setting) -> None:
+    """Raises ``InputError`` where the processes do not have the same run before them."""
+    keys = crew.share(set(crew.gather(setting.key)))
+    if len(keys) > 1:
+        raise InputError(
+            "the processes were given different models, data or methods; allowed is the same call in each, with the same weights"
+        )
+
+
+def _saved(report: Report, store: Store) -> Report:
     report.save(store.folder)
     return report
 
 
 def _report(job: Job, setting: Setting, store: Store, ledger: Ledger) -> Report:
     numbers, labels = job.data.index.tolist(), job.data.labels.tolist()
-    examples = tuple(ledger.example(row, numbers[row], labels[row]) for row in range(len(job.data)))
-    rows = [row for row in chosen(examples) if is_picture(job.data.inputs[row])]
+    examples = tuple(ledger.example(row, numbers[row], labels[row]) for row in range(job.size))
+    shown = {row: job.read([row]).inputs[0].cpu().clone() for row in chosen(examples)}
     return Report(
         setting=setting,
         examples=examples,
         seconds={name: round(seconds, 6) for name, seconds in ledger.seconds.items()},
         environment=environment(job.device),
-        deltas=dict(_deltas(store, ledger, examples)),
-        inputs={row: job.data.inputs[row].cpu().clone() for row in rows},
+        flags=flags(job, ledger),
+        deltas=_deltas(job, store, ledger, examples),
+        inputs={row: x for row, x in shown.items() if is_picture(x)},
         folder=store.folder,
     )
 
 
-def _deltas(store: Store, ledger: Ledger, examples: Sequence[Example]) -> Iterator[tuple[int, Tensor]]:
-    """The perturbation of the attempt that counts, by row."""
-    for example in examples:
-        if example.attempt is not None:
-            stage = f"attack {ledger.attacks.index(example.attempt.attack)}"
-            yield example.row, store.delta(*ledger.places[stage, example.row])
+def _deltas(job: Job, store: Store, ledger: Ledger, examples: Sequence[Example]) -> Mapping[int, Tensor]:
+    """The perturbation of the attempt that counts, by row; those of data that are not in memory stay on the disk."""
+    places = {
+        example.row: ledger.places[f"attack {ledger.attacks.index(example.attempt.attack)}", example.row]
+        for example in examples
+        if example.attempt is not None
+    }
+    kept = KeptDeltas(store.folder, places)
+    return dict(kept) if isinstance(job.data, Dataset) else kept

@@ -63,7 +63,7 @@ def _conflicts(job: Job, store: Store, ledger: Ledger, row: int) -> Iterator[Con
     verdict = max(proofs, key=lambda proof: proof.guaranteed)
     certifier = ledger.certifiers.index(verdict.certifier)
     if example.clean_margin < verdict.guaranteed:
-        yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(job.data.inputs[row]))
+        yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(job.read([row]).inputs[0]))
     for stage, made in ledger.attempts.items():
         if row in made and made[row].inside and made[row].margin < verdict.guaranteed:
             yield Conflict(example, certifier, verdict, made[row].attack, store.delta(*ledger.places[stage, row]))
@@ -72,8 +72,8 @@ def _conflicts(job: Job, store: Store, ledger: Ledger, row: int) -> Iterator[Con
 def _confirm(job: Job, conflict: Conflict) -> Contradiction | None:
     """The contradiction, if there is one; None where rounding explains the conflict."""
     row = conflict.example.row
-    x = job.data.inputs[row : row + 1].to("cpu", torch.float64)
-    label = job.data.labels[row : row + 1].cpu()
+    found = job.read([row])
+    x, label = found.inputs.to("cpu", torch.float64), found.labels.cpu()
     delta = _member(job, conflict.delta[None].to("cpu", torch.float64), x)
     if delta is None:
         return None
@@ -100,7 +100,7 @@ def _member(job: Job, delta: Tensor, x: Tensor) -> Tensor | None:
 def _stop(job: Job, store: Store, found: Contradiction) -> NoReturn:
     conflict, example = found.conflict, found.conflict.example
     tensors = {
-        "x": job.data.inputs[example.row].cpu().clone(),
+        "x": job.read([example.row]).inputs[0].cpu().clone(),
         "delta": conflict.delta.cpu().clone(),
         "delta_float64": found.delta[0].clone(),
     }

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from inradius._component import Component
 from inradius._version import __version__
 from inradius.attack import Attack
-from inradius.bracketing.key import code_fingerprint, data_fingerprint, full_specs, run_key
+from inradius.bracketing.key import code_fingerprint, full_specs, run_key
+from inradius.bracketing.survey import survey
 from inradius.certifier import Certifier, Parts
-from inradius.data import Dataset
+from inradius.data import Dataset, Examples
 from inradius.errors import InputError, UnsupportedError
 from inradius.models import find_device, fingerprint
 from inradius.registry import make
 from inradius.report.setting import Setting
-from inradius.subject import check_labels
 from inradius.threat import ThreatModel
 
 C = TypeVar("C", bound=Component)
@@ -30,7 +30,8 @@ class Job:
 
     model: nn.Module
     subject: Callable[[Tensor], Tensor]
-    data: Dataset
+    data: Examples
+    fingerprint: str
     threat: ThreatModel
     attacks: tuple[Attack, ...]
     certifiers: tuple[Certifier, ...]
@@ -45,7 +46,7 @@ class Job:
     def of(
         cls,
         model: nn.Module,
-        data: Dataset,
+        data: Examples,
         threat: ThreatModel | str,
         attacks: Sequence[Attack | str] | Attack | str,
         certifiers: Sequence[Certifier | str] | Certifier | str,
@@ -56,13 +57,14 @@ class Job:
         _check_options(**options)
         the_set = make(threat, ThreatModel)
         above, below = _several(attacks, Attack, "attacks"), _several(certifiers, Certifier, "certifiers")
-        _check_data(model, data, the_set)
+        found = survey(model, data, the_set, options["batch_size"])
         model, place = _placed(model, data, device)
         subject = _subject(model, below)
         return cls(
             model=model,
             subject=subject,
             data=data,
+            fingerprint=found,
             threat=the_set,
             attacks=above,
             certifiers=below,
@@ -70,8 +72,11 @@ class Job:
             **options,
         )
 
-    def setting(self, model_name: str | None) -> Setting:
-        """The record of what was asked, with the key of the run: batch size, device and names are no part of the key."""
+    def setting(self, model_name: str | None, *, reuse: bool = False) -> Setting:
+        """The record of what was asked, with the key of the run: batch size, device and names are no part of the key.
+
+        ``reuse`` says that other radii of a curve may have decided examples.
+        """
         decisive: dict[str, Any] = {
             "threat": self.threat.spec(full=True),
             "attacks": full_specs(self.attacks),
@@ -80,8 +85,9 @@ class Job:
             "seed": self.seed,
             "audit": float(self.audit),
             "exhaustive": self.exhaustive,
+            "reuse": reuse,
             "model_fingerprint": fingerprint(self.model),
-            "data_fingerprint": data_fingerprint(self.data),
+            "data_fingerprint": self.fingerprint,
             "version": __version__,
             "code": code_fingerprint((self.threat, *self.attacks, *self.certifiers)),
         }
@@ -92,12 +98,22 @@ class Job:
             radius=_radius(self.threat),
             convention=self.threat.convention,
             bounds=self.data.bounds,
+            minimal=tuple(str(attack) for attack in self.attacks if attack.minimal),
             key=run_key(decisive),
         )
 
+    @property
+    def size(self) -> int:
+        """How many examples there are."""
+        return len(self.data.labels)
+
+    def read(self, rows: Sequence[int]) -> Dataset:
+        """The examples in these rows, where the data are."""
+        return self.data.select(torch.tensor(rows, dtype=torch.int64, device=self.data.labels.device))
+
     def batch(self, rows: Sequence[int]) -> Dataset:
         """The examples in these rows, where the model is."""
-        return self.data.select(torch.tensor(rows, dtype=torch.int64, device=self.data.inputs.device)).to(self.device)
+        return self.read(rows).to(self.device)
 
 
 def _several(given: Sequence[C | str] | C | str, kind: type[C], name: str) -> tuple[C, ...]:
@@ -123,32 +139,15 @@ def _check_options(*, parts: str, audit: float, exhaustive: bool, seed: int, bat
         raise InputError(f"batch_size={batch_size!r} is not allowed; allowed is an integer ≥ 1")
 
 
-def _check_data(model: nn.Module, data: Dataset, threat: ThreatModel) -> None:
-    if not isinstance(model, nn.Module):
-        raise InputError(f"the model is a {type(model).__name__}; allowed is a torch.nn.Module")
-    if not isinstance(data, Dataset):
-        raise InputError(
-            f"the data are a {type(data).__name__}; allowed is an inradius.Dataset, for instance Dataset.of(x, y)"
-        )
-    if not len(data):
-        raise InputError(f"{data.name} has no examples; at least one is needed")
-    check_labels(data.inputs, data.labels)
-    if data.index.shape != data.labels.shape:
-        raise InputError(
-            f"{data.name} has numbers of shape {tuple(data.index.shape)}; allowed is one per example, ({len(data)},)"
-        )
-    for parameter in model.parameters():
-        if parameter.is_floating_point() and parameter.dtype != data.inputs.dtype:
-            raise InputError(
-                f"{data.name} is {data.inputs.dtype} and the model {parameter.dtype}; give both in one type, "
-                f"for instance model.to({data.inputs.dtype})"
-            )
-    threat.check_inputs(data.inputs)
+def home(model: object) -> torch.device:
+    """Where a model is, where it can be told; else the CPU."""
+    tensors = (*model.parameters(), *model.buffers()) if isinstance(model, nn.Module) else ()
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def _placed(model: nn.Module, data: Dataset, device: torch.device | str | None) -> tuple[nn.Module, torch.device]:
+def _placed(model: nn.Module, data: Examples, device: torch.device | str | None) -> tuple[nn.Module, torch.device]:
     """The model on the device asked for, by default its own; the caller's model stays where it is."""
-    own = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), data.inputs.device)
+    own = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), data.labels.device)
     place = own if device is None else find_device(device)
     return (model if place == own else copy.deepcopy(model).to(place)), place
 

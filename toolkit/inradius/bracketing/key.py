@@ -7,24 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from inradius._component import Component
-from inradius.data import Dataset
-
-
-def data_fingerprint(data: Dataset) -> str:
-    """The sha256 of a data set's inputs, labels, numbers and box, in hexadecimal."""
-    digest = hashlib.sha256(repr(data.bounds).encode())
-    for name, value in (("inputs", data.inputs), ("labels", data.labels), ("index", data.index)):
-        _feed(digest, name, value)
-    return digest.hexdigest()
-
-
-def _feed(digest: Any, name: str, value: Tensor) -> None:
-    digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
-    digest.update(value.contiguous().cpu().reshape(-1).view(torch.uint8).numpy())
 
 
 def full_specs(components: Iterable[Component]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The stages of a run: the clean pass, each attack, each certifier; each answers for a batch, in columns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -9,16 +9,32 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attack import Attack
+from inradius.attack import Attack, Attacked
 from inradius.bracketing.job import Job
 from inradius.bracketing.ledger import CLEAN
+from inradius.bracketing.referee import rule, weights_seal
 from inradius.certifier import Certifier
 from inradius.data import Dataset
-from inradius.errors import InputError
+from inradius.errors import InputError, PluginError, UnsupportedError
 from inradius.objective import class_margin
 from inradius.subject import Subject
 
-Columns = dict[str, Tensor]
+
+@attrs.frozen(eq=False)
+class Findings:
+    """What a stage found: for these rows, columns of (B,), and the perturbations (B, *S) where there are any."""
+
+    rows: Sequence[int]
+    columns: dict[str, Tensor]
+    delta: Tensor | None = None
+
+    def plain(self) -> dict[str, list[Any]]:
+        """The columns as lists of numbers."""
+        return {name: column.tolist() for name, column in self.columns.items()}
+
+
+# how torch says that nothing in a graph asks for a gradient
+_NO_GRADIENT = "does not require grad"
 
 
 class Stage(ABC):
@@ -28,8 +44,8 @@ class Stage(ABC):
     title: str
 
     @abstractmethod
-    def answer(self, job: Job, batch: Dataset) -> tuple[Columns, Tensor | None]:
-        """Columns of (B,) for a batch, and the perturbations (B, *S) where there are any."""
+    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+        """What there is to say about these rows of the data, or a part of them."""
 
 
 @attrs.frozen
@@ -39,7 +55,8 @@ class CleanStage(Stage):
     name: str = CLEAN
     title: str = "clean pass"
 
-    def answer(self, job: Job, batch: Dataset) -> tuple[Columns, None]:
+    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+        batch = job.batch(rows)
         subject = Subject(job.subject, batch.labels)
         try:
             with torch.no_grad():
@@ -49,12 +66,12 @@ class CleanStage(Stage):
             raise InputError(
                 f"the model cannot take inputs of shape {shape} ({reason}); allowed is the shape it was built for"
             ) from error
-        return {"predicted": logits.argmax(1), "margin": class_margin(logits, batch.labels)}, None
+        return Findings(rows, {"predicted": logits.argmax(1), "margin": class_margin(logits, batch.labels)})
 
 
 @attrs.frozen
 class AttackStage(Stage):
-    """An attack, on the union where the set is one."""
+    """An attack, on the union where the set is one; the referee judges what it finds."""
 
     name: str
     attack: Attack
@@ -63,17 +80,47 @@ class AttackStage(Stage):
     def title(self) -> str:  # type: ignore[override]
         return str(self.attack)
 
-    def answer(self, job: Job, batch: Dataset) -> tuple[Columns, Tensor]:
-        found = self.attack(job.subject, batch.inputs, batch.labels, job.threat, index=batch.index)
+    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+        batch = job.batch(rows)
+        # what the attack writes on its inputs is not judged as the given example
+        kept = attrs.evolve(batch, inputs=batch.inputs.clone(), labels=batch.labels.clone())
+        seal = weights_seal(job.model)
+        found = self._found(job, batch)
+        if weights_seal(job.model) != seal:
+            raise PluginError(
+                f"{self.attack} changed the model's weights or buffers, so that no result after it is the model's; "
+                "an attack may only read them"
+            )
+        ruling = rule(job.subject, job.threat, kept, found.delta, self.attack)
+        inside = ruling.inside & _flags(found.inside, ruling.inside)
+        success, claimed = ruling.success & inside, _flags(found.success, ruling.inside)
         columns = {
-            "success": found.success,
-            "margin": found.margin,
-            "gauge": found.gauge,
-            "violation": job.threat.violation(found.delta, batch.inputs),
-            "inside": found.inside,
+            "success": success,
+            "margin": ruling.margin,
+            "gauge": ruling.gauge,
+            "violation": ruling.violation,
+            "inside": inside,
             "queries": found.queries,
+            # a minimal-norm attack may answer from outside, as long as it does not call that a success
+            "rejected": (claimed & ~success) | (~inside & (not self.attack.minimal)),
         }
-        return columns, found.delta
+        return Findings(rows, columns, ruling.delta)
+
+    def _found(self, job: Job, batch: Dataset) -> Attacked:
+        try:
+            return self.attack(job.subject, batch.inputs, batch.labels, job.threat, index=batch.index)
+        except RuntimeError as error:
+            if _NO_GRADIENT not in str(error):
+                raise
+            raise UnsupportedError(
+                f"{self.attack} needs gradients, and the model's logits carry none with respect to its inputs; "
+                "allowed for gradient attacks are models that torch differentiates (no detach, no numpy inside)"
+            ) from error
+
+
+def _flags(given: Tensor, like: Tensor) -> Tensor:
+    """Truth values (B,) that an attack gave, where the referee's are; what is none of these is False."""
+    return given.to(like.device, torch.bool) if given.shape == like.shape else torch.zeros_like(like)
 
 
 @attrs.frozen
@@ -87,7 +134,8 @@ class CertifierStage(Stage):
     def title(self) -> str:  # type: ignore[override]
         return str(self.certifier)
 
-    def answer(self, job: Job, batch: Dataset) -> tuple[Columns, None]:
+    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+        batch = job.batch(rows)
         # without gradients the certifier bounds what rounding leaves open again in float64
         with torch.no_grad():
             found = self.certifier(
@@ -103,7 +151,7 @@ class CertifierStage(Stage):
             "precision": found.precision,
             "failure_probability": torch.full_like(bound, found.failure_probability),
         }
-        return columns, None
+        return Findings(rows, columns)
 
 
 def stages(job: Job) -> Iterator[Stage]:
@@ -118,8 +166,3 @@ def stages(job: Job) -> Iterator[Stage]:
             yield CertifierStage(f"certifier {n}", certifier)
         if attack is not None:
             yield AttackStage(f"attack {n}", attack)
-
-
-def plain(columns: Columns) -> dict[str, list[Any]]:
-    """The columns as lists of numbers."""
-    return {name: column.tolist() for name, column in columns.items()}

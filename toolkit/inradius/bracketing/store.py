@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,23 @@ class Store:
         with safe_open(self.folder / name, "pt") as file:
             found: Tensor = file.get_slice("delta")[place]
         return found
+
+
+@attrs.frozen(eq=False)
+class KeptDeltas(Mapping[int, Tensor]):
+    """Perturbations (*S) by row, read from a run folder when they are asked for; places: file and place in it."""
+
+    folder: Path
+    places: Mapping[int, tuple[str, int]]
+
+    def __getitem__(self, row: int) -> Tensor:
+        return Store(self.folder).delta(*self.places[row])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 def _parsed(content: bytes) -> Record:

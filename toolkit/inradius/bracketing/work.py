@@ -4,36 +4,52 @@ import time
 from collections.abc import Collection, Iterator
 
 import attrs
+from torch import Tensor
 
 from inradius.bracketing import contradiction
 from inradius.bracketing.audit import audited
 from inradius.bracketing.job import Job
+from inradius.bracketing.known import Known
 from inradius.bracketing.ledger import AUDIT, Ledger
 from inradius.bracketing.progress import Begin
-from inradius.bracketing.stages import AttackStage, CleanStage, Stage, plain, stages
+from inradius.bracketing.stages import AttackStage, CleanStage, Stage, stages
 from inradius.bracketing.store import Record, Store
+from inradius.bracketing.team import Team, attempt
+
+Answer = tuple[Record, Tensor | None]
 
 
 @attrs.frozen(eq=False)
 class Work:
-    """A job under way: what is asked, where it is kept, what is known."""
+    """A job under way: what is asked, where it is kept, what is known, who works on it.
+
+    Each process holds the same ledger, and takes its turn with the batches; the batches are those of one process alone, so
+    that their number changes no result, and only the main process writes.
+    """
 
     job: Job
     store: Store
     ledger: Ledger
     begin: Begin
+    team: Team
+    known: Known
 
     def complete(self) -> None:
-        """Does what is left to do: the clean pass, the methods on the open examples, the audit of the decided ones."""
-        for record in self.store.records():
-            self.ledger.enter(record)
-        contradiction.check(self.job, self.store, self.ledger, self.ledger.rows())
-        everything = range(len(self.job.data))
+        """Does what is left to do: the clean pass, what is known already, the methods on the open examples, the audit."""
+        self._resume()
+        everything = range(self.job.size)
         self._run(CleanStage(), everything)
+        for known in self.known.stages(self.job):
+            self._run(known, [row for row in self.ledger.undecided() if row in known.rows])
         for stage in stages(self.job):
             self._run(stage, everything if self.job.exhaustive else self.ledger.undecided())
         if not self.job.exhaustive:
             self._audit()
+
+    def _resume(self) -> None:
+        for record in self.team.lead(lambda: list(self.store.records())):
+            self.ledger.enter(record)
+        self.team.lead(lambda: contradiction.check(self.job, self.store, self.ledger, self.ledger.rows()))
 
     def _audit(self) -> None:
         certified, broken = self._choice()
@@ -46,7 +62,9 @@ class Work:
             groups = {"certified": self.ledger.certified(), "broken": self.ledger.broken()}
             job = self.job
             chosen = {name: audited(rows, job.data.index, job.seed, job.audit) for name, rows in groups.items()}
-            self._enter({"stage": AUDIT, **chosen})
+            record: Record = {"stage": AUDIT, **chosen}
+            self.team.lead(lambda: self.store.append(record))
+            self.ledger.enter(record)
         assert self.ledger.audited is not None
         return self.ledger.audited
 
@@ -56,26 +74,52 @@ class Work:
         if not left:
             return
         advance = self.begin(stage.title, len(left))
-        for batch in _batches(left, self.job.batch_size):
-            self._enter(self._answer(stage, batch))
-            contradiction.check(self.job, self.store, self.ledger, batch)
-            advance(len(batch))
+        for batches in _rounds(left, self.job.batch_size, self.team.count):
+            self._answer_round(stage, batches)
+            advance(sum(map(len, batches)))
 
-    def _answer(self, stage: Stage, rows: list[int]) -> Record:
+    def _answer_round(self, stage: Stage, batches: list[list[int]]) -> None:
+        """One batch for each process; their answers are on the disk and in every ledger afterwards."""
+        rank = self.team.rank
+        mine = batches[rank] if rank < len(batches) else []
+        answers = self.team.gather(attempt(lambda: self._answer(stage, mine)))
+        records = self.team.lead(lambda: [self._keep(answer) for answer in _successes(answers)])
+        if not self.team.main:
+            for record in records:
+                self.ledger.enter(record)
+
+    def _answer(self, stage: Stage, rows: list[int]) -> Answer | None:
+        if not rows:
+            return None
         start = time.perf_counter()
-        columns, delta = stage.answer(self.job, self.job.batch(rows))
-        found = plain(columns)
+        found = stage.answer(self.job, rows)
+        plain = found.plain()
         seconds = round(time.perf_counter() - start, 6)
-        record: Record = {"stage": stage.name, "rows": rows, "seconds": seconds, "columns": list(found), **found}
-        if delta is not None:
-            record["deltas"] = self.store.keep_deltas(stage.name, rows, delta)
-        return record
+        record = {"stage": stage.name, "rows": list(found.rows), "seconds": seconds, "columns": list(plain), **plain}
+        return record, None if found.delta is None else found.delta.cpu()
 
-    def _enter(self, record: Record) -> None:
+    def _keep(self, answer: Answer) -> Record:
+        """The record of a batch, on the disk, in the ledger, and not in contradiction to what was known."""
+        record, delta = answer
+        if delta is not None and record["rows"]:
+            record = {**record, "deltas": self.store.keep_deltas(record["stage"], record["rows"], delta)}
         self.store.append(record)
         self.ledger.enter(record)
+        contradiction.check(self.job, self.store, self.ledger, record["rows"])
+        return record
 
 
-def _batches(rows: list[int], size: int) -> Iterator[list[int]]:
-    for first in range(0, len(rows), size):
-        yield rows[first : first + size]
+def _successes(answers: list[tuple[Answer | None, Exception | None]]) -> Iterator[Answer]:
+    """The answers in their order, until the error that one process met is raised."""
+    for answer, error in answers:
+        if error is not None:
+            raise error
+        if answer is not None:
+            yield answer
+
+
+def _rounds(rows: list[int], size: int, processes: int) -> Iterator[list[list[int]]]:
+    """Batches of at most ``size`` rows, as many at once as there are processes."""
+    batches = [rows[first : first + size] for first in range(0, len(rows), size)]
+    for first in range(0, len(batches), processes):
+        yield batches[first : first + processes]

@@ -13,7 +13,8 @@ class Attempt:
     """One attack on one example.
 
     margin: the label's logit minus the largest other one at x + δ; gauge: the share of the radius used; violation: the
-    distance to the hard constraints; inside: whether δ was accepted as a member of the set; queries: images evaluated.
+    distance to the hard constraints; inside: whether δ was accepted as a member of the set; queries: images evaluated;
+    rejected: whether the referee turned the answer down; reused: whether δ was found at another radius of a curve.
     """
 
     attack: str
@@ -23,6 +24,8 @@ class Attempt:
     violation: float
     inside: bool
     queries: int
+    rejected: bool = False
+    reused: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +33,8 @@ class Verdict:
     """One certifier on one example.
 
     bound: the smallest lower bound of the margins; error: what rounding may have added to it, so that bound − error is
-    guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof.
+    guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof; reused: whether it was proved at
+    another radius of a curve.
     """
 
     certifier: str
@@ -39,6 +43,7 @@ class Verdict:
     error: float
     precision: int
     failure_probability: float
+    reused: bool = False
 
     @property
     def proof(self) -> bool:

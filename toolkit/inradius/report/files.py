@@ -1,6 +1,9 @@
 """Files that are whole or absent, whatever kills the writer."""
 
+import csv
+import io
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from inradius.errors import InputError
@@ -39,3 +42,12 @@ def writable_folder(folder: Path) -> Path:
             f"the folder {str(folder)!r} cannot be written ({error.strerror}); give one where you may create files"
         ) from error
     return folder
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows as comma-separated values under a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

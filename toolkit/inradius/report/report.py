@@ -19,14 +19,16 @@ class Report:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, over a set of examples.
 
     examples: one record each; seconds: the time of each stage; environment: what it ran on; deltas: by row, the
-    perturbation of the attempt that counts (*S); inputs: by row, the few images that the page shows (*S). Two reports are
-    equal when their settings and their examples are, whatever time and machine they took.
+    perturbation of the attempt that counts (*S); inputs: by row, the few images that the page shows (*S); flags: sentences on
+    what makes these numbers doubtful. Two reports are equal when their settings and their examples are, whatever time and
+    machine they took.
     """
 
     setting: Setting
     examples: tuple[Example, ...]
     seconds: Mapping[str, float] = attrs.field(factory=dict, eq=False, repr=False)
     environment: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+    flags: tuple[str, ...] = attrs.field(default=(), eq=False)
     deltas: Mapping[int, Tensor] = attrs.field(factory=dict, eq=False, repr=False)
     inputs: Mapping[int, Tensor] = attrs.field(factory=dict, eq=False, repr=False)
     folder: Path | None = attrs.field(default=None, eq=False)

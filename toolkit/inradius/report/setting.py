@@ -12,7 +12,8 @@ class Setting:
 
     attacks, certifiers: the full spec of each, by the short one that the examples name; radius: the threat model's
     ``eps``, None where it has none; convention: what that radius measures, where the set says it; bounds: the box of valid
-    inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run.
+    inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run; reuse:
+    whether other radii of a curve may have decided examples; minimal: the attacks that look for the smallest perturbation.
     """
 
     threat: str
@@ -32,9 +33,12 @@ class Setting:
     code: str
     key: str
     convention: str = ""
+    reuse: bool = False
+    minimal: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":
         """The setting that ``attrs.asdict`` turned into a JSON record."""
         bounds = record["bounds"]
-        return cls(**{**record, "bounds": tuple(bounds) if bounds else None})
+        minimal = tuple(record.get("minimal", ()))
+        return cls(**{**record, "bounds": tuple(bounds) if bounds else None, "minimal": minimal})

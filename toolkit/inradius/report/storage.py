@@ -13,7 +13,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from inradius.errors import InputError
-from inradius.report import page, tables
+from inradius.report import kills, page, tables
 from inradius.report.examples import Attempt, Example, Verdict
 from inradius.report.files import writable_folder, write_atomic
 from inradius.report.setting import Setting
@@ -34,6 +34,7 @@ def save(report: "Report", folder: Path) -> Path:
     files = {
         name: tensors,
         "examples.csv": tables.to_csv(report.examples).encode(),
+        **_csv_of_methods(report),
         "report.html": page.render(report).encode(),
         **_figures(report),
         REPORT: (json.dumps(to_json(report, name), indent=1, allow_nan=False) + "\n").encode(),
@@ -44,6 +45,11 @@ def save(report: "Report", folder: Path) -> Path:
     except OSError as error:
         raise InputError(f"the report cannot be written to {str(folder)!r} ({error.strerror})") from error
     return folder
+
+
+def _csv_of_methods(report: "Report") -> dict[str, bytes]:
+    found = {"classes.csv": tables.classes_csv(report.examples).encode()}
+    return found | ({"kills.csv": kills.to_csv(report).encode()} if report.setting.attacks else {})
 
 
 def _figures(report: "Report") -> dict[str, bytes]:
@@ -95,6 +101,7 @@ def load(folder: Path) -> dict[str, Any]:
         "examples": tuple(_example(entry) for entry in record["table"]),
         "seconds": record["seconds"],
         "environment": record["environment"],
+        "flags": tuple(record.get("flags", ())),
         "deltas": _group(tensors, "delta"),
         "inputs": _group(tensors, "input"),
         "folder": folder,

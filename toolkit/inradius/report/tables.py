@@ -1,13 +1,14 @@
 """The report as tables: by example, by class, by method, and in sum."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from inradius.report import kills
 from inradius.report.examples import Attempt, Example
+from inradius.report.files import csv_text
+from inradius.report.intervals import clopper_pearson
 
 if TYPE_CHECKING:
     from inradius.report.report import Report
@@ -44,11 +45,21 @@ def flat(example: Example) -> dict[str, object]:
 
 def to_csv(examples: Sequence[Example]) -> str:
     """The examples as comma-separated values with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat(example) for example in examples)
-    return text.getvalue()
+    return csv_text(COLUMNS, (flat(example) for example in examples))
+
+
+def classes_csv(examples: Sequence[Example]) -> str:
+    """The classes as comma-separated values with a header: shares and the ends of their 95 % intervals."""
+    names = ("clean", "upper", "lower")
+    ends = [f"{name}_{end}" for name in names for end in ("low", "high")]
+    rows = (
+        {
+            **{name: group[name] for name in ("label", "examples", *names)},
+            **dict(zip(ends, (end for name in names for end in group["intervals"][name]), strict=True)),
+        }
+        for group in by_class(examples)
+    )
+    return csv_text(["label", "examples", *names, *ends], rows)
 
 
 def by_class(examples: Sequence[Example]) -> list[dict[str, Any]]:
@@ -61,12 +72,12 @@ def by_class(examples: Sequence[Example]) -> list[dict[str, Any]]:
 
 def _ended(examples: Sequence[Example]) -> dict[str, Any]:
     total, status = len(examples), [example.status for example in examples]
-    broken = status.count("attacked") + status.count("wrong")
+    right = total - status.count("wrong")
+    kept = {"clean": right, "upper": right - status.count("attacked"), "lower": status.count("certified")}
     return {
         "examples": total,
-        "clean": (total - status.count("wrong")) / total,
-        "upper": (total - broken) / total,
-        "lower": status.count("certified") / total,
+        **{name: count / total for name, count in kept.items()},
+        "intervals": {name: list(clopper_pearson(count, total)) for name, count in kept.items()},
     }
 
 
@@ -85,16 +96,23 @@ def _attack(report: "Report", spec: str, full: str) -> dict[str, Any]:
         "queries": sum(attempt.queries for _, attempt in made),
         "seconds": report.seconds.get(spec, 0.0),
         "membership": membership([attempt for _, attempt in made]),
+        "rejected": sum(attempt.rejected for _, attempt in made),
+        "reused": sum(attempt.reused for _, attempt in made),
     }
 
 
 def membership(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """How far adversarial examples reach into the set, and how many answers were refused because they lie outside of it."""
+    """How far adversarial examples reach into the set, how many answers lie outside of it, how many the referee rejected.
+
+    An answer from outside is rejected unless the attack looks for the smallest perturbation, and so is a success that the
+    referee did not see.
+    """
     broke = [attempt for attempt in attempts if attempt.success]
     return {
         "largest_gauge": max((attempt.gauge for attempt in broke), default=None),
         "largest_violation": max((attempt.violation for attempt in broke), default=None),
         "refused": sum(not attempt.inside for attempt in attempts),
+        "rejected": sum(attempt.rejected for attempt in attempts),
     }
 
 
@@ -111,6 +129,7 @@ def _certifier(report: "Report", spec: str, full: str) -> dict[str, Any]:
         "certified": sum(verdict.certified for _, verdict in made),
         "decided": sum(example.status == "certified" and example.certified_by == spec for example, _ in made),
         "failure_probability": max((v.failure_probability for _, v in made), default=0.0),
+        "reused": sum(verdict.reused for _, verdict in made),
         "seconds": report.seconds.get(spec, 0.0),
     }
 
@@ -153,6 +172,8 @@ def summary(report: "Report") -> dict[str, Any]:
         "certifiers": by_certifier(report),
         "membership": membership(attempts),
         "audit": audit(report),
+        "flags": list(report.flags),
+        "kills": kills.summary(report),
         "classes": by_class(report.examples),
         "setting": attrs.asdict(report.setting),
         "seconds": dict(report.seconds),

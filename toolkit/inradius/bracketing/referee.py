@@ -1,0 +1,88 @@
+"""The referee: what an attack answers is judged again, by code that had no part in finding it."""
+
+from collections.abc import Callable
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius.box import excess
+from inradius.data import Dataset
+from inradius.errors import PluginError
+from inradius.modes import full_precision
+from inradius.objective import class_margin
+from inradius.subject import Subject
+from inradius.threat import Oracles, ThreatModel
+
+# that of ``contains``: the rounding of float32 on sums of a few hundred pixels
+TOLERANCE = 1e-5
+
+# the integer type that shows the bits of a number, by its size in bytes
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@attrs.frozen(eq=False)
+class Ruling:
+    """What an answer is worth, example by example, each (B,), beside the perturbation itself (B, *S), 0 where it was not finite.
+
+    inside: finite, gauge ≤ 1, no hard constraint violated, in the box of valid inputs; success: inside, and the label is lost
+    at x + δ; margin: the label's logit minus the largest other one there; gauge and violation: those of the set.
+    """
+
+    delta: Tensor
+    inside: Tensor
+    success: Tensor
+    margin: Tensor
+    gauge: Tensor
+    violation: Tensor
+
+
+def rule(
+    model: Callable[[Tensor], Tensor], threat: ThreatModel, batch: Dataset, answer: object, asker: object
+) -> Ruling:
+    """The ruling on the answer of ``asker`` for a batch as the data have it, by a forward pass of the plain model in its own type.
+
+    Raises ``PluginError`` for an answer that is no perturbation of the batch.
+    """
+    x = batch.inputs
+    if not isinstance(answer, Tensor) or answer.shape != x.shape or not answer.is_floating_point():
+        given = f"{answer.dtype} {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
+        raise PluginError(f"{asker} answered with {given}; it must be perturbations of shape {tuple(x.shape)}")
+    delta = answer.detach().to(x)
+    finite = delta.isfinite().flatten(1).all(1)
+    delta = torch.where(finite.view(-1, *(1,) * (x.ndim - 1)), delta, 0.0)
+    with torch.no_grad(), full_precision():
+        gauge, violation, members = _measured(threat, delta, x)
+        margin = class_margin(Subject(model, batch.labels)(x + delta), batch.labels)
+    inside = finite & members
+    return Ruling(delta, inside, inside & (margin <= 0), margin, gauge, violation)
+
+
+def _measured(threat: ThreatModel, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gauge, the violation, and whether δ is a member: of a union that of one of its parts, (B,) each."""
+    parts = threat.parts()
+    sides = [
+        (part.gauge(delta, x), torch.maximum(part.violation(delta, x), _outside(part, delta, x))) for part in parts
+    ]
+    members = torch.stack([(gauge <= 1 + TOLERANCE) & (over <= TOLERANCE) for gauge, over in sides]).any(0)
+    if len(parts) == 1:
+        return *sides[0], members
+    return threat.gauge(delta, x), threat.violation(delta, x), members
+
+
+def _outside(part: Oracles, delta: Tensor, x: Tensor) -> Tensor:
+    """How far x + δ leaves the box of valid inputs that the set declares, whatever its ``violation`` says, (B,)."""
+    box = getattr(part, "bounds", None)
+    # what a stranger's set calls its bounds may be something else
+    known = isinstance(box, tuple) and len(box) == 2 and all(isinstance(side, int | float) for side in box)
+    return excess(delta.flatten(1), x.flatten(1), box if known else None, x.dtype)
+
+
+def weights_seal(model: nn.Module) -> tuple[int, ...]:
+    """A sum of the bits of every parameter and buffer: it changes where an attack writes on the model."""
+    return tuple(int(_bits(value).sum()) for value in (*model.parameters(), *model.buffers()))
+
+
+def _bits(value: Tensor) -> Tensor:
+    plain = torch.view_as_real(value.detach()) if value.is_complex() else value.detach()
+    return plain.contiguous().view(_BITS[plain.element_size()]).to(torch.int64)
