@@ -1,34 +1,91 @@
 """The bracket over the radius."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from inradius.data import Dataset
-from inradius.evaluate import bracket
+from inradius.bracketing.known import Known
+from inradius.bracketing.nesting import nested
+from inradius.data import Examples
+from inradius.evaluate import bracket_knowing
 from inradius.registry import make
-from inradius.report import Report
+from inradius.report import Report, Verdict
 from inradius.threat import ThreatModel
 
 
 def bracket_curve(
     model: nn.Module,
-    data: Dataset,
+    data: Examples,
     threat: ThreatModel | str,
     factors: Sequence[float],
     *,
     folder: str | Path | None = None,
+    reuse: bool = True,
+    known: Mapping[float, Report] | None = None,
     **options: Any,
 ) -> list[Report]:
     """One report for each factor of the radius, in the order given; ``inradius.report.plot_curve`` draws them.
 
-    ``options`` are those of ``bracket``; ``folder`` gets a run folder for each factor.
+    What one radius decides is not worked out again. A perturbation that fooled the model at a smaller radius is judged at a
+    larger one, and counts where it is a member and fools it still; a certificate over a larger set holds for a smaller one
+    within it. The radii are taken by bisection, so that an example is decided at about log₂ of their number. That the sets
+    grow with the radius is what certificates are reused on: it is looked for on points of the data, and where one sticks out
+    no certificate is. ``reuse=False``, and ``exhaustive=True``, work each radius out by itself.
+
+    ``known`` are reports that are there already, by factor. ``options`` are those of ``bracket``; ``folder`` gets a run folder
+    for each factor.
     """
     the_set = make(threat, ThreatModel)
-    folders = [None if folder is None else Path(folder) / f"factor-{factor:g}" for factor in factors]
-    return [
-        bracket(model, data, the_set.scaled(factor), folder=place, **options)
-        for factor, place in zip(factors, folders, strict=True)
-    ]
+    reuse = reuse and not options.get("exhaustive", False)
+    solved = dict(known or {})
+    for factor in _bisection([factor for factor in factors if factor not in solved], solved):
+        told = _told(the_set, data, factor, solved) if reuse else None
+        place = None if folder is None else Path(folder) / f"factor-{factor:g}"
+        solved[factor] = bracket_knowing(model, data, the_set.scaled(factor), told, folder=place, **options)
+    return [solved[factor] for factor in factors]
+
+
+def _bisection(factors: Sequence[float], known: Mapping[float, Report]) -> Iterator[float]:
+    """The factors in an order that halves what is open each time, between those that are known."""
+    cuts = sorted(known)
+    groups: dict[int, list[float]] = {}
+    for factor in sorted(set(factors)):
+        groups.setdefault(sum(cut < factor for cut in cuts), []).append(factor)
+    queue = list(groups.values())
+    while queue:
+        group = queue.pop(0)
+        middle = len(group) // 2
+        yield group[middle]
+        queue += [half for half in (group[:middle], group[middle + 1 :]) if half]
+
+
+def _told(threat: ThreatModel, data: Examples, factor: float, solved: Mapping[float, Report]) -> Known:
+    """What the other radii tell about one; the nearest radius that decides an example is the one that counts."""
+    broken: dict[int, tuple[str, Tensor]] = {}
+    certified: dict[int, Verdict] = {}
+    shown = data.select(torch.arange(min(len(data.labels), 16), device=data.labels.device))
+    for smaller in sorted(other for other in solved if other < factor):
+        broken |= _broken(solved[smaller])
+    for larger in sorted((other for other in solved if other > factor), reverse=True):
+        if nested(threat.scaled(factor), threat.scaled(larger), shown):
+            certified |= _certified(solved[larger])
+    return Known(broken, certified)
+
+
+def _broken(report: Report) -> dict[int, tuple[str, Tensor]]:
+    return {
+        example.row: (example.attacked_by, report.deltas[example.row])
+        for example in report.examples
+        if example.status == "attacked" and example.attacked_by is not None
+    }
+
+
+def _certified(report: Report) -> dict[int, Verdict]:
+    return {
+        example.row: example.verdict
+        for example in report.examples
+        if example.status == "certified" and example.verdict is not None
+    }

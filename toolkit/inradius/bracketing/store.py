@@ -54,6 +54,9 @@ class Store:
             "deltas-*.safetensors",
             f"{CONTRADICTION}.*",
             "report.*",
+            "robustness.*",
+            "classes.csv",
+            "kills.csv",
         )
         for pattern in patterns:
             for path in self.folder.glob(pattern):

@@ -16,6 +16,7 @@ def attack(
     seed: options.Seed = 0,
     out: options.Out = None,
     fresh: options.Fresh = False,
+    per_class: options.PerClass = True,
     exhaustive: options.Exhaustive = True,
 ) -> None:
     """Accuracy under attack, for each attack and for the worst of them."""
@@ -31,5 +32,6 @@ def attack(
         out=out,
         fresh=fresh,
         exhaustive=exhaustive,
+        per_class=per_class,
     )
     question.answer(attack or options.ATTACKS, ())

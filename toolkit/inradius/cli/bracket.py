@@ -18,6 +18,7 @@ def bracket(
     seed: options.Seed = 0,
     out: options.Out = None,
     fresh: options.Fresh = False,
+    per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = False,
     audit: options.Audit = 0.1,
     over: options.Over = None,
@@ -41,6 +42,7 @@ def bracket(
         out=out,
         fresh=fresh,
         exhaustive=exhaustive,
+        per_class=per_class,
         audit=audit,
     )
     report = question.answer(attack or options.ATTACKS, certifier or options.CERTIFIERS, factors)

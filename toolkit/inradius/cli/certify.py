@@ -17,6 +17,7 @@ def certify(
     seed: options.Seed = 0,
     out: options.Out = None,
     fresh: options.Fresh = False,
+    per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = True,
     fail_under: options.FailUnder = None,
 ) -> None:
@@ -34,5 +35,6 @@ def certify(
         out=out,
         fresh=fresh,
         exhaustive=exhaustive,
+        per_class=per_class,
     )
     demand(question.answer((), certifier or options.CERTIFIERS), fail_under)

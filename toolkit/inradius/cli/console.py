@@ -1,5 +1,7 @@
 """Where the program prints: tables and lines, with nothing in them read as markup."""
 
+import io
+import os
 import sys
 
 from rich.console import Console
@@ -10,9 +12,10 @@ UNWATCHED_WIDTH = 120
 
 
 def console() -> Console:
-    """A console on the standard output of the moment."""
-    width = None if sys.stdout.isatty() else UNWATCHED_WIDTH
-    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
+    """A console on the standard output of the moment; of several processes that a launcher started the first one speaks."""
+    out = sys.stdout if os.environ.get("RANK", "0") == "0" else io.StringIO()
+    width = None if out.isatty() else UNWATCHED_WIDTH
+    return Console(file=out, markup=False, highlight=False, emoji=False, width=width)
 
 
 def say(line: str = "") -> None:

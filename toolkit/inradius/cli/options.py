@@ -60,6 +60,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start again where the fold
 Exhaustive = Annotated[
     bool, typer.Option(help="Hand every example to every method, or drop those that are decided already.")
 ]
+PerClass = Annotated[bool, typer.Option(help="Print the bracket of each class as well.")]
 Audit = Annotated[
     float,
     typer.Option(

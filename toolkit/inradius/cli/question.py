@@ -37,6 +37,7 @@ class Question:
     out: Path | None
     fresh: bool
     exhaustive: bool
+    per_class: bool
     audit: float = 0.0
     parts: Parts = "each"
 
@@ -57,11 +58,13 @@ class Question:
             try_out(model, chosen)
         asked = {"attacks": above, "certifiers": below, **self._options()}
         report = bracket(model, chosen, threat, folder=self.out, **asked)
-        summary.show(report, of=len(data), seconds=monotonic() - started, parts=len(threat.parts()))
+        seconds, parts = monotonic() - started, len(threat.parts())
+        summary.show(report, of=len(data), seconds=seconds, parts=parts, classes=self.per_class)
         if factors and report.folder is not None:
-            folder = report.folder / "curve"
-            others = bracket_curve(model, chosen, threat, [f for f in factors if f != 1], folder=folder, **asked)
-            summary.show_curve([report, *others], [1.0, *(f for f in factors if f != 1)], folder / "curve.svg")
+            folder, known = report.folder / "curve", {1.0: report}
+            reports = bracket_curve(model, chosen, threat, [1.0, *factors], folder=folder, known=known, **asked)
+            by_factor = dict(zip([1.0, *factors], reports, strict=True))
+            summary.show_curve(list(by_factor.values()), list(by_factor), folder / "curve.svg")
         return report
 
     def _options(self) -> dict[str, Any]:

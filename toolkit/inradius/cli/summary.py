@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from inradius.cli.console import console, say, table
-from inradius.report import Report, plot_curve
+from inradius.report import Report, plot_curve, robustness_curve
 
 STATUSES = {
     "wrong": "misclassified",
@@ -20,8 +20,13 @@ STATUSES = {
 PARTS = {"each": "certified one by one", "hull": "certified in one pass, as their convex hull"}
 
 
-def show(report: Report, *, of: int | None = None, seconds: float | None = None, parts: int = 1) -> None:
-    """Prints the bracket, what each method did, and where the page is; ``parts`` is how many the set has."""
+def show(
+    report: Report, *, of: int | None = None, seconds: float | None = None, parts: int = 1, classes: bool = False
+) -> None:
+    """Prints the bracket, what each method did, what is doubtful, and where the page is.
+
+    ``parts`` is how many the set has; ``classes`` adds the bracket of each class.
+    """
     total, printer = len(report.examples), console()
     whole = f" of {of}" if of is not None and of > total else ""
     say(f"model    {report.setting.model}")
@@ -37,10 +42,13 @@ def show(report: Report, *, of: int | None = None, seconds: float | None = None,
         say(f"gap {100 * (report.upper - report.lower):.1f} points")
     words = STATUSES | {"undecided": _undecided(report)}
     say(", ".join(f"{report.counts[status]} {words[status]}" for status in STATUSES if report.counts[status]))
-    for made in (_attacks(report), _certifiers(report)):
+    for made in (_attacks(report), _certifiers(report), *([_classes(report)] if classes else [])):
         if made.row_count:
             say()
             printer.print(made)
+    for line in (*_radii(report), *(f"doubt    {flag}" for flag in report.flags)):
+        say()
+        say(line)
     say()
     say(
         f"computed in {sum(report.seconds.values()):.1f} s"
@@ -98,16 +106,65 @@ def _accuracies(report: Report) -> Table:
 
 
 def _attacks(report: Report) -> Table:
-    numbers = ("tried on", "broke", "accuracy left", "images evaluated", "seconds")
+    """What each attack did; what it leaves alone, and what only it broke, is known where every attack met every example."""
+    summary = report.summary()
+    kills, whole = summary["kills"]["attacks"], summary["kills"]["complete"]
+    numbers = (
+        *("tried on", "broke", *(("only it", "left alone") if whole else ()), "left together"),
+        *("rejected", "images evaluated", "seconds"),
+    )
     made = table("attack", *numbers, right=numbers)
-    right = len(report.examples) - report.counts["wrong"]
-    for spec, entry in report.summary()["attacks"].items():
-        left = (
-            f"{100 * (right - entry['succeeded']) / len(report.examples):.1f} %" if report.setting.exhaustive else "–"
+    for spec, entry in summary["attacks"].items():
+        mine = kills[spec]
+        alone = (str(mine["unique"]), _percent(mine["alone"]["accuracy"])) if whole else ()
+        made.add_row(
+            spec,
+            str(entry["tried"]),
+            str(entry["succeeded"]),
+            *alone,
+            _percent(mine["together"]["accuracy"]),
+            str(entry["rejected"]),
+            str(entry["queries"]),
+            f"{entry['seconds']:.2f}",
         )
-        counts = (str(entry[name]) for name in ("tried", "succeeded"))
-        made.add_row(spec, *counts, left, str(entry["queries"]), f"{entry['seconds']:.2f}")
     return made
+
+
+def _classes(report: Report) -> Table:
+    """The bracket of each class, from the least robust one on, with 95 % intervals."""
+    names = {"lower": "certified", "upper": "under attack", "clean": "clean"}
+    if not report.setting.certifiers:
+        del names["lower"]
+    if not report.setting.attacks:
+        del names["upper"]
+    made = table("class", "examples", *names.values(), right=("class", "examples", *names.values()))
+    first = next(iter(names))
+    for group in sorted(report.summary()["classes"], key=lambda group: (group[first], group["label"])):
+        shares = (f"{_percent(group[name])} ({_interval(group['intervals'][name])})" for name in names)
+        made.add_row(str(group["label"]), str(group["examples"]), *shares)
+    return made
+
+
+def _radii(report: Report) -> list[str]:
+    """At which radius examples break, where an attack looked for the smallest perturbation."""
+    if not report.setting.minimal:
+        return []
+    curve = robustness_curve(report)
+    unit, word = (1.0, "times the radius") if curve.radius is None else (curve.radius, "")
+    quarter, three = (curve.quantile(share) for share in (0.25, 0.75))
+    found = " to ".join(f"{unit * value:.4g}" for value in (quarter, three))
+    return [
+        f"radius   half of the examples break by {unit * curve.median:.4g} {word}".rstrip()
+        + f", the middle half by {found}"
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return " to ".join(f"{100 * end:.0f}" for end in ends)
 
 
 def _certifiers(report: Report) -> Table:

@@ -11,6 +11,8 @@ from inradius.report.examples import Verdict as Verdict
 from inradius.report.intervals import clopper_pearson as clopper_pearson
 from inradius.report.perturbations import perturbation_figure as perturbation_figure
 from inradius.report.report import Report as Report
+from inradius.report.robustness import Robustness as Robustness
+from inradius.report.robustness import robustness_curve as robustness_curve
 from inradius.report.setting import Setting as Setting
 
 if TYPE_CHECKING:

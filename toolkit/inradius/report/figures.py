@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from inradius.report.report import Report
+    from inradius.report.robustness import Robustness
 
 
 def plot_curve(
@@ -34,6 +35,28 @@ def plot_curve(
     axes.plot(at, upper, color=COLOURS["attacked"], marker="o", markersize=4, label="accuracy under attack")
     axes.plot(at, lower, color=COLOURS["certified"], marker="o", markersize=4, label="certified accuracy")
     axes.set(xlabel="radius ε" if radii is None else "radius", ylabel="share of examples", ylim=(-0.02, 1.02))
+    _finish(axes)
+    axes.legend(frameon=False)
+    if path is not None:
+        write_atomic(Path(path), draw(figure, Path(path).suffix.lstrip(".") or "png"))
+    return figure
+
+
+def plot_robustness(curve: "Robustness", *, path: str | Path | None = None) -> "Figure":
+    """The accuracy under attack over the radius, as steps, with its 95 % interval."""
+    factors = curve.steps
+    unit = 1.0 if curve.radius is None or curve.radius <= 0 else curve.radius
+    # the last step is seen a little longer
+    at = [unit * factor for factor in (*factors, 1.05 * factors[-1] or 1.0)]
+    value = [curve.at(factor) for factor in (*factors, factors[-1])]
+    low, high = zip(*(curve.interval(factor) for factor in (*factors, factors[-1])), strict=True)
+    figure = blank(6.4, 4.0)
+    axes = figure.add_subplot()
+    axes.fill_between(
+        at, low, high, step="post", color=COLOURS["attacked"], alpha=0.2, linewidth=0, label="95 % interval"
+    )
+    axes.step(at, value, where="post", color=COLOURS["attacked"], label="accuracy under attack")
+    axes.set(xlabel="radius ε" if curve.radius else "times the radius", ylabel="share of examples", ylim=(-0.02, 1.02))
     _finish(axes)
     axes.legend(frameon=False)
     if path is not None:

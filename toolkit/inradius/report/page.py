@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from inradius.report import tables
 from inradius.report.bar import bracket_bar
+from inradius.report.cells import number, share, spec, table
 from inradius.report.gallery import gallery
+from inradius.report.kill_section import kill_section
 from inradius.report.palette import COLOURS, WORDS
 from inradius.report.style import PAGE
 
@@ -27,7 +29,9 @@ def render(report: "Report") -> str:
         bar=bracket_bar(report),
         cards="".join(_cards(report)),
         counts=_counts(report),
+        doubts=_doubts(report),
         attacks=_attacks(report),
+        kills=kill_section(report),
         certifiers=_certifiers(report),
         audit=_audit(report),
         classes=_classes(report),
@@ -78,25 +82,45 @@ def _counts(report: "Report") -> str:
 def _attacks(report: "Report") -> str:
     rows = [
         (
-            _spec(name, found["spec"]),
+            spec(name, found["spec"]),
             found["tried"],
             found["succeeded"],
             found["decided"],
             found["queries"],
-            _number(found["membership"]["largest_gauge"], "{:.6f}"),
-            found["membership"]["refused"],
+            number(found["membership"]["largest_gauge"], "{:.6f}"),
+            found["rejected"],
             f"{found['seconds']:.1f}",
         )
         for name, found in tables.by_attack(report).items()
     ]
-    head = ("attack", "tried on", "broke", "credited", "images evaluated", "largest gauge", "refused", "seconds")
-    return _table(head, rows) if rows else "<p>No attack was run.</p>"
+    head = ("attack", "tried on", "broke", "credited", "images evaluated", "largest gauge", "rejected", "seconds")
+    return table(head, rows) + f"<p>{_referee(report)}</p>" if rows else "<p>No attack was run.</p>"
+
+
+def _referee(report: "Report") -> str:
+    """What the referee saw, in a sentence."""
+    found = tables.membership([attempt for example in report.examples for attempt in example.attempts])
+    text = (
+        "Every answer of an attack was judged again by code that had no part in finding it: member of the set, within the "
+        "box of valid inputs, finite, and another class on the plain model. "
+    )
+    if not found["rejected"]:
+        return text + "None was rejected."
+    return text + f"<b>{found['rejected']} were rejected</b> and count as failures."
+
+
+def _doubts(report: "Report") -> str:
+    """The flags, above what they throw doubt on; nothing where there are none."""
+    if not report.flags:
+        return ""
+    items = "".join(f"<li>{escape(flag)}</li>" for flag in report.flags)
+    return f'<section class="doubts"><h2>What makes these numbers doubtful</h2><ul>{items}</ul></section>'
 
 
 def _certifiers(report: "Report") -> str:
     rows = [
         (
-            _spec(name, found["spec"]),
+            spec(name, found["spec"]),
             found["tried"],
             found["certified"],
             found["decided"],
@@ -106,7 +130,7 @@ def _certifiers(report: "Report") -> str:
         for name, found in tables.by_certifier(report).items()
     ]
     head = ("certifier", "tried on", "certified", "credited", "failure probability", "seconds")
-    return _table(head, rows) if rows else "<p>No certifier was run.</p>"
+    return table(head, rows) if rows else "<p>No certifier was run.</p>"
 
 
 def _audit(report: "Report") -> str:
@@ -126,10 +150,13 @@ def _audit(report: "Report") -> str:
 
 def _classes(report: "Report") -> str:
     rows = [
-        (g["label"], g["examples"], f"{g['clean']:.1%}", f"{g['upper']:.1%}", f"{g['lower']:.1%}", _meter(g))
+        (g["label"], g["examples"], *(share(g[name], g["intervals"][name]) for name in _CLASS_COLUMNS), _meter(g))
         for g in tables.by_class(report.examples)
     ]
-    return _table(("class", "examples", "clean", "under attack", "certified", ""), rows)
+    return table(("class", "examples", "clean", "under attack", "certified", ""), rows)
+
+
+_CLASS_COLUMNS = ("clean", "upper", "lower")
 
 
 def _meter(group: Mapping[str, Any]) -> str:
@@ -157,14 +184,6 @@ def _setting(report: "Report") -> dict[str, object]:
     }
 
 
-def _spec(name: str, full: str) -> str:
-    return f'<code title="{escape(full)}">{escape(name)}</code>'
-
-
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)
-
-
 def _pairs(values: Mapping[str, object]) -> str:
     return "".join(f"<dt>{escape(str(name))}</dt><dd>{_plain(value)}</dd>" for name, value in values.items())
 
@@ -173,9 +192,3 @@ def _plain(value: object) -> str:
     if isinstance(value, Mapping):
         return escape(", ".join(f"{name} {item}" for name, item in value.items())) or "–"
     return escape(str(value))
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    top = "".join(f"<th>{name}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -16,6 +16,7 @@ from inradius.errors import InputError
 from inradius.report import kills, page, tables
 from inradius.report.examples import Attempt, Example, Verdict
 from inradius.report.files import writable_folder, write_atomic
+from inradius.report.robustness import robustness_curve
 from inradius.report.setting import Setting
 
 if TYPE_CHECKING:
@@ -48,8 +49,12 @@ def save(report: "Report", folder: Path) -> Path:
 
 
 def _csv_of_methods(report: "Report") -> dict[str, bytes]:
-    found = {"classes.csv": tables.classes_csv(report.examples).encode()}
-    return found | ({"kills.csv": kills.to_csv(report).encode()} if report.setting.attacks else {})
+    found = {"classes.csv": tables.classes_csv(report.examples)}
+    if report.setting.attacks:
+        found["kills.csv"] = kills.to_csv(report)
+    if report.setting.minimal:
+        found["robustness.csv"] = robustness_curve(report).to_csv()
+    return {name: text.encode() for name, text in found.items()}
 
 
 def _figures(report: "Report") -> dict[str, bytes]:
@@ -58,7 +63,10 @@ def _figures(report: "Report") -> dict[str, bytes]:
     from inradius.report.figures import draw, plot_report
 
     figure = plot_report(report)
-    return {"bracket.png": draw(figure, "png"), "bracket.svg": draw(figure, "svg")}
+    found = {"bracket.png": draw(figure, "png"), "bracket.svg": draw(figure, "svg")}
+    if report.setting.minimal:
+        found["robustness.svg"] = draw(robustness_curve(report).plot(), "svg")
+    return found
 
 
 def _tensors(report: "Report") -> bytes:

@@ -30,6 +30,8 @@ code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow
 .card .value { font-size: 2rem; line-height: 1.3; font-weight: 650; color: var(--ink); font-variant-numeric: tabular-nums; }
 .counts { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: 0; padding: 0; list-style: none; font-size: .9rem; }
 .counts i { display: inline-block; width: .75rem; height: .75rem; margin-right: .4rem; border-radius: 2px; }
+.doubts { padding: .6rem 1.1rem; border-left: 4px solid #d55e00; border-radius: 4px; background: var(--tint); }
+.doubts ul { margin: .3rem 0; padding-left: 1.2rem; }
 .wide { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; }
@@ -56,7 +58,9 @@ dd { margin: 0; overflow-wrap: anywhere; }
 $bar
 <div class="cards">$cards</div>
 <ul class="counts">$counts</ul>
+$doubts
 <section><h2>Attacks: from above</h2>$attacks</section>
+$kills
 <section><h2>Certifiers: from below</h2>$certifiers</section>
 <section><h2>Audit</h2><p>$audit</p></section>
 <section><h2>By class</h2>$classes</section>
