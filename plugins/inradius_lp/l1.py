@@ -14,7 +14,7 @@ from inradius_lp.ball import LpBall
 from inradius_lp.knapsack import dearest, dual_value, last_price, purchase
 from inradius_lp.sample import scatter
 from inradius_lp.soft_threshold import shrink
-from inradius_lp.spread import spread
+from inradius_lp.spread import movers, spread
 
 # How many coordinates the cheap bound sorts at most.
 _CHEAP = 64
@@ -85,9 +85,7 @@ class L1(LpBall):
     ) -> Tensor:
         rng = rng or Streams(0, torch.arange(len(gradient), device=gradient.device))
         k = rng.integers(self.k1, self.k2 + 1).to(gradient.device)
-        room = torch.clamp(gradient.sign() * radius, low, high).abs_()
-        free = (room - (radius / 2).clamp(max=rounding)).sign_().clamp_(min=0)
-        return spread(gradient, free, radius, k, self.k2)
+        return spread(gradient, movers(gradient, low, high, radius, rounding), radius, k, self.k2)
 
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return scatter(self.length, rng, shape, dtype)

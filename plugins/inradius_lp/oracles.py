@@ -11,6 +11,7 @@ from inradius import AffineOperator, Oracles, Streams
 from inradius.arithmetic.answers import point, rows_of, value
 from inradius.arithmetic.precision import toward_zero, upward
 from inradius.box import box_span, excess, grain, room
+from inradius_lp.spread import movers, spread_evenly
 
 if TYPE_CHECKING:
     from inradius_lp.ball import LpBall
@@ -81,6 +82,20 @@ class BoxedBall(Oracles, ABC):
             rounding = grain(self.ball.bounds, x.dtype)
             step = self.ball.ascent(rows_of(gradient, dtype), *self._cell(x + delta, dtype), rng, rounding)
             return toward_zero(step, dtype).view(x.shape)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether steps of steepest ascent change few coordinates, and ``sparse_steepest`` says how many."""
+        return self.ball.order == 1
+
+    def sparse_steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, count: Tensor) -> Tensor:
+        """The step spread evenly over the ``count`` (B,) best coordinates that can move, as long as the radius, (B, *S)."""
+        with torch.no_grad():
+            dtype = torch.promote_types(gradient.dtype, x.dtype)
+            low, high, radius = self._cell(x + delta, dtype)
+            rows = rows_of(gradient, dtype)
+            free = movers(rows, low, high, radius, grain(self.ball.bounds, x.dtype))
+            return toward_zero(spread_evenly(rows, free, radius, count), dtype).view(x.shape)
 
     def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
         rng = rng or Streams(0, torch.arange(len(x), device=x.device))

@@ -4,6 +4,12 @@ import torch
 from torch import Tensor
 
 
+def movers(gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rounding: float) -> Tensor:
+    """1 where a coordinate has more room along the gradient than ``rounding``, else 0, (B, 1, n)."""
+    room = torch.clamp(gradient.sign() * radius, low, high).abs_()
+    return (room - (radius / 2).clamp(max=rounding)).sign_().clamp_(min=0)
+
+
 def spread(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor, most: int) -> Tensor:
     """sign(gradient) · radius / k on the k largest |gradient| among the free coordinates, (B, 1, n).
 
@@ -17,3 +23,17 @@ def spread(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor, most: 
     step = radius / chosen.sum(-1, keepdim=True).clamp(min=1)
     signs = gradient.sign().gather(-1, places)
     return torch.zeros_like(gradient).scatter_(-1, places, signs * chosen * step)
+
+
+def spread_evenly(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor) -> Tensor:
+    """sign(gradient) · radius / k on the k = ``count`` (B,) largest |gradient| among the free coordinates, (B, 1, n).
+
+    Coordinates that tie with the last of them move too. Source: croce2021.
+    """
+    score = gradient.abs() * free
+    size = score.shape[-1]
+    place = count.clamp(min=1, max=size)[:, None, None] - 1
+    least = score.topk(int(place.max()) + 1 if len(place) else 1, dim=-1).values.gather(-1, place)
+    chosen = (score >= least) & (score > 0)
+    step = radius / chosen.sum(-1, keepdim=True).clamp(min=1)
+    return gradient.sign() * chosen * step

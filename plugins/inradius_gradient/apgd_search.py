@@ -1,0 +1,161 @@
+"""APGD's runs over a batch: who is still attacked, and the best perturbation of each example."""
+
+from collections.abc import Iterator
+from math import ceil
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Objective, Oracles
+from inradius.ascent import Part, gradient_of
+from inradius.attack import Observer
+from inradius.threat import expand
+from inradius_gradient.apgd_climb import Climb
+from inradius_gradient.apgd_momentum import Momentum
+from inradius_gradient.apgd_sparse import Sparse, SparseSteps
+from inradius_gradient.radii import scaled
+
+# Croce and Hein 2021, sec. 3.4: the first two runs are around larger sets, each with a share of the steps
+_LARGER = ((3.0, 0.3), (2.0, 0.3))
+
+
+class Search:
+    """Runs of APGD; ``best`` is each example's best perturbation so far, (B, *S).
+
+    An example that is fooled keeps the perturbation that fooled it and is dropped, unless ``keep_maximising``. Any other
+    one keeps the perturbation of the largest objective.
+    """
+
+    def __init__(
+        self,
+        whole: Part,
+        objective: Objective,
+        *,
+        steps: int,
+        large_radii: bool,
+        keep_maximising: bool,
+        observe: Observer | None = None,
+    ) -> None:
+        self._whole = whole
+        self._objective = objective
+        self._steps = steps
+        self._large_radii = large_radii
+        self._keep_maximising = keep_maximising
+        self._observe = observe
+        self._seen = 0
+        self._open = torch.ones(len(whole), dtype=torch.bool, device=whole.x.device)
+        self._value = whole.x.new_full((len(whole),), -torch.inf)
+        self.best = torch.zeros_like(whole.x)
+
+    @torch.no_grad()
+    def clean(self, classes: int = 0) -> Tensor:
+        """Judges the inputs as they are; the ``classes`` wrong classes that look best there, (B, A)."""
+        whole = self._whole
+        logits = whole.model(whole.x)
+        aims = logits.new_empty((len(whole), 0), dtype=torch.int64)
+        values = [self._objective(logits, whole.y, whole.goal)]
+        if classes:
+            aims = _best_wrong(logits, whole.y, classes) if whole.goal is None else whole.goal[:, None]
+            values = [self._objective(logits, whole.y, aim) for aim in aims.unbind(1)]
+        self._value = torch.stack(values).amax(0)
+        self._drop(whole, self.best, logits)
+        return aims
+
+    @torch.no_grad()
+    def run(self, branch: int, *, start: Tensor | None = None, aim: Tensor | None = None) -> None:
+        """A run for the examples that are left, over each part of a union, from ``start`` (B, *S) or a random point.
+
+        ``aim`` (B,) are classes that the objective leads to, although any wrong one will do.
+        """
+        members = len(self._whole.threat.parts())
+        for place in range(members):
+            rng = self._whole.rng.fork(branch * members + place)
+            part = attrs.evolve(self._whole, rng=rng, aim=aim).take(self._open.nonzero().squeeze(1))
+            if not len(part):
+                return
+            part = attrs.evolve(part, threat=part.threat.parts()[place])
+            self._approach(part, None if start is None else part.threat.project(start[part.rows], part.x))
+
+    def _approach(self, part: Part, delta: Tensor | None) -> None:
+        """A run around the set, for sparse steps after those around larger sets."""
+        left = self._steps
+        for factor, steps in _stages(self._steps) if self._large_radii and _is_sparse(part.threat) else ():
+            outer = attrs.evolve(part, threat=scaled(part.threat, factor))
+            found = self._climb(outer, delta, steps, counts=False)
+            delta, left = outer.threat.project(found, part.x), left - steps
+        self._climb(part, None if delta is None else part.threat.project(delta, part.x), left, counts=True)
+
+    def _climb(self, part: Part, start: Tensor | None, steps: int, *, counts: bool) -> Tensor:
+        """The best iterates of a run, (n, *S); those that are fooled are dropped where it ``counts``."""
+        climb = _start(part, start, steps)
+        for step in range(steps + 1):
+            delta = climb.move() if step else climb.delta
+            self._show(climb.part, delta)
+            point = delta.detach().requires_grad_(step < steps)
+            with torch.set_grad_enabled(step < steps):
+                logits, value = self._score(climb.part, point)
+            alive = self._drop(climb.part, delta, logits.detach()) if counts else None
+            if alive is not None and not len(alive):
+                break
+            gradient = gradient_of(value, point) if step < steps else None
+            value = value.detach()
+            if alive is not None and len(alive) < len(delta):
+                climb.take(alive)
+                delta, value, gradient = delta[alive], value[alive], None if gradient is None else gradient[alive]
+            climb.arrive(step, delta, value, gradient)
+        else:
+            if counts:
+                self._keep(climb)
+        return climb.best_delta
+
+    def _score(self, part: Part, delta: Tensor) -> tuple[Tensor, Tensor]:
+        logits = part.model(part.x + delta)
+        return logits, self._objective(logits, part.y, part.goal if part.aim is None else part.aim)
+
+    def _drop(self, part: Part, delta: Tensor, logits: Tensor) -> Tensor | None:
+        """Keeps what fools the model; the places in ``part`` of the examples that are left, None for all."""
+        if self._keep_maximising:
+            return None
+        fooled = part.fooled(logits)
+        if not bool(fooled.any()):
+            return None
+        self.best[part.rows[fooled]] = delta[fooled]
+        self._open[part.rows[fooled]] = False
+        return (~fooled).nonzero().squeeze(1)
+
+    def _keep(self, climb: Climb) -> None:
+        rows, delta = climb.part.rows, climb.best_delta
+        better = climb.best_value > self._value[rows]
+        self._value[rows] = torch.where(better, climb.best_value, self._value[rows]).to(self._value.dtype)
+        self.best[rows] = torch.where(expand(better, delta), delta, self.best[rows])
+
+    def _show(self, part: Part, delta: Tensor) -> None:
+        if self._observe is not None:
+            shown = self.best.clone()
+            shown[part.rows] = delta
+            self._observe(self._seen, shown)
+            self._seen += 1
+
+
+def _is_sparse(threat: Oracles) -> bool:
+    return isinstance(threat, SparseSteps) and threat.sparse
+
+
+def _start(part: Part, start: Tensor | None, steps: int) -> Climb:
+    delta = part.threat.sample(part.x, rng=part.rng) if start is None else start
+    if _is_sparse(part.threat):
+        return Sparse.start(steps, part, delta, cold=start is None)
+    return Momentum.start(steps, part, delta)
+
+
+def _stages(steps: int) -> Iterator[tuple[float, int]]:
+    """The larger radii, with the steps around each; one at least is left for the set itself."""
+    for factor, share in _LARGER if steps > len(_LARGER) else ():
+        yield factor, min(ceil(share * steps), max(1, steps // 3))
+
+
+def _best_wrong(logits: Tensor, y: Tensor, count: int) -> Tensor:
+    """The wrong classes of the largest logits in order, (n, C), (n,) -> (n, count), or fewer where there are fewer."""
+    wrong = logits.scatter(1, y[:, None], -torch.inf)
+    return wrong.topk(min(count, logits.shape[1] - 1), dim=1).indices
