@@ -1,8 +1,11 @@
 """Other libraries' attacks as components, checked like any other."""
 
 from inradius import Attack, hookimpl
+from inradius_adapters.art import ART
+from inradius_adapters.foolbox import Foolbox
+from inradius_adapters.torchattacks import Torchattacks
 
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return []
+    return [Foolbox, Torchattacks, ART]

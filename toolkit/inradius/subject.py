@@ -36,7 +36,8 @@ class Subject:
                 f"the model was called on {len(x)} images for {len(self._rows)} examples; "
                 "an attack that goes on with a part of the batch must take that part of the model: model.take(mask)"
             )
-        self.queries[self._rows] += copies
+        # added one by one, since a part may hold an example twice
+        self.queries.index_add_(0, self._rows, torch.full_like(self._rows, copies))
         return logits
 
     def take(self, mask: Tensor) -> Self:
