@@ -20,7 +20,8 @@ class AffineBlock:
     @property
     def exact_interval(self) -> bool:
         """Whether at most one layer mixes coordinates."""
-        return sum(not op.rule.elementwise for op in self.ops) <= 1
+        mixing = [op for op in self.ops if not op.rule.elementwise]
+        return len(mixing) <= 1 and all(op.rule.exact(op) for op in mixing)
 
     def __call__(self, x: Tensor) -> Tensor:
         for op in self.ops:

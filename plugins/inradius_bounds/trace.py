@@ -1,40 +1,16 @@
-"""A network as a chain: affine blocks with elementwise non-linear layers between them."""
+"""Finds the chain that a network is: its layers, or what its computation is captured as."""
 
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
-import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import InputError, LayerRule, Operator, UnsupportedError, layer_rules
+from inradius import InputError, LayerRule, Operator, layer_rules
 from inradius_bounds.block import AffineBlock
-
-
-@attrs.frozen(eq=False)
-class Stage:
-    """An affine block and the non-linear layer behind it; None behind the last block."""
-
-    block: AffineBlock
-    activation: Operator | None
-
-
-@attrs.frozen(eq=False)
-class Chain:
-    """The stages of a network, from the input to the logits."""
-
-    stages: tuple[Stage, ...]
-
-    @property
-    def hidden(self) -> tuple[tuple[AffineBlock, Operator], ...]:
-        """The blocks that a non-linear layer follows, with it."""
-        return tuple((stage.block, stage.activation) for stage in self.stages if stage.activation is not None)
-
-    @property
-    def final(self) -> AffineBlock:
-        """The block that gives the logits."""
-        return self.stages[-1].block
-
+from inradius_bounds.graph.levels import captured_chain
+from inradius_bounds.stage import Chain as Chain
+from inradius_bounds.stage import Stage
 
 # per model: the modules seen, and the chains found for them by input shape
 _traced: WeakKeyDictionary[nn.Module, tuple[tuple[int, ...], dict[torch.Size, Chain]]] = WeakKeyDictionary()
@@ -43,19 +19,27 @@ _traced: WeakKeyDictionary[nn.Module, tuple[tuple[int, ...], dict[torch.Size, Ch
 def trace(model: nn.Module, x: Tensor) -> Chain:
     """The chain that ``model`` is for inputs like ``x`` (B, *S); kept per model object until its modules change.
 
-    Raises ``UnsupportedError`` for the first layer without a rule, with its path and the layers known.
+    Raises ``UnsupportedError`` for the first layer or operator without a rule, with its path and what is known.
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"{model!r} is not a torch.nn.Module; bounds need the layers of one")
-    layers = list(_layers(model, "model"))
-    modules = tuple(id(module) for _, module in layers)
+    modules = tuple(id(module) for module in model.modules())
     seen, chains = _traced.get(model, ((), {}))
     if seen != modules:
         chains = {}
         _traced[model] = (modules, chains)
     if x.shape[1:] not in chains:
-        chains[x.shape[1:]] = _chain(layers, x)
+        chains[x.shape[1:]] = _found(model, x)
     return chains[x.shape[1:]]
+
+
+def _found(model: nn.Module, x: Tensor) -> Chain:
+    """The chain of layers, or where a model is more than that the chain of states that its computation is."""
+    layers = list(_layers(model, "model"))
+    rules = layer_rules()
+    if all(_covered(module, rules) for _, module in layers):
+        return _chain(layers, x)
+    return captured_chain(model, x, rules)
 
 
 def _layers(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
@@ -78,27 +62,21 @@ def _untouched(module: nn.Module, kind: type[nn.Module]) -> bool:
     )
 
 
-def _rule(path: str, module: nn.Module) -> LayerRule:
+def _covered(module: nn.Module, rules: dict[type[nn.Module], LayerRule]) -> type[nn.Module] | None:
+    """The class whose rule serves this very module."""
+    return next((kind for kind in type(module).__mro__ if kind in rules and _untouched(module, kind)), None)
+
+
+def _rule(module: nn.Module) -> LayerRule:
     rules = layer_rules()
-    for kind in type(module).__mro__:
-        if kind in rules and _untouched(module, kind):
-            rules[kind].check(module)
-            return rules[kind]
-    known = ", ".join(sorted(kind.__name__ for kind in rules))
-    raise UnsupportedError(
-        f"{path} is {_described(module)}, which no layer rule covers; known are Sequential, {known}, "
-        "and a plugin can add more through the hook layer_rules"
-    )
-
-
-def _described(module: nn.Module) -> str:
-    name = type(module).__name__
-    hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-    return f"{name} with a hook or a replaced forward" if hooked else name
+    kind = _covered(module, rules)
+    assert kind is not None
+    rules[kind].check(module)
+    return rules[kind]
 
 
 def _chain(layers: list[tuple[str, nn.Module]], x: Tensor) -> Chain:
-    rules = [_rule(path, module) for path, module in layers]  # every layer is checked before anything is computed
+    rules = [_rule(module) for _, module in layers]  # every layer is checked before anything is computed
     stages: list[Stage] = []
     affine: list[Operator] = []
     z = x[:1].detach()

@@ -111,6 +111,10 @@ class LayerRule:
         lower, upper = self.interval(op, -bound, bound)
         return torch.maximum(lower.abs(), upper.abs())
 
+    def exact(self, op: Operator) -> bool:
+        """Whether ``interval`` of an affine op is exact over a box."""
+        return True
+
     def terms(self, op: Operator) -> int:
         """How many products one output adds up, at most; 1 for a layer that only scales or moves values."""
         return 1

@@ -1,0 +1,32 @@
+"""Elementwise functions as layers, for networks that write them as functions."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Exp(nn.Module):
+    """exp(z)."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.exp()
+
+
+class Square(nn.Module):
+    """z²."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.square()
+
+
+class Reciprocal(nn.Module):
+    """1 / z, bounded where z > 0."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.reciprocal()
+
+
+class SquareRoot(nn.Module):
+    """√z, bounded where z > 0."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sqrt(z)

@@ -1,0 +1,31 @@
+"""A network as a chain: affine blocks with elementwise non-linear layers between them."""
+
+import attrs
+
+from inradius import Operator
+from inradius_bounds.block import AffineBlock
+
+
+@attrs.frozen(eq=False)
+class Stage:
+    """An affine block and the non-linear layer behind it; None behind the last block."""
+
+    block: AffineBlock
+    activation: Operator | None
+
+
+@attrs.frozen(eq=False)
+class Chain:
+    """The stages of a network, from the input to the logits."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def hidden(self) -> tuple[tuple[AffineBlock, Operator], ...]:
+        """The blocks that a non-linear layer follows, with it."""
+        return tuple((stage.block, stage.activation) for stage in self.stages if stage.activation is not None)
+
+    @property
+    def final(self) -> AffineBlock:
+        """The block that gives the logits."""
+        return self.stages[-1].block
