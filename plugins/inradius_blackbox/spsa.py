@@ -1,0 +1,118 @@
+"""SPSA: ascent along gradients estimated from differences of scores."""
+
+from typing import ClassVar
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import Tensor
+
+from inradius import Attack, Margin, Objective, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.threat import expand
+from inradius.validators import component, count, flag, positive, share
+
+# how many numbers are drawn for an example at once
+_BLOCK = 1 << 15
+
+
+@attrs.frozen(kw_only=True)
+class SPSA(Attack):
+    """Maximises the objective by δ ← project(δ + step · steepest(mean of gradients)), with estimates for gradients.
+
+    An estimate is the mean of (f(δ + c v) − f(δ − c v)) v / 2c over ``samples`` random signs v, at two queries each; the
+    mean over steps forgets by ``momentum``. The paper's Adam scales coordinates one by one, which the set's own step of
+    steepest ascent replaces: in ℓ∞ both are the mean's sign, nearly. ``step`` is a share of the radius, 2.5 / steps where
+    it is None. An example is attacked until it is fooled; with ``keep_maximising`` every step is taken. It starts at δ = 0,
+    or at the ``start`` of the call, and asks for scores alone.
+    Source: uesato2018.
+    """
+
+    black_box: ClassVar[bool] = True
+
+    # 40 · (2 · 64 + 1) is about as many queries as square() has; Uesato et al. 2018 take up to 100 · 8192
+    steps: int = attrs.field(default=40, validator=count)
+    samples: int = attrs.field(default=64, validator=count)
+    # Uesato et al. 2018, appendix
+    reach: float = attrs.field(default=0.01, validator=positive)
+    # Adam's default
+    momentum: float = attrs.field(default=0.9, validator=share)
+    step: float | None = attrs.field(default=None, validator=optional(positive))
+    objective: Objective = attrs.field(factory=Margin, validator=component(Objective))
+    keep_maximising: bool = attrs.field(default=False, validator=flag)
+
+    @torch.no_grad()
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        climb = _Climb(self, Part.whole(model, x, y, threat, rng, goal), observe)
+        return climb.run(torch.zeros_like(x) if start is None else threat.project(start, x))
+
+
+class _Climb:
+    """Ascent of all examples that are still not fooled; ``best`` is each example's best perturbation so far, (B, *S)."""
+
+    def __init__(self, attack: SPSA, whole: Part, observe: Observer | None) -> None:
+        self._attack, self._whole, self._observe = attack, whole, observe
+        self._value: Tensor | None = None
+        self.best = torch.zeros_like(whole.x)
+
+    def run(self, delta: Tensor) -> Tensor:
+        """The best perturbations of a run from δ, (B, *S)."""
+        attack, part, mean = self._attack, self._whole, torch.zeros_like(delta)
+        size = 2.5 / attack.steps if attack.step is None else attack.step
+        for step in range(attack.steps):
+            alive = self._record(step, part, delta)
+            part, delta, mean = part.take(alive), delta[alive], mean[alive]
+            if not len(part):
+                return self.best
+            mean = attack.momentum * mean + (1 - attack.momentum) * _estimate(attack, part, delta, part.rng.fork(step))
+            stride = part.threat.steepest(mean, part.x, delta, rng=part.rng)
+            delta = part.threat.project(delta + size * stride, part.x)
+        self._record(attack.steps, part, delta)
+        return self.best
+
+    def _record(self, step: int, part: Part, delta: Tensor) -> Tensor:
+        """Keeps what is best; the places in ``part`` of the examples that are still to be attacked."""
+        logits, value = part.score(delta, self._attack.objective)
+        if self._value is None:
+            self._value = value.new_full((len(self._whole),), -torch.inf)
+        fooled = part.fooled(logits) & (not self._attack.keep_maximising)
+        better = (value > self._value[part.rows]) | fooled
+        self._value[part.rows] = torch.where(better, value, self._value[part.rows])
+        self.best[part.rows] = torch.where(expand(better, delta), delta, self.best[part.rows])
+        if self._observe is not None:
+            shown = self.best.clone()
+            shown[part.rows] = delta
+            self._observe(step, shown)
+        return (~fooled).nonzero().squeeze(1)
+
+
+def _estimate(attack: SPSA, part: Part, delta: Tensor, rng: Streams) -> Tensor:
+    """The mean of two-sided differences along random signs, (n, *S)."""
+    found = torch.zeros_like(delta)
+    # blocks of a size that batch mates do not change, as each is a draw
+    block = max(1, _BLOCK // part.x.shape[1:].numel())
+    for first in range(0, attack.samples, block):
+        shape = (min(block, attack.samples - first), *part.x.shape[1:])
+        signs = torch.where(rng.uniform(shape).to(delta.device) < 0.5, -1.0, 1.0).to(delta)
+        ahead, behind = (_values(attack, part, delta[:, None] + side * attack.reach * signs) for side in (1, -1))
+        slopes = (ahead - behind) / (2 * attack.reach)
+        found += (slopes.view(*slopes.shape, *(1,) * (delta.ndim - 1)) * signs).sum(1)
+    return found / attack.samples
+
+
+def _values(attack: SPSA, part: Part, deltas: Tensor) -> Tensor:
+    """The objective at several perturbations, (n, K, *S) -> (n, K)."""
+    logits = part.model((part.x[:, None] + deltas).flatten(0, 1)).unflatten(0, deltas.shape[:2])
+    return torch.stack([attack.objective(one, part.y, part.goal) for one in logits.unbind(1)], dim=1)

@@ -1,0 +1,136 @@
+"""The Square attack: random search that changes windows of the input."""
+
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Attack, Margin, Objective, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.threat import expand
+from inradius.validators import component, count, positive
+from inradius_blackbox.square_moves import Draws, moves_of
+from inradius_blackbox.square_windows import share_of
+
+
+@attrs.frozen(kw_only=True)
+class Square(Attack):
+    """Maximises the objective by random changes of windows, kept where they help; it asks for scores alone.
+
+    In ℓ∞ it begins with vertical stripes at the ends of what each coordinate may move, and a proposal sets a square window
+    to one end, by channel. In ℓ2 and ℓ1 it begins with tiles, and a proposal moves the length of one window to another. On
+    any other convex set a proposal is a mean with the point that goes farthest along a window; on one that is not convex,
+    a projected step along a window. The parts of a union share the queries. Vectors count as one row.
+    ``queries`` limits the images that are evaluated for an example, all of them; an example is done when it is fooled. A
+    proposal that changes nothing counts as one and is not evaluated.
+    Source: andriushchenko2020.
+    """
+
+    black_box: ClassVar[bool] = True
+
+    # both as in the standard AutoAttack (croce2020)
+    queries: int = attrs.field(default=5000, validator=count)
+    p: float = attrs.field(default=0.8, validator=positive)
+    objective: Objective = attrs.field(factory=Margin, validator=component(Objective))
+
+    @p.validator
+    def _check_share(self, _: object, value: float) -> None:
+        if value > 1:
+            raise ValueError(f"p={value!r} is no share of the input; allowed is a number in (0, 1]")
+
+    @torch.no_grad()
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        whole = Part.whole(model, x, y, threat, rng, goal)
+        search = _Search(whole, self, observe)
+        # one query is left for the judgement of the answer, and one is for the clean input
+        budget = self.queries - 2
+        if not len(x) or budget < 0:
+            return search.best
+        search.look(whole)
+        members = len(threat.parts())
+        for place in range(members):
+            search.run(place, budget * (place + 1) // members - budget * place // members, start)
+        return search.best
+
+
+class _Search:
+    """Random search on one set after the other; ``best`` is each example's best perturbation so far, (B, *S)."""
+
+    def __init__(self, whole: Part, attack: Square, observe: Observer | None) -> None:
+        self._whole, self._attack, self._observe = whole, attack, observe
+        self._seen = 0
+        self._value: Tensor | None = None
+        self._open = torch.ones(len(whole), dtype=torch.bool, device=whole.x.device)
+        self.best = torch.zeros_like(whole.x)
+
+    def look(self, part: Part) -> None:
+        """Takes note of the clean inputs."""
+        self._keep(part, self.best, *self._ask(part, self.best))
+
+    def run(self, place: int, budget: int, start: Tensor | None) -> None:
+        """Searches the part of the set at ``place`` with a budget of queries for each example."""
+        part = self._whole.take(self._open.nonzero().squeeze(1))
+        part = attrs.evolve(part, threat=part.threat.parts()[place], rng=part.rng.fork(place))
+        if not len(part) or not budget:
+            return
+        moves = moves_of(part.threat, part.x)
+        delta = moves.start(part) if start is None else part.threat.project(start[part.rows], part.x)
+        draws = Draws(part, moves.numbers)
+        value, fooled = self._ask(part, delta)
+        for step in range(budget - 1):
+            if bool(fooled.any()):
+                self._keep(part, delta, value, fooled)
+                alive = (~fooled).nonzero().squeeze(1)
+                part, moves = part.take(alive), moves.take(alive)
+                draws, delta, value, fooled = draws.take(part, alive), delta[alive], value[alive], fooled[alive]
+            if not len(part):
+                return
+            self._show(part, delta)
+            proposal = moves.propose(part, delta, share_of(self._attack.p, step / budget), draws.next())
+            delta, value, fooled = self._choose(part, delta, value, proposal)
+        self._keep(part, delta, value, fooled)
+
+    def _ask(self, part: Part, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """The objective, and whether an example is fooled, two of (n,)."""
+        logits, value = part.score(delta, self._attack.objective)
+        return value, part.fooled(logits)
+
+    def _choose(self, part: Part, delta: Tensor, value: Tensor, proposal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The perturbations that are kept, their objectives, and whether they fool."""
+        fooled = torch.zeros_like(value, dtype=torch.bool)
+        asked = (proposal != delta).flatten(1).any(1).nonzero().squeeze(1)
+        if not len(asked):
+            return delta, value, fooled
+        some = part if len(asked) == len(part) else part.take(asked)
+        found, fooled[asked] = self._ask(some, proposal[asked])
+        value = value.index_put((asked,), torch.where((found > value[asked]) | fooled[asked], found, value[asked]))
+        kept = torch.zeros_like(fooled).index_put((asked,), value[asked] == found)
+        return torch.where(expand(kept, delta), proposal, delta), value, fooled
+
+    def _keep(self, part: Part, delta: Tensor, value: Tensor, fooled: Tensor) -> None:
+        if self._value is None:
+            self._value = value.new_full((len(self._whole),), -torch.inf)
+        better = (value > self._value[part.rows]) | fooled
+        self._value[part.rows] = torch.where(better, value, self._value[part.rows])
+        self.best[part.rows] = torch.where(expand(better, delta), delta, self.best[part.rows])
+        self._open[part.rows] &= ~fooled
+
+    def _show(self, part: Part, delta: Tensor) -> None:
+        if self._observe is not None:
+            shown = self.best.clone()
+            shown[part.rows] = delta
+            self._observe(self._seen, shown)
+            self._seen += 1

@@ -1,0 +1,206 @@
+"""What the Square attack proposes, for each kind of set."""
+
+import math
+from abc import ABC, abstractmethod
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Oracles
+from inradius.ascent import Part
+from inradius_blackbox.room import box_of
+from inradius_blackbox.shape import Shape, scale_to, shape_of
+from inradius_blackbox.square_windows import Grid, pyramids
+
+# a window has two corners' coordinates, the pyramids a second window and one of two patterns
+_PLACES = 5
+
+_AT_ONCE = 64
+
+
+class Moves(ABC):
+    """Proposals for a part of the batch, aligned with it. All of them use the numbers that they are given, and no others."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    @property
+    def numbers(self) -> int:
+        """How many uniform numbers a proposal takes for each example."""
+        return _PLACES + self.grid.channels
+
+    @abstractmethod
+    def take(self, index: Tensor) -> "Moves":
+        """Those of the examples in ``index``."""
+
+    @abstractmethod
+    def start(self, part: Part) -> Tensor:
+        """Where the search begins, (n, *S)."""
+
+    @abstractmethod
+    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
+        """A change of a window that covers a share of the input, from uniform draws (n, numbers), (n, *S) -> (n, *S)."""
+
+    def signs(self, draws: Tensor) -> Tensor:
+        """A sign for each channel, (n, channels)."""
+        return draws[:, _PLACES:] < 0.5
+
+    def stripes(self, part: Part) -> Tensor:
+        """Signs along the columns, which are the same in every row, (n, channels, height, width)."""
+        grid = self.grid
+        coins = part.rng.uniform((grid.channels, 1, grid.width)).to(part.x.device) < 0.5
+        return coins.expand(-1, -1, grid.height, -1)
+
+    def checkered(self, part: Part, share: float, draws: Tensor) -> Tensor:
+        """A direction: one sign for each channel in a window and 0 elsewhere, (n, *S)."""
+        size = self.grid.window(share)
+        mask = self.grid.mask(size, self.grid.corner(size, draws))
+        signs = self.signs(draws)[:, :, None, None].to(part.x) * 2 - 1
+        return (mask * signs).view_as(part.x)
+
+
+class Corners(Moves):
+    """ℓ∞: a window takes one of the two ends of what each coordinate may move, by channel."""
+
+    def __init__(self, grid: Grid, low: Tensor, high: Tensor) -> None:
+        super().__init__(grid)
+        self._low, self._high = low, high
+
+    def take(self, index: Tensor) -> "Corners":
+        return Corners(self.grid, self._low[index], self._high[index])
+
+    def start(self, part: Part) -> Tensor:
+        return torch.where(self.stripes(part).reshape(part.x.shape), self._high, self._low)
+
+    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
+        grid, size = self.grid, self.grid.window(share)
+        mask = grid.mask(size, grid.corner(size, draws))
+        shape = (len(part), grid.channels, grid.height, grid.width)
+        ends = torch.where(self.signs(draws)[:, :, None, None], self._high.view(shape), self._low.view(shape))
+        return torch.where(mask, ends, delta.view(shape)).view_as(delta)
+
+
+class Mounds(Moves):
+    """ℓ2 and ℓ1: a window is emptied, and another one takes its length and what is left of the radius, as a pyramid."""
+
+    def __init__(self, grid: Grid, shape: Shape, box: tuple[Tensor, Tensor] | None) -> None:
+        super().__init__(grid)
+        self._shape, self._box = shape, box
+
+    def take(self, index: Tensor) -> "Mounds":
+        box = None if self._box is None else (self._box[0][index], self._box[1][index])
+        return Mounds(self.grid, self._shape.take(index), box)
+
+    def start(self, part: Part) -> Tensor:
+        grid = self.grid
+        size = (max(1, grid.height // 5), max(1, grid.width // 5))
+        margins = ((grid.height - 5 * size[0]) // 2, (grid.width - 5 * size[1]) // 2)
+        rows = range(max(0, margins[0]), grid.height - size[0] + 1, size[0])
+        columns = range(max(0, margins[1]), grid.width - size[1] + 1, size[1])
+        tiles = part.x.new_zeros(len(part), grid.channels, grid.height * grid.width)
+        draws = part.rng.uniform((len(rows) * len(columns), self.numbers), dtype=part.x.dtype).to(part.x.device)
+        for number, (top, left) in enumerate((row, column) for row in rows for column in columns):
+            corner = (torch.full_like(part.rows, top), torch.full_like(part.rows, left))
+            tiles.scatter_(2, grid.places(size, corner), self._pattern(size, draws[:, number]).to(tiles))
+        return self._within(part, tiles.view_as(part.x))
+
+    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
+        grid = self.grid
+        size = grid.window(share, least=3, odd=True)
+        here = grid.places(size, grid.corner(size, draws))
+        there = grid.places(size, grid.corner(size, draws[:, 2:]))
+        rows = delta.reshape(len(part), grid.channels, -1)
+        kept = rows.scatter(2, here, 0.0).scatter(2, there, 0.0)
+        old = rows.gather(2, here)
+        grown = self._pattern(size, draws).to(rows) + self._unit(old)
+        filled = self._unit(grown) * self._worth(rows, rows - kept).to(rows)
+        return self._within(part, kept.scatter(2, here, filled).view_as(delta))
+
+    def _pattern(self, size: tuple[int, int], draws: Tensor) -> Tensor:
+        which = (draws[:, 4] < 0.5).to(torch.int64)
+        both = pyramids(size, self._shape.order).to(draws)
+        return both[which][:, None] * (self.signs(draws)[:, :, None].to(draws) * 2 - 1)
+
+    def _unit(self, rows: Tensor) -> Tensor:
+        return rows / self._shape.length(rows, dim=2).clamp(min=torch.finfo(rows.dtype).tiny)
+
+    def _worth(self, rows: Tensor, windows: Tensor) -> Tensor:
+        """The length that each channel of a window gets: that of both windows, and its part of what is unused, (n, c, 1)."""
+        radius, channels = self._shape.radius[:, None, None].to(rows), self.grid.channels
+        used, held = self._shape.length(rows, dim=(1, 2)), self._shape.length(windows, dim=2)
+        if self._shape.order == 1:
+            # times the channels, as in autoattack's implementation: the projection takes back what is too much
+            return ((radius - used).clamp(min=0) / channels + held) * channels
+        return ((radius**2 - used**2).clamp(min=0) / channels + held**2).sqrt()
+
+    def _within(self, part: Part, delta: Tensor) -> Tensor:
+        if self._shape.order == 1:
+            return part.threat.project(delta, part.x)
+        full = scale_to(delta, self._shape)
+        # a point of the sphere that the box cuts off is nearest where it is clipped
+        return part.threat.project(full, part.x) if self._box is None else torch.clamp(full, *self._box)
+
+
+class Mixtures(Moves):
+    """Other convex sets: a mean of the perturbation and the point of the set that goes farthest along a window."""
+
+    def take(self, index: Tensor) -> "Mixtures":
+        return self
+
+    def start(self, part: Part) -> Tensor:
+        signs = self.stripes(part).reshape(part.x.shape).to(part.x) * 2 - 1
+        return part.threat.linear_max(signs, part.x)
+
+    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
+        target = part.threat.linear_max(self.checkered(part, share, draws), part.x)
+        # as the side of the window shrinks, so does the step
+        return delta + math.sqrt(min(share, 1.0)) * (target - delta)
+
+
+class Steps(Moves):
+    """Sets that are not convex: a step of steepest ascent along a window, projected."""
+
+    def take(self, index: Tensor) -> "Steps":
+        return self
+
+    def start(self, part: Part) -> Tensor:
+        signs = self.stripes(part).reshape(part.x.shape).to(part.x) * 2 - 1
+        return part.threat.linear_max(signs, part.x)
+
+    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
+        direction = self.checkered(part, share, draws)
+        # twice the radius, from one end of the set to the other
+        step = 2 * part.threat.steepest(direction, part.x, delta, rng=part.rng)
+        return part.threat.project(delta + step, part.x)
+
+
+def moves_of(threat: Oracles, x: Tensor) -> Moves:
+    """The proposals that suit a set."""
+    grid, shape = Grid.of(x), shape_of(threat, x)
+    if shape is None:
+        return Mixtures(grid) if threat.convex else Steps(grid)
+    if shape.order == math.inf:
+        low, high = (threat.linear_max(sign * torch.ones_like(x), x) for sign in (-1, 1))
+        return Corners(grid, low, high)
+    return Mounds(grid, shape, box_of(threat, x) if shape.order == 2 else None)
+
+
+@attrs.define(eq=False)
+class Draws:
+    """Uniform numbers for proposals, drawn for many at once: each call of the streams costs as much as a small network."""
+
+    part: Part
+    numbers: int
+    _held: list[Tensor] = attrs.field(factory=list)
+
+    def next(self) -> Tensor:
+        """The next proposal's numbers, (n, numbers)."""
+        if not self._held:
+            block = self.part.rng.uniform((_AT_ONCE, self.numbers)).to(self.part.x.device)
+            self._held = list(block.unbind(1))
+        return self._held.pop(0)
+
+    def take(self, part: Part, index: Tensor) -> "Draws":
+        """Those of the examples in ``index``, which are ``part``."""
+        return Draws(part, self.numbers, [held[index] for held in self._held])
