@@ -2,6 +2,7 @@
 
 from inradius import Attack, hookimpl
 from inradius_combinators.attack_cascade import AttackCascade as AttackCascade
+from inradius_combinators.autoattack import AutoAttack as AutoAttack
 from inradius_combinators.eot import EOT as EOT
 from inradius_combinators.restarts import Restarts as Restarts
 from inradius_combinators.worst import Worst as Worst
@@ -9,4 +10,4 @@ from inradius_combinators.worst import Worst as Worst
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return [Restarts, Worst, AttackCascade, EOT]
+    return [Restarts, Worst, AttackCascade, EOT, AutoAttack]

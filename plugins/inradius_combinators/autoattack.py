@@ -1,0 +1,55 @@
+"""AutoAttack, the standard suite."""
+
+from typing import ClassVar
+
+import attrs
+
+from inradius import Attack, Oracles, UnsupportedError, make
+from inradius.validators import count
+from inradius_combinators.suite import Suite, name_of
+
+_SETS = ("linf", "l2", "l1")
+
+
+@attrs.frozen(kw_only=True)
+class AutoAttack(Suite):
+    """AutoAttack on an ℓ∞, ℓ2 or ℓ1 ball: APGD-CE, APGD-T, FAB-T and Square, one after the other on what is left.
+
+    Version "plus" begins with five restarts of APGD-CE, APGD-DLR and FAB; "rand", for random models, is APGD-CE and APGD-DLR
+    against the mean of 20 passes. On ℓ1 the "standard" has five restarts of APGD-CE and five classes in APGD-T. ``steps``
+    are those of the gradient attacks. Raises ``UnsupportedError`` for any other set.
+    Source: croce2020; for ℓ1 croce2021.
+    """
+
+    name: ClassVar[str] = "autoattack"
+    positional = ("version",)
+
+    version: str = attrs.field(default="standard", validator=attrs.validators.in_(("standard", "plus", "rand")))
+    # Croce and Hein 2020, sec. 6
+    steps: int = attrs.field(default=100, validator=count)
+    classes: int = attrs.field(default=9, validator=count)
+    queries: int = attrs.field(default=5000, validator=count)
+
+    def cascade(self, threat: Oracles) -> tuple[Attack, ...]:
+        norm = name_of(threat)
+        if norm not in _SETS:
+            raise UnsupportedError(
+                f"{self} was given {threat}; allowed are {', '.join(_SETS)}: inradius_suite() takes any set, "
+                "and worst_part(autoattack()) each part of a union"
+            )
+        return tuple(make(spec, Attack) for spec in self._specs(norm))
+
+    def _specs(self, norm: str) -> tuple[str, ...]:
+        steps, square = self.steps, f"square(queries={self.queries})"
+        apgd_t = f"apgd_t(steps={steps}, classes={self.classes})"
+        fab_t = f"fab_t(steps={steps}, classes={self.classes})"
+        if self.version == "rand":
+            inner = (f"apgd(steps={steps})", f"apgd(steps={steps}, objective=dlr())")
+            return tuple(f"eot({one}, samples=20)" for one in inner)
+        if self.version == "plus":
+            ce, dlr = (f"apgd(steps={steps}, restarts=5, objective={loss})" for loss in ("cross_entropy()", "dlr()"))
+            return ce, dlr, f"fab(steps={steps}, restarts=5, classes={self.classes})", square, apgd_t, fab_t
+        if norm == "l1":
+            few = f"apgd_t(steps={steps}, classes={min(self.classes, 5)})"
+            return f"apgd(steps={steps}, restarts=5)", few, fab_t, square
+        return f"apgd(steps={steps})", apgd_t, fab_t, square
