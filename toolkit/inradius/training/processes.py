@@ -1,7 +1,9 @@
 """The processes of a run: this one, or as many as ``torchrun`` or ``accelerate launch`` started."""
 
+import atexit
 import os
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +18,12 @@ class Processes:
 
         launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
         place = device if device is not None or launched else home
-        cpu = place is not None and torch.device(place).type == "cpu"
+        # without an accelerator a launcher gives the CPU, and accelerate joins processes there only where it is told to
+        cpu = torch.device(place).type == "cpu" if place is not None else not torch.accelerator.is_available()
         self._state = PartialState(cpu=True) if cpu else PartialState()
         self.device = torch.device(self._state.device if place is None else place)
+        if launched:
+            _leave_at_exit()
 
     @property
     def count(self) -> int:
@@ -65,3 +70,14 @@ class Processes:
     def wait(self) -> None:
         """Returns when every process has come here, so that files of the first are there for all."""
         self._state.wait_for_everyone()
+
+
+@cache
+def _leave_at_exit() -> None:
+    """Lets go of the other processes when this one ends: threads that still wait for them would abort it."""
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
