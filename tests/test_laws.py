@@ -53,7 +53,7 @@ ATTACKS = [
     "worst_part(pgd(steps=3))",
     "grow(start=0.5, factor=1.5, every=2, steps=6)",
 ]
-CERTIFIERS = ["interval()", "dual()", "crown()", "crown(steps=3)", "lp()"]
+CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=3)", "lp()"]
 OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)"]
 DEFENSES = ["standard()", "adversarial(attack=fgsm())", "certified()", "average_parts(fgsm())"]
 LAYERS = [

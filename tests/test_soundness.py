@@ -40,7 +40,7 @@ ATTACKS = [
     "frank_wolfe(steps=4, classes=2)",
     "grow(start=0.5, factor=1.5, every=3, steps=9)",
 ]
-CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "crown(steps=5)", "crown(intersect=False, best=False)"]
+CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "alpha(steps=5)", "crown(intersect=False, best=False)"]
 REFEREE = "lp()"
 DTYPES = [torch.float32, torch.float64]
 

@@ -1,8 +1,9 @@
-"""First-party certifiers that propagate bounds through the layers: `interval`, `dual`, `crown` and `lp`."""
+"""First-party certifiers that propagate bounds through the layers: `interval`, `dual`, `crown`, `alpha` and `lp`."""
 
 from torch import nn
 
 from inradius import Certifier, LayerRule, hookimpl
+from inradius_bounds.alpha import Alpha
 from inradius_bounds.crown import Crown
 from inradius_bounds.dual import Dual
 from inradius_bounds.interval import Interval
@@ -12,7 +13,7 @@ from inradius_bounds.rules import by_layer
 
 @hookimpl
 def certifiers() -> list[type[Certifier]]:
-    return [Interval, Dual, Crown, LP]
+    return [Interval, Dual, Crown, Alpha, LP]
 
 
 @hookimpl

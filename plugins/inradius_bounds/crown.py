@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
-from inradius.validators import flag, integer
+from inradius.validators import flag
 from inradius_bounds.backward import Rows, lower_bound
 from inradius_bounds.forward import fold, last_box_bound
 from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
-from inradius_bounds.relax import relax_by_rule, smallest_area, steepest
+from inradius_bounds.relax import relax_by_rule, smallest_area
 from inradius_bounds.rounding import rounding_error
-from inradius_bounds.slopes import ascended
 from inradius_bounds.trace import Chain, trace
 
 
@@ -26,35 +25,32 @@ class Crown(Certifier):
     backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
     slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
     each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
-    ``steps`` of ascent then give the examples that are left open slopes of their own for each margin; the bounds of inner
-    layers stay. Source: zhang2018, xu2021.
+    Source: zhang2018.
     """
 
     intersect: bool = attrs.field(default=True, validator=flag)
     best: bool = attrs.field(default=True, validator=flag)
-    steps: int = attrs.field(default=0, validator=integer)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
         chain = trace(model, x)
         layers = layer_bounds(chain, x, threat, intersect=self.intersect, relax=smallest_area)
         function = Rows(*fold(chain, prop))
-        value = self._closed(chain, function, layers, x, threat)
-        if self.intersect and chain.hidden:
-            value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
-        if self.steps:
-            value = ascended(chain, function, layers, x, threat, value, self.steps)
+        value = closed(chain, function, layers, x, threat, intersect=self.intersect, best=self.best)
         exact = threat.tight and not chain.hidden
-        # what is found by ascent lies between the lines, and is no steeper than the steepest
-        widest = steepest if self.steps else smallest_area
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=widest)
+        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=smallest_area)
         return Bounds(value, exact=exact, error=error)
 
-    def _closed(self, chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles) -> Tensor:
-        """The backward pass from the property to the input, (B, K)."""
-        depth = len(chain.hidden)
-        value = lower_bound(chain, depth, function, layers.relaxations, x, threat.support)
-        if not self.best or not depth:
-            return value
+
+def closed(
+    chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles, *, intersect: bool, best: bool
+) -> Tensor:
+    """The backward pass from the property to the input, with the better slopes where ``best``, (B, K)."""
+    depth = len(chain.hidden)
+    value = lower_bound(chain, depth, function, layers.relaxations, x, threat.support)
+    if best and depth:
         pairs = zip(chain.hidden, layers.bounds, strict=True)
         parallel = [relax_by_rule(activation, *interval) for (_, activation), interval in pairs]
-        return torch.maximum(value, lower_bound(chain, depth, function, parallel, x, threat.support))
+        value = torch.maximum(value, lower_bound(chain, depth, function, parallel, x, threat.support))
+    if intersect and depth:
+        value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
+    return value

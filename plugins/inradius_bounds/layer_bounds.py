@@ -62,7 +62,7 @@ def _refined(
 ) -> Box:
     activation = chain.hidden[depth][1]
     wanted = activation.rule.undecided(activation, *start) if intersect else torch.ones_like(start[0], dtype=torch.bool)
-    index, used = _ragged(wanted.flatten(1))
+    index, used = ragged(wanted.flatten(1))
     if not index.shape[1]:
         return start
     lower, upper = _row_bounds(chain, depth, index, relaxations, x, threat)
@@ -76,7 +76,7 @@ def _refined(
     return refined[0].view_as(start[0]), refined[1].view_as(start[1])
 
 
-def _ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
+def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
     """The wanted places of each example, padded with place 0: indices (B, K) and which of them are used (B, K)."""
     counts = wanted.sum(1)
     longest = int(counts.max()) if len(counts) else 0

@@ -16,7 +16,6 @@ from inradius import Operator, Oracles
 from inradius_bounds.backward import Rows, close
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.forward import Box
-from inradius_bounds.layer_bounds import LayerBounds
 from inradius_bounds.trace import Chain
 
 # the first step, as a share of the way between the two lines, and what it falls to
@@ -39,6 +38,11 @@ class Fan:
         above, first, last = ((slope[:, None], offset[:, None]) for slope, offset in (ceiling[0], floor[0], floor[-1]))
         return cls(block, above, first, last)
 
+    def select(self, index: Tensor) -> "Fan":
+        """The lines of a part of the examples."""
+        lines = ((slope[index], offset[index]) for slope, offset in (self.above, self.first, self.last))
+        return Fan(self.block, *lines)
+
     def below(self, function: Rows, share: Tensor) -> Rows:
         """Functions of the block's input below ``function`` of the layer's output; ``share`` (B, K, *in) of the last line."""
         positive, negative = function.rows.clamp(min=0), function.rows.clamp(max=0)
@@ -56,17 +60,15 @@ class Fan:
 
 
 def ascended(
-    chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles, value: Tensor, steps: int
+    chain: Chain, function: Rows, intervals: Sequence[Box], x: Tensor, threat: Oracles, steps: int, *, goal: float = 0.0
 ) -> Tensor:
-    """``value`` (B, K), raised by slopes of their own for the rows of examples that it leaves open."""
-    index = (value.detach() <= 0).any(1).nonzero().squeeze(1)
-    if not len(index) or not chain.hidden:
-        return value
-    intervals = [(lower[index], upper[index]) for lower, upper in layers.bounds]
-    fans = [Fan.of(*hidden, interval) for hidden, interval in zip(chain.hidden, intervals, strict=True)]
-    problem = Ascent(Rows(function.rows[index], function.constant[index]), fans, x[index], threat.select(index))
-    found = problem.value(problem.search(steps))
-    return value.index_put((index,), torch.maximum(value[index], found))
+    """Lower bounds of functions of the output of the layer behind the last interval, with slopes of their own, (B, K).
+
+    An example is done as soon as all of its rows are above ``goal``.
+    """
+    fans = [Fan.of(*hidden, interval) for hidden, interval in zip(chain.hidden, intervals, strict=False)]
+    problem = Ascent(function, fans, x, threat)
+    return problem.value(problem.search(steps, goal))
 
 
 @attrs.frozen(eq=False)
@@ -85,30 +87,43 @@ class Ascent:
             function = fan.below(function, share)
         return close(function, self.x) - self.threat.support(-function.rows, self.x)
 
-    def search(self, steps: int) -> list[Tensor]:
-        """The best shares that so many steps of ascent find, each row by itself."""
-        fixed = self._detached()
-        shares = [fixed.start(fan).requires_grad_() for fan in fixed.fans]
-        best, highest = [share.detach().clone() for share in shares], None
-        optimizer = torch.optim.Adam(shares, lr=_STEP)
+    def search(self, steps: int, goal: float = 0.0) -> list[Tensor]:
+        """The best shares that so many steps of ascent find, each row by itself; an example above ``goal`` stops."""
+        best = [self._start(fan) for fan in self.fans]
+        left = torch.arange(len(self.x), device=self.x.device)
+        problem, run = self._detached(), Run([share.clone() for share in best])
+        highest = torch.full_like(self.function.constant, -torch.inf).detach()
         for step in range(steps):
-            with torch.enable_grad():
-                value = fixed.value(shares)
-                gradients = torch.autograd.grad(-value.sum(), shares)
-            highest = _keep(best, highest, shares, value.detach())
-            for share, gradient in zip(shares, gradients, strict=True):
-                share.grad = gradient
-            optimizer.param_groups[0]["lr"] = _STEP * (_LAST / _STEP) ** (step / steps)
-            optimizer.step()
-            with torch.no_grad():
-                for share in shares:
-                    share.clamp_(0, 1)
+            value, gradients = problem.ascent(run.shares)
+            better = value > highest[left]
+            for kept, share in zip(best, run.shares, strict=True):
+                kept[left] = torch.where(_wide(better, share), share, kept[left])
+            highest[left] = torch.maximum(highest[left], value)
+            going = (highest[left] <= goal).any(1).nonzero().squeeze(1)
+            if not len(going):
+                break
+            if len(going) < len(left):
+                problem, left, gradients = problem.select(going), left[going], [each[going] for each in gradients]
+                run = run.select(going)
+            run.move(gradients, _STEP * (_LAST / _STEP) ** (step / steps))
         return best
 
-    def start(self, fan: Fan) -> Tensor:
+    def ascent(self, shares: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        """The bound and its gradient in the shares."""
+        shares = [share.detach().requires_grad_() for share in shares]
+        with torch.enable_grad():
+            value = self.value(shares)
+            return value.detach(), torch.autograd.grad(value.sum(), shares)
+
+    def select(self, index: Tensor) -> "Ascent":
+        """The problem of a part of the examples."""
+        function = Rows(self.function.rows[index], self.function.constant[index])
+        return Ascent(function, [fan.select(index) for fan in self.fans], self.x[index], self.threat.select(index))
+
+    def _start(self, fan: Fan) -> Tensor:
         """Halfway between the lines for every row, (B, K, *in)."""
         count = self.function.rows.shape[1]
-        return torch.full_like(fan.first[0], 0.5).repeat_interleave(count, dim=1)
+        return torch.full_like(fan.first[0], 0.5).detach().repeat_interleave(count, dim=1)
 
     def _detached(self) -> "Ascent":
         rows = Rows(self.function.rows.detach(), self.function.constant.detach())
@@ -119,11 +134,32 @@ class Ascent:
         return Ascent(rows, fans, self.x, self.threat)
 
 
-def _keep(best: list[Tensor], highest: Tensor | None, shares: Sequence[Tensor], value: Tensor) -> Tensor:
-    """Moves the rows whose value is higher than before into ``best``; returns the highest values, (B, K)."""
-    if highest is None:
-        return value
-    better = value > highest
-    for kept, share in zip(best, shares, strict=True):
-        kept[better] = share.detach()[better]
-    return torch.maximum(value, highest)
+class Run:
+    """Shares on their way, by Adam; written out, so that examples can leave. Source: kingma2015."""
+
+    def __init__(self, shares: list[Tensor]) -> None:
+        self.shares = shares
+        self._mean = [torch.zeros_like(share) for share in shares]
+        self._square = [torch.zeros_like(share) for share in shares]
+        self._count = 0
+
+    def move(self, gradients: Sequence[Tensor], rate: float) -> None:
+        """One step of ascent within [0, 1]."""
+        self._count += 1
+        for place, gradient in enumerate(gradients):
+            mean = self._mean[place].lerp_(gradient, 0.1)
+            square = self._square[place].mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+            size = (square / (1 - 0.999**self._count)).sqrt_().add_(1e-8)
+            self.shares[place] = (self.shares[place] + rate / (1 - 0.9**self._count) * mean / size).clamp_(0, 1)
+
+    def select(self, index: Tensor) -> "Run":
+        """The run of a part of the examples."""
+        part = Run([share[index] for share in self.shares])
+        part._mean, part._square = [each[index] for each in self._mean], [each[index] for each in self._square]
+        part._count = self._count
+        return part
+
+
+def _wide(rows: Tensor, like: Tensor) -> Tensor:
+    """A flag for each row, for the whole of the row, (B, K) -> (B, K, 1, ...)."""
+    return rows.view(*rows.shape, *(1,) * (like.ndim - 2))

@@ -125,7 +125,7 @@ def _margins(layers, x, low, high, y):
 
 @pytest.mark.parametrize("spec", SETS)
 @pytest.mark.parametrize(
-    "kind", ["interval()", "dual()", "dual(intersect=False)", "crown(steps=5)", "crown(intersect=False)"]
+    "kind", ["interval()", "dual()", "dual(intersect=False)", "alpha(steps=5)", "crown(intersect=False)"]
 )
 def test_no_value_of_the_set_lies_below_the_bound(kind, spec):
     for seed in range(3):

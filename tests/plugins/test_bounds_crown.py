@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inradius
-from inradius import Certifier, Operator, Property, ThreatModel
+from inradius import Attack, Certifier, Operator, Property, ThreatModel
 from inradius_bounds.forward import fold
 from inradius_bounds.layer_bounds import layer_bounds
 from inradius_bounds.linear_program import linear_program
@@ -174,7 +174,7 @@ def test_ascent_on_the_slopes_ends_between_crown_and_the_lp(spec):
     net, (x, y) = mlp(3, (6, 20, 3)), batch(4)
     with torch.no_grad():
         net[3].bias[y] -= 3
-        plain, risen = (crown(f"crown(steps={steps})")(net, x, y, threat(spec)).lower for steps in (0, 100))
+        plain, risen = (crown(kind)(net, x, y, threat(spec)).lower for kind in ("crown()", "alpha(steps=100)"))
     assert bool((plain <= 0).any(1).all())
     optimum, _ = lp_over_crowns_bounds(net, x, y, threat(spec))
     assert bool((risen >= plain).all())
@@ -185,7 +185,7 @@ def test_ascent_on_the_slopes_ends_between_crown_and_the_lp(spec):
 def test_ascent_on_the_slopes_of_deep_networks():
     """Above the bound it begins at, below the LP, the same in any batch; decided examples are left as they are."""
     net, (x, y) = mlp(1), batch(6)
-    found, steps = threat("linf(eps=0.2)"), crown("crown(steps=20)")
+    found, steps = threat("linf(eps=0.2)"), crown("alpha(steps=20)")
     with torch.no_grad():
         plain, risen = crown()(net, x, y, found).lower, steps(net, x, y, found).lower
         alone = torch.cat([steps(net, x[i : i + 1], y[i : i + 1], found).lower for i in range(6)])
@@ -198,9 +198,26 @@ def test_ascent_on_the_slopes_of_deep_networks():
     assert bool((risen <= optimum + 1e-7).all())
 
 
+@pytest.mark.parametrize("spec", SETS)
+def test_slopes_of_all_layers_are_never_looser_and_never_wrong(spec):
+    """At least the bound with the last layer's slopes, at most any value attained, the same alone."""
+    net, (x, y) = mlp(4, (6, 10, 9, 8, 3)), batch(5)
+    found, every = threat(spec).scaled(2.5), crown("alpha(steps=15, layers='all')")
+    with torch.no_grad():
+        final, best = (
+            crown(kind)(net, x, y, found).lower for kind in ("alpha(steps=15)", "alpha(steps=15, layers='all')")
+        )
+        alone = torch.cat([every(net, x[i : i + 1], y[i : i + 1], found).lower for i in range(5)])
+    torch.testing.assert_close(best, alone, rtol=1e-9, atol=1e-9)
+    assert bool((best >= final).all())
+    assert bool((best > final + 1e-5).any())
+    attack = inradius.make("pgd(steps=30, restarts=3, objective=margin(), keep_maximising=True)", Attack)
+    assert bool((best.amin(1) <= attack(net, x, y, found).margin + 1e-9).all())
+
+
 def test_bounds_with_chosen_slopes_train():
     net, (x, y) = mlp(1), batch(4)
-    lower = crown("crown(steps=5)").bound(net, x, y, threat("l2(eps=0.5)"))
+    lower = crown("alpha(steps=5)").bound(net, x, y, threat("l2(eps=0.5)"))
     (gradient,) = torch.autograd.grad(lower.sum(), net[1].weight)
     assert bool(gradient.isfinite().all())
     assert float(gradient.norm()) > 0

@@ -223,7 +223,7 @@ def test_a_graph_that_is_a_chain_has_the_chains_bounds():
 
     x, y = torch.rand(3, 1, 2, 3, dtype=torch.float64), torch.tensor([0, 1, 2])
     threat = inradius.make("linf(eps=0.1)", ThreatModel)
-    for name in ("interval()", "dual()", "crown(steps=5)"):
+    for name in ("interval()", "dual()", "alpha(steps=5)"):
         certifier = inradius.make(name, Certifier)
         expected = certifier(layers, x, y, threat).lower
         torch.testing.assert_close(certifier(Wrapped().eval(), x, y, threat).lower, expected)

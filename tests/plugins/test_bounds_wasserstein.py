@@ -16,7 +16,7 @@ SETS = [
     "wasserstein(eps=0.1, mass='absolute')",
     "wasserstein(eps=0.1, bounds=(0, 1))",
 ]
-CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "crown(steps=5)", "crown(intersect=False, best=False)"]
+CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "alpha(steps=5)", "crown(intersect=False, best=False)"]
 
 
 def threat(spec):

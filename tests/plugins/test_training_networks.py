@@ -88,6 +88,6 @@ def test_moved_mass_breaks_the_standard_network_and_not_the_one_trained_for_it()
 def test_the_wasserstein_network_closes_the_bracket(eps, floor, gap):
     data, model, threat = held_out(1000), inradius.make(WASSERSTEIN), f"wasserstein(eps={eps})"
     upper = attacked(model, data, "frank_wolfe(steps=40, classes=4)", threat)
-    lower = certified(model, data, "crown(steps=10)", threat)
+    lower = certified(model, data, "alpha(steps=10)", threat)
     assert lower >= floor
     assert lower <= upper <= lower + gap
