@@ -1,0 +1,57 @@
+"""The first convolution of a network for grey images, with a cheap gradient in the image."""
+
+from typing import Any, TypeGuard
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+class GreyConv(nn.Module):
+    """A convolution of images with a single channel, (B, 1, H, W) -> (B, C, H', W'), which lie with their channels last.
+
+    On a CPU its gradient in the image is a matrix product, whose columns are added up. The libraries' kernels compute
+    on several channels at once, and leave most of that idle where there is one: they take four to six times as long.
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self.layer = layer
+
+    @staticmethod
+    def fits(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+        """Whether the layer is such a convolution, with zeros around the image."""
+        return (
+            isinstance(layer, nn.Conv2d)
+            and type(layer) is nn.Conv2d
+            and (layer.in_channels, layer.groups, layer.padding_mode) == (1, 1, "zeros")
+            and not isinstance(layer.padding, str)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The value, (B, C, H', W')."""
+        if x.ndim != 4 or x.shape[1] != 1 or x.device.type != "cpu":
+            return self.layer(x)  # type: ignore[no-any-return]
+        count, _, height, width = x.shape
+        # with one channel both orders are the same numbers, and the strides say which is meant
+        x = x.contiguous().as_strided((count, 1, height, width), (height * width, 1, width, 1))
+        return _Convolution.apply(x, self.layer)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Conv2d) -> Tensor:
+        ctx.layer, ctx.size = layer, x.shape[2:]
+        return F.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        layer = ctx.layer
+        # the rows of a window are its filters, and no copy is made where channels lie last
+        columns = layer.weight.flatten(1).t() @ gradient.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
+        image = F.fold(
+            columns, ctx.size, layer.kernel_size, dilation=layer.dilation, padding=layer.padding, stride=layer.stride
+        )
+        return image, None
