@@ -207,6 +207,59 @@ def test_many_random_graphs(seed, steps, eps):
     check_bounds(RandomGraph(seed, steps).double().eval(), (1, 4), f"l2(eps={eps}, bounds=None)", seed=seed)
 
 
+class Lambda(nn.Module):
+    """A function of images (B, 2, 4, 4), with weights for those that need some."""
+
+    def __init__(self, function):
+        super().__init__()
+        torch.manual_seed(0)
+        self.function = function
+        self.image, self.kernel, self.back = (
+            nn.Parameter(torch.randn(shape)) for shape in ((4, 4), (3, 2, 2, 2), (2, 3, 2, 2))
+        )
+        self.register_buffer("mean", torch.randn(2))
+        self.bias, self.line, self.variance = (nn.Parameter(torch.randn(shape)) for shape in ((3,), (3, 2, 2), (2,)))
+
+    def forward(self, x):
+        out = self.function(self, x).flatten(1)
+        return torch.stack([out[:, 0] - out[:, -1], out.mean(1), out[:, 1] + 0.1], dim=1)
+
+
+OPERATORS = {
+    "conv_transpose2d": lambda m, x: F.relu(F.conv_transpose2d(x, m.back, m.bias, stride=2)),
+    "conv2d": lambda m, x: F.conv2d(x.relu(), m.kernel, m.bias, stride=2, dilation=2, padding=1),
+    "conv1d": lambda m, x: F.conv1d(x.flatten(2), m.line, bias=m.bias, padding=1),
+    "linear": lambda m, x: F.linear(x, m.image).tanh() @ m.image,
+    "matmul": lambda m, x: torch.matmul(m.image, x),
+    "pad": lambda m, x: F.pad(x, (1, 0, 2, 1), value=0.7),
+    "permute": lambda m, x: x.permute(0, 3, 1, 2).contiguous().transpose(1, 2),
+    "split": lambda m, x: torch.cat([half.relu() for half in reversed(x.split(2, dim=3))], dim=2),
+    "chunk": lambda m, x: torch.stack([*(each - 0.5 for each in x.chunk(2, dim=1)), x[:, :1]], dim=1),
+    "unbind": lambda m, x: x.unbind(2)[1] * 3 - x.unbind(2)[0] / m.image[0, 0],
+    "sum": lambda m, x: (2 - x.sum((2, 3), keepdim=True) + x).sigmoid(),
+    "mean": lambda m, x: x.mean(dim=(1, 2)).square(),
+    "avg_pool": lambda m, x: F.avg_pool2d(x, 2, 1) - F.adaptive_avg_pool2d(x, (3, 3)),
+    "max_pool": lambda m, x: F.max_pool2d(x, 2, stride=1, padding=1, dilation=1),
+    "batch_norm": lambda m, x: F.batch_norm(x, m.mean, m.mean.abs() + 0.5, m.variance, eps=0.1),
+    "layer_norm": lambda m, x: F.layer_norm(x, (4, 4), m.image, m.image),
+    "softmax": lambda m, x: F.softmax(3 * x[:, 0, 0] - x[:, 1, 1], dim=1),
+    "min": lambda m, x: torch.minimum(x[:, :1], x[:, 1:]) + torch.max(x[:, :1], -x[:, 1:]),
+    "abs": lambda m, x: (x - 0.5).abs() + F.relu6(4 * x) + F.hardtanh(x - 0.2, -0.1, 0.3),
+    "pow": lambda m, x: (x - 0.3) ** 2 + (x + 1) ** -1 + (x + 1).pow(0.5),
+    "quotient": lambda m, x: x[:, :1] / (1 + x[:, 1:] * x[:, 1:]),
+    "exp": lambda m, x: (-x).exp() + F.silu(4 * x - 2) + F.softplus(x, beta=2) + F.elu(x - 0.5) + F.celu(x - 0.4),
+    "product": lambda m, x: x[:, :1] * x[:, 1:] * m.image,
+    "attention": lambda m, x: x[:, 0] @ x[:, 1],
+    "expand": lambda m, x: x.mean((2, 3), keepdim=True).expand(-1, 2, 3, 3) * 2 + x[:, :, 1:, 1:],
+    "reuse": lambda m, x: F.conv2d(F.pad(F.relu(F.conv2d(x, m.kernel)), (1, 0, 1, 0))[:, :2], m.kernel).relu(),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators(name):
+    check_bounds(Lambda(OPERATORS[name]).double().eval(), (2, 4, 4), "linf(eps=0.1)")
+
+
 def test_a_graph_that_is_a_chain_has_the_chains_bounds():
     torch.manual_seed(0)
     layers = nn.Sequential(

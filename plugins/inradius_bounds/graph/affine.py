@@ -110,13 +110,14 @@ def item(values: Any, place: int) -> Any:
 
 def _structural() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Functions that move numbers."""
-    for name in (
-        "flatten", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "unflatten", "movedim", "swapaxes", "flip",
-        "roll", "cat", "stack", "split", "chunk", "unbind", "narrow", "select", "index_select", "tile", "concat", "hstack",
-        "vstack", "clone", "repeat_interleave",
-    ):  # fmt: skip
+    for name in ("cat", "stack", "concat", "hstack", "vstack", "repeat_interleave"):
         yield name, getattr(torch, name)
-    for name in ("view", "expand", "repeat", "contiguous", "expand_as", "view_as", "t", "detach"):
+    # as methods, which take an axis list in one piece or in many
+    for name in (
+        "flatten", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "unflatten", "movedim", "flip", "roll",
+        "split", "chunk", "unbind", "narrow", "select", "index_select", "tile", "clone", "view", "expand", "repeat",
+        "contiguous", "expand_as", "view_as", "t", "detach",
+    ):  # fmt: skip
         yield name, getattr(Tensor, name)
     yield "getitem", operator.getitem
     yield "item", item
