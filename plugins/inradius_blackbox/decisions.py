@@ -53,11 +53,11 @@ class Decisions:
         """Whether each of several perturbations fools; the examples must have the queries, (n, K, *S) -> (n, K)."""
         self.left[part.rows] -= deltas.shape[1]
         at_once = max(1, _BLOCK // max(1, part.x.numel()))
-        return torch.cat([self._several(part, block) for block in deltas.split(at_once, dim=1)], dim=1)
+        return torch.cat([self._several(part, block) for block in torch.split(deltas, at_once, dim=1)], dim=1)
 
     def _several(self, part: Part, deltas: Tensor) -> Tensor:
         images = (part.x[:, None] + deltas).flatten(0, 1)
-        logits = part.model(images).unflatten(0, deltas.shape[:2])
+        logits = part.model(images).view(*deltas.shape[:2], -1)
         return torch.stack([fools(part, one) for one in logits.unbind(1)], dim=1)
 
     def _record(self, part: Part, delta: Tensor, fooled: Tensor) -> None:

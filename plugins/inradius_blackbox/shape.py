@@ -26,7 +26,8 @@ class Shape:
 
     def length(self, delta: Tensor, *, dim: int | tuple[int, ...]) -> Tensor:
         """The norm over some axes, which are kept."""
-        return torch.linalg.vector_norm(delta, ord=self.order, dim=dim, keepdim=True)
+        length: Tensor = torch.linalg.vector_norm(delta, ord=self.order, dim=dim, keepdim=True)
+        return length
 
 
 def shape_of(threat: Oracles, x: Tensor) -> Shape | None:

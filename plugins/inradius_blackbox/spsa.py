@@ -114,5 +114,6 @@ def _estimate(attack: SPSA, part: Part, delta: Tensor, rng: Streams) -> Tensor:
 
 def _values(attack: SPSA, part: Part, deltas: Tensor) -> Tensor:
     """The objective at several perturbations, (n, K, *S) -> (n, K)."""
-    logits = part.model((part.x[:, None] + deltas).flatten(0, 1)).unflatten(0, deltas.shape[:2])
+    logits = part.model((part.x[:, None] + deltas).flatten(0, 1))
+    logits = logits.view(*deltas.shape[:2], -1)
     return torch.stack([attack.objective(one, part.y, part.goal) for one in logits.unbind(1)], dim=1)

@@ -16,7 +16,8 @@ _LARGE = 16
 def share_of(start: float, progress: float) -> float:
     """The share of the image that a window covers after a share ``progress`` of the queries."""
     at = int(progress * 10000)
-    return start / 2 ** sum(at > limit for limit in _HALVINGS)
+    halvings: int = sum(at > limit for limit in _HALVINGS)
+    return start * 0.5**halvings
 
 
 @attrs.frozen
@@ -92,7 +93,7 @@ def _halves(height: int, width: int, order: float) -> Tensor:
     else:
         upper = height // 2
         found = torch.cat([_pyramid(upper, width, order), -_pyramid(height - upper, width, order)])
-    return found / torch.linalg.vector_norm(found, ord=order)
+    return _unit(found, order)
 
 
 def _pyramid(height: int, width: int, order: float) -> Tensor:
@@ -103,4 +104,9 @@ def _pyramid(height: int, width: int, order: float) -> Tensor:
     # the square of the ring's number; its fourth power in ℓ1, as in autoattack's implementation
     steps = torch.arange(1, max(height, width) // 2 + 2, dtype=torch.float64) ** (-2.0 if order > 1 else -4.0)
     heights = steps.flip(0).cumsum(0).flip(0)[ring]
-    return heights / torch.linalg.vector_norm(heights, ord=order)
+    return _unit(heights, order)
+
+
+def _unit(pattern: Tensor, order: float) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(pattern, ord=order)
+    return pattern / length
