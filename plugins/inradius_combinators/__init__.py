@@ -4,10 +4,12 @@ from inradius import Attack, hookimpl
 from inradius_combinators.attack_cascade import AttackCascade as AttackCascade
 from inradius_combinators.autoattack import AutoAttack as AutoAttack
 from inradius_combinators.eot import EOT as EOT
+from inradius_combinators.inradius_suite import InradiusSuite as InradiusSuite
 from inradius_combinators.restarts import Restarts as Restarts
+from inradius_combinators.where_flat import WhereFlat as WhereFlat
 from inradius_combinators.worst import Worst as Worst
 
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return [Restarts, Worst, AttackCascade, EOT, AutoAttack]
+    return [Restarts, Worst, AttackCascade, EOT, WhereFlat, AutoAttack, InradiusSuite]
