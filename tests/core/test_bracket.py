@@ -157,6 +157,22 @@ def test_a_torn_log_is_taken_up_where_it_ended(tmp_path_factory, share):
     assert run(folder) == whole
 
 
+@pytest.mark.parametrize("size", [1, 9, 80])
+def test_a_torn_log_is_taken_up_with_another_batch_size(tmp_path, size):
+    """What is known is known example by example, not batch by batch."""
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "torn")
+    log = tmp_path / "torn" / "results.jsonl"
+    content = log.read_bytes()
+    log.write_bytes(content[: len(content) // 2])
+    known = [json.loads(line) for line in log.read_bytes().splitlines()[:-1]]
+    assert run(tmp_path / "torn", batch_size=size) == whole
+    lines = [json.loads(line) for line in log.read_bytes().splitlines()]
+    assert lines[: len(known)] == known
+    done = [(line["stage"], row) for line in lines if "rows" in line for row in line["rows"]]
+    assert len(done) == len(set(done))
+
+
 @pytest.mark.parametrize("call", [2, 12])
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path, call):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bracket_toys; bracket_toys.run(sys.argv[2])"

@@ -42,6 +42,7 @@ from inradius.registry import layer_rules as layer_rules
 from inradius.registry import make as make
 from inradius.report import Report as Report
 from inradius.run import Run as Run
+from inradius.stream import Stream as Stream
 from inradius.streams import Streams as Streams
 from inradius.subject import Subject as Subject
 from inradius.threat import AffineOperator as AffineOperator

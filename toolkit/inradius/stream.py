@@ -45,7 +45,7 @@ class Stream:
             )
         read = _reader_of_pairs(source) if labels is None else _reader_of_rows(source)
         found = [int(source[row][1]) for row in range(len(source))] if labels is None else labels
-        numbers = _whole(torch.as_tensor(np.asarray(found)), len(source), name)
+        numbers = _whole(_copied(found), len(source), name)
         return cls(read, numbers, torch.arange(len(numbers)), bounds, name)
 
     @classmethod
@@ -59,13 +59,13 @@ class Stream:
         place, labels, shape, kind = Path(file), [np.empty(0, np.int64)], None, None
         with place.open("wb") as out:
             for inputs, targets in batches:
-                rows = np.ascontiguousarray(inputs)
+                rows = _copied(inputs).contiguous().numpy()
                 if shape not in (None, rows.shape[1:]) or kind not in (None, rows.dtype):
                     raise InputError(
                         f"{name} has a batch of {rows.dtype} {rows.shape} after one of {kind} {shape}; all must be alike"
                     )
                 shape, kind = rows.shape[1:], rows.dtype
-                labels.append(np.asarray(targets))
+                labels.append(_copied(targets).numpy())
                 out.write(rows.tobytes())
         if shape is None or kind is None:
             raise InputError(f"{name} has no batches; at least one is needed")
@@ -118,7 +118,7 @@ def _reader_of_rows(source: Any) -> Reader:
     def read(index: Tensor) -> Tensor:
         # files are read in their own order, and some kinds of them in no other
         rows, places = np.unique(index.cpu().numpy(), return_inverse=True)
-        return _as_inputs(torch.as_tensor(np.array(source[rows])))[torch.from_numpy(places)]
+        return _as_inputs(_copied(source[rows]))[torch.from_numpy(places)]
 
     return read
 
@@ -127,9 +127,14 @@ def _reader_of_pairs(source: Any) -> Reader:
     """Reads the inputs of pairs (input, label)."""
 
     def read(index: Tensor) -> Tensor:
-        return _as_inputs(torch.stack([torch.as_tensor(np.array(source[row][0])) for row in index.tolist()]))
+        return _as_inputs(torch.stack([_copied(source[row][0]) for row in index.tolist()]))
 
     return read
+
+
+def _copied(value: Any) -> Tensor:
+    """A tensor of its own, whatever kind of array it was: a file that is mapped into memory cannot be written on."""
+    return value.detach().clone() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
 
 
 def _as_inputs(raw: Tensor) -> Tensor:

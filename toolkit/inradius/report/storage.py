@@ -1,6 +1,5 @@
 """A report in a folder: written so that a killed write is never mistaken for a report, and read back."""
 
-import hashlib
 import json
 import math
 from importlib.util import find_spec
@@ -8,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as dump_tensors
-from torch import Tensor
+from safetensors import SafetensorError
 
 from inradius.errors import InputError
-from inradius.report import kills, page, tables
+from inradius.report import kills, page, tables, tensors
 from inradius.report.examples import Attempt, Example, Verdict
 from inradius.report.files import writable_folder, write_atomic
 from inradius.report.robustness import robustness_curve
@@ -29,23 +26,24 @@ FORMAT = 1
 def save(report: "Report", folder: Path) -> Path:
     """Writes the report's files; report.json last, because it is what says that a report is here."""
     writable_folder(folder)
-    tensors = _tensors(report)
-    # named by their content: a report never takes the perturbations of another one for its own
-    name = f"deltas-{hashlib.sha256(tensors).hexdigest()[:12]}.safetensors"
-    files = {
-        name: tensors,
+    try:
+        name = tensors.write(folder, {"delta": report.deltas, "input": report.inputs})
+        for file, content in _files(report, name).items():
+            write_atomic(folder / file, content)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {str(folder)!r} ({error.strerror})") from error
+    return folder
+
+
+def _files(report: "Report", name: str) -> dict[str, bytes]:
+    """The content of every other file; ``name`` is the one of the perturbations."""
+    return {
         "examples.csv": tables.to_csv(report.examples).encode(),
         **_csv_of_methods(report),
         "report.html": page.render(report).encode(),
         **_figures(report),
         REPORT: (json.dumps(to_json(report, name), indent=1, allow_nan=False) + "\n").encode(),
     }
-    try:
-        for file, content in files.items():
-            write_atomic(folder / file, content)
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {str(folder)!r} ({error.strerror})") from error
-    return folder
 
 
 def _csv_of_methods(report: "Report") -> dict[str, bytes]:
@@ -69,13 +67,6 @@ def _figures(report: "Report") -> dict[str, bytes]:
     return found
 
 
-def _tensors(report: "Report") -> bytes:
-    groups = {"delta": report.deltas, "input": report.inputs}
-    named = {f"{group}/{row}": value.contiguous() for group, rows in groups.items() for row, value in rows.items()}
-    content: bytes = dump_tensors(named)
-    return content
-
-
 def to_json(report: "Report", deltas: str) -> dict[str, Any]:
     """The report as JSON values; numbers that are not finite are written as strings."""
     examples = [attrs.asdict(example) | {"status": example.status} for example in report.examples]
@@ -97,8 +88,8 @@ def load(folder: Path) -> dict[str, Any]:
         record = json.loads((folder / REPORT).read_text())
         if record["format"] != FORMAT:
             raise InputError(f"the report in {str(folder)!r} has format {record['format']}; readable is {FORMAT}")
-        tensors = load_tensors((folder / record["deltas"]).read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        rows = {group: tensors.read(folder / record["deltas"], group) for group in ("delta", "input")}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -110,15 +101,10 @@ def load(folder: Path) -> dict[str, Any]:
         "seconds": record["seconds"],
         "environment": record["environment"],
         "flags": tuple(record.get("flags", ())),
-        "deltas": _group(tensors, "delta"),
-        "inputs": _group(tensors, "input"),
+        "deltas": rows["delta"],
+        "inputs": rows["input"],
         "folder": folder,
     }
-
-
-def _group(tensors: dict[str, Tensor], group: str) -> dict[int, Tensor]:
-    pairs = ((name.split("/"), value) for name, value in tensors.items())
-    return {int(row): value for (found, row), value in pairs if found == group}
 
 
 def _example(entry: dict[str, Any]) -> Example:
