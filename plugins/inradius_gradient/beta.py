@@ -87,11 +87,12 @@ class BETA(Attack):
         """The classes each example is driven to, the best ones first, (B, A)."""
         if whole.goal is not None:
             return whole.goal[:, None]
-        ranked = clean.scatter(1, whole.y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+        ranked = clean.scatter(1, whole.y[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)[:, :-1]
         if self.classes is None or self.classes >= ranked.shape[1]:
             return ranked
         aims, left = ranked[:, : self.classes].clone(), contest.survivors()
-        aims[left.rows] = rivals(left, self.classes)
+        if len(left):
+            aims[left.rows] = rivals(left, self.classes)
         return aims
 
 
