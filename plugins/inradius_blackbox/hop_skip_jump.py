@@ -115,7 +115,7 @@ def _advance(
 ) -> Tensor:
     """The perturbation after the longest of the halved steps that stays adversarial, or the same one, (n, *S)."""
     stride = part.threat.steepest(normal, part.x, delta, rng=part.rng.fork(step))
-    share = part.threat.gauge(delta, part.x) / math.sqrt(step)
+    share = part.threat.gauge(delta, part.x).to(delta) / math.sqrt(step)
     answer, waiting = delta, torch.arange(len(part), device=delta.device)
     for _ in range(_HALVINGS):
         some = part.take(waiting)

@@ -28,7 +28,7 @@ def shares(threat: Oracles, factors: Tensor) -> Oracles:
     if isinstance(threat, ThreatModel):
         return threat.per_example(factors.double())
     if isinstance(threat, PerExample):
-        return threat.threat.per_example(threat.factors * factors.to(threat.factors))
+        return threat.threat.per_example(threat.factors.double() * factors.double())
     raise UnsupportedError(
         f"{threat} has no other radius; allowed are threat models, and those with a radius per example"
     )

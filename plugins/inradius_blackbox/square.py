@@ -20,9 +20,9 @@ class Square(Attack):
     """Maximises the objective by random changes of windows, kept where they help; it asks for scores alone.
 
     In ℓ∞ it begins with vertical stripes at the ends of what each coordinate may move, and a proposal sets a square window
-    to one end, by channel. In ℓ2 and ℓ1 it begins with tiles, and a proposal moves the length of one window to another. On
-    any other convex set a proposal is a mean with the point that goes farthest along a window; on one that is not convex,
-    a projected step along a window. The parts of a union share the queries. Vectors count as one row.
+    to one end, by channel. On images in ℓ2 and ℓ1 it begins with tiles, and a proposal moves the length of one window to
+    another. In all other cases a proposal is the point that goes farthest along the perturbation with a window of one sign
+    in it, or on a convex set a mean of both. The parts of a union share the queries. Vectors count as one row.
     ``queries`` limits the images that are evaluated for an example, all of them; an example is done when it is fooled. A
     proposal that changes nothing counts as one and is not evaluated.
     Source: andriushchenko2020.

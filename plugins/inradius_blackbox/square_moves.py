@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius.ascent import Part
+from inradius.threat import expand
 from inradius_blackbox.room import box_of
 from inradius_blackbox.shape import Shape, scale_to, shape_of
 from inradius_blackbox.square_windows import Grid, pyramids
@@ -17,6 +18,10 @@ from inradius_blackbox.square_windows import Grid, pyramids
 _PLACES = 5
 
 _AT_ONCE = 64
+
+_IMAGE = 5
+
+_ALL = 1000.0
 
 
 class Moves(ABC):
@@ -51,13 +56,6 @@ class Moves(ABC):
         grid = self.grid
         coins = part.rng.uniform((grid.channels, 1, grid.width)).to(part.x.device) < 0.5
         return coins.expand(-1, -1, grid.height, -1)
-
-    def checkered(self, part: Part, share: float, draws: Tensor) -> Tensor:
-        """A direction: one sign for each channel in a window and 0 elsewhere, (n, *S)."""
-        size = self.grid.window(share)
-        mask = self.grid.mask(size, self.grid.corner(size, draws))
-        signs = self.signs(draws)[:, :, None, None].to(part.x) * 2 - 1
-        return (mask * signs).view_as(part.x)
 
 
 class Corners(Moves):
@@ -142,10 +140,14 @@ class Mounds(Moves):
         return part.threat.project(full, part.x) if self._box is None else torch.clamp(full, *self._box)
 
 
-class Mixtures(Moves):
-    """Other convex sets: a mean of the perturbation and the point of the set that goes farthest along a window."""
+class Extremes(Moves):
+    """Any other set: the point that goes farthest along the perturbation with a window of one sign, or a mean with it."""
 
-    def take(self, index: Tensor) -> "Mixtures":
+    def __init__(self, grid: Grid, *, convex: bool) -> None:
+        super().__init__(grid)
+        self._convex = convex
+
+    def take(self, index: Tensor) -> "Extremes":
         return self
 
     def start(self, part: Part) -> Tensor:
@@ -153,37 +155,35 @@ class Mixtures(Moves):
         return part.threat.linear_max(signs, part.x)
 
     def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
-        target = part.threat.linear_max(self.checkered(part, share, draws), part.x)
-        # as the side of the window shrinks, so does the step
-        return delta + math.sqrt(min(share, 1.0)) * (target - delta)
-
-
-class Steps(Moves):
-    """Sets that are not convex: a step of steepest ascent along a window, projected."""
-
-    def take(self, index: Tensor) -> "Steps":
-        return self
-
-    def start(self, part: Part) -> Tensor:
-        signs = self.stripes(part).reshape(part.x.shape).to(part.x) * 2 - 1
-        return part.threat.linear_max(signs, part.x)
-
-    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
-        direction = self.checkered(part, share, draws)
-        # twice the radius, from one end of the set to the other
-        step = 2 * part.threat.steepest(direction, part.x, delta, rng=part.rng)
-        return part.threat.project(delta + step, part.x)
+        size = self.grid.window(share)
+        mask = self.grid.mask(size, self.grid.corner(size, draws))
+        # up to twice the largest change, so that a window may or may not outdo what there is; half of them do on sets
+        # that are not convex, where there are no means
+        most = 2.0 if self._convex else torch.where(draws[:, 3] < 0.5, 2.0, _ALL).to(delta)
+        height = most * draws[:, 2].to(delta) * delta.flatten(1).abs().amax(1)
+        signs = self.signs(draws).to(delta) * 2 - 1
+        rows = delta.view(len(part), self.grid.channels, self.grid.height, self.grid.width)
+        direction = torch.where(mask, (height[:, None] * signs)[:, :, None, None], rows).view_as(delta)
+        target = part.threat.linear_max(direction, part.x)
+        if not self._convex:
+            return target
+        # means reach inner points; as the side of the window shrinks, so does that step
+        pace = torch.where(draws[:, 3] < 0.5, 1.0, math.sqrt(share)).to(delta)
+        return delta + expand(pace, delta) * (target - delta)
 
 
 def moves_of(threat: Oracles, x: Tensor) -> Moves:
     """The proposals that suit a set."""
     grid, shape = Grid.of(x), shape_of(threat, x)
-    if shape is None:
-        return Mixtures(grid) if threat.convex else Steps(grid)
-    if shape.order == math.inf:
+    if shape is not None and shape.order == math.inf:
         low, high = (threat.linear_max(sign * torch.ones_like(x), x) for sign in (-1, 1))
         return Corners(grid, low, high)
-    return Mounds(grid, shape, box_of(threat, x) if shape.order == 2 else None)
+    # a pyramid needs an image around it
+    if shape is None or min(grid.height, grid.width) < _IMAGE:
+        return Extremes(grid, convex=threat.convex)
+    # the projection rounds towards 0, which a half precision needs
+    clips = shape.order == 2 and x.dtype in (torch.float32, torch.float64)
+    return Mounds(grid, shape, box_of(threat, x) if clips else None)
 
 
 @attrs.define(eq=False)
