@@ -1,9 +1,10 @@
-"""First-party certifiers that propagate bounds through the layers: `interval`, `dual`, `crown`, `alpha` and `lp`."""
+"""First-party certifiers, which pass bounds through the layers: from `interval` to `lp`, and a cascade of them."""
 
 from torch import nn
 
 from inradius import Certifier, LayerRule, hookimpl
 from inradius_bounds.alpha import Alpha
+from inradius_bounds.cascade import CertifierCascade
 from inradius_bounds.crown import Crown
 from inradius_bounds.dual import Dual
 from inradius_bounds.interval import Interval
@@ -13,7 +14,7 @@ from inradius_bounds.rules import by_layer
 
 @hookimpl
 def certifiers() -> list[type[Certifier]]:
-    return [Interval, Dual, Crown, Alpha, LP]
+    return [Interval, Dual, Crown, Alpha, CertifierCascade, LP]
 
 
 @hookimpl

@@ -23,11 +23,11 @@ def rounding_error(
     low, high = threat.hull(x)
     size = torch.maximum((x + low).abs(), (x + high).abs())
     error = torch.zeros_like(size)
-    terms = x[0].numel()
+    terms = x.shape[1:].numel()
     for (block, activation), interval in zip(chain.hidden, bounds, strict=True):
         error = _through_block(block, size, error, terms)
         size, error = _through_activation(activation, interval, error, relax)
-        terms = size[0].numel()
+        terms = size.shape[1:].numel()
     error = _through_block(chain.final, size, error, terms).flatten(1)
     rows, unit = prop.weights.abs(), torch.finfo(x.dtype).eps / 2
     logits = _magnitude(chain.final, size).flatten(1)

@@ -1,0 +1,31 @@
+"""A quick search for a perturbation that refutes a property."""
+
+import torch
+from torch import Tensor, nn
+
+from inradius import Oracles, Property
+
+
+def refuted(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, steps: int) -> Tensor:
+    """Whether a point of Δ(x) was found at which a row of the property fails, (B,).
+
+    Of a convex set the smallest row is lowered by Frank-Wolfe steps, whose points lie in the set; of any other set the
+    maximisers of the linear models are tried. A search that finds nothing says nothing.
+    """
+    delta, found = torch.zeros_like(x), torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for step in range(steps):
+        at = delta.detach().requires_grad_()
+        with torch.enable_grad():
+            value = smallest(model, x + at, prop)
+            (gradient,) = torch.autograd.grad(value.sum(), at)
+        found |= (value.detach() <= 0) & threat.contains(delta, x)
+        vertex = threat.linear_max(-gradient, x).detach()
+        delta = delta + 2 / (step + 2) * (vertex - delta) if threat.convex else vertex
+    with torch.no_grad():
+        return found | ((smallest(model, x + delta, prop) <= 0) & threat.contains(delta, x))
+
+
+def smallest(model: nn.Module, points: Tensor, prop: Property) -> Tensor:
+    """The smallest row of the property, (B, *S) -> (B,)."""
+    logits: Tensor = model(points)
+    return ((prop.weights @ logits.flatten(1)[..., None]).squeeze(2) + prop.offsets).amin(1)
