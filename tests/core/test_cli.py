@@ -174,6 +174,27 @@ def test_attack_shows_each_attack_alone(capsys, asked, tmp_path):
             for example in found["table"]
         ]
         assert f"{100 * sum(left) / 40:.1f} %" in row(out, spec)
+    for spec, kill in found["kills"]["attacks"].items():
+        cells = row(out, spec).split()
+        assert f"{100 * kill['together']['accuracy']:.1f}" in cells
+        assert str(kill["unique"]) in cells
+    assert "only it" in out
+    assert "rejected" in out
+
+
+def test_attack_shows_each_class(capsys, asked, tmp_path):
+    out = printed(capsys, "attack", *asked, *QUICK, "--out", tmp_path / "run")
+    table = out[out.index("class ") :].splitlines()
+    for group in record(tmp_path / "run")["classes"]:
+        (line,) = [line for line in table if line.split()[:2] == [str(group["label"]), str(group["examples"])]]
+        assert f"{100 * group['upper']:.1f} %" in line
+    assert "class " not in printed(capsys, "attack", *asked, *QUICK, "--no-per-class", "--out", tmp_path / "run")
+
+
+def test_of_several_processes_the_first_speaks(capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert run(["list", "threat-models"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_certify_shows_each_certifier_alone(capsys, asked, tmp_path):
