@@ -188,6 +188,9 @@ def test_one_minimal_norm_run_gives_the_curve(tmp_path):
     rows = list(csv.DictReader(io.StringIO((tmp_path / "robustness.csv").read_text())))
     assert [float(row["accuracy"]) for row in rows] == [found.at(factor) for factor in found.steps]
     assert float(rows[0]["accuracy"]) == report.clean
+    page = report.to_html()
+    assert "Over the radius" in page
+    assert page.count("<polyline") == 1
 
 
 def test_the_curve_is_an_upper_bound_with_any_attack(tmp_path):

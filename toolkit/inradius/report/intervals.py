@@ -1,6 +1,10 @@
 """How sure a share of a sample is."""
 
+from functools import lru_cache
 
+
+# tables ask for the same few counts again and again
+@lru_cache(maxsize=4096)
 def clopper_pearson(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
     """The exact two-sided interval of a probability from ``count`` successes in ``total`` independent trials.
 

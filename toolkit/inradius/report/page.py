@@ -11,6 +11,7 @@ from inradius.report.cells import number, share, spec, table
 from inradius.report.gallery import gallery
 from inradius.report.kill_section import kill_section
 from inradius.report.palette import COLOURS, WORDS
+from inradius.report.steps import steps_section
 from inradius.report.style import PAGE
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def render(report: "Report") -> str:
         counts=_counts(report),
         doubts=_doubts(report),
         attacks=_attacks(report),
-        kills=kill_section(report),
+        kills=kill_section(report) + steps_section(report),
         certifiers=_certifiers(report),
         audit=_audit(report),
         classes=_classes(report),
