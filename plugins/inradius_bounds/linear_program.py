@@ -25,10 +25,11 @@ Lines = tuple[list[Line], list[Line]]
 
 @attrs.frozen(eq=False)
 class Solution:
-    """The optimum, and for each hidden layer the multipliers of its lines below, (lines, *shape) each."""
+    """The optimum, and for each hidden layer the multipliers of its lines below and above, (lines, *shape) each."""
 
     optimum: float
-    multipliers: list[Tensor]
+    below: list[Tensor]
+    above: list[Tensor]
 
 
 @attrs.define(eq=False)
@@ -42,44 +43,50 @@ class LinearProgram:
     output: Any
     constraints: list[Any]
     below: list[list[Any]]
+    above: list[list[Any]]
     shapes: list[torch.Size]
 
     def minimise(self, row: Tensor, constant: float) -> Solution:
         """The minimum of row · z + constant over the relaxation, z the last block's input."""
-        problem = self.cp.Problem(self.cp.Minimize(_array(row.flatten()) @ self.output), self.constraints)
+        problem = self.cp.Problem(self.cp.Minimize(array(row.flatten()) @ self.output), self.constraints)
         _solve(self.cp, problem)
-        multipliers = [
-            torch.stack([_multiplier(line, shape, row) for line in lines])
-            for lines, shape in zip(self.below, self.shapes, strict=True)
-        ]
-        return Solution(float(problem.value) + constant, multipliers)
+        below, above = (
+            [
+                torch.stack([_multiplier(line, shape, row) for line in lines])
+                for lines, shape in zip(side, self.shapes, strict=True)
+            ]
+            for side in (self.below, self.above)
+        )
+        return Solution(float(problem.value) + constant, below, above)
 
 
 def linear_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> LinearProgram:
     """The relaxation of one example x (1, *S) with the given bounds of its hidden layers."""
-    cp = _cvxpy()
+    cp = cvxpy_module()
     delta = cp.Variable(x.numel())
-    value: Any = _array(x.flatten()) + delta
+    value: Any = array(x.flatten()) + delta
     constraints = list(threat.constraints(delta, x[0]))
     below: list[list[Any]] = []
+    above: list[list[Any]] = []
     for (block, activation), (lower, upper) in zip(chain.hidden, bounds, strict=True):
-        before = _affine(block, x) @ value + _array(block.offset(x).flatten())
+        before = affine_matrix(block, x) @ value + array(block.offset(x).flatten())
         after = cp.Variable(block.out_shape.numel())
         floor, ceiling = activation.rule.lines(activation, lower, upper)
         lines = [
-            after >= cp.multiply(_array(slope.flatten()), before) + _array(offset.flatten()) for slope, offset in floor
+            after >= cp.multiply(array(slope.flatten()), before) + array(offset.flatten()) for slope, offset in floor
         ]
         roof = [
-            after <= cp.multiply(_array(slope.flatten()), before) + _array(offset.flatten())
-            for slope, offset in ceiling
+            after <= cp.multiply(array(slope.flatten()), before) + array(offset.flatten()) for slope, offset in ceiling
         ]
         constraints += lines + roof
         below.append(lines)
+        above.append(roof)
         value = after
-    return LinearProgram(cp, value, constraints, below, [block.out_shape for block, _ in chain.hidden])
+    return LinearProgram(cp, value, constraints, below, above, [block.out_shape for block, _ in chain.hidden])
 
 
-def _cvxpy() -> Any:
+def cvxpy_module() -> Any:
+    """cvxpy. Raises ``UnsupportedError`` where it is not installed."""
     try:
         import cvxpy
     except ImportError as error:
@@ -99,17 +106,18 @@ def _solve(cp: Any, problem: Any) -> None:
         )
 
 
-def _affine(block: AffineBlock, x: Tensor) -> Any:
+def affine_matrix(block: AffineBlock, x: Tensor) -> Any:
     """The block's matrix, sparse (out, in)."""
     from scipy import sparse
 
     size = block.out_shape.numel()
     index = [torch.arange(first, min(first + 256, size), device=x.device)[None] for first in range(0, size, 256)]
     parts = [block.unit_rows(part, x.dtype)[0].flatten(1) for part in index]
-    return sparse.vstack([sparse.csr_array(_array(part)) for part in parts])
+    return sparse.vstack([sparse.csr_array(array(part)) for part in parts])
 
 
-def _array(values: Tensor) -> Any:
+def array(values: Tensor) -> Any:
+    """The numbers as a float64 array."""
     return values.detach().double().cpu().numpy()
 
 

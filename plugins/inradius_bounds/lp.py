@@ -1,5 +1,6 @@
 """The LP relaxation, solved for every example and class: the referee of the cheaper certifiers."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import attrs
@@ -7,22 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Operator, Oracles, Property, Relaxation, Streams, UnsupportedError
+from inradius.layers import Line
 from inradius_bounds.backward import Rows, lower_bound
-from inradius_bounds.forward import fold
+from inradius_bounds.forward import Box, fold
+from inradius_bounds.highs_program import HighsProgram
 from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
 from inradius_bounds.linear_program import LinearProgram, Solution, linear_program
+from inradius_bounds.polytope import set_polytope
+from inradius_bounds.relax import smallest_area, steepest
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import Chain, trace
 
 
 @attrs.frozen(kw_only=True)
 class LP(Certifier):
-    """Bounds each margin by the LP relaxation of the network, through cvxpy, with the layer bounds of ``dual``.
+    """Bounds each margin by the LP relaxation of the network, with the layer bounds of ``crown``.
 
-    A solver's optimum is not a proof. Its multipliers choose a slope in [0, 1] for the line below each undecided neuron;
-    one backward pass with these slopes, closed by the support function, is a bound that holds whatever the solver did,
-    and equals the optimum where its multipliers are optimal. Slow: one LP per example and class. Source: wong2018, (3.5)
-    and Theorem 1.
+    A solver's optimum is not a proof. Its multipliers choose a mean of the lines below and above each undecided neuron;
+    one backward pass with these lines, closed by the support function, is a bound that holds whatever the solver did, and
+    equals the optimum where its multipliers are optimal. Of a polytope HiGHS is asked itself and keeps its model from one
+    class to the next; any other convex set goes through cvxpy. Slow: one LP per example and class. Source: wong2018,
+    (3.5) and Theorem 1.
     """
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
@@ -31,15 +37,15 @@ class LP(Certifier):
                 f"{threat} is not convex; lp certifies convex sets, a union member by member (parts='each')"
             )
         chain = trace(model, x)
-        layers = layer_bounds(chain, x, threat)
+        layers = layer_bounds(chain, x, threat, relax=smallest_area)
         rows, constant = fold(chain, prop)
         values = []
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             part, chosen = _example(layers, index), threat.select(index)
-            program = linear_program(chain, x[index], chosen, part.bounds)
+            program = relaxed_program(chain, x[index], chosen, part.bounds)
             values.append(_bounds(chain, x[index], chosen, part, program, Rows(rows[index], constant[index])))
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop)
+        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=steepest)
         value = torch.cat(values) if values else constant
         return Bounds(value, exact=threat.tight and not chain.hidden, error=error)
 
@@ -48,12 +54,12 @@ class LP(Certifier):
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
     chain = trace(model, x)
-    layers = layer_bounds(chain, x, threat)
+    layers = layer_bounds(chain, x, threat, relax=smallest_area)
     rows, constant = fold(chain, prop)
     optima = torch.empty_like(constant)
     for example in range(len(x)):
         index = torch.tensor([example], device=x.device)
-        program = linear_program(chain, x[index], threat.select(index), _example(layers, index).bounds)
+        program = relaxed_program(chain, x[index], threat.select(index), _example(layers, index).bounds)
         for row in range(constant.shape[1]):
             optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
     return optima
@@ -65,7 +71,7 @@ def _example(layers: LayerBounds, index: Tensor) -> LayerBounds:
 
 
 def _bounds(
-    chain: Chain, x: Tensor, threat: Oracles, layers: LayerBounds, program: LinearProgram, function: Rows
+    chain: Chain, x: Tensor, threat: Oracles, layers: LayerBounds, program: LinearProgram | HighsProgram, function: Rows
 ) -> Tensor:
     """The proved bound of each row of one example, (1, K)."""
     values = []
@@ -77,20 +83,30 @@ def _bounds(
     return torch.cat(values, dim=1)
 
 
+def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> "LinearProgram | HighsProgram":
+    """The relaxation of one example x (1, *S): in HiGHS where the set is a polytope, else in cvxpy."""
+    polytope = set_polytope(threat, x)
+    if polytope is None:
+        return linear_program(chain, x, threat, bounds)
+    return HighsProgram.of(chain, x, bounds, polytope)
+
+
 def _relaxations(chain: Chain, layers: LayerBounds, solution: Solution) -> list[Relaxation]:
-    pairs = zip(chain.hidden, layers.bounds, solution.multipliers, strict=True)
-    return [_mixed(activation, lower, upper, weights) for (_, activation), (lower, upper), weights in pairs]
+    places = zip(chain.hidden, layers.bounds, solution.below, solution.above, strict=True)
+    return [_mixed(activation, *box, below, above) for (_, activation), box, below, above in places]
 
 
-def _mixed(activation: Operator, lower: Tensor, upper: Tensor, weights: Tensor) -> Relaxation:
-    """The relaxation whose line below is the lines' mean under the multipliers, which is feasible for any of them."""
-    floor, ceiling = activation.rule.lines(activation, lower, upper)
+def _mixed(op: Operator, lower: Tensor, upper: Tensor, below: Tensor, above: Tensor) -> Relaxation:
+    """The relaxation whose lines are means of the rule's lines under the multipliers, feasible for any multipliers."""
+    floor, ceiling = op.rule.lines(op, lower, upper)
+    (slope, offset), (top, top_offset) = _mean(floor, below), _mean(ceiling, above)
+    return Relaxation(lower_slope=slope, lower_offset=offset, upper_slope=top, upper_offset=top_offset)
+
+
+def _mean(lines: Sequence[Line], weights: Tensor) -> Line:
+    """The mean of lines (B, *in) under weights (lines, *in) ≥ 0; the plain mean where all are 0."""
     total = weights.sum(0)
-    share = torch.where(total > 0, weights / total.clamp(min=torch.finfo(total.dtype).tiny), 1 / len(floor))
+    share = torch.where(total > 0, weights / total.clamp(min=torch.finfo(total.dtype).tiny), 1 / len(lines))
     share = share / share.sum(0)
-    slope = sum(part * line[0] for part, line in zip(share, floor, strict=True))
-    offset = sum(part * line[1] for part, line in zip(share, floor, strict=True))
-    assert isinstance(slope, Tensor)
-    assert isinstance(offset, Tensor)
-    (above,) = ceiling
-    return Relaxation(lower_slope=slope, lower_offset=offset, upper_slope=above[0], upper_offset=above[1])
+    slopes, offsets = (torch.cat([line[side] for line in lines]) for side in (0, 1))
+    return (share * slopes).sum(0, keepdim=True), (share * offsets).sum(0, keepdim=True)

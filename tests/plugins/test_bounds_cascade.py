@@ -72,7 +72,7 @@ def test_later_members_see_what_is_left():
     SEEN.clear()
     found = CertifierCascade(members=(inradius.make("dual()", Certifier), Spy()), steps=0)(net, x, y, threat(0.02))
     assert 0 < int(found.certified.sum()) < len(x)
-    assert SEEN == [x[~found.certified, 0].tolist()]
+    assert [x[~found.certified, 0].tolist()] == SEEN
 
 
 def test_what_is_refuted_is_left_to_no_member():
@@ -81,7 +81,7 @@ def test_what_is_refuted_is_left_to_no_member():
     CertifierCascade(members=(inradius.make("interval()", Certifier), Spy()), steps=20)(net, x, y, threat(0.5))
     broken = refuted(net, x, threat(0.5), Property.margins(y, 3, dtype=F64), 20)
     assert bool(broken.any())
-    assert SEEN == ([x[~broken, 0].tolist()] if not bool(broken.all()) else [])
+    assert ([x[~broken, 0].tolist()] if not bool(broken.all()) else []) == SEEN
 
 
 def test_no_member_begins_after_the_time_is_over():

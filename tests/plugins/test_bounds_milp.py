@@ -1,0 +1,159 @@
+"""The LP in HiGHS against cvxpy, and the MILP against brute force over the patterns of ReLUs."""
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import inradius
+from inradius import Attack, Certifier, Property, ThreatModel, UnsupportedError
+from inradius_bounds.forward import fold
+from inradius_bounds.highs_program import HighsProgram
+from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.linear_program import linear_program
+from inradius_bounds.lp import relaxed_minimum
+from inradius_bounds.polytope import set_polytope
+from inradius_bounds.relax import smallest_area
+from inradius_bounds.trace import trace
+
+pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
+F64 = torch.float64
+SETTINGS = settings(max_examples=12, deadline=None, derandomize=True)
+POLYTOPES = ["linf(eps=0.2)", "linf(eps=0.3, bounds=None)", "l1(eps=0.5)", "box(lo=-0.1, hi=0.3)"]
+
+
+def mlp(seed, sizes=(4, 6, 5, 3), activation=nn.ReLU):
+    torch.manual_seed(seed)
+    layers = [nn.Flatten()]
+    for wide, narrow in itertools.pairwise(sizes):
+        layers += [nn.Linear(wide, narrow), activation()]
+    return nn.Sequential(*layers[:-1]).double()
+
+
+def batch(count=2, seed=0, size=4):
+    x = torch.rand(count, size, dtype=F64, generator=torch.Generator().manual_seed(seed))
+    return x, torch.arange(count) % 3
+
+
+def certified(kind, net, x, y, threat):
+    with torch.no_grad():
+        return inradius.make(kind, Certifier)(net, x, y, threat).lower
+
+
+@pytest.mark.parametrize(
+    "activation", [nn.ReLU, nn.Tanh, lambda: nn.Hardtanh(-0.2, 0.3)], ids=["relu", "tanh", "hardtanh"]
+)
+@pytest.mark.parametrize("spec", POLYTOPES)
+def test_highs_and_cvxpy_find_the_same_optimum(spec, activation):
+    net, (x, y) = mlp(1, activation=activation), batch()
+    threat, chain = inradius.make(spec, ThreatModel), trace(net, x)
+    layers = layer_bounds(chain, x, threat, relax=smallest_area)
+    rows, constant = fold(chain, Property.margins(y, 3, dtype=F64))
+    boxes = [(lower[:1], upper[:1]) for lower, upper in layers.bounds]
+    polytope = set_polytope(threat, x[:1])
+    ours, theirs = HighsProgram.of(chain, x[:1], boxes, polytope), linear_program(chain, x[:1], threat, boxes)
+    for row in range(2):
+        cost = rows[0, row].detach(), float(constant[0, row].detach())
+        assert ours.minimise(*cost).optimum == pytest.approx(theirs.minimise(*cost).optimum, abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", [*POLYTOPES, "l2(eps=0.3)"])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid], ids=["relu", "sigmoid"])
+def test_the_multipliers_prove_the_optimum(spec, activation):
+    """The certificate is the LP's optimum, from above and below; dual, crown and alpha stay below it."""
+    net, (x, y) = mlp(2, activation=activation), batch()
+    threat = inradius.make(spec, ThreatModel)
+    proved = certified("lp()", net, x, y, threat)
+    optimum = relaxed_minimum(net, x, threat, Property.margins(y, 3, dtype=F64))
+    torch.testing.assert_close(proved, optimum, rtol=0, atol=2e-5)
+    assert bool((certified("alpha(steps=10, keep_maximising=True)", net, x, y, threat) <= optimum + 1e-6).all())
+
+
+def brute_force(net, x, y, threat):
+    """The least margins over every pattern of the ReLUs: one LP for each, by scipy."""
+    from scipy.optimize import linprog
+
+    first, second = net[1], net[3]
+    low, high = threat.hull(x)
+    weights, bias = first.weight.detach().numpy(), first.bias.detach().numpy()
+    rows = Property.margins(y, second.out_features, dtype=F64)
+    found = torch.empty_like(rows.offsets)
+    for example, row in itertools.product(range(len(x)), range(found.shape[1])):
+        cost = (rows.weights[example, row] @ second.weight).detach().numpy()
+        constant = float(rows.weights[example, row] @ second.bias.detach())
+        start = weights @ x[example].numpy() + bias
+        best = float("inf")
+        for pattern in itertools.product([0.0, 1.0], repeat=len(bias)):
+            on = torch.tensor(pattern).double().numpy()
+            sign = 1 - 2 * on  # (1 − 2a) (W δ + s) ≤ 0
+            box = list(zip(low[example].tolist(), high[example].tolist(), strict=True))
+            solved = linprog((cost * on) @ weights, A_ub=sign[:, None] * weights, b_ub=-sign * start, bounds=box)
+            if solved.status == 0:
+                best = min(best, solved.fun + float((cost * on) @ start) + constant)
+        found[example, row] = best
+    return found
+
+
+@SETTINGS
+@given(seed=st.integers(0, 10**6), eps=st.sampled_from([0.05, 0.3, 1.0]))
+def test_milp_is_the_minimum_over_all_patterns(seed, eps):
+    net, (x, y) = mlp(seed, (3, 6, 3)), batch(1, seed, 3)
+    threat = inradius.make(f"linf(eps={eps})", ThreatModel)
+    exact = certified("milp()", net, x, y, threat)
+    torch.testing.assert_close(exact, brute_force(net, x, y, threat), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("spec", POLYTOPES)
+@pytest.mark.parametrize("seed", range(2))
+def test_bounds_in_their_order(spec, seed):
+    """dual, crown, lp ≤ milp ≤ what an attack attains."""
+    net, (x, y) = mlp(seed), batch(seed=seed)
+    threat = inradius.make(spec, ThreatModel)
+    exact = certified("milp()", net, x, y, threat)
+    for kind in ("interval()", "dual()", "crown()", "lp()", "alpha(layers='all')"):
+        assert bool((certified(kind, net, x, y, threat) <= exact + 1e-4).all()), kind
+    attack = inradius.make("pgd(steps=50, restarts=4, objective=margin(), keep_maximising=True)", Attack)
+    assert bool((exact.amin(1) <= attack(net, x, y, threat).margin + 1e-9).all())
+
+
+def test_milp_of_a_graph():
+    class Skip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            h = F.relu(self.first(x))
+            return self.out(F.relu(self.second(h) + x) - h)
+
+    torch.manual_seed(0)
+    net, (x, y) = Skip().double(), batch()
+    threat = inradius.make("linf(eps=0.3)", ThreatModel)
+    exact = certified("milp()", net, x, y, threat)
+    assert bool((certified("crown()", net, x, y, threat) <= exact + 1e-4).all())
+    attack = inradius.make("pgd(steps=60, restarts=6, objective=margin(), keep_maximising=True)", Attack)
+    found = attack(net, x, y, threat).margin
+    assert bool((exact.amin(1) <= found + 1e-9).all())
+    torch.testing.assert_close(exact.amin(1), found, rtol=0, atol=2e-2)
+
+
+def test_a_search_cut_short_still_bounds():
+    net, (x, y) = mlp(3, (4, 12, 10, 3)), batch()
+    threat = inradius.make("linf(eps=0.5)", ThreatModel)
+    short, whole = (certified(kind, net, x, y, threat) for kind in ("milp(seconds=1e-3)", "milp()"))
+    assert bool((short <= whole + 1e-4).all())
+    assert bool((short >= certified("crown()", net, x, y, threat) - 1e-9).all())
+
+
+@pytest.mark.parametrize(("net", "spec", "fragment"), [
+    (mlp(0, activation=nn.Tanh), "linf(eps=0.1)", "is Tanh"),
+    (mlp(0), "l2(eps=0.1)", "no polytope"),
+])  # fmt: skip
+def test_what_milp_refuses(net, spec, fragment):
+    x, y = batch()
+    with pytest.raises(UnsupportedError, match=fragment):
+        certified("milp()", net, x, y, inradius.make(spec, ThreatModel))
