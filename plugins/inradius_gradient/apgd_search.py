@@ -78,13 +78,11 @@ class Search:
             self._approach(part, None if start is None else part.threat.project(start[part.rows], part.x))
 
     def _approach(self, part: Part, delta: Tensor | None) -> None:
-        """A run around the set, for sparse steps after those around larger sets."""
+        """A run around the set, for sparse steps after those around larger sets, each from where the last one was best."""
         left = self._steps
         for factor, steps in _stages(self._steps) if self._large_radii and _is_sparse(part.threat) else ():
-            outer = attrs.evolve(part, threat=scaled(part.threat, factor))
-            found = self._climb(outer, delta, steps, counts=False)
-            delta, left = outer.threat.project(found, part.x), left - steps
-        self._climb(part, None if delta is None else part.threat.project(delta, part.x), left, counts=True)
+            delta, left = self._climb(_around(part, factor), delta, steps, counts=False), left - steps
+        self._climb(part, delta, left, counts=True)
 
     def _climb(self, part: Part, start: Tensor | None, steps: int, *, counts: bool) -> Tensor:
         """The best iterates of a run, (n, *S); those that are fooled are dropped where it ``counts``."""
@@ -143,10 +141,16 @@ def _is_sparse(threat: Oracles) -> bool:
 
 
 def _start(part: Part, start: Tensor | None, steps: int) -> Climb:
-    delta = part.threat.sample(part.x, rng=part.rng) if start is None else start
+    threat, x = part.threat, part.x
+    delta = threat.sample(x, rng=part.rng) if start is None else threat.project(start, x)
     if _is_sparse(part.threat):
         return Sparse.start(steps, part, delta, cold=start is None)
     return Momentum.start(steps, part, delta)
+
+
+def _around(part: Part, factor: float) -> Part:
+    """The same examples with a set of another radius."""
+    return attrs.evolve(part, threat=scaled(part.threat, factor))
 
 
 def _stages(steps: int) -> Iterator[tuple[float, int]]:

@@ -89,5 +89,5 @@ def _changed(delta: Tensor) -> Tensor:
 
 
 def _count(share: Tensor) -> Tensor:
-    """A number of coordinates, at least one."""
-    return share.ceil().clamp(min=1).to(torch.int64)
+    """A whole number of coordinates, at least one."""
+    return share.floor().clamp(min=1).to(torch.int64)
