@@ -9,13 +9,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inradius._renaming import renamed
 from inradius.errors import InputError
+
+# where training scripts keep the weights among other things, in the order they are looked for
+_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+_PICKLES = (".pt", ".pth", ".tar", ".ckpt", ".bin")
 
 
 def fill(model: nn.Module, spec: str, file: Path) -> None:
     """Gives the model the weights of a file. Raises ``InputError`` where there are none or they do not fit."""
-    state = _read(file)
     wanted = model.state_dict()
+    state = renamed(_read(file), model)
     problems = [
         _named("lacks", [name for name in wanted if name not in state]),
         _named("has the unknown", [name for name in state if name not in wanted]),
@@ -43,22 +48,40 @@ def _read(file: Path) -> Mapping[str, Tensor]:
         if file.suffix == ".safetensors":
             tensors: dict[str, Tensor] = load_file(file)
             return tensors
-        if file.suffix not in (".pt", ".pth"):
-            raise InputError(f"{file} is no weights file that is known; allowed are .safetensors, .pt and .pth")
+        if file.suffix not in _PICKLES:
+            raise InputError(
+                f"{file} is no weights file that is known; allowed are .safetensors, .pt and .pth (also .tar, .ckpt, .bin)"
+            )
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the weights {file} cannot be read: {reason}") from error
+    except pickle.UnpicklingError as error:
+        # a pickled object may run code when it is read, so that none is made
+        raise InputError(
+            f"the weights {file} cannot be read without running code from the file ({_reason(error)}); "
+            "allowed are tensors in dicts and lists, as torch.save(network.state_dict(), file) writes them"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, LookupError, TypeError) as error:
+        raise InputError(f"the weights {file} cannot be read: {_reason(error)}") from error
     return _state_dict(found, file)
 
 
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _state_dict(found: object, file: Path) -> Mapping[str, Tensor]:
-    state = found.get("state_dict", found) if isinstance(found, Mapping) else found
+    state = found
+    while isinstance(state, Mapping) and (key := next((k for k in _KEYS if _holds_more(state.get(k))), None)):
+        state = state[key]
     # the thesis's checkpoints hold a list, of one network or of a cascade
     if isinstance(state, list) and len(state) == 1:
         state = state[0]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(
-            f"{file} holds no state dict; allowed is a dict of tensors, also one under the key 'state_dict'"
+            f"{file} holds no state dict; allowed is a dict of tensors, also one under the key "
+            f"{', '.join(repr(key) for key in _KEYS[:-1])} or {_KEYS[-1]!r}"
         )
     return state
+
+
+def _holds_more(value: object) -> bool:
+    return isinstance(value, Mapping | list)

@@ -30,15 +30,27 @@ def load_model(spec: str, weights: str | Path | None = None, device: str | torch
     """The network that ``spec`` names, in eval mode, with the weights of a file and on a device where they are given.
 
     spec: a registered model (``mnist_small()``), or ``file.py:factory``, a function or class in a Python file, which is
-    run and called without arguments. weights: ``.safetensors``, or ``.pt``/``.pth`` with a state dict (also one under the
-    key ``state_dict``). Raises ``SpecError`` for an unknown name and ``InputError`` for files that are missing, fail or do
-    not fit.
+    run and called without arguments. weights: what ``load_weights`` reads. Raises ``SpecError`` for an unknown name and
+    ``InputError`` for files that are missing, fail or do not fit.
     """
     match = _FILE_SPEC.fullmatch(spec.strip())
     model = _from_file(Path(match["file"]).expanduser(), match["name"]) if match else make(spec, nn.Module)
     if weights is not None:
         fill(model, spec, Path(weights).expanduser())
     return model.to(find_device(device)).eval()
+
+
+def load_weights(model: nn.Module, file: str | Path) -> nn.Module:
+    """The model, in eval mode, with the weights of a file that others may have written.
+
+    The file is ``.safetensors``, or a pickle (``.pt``, ``.pth``, ``.tar``, ``.ckpt``, ``.bin``) with a state dict, also
+    one among other things under ``state_dict``, ``model`` or the like; pickles are read with ``weights_only``, so that no
+    code of theirs runs. Names may begin with those of wrappers (``module.``, ``model.``, ``_orig_mod.``), or lack what the
+    model puts before all of its own, as ``nn.Sequential(Normalize(...), network)`` does; the numbers of ``Normalize`` are
+    the model's where the file has none. Raises ``InputError`` for a file that is missing, cannot be read or does not fit.
+    """
+    fill(model, type(model).__name__, Path(file).expanduser())
+    return model.eval()
 
 
 def is_file(spec: str) -> bool:
