@@ -34,7 +34,7 @@ class EOT(Attack):
 
     For models that draw random numbers. These are the model's own and cannot be keyed to the example: unlike anywhere else
     here, results depend on the batch and on torch's global seed. The answer is judged by a single pass, as all are.
-    Source: athalye2018synthesizing.
+    Source: athalye2018eot.
     """
 
     positional = ("attack", "samples")
