@@ -107,17 +107,24 @@ def _round(decisions: Decisions, part: Part, delta: Tensor, channels: int, numbe
         before = pixels[here, :, place].clone()
         pixels[here, :, place] = 0
         fooled = decisions.ask(some, pixels[here].view_as(delta[here]))
-        kept = torch.where(fooled[:, None], torch.zeros_like(before), before)
-        pixels[here, :, place] = kept
-        low, high = torch.zeros_like(before), before
-        open_ = (~fooled).nonzero().squeeze(1) if passes else here[:0]
-        for _ in range(passes if len(open_) else 0):
-            middle = (low + high)[open_] / 2
-            trial = pixels[here[open_]]
-            trial[torch.arange(len(open_)), :, place[open_]] = middle
-            hit = decisions.ask(some.take(open_), trial.view_as(delta[here[open_]]))[:, None]
-            high[open_] = torch.where(hit, middle, high[open_])
-            low[open_] = torch.where(hit, low[open_], middle)
+        after = torch.where(fooled[:, None], torch.zeros_like(before), before)
+        pixels[here, :, place] = after
         if passes:
-            pixels[here[open_], :, place[open_]] = high[open_]
+            rest = (~fooled).nonzero().squeeze(1)
+            moved = _halved(decisions, some.take(rest), pixels[here[rest]], place[rest], passes)
+            pixels[here[rest]] = moved
     return pixels.view_as(delta)
+
+
+def _halved(decisions: Decisions, part: Part, pixels: Tensor, place: Tensor, passes: int) -> Tensor:
+    """The perturbations with one pixel of each as near its clean value as bisection finds, (n, channels, pixels)."""
+    rows, trial = torch.arange(len(part), device=pixels.device), pixels.clone()
+    high = pixels[rows, :, place]
+    low = torch.zeros_like(high)
+    for _ in range(passes if len(part) else 0):
+        middle = (low + high) / 2
+        trial[rows, :, place] = middle
+        hit = decisions.ask(part, trial.view_as(part.x))[:, None]
+        high, low = torch.where(hit, middle, high), torch.where(hit, low, middle)
+    trial[rows, :, place] = high
+    return trial

@@ -3,7 +3,6 @@
 import math
 from abc import ABC, abstractmethod
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -186,21 +185,23 @@ def moves_of(threat: Oracles, x: Tensor) -> Moves:
     return Mounds(grid, shape, box_of(threat, x) if clips else None)
 
 
-@attrs.define(eq=False)
 class Draws:
     """Uniform numbers for proposals, drawn for many at once: each call of the streams costs as much as a small network."""
 
-    part: Part
-    numbers: int
-    _held: list[Tensor] = attrs.field(factory=list)
+    def __init__(self, part: Part, numbers: int) -> None:
+        self._part, self._numbers = part, numbers
+        self._block, self._used = part.x.new_empty(len(part), 0, numbers), 0
 
     def next(self) -> Tensor:
         """The next proposal's numbers, (n, numbers)."""
-        if not self._held:
-            block = self.part.rng.uniform((_AT_ONCE, self.numbers)).to(self.part.x.device)
-            self._held = list(block.unbind(1))
-        return self._held.pop(0)
+        if self._used == self._block.shape[1]:
+            self._block = self._part.rng.uniform((_AT_ONCE, self._numbers)).to(self._part.x.device)
+            self._used = 0
+        self._used += 1
+        return self._block[:, self._used - 1]
 
     def take(self, part: Part, index: Tensor) -> "Draws":
         """Those of the examples in ``index``, which are ``part``."""
-        return Draws(part, self.numbers, [held[index] for held in self._held])
+        taken = Draws(part, self._numbers)
+        taken._block, taken._used = self._block[index], self._used
+        return taken

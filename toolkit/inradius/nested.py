@@ -23,9 +23,9 @@ def members_of(attack: Attack) -> tuple[Attack, ...]:
 
 
 def is_black_box(attack: Attack) -> bool:
-    """Whether an attack asks for no gradient; one that holds attacks is black-box where all of these are."""
+    """Whether an attack asks the model for no gradient; one that holds attacks is black-box where all of these are."""
     members = members_of(attack)
-    return all(map(is_black_box, members)) if members else attack.black_box
+    return attack.black_box or (bool(members) and all(map(is_black_box, members)))
 
 
 def check_goals(outer: Attack, members: Iterable[Attack], goal: Tensor | None) -> None:
