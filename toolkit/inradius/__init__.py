@@ -13,8 +13,10 @@ from inradius.certifier import Certificate as Certificate
 from inradius.certifier import Certifier as Certifier
 from inradius.certifier import Property as Property
 from inradius.curve import bracket_curve as bracket_curve
+from inradius.curve_rule import CurveRule as CurveRule
 from inradius.data import Dataset as Dataset
 from inradius.defense import Defense as Defense
+from inradius.detection import suspicious as suspicious
 from inradius.errors import ContradictionError as ContradictionError
 from inradius.errors import DivergenceError as DivergenceError
 from inradius.errors import InputError as InputError
@@ -38,6 +40,8 @@ from inradius.objective import CrossEntropy as CrossEntropy
 from inradius.objective import Margin as Margin
 from inradius.objective import Objective as Objective
 from inradius.objective import Targeted as Targeted
+from inradius.radius import Radii as Radii
+from inradius.radius import radii as radii
 from inradius.registry import layer_rules as layer_rules
 from inradius.registry import make as make
 from inradius.report import Report as Report

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from inradius import LayerRule, Operator
+from inradius import CurveRule, LayerRule, Operator
 from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
-from inradius_bounds.rules.curve import CurveRule
 
 
 def _log(values: Tensor) -> Tensor:

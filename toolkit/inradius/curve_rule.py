@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inradius import LayerRule, Operator, Relaxation
-from inradius.layers import Line
+from inradius.layers import LayerRule, Line, Operator, Relaxation
 
 
 class CurveRule(LayerRule):
