@@ -1,0 +1,42 @@
+"""How far the decision boundary is, by a linear model."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.ascent import Part
+from inradius_minimal.gradients import leads, length
+from inradius_minimal.nearest import Nearest
+from inradius_minimal.reach import reach
+from inradius_minimal.rivals import strongest
+
+
+@attrs.frozen(eq=False)
+class Outlook:
+    """What the gradients at x + δ say of the nearest boundary: ``gradient`` (n, *S) of the lead, the Euclidean ``length`` (n,)
+    of the shortest step there, and the gauge there, ``radius`` (n,); ``logits`` (n, C) are those at x + δ.
+    """
+
+    logits: Tensor
+    gradient: Tensor
+    length: Tensor
+    radius: Tensor
+
+    @classmethod
+    def of(cls, part: Part, delta: Tensor, classes: int) -> "Outlook":
+        """The nearest of the boundaries to the ``classes`` wrong classes of the largest logits at x + δ, a gradient for each."""
+        logits, ahead = leads(part, delta, lambda logits: strongest(part, logits, classes))
+        near = Nearest.of(part, delta, ahead)
+        return cls(logits, near.gradient, length(near.step), _beyond(part, delta, near.step, near.distance))
+
+
+def radius_ahead(part: Part, delta: Tensor, lead: Tensor, gradient: Tensor) -> Tensor:
+    """The gauge of δ and from there to where the lead (n,), with a gradient (n, *S) at x + δ, is 0 in a linear model, (n,)."""
+    return _beyond(part, delta, *reach(part.threat, gradient, -lead, part.x + delta))
+
+
+def _beyond(part: Part, delta: Tensor, step: Tensor, distance: Tensor) -> Tensor:
+    # where no radius reaches the boundary, the step goes as far as the hard constraints allow
+    farthest = part.threat.gauge(step, part.x + delta)
+    farthest = torch.where(torch.isfinite(farthest) & (farthest > 0), farthest, 1.0)
+    return part.threat.gauge(delta, part.x) + torch.where(torch.isfinite(distance), distance, farthest)

@@ -1,0 +1,113 @@
+"""The fast adaptive boundary attack."""
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import Tensor
+
+from inradius import Oracles, UnsupportedError
+from inradius.ascent import Part
+from inradius.threat import expand
+from inradius.validators import as_float, count, positive, share
+from inradius_minimal.gradients import leads
+from inradius_minimal.minimal import MinimalAttack
+from inradius_minimal.nearest import Nearest
+from inradius_minimal.radii import at, kept_to_constraints
+from inradius_minimal.reach import reach
+from inradius_minimal.rivals import rivals
+from inradius_minimal.smallest import Smallest
+
+Leads = list[tuple[Tensor, Tensor]]
+
+
+@attrs.frozen(kw_only=True)
+class FAB(MinimalAttack):
+    """Projects on the nearest linearised boundary, from where it is and from x, and goes to a mean of both points.
+
+    δ ← (1 − α) (δ + η d) + α η d₀ within the hard constraints, where d and d₀ are the steps of the smallest gauge from x + δ
+    and from x to the linearised boundary, and α = ‖d‖ / (‖d‖ + ‖d₀‖), at most ``alpha``. Where δ fools, it is drawn back
+    to ``beta`` δ. Every step looks at the boundaries of the ``classes`` wrong classes that the model thinks likeliest at x.
+    Later ``restarts`` begin at random within half of the best radius known. Examples are done when a gauge of at most
+    ``enough`` is found; None: never. Raises ``UnsupportedError`` for sets without convex parts.
+    Source: croce2020fab.
+    """
+
+    # Croce and Hein 2020 (FAB), sec. 3: 100 steps, α_max = 0.1, η = 1.05, β = 0.9
+    steps: int = attrs.field(default=100, validator=count)
+    restarts: int = attrs.field(default=1, validator=count)
+    # nine classes beside the label, as in AutoAttack
+    classes: int = attrs.field(default=9, validator=count)
+    alpha: float = attrs.field(default=0.1, validator=share, converter=as_float)
+    eta: float = attrs.field(default=1.05, validator=positive, converter=as_float)
+    beta: float = attrs.field(default=0.9, validator=share, converter=as_float)
+    enough: float | None = attrs.field(default=None, validator=optional(positive), converter=as_float)
+
+    def searched(self, threat: Oracles) -> Sequence[Oracles]:
+        if not all(part.convex for part in threat.parts()):
+            raise UnsupportedError(
+                f"{self} was given {threat}, which is not convex, so that means of its points leave it; "
+                "allowed are convex sets and unions of them"
+            )
+        return threat.parts()
+
+    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+        aims = rivals(part, torch.zeros_like(start), self.classes)
+        for restart in range(self.restarts):
+            for chosen in self.groups(aims):
+                left = self._unfinished(part, found)
+                if not len(left):
+                    return
+                delta = start[left] if restart == 0 else _anywhere(part.take(left), found, restart)
+                self._walk(part.take(left), delta, chosen[left], found)
+
+    def groups(self, aims: Tensor) -> Sequence[Tensor]:
+        """The classes (n, A) that are looked at together, each group in a run of its own."""
+        return (aims,)
+
+    def _unfinished(self, part: Part, found: Smallest) -> Tensor:
+        size = found.size[part.rows]
+        done = torch.zeros_like(size, dtype=torch.bool) if self.enough is None else size <= self.enough
+        return (~done).nonzero().squeeze(1)
+
+    def _walk(self, part: Part, delta: Tensor, aims: Tensor, found: Smallest) -> None:
+        for _ in range(self.steps):
+            logits, ahead = leads(part, delta, aims)
+            fooled = found.record(part, delta, logits)
+            left = self._unfinished(part, found)
+            if not len(left):
+                return
+            if len(left) < len(part):
+                part, delta, aims, fooled = part.take(left), delta[left], aims[left], fooled[left]
+                ahead = [(value[left], gradient[left]) for value, gradient in ahead]
+            back = fooled.nonzero().squeeze(1)
+            if len(back):
+                delta = torch.where(expand(fooled, delta), self.beta * delta, delta)
+                ahead = _renewed(part.take(back), delta[back], aims[back], ahead, back)
+            delta = self._mean(part, delta, Nearest.of(part, delta, ahead))
+        found.try_out(part, delta)
+
+    def _mean(self, part: Part, delta: Tensor, near: Nearest) -> Tensor:
+        """The next point between the boundary's points nearest to x + δ and to x, (n, *S)."""
+        need = (near.gradient * delta).flatten(1).sum(1) - near.value
+        home, distance = reach(part.threat, near.gradient, need, part.x)
+        share = (near.distance / (near.distance + distance)).nan_to_num(nan=self.alpha).clamp(max=self.alpha)
+        share = expand(share, delta)
+        mean = (1 - share) * (delta + self.eta * near.step) + share * self.eta * home
+        return kept_to_constraints(part.threat, mean, part.x)
+
+
+def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor) -> Leads:
+    """The leads with those of ``part``, which stands in ``rows``, taken anew at its ``delta``."""
+    _, anew = leads(part, delta, aims)
+    return [
+        (value.index_copy(0, rows, other), gradient.index_copy(0, rows, slope))
+        for (value, gradient), (other, slope) in zip(ahead, anew, strict=True)
+    ]
+
+
+def _anywhere(part: Part, found: Smallest, restart: int) -> Tensor:
+    """A random start within half of the best radius known, at most half of the set's own, (n, *S)."""
+    radius = found.size[part.rows].clamp(max=1) / 2
+    return at(part.threat, radius).sample(part.x, rng=part.rng.fork(restart))

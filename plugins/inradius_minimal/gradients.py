@@ -1,0 +1,54 @@
+"""Gradients that minimal-norm attacks follow."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from inradius import Margin, Objective
+from inradius.ascent import Part, gradient_of, lead
+from inradius.threat import expand
+
+# classes (n, A) for logits (n, C)
+Choice = Callable[[Tensor], Tensor]
+
+
+def climb(part: Part, delta: Tensor, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, objective and its gradient at x + δ, (n, C), (n,) and (n, *S)."""
+    point = delta.detach().requires_grad_()
+    with torch.enable_grad():
+        logits, value = part.score(point, objective)
+    return logits.detach(), value.detach(), gradient_of(value, point)
+
+
+def leads(part: Part, delta: Tensor, rivals: Tensor | Choice) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Logits at x + δ, and for each of the ``rivals`` (n, A) its lead over the label with the gradient, (n,) and (n, *S).
+
+    With goals there is one lead, that of the goal over the largest other class. The rivals may also be chosen by the logits.
+    """
+    point = delta.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = part.model(part.x + point)
+        if part.goal is None:
+            chosen = rivals if isinstance(rivals, Tensor) else rivals(logits.detach())
+            ahead = [lead(logits, part.y, rival) for rival in chosen.unbind(1)]
+        else:
+            ahead = [Margin()(logits, part.y, part.goal)]
+    found = [(value.detach(), gradient_of(value, point, keep=value is not ahead[-1])) for value in ahead]
+    return logits.detach(), found
+
+
+def unit(gradient: Tensor) -> Tensor:
+    """The gradient at Euclidean length 1, 0 where it is 0, (n, *S)."""
+    # first by the largest entry, so that no square underflows
+    scaled = gradient / _nonzero(gradient.flatten(1).abs().amax(1), gradient)
+    return scaled / _nonzero(length(scaled), scaled)
+
+
+def length(delta: Tensor) -> Tensor:
+    """The Euclidean length of each, (n, *S) -> (n,)."""
+    return delta.flatten(1).square().sum(1).sqrt()
+
+
+def _nonzero(values: Tensor, like: Tensor) -> Tensor:
+    return expand(torch.where(values > 0, values, torch.ones_like(values)), like)

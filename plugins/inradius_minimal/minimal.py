@@ -1,0 +1,74 @@
+"""What minimal-norm attacks share: one search for each part of a set, and answers that are shortened at the end."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Attack, Oracles, Streams, Subject
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.validators import integer
+from inradius_minimal.radii import kept_to_constraints
+from inradius_minimal.shorten import shorten
+from inradius_minimal.smallest import Smallest
+
+
+@attrs.frozen(kw_only=True)
+class MinimalAttack(Attack, ABC):
+    """An attack that answers with the smallest perturbation it finds; with δ = 0 where the label is wrong without one, and
+    where nothing fools.
+
+    At the end at most ``polish`` forward passes move each answer back along its own ray, as far as it still fools.
+    """
+
+    minimal: ClassVar[bool] = True
+
+    # where the lead is nearly linear, two passes end at the boundary up to a relative 1e-6
+    polish: int = attrs.field(default=4, validator=integer)
+
+    @torch.no_grad()
+    def perturb(
+        self,
+        model: Subject,
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        rng: Streams,
+        *,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
+        parts = self.searched(threat)
+        whole = Part.whole(model, x, y, threat, rng, goal)
+        found = Smallest(whole, self.measure, observe)
+        for place, each in enumerate(parts):
+            own = found.afresh(attrs.evolve(whole, threat=each, rng=rng.fork(place)))
+            part = own.whole.take(own.standing)
+            if len(part):
+                self.seek(part, _first(part, start), own)
+                shorten(own, self.polish)
+                found.merge(own)
+        return found.delta
+
+    def searched(self, threat: Oracles) -> Sequence[Oracles]:
+        """The parts of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""
+        return threat.parts()
+
+    def measure(self, part: Part, delta: Tensor) -> Tensor:
+        """What is to be small, (n,): the gauge."""
+        return part.threat.gauge(delta, part.x)
+
+    @abstractmethod
+    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+        """Searches for the examples of ``part`` from ``start`` (n, *S), and records in ``found`` what it meets."""
+
+
+def _first(part: Part, start: Tensor | None) -> Tensor:
+    if start is None:
+        return torch.zeros_like(part.x)
+    return kept_to_constraints(part.threat, start[part.rows], part.x)

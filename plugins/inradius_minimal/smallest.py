@@ -1,0 +1,76 @@
+"""The smallest fooling perturbation of each example, kept through a whole attack."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from inradius import Margin
+from inradius.ascent import Part
+from inradius.attack import Observer
+from inradius.threat import expand
+
+# the size of perturbations (n, *S) of the examples of a part, (n,)
+Measure = Callable[[Part, Tensor], Tensor]
+
+
+class Smallest:
+    """``delta`` (B, *S), the fooling perturbation of the smallest ``size`` (B,) so far; 0 and infinity where there is none.
+
+    ``standing`` are the places (n,) of the examples that are right without a perturbation; the others are done, with δ = 0.
+    ``lead`` (B,) is the lead of the wrong classes (with goals that of the goal) at ``delta``, and ``clean`` (B,) that at 0.
+    """
+
+    def __init__(self, whole: Part, measure: Measure, observe: Observer | None = None) -> None:
+        self.whole = whole
+        self.delta = torch.zeros_like(whole.x)
+        self._measure, self._observe, self._numbers = measure, observe, count()
+        logits, self.clean = whole.score(self.delta, Margin())
+        fooled = whole.fooled(logits)
+        self.lead = self.clean.clone()
+        self.size = torch.where(fooled, 0.0, torch.inf).to(self.clean)
+        self.standing = (~fooled).nonzero().squeeze(1)
+
+    def afresh(self, whole: Part) -> Self:
+        """The same with nothing found, for ``whole``, the batch with a part of the set in the set's place."""
+        other = object.__new__(type(self))
+        other.whole, other.clean, other.standing = whole, self.clean, self.standing
+        other.delta, other.lead = torch.zeros_like(self.delta), self.clean.clone()
+        other.size = torch.where(self.size == 0, self.size, torch.inf)
+        other._measure, other._observe, other._numbers = self._measure, self._observe, self._numbers
+        return other
+
+    def merge(self, other: Self) -> None:
+        """Takes over what is smaller in ``other``."""
+        better = other.size < self.size
+        self.size = torch.where(better, other.size, self.size)
+        self.lead = torch.where(better, other.lead, self.lead)
+        self.delta = torch.where(expand(better, self.delta), other.delta, self.delta)
+
+    def record(self, part: Part, delta: Tensor, logits: Tensor) -> Tensor:
+        """Keeps the perturbations (n, *S) that fool and are smaller than what is known; which ones fool at all, (n,)."""
+        self._show(part, delta)
+        fooled = part.fooled(logits)
+        places = fooled.nonzero().squeeze(1)
+        if len(places):
+            self._keep(part.take(places), delta[places], logits[places])
+        return fooled
+
+    def try_out(self, part: Part, delta: Tensor) -> Tensor:
+        """Judges perturbations (n, *S) by a forward pass and records them; which ones fool, (n,)."""
+        return self.record(part, delta, part.model(part.x + delta))
+
+    def _keep(self, part: Part, delta: Tensor, logits: Tensor) -> None:
+        rows, size = part.rows, self._measure(part, delta).to(self.size)
+        better = size < self.size[rows]
+        self.size[rows] = torch.where(better, size, self.size[rows])
+        self.lead[rows] = torch.where(better, Margin()(logits, part.y, part.goal), self.lead[rows])
+        self.delta[rows] = torch.where(expand(better, delta), delta, self.delta[rows])
+
+    def _show(self, part: Part, delta: Tensor) -> None:
+        if self._observe is not None:
+            shown = self.delta.clone()
+            shown[part.rows] = delta
+            self._observe(next(self._numbers), shown)
