@@ -7,13 +7,14 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, Oracles, PerExample, Streams, Subject, ThreatModel, UnsupportedError
+from inradius import Attack, Oracles, Streams, Subject
 from inradius.ascent import Part
 from inradius.attack import Observer
 from inradius.nested import Show, answer, check_goals, fooled
 from inradius.threat import expand
 from inradius.validators import as_float, component, count, positive
 from inradius_gradient.pgd import PGD
+from inradius_gradient.radii import scaled
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +65,7 @@ class Grow(Attack):
             part = whole.take(left)
             if not len(part):
                 break
-            part = attrs.evolve(part, threat=_scaled(part.threat, radius), rng=part.rng.fork(stage))
+            part = attrs.evolve(part, threat=scaled(part.threat, radius), rng=part.rng.fork(stage))
             last, inside = answer(attack, part, start=last, observe=show.of(kept, left))
             done = fooled(part, last) & inside
             kept[left] = torch.where(expand(done | (inside & (radius <= 1)), last), last, kept[left])
@@ -81,14 +82,3 @@ def _stepping(attack: Attack, steps: int) -> Attack:
     """The attack with as many steps, if it makes steps."""
     changes: dict[str, Any] = {"steps": steps} if "steps" in attrs.fields_dict(type(attack)) else {}
     return attrs.evolve(attack, **changes)
-
-
-def _scaled(threat: Oracles, factor: float) -> Oracles:
-    """The set at ``factor`` times its radius, or each of its radii."""
-    if isinstance(threat, ThreatModel):
-        return threat.scaled(factor)
-    if isinstance(threat, PerExample):
-        return threat.threat.per_example(threat.factors * factor)
-    raise UnsupportedError(
-        f"{threat} has no other radius; allowed are threat models, and those with a radius per example"
-    )

@@ -1,6 +1,7 @@
 """APGD and APGD-T: the algorithm step by step, closed forms, what is kept and dropped, and every set."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -173,7 +174,7 @@ def test_sparse_runs_come_from_larger_radii():
     assert len(seen) == 7 + 7 + 9
     for factor, iterates in stages:
         assert all(threat.scaled(factor).contains(delta, x).all() for delta in iterates)
-    for (_, before), (factor, after) in zip(stages, stages[1:], strict=False):
+    for (_, before), (factor, after) in pairwise(stages):
         values = torch.stack([score(CrossEntropy(), model, x, y, delta) for delta in before])
         best = torch.stack(before)[values.argmax(0), torch.arange(len(x))]
         torch.testing.assert_close(after[0], threat.scaled(factor).project(best, x), rtol=0, atol=1e-12)
