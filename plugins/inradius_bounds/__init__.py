@@ -10,12 +10,13 @@ from inradius_bounds.dual import Dual
 from inradius_bounds.interval import Interval
 from inradius_bounds.lp import LP
 from inradius_bounds.milp import MILP
+from inradius_bounds.projected import Projected
 from inradius_bounds.rules import by_layer
 
 
 @hookimpl
 def certifiers() -> list[type[Certifier]]:
-    return [Interval, Dual, Crown, Alpha, CertifierCascade, LP, MILP]
+    return [Interval, Dual, Crown, Alpha, CertifierCascade, Projected, LP, MILP]
 
 
 @hookimpl
