@@ -68,8 +68,7 @@ class Sparse(Climb):
 
     def move(self) -> Tensor:
         part = self.part
-        if not isinstance(part.threat, SparseSteps):
-            raise TypeError(f"{part.threat} has no sparse steps")
+        assert isinstance(part.threat, SparseSteps)
         step = part.threat.sparse_steepest(self.gradient, part.x, self.delta, self.count)
         return part.threat.project(torch.addcmul(self.delta, expand(self.size, step), step), part.x)
 
