@@ -82,11 +82,16 @@ def test_a_spec_may_leave_out_the_names_that_are_positional(register):
 # components that need more than a radius, by an example
 NEEDY = {
     "affine": "affine('colour', eps=0.1)",
+    "attack_cascade": "attack_cascade(fgsm(), pgd())",
     "box": "box(lo=-0.1, hi=0.2)",
+    "eot": "eot(pgd())",
     "intersection": "intersection(linf(eps=0.1), l2(eps=0.5))",
     "l0": "l0(3)",
     "patch": "patch(2)",
+    "restarts": "restarts(pgd())",
     "union": "union(linf(eps=0.1), l2(eps=0.5))",
+    "where_flat": "where_flat(square())",
+    "worst": "worst(fgsm(), pgd())",
     "worst_part": "worst_part(pgd())",
 }
 
