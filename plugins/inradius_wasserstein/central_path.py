@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from inradius_wasserstein.newton import Step, newton
-from inradius_wasserstein.panels import Panel
+from inradius_wasserstein.pairs import Pairs
+from inradius_wasserstein.panels import Panels
 from inradius_wasserstein.problem import Problem, highest_price, wide
 
 # How much of the way to the boundary a step goes, and the share of the budget that the first plan spends: a plan well
@@ -14,6 +15,8 @@ _REACH = 0.995
 _FIRST = 0.9
 # The mean product of slacks below which rounding error in Newton's equations would show.
 _LATE = 1e-6
+# Rounds of correction of what they answer then, and once more where hardly a digit would be left.
+_LAST = 1e-10
 
 
 def _per_example(values: Tensor) -> Tensor:
@@ -46,6 +49,33 @@ class Point:
         """The points of some examples."""
         return Point(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
+    def where(self, chosen: Tensor, other: "Point") -> "Point":
+        """These points for the chosen examples, (B,), and the others for the rest."""
+        mine, theirs = attrs.astuple(self, recurse=False), attrs.astuple(other, recurse=False)
+        return Point(
+            *(torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(mine, theirs, strict=True))
+        )
+
+    def put(self, rows: Tensor, other: "Point") -> None:
+        """Writes other points into some rows."""
+        for mine, theirs in zip(attrs.astuple(self, recurse=False), attrs.astuple(other, recurse=False), strict=True):
+            mine[rows] = theirs
+
+    def copied(self) -> "Point":
+        """A copy that may be written to."""
+        return Point(*(value.clone() for value in attrs.astuple(self, recurse=False)))
+
+    def to(self, dtype: torch.dtype) -> "Point":
+        """The points in another precision."""
+        return Point(*(value.to(dtype) for value in attrs.astuple(self, recurse=False)))
+
+    def only(self, kept: Tensor, real: Tensor) -> "Point":
+        """The points of the kept moves, their places (B, C, S, k), some of which are padding."""
+        plan, loss = (
+            torch.where(real, value.gather(-1, kept), rest) for value, rest in ((self.plan, 0), (self.loss, 1))
+        )
+        return attrs.evolve(self, plan=plan, loss=loss)
+
 
 def first_point(problem: Problem) -> Point:
     """A point near the path whose plan almost spends the budget: at its price every pixel would keep its mass."""
@@ -60,12 +90,12 @@ def first_point(problem: Problem) -> Point:
     size = torch.where(leaves, 1 / loss, 0)
     centre = _FIRST * problem.budget / (_per_example(plans.cost * size) + 1 / price)
     half = 0.5 * plans.mass
-    centre = torch.minimum(centre, _per_example(half) / _per_example(size).clamp_min(1e-300)).clamp_min(1e-300)
+    centre = torch.minimum(centre, _per_example(half) / _per_example(size).clamp_min(1e-30)).clamp_min(1e-300)
     plan = size * wide(centre)
-    plan = plan * (half / plan.sum(-1).clamp_min(1e-300)).clamp_max(1).unsqueeze(-1)
+    plan = plan * (half / plan.sum(-1).clamp_min(1e-30)).clamp_max(1).unsqueeze(-1)
     stays = plans.mass - plan.sum(-1)
     plan[..., 0] = stays
-    rest = torch.where(stays > 0, _flat(centre) / stays.clamp_min(1e-300), 1)
+    rest = torch.where(stays > 0, _flat(centre) / stays.clamp_min(1e-30), 1)
     loss = torch.where(leaves, loss + rest.unsqueeze(-1), 1)
     loss[..., 0] = rest
     spare = torch.maximum(problem.budget - plans.price(plan), centre / price)
@@ -95,8 +125,8 @@ class Residuals:
         return Residuals(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
 
-def residuals(problem: Problem, point: Point) -> Residuals:
-    """What the point misses."""
+def residuals(problem: Problem, point: Point, inside: float) -> Residuals:
+    """What the point misses; ``inside`` is a parameter of the worth."""
     plans = problem.plans
     change = plans.change(point.plan)
     offered = wide(point.price) * plans.cost - plans.at(problem.residual(change) - point.toll)
@@ -116,28 +146,34 @@ def residuals(problem: Problem, point: Point) -> Residuals:
         total=total,
         mean=total / products,
         merit=gap + _per_example(point.toll * left.abs()) + missed,
-        worth=_worth(problem, change),
+        worth=worth(problem, change, inside),
     )
 
 
-def _worth(problem: Problem, change: Tensor) -> Tensor:
-    """The distance ½‖δ − d‖², or ‖δ − d‖‖d‖ where δ is so far away that its distance says little about d, (B,)."""
+def worth(problem: Problem, change: Tensor, inside: float) -> Tensor:
+    """What a gap is compared with, (B,).
+
+    The distance ½‖δ − d‖², or ‖δ − d‖‖d‖ where δ is so far away that its distance says little about d. Where δ is as good as in
+    the ball, a share ``inside`` of ½‖d‖².
+    """
     left: Tensor = torch.linalg.vector_norm(problem.residual(change).flatten(1), dim=1)
     moved: Tensor = torch.linalg.vector_norm(change.flatten(1), dim=1)
-    return left * torch.minimum(0.5 * left / problem.curvature, moved)
+    distance = left * torch.minimum(0.5 * left / problem.curvature, moved)
+    return torch.maximum(distance, 0.5 * inside * problem.curvature * moved.square())
 
 
-def next_point(problem: Problem, parts: list[Panel], point: Point, missing: Residuals) -> Point:
+def next_point(problem: Problem, parts: Panels | Pairs, point: Point, missing: Residuals) -> Point:
     """Mehrotra's predictor and corrector step. Source: mehrotra1992."""
     plans = problem.plans
     late = bool((missing.mean < _LATE).any())
+    rounds = late + bool((missing.mean < _LAST).any())
     stiffness = _flat(problem.curvature) + point.toll / point.room
     equations = newton(plans, parts, point.plan / point.loss, stiffness, point.spare / point.price, careful=late)
-    inverse = plans.open / point.plan.clamp_min(1e-300)
+    inverse = plans.open / point.plan.clamp_min(1e-30)
 
-    def towards(force: Tensor, spare: Tensor, toll: Tensor, *, refine: bool = False) -> Point:
+    def towards(force: Tensor, spare: Tensor, toll: Tensor, *, rounds: int = 0) -> Point:
         offset = (toll - point.toll * missing.room) / point.room
-        step = equations.step(force, offset, missing.rows, missing.spare - spare / point.price, refine=refine)
+        step = equations.step(force, offset, missing.rows, missing.spare - spare / point.price, rounds=rounds)
         return _direction(problem, point, missing, step, spare, toll)
 
     force = -(point.loss + missing.loss)
@@ -150,11 +186,11 @@ def next_point(problem: Problem, parts: list[Panel], point: Point, missing: Resi
         torch.addcmul(force, wide(centre) - both.plan, inverse),
         centre - point.spare * point.price - both.spare,
         torch.where(problem.capped, _flat(centre), 0) - point.room * point.toll - both.room,
-        refine=late,
+        rounds=rounds,
     )
     reached_point = point.moved(corrector, (_REACH / _blocking(point, corrector, inverse)).clamp_max(1))
     # rows that rounding has left are put right at once: relative to each entry this is little
-    rows = plans.mass / reached_point.plan.sum(-1).clamp_min(1e-300)
+    rows = plans.mass / reached_point.plan.sum(-1).clamp_min(1e-30)
     return attrs.evolve(reached_point, plan=reached_point.plan * rows.unsqueeze(-1))
 
 

@@ -4,21 +4,25 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.central_path import Point, first_point, next_point, residuals
+from inradius_wasserstein.central_path import Point, first_point, worth
+from inradius_wasserstein.follow import Aim, follow
 from inradius_wasserstein.moves import Moves
-from inradius_wasserstein.panels import panels
+from inradius_wasserstein.pairs import Pairs, few, pairs
+from inradius_wasserstein.panels import Panels, panels
+from inradius_wasserstein.plans import Plans
 from inradius_wasserstein.problem import Problem, duality_gap
 from inradius_wasserstein.projected import Projected, by_chunks
 from inradius_wasserstein.repair import repair
 
-# Examples end after 9 to 25 steps; the rest lose nothing but time.
-_STEPS = 60
-# The gap at which the distance has ten digits, as a share of what the pull is worth.
-_TOLERANCE = 1e-10
-# An example whose gap has not shrunk for so many steps has all the digits that its numbers have.
-_PATIENCE = 8
-# The share of examples still going at which the others are left out.
-_THIN = 0.8
+# The gap at which the distance has nine digits, and where δ is as good as in the ball, the change has six; and that at
+# which all moves that matter are among the likeliest ones. Single precision finds the latter.
+_EXACT = Aim(1e-9, 1e-4)
+_ROUGH = Aim(1e-2, 1e-2)
+# Moves are kept up to this ratio of mass and reduced cost, and all of them where those of a source are more than a few.
+_UNLIKELY = 0.05
+_FEW, _SHARE = 16, 4
+# Pairs for each source up to which they are added up one by one.
+_PAIRS = 100
 
 
 def nearest(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None) -> Projected:
@@ -32,9 +36,63 @@ def nearest(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float |
 
 def _solve(task: Problem) -> tuple[Tensor, Tensor]:
     task = _within_reach(task)
-    plan, price, toll = shortest(task)
-    plan = repair(task, plan)
-    return task.plans.change(plan), duality_gap(task, plan, price, toll)
+    quick = task.to(torch.float32)
+    rough = follow(quick, first_point(quick), _parts(quick.plans), _ROUGH)
+    near = rough.point.to(task.pull.dtype)
+    kept, real, enough = _likely(task, near)
+    some = attrs.evolve(task, plans=task.plans.only(kept, real))
+    exact = follow(some, near.only(kept, real), _parts(some.plans), _EXACT, rough.done & enough)
+    plan = torch.zeros_like(near.plan).scatter_(-1, kept, exact.point.plan)
+    found = _Answer.of(task, plan, exact.point.price, exact.point.toll)
+    left = ~(exact.done & (found.gap <= 2 * _EXACT.tolerance * worth(task, found.change, _EXACT.inside)))
+    if bool(left.any()):
+        rest = task.take(left)
+        start = near.take(left).where(rough.done[left], first_point(rest))
+        again = follow(rest, start, _parts(rest.plans), _EXACT).point
+        found.improve(left, _Answer.of(rest, again.plan, again.price, again.toll))
+    return found.change, found.gap
+
+
+@attrs.frozen(eq=False)
+class _Answer:
+    """Changes of the ball (B, C, n) and their gaps (B,)."""
+
+    change: Tensor
+    gap: Tensor
+
+    @classmethod
+    def of(cls, task: Problem, plan: Tensor, price: Tensor, toll: Tensor) -> "_Answer":
+        """The answer of plans that may miss the ball a little."""
+        plan = repair(task, plan)
+        return cls(task.plans.change(plan), duality_gap(task, plan, price, toll))
+
+    def improve(self, rows: Tensor, other: "_Answer") -> None:
+        """Writes other answers into some rows where they are better."""
+        better = ~(other.gap >= self.gap[rows])
+        places = rows.nonzero().squeeze(1)[better]
+        self.change[places], self.gap[places] = other.change[better], other.gap[better]
+
+
+def _likely(task: Problem, point: Point) -> tuple[Tensor, Tensor, Tensor]:
+    """The likeliest moves of each source: their places and which are no padding, (B, C, S, k), and where they are enough, (B,).
+
+    Of a move's mass and its reduced cost, on the path the one is large where the other is small.
+    """
+    likely = torch.where(task.plans.allowed, point.plan / point.loss, 0).nan_to_num(0)
+    likely[..., 0] = torch.inf
+    likely, place = likely.sort(dim=-1, descending=True)
+    real = likely > _UNLIKELY
+    wanted, moves = real.sum(-1).flatten(1).amax(1), point.plan.shape[-1]
+    enough = wanted <= max(_FEW, moves // _SHARE)
+    count = int(torch.where(enough, wanted, 1).amax())
+    return place[..., :count].contiguous(), real[..., :count], enough
+
+
+def _parts(plans: Plans) -> Panels | Pairs:
+    near = panels(plans)
+    if plans.pixel.device.type == "cpu" and few(plans, _PAIRS):
+        return pairs(plans, near.band)
+    return near
 
 
 def _within_reach(task: Problem) -> Problem:
@@ -51,39 +109,3 @@ def _within_reach(task: Problem) -> Problem:
     budget = torch.minimum(task.budget, 1 + flow * pixels * dearest)
     room = torch.where(task.room > 1 + wish[:, None, None], torch.inf, task.room)
     return attrs.evolve(task, plans=plans, budget=budget, room=room, capped=room.isfinite())
-
-
-def shortest(task: Problem) -> tuple[Tensor, Tensor, Tensor]:
-    """The best plan of the path (B, C, S, m) with the budget's price (B,) and the caps' tolls (B, C, n)."""
-    point, parts = first_point(task), panels(task.plans)
-    best = [point.plan.clone(), point.price.clone(), point.toll.clone()]
-    rows = torch.arange(len(point.price), device=point.price.device)
-    merit, since = torch.full_like(point.price, torch.inf), torch.zeros_like(rows)
-    total = merit.clone()
-    going = torch.ones_like(rows, dtype=torch.bool)
-    for _ in range(_STEPS):
-        missing = residuals(task, point)
-        better = going & (missing.merit < merit)
-        _keep(best, rows, point, better)
-        progress = (missing.merit < 0.95 * merit) | (missing.total < 0.9 * total)
-        since, total = torch.where(progress, 0, since + 1), torch.minimum(total, missing.total)
-        merit = torch.where(better, missing.merit, merit)
-        going = going & (merit > _TOLERANCE * missing.worth) & (since < _PATIENCE) & missing.merit.isfinite()
-        if not bool(going.any()):
-            break
-        if int(going.sum()) <= _THIN * len(going):
-            task, point, missing = task.take(going), point.take(going), missing.take(going)
-            parts = [part.take(going) for part in parts]
-            rows, merit, total, since = rows[going], merit[going], total[going], since[going]
-            going = going[going]
-        point = next_point(task, parts, point, missing)
-    return best[0], best[1], best[2]
-
-
-def _keep(best: list[Tensor], rows: Tensor, point: Point, better: Tensor) -> None:
-    whole = bool(better.all()) and len(rows) == len(best[0])
-    for kept, new in zip(best, (point.plan, point.price, point.toll), strict=True):
-        if whole:
-            kept.copy_(new)
-        else:
-            kept[rows[better]] = new[better]

@@ -4,11 +4,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.panels import Panel, gram
+from inradius_wasserstein.band import BandFactor, WholeFactor
+from inradius_wasserstein.pairs import Pairs
+from inradius_wasserstein.panels import Panels
 from inradius_wasserstein.plans import Plans
-
-# Rounds of correction of a solution whose residual can be computed to more digits than it has.
-_REFINEMENTS = 2
 
 
 @attrs.frozen(eq=False)
@@ -68,17 +67,20 @@ class Newton:
     """
 
     springs: Springs
-    factor: Tensor
+    factor: WholeFactor | BandFactor
     row: Tensor
     answer: Tensor
     slack: Tensor
     bend: Tensor
 
-    def step(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor, *, refine: bool = False) -> Step:
-        """The step for e = ``force``, k = ``offset``, row residuals ``rows`` and the budget's residual ``spare``."""
+    def step(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor, *, rounds: int = 0) -> Step:
+        """The step for e = ``force``, k = ``offset``, row residuals ``rows`` and the budget's residual ``spare``.
+
+        ``rounds`` of correction, as its residual can be computed to more digits than it has.
+        """
         cost = self.springs.plans.cost
         step = self._once(force, offset, rows, spare)
-        for _ in range(_REFINEMENTS * refine):
+        for _ in range(rounds):
             left = spare - (cost * step.plan).flatten(1).sum(1) + self.slack * step.price
             none = torch.zeros_like(offset)
             step = step.plus(self._once(torch.zeros_like(force), none, rows - step.plan.sum(-1), left))
@@ -101,13 +103,13 @@ class Newton:
 
 
 def newton(
-    plans: Plans, parts: list[Panel], weight: Tensor, stiffness: Tensor, slack: Tensor, *, careful: bool
+    plans: Plans, parts: Panels | Pairs, weight: Tensor, stiffness: Tensor, slack: Tensor, *, careful: bool
 ) -> Newton:
     """The equations for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and t / ψ = ``slack`` (B,).
 
-    ``parts`` are the panels that M is added up in.
+    ``parts`` add M up.
     """
-    inflow = plans.into(weight).clamp_min(1e-300)
+    inflow = plans.into(weight).clamp_min(1e-30)
     held = Springs(plans, weight, stiffness, inflow, 1 / (1 + stiffness * inflow), careful)
     factor = _factor(held, parts)
     pulled = held.flow(plans.cost)
@@ -117,18 +119,16 @@ def newton(
     return Newton(held, factor, row, answer, slack, bend.clamp_min(0) + slack)
 
 
-def _factor(held: Springs, parts: list[Panel]) -> Tensor:
-    """The Cholesky factor of M, (B, C, S, S).
+def _factor(held: Springs, parts: Panels | Pairs) -> WholeFactor | BandFactor:
+    """The Cholesky factor of M, one matrix for each example and channel.
 
     M is a diagonally dominant M-matrix: its diagonal is added up from the other entries and the row sums Σ_j D / (1 + h a),
     without a cancellation.
     """
-    matrix = gram(parts, held.weight, -held.stiffness * held.damping).tril_(-1)
-    own = (held.weight * held.plans.at(held.damping)).sum(-1) - matrix.sum(-1) - matrix.sum(-2)
-    matrix.diagonal(dim1=-2, dim2=-1).copy_(own + (held.plans.mass == 0))
-    factor: Tensor = torch.linalg.cholesky_ex(matrix)[0]
-    return factor
+    apart = parts.gram(held.plans, held.weight, -held.stiffness * held.damping)
+    own = (held.weight * held.plans.at(held.damping)).sum(-1) + (held.plans.mass == 0)
+    return apart.cholesky(own.flatten(0, 1) - apart.sums())
 
 
-def _solve(factor: Tensor, right: Tensor) -> Tensor:
-    return torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
+def _solve(factor: WholeFactor | BandFactor, right: Tensor) -> Tensor:
+    return factor.solve(right.flatten(0, 1)).view(right.shape)

@@ -57,6 +57,26 @@ class Plans:
         """The plans of some examples."""
         return Plans(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
+    def to(self, dtype: torch.dtype) -> "Plans":
+        """The plans in another precision."""
+        values = attrs.astuple(self, recurse=False)
+        return Plans(*(value.to(dtype) if value.is_floating_point() else value for value in values))
+
+    def only(self, kept: Tensor, real: Tensor) -> "Plans":
+        """The plans of the kept moves, their places (B, C, S, k), the first of which is that which stays; some are padding."""
+        allowed = self.allowed.gather(-1, kept) & real
+        target = self.target.view(self.cost.shape).gather(-1, kept)
+        shut = torch.where(allowed, 0, torch.inf).to(self.mass)
+        shut[..., 0] = 0
+        return attrs.evolve(
+            self,
+            target=torch.where(allowed, target, self.home.unsqueeze(-1)).flatten(2),
+            cost=self.cost.gather(-1, kept) * allowed,
+            allowed=allowed,
+            open=allowed.to(self.mass),
+            barrier=shut,
+        )
+
 
 def plans_from(mass: Tensor, moves: Moves, allowed: Tensor) -> Plans:
     """The plans that start at pixels with mass, (B, C, H·W); ``allowed`` (B, C, H·W, m) says which moves exist."""

@@ -41,6 +41,13 @@ class Problem:
         rest = (getattr(self, field.name)[rows] for field in attrs.fields(Problem)[1:])
         return Problem(self.plans.take(rows), *rest)
 
+    def to(self, dtype: torch.dtype) -> "Problem":
+        """The problems in another precision."""
+        numbers = ("pull", "curvature", "budget", "room", "unit", "worth")
+        return attrs.evolve(
+            self, plans=self.plans.to(dtype), **{name: getattr(self, name).to(dtype) for name in numbers}
+        )
+
 
 def problem(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None) -> Problem:
     """The problem for double precision ``delta`` and ``x`` (B, C, H, W)."""

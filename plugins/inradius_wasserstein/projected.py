@@ -11,7 +11,7 @@ from inradius_wasserstein.moves import Moves
 from inradius_wasserstein.problem import Problem, problem
 
 # Numbers in the matrices of a chunk: on a CPU larger ones fall out of the cache, elsewhere out of the memory.
-_CPU = 1 << 20
+_CPU = 1 << 21
 _OTHER = 1 << 28
 
 Solver = Callable[[Problem], tuple[Tensor, Tensor]]
