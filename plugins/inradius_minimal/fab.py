@@ -72,30 +72,59 @@ class FAB(MinimalAttack):
         return (~done).nonzero().squeeze(1)
 
     def _walk(self, part: Part, delta: Tensor, aims: Tensor, found: Smallest) -> None:
+        fooled = torch.zeros_like(part.rows, dtype=torch.bool)
         for _ in range(self.steps):
+            # who was fooled by the last step mostly is by this one, and then needs no gradient before it is drawn back
+            known = self._judged(part, delta, fooled, found)
+            delta = torch.where(expand(known, delta), self.beta * delta, delta)
             logits, ahead = leads(part, delta, aims)
-            fooled = found.record(part, delta, logits)
-            left = self._unfinished(part, found)
+            anew = found.record(part, delta, logits) & ~known
+            fooled, left = known | anew, self._unfinished(part, found)
             if not len(left):
                 return
             if len(left) < len(part):
-                part, delta, aims, fooled = part.take(left), delta[left], aims[left], fooled[left]
+                part, delta, aims, anew, fooled = part.take(left), delta[left], aims[left], anew[left], fooled[left]
                 ahead = [(value[left], gradient[left]) for value, gradient in ahead]
-            back = fooled.nonzero().squeeze(1)
+            back = anew.nonzero().squeeze(1)
             if len(back):
-                delta = torch.where(expand(fooled, delta), self.beta * delta, delta)
+                delta = torch.where(expand(anew, delta), self.beta * delta, delta)
                 ahead = _renewed(part.take(back), delta[back], aims[back], ahead, back)
-            delta = self._mean(part, delta, Nearest.of(part, delta, ahead))
+            delta = self._mean(part, delta, ahead)
         found.try_out(part, delta)
 
-    def _mean(self, part: Part, delta: Tensor, near: Nearest) -> Tensor:
-        """The next point between the boundary's points nearest to x + δ and to x, (n, *S)."""
-        need = (near.gradient * delta).flatten(1).sum(1) - near.value
-        home, distance = reach(part.threat, near.gradient, need, part.x)
+    def _judged(self, part: Part, delta: Tensor, suspect: Tensor, found: Smallest) -> Tensor:
+        """Which of the suspects (n,) are fooled by δ, (n,)."""
+        rows, fooled = suspect.nonzero().squeeze(1), torch.zeros_like(suspect)
+        if len(rows):
+            fooled[rows] = found.try_out(part.take(rows), delta[rows])
+        return fooled
+
+    def _mean(self, part: Part, delta: Tensor, ahead: Leads) -> Tensor:
+        """The next point between those of the nearest boundary that are nearest to x + δ and to x, (n, *S)."""
+        near, home, distance = _both_ways(part, delta, ahead)
         share = (near.distance / (near.distance + distance)).nan_to_num(nan=self.alpha).clamp(max=self.alpha)
         share = expand(share, delta)
         mean = (1 - share) * (delta + self.eta * near.step) + share * self.eta * home
         return kept_to_constraints(part.threat, mean, part.x)
+
+
+def _both_ways(part: Part, delta: Tensor, ahead: Leads) -> tuple[Nearest, Tensor, Tensor]:
+    """The nearest boundary from x + δ, and from x the step (n, *S) to it with its radius (n,)."""
+    if len(ahead) > 1:
+        near = Nearest.of(part, delta, ahead)
+        return near, *reach(part.threat, near.gradient, _from_home(near.value, near.gradient, delta), part.x)
+    # of a single boundary both steps are found at once
+    ((value, gradient),) = ahead
+    twice = torch.arange(len(part), device=delta.device).repeat(2)
+    need = torch.cat([-value, _from_home(value, gradient, delta)])
+    steps, radii = reach(part.threat.select(twice), gradient[twice], need, torch.cat([part.x + delta, part.x]))
+    count = len(part)
+    return Nearest(steps[:count], radii[:count], value, gradient), steps[count:], radii[count:]
+
+
+def _from_home(value: Tensor, gradient: Tensor, delta: Tensor) -> Tensor:
+    """What a perturbation of x must gain to reach the boundary of a lead that has ``value`` at x + δ, (n,)."""
+    return (gradient * delta).flatten(1).sum(1) - value
 
 
 def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor) -> Leads:

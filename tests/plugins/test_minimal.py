@@ -21,26 +21,37 @@ SHORT = ["deepfool(steps=4)", "ddn(steps=5)", "fmn(steps=5)", "fab(steps=3, rest
 FIXED = {"cw(searches=3, steps=8)": "l2(eps=0.5)", "ead(searches=3, steps=8)": "l1(eps=1.0)"}
 
 
-@pytest.mark.parametrize("threat", [SETS[0], SETS[1], SETS[2], SETS[4], "union(linf(eps=0.2), l1(eps=1.1))"])
 @pytest.mark.parametrize("spec", SHORT)
-def test_laws(spec, threat):
-    check_attack(spec, threat, shape=(1, 2, 2), examples=2)
+def test_laws(spec):
+    check_attack(spec, "union(linf(eps=0.2), l2(eps=0.5))", shape=(1, 2, 2), examples=1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("threat", [*SETS, "union(linf(eps=0.2), l1(eps=1.1))", Tilted(eps=0.6)], ids=str)
 @pytest.mark.parametrize("spec", SHORT)
+def test_laws_on_every_set(spec, threat):
+    check_attack(attack_of(spec), threat, shape=(1, 2, 2), examples=6)
+
+
+@pytest.mark.parametrize("spec", [SHORT[0], SHORT[2]])
 def test_laws_on_a_strange_set(spec):
-    check_attack(attack_of(spec), Tilted(eps=0.6), shape=(1, 2, 2), examples=2)
+    check_attack(attack_of(spec), Tilted(eps=0.6), shape=(1, 2, 2), examples=1)
 
 
 @pytest.mark.parametrize("spec", SHORT[:3])
 def test_laws_under_moved_mass(spec):
-    check_attack(spec, "wasserstein(eps=0.1)", shape=(1, 2, 3), inputs=inputs((1, 2, 3)), examples=1)
+    check_attack(spec, "wasserstein(eps=0.1)", shape=(1, 2, 2), inputs=inputs((1, 2, 2), batch=2), examples=1)
 
 
 @pytest.mark.parametrize(("spec", "threat"), FIXED.items())
 def test_laws_of_one_norm(spec, threat):
-    check_attack(spec, threat, shape=(1, 2, 2), examples=2)
-    check_attack(spec, f"union(linf(eps=0.1), {threat[:-1]}, bounds=None))", shape=(1, 2, 2), examples=2)
+    check_attack(spec, f"union(linf(eps=0.1), {threat[:-1]}, bounds=None))", shape=(1, 2, 2), examples=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spec", "threat"), FIXED.items())
+def test_laws_of_one_norm_on_more_cases(spec, threat):
+    check_attack(spec, threat, shape=(1, 2, 3), examples=6)
 
 
 @pytest.mark.parametrize("threat", SETS)
@@ -72,7 +83,10 @@ def test_without_a_box_projections_are_exact(spec, threat):
     torch.testing.assert_close(found.gauge, least_gauges(model, x, y, around), rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("threat", ["wasserstein(eps=0.1)", "intersection(linf(eps=0.2), l2(eps=0.4))"])
+@pytest.mark.parametrize(
+    "threat",
+    ["wasserstein(eps=0.1)", pytest.param("intersection(linf(eps=0.2), l2(eps=0.4))", marks=pytest.mark.slow)],
+)
 def test_linear_models_are_fooled_at_the_smallest_gauge_of_any_set(threat):
     around = threat_of(threat)
     torch.manual_seed(0)
@@ -91,14 +105,14 @@ def test_linear_models_are_fooled_at_the_smallest_gauge_of_any_set(threat):
     assert bool((best[reached] < 0).all())
 
 
-@pytest.mark.parametrize(("spec", "threat"), [("cw(steps=200)", "l2(eps=0.5)"), ("ead(steps=200)", "l1(eps=1.0)")])
+@pytest.mark.parametrize(("spec", "threat"), [("cw(searches=5)", "l2(eps=0.5)"), ("ead(searches=5)", "l1(eps=1.0)")])
 def test_attacks_of_one_norm_come_near_the_smallest_gauge(spec, threat):
     model, around = linear(4), threat_of(threat)
     x, y = labelled(model)
     least = least_gauges(model, x, y, around)
     found = attack_of(spec)(model, x, y, around)
     assert bool((found.margin <= 0).all())
-    assert float((found.gauge / least).median()) <= 1.05
+    assert float((found.gauge / least).median()) <= 1.1
 
 
 @pytest.mark.parametrize("spec", [*SHORT, *FIXED])
@@ -127,7 +141,9 @@ def steadfast(x):
     return torch.stack([20 + x.sum(1), x.sum(1) * 0], 1)
 
 
-@pytest.mark.parametrize("spec", [*ANY, "cw(steps=60)"])
+@pytest.mark.parametrize(
+    "spec", ["deepfool()", "ddn(steps=20)", "fmn(steps=20)", "fab(steps=3)", "cw(searches=2, steps=20)"]
+)
 def test_the_budget_changes_nothing_but_the_success(spec):
     model = perceptron()
     x, y = labelled(model)
@@ -137,11 +153,14 @@ def test_the_budget_changes_nothing_but_the_success(spec):
     assert torch.equal(large.success, large.margin <= 0)
 
 
-@pytest.mark.parametrize("threat", [SETS[0], SETS[1], SETS[2]])
+@pytest.mark.parametrize("threat", SETS[:3])
 def test_the_attacks_agree(threat):
     model, around = perceptron(), threat_of(threat)
     x, y = labelled(model)
-    found = [attack_of(spec)(model, x, y, around) for spec in ("fab_t(steps=40)", "fmn()", "ddn()", "deepfool()")]
+    found = [
+        attack_of(spec)(model, x, y, around)
+        for spec in ("fab_t(steps=20)", "fmn(steps=60)", "ddn(steps=60)", "deepfool()")
+    ]
     assert all(bool((each.margin <= 0).all()) for each in found)
     mean = torch.stack([each.gauge for each in found]).mean(1)
     assert float(mean[:3].max() / mean.min()) < 1.2
@@ -169,7 +188,7 @@ def test_each_example_may_have_a_radius_of_its_own():
     model, around = perceptron(), threat_of("l2(eps=0.5)")
     x, y = labelled(model)
     factors = torch.linspace(0.2, 2, len(x), dtype=torch.float64)
-    for spec in [*ANY, "cw(steps=30)"]:
+    for spec in ["deepfool()", "ddn(steps=10)", "fmn(steps=10)", "fab(steps=3)", "cw(searches=2, steps=10)"]:
         whole, each = attack_of(spec)(model, x, y, around), attack_of(spec)(model, x, y, around.per_example(factors))
         torch.testing.assert_close(each.gauge * factors, whole.gauge, rtol=1e-3, atol=1e-9)
 
@@ -225,7 +244,7 @@ def test_sequences_are_attacked_in_single_precision(spec):
 def test_pixels_are_counted_by_the_set_of_few_pixels():
     model = perceptron()
     x, y = labelled(model)
-    found = attack_of("fmn()")(model, x, y, threat_of("l0(k=1)"))
+    found = attack_of("fmn(steps=40)")(model, x, y, threat_of("l0(k=1)"))
     fooled = found.margin <= 0
     assert float(fooled.float().mean()) > 0.6
     assert torch.equal(found.gauge, (found.delta != 0).sum(1).double())
