@@ -209,13 +209,15 @@ class Products:
 
 def _direction(problem: Problem, point: Point, missing: Residuals, step: Step, spare: Tensor, toll: Tensor) -> Point:
     """The step of all slacks when products of the budget and the caps change by ``spare`` and ``toll``."""
-    gained = problem.plans.into(step.plan)
     # differences of prices keep the digits that quotients of slacks lose at the end of the path
     loss = (missing.loss - step.gain) * problem.plans.open
-    fee = torch.where(problem.capped, -step.pixel - _flat(problem.curvature) * gained, 0)
-    tight = point.room < point.toll
-    room = torch.where(tight, (toll - point.room * fee) / point.toll, missing.room - gained) * problem.capped
     budget = (spare - point.spare * step.price) / point.price
+    room = fee = torch.zeros_like(toll)
+    if bool(problem.capped.any()):
+        gained = problem.plans.into(step.plan)
+        fee = torch.where(problem.capped, -step.pixel - _flat(problem.curvature) * gained, 0)
+        tight = point.room < point.toll
+        room = torch.where(tight, (toll - point.room * fee) / point.toll, missing.room - gained) * problem.capped
     return Point(step.plan, loss, step.source, step.price, budget, room, fee)
 
 

@@ -88,7 +88,7 @@ class Newton:
 
     def _once(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor) -> Step:
         held, plans = self.springs, self.springs.plans
-        drag = plans.at(offset * held.damping) * held.weight
+        drag = plans.at(offset * held.damping) * held.weight if bool(offset.any()) else torch.zeros_like(force[:1])
         pushed = held.flow(force) - drag
         base = _solve(self.factor, rows - pushed.sum(-1))
         earned = (plans.cost * pushed).flatten(1).sum(1) + (self.row * base).flatten(1).sum(1)
