@@ -42,13 +42,14 @@ class AutoAttack(Suite):
     def _specs(self, norm: str) -> tuple[str, ...]:
         steps, square = self.steps, f"square(queries={self.queries})"
         apgd_t = f"apgd_t(steps={steps}, classes={self.classes})"
-        fab_t = f"fab_t(steps={steps}, classes={self.classes})"
+        # a distance below the radius is enough to decide an example
+        fab_t = f"fab_t(steps={steps}, classes={self.classes}, enough=1.0)"
         if self.version == "rand":
             inner = (f"apgd(steps={steps})", f"apgd(steps={steps}, objective=dlr())")
             return tuple(f"eot({one}, samples=20)" for one in inner)
         if self.version == "plus":
             ce, dlr = (f"apgd(steps={steps}, restarts=5, objective={loss})" for loss in ("cross_entropy()", "dlr()"))
-            return ce, dlr, f"fab(steps={steps}, restarts=5, classes={self.classes})", square, apgd_t, fab_t
+            return ce, dlr, f"fab(steps={steps}, restarts=5, classes={self.classes}, enough=1.0)", square, apgd_t, fab_t
         if norm == "l1":
             few = f"apgd_t(steps={steps}, classes={min(self.classes, 5)})"
             return f"apgd(steps={steps}, restarts=5)", few, fab_t, square

@@ -1,6 +1,6 @@
 """Unions of sets as components, and the same with a radius for each example."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 from torch import Tensor
@@ -43,6 +43,8 @@ class Union(UnionOracles, ThreatModel):
     """
 
     positional = ("*members",)
+    # the members' own attacks, each on its part
+    default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "msd(steps=50, restarts=2)")
 
     members: tuple[ThreatModel, ...] = attrs.field(validator=_members, converter=_flat)
 

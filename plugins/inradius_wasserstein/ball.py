@@ -1,6 +1,6 @@
 """Wasserstein balls of images as components, and the same with a radius for each example."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 import torch
@@ -57,6 +57,9 @@ class Wasserstein(TransportBall, ThreatModel):
     """
 
     positional = ("eps",)
+    # a projection is a quadratic program for each image and step, a maximiser is sorted out
+    default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "frank_wolfe(steps=40, classes=4)")
+    default_certifiers: ClassVar[tuple[str, ...]] = ("dual", "crown")
 
     eps: float = attrs.field(validator=radius, converter=as_float)
     # Wong et al. 2019, sec. 4: 5 × 5 windows on CIFAR-10, and the Euclidean distance

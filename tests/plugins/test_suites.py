@@ -52,18 +52,18 @@ def test_laws_of_the_suite_where_mass_moves():
 
 
 def test_autoattack_is_the_list_of_its_authors():
-    ours = {spec: attack_of(spec) for spec in ("apgd()", "apgd_t()", "fab_t()", "square()")}
-    assert ours["apgd()"].steps == ours["apgd_t()"].steps == ours["fab_t()"].steps == 100
-    assert ours["apgd_t()"].classes == ours["fab_t()"].classes == 9
+    ours = {spec: attack_of(spec) for spec in ("apgd()", "apgd_t()", "fab_t(enough=1.0)", "square()")}
+    assert ours["apgd()"].steps == ours["apgd_t()"].steps == ours["fab_t(enough=1.0)"].steps == 100
+    assert ours["apgd_t()"].classes == ours["fab_t(enough=1.0)"].classes == 9
     assert ours["square()"].queries == 5000
     for threat in ("linf(eps=0.1)", "l2(eps=1.0)"):
         members = attack_of("autoattack()").cascade(threat_of(threat))
         assert members == tuple(ours.values())
-    l1 = "apgd(restarts=5)", "apgd_t(classes=5)", "fab_t()", "square()"
+    l1 = "apgd(restarts=5)", "apgd_t(classes=5)", "fab_t(enough=1.0)", "square()"
     assert names("autoattack()", "l1(eps=5.0)") == [str(attack_of(spec)) for spec in l1]
     plus = names("autoattack('plus')", "linf(eps=0.1)")
     assert plus[:3] == ["apgd(restarts=5)", "apgd(restarts=5, objective=dlr())", "fab(restarts=5)"]
-    assert plus[3:] == ["square()", "apgd_t()", "fab_t()"]
+    assert plus[3:] == ["square()", "apgd_t()", "fab_t(enough=1.0)"]
     rand = names("autoattack(version='rand')", "linf(eps=0.1)")
     assert rand == ["eot(attack=apgd())", "eot(attack=apgd(objective=dlr()))"]
     assert attack_of("eot(apgd())").samples == 20

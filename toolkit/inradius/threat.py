@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final
 
 import attrs
 import torch
@@ -202,6 +202,11 @@ class Oracles(ABC):
 @attrs.frozen(kw_only=True)
 class ThreatModel(Component, Oracles, ABC):
     """A set Δ(x) of allowed perturbations around each input x, as a component."""
+
+    # What the command line runs where no attack and no certifier is named; cheap ones first. A set whose projection is
+    # costly, or whose interval bounds say little, names others.
+    default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "pgd(steps=40, restarts=2)")
+    default_certifiers: ClassVar[tuple[str, ...]] = ("interval", "dual")
 
     @abstractmethod
     def scaled(self, factor: float) -> Self:

@@ -34,4 +34,4 @@ def attack(
         exhaustive=exhaustive,
         per_class=per_class,
     )
-    question.answer(attack or options.ATTACKS, ())
+    question.answer(attack, ())

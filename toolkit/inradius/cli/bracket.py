@@ -45,5 +45,5 @@ def bracket(
         per_class=per_class,
         audit=audit,
     )
-    report = question.answer(attack or options.ATTACKS, certifier or options.CERTIFIERS, factors)
+    report = question.answer(attack, certifier, factors)
     demand(report, fail_under)

@@ -41,14 +41,19 @@ class Question:
     audit: float = 0.0
     parts: Parts = "each"
 
-    def answer(self, attacks: Sequence[str], certifiers: Sequence[str], factors: Sequence[float] = ()) -> Report:
+    def answer(
+        self, attacks: Sequence[str] | None, certifiers: Sequence[str] | None, factors: Sequence[float] = ()
+    ) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
+
+        None for attacks or certifiers means those that the threat model names.
 
         Specs are read before anything is loaded, so that a slip costs no time.
         """
         started = monotonic()
         threat = make(self.threat, ThreatModel)
-        above, below = [make(spec, Attack) for spec in attacks], [make(spec, Certifier) for spec in certifiers]
+        above = [make(spec, Attack) for spec in (threat.default_attacks if attacks is None else attacks)]
+        below = [make(spec, Certifier) for spec in (threat.default_certifiers if certifiers is None else certifiers)]
         # a network without weights starts from the seed, so that the same command asks the same question
         torch.manual_seed(self.seed)
         model = load_model(self.model, self.weights, self.device)
