@@ -55,7 +55,16 @@ ATTACKS = [
 ]
 CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=3)", "lp()"]
 OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)"]
-DEFENSES = ["standard()", "adversarial(attack=fgsm())", "certified()", "average_parts(fgsm())"]
+DEFENSES = [
+    "standard()",
+    "adversarial(attack=fgsm())",
+    "certified()",
+    "average_parts(fgsm())",
+    "crown_ibp()",
+    "sabr(attack=fgsm())",
+    "mtl_ibp(attack=fgsm())",
+    "network_cascade(standard(), stages=2)",
+]
 LAYERS = [
     (nn.Linear(5, 3), (5,)),
     (nn.Linear(3, 2, bias=False), (2, 3)),

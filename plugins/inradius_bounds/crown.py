@@ -1,16 +1,18 @@
 """The backward pass with adaptive slopes."""
 
 from functools import partial
+from typing import get_args
 
 import attrs
 import torch
+from attrs.validators import in_
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
 from inradius.validators import flag
 from inradius_bounds.backward import Rows, lower_bound
 from inradius_bounds.forward import fold, last_box_bound
-from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
+from inradius_bounds.layer_bounds import Inner, LayerBounds, layer_bounds
 from inradius_bounds.relax import relax_by_rule, smallest_area
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import Chain, trace
@@ -25,15 +27,16 @@ class Crown(Certifier):
     backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
     slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
     each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
-    Source: zhang2018.
+    ``inner="interval"`` takes interval bounds of inner layers as they are, which is CROWN-IBP. Source: zhang2018, zhang2020.
     """
 
     intersect: bool = attrs.field(default=True, validator=flag)
+    inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
     best: bool = attrs.field(default=True, validator=flag)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
         chain = trace(model, x)
-        layers = layer_bounds(chain, x, threat, intersect=self.intersect, relax=smallest_area)
+        layers = layer_bounds(chain, x, threat, intersect=self.intersect, relax=smallest_area, inner=self.inner)
         function = Rows(*fold(chain, prop))
         value = closed(chain, function, layers, x, threat, intersect=self.intersect, best=self.best)
         exact = threat.tight and not chain.hidden

@@ -4,6 +4,8 @@ Layer by layer: interval arithmetic first, then backward rows for the neurons th
 are its own; a batch is padded to the longest list of rows, which changes no example's bounds.
 """
 
+from typing import Literal
+
 import attrs
 import torch
 from torch import Tensor
@@ -17,6 +19,9 @@ from inradius_bounds.windows import WindowRows, descend, pulls_windows, unit_win
 
 # how many numbers a block of rows may hold at the widest layer
 _BLOCK = 1 << 23
+
+# where the bounds of inner layers come from: the backward pass, or interval arithmetic alone
+Inner = Literal["backward", "interval"]
 
 
 @attrs.define(eq=False)
@@ -33,20 +38,27 @@ class LayerBounds:
 
 
 def layer_bounds(
-    chain: Chain, x: Tensor, threat: Oracles, *, intersect: bool = True, relax: Relax = relax_by_rule
+    chain: Chain,
+    x: Tensor,
+    threat: Oracles,
+    *,
+    intersect: bool = True,
+    relax: Relax = relax_by_rule,
+    inner: Inner = "backward",
 ) -> LayerBounds:
     """Bounds of the input of every non-linear layer over Δ(x).
 
     With ``intersect``, interval bounds are kept where they are tighter, and only undecided neurons get rows; without,
-    every neuron's bounds are those of the backward pass alone.
+    every neuron's bounds are those of the backward pass alone. With ``inner="interval"`` they are interval bounds alone.
     """
     found = LayerBounds()
     for depth, (_, activation) in enumerate(chain.hidden):
         if depth == 0:
             interval = first_bounds(chain, x, threat)
         else:
-            start = next_bounds(chain, depth, found.bounds[-1])
-            interval = _refined(chain, depth, start, found.relaxations, x, threat, intersect)
+            interval = next_bounds(chain, depth, found.bounds[-1])
+            if inner == "backward":
+                interval = _refined(chain, depth, interval, found.relaxations, x, threat, intersect)
         found.add(activation, interval, relax)
     return found
 

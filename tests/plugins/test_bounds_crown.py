@@ -221,3 +221,20 @@ def test_bounds_with_chosen_slopes_train():
     (gradient,) = torch.autograd.grad(lower.sum(), net[1].weight)
     assert bool(gradient.isfinite().all())
     assert float(gradient.norm()) > 0
+
+
+@pytest.mark.parametrize("kind", ["crown", "dual"])
+@pytest.mark.parametrize("spec", SETS)
+def test_interval_bounds_inside_need_one_backward_pass_and_lie_between(kind, spec):
+    net, (x, y) = mlp(5), batch()
+    loose, mixed, whole = (
+        crown(each)(net, x, y, threat(spec)).lower.detach()
+        for each in ("interval()", f"{kind}(inner='interval')", f"{kind}()")
+    )
+    assert (mixed >= loose - 1e-9).all()
+    # slopes move with the inner bounds, so that only the whole is never looser
+    assert whole.sum() >= mixed.sum() - 1e-9
+    one = net[:4]
+    torch.testing.assert_close(
+        *(crown(each)(one, x, y, threat(spec)).lower.detach() for each in (f"{kind}(inner='interval')", f"{kind}()"))
+    )

@@ -13,7 +13,7 @@ from inradius.run import Run
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
 from inradius_training import Adversarial, Certified, Standard
-from inradius_training.certified import worst_logits
+from inradius_training.ramped import bound_loss, worst_logits
 
 SETS = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
 DEFENSES = ["standard()", "adversarial(attack=pgd(steps=3, step=0.5, keep_maximising=True))", "certified()"]
@@ -113,8 +113,8 @@ def test_certified_training_asks_for_the_scheduled_radius(tmp_path):
     model, data, defense = network(), batch(), Certified()
     clean = F.cross_entropy(model(data.inputs), data.labels, reduction="none")
     for value, share, kappa in ((early, 0.25, 0.875), (late, 0.75, 0.625)):
-        bound = defense.certified_loss(model, data, inradius.make(f"linf(eps={0.1 * share})"))
-        torch.testing.assert_close(value, kappa * clean + (1 - kappa) * bound)
+        lower = defense.bound(defense.certifier, model, data, inradius.make(f"linf(eps={0.1 * share})"))
+        torch.testing.assert_close(value, kappa * clean + (1 - kappa) * bound_loss(lower))
 
 
 def test_the_attack_draws_new_numbers_each_epoch_and_none_for_the_score(tmp_path):

@@ -98,6 +98,17 @@ class Run:
             return batch
         return self.recipe.augment(batch, Streams(derive(self.seed, "augment", self.epoch), batch.index))
 
+    def part(self, name: str, model: nn.Module, defense: "Defense", held_out: Dataset) -> "Run":
+        """A run of its own within this one, for a defense that trains several networks; its folder is ``parts/name``.
+
+        It goes on where it was stopped, as this one does.
+        """
+        folder = self.folder / "parts" / name
+        if self.processes.main:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.processes.wait()
+        return Run(model, defense, self.recipe, held_out, folder, self.processes, self.display)
+
     def reseeded(self, attack: A) -> A:
         """The attack with random numbers of this epoch's own."""
         return attrs.evolve(attack, seed=derive(self.seed, self.defense.seed, attack.seed, self.epoch))

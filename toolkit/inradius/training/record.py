@@ -30,7 +30,8 @@ def open_folder(folder: Path, settings: dict[str, object], processes: Processes,
         folder.mkdir(parents=True, exist_ok=True)
         if processes.main and fresh:
             for file in _FILES:
-                (folder / file).unlink(missing_ok=True)
+                for old in (folder / file, *folder.glob(f"parts/*/{file}")):
+                    old.unlink(missing_ok=True)
         processes.wait()
         if path.exists():
             record = json.loads(path.read_text("utf-8"))

@@ -1,0 +1,71 @@
+"""Training of a cascade of networks."""
+
+import copy
+
+import attrs
+import torch
+from torch import nn
+
+from inradius import Certifier, Dataset, Defense, Run, ThreatModel, make
+from inradius.validators import component, count
+from inradius_training.cascade import Cascade, verdict
+
+
+def _certified() -> Defense:
+    return make("certified()", Defense)
+
+
+def _dual() -> Certifier:
+    return make("dual()", Certifier)
+
+
+@attrs.frozen(kw_only=True)
+class NetworkCascade(Defense):
+    """A cascade of ``stages`` networks, each trained by ``training`` on what those before it cannot certify.
+
+    What a network can certify is what it certifies to keep its own prediction, right or wrong. Every stage begins at the
+    given weights and takes the whole number of epochs; where fewer than two examples are left, fewer stages are trained.
+    The result is a ``Cascade``, which answers with a certificate or refuses; each stage's run is a folder in ``parts``.
+    ``cascade(mnist_small, mnist_small, threat=linf(eps=0.1))`` is the network that the weights of two stages fit.
+    Source: wong2020, Algorithm 4.
+    """
+
+    positional = ("training",)
+
+    training: Defense = attrs.field(factory=_certified, validator=component(Defense))
+    certifier: Certifier = attrs.field(factory=_dual, validator=component(Certifier))
+    # each costs a whole run, and has fewer examples left to learn from
+    stages: int = attrs.field(default=3, validator=count)
+
+    def fit(self, model: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> nn.Module:
+        """The cascade, in eval mode."""
+        cascade = Cascade([], threat, self.certifier)
+        left, held_out = data, run.held_out
+        for number in range(self.stages):
+            if number and len(left) < max(2, run.processes.count):
+                break
+            part = run.part(str(number + 1), copy.deepcopy(model), self.training, held_out)
+            network = self.training.fit(part.model, left, threat, part)
+            run.history.extend(part.history)
+            cascade.stages.append(network)
+            left, held_out = (self._uncertified(network, each, threat, run) for each in (left, held_out))
+        run.best_score = self._share_of_right_answers(cascade, run)
+        return run.finish(cascade)
+
+    def _uncertified(self, network: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> Dataset:
+        """The examples at which the network is not certified to keep its prediction."""
+        parts = [torch.zeros(0, dtype=torch.bool)]
+        for batch in data.batches(run.recipe.batch_size):
+            here = batch.to(run.device)
+            parts.append(~verdict(network, here.inputs, threat, self.certifier, here.index)[1].cpu())
+        return data.select(torch.cat(parts).nonzero().squeeze(1))
+
+    def _share_of_right_answers(self, cascade: Cascade, run: Run) -> float | None:
+        """The share of held-out examples that are answered rightly; None where none is held out."""
+        if not len(run.held_out):
+            return None
+        right = 0
+        for batch in run.held_out.batches(run.recipe.batch_size):
+            here = batch.to(run.device)
+            right += int((cascade.answers(here.inputs, index=here.index).label == here.labels).sum())
+        return right / len(run.held_out)

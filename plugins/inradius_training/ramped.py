@@ -1,0 +1,87 @@
+"""What certified training has in common: a radius that grows, bounds of the margins, and losses from them."""
+
+from typing import get_args
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inradius import Attack, Certifier, Dataset, Defense, Oracles, Run, ThreatModel, make
+from inradius.certifier import Parts
+from inradius.validators import component, positive, share
+
+
+def interval() -> Certifier:
+    return make("interval()", Certifier)
+
+
+def tight() -> Certifier:
+    return make("crown()", Certifier)
+
+
+def worst_logits(lower: Tensor) -> Tensor:
+    """Logits no better than any that the set allows, the label's first: 0 and minus each margin's bound, (B, K + 1)."""
+    return F.pad(-lower, (1, 0))
+
+
+def bound_loss(lower: Tensor) -> Tensor:
+    """An upper bound on the cross-entropy of every x + δ, from lower bounds (B, K) of the margins, (B,)."""
+    first = torch.zeros(len(lower), dtype=torch.int64, device=lower.device)
+    return F.cross_entropy(worst_logits(lower), first, reduction="none")
+
+
+def clean_loss(model: nn.Module, batch: Dataset) -> Tensor:
+    """The cross-entropy of each clean example, (B,)."""
+    return F.cross_entropy(model(batch.inputs), batch.labels, reduction="none")
+
+
+@attrs.frozen(kw_only=True)
+class Ramped(Defense):
+    """A loss from a certifier's bounds, over a set whose radius grows.
+
+    Over the first ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times that of the set.
+    Checkpoints are compared by the share of held-out examples with positive bounds at the whole radius, part by part of a
+    union: by ``judge``, or where that is None by the certifier that is trained through. BatchNorm is bounded with its
+    running statistics.
+    """
+
+    positional = ("certifier",)
+
+    certifier: Certifier = attrs.field(factory=interval, validator=component(Certifier))
+    # a third of the run: Wong and Kolter 2018, 20 of 60 epochs
+    ramp: float = attrs.field(default=1 / 3, validator=share)
+    # a tenth of the radius: Wong and Kolter 2018, from 0.01 to 0.1
+    start: float = attrs.field(default=0.1, validator=share)
+    scale: float = attrs.field(default=1.0, validator=positive)
+    # one pass instead of one for each part
+    parts: Parts = attrs.field(default="hull", validator=attrs.validators.in_(get_args(Parts)))
+    judge: Certifier | None = attrs.field(default=None, validator=attrs.validators.optional(component(Certifier)))
+
+    def ramped(self, progress: float) -> float:
+        """How far the schedules are at a share of the run, in [0, 1]."""
+        return min(1.0, progress / self.ramp) if self.ramp else 1.0
+
+    def factor(self, progress: float) -> float:
+        """The radius trained for at a share of the run, as a multiple of the set's."""
+        return self.scale * (self.start + (1 - self.start) * self.ramped(progress))
+
+    def bound(self, certifier: Certifier, model: nn.Module, batch: Dataset, threat: Oracles, epoch: int = 0) -> Tensor:
+        """Lower bounds of the margins to train on, (B, K); random projections are drawn anew for each epoch."""
+        # the example's number is all that keys a certifier's random numbers
+        index = batch.index + (epoch << 32)
+        return certifier.bound(model, batch.inputs, batch.labels, threat, index=index, parts=self.parts)
+
+    def attacked(self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """What an attack finds in the set, with random numbers of the epoch's own; 0 where it left the set, (B, *S)."""
+        found = run.reseeded(attack)(model, batch.inputs, batch.labels, threat, index=batch.index)
+        inside = found.inside.view(-1, *(1,) * (found.delta.ndim - 1))
+        return torch.where(inside, found.delta, torch.zeros_like(found.delta))
+
+    def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """Which examples have positive bounds at the whole radius, (B,)."""
+        judge = self.judge or self.certifier
+        # with gradients on: sets may have a cheaper first layer for that, where a proof asks row by row
+        with torch.enable_grad():
+            lower = judge.bound(model, batch.inputs, batch.labels, threat, index=batch.index)
+        return (lower > 0).all(1)
