@@ -24,7 +24,7 @@ class CrownIBP(Certified):
 
     # what β mixes in; interval bounds inside, so that it costs one backward pass
     backward: Certifier = attrs.field(factory=_backward, validator=component(Certifier))
-    # Zhang et al. 2020, sec. 3: κ and β fall to 0 (β stays at 1 for the small radius on CIFAR-10)
+    # Zhang et al. 2020: κ and β fall to 0 (β stays at 1 for the small radius on CIFAR-10)
     kappa: float = attrs.field(default=0.0, validator=share)
     beta: float = attrs.field(default=0.0, validator=share)
 

@@ -10,7 +10,7 @@ from inradius_training.ramped import Ramped, bound_loss, tight
 
 
 def _single_step() -> Attack:
-    # De Palma et al. 2024, app. D: one step from a random start, long enough for the boundary
+    # De Palma et al. 2024: one step from a random start, long enough for the boundary
     return make("pgd(steps=1, step=2.0, keep_maximising=True)", Attack)
 
 
@@ -23,7 +23,7 @@ class MtlIBP(Ramped):
     are compared by ``judge``. The radius grows as in ``certified``. Source: depalma2024.
     """
 
-    # De Palma et al. 2024, app. D: 0.5 for CIFAR-10 at 8/255; 0.004 at 2/255
+    # De Palma et al. 2024: 0.5 for CIFAR-10 at 8/255; 0.004 at 2/255
     alpha: float = attrs.field(default=0.5, validator=share)
     attack: Attack = attrs.field(factory=_single_step, validator=component(Attack))
     judge: Certifier | None = attrs.field(factory=tight, validator=attrs.validators.optional(component(Certifier)))

@@ -11,7 +11,7 @@ from inradius_training.shrunk import Shrunk
 
 
 def _pgd() -> Attack:
-    # eight steps: Müller et al. 2023, app. C; the inner problem wants the loss large, not just a miss
+    # eight steps: Müller et al. 2023; the inner problem wants the loss large, not just a miss
     return make("pgd(steps=8, step=0.25, keep_maximising=True)", Attack)
 
 
@@ -26,7 +26,7 @@ class Sabr(Ramped):
     by ``judge``. The radius grows as in ``certified``. Source: muller2023.
     """
 
-    # λ: Müller et al. 2023, app. C, 0.4 for MNIST at 0.1; they take 0.1 to 0.7
+    # λ: Müller et al. 2023, 0.4 for MNIST at 0.1; they take 0.1 to 0.7
     small: float = attrs.field(default=0.4, validator=and_(share, positive))
     attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
     judge: Certifier | None = attrs.field(factory=tight, validator=optional(component(Certifier)))
