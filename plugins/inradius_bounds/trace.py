@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from inradius import InputError, LayerRule, Operator, layer_rules
+from inradius import InputError, LayerRule, Operator, UnsupportedError, layer_rules
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.graph.levels import captured_chain
 from inradius_bounds.stage import Chain as Chain
@@ -38,14 +38,28 @@ def _found(model: nn.Module, x: Tensor) -> Chain:
     layers = list(_layers(model, "model"))
     rules = layer_rules()
     if all(_covered(module, rules) for _, module in layers):
-        return _chain(layers, x)
+        return _checked(model, _chain(layers, x), x)
     return captured_chain(model, x, rules)
+
+
+@torch.no_grad()
+def _checked(model: nn.Module, chain: Chain, x: Tensor) -> Chain:
+    """The chain, once it gives the model's values at an input."""
+    own, found = model(x[:1]), x[:1]
+    for stage in chain.stages:
+        found = stage.block(found)
+        found = found if stage.activation is None else stage.activation(found)
+    if found.shape != own.shape or not torch.allclose(found, own, equal_nan=True):
+        raise UnsupportedError(f"the layers of {type(model).__name__} give other values than the model itself")
+    return chain
 
 
 def _layers(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
     """The leaves of nested ``Sequential`` containers in order, with their paths."""
     if _untouched(module, nn.Sequential):
-        for name, child in module.named_children():
+        # named_children leaves out a layer that stands in a second place
+        for name, child in module._modules.items():
+            assert child is not None
             yield from _layers(child, f"{path}.{name}")
     else:
         yield path, module

@@ -1,5 +1,6 @@
 """Interval, dual, CROWN and LP bounds: against an independent dual network, against each other, and against sampled values."""
 
+import copy
 import itertools
 
 import pytest
@@ -275,5 +276,24 @@ def test_certified_means_the_margin_is_positive_everywhere_sampled():
 
 def test_an_unknown_layer_is_refused_with_its_path():
     net = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Tanhshrink(), nn.Linear(4, 2)))
-    with pytest.raises(UnsupportedError, match=r"model\.1\.0 is Tanhshrink, which no layer rule covers; known are .*Conv2d"):
+    with pytest.raises(
+        UnsupportedError, match=r"model\.1\.0 is Tanhshrink, which no layer rule covers; known are .*Conv2d"
+    ):
         certifier("dual()")(net, torch.rand(1, 4), torch.tensor([0]), threat("linf(eps=0.1)"))
+
+
+@pytest.mark.parametrize("kind", ["interval()", "dual()", "crown()", "lp()"])
+def test_a_layer_that_stands_in_two_places_is_passed_twice(kind):
+    torch.manual_seed(0)
+    relu, square = nn.ReLU(), nn.Linear(5, 5)
+    layers = [nn.Flatten(), nn.Linear(4, 5), relu, square, relu, square, relu, nn.Linear(5, 3)]
+    shared = nn.Sequential(*layers).double()
+    apart = nn.Sequential(*(copy.deepcopy(layer) for layer in shared))
+    x, y, threat = (
+        torch.rand(2, 1, 2, 2, dtype=torch.float64),
+        torch.tensor([0, 2]),
+        inradius.make("linf(eps=0.1)", ThreatModel),
+    )
+    with torch.no_grad():
+        proofs = [inradius.make(kind, Certifier)(net, x, y, threat).lower for net in (shared, apart)]
+    torch.testing.assert_close(*proofs, rtol=0, atol=0)
