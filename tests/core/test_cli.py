@@ -217,6 +217,22 @@ def test_a_union_is_certified_as_parts_says(capsys, asked, tmp_path, parts, line
         assert record(tmp_path / command)["setting"]["parts"] == parts
 
 
+def test_certify_finds_the_radius_of_each_example(capsys, asked, tmp_path):
+    out = printed(capsys, "certify", *asked, "--threat", "linf(eps=0.05)", "--radius", "--out", tmp_path / "out")
+    assert "certified eps below" in out
+    lines = (tmp_path / "out" / "radii.csv").read_text().splitlines()
+    assert lines[0] == "index,label,certified eps,attacked eps"
+    report = record(tmp_path / "out")
+    assert len(lines) == 1 + len(report["examples"])
+    by_index = {example["index"]: example for example in report["examples"]}
+    for line in lines[1:]:
+        index, _, certified, attacked = line.split(",")
+        assert float(certified) <= float(attacked)
+        if by_index[int(index)]["status"] == "certified":
+            # every certificate at the radius itself counts, up to the tolerance of the search
+            assert float(certified) >= 0.05
+
+
 def test_report_reads_a_run_again(capsys, asked, tmp_path):
     folder = tmp_path / "run"
     first = printed(capsys, "bracket", *asked, *QUICK, "--out", folder)

@@ -19,9 +19,10 @@ def certify(
     fresh: options.Fresh = False,
     per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = True,
+    radius: options.Radius = False,
     fail_under: options.FailUnder = None,
 ) -> None:
-    """Certified accuracy, by each certifier and by all of them together."""
+    """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
     question = Question(
         model=model,
         weights=weights,
@@ -37,4 +38,4 @@ def certify(
         exhaustive=exhaustive,
         per_class=per_class,
     )
-    demand(question.answer((), certifier), fail_under)
+    demand(question.answer((), certifier, radius=radius), fail_under)

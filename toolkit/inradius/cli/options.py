@@ -70,6 +70,12 @@ FailUnder = Annotated[
     float | None,
     typer.Option("--fail-under", min=0, max=1, metavar="SHARE", help="Exit with 1 where less is certified."),
 ]
+Radius = Annotated[
+    bool,
+    typer.Option(
+        "--radius", help="Find the largest certified radius of each example, beside the smallest attacked one."
+    ),
+]
 Over = Annotated[
     str | None,
     typer.Option(

@@ -11,12 +11,13 @@ import typer
 
 from inradius.attack import Attack
 from inradius.certifier import Certifier, Parts
-from inradius.cli import summary
+from inradius.cli import radii, summary
 from inradius.cli.console import console, say
 from inradius.curve import bracket_curve
 from inradius.data import Dataset
 from inradius.evaluate import bracket
 from inradius.models import load_model, try_out
+from inradius.modes import frozen
 from inradius.registry import make
 from inradius.report import Report
 from inradius.threat import ThreatModel
@@ -42,11 +43,16 @@ class Question:
     parts: Parts = "each"
 
     def answer(
-        self, attacks: Sequence[str] | None, certifiers: Sequence[str] | None, factors: Sequence[float] = ()
+        self,
+        attacks: Sequence[str] | None,
+        certifiers: Sequence[str] | None,
+        factors: Sequence[float] = (),
+        *,
+        radius: bool = False,
     ) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
 
-        None for attacks or certifiers means those that the threat model names.
+        None for attacks or certifiers means those that the threat model names. ``radius`` adds the radii of the examples.
 
         Specs are read before anything is loaded, so that a slip costs no time.
         """
@@ -70,6 +76,12 @@ class Question:
             reports = bracket_curve(model, chosen, threat, [1.0, *factors], folder=folder, known=known, **asked)
             by_factor = dict(zip([1.0, *factors], reports, strict=True))
             summary.show_curve(list(by_factor.values()), list(by_factor), folder / "curve.svg")
+        if radius:
+            with frozen(model):
+                found = radii.find(
+                    model, chosen, threat, below, make(threat.default_attacks[-1], Attack), self.batch_size
+                )
+            radii.show(found, threat, chosen, report.folder)
         return report
 
     def _options(self) -> dict[str, Any]:
