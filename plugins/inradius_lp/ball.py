@@ -12,7 +12,7 @@ from inradius.arithmetic.answers import rows_of
 from inradius.box import Box, check_inside, room
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, radius
-from inradius_lp.oracles import BoxedBall
+from inradius_lp.oracles import BoxedBall, Cell
 
 if TYPE_CHECKING:
     import cvxpy
@@ -77,6 +77,14 @@ class LpBall(BoxedBall, ThreatModel, ABC):
 
     def radii(self, rows: Tensor, largest: float) -> Tensor:
         return torch.full((1, 1, 1), min(self.eps, largest), dtype=rows.dtype, device=rows.device)
+
+    def cell(self, rows: Tensor) -> Cell:
+        # numbers, where BoxedBall has tensors: half of the sweeps
+        if self.bounds is None:
+            return BoxedBall.cell(self, rows)
+        radius = min(self.eps, self.reach(rows))
+        low, high = (self.bounds[0] - rows).clamp_(-radius, 0), (self.bounds[1] - rows).clamp_(0, radius)
+        return low, high, self.radii(rows, radius)
 
     def reach(self, rows: Tensor) -> float:
         """A radius that holds the whole box: larger ones change nothing, but could overflow."""

@@ -10,7 +10,8 @@ from inradius import Streams
 from inradius.arithmetic.sums import length_within_unit, peak, settle, total, upper
 from inradius.box import movable
 from inradius_lp.ball import LpBall
-from inradius_lp.ray import dual_value, exit_time, split
+from inradius_lp.length import between, length, sane
+from inradius_lp.ray import dual_value, exit_point, first_time, growth, split
 from inradius_lp.sample import scatter
 
 # The dual value is flat at the exit time: after one step it is within 0.5 % of the exact one on images.
@@ -30,19 +31,23 @@ class L2(LpBall):
     order: ClassVar[float] = 2.0
 
     def length(self, z: Tensor) -> Tensor:
-        largest = peak(z)
-        return length_within_unit(z / largest).squeeze(-1) * largest.squeeze(-1)
+        return length(z).squeeze(-1)
 
     def nearest(self, v: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
         clipped = torch.clamp(v, low, high)
-        inside = (self.length(clipped) <= radius.squeeze(-1)).unsqueeze(-1)
+        inside = length(clipped) <= radius
         if bool(inside.all()):
             return clipped
-        return torch.where(inside, clipped, self.farthest(v, low, high, radius))
+        first = first_time(length(v), radius)
+        if not _plain(first, radius):
+            return torch.where(inside, clipped, self.farthest(v, low, high, radius))
+        # the ray leaves the ball before t = 1
+        start = torch.maximum(growth(v, clipped, radius, torch.empty_like(v)), first).clamp_(max=1)
+        _, point = exit_point(v, low, high, radius, torch.where(inside, torch.ones_like(start), start), 1.0)
+        return settle(point, self.length(point), radius)
 
     def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-        ray = _Ray(c, low, high, radius)
-        point = ray.point(ray.exit_time(None))
+        _, point = _leave(c, low, high, radius)
         return settle(point, self.length(point), radius)
 
     def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
@@ -63,11 +68,30 @@ class L2(LpBall):
     ) -> Tensor:
         # Parallel to the gradient, so that projected steps end in the maximum over ball and box together; as long as it
         # takes for its projection from the centre to be linear_max. The box is left to the projection.
-        ray = _Ray(gradient, low, high, radius)
-        return ray.unclipped(gradient, ray.exit_time(None))
+        time, _ = _leave(gradient, low, high, radius)
+        far = _FAR * radius
+        step = gradient * time
+        return torch.minimum(torch.maximum(step, -far, out=step), far, out=step)
 
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return scatter(self.length, rng, shape, dtype)
+
+
+def _plain(first: Tensor, radius: Tensor) -> bool:
+    """Whether no radius is so large or small that squares fail it, and first times keep all their digits."""
+    info = torch.finfo(radius.dtype)
+    smallest, largest = sane(radius.dtype)
+    return between(radius, smallest / info.eps, largest) and between(first, info.tiny / info.eps, torch.inf)
+
+
+def _leave(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """The time at which the ray along c leaves the ball, and the point where it does, (B, K, 1) and (B, K, n)."""
+    first = first_time(length(c), radius)
+    if _plain(first, radius):
+        return exit_point(c, low, high, radius, first, torch.finfo(c.dtype).max)
+    ray = _Ray(c, low, high, radius)
+    t = ray.exit_time(None)
+    return ray.pace(t), ray.point(t)
 
 
 class _Ray:
@@ -81,16 +105,18 @@ class _Ray:
         self._c = c.div_(self._scale)
 
     def exit_time(self, passes: int | None) -> Tensor:
-        return exit_time(self._c, self._unit_low, self._unit_high, passes)
+        one, last = torch.ones_like(self._scale), torch.finfo(self._c.dtype).max
+        start = length_within_unit(self._c).reciprocal_().clamp_(max=last)
+        time, _ = exit_point(self._c, self._unit_low, self._unit_high, one, start, last, passes)
+        return time
 
     def point(self, t: Tensor) -> Tensor:
         pace = (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
         return torch.clamp(self._c * pace, self._low, self._high)
 
-    def unclipped(self, c: Tensor, t: Tensor) -> Tensor:
-        """The ray's point for c itself without the box, cut at ``_FAR`` radii, where every bound lies behind."""
-        pace = (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
-        return torch.clamp(c / self._scale * pace, -_FAR * self._radius, _FAR * self._radius)
+    def pace(self, t: Tensor) -> Tensor:
+        """What to multiply c itself by."""
+        return (t * (self._radius / self._scale)).clamp(max=torch.finfo(t.dtype).max)
 
     def value(self, t: Tensor) -> Tensor:
         value = dual_value(self._c, t, self._unit_low, self._unit_high)

@@ -37,12 +37,6 @@ class Linf(LpBall):
     def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
         return self.value(c, low, high, radius, slope=slope)
 
-    def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
-    ) -> Tensor:
-        # the box is left to the projection: a share of a step that it cuts would creep towards the bound
-        return gradient.sign() * radius
-
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         # uniform, as PGD starts (madry2018), and beyond the radius for a fifth of the coordinates
         return 2.5 * rng.uniform(shape, dtype=dtype) - 1.25

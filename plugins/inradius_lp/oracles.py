@@ -39,6 +39,12 @@ class BoxedBall(Oracles, ABC):
     def radii(self, rows: Tensor, largest: float) -> Tensor:
         """The radius of each example, or of all, at most ``largest``, (B, 1, 1) or (1, 1, 1) beside rows (B, 1, n)."""
 
+    def cell(self, rows: Tensor) -> Cell:
+        """The room of each coordinate within box and radius, (B, 1, n)."""
+        radius = self.radii(rows, self.ball.reach(rows))
+        low, high = room(rows, self.ball.bounds)
+        return torch.maximum(low, -radius), torch.minimum(high, radius), radius
+
     @property
     def convex(self) -> bool:
         return True
@@ -79,8 +85,12 @@ class BoxedBall(Oracles, ABC):
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         with torch.no_grad():
             dtype = torch.promote_types(gradient.dtype, x.dtype)
-            rounding = grain(self.ball.bounds, x.dtype)
-            step = self.ball.ascent(rows_of(gradient, dtype), *self._cell(x + delta, dtype), rng, rounding)
+            rows, rounding = rows_of(gradient, dtype), grain(self.ball.bounds, x.dtype)
+            if self.ball.is_box:
+                # the box is left to the projection: a share of a step that it cuts would creep towards the bound
+                step = rows.sign().mul_(self.radii(rows, self.ball.reach(rows)))
+            else:
+                step = self.ball.ascent(rows, *self._cell(x + delta, dtype), rng, rounding)
             return toward_zero(step, dtype).view(x.shape)
 
     @property
@@ -140,10 +150,7 @@ class BoxedBall(Oracles, ABC):
         return down, up
 
     def _cell(self, x: Tensor, dtype: torch.dtype) -> Cell:
-        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
-        radius = self.radii(rows, self.ball.reach(rows))
-        low, high = room(rows, self.ball.bounds)
-        return torch.maximum(low, -radius), torch.minimum(high, radius), radius
+        return self.cell(rows_of(x, torch.promote_types(x.dtype, dtype)))
 
     def _point(self, kernel: Callable[..., Tensor], v: Tensor, x: Tensor) -> Tensor:
         return point(kernel, v, x, *self._cell(x, v.dtype))

@@ -39,13 +39,13 @@ def _root(a: Tensor, cap: Tensor, radius: Tensor, low: Tensor, high: Tensor) -> 
     """θ in [low, high] with Σ min(cap, (a − θ)₊) = radius, from 0, and the bracket around it, three of (..., 1)."""
     unit = torch.finfo(a.dtype).eps / 2
     theta = torch.zeros_like(low)
+    over, amount, inner = (torch.empty_like(a) for _ in range(3))
     for step in range(_STEPS):
-        over = (a - theta).clamp_(min=0)
-        amount = torch.minimum(over, cap)
+        torch.sub(a, theta, out=over).clamp_(min=0)
+        torch.minimum(over, cap, out=amount)
         gap = total(amount).unsqueeze(-1) - radius
-        inner = over.sign()
-        inner -= over.sub_(amount).sign_()
-        newton = theta + gap / total(inner).unsqueeze(-1)
+        torch.sign(over, out=inner).sub_(over.sub_(amount).sign_())
+        newton = theta + gap / inner.sum(-1, keepdim=True)
         low, high = torch.where(gap > 0, theta, low), torch.where(gap > 0, high, torch.minimum(high, theta))
         grain = 4 * unit * theta.abs()
         # rows that have arrived stay as they are, whatever their batch mates do
