@@ -23,6 +23,10 @@ class Rows:
     rows: Tensor
     constant: Tensor
 
+    def select(self, index: Tensor) -> "Rows":
+        """The functions of a part of the examples."""
+        return Rows(self.rows[index], self.constant[index])
+
     def through_block(self, block: AffineBlock) -> "Rows":
         """The same functions of the block's input."""
         offset = block.offset(self.rows).flatten()

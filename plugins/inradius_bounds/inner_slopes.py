@@ -5,14 +5,16 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius_bounds.backward import Rows
+from inradius_bounds.block import AffineBlock
 from inradius_bounds.forward import Box, next_bounds
 from inradius_bounds.layer_bounds import LayerBounds, ragged
 from inradius_bounds.relax import smallest_area
 from inradius_bounds.slopes import ascended
 from inradius_bounds.trace import Chain
+from inradius_bounds.windows import WindowRows, pulls_windows, unit_windows
 
 # how many shares, over all layers, are ascended at once
-_SHARES = 1 << 24
+_SHARES = 1 << 22
 
 
 def tightened(chain: Chain, bounds: list[Box], x: Tensor, threat: Oracles, steps: int) -> LayerBounds:
@@ -55,8 +57,15 @@ def _sides(
     chain: Chain, depth: int, index: Tensor, before: list[Box], x: Tensor, threat: Oracles, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Lower and upper bounds of chosen outputs of block ``depth``, (B, K) indices -> two of (B, K)."""
-    block = chain.stages[depth].block
-    rows, constant = block.unit_rows(index, x.dtype), block.offset(x).flatten()[index]
-    both = Rows(torch.cat([rows, -rows], dim=1), torch.cat([constant, -constant], dim=1))
+    both = _both(chain.stages[depth].block, index, x)
     lower, negated = ascended(chain, both, before, x, threat, steps, goal=float("inf")).chunk(2, dim=1)
     return lower, -negated
+
+
+def _both(block: AffineBlock, index: Tensor, x: Tensor) -> Rows | WindowRows:
+    """Chosen outputs of a block as functions of its input, (B, K) indices, and behind them the same times −1."""
+    if pulls_windows(block):
+        windows = unit_windows(block, index, x)
+        return windows.joined(windows.negated)
+    rows, constant = block.unit_rows(index, x.dtype), block.offset(x).flatten()[index]
+    return Rows(torch.cat([rows, -rows], dim=1), torch.cat([constant, -constant], dim=1))

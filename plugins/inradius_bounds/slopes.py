@@ -17,19 +17,31 @@ from inradius_bounds.backward import Rows, close
 from inradius_bounds.block import AffineBlock
 from inradius_bounds.forward import Box
 from inradius_bounds.trace import Chain
+from inradius_bounds.windows import WindowRows, stays_small
 
 # the first step, as a share of the way between the two lines, and what it falls to
 _STEP, _LAST = 0.25, 0.02
 
 
+Function = Rows | WindowRows
+
+
 @attrs.frozen(eq=False)
 class Fan:
-    """A layer's line above and its first and last line below, two of (B, 1, *in) each, and the block before the layer."""
+    """A layer's line above and its first and last line below, two of (B, 1, *in) each, and the block before the layer.
+
+    Cut to windows, the lines are those that each row sees, (B, K, n), and shares are as well.
+    """
 
     block: AffineBlock
     above: tuple[Tensor, Tensor]
     first: tuple[Tensor, Tensor]
     last: tuple[Tensor, Tensor]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the lines are those of the whole layer, for every row the same."""
+        return self.above[0].shape[1] == 1 and self.above[0].shape[2:] == self.block.out_shape
 
     @classmethod
     def of(cls, block: AffineBlock, activation: Operator, interval: Box) -> "Fan":
@@ -43,39 +55,57 @@ class Fan:
         lines = ((slope[index], offset[index]) for slope, offset in (self.above, self.first, self.last))
         return Fan(self.block, *lines)
 
-    def below(self, function: Rows, share: Tensor) -> Rows:
+    def cut(self, rows: WindowRows) -> "Fan":
+        """The fan as rows of windows on the layer's output see it."""
+        lines = ((rows.at(slope[:, 0]), rows.at(offset[:, 0])) for slope, offset in (self.above, self.first, self.last))
+        return Fan(self.block, *lines)
+
+    def below(self, function: Function, share: Tensor) -> Function:
         """Functions of the block's input below ``function`` of the layer's output; ``share`` (B, K, *in) of the last line."""
-        positive, negative = function.rows.clamp(min=0), function.rows.clamp(max=0)
-        slope, offset = (
-            torch.lerp(*pair, share)
-            for pair in zip(self._like(self.first, share), self._like(self.last, share), strict=True)
-        )
+        entries = function.rows.view_as(share)
+        positive, negative = entries.clamp(min=0), entries.clamp(max=0)
+        slope = self.first[0] + share * (self.last[0] - self.first[0])
+        offset = self.first[1] + share * (self.last[1] - self.first[1])
         rows = positive * slope + negative * self.above[0]
         added = (positive * offset + negative * self.above[1]).flatten(2).sum(2)
-        return Rows(rows, function.constant + added).through_block(self.block)
-
-    @staticmethod
-    def _like(line: tuple[Tensor, Tensor], share: Tensor) -> tuple[Tensor, Tensor]:
-        return line[0].expand_as(share), line[1].expand_as(share)
+        below = attrs.evolve(function, rows=rows.view_as(function.rows), constant=function.constant + added)
+        return below.through_block(self.block)
 
 
 def ascended(
-    chain: Chain, function: Rows, intervals: Sequence[Box], x: Tensor, threat: Oracles, steps: int, *, goal: float = 0.0
+    chain: Chain,
+    function: Function,
+    intervals: Sequence[Box],
+    x: Tensor,
+    threat: Oracles,
+    steps: int,
+    *,
+    goal: float = 0.0,
 ) -> Tensor:
     """Lower bounds of functions of the output of the layer behind the last interval, with slopes of their own, (B, K).
 
     An example is done as soon as all of its rows are above ``goal``.
     """
     fans = [Fan.of(*hidden, interval) for hidden, interval in zip(chain.hidden, intervals, strict=False)]
-    problem = Ascent(function, fans, x, threat)
+    problem = Ascent(function, _cut(chain, fans, function), x, threat)
     return problem.value(problem.search(steps, goal))
+
+
+def _cut(chain: Chain, fans: list[Fan], function: Function) -> list[Fan]:
+    """The fans, those cut to windows that rows of windows pass before they have grown as large as a layer."""
+    found, level = list(fans), len(fans)
+    while isinstance(function, WindowRows) and level and stays_small(chain, level, function):
+        level -= 1
+        found[level] = fans[level].cut(function)
+        function = function.through_block(fans[level].block)
+    return found
 
 
 @attrs.frozen(eq=False)
 class Ascent:
     """The bound of rows on the last block's input as a function of the shares, one tensor (B, K, *in) a layer."""
 
-    function: Rows
+    function: Function
     fans: Sequence[Fan]
     x: Tensor
     threat: Oracles
@@ -84,8 +114,11 @@ class Ascent:
         """The bound, (B, K)."""
         function = self.function
         for fan, share in zip(reversed(self.fans), reversed(shares), strict=True):
+            if isinstance(function, WindowRows) and fan.whole:
+                function = function.dense(fan.block.out_shape)
             function = fan.below(function, share)
-        return close(function, self.x) - self.threat.support(-function.rows, self.x)
+        final = function.dense(self.x.shape[1:]) if isinstance(function, WindowRows) else function
+        return close(final, self.x) - self.threat.support(-final.rows, self.x)
 
     def search(self, steps: int, goal: float = 0.0) -> list[Tensor]:
         """The best shares that so many steps of ascent find, each row by itself; an example above ``goal`` stops."""
@@ -117,16 +150,16 @@ class Ascent:
 
     def select(self, index: Tensor) -> "Ascent":
         """The problem of a part of the examples."""
-        function = Rows(self.function.rows[index], self.function.constant[index])
+        function = self.function.select(index)
         return Ascent(function, [fan.select(index) for fan in self.fans], self.x[index], self.threat.select(index))
 
     def _start(self, fan: Fan) -> Tensor:
         """Halfway between the lines for every row, (B, K, *in)."""
-        count = self.function.rows.shape[1]
-        return torch.full_like(fan.first[0], 0.5).detach().repeat_interleave(count, dim=1)
+        examples, count = self.function.constant.shape
+        return fan.first[0].new_full((examples, count, *fan.first[0].shape[2:]), 0.5)
 
     def _detached(self) -> "Ascent":
-        rows = Rows(self.function.rows.detach(), self.function.constant.detach())
+        rows = attrs.evolve(self.function, rows=self.function.rows.detach(), constant=self.function.constant.detach())
         fans = [
             Fan(fan.block, *((slope.detach(), offset.detach()) for slope, offset in (fan.above, fan.first, fan.last)))
             for fan in self.fans

@@ -61,6 +61,18 @@ class WindowRows:
             return cut[0][self.place]
         return cut[torch.arange(len(cut), device=cut.device)[:, None], self.place]
 
+    def select(self, index: Tensor) -> Self:
+        """The rows of a part of the examples."""
+        parts = (part[index] for part in (self.rows, self.place, self.constant, self.radius))
+        rows, place, constant, radius = parts
+        return attrs.evolve(self, rows=rows, place=place, constant=constant, radius=radius)
+
+    def joined(self, other: Self) -> Self:
+        """These rows and behind them others of the same geometry."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("rows", "place", "constant", "radius"))
+        rows, place, constant, radius = (torch.cat(pair, dim=1) for pair in pairs)
+        return attrs.evolve(self, rows=rows, place=place, constant=constant, radius=radius)
+
     @property
     def negated(self) -> Self:
         """The same functions times −1, known up to the same radii."""
@@ -149,12 +161,14 @@ def descend(chain: Chain, depth: int, rows: WindowRows, relaxations: Sequence[Re
     are known.
     """
     level = depth
-    while level > 0 and _small(rows, chain.stages[level].block) and pulls_windows(chain.stages[level - 1].block):
+    while level > 0 and stays_small(chain, level, rows):
         rows = rows.through_activation(relaxations[level - 1]).through_block(chain.stages[level - 1].block)
         level -= 1
     return level, rows.dense(chain.stages[level].block.in_shape), rows.radius
 
 
-def _small(rows: WindowRows, block: AffineBlock) -> bool:
+def stays_small(chain: Chain, level: int, rows: WindowRows) -> bool:
+    """Whether rows on the input of block ``level`` are smaller than it, and pass the block below as windows."""
     height, width = rows.geometry.size
-    return height * width < block.in_shape[1] * block.in_shape[2]
+    _, high, wide = chain.stages[level].block.in_shape
+    return height * width < high * wide and pulls_windows(chain.stages[level - 1].block)
