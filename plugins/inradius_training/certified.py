@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
 from inradius.validators import share
-from inradius_training.ramped import Ramped, bound_loss, clean_loss
+from inradius_training.ramped import Ramped, bound_loss
 
 
 @attrs.frozen(kw_only=True)
@@ -23,17 +23,9 @@ class Certified(Ramped):
     # Gowal et al. 2018, sec. 3
     kappa: float = attrs.field(default=0.5, validator=share)
 
-    def clean_weight(self, progress: float) -> float:
-        """κ at a share of the run."""
-        return 1 - (1 - self.kappa) * self.ramped(progress)
-
-    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """The mixture of clean and certified cross-entropy of each example, (B,)."""
-        clean, weight = clean_loss(model, batch), self.clean_weight(run.progress)
-        if weight == 1:
-            return clean
-        lower = self.lower(model, batch, threat.scaled(self.factor(run.progress)), run)
-        return weight * clean + (1 - weight) * bound_loss(lower)
+    def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """The certified cross-entropy of each example, (B,)."""
+        return bound_loss(self.lower(model, batch, threat, run))
 
     def lower(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Lower bounds of the margins over the set, (B, K)."""

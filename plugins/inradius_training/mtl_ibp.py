@@ -20,7 +20,7 @@ class MtlIBP(Ramped):
 
     The loss moves from a lower to an upper bound of the worst cross-entropy over Δ(x) as α goes from 0 to 1: small α for
     accurate networks that a search over splits has to certify, large α for ones that cheap bounds certify. Checkpoints
-    are compared by ``judge``. The radius grows as in ``certified``. Source: depalma2024.
+    are compared by ``judge``. The radius and the weight of the clean loss go as in ``certified``. Source: depalma2024.
     """
 
     # De Palma et al. 2024: 0.5 for CIFAR-10 at 8/255; 0.004 at 2/255
@@ -28,10 +28,9 @@ class MtlIBP(Ramped):
     attack: Attack = attrs.field(factory=_single_step, validator=component(Attack))
     judge: Certifier | None = attrs.field(factory=tight, validator=attrs.validators.optional(component(Certifier)))
 
-    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+    def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The mixture of attacked and certified cross-entropy of each example, (B,)."""
-        scaled = threat.scaled(self.factor(run.progress))
-        points = batch.inputs + self.attacked(self.attack, model, batch, scaled, run)
+        points = batch.inputs + self.attacked(self.attack, model, batch, threat, run)
         attacked = F.cross_entropy(model(points), batch.labels, reduction="none")
-        certified = bound_loss(self.bound(self.certifier, model, batch, scaled, run.epoch))
+        certified = bound_loss(self.bound(self.certifier, model, batch, threat, run.epoch))
         return (1 - self.alpha) * attacked + self.alpha * certified

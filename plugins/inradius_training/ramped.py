@@ -1,5 +1,6 @@
-"""What certified training has in common: a radius that grows, bounds of the margins, and losses from them."""
+"""What certified training has in common: schedules of the radius and of the clean loss, and losses from bounds."""
 
+from abc import abstractmethod
 from typing import get_args
 
 import attrs
@@ -38,12 +39,12 @@ def clean_loss(model: nn.Module, batch: Dataset) -> Tensor:
 
 @attrs.frozen(kw_only=True)
 class Ramped(Defense):
-    """A loss from a certifier's bounds, over a set whose radius grows.
+    """min E κ CE(f(x), y) + (1 − κ) · a loss from a certifier's bounds, over a set whose radius grows.
 
-    Over the first ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times that of the set.
-    Checkpoints are compared by the share of held-out examples with positive bounds at the whole radius, part by part of a
-    union: by ``judge``, or where that is None by the certifier that is trained through. BatchNorm is bounded with its
-    running statistics.
+    Over the first ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times that of the set, and κ falls
+    from 1 to ``kappa``. Checkpoints are compared by the share of held-out examples with positive bounds at the whole
+    radius, part by part of a union: by ``judge``, or where that is None by the certifier that is trained through. BatchNorm is
+    bounded with its running statistics.
     """
 
     positional = ("certifier",)
@@ -54,6 +55,8 @@ class Ramped(Defense):
     # a tenth of the radius: Wong and Kolter 2018, from 0.01 to 0.1
     start: float = attrs.field(default=0.1, validator=share)
     scale: float = attrs.field(default=1.0, validator=positive)
+    # what the clean loss still weighs in the end
+    kappa: float = attrs.field(default=0.0, validator=share)
     # one pass instead of one for each part
     parts: Parts = attrs.field(default="hull", validator=attrs.validators.in_(get_args(Parts)))
     judge: Certifier | None = attrs.field(default=None, validator=attrs.validators.optional(component(Certifier)))
@@ -65,6 +68,23 @@ class Ramped(Defense):
     def factor(self, progress: float) -> float:
         """The radius trained for at a share of the run, as a multiple of the set's."""
         return self.scale * (self.start + (1 - self.start) * self.ramped(progress))
+
+    def clean_weight(self, progress: float) -> float:
+        """κ at a share of the run."""
+        return 1 - (1 - self.kappa) * self.ramped(progress)
+
+    @abstractmethod
+    def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """The loss over the set at its scheduled radius, (B,)."""
+
+    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """The mixture of the clean cross-entropy and the loss over the set, (B,)."""
+        # also where it has no weight: BatchNorm's running statistics are those of these passes
+        clean, weight = clean_loss(model, batch), self.clean_weight(run.progress)
+        if weight == 1:
+            return clean
+        robust = self.robust_loss(model, batch, threat.scaled(self.factor(run.progress)), run)
+        return weight * clean + (1 - weight) * robust
 
     def bound(self, certifier: Certifier, model: nn.Module, batch: Dataset, threat: Oracles, epoch: int = 0) -> Tensor:
         """Lower bounds of the margins to train on, (B, K); random projections are drawn anew for each epoch."""

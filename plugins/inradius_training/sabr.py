@@ -23,7 +23,7 @@ class Sabr(Ramped):
     set, of a union a part of the convex hull. For ℓ∞ away from the box of valid inputs it is a box of λ times the radius.
     The loss lies between that of the part's middle and that of ``certified(kappa=0.0)``, which λ = 1 gives, and is no bound
     on that of every point. Such networks ask for a tighter certifier than they are trained through: checkpoints are compared
-    by ``judge``. The radius grows as in ``certified``. Source: muller2023.
+    by ``judge``. The radius and the weight of the clean loss go as in ``certified``. Source: muller2023.
     """
 
     # λ: Müller et al. 2023, 0.4 for MNIST at 0.1; they take 0.1 to 0.7
@@ -31,8 +31,7 @@ class Sabr(Ramped):
     attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
     judge: Certifier | None = attrs.field(factory=tight, validator=optional(component(Certifier)))
 
-    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+    def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The certified cross-entropy of each example over its small set, (B,)."""
-        scaled = threat.scaled(self.factor(run.progress))
-        point = self.attacked(self.attack, model, batch, scaled, run)
-        return bound_loss(self.bound(self.certifier, model, batch, Shrunk(scaled, point, self.small), run.epoch))
+        point = self.attacked(self.attack, model, batch, threat, run)
+        return bound_loss(self.bound(self.certifier, model, batch, Shrunk(threat, point, self.small), run.epoch))

@@ -274,3 +274,33 @@ def test_specs_build_equal_defenses():
     assert inradius.make(str(defense)) == defense == inradius.make(defense.spec(full=True))
     with pytest.raises(inradius.SpecError, match="stages=0 is not allowed"):
         inradius.make("network_cascade(stages=0)")
+
+
+def test_a_cascade_that_was_stopped_in_its_second_stage_ends_as_if_it_had_not_been(heaps, tmp_path, monkeypatch):
+    whole = train(heaps, tmp_path / "whole")
+    descend, left = inradius.Run.descend, [28]
+
+    def stop(run, losses):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        descend(run, losses)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inradius.Run, "descend", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(heaps, tmp_path / "stopped")
+    assert (tmp_path / "stopped" / "parts" / "2" / "state.pt").exists()
+    resumed = train(heaps, tmp_path / "stopped")
+    pairs = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_bracket_counts_a_refusal_as_a_mistake(heaps, tmp_path):
+    cascade = train(heaps, tmp_path)
+    report = inradius.bracket(
+        cascade, heaps, "linf(eps=0.05)", attacks="pgd(steps=5)", certifiers=[], folder=tmp_path / "bracket"
+    )
+    right = (cascade.answers(heaps.inputs).label == heaps.labels).double().mean()
+    assert report.clean == pytest.approx(float(right))
+    assert report.upper <= report.clean
