@@ -11,7 +11,7 @@ from inradius.ascent import Part
 from inradius.attack import Observer
 from inradius.threat import expand
 from inradius.validators import component, count, positive
-from inradius_blackbox.square_moves import Draws, moves_of
+from inradius_blackbox.square_moves import Proposals, moves_of
 from inradius_blackbox.square_windows import share_of
 
 
@@ -88,37 +88,44 @@ class _Search:
             return
         moves = moves_of(part.threat, part.x)
         delta = moves.start(part) if start is None else part.threat.project(start[part.rows], part.x)
-        draws = Draws(part, moves.numbers)
+        # what is kept is written on it
+        delta = delta.clone(memory_format=torch.contiguous_format)
+        proposals = Proposals(part, moves, lambda step: share_of(self._attack.p, step / budget))
         value, fooled = self._ask(part, delta)
-        for step in range(budget - 1):
+        for _ in range(budget - 1):
             if bool(fooled.any()):
                 self._keep(part, delta, value, fooled)
                 alive = (~fooled).nonzero().squeeze(1)
-                part, moves = part.take(alive), moves.take(alive)
-                draws, delta, value, fooled = draws.take(part, alive), delta[alive], value[alive], fooled[alive]
+                part, delta, value, fooled = part.take(alive), delta[alive], value[alive], fooled[alive]
+                proposals = proposals.take(part, alive)
             if not len(part):
                 return
             self._show(part, delta)
-            proposal = moves.propose(part, delta, share_of(self._attack.p, step / budget), draws.next())
-            delta, value, fooled = self._choose(part, delta, value, proposal)
+            fooled = self._choose(part, delta, value, proposals.next(delta))
         self._keep(part, delta, value, fooled)
 
     def _ask(self, part: Part, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The objective, and whether an example is fooled, two of (n,)."""
         logits, value = part.score(delta, self._attack.objective)
+        if isinstance(self._attack.objective, Margin):
+            # the margin tells
+            return value, value >= 0 if part.goal is None else value > 0
         return value, part.fooled(logits)
 
-    def _choose(self, part: Part, delta: Tensor, value: Tensor, proposal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The perturbations that are kept, their objectives, and whether they fool."""
-        fooled = torch.zeros_like(value, dtype=torch.bool)
-        asked = (proposal != delta).flatten(1).any(1).nonzero().squeeze(1)
+    def _choose(self, part: Part, delta: Tensor, value: Tensor, proposal: Tensor) -> Tensor:
+        """Puts proposals that are kept, with their objectives, in the places of ``delta`` and ``value``; which ones fool."""
+        none = torch.zeros_like(value, dtype=torch.bool)
+        changed = torch.ne(proposal, delta, out=torch.empty_like(delta)).flatten(1).amax(1)
+        asked = changed.nonzero().squeeze(1)
         if not len(asked):
-            return delta, value, fooled
-        some = part if len(asked) == len(part) else part.take(asked)
-        found, fooled[asked] = self._ask(some, proposal[asked])
-        value = value.index_put((asked,), torch.where((found > value[asked]) | fooled[asked], found, value[asked]))
-        kept = torch.zeros_like(fooled).index_put((asked,), value[asked] == found)
-        return torch.where(expand(kept, delta), proposal, delta), value, fooled
+            return none
+        found, fooled = self._ask(part.take(asked), proposal[asked])
+        better = ((found >= value[asked]) | fooled).nonzero().squeeze(1)
+        if not len(better):
+            return none
+        kept = asked[better]
+        value[kept], delta[kept] = found[better], proposal[kept].to(delta)
+        return none.index_copy(0, kept, fooled[better])
 
     def _keep(self, part: Part, delta: Tensor, value: Tensor, fooled: Tensor) -> None:
         if self._value is None:

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -42,13 +43,17 @@ class Moves(ABC):
     def start(self, part: Part) -> Tensor:
         """Where the search begins, (n, *S)."""
 
+    def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
+        """What K proposals of windows that cover shares of the input take from draws (n, K, numbers), each (n, K, ...)."""
+        return (draws,)
+
     @abstractmethod
-    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
-        """A change of a window that covers a share of the input, from uniform draws (n, numbers), (n, *S) -> (n, *S)."""
+    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+        """A change of a window that covers a share of the input, as planned, (n, *S) -> (n, *S)."""
 
     def signs(self, draws: Tensor) -> Tensor:
-        """A sign for each channel, (n, channels)."""
-        return draws[:, _PLACES:] < 0.5
+        """A sign for each channel, (..., numbers) -> (..., channels)."""
+        return draws[..., _PLACES:] < 0.5
 
     def stripes(self, part: Part) -> Tensor:
         """Signs along the columns, which are the same in every row, (n, channels, height, width)."""
@@ -70,12 +75,15 @@ class Corners(Moves):
     def start(self, part: Part) -> Tensor:
         return torch.where(self.stripes(part).reshape(part.x.shape), self._high, self._low)
 
-    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
-        grid, size = self.grid, self.grid.window(share)
-        mask = grid.mask(size, grid.corner(size, draws))
-        shape = (len(part), grid.channels, grid.height, grid.width)
-        ends = torch.where(self.signs(draws)[:, :, None, None], self._high.view(shape), self._low.view(shape))
-        return torch.where(mask, ends, delta.view(shape)).view_as(delta)
+    def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
+        rows, columns = self.grid.bands([self.grid.window(share) for share in shares], draws)
+        return rows, columns, self.signs(draws)[..., None, None]
+
+    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+        rows, columns, signs = plan
+        shape = (-1, self.grid.channels, self.grid.height, self.grid.width)
+        ends = torch.where(signs, self._high.view(shape), self._low.view(shape))
+        return torch.where(rows & columns, ends, delta.view(shape)).view_as(delta)
 
 
 class Mounds(Moves):
@@ -102,8 +110,8 @@ class Mounds(Moves):
             tiles.scatter_(2, grid.places(size, corner), self._pattern(size, draws[:, number]).to(tiles))
         return self._within(part, tiles.view_as(part.x))
 
-    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
-        grid = self.grid
+    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+        grid, (draws,) = self.grid, plan
         size = grid.window(share, least=3, odd=True)
         here = grid.places(size, grid.corner(size, draws))
         there = grid.places(size, grid.corner(size, draws[:, 2:]))
@@ -153,8 +161,8 @@ class Extremes(Moves):
         signs = self.stripes(part).reshape(part.x.shape).to(part.x) * 2 - 1
         return part.threat.linear_max(signs, part.x)
 
-    def propose(self, part: Part, delta: Tensor, share: float, draws: Tensor) -> Tensor:
-        size = self.grid.window(share)
+    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+        size, (draws,) = self.grid.window(share), plan
         mask = self.grid.mask(size, self.grid.corner(size, draws))
         # up to twice the largest change, so that a window may or may not outdo what there is; half of them do on sets
         # that are not convex, where there are no means
@@ -185,23 +193,33 @@ def moves_of(threat: Oracles, x: Tensor) -> Moves:
     return Mounds(grid, shape, box_of(threat, x) if clips else None)
 
 
-class Draws:
-    """Uniform numbers for proposals, drawn for many at once: each call of the streams costs as much as a small network."""
+class Proposals:
+    """Plans of proposals, made for many at once: each operation costs as much as a layer of a small network.
 
-    def __init__(self, part: Part, numbers: int) -> None:
-        self._part, self._numbers = part, numbers
-        self._block, self._used = part.x.new_empty(len(part), 0, numbers), 0
+    ``share`` tells which share of the input a window covers after so many proposals.
+    """
 
-    def next(self) -> Tensor:
-        """The next proposal's numbers, (n, numbers)."""
-        if self._used == self._block.shape[1]:
-            self._block = self._part.rng.uniform((_AT_ONCE, self._numbers)).to(self._part.x.device)
-            self._used = 0
-        self._used += 1
-        return self._block[:, self._used - 1]
+    def __init__(self, part: Part, moves: Moves, share: Callable[[int], float]) -> None:
+        self._part, self._moves, self._share = part, moves, share
+        self._plans: tuple[Tensor, ...] = ()
+        self._shares: list[float] = []
+        self._made = 0
 
-    def take(self, part: Part, index: Tensor) -> "Draws":
+    def next(self, delta: Tensor) -> Tensor:
+        """The next proposal, (n, *S) -> (n, *S)."""
+        place = self._made % _AT_ONCE
+        if place == 0:
+            self._shares = [self._share(self._made + ahead) for ahead in range(_AT_ONCE)]
+            draws = self._part.rng.uniform((_AT_ONCE, self._moves.numbers)).to(self._part.x.device)
+            self._plans = self._moves.plan(self._shares, draws)
+        self._made += 1
+        return self._moves.propose(
+            self._part, delta, self._shares[place], tuple(plan[:, place] for plan in self._plans)
+        )
+
+    def take(self, part: Part, index: Tensor) -> "Proposals":
         """Those of the examples in ``index``, which are ``part``."""
-        taken = Draws(part, self._numbers)
-        taken._block, taken._used = self._block[index], self._used
+        taken = Proposals(part, self._moves.take(index), self._share)
+        taken._plans = tuple(plan[index] for plan in self._plans)
+        taken._shares, taken._made = self._shares, self._made
         return taken

@@ -1,6 +1,7 @@
 """The windows of the Square attack: how large they are, where they lie, and the patterns that fill them."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import attrs
@@ -51,6 +52,14 @@ class Grid:
         left = (draws[:, 1] * _places(self.width, size[1])).floor().to(torch.int64)
         return top, left
 
+    def bands(self, sizes: Sequence[tuple[int, int]], draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether a row, and a column, lies in each of K random windows, (n, K, ≥ 2) -> (n, K, 1, h, 1), (n, K, 1, 1, w)."""
+        rows, columns = (
+            _band(length, [size[axis] for size in sizes], draws[..., axis])[:, :, None]
+            for axis, length in enumerate((self.height, self.width))
+        )
+        return rows[..., None], columns[..., None, :]
+
     def mask(self, size: tuple[int, int], corner: tuple[Tensor, Tensor]) -> Tensor:
         """Whether a place lies in the window, (n, 1, height, width)."""
         down, across = (
@@ -67,6 +76,14 @@ class Grid:
         columns = left[:, None, None] + torch.arange(size[1], device=left.device)
         flat = (rows * self.width + columns).flatten(1)
         return flat[:, None].expand(-1, self.channels, -1)
+
+
+def _band(length: int, sides: Sequence[int], draws: Tensor) -> Tensor:
+    """Whether a place of an axis lies in each of K windows of these sides, (n, K) -> (n, K, length)."""
+    places, widths = (draws.new_tensor(each) for each in ([_places(length, side) for side in sides], sides))
+    first = (draws * places).floor().to(torch.int32)
+    along = torch.arange(length, dtype=torch.int32, device=draws.device) - first[..., None]
+    return (along >= 0) & (along < widths[:, None])
 
 
 def _places(length: int, side: int) -> int:

@@ -17,9 +17,14 @@ from inradius_minimal.nearest import Nearest
 from inradius_minimal.radii import at, kept_to_constraints
 from inradius_minimal.reach import reach
 from inradius_minimal.rivals import rivals
+from inradius_minimal.runs import Runs
 from inradius_minimal.smallest import Smallest
 
 Leads = list[tuple[Tensor, Tensor]]
+
+# how many numbers of inputs a step takes at once: what stays near the processor, or what keeps a larger device busy
+_AT_ONCE = {"cpu": 1 << 16}
+_MANY = 1 << 22
 
 
 @attrs.frozen(kw_only=True)
@@ -53,14 +58,14 @@ class FAB(MinimalAttack):
         return threat.parts()
 
     def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
-        aims = rivals(part, torch.zeros_like(start), self.classes)
+        groups = self.groups(rivals(part, torch.zeros_like(start), self.classes))
+        step = max(1, _AT_ONCE.get(start.device.type, _MANY) // max(1, len(groups) * start[0].numel()))
         for restart in range(self.restarts):
-            for chosen in self.groups(aims):
-                left = self._unfinished(part, found)
-                if not len(left):
-                    return
-                delta = start[left] if restart == 0 else _anywhere(part.take(left), found, restart)
-                self._walk(part.take(left), delta, chosen[left], found)
+            for some in torch.split(torch.arange(len(part), device=start.device), step):
+                left = some[self._unfinished(part.take(some), found)]
+                if len(left):
+                    delta = start[left] if restart == 0 else _anywhere(part.take(left), found, restart)
+                    self._walk(Runs.of(part.take(left), [aims[left] for aims in groups]), delta, found)
 
     def groups(self, aims: Tensor) -> Sequence[Tensor]:
         """The classes (n, A) that are looked at together, each group in a run of its own."""
@@ -71,40 +76,37 @@ class FAB(MinimalAttack):
         done = torch.zeros_like(size, dtype=torch.bool) if self.enough is None else size <= self.enough
         return (~done).nonzero().squeeze(1)
 
-    def _walk(self, part: Part, delta: Tensor, aims: Tensor, found: Smallest) -> None:
-        fooled = torch.zeros_like(part.rows, dtype=torch.bool)
+    def _walk(self, runs: Runs, start: Tensor, found: Smallest) -> None:
+        delta = start.repeat(len(runs) // max(1, len(start)), *(1,) * (start.ndim - 1))
+        fooled = torch.zeros_like(runs.each.rows, dtype=torch.bool)
         for _ in range(self.steps):
             # who was fooled by the last step mostly is by this one, and then needs no gradient before it is drawn back
-            known = self._judged(part, delta, fooled, found)
-            delta = torch.where(expand(known, delta), self.beta * delta, delta)
-            logits, ahead = leads(part, delta, aims)
-            anew = found.record(part, delta, logits) & ~known
-            fooled, left = known | anew, self._unfinished(part, found)
+            known = runs.judge(fooled.nonzero().squeeze(1), delta, found)
+            delta = self._drawn_back(delta, known)
+            logits, ahead = leads(runs.each, delta, runs.aims)
+            anew = runs.record(delta, logits, found) & ~known
+            fooled, left = known | anew, self._unfinished(runs.part, found)
             if not len(left):
                 return
-            if len(left) < len(part):
-                part, delta, aims, anew, fooled = part.take(left), delta[left], aims[left], anew[left], fooled[left]
-                ahead = [(value[left], gradient[left]) for value, gradient in ahead]
+            if len(left) < len(runs.part):
+                runs, index = runs.keep(left)
+                delta, anew, fooled = delta[index], anew[index], fooled[index]
+                ahead = [(value[index], gradient[index]) for value, gradient in ahead]
             back = anew.nonzero().squeeze(1)
             if len(back):
-                delta = torch.where(expand(anew, delta), self.beta * delta, delta)
-                ahead = _renewed(part.take(back), delta[back], aims[back], ahead, back)
-            delta = self._mean(part, delta, ahead)
-        found.try_out(part, delta)
+                delta = self._drawn_back(delta, anew)
+                ahead = _renewed(runs.each.take(back), delta[back], runs.aims[back], ahead, back)
+            delta = self._mean(runs.each, delta, ahead)
+        runs.record(delta, runs.each.model(runs.each.x + delta), found)
 
-    def _judged(self, part: Part, delta: Tensor, suspect: Tensor, found: Smallest) -> Tensor:
-        """Which of the suspects (n,) are fooled by δ, (n,)."""
-        rows, fooled = suspect.nonzero().squeeze(1), torch.zeros_like(suspect)
-        if len(rows):
-            fooled[rows] = found.try_out(part.take(rows), delta[rows])
-        return fooled
+    def _drawn_back(self, delta: Tensor, fooled: Tensor) -> Tensor:
+        return delta * expand(torch.where(fooled, self.beta, 1.0).to(delta), delta)
 
     def _mean(self, part: Part, delta: Tensor, ahead: Leads) -> Tensor:
         """The next point between those of the nearest boundary that are nearest to x + δ and to x, (n, *S)."""
         near, home, distance = _both_ways(part, delta, ahead)
         share = (near.distance / (near.distance + distance)).nan_to_num(nan=self.alpha).clamp(max=self.alpha)
-        share = expand(share, delta)
-        mean = (1 - share) * (delta + self.eta * near.step) + share * self.eta * home
+        mean = torch.lerp(torch.add(delta, near.step, alpha=self.eta), self.eta * home, expand(share, delta))
         return kept_to_constraints(part.threat, mean, part.x)
 
 
@@ -117,7 +119,8 @@ def _both_ways(part: Part, delta: Tensor, ahead: Leads) -> tuple[Nearest, Tensor
     ((value, gradient),) = ahead
     twice = torch.arange(len(part), device=delta.device).repeat(2)
     need = torch.cat([-value, _from_home(value, gradient, delta)])
-    steps, radii = reach(part.threat.select(twice), gradient[twice], need, torch.cat([part.x + delta, part.x]))
+    normals, points = torch.cat([gradient, gradient]), torch.cat([part.x + delta, part.x])
+    steps, radii = reach(part.threat.select(twice), normals, need, points)
     count = len(part)
     return Nearest(steps[:count], radii[:count], value, gradient), steps[count:], radii[count:]
 

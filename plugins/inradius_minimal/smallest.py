@@ -51,25 +51,36 @@ class Smallest:
 
     def record(self, part: Part, delta: Tensor, logits: Tensor) -> Tensor:
         """Keeps the perturbations (n, *S) that fool and are smaller than what is known; which ones fool at all, (n,)."""
-        self._show(part, delta)
+        self.show(part, delta)
         fooled = part.fooled(logits)
         places = fooled.nonzero().squeeze(1)
         if len(places):
-            self._keep(part.take(places), delta[places], logits[places])
+            self.keep(part.take(places), delta[places], logits[places])
         return fooled
 
     def try_out(self, part: Part, delta: Tensor) -> Tensor:
         """Judges perturbations (n, *S) by a forward pass and records them; which ones fool, (n,)."""
         return self.record(part, delta, part.model(part.x + delta))
 
-    def _keep(self, part: Part, delta: Tensor, logits: Tensor) -> None:
-        rows, size = part.rows, self._measure(part, delta).to(self.size)
+    def measure(self, part: Part, delta: Tensor) -> Tensor:
+        """What is to be small, (n, *S) -> (n,)."""
+        return self._measure(part, delta).to(self.size)
+
+    def keep(self, part: Part, delta: Tensor, logits: Tensor) -> None:
+        """Keeps the perturbations (n, *S), all of which fool, where they are smaller than what is known."""
+        rows, size = part.rows, self.measure(part, delta)
         better = size < self.size[rows]
         self.size[rows] = torch.where(better, size, self.size[rows])
         self.lead[rows] = torch.where(better, Margin()(logits, part.y, part.goal), self.lead[rows])
         self.delta[rows] = torch.where(expand(better, delta), delta, self.delta[rows])
 
-    def _show(self, part: Part, delta: Tensor) -> None:
+    @property
+    def observed(self) -> bool:
+        """Whether anyone looks at the iterates."""
+        return self._observe is not None
+
+    def show(self, part: Part, delta: Tensor) -> None:
+        """Shows the observer an iterate (n, *S) of the examples of a part."""
         if self._observe is not None:
             shown = self.delta.clone()
             shown[part.rows] = delta

@@ -62,7 +62,7 @@ def test_autoattack_is_the_list_of_its_authors():
     l1 = "apgd(restarts=5)", "apgd_t(classes=5)", "fab_t(enough=1.0)", "square()"
     assert names("autoattack()", "l1(eps=5.0)") == [str(attack_of(spec)) for spec in l1]
     plus = names("autoattack('plus')", "linf(eps=0.1)")
-    assert plus[:3] == ["apgd(restarts=5)", "apgd(restarts=5, objective=dlr())", "fab(restarts=5)"]
+    assert plus[:3] == ["apgd(restarts=5)", "apgd(restarts=5, objective=dlr())", "fab(restarts=5, enough=1.0)"]
     assert plus[3:] == ["square()", "apgd_t()", "fab_t(enough=1.0)"]
     rand = names("autoattack(version='rand')", "linf(eps=0.1)")
     assert rand == ["eot(attack=apgd())", "eot(attack=apgd(objective=dlr()))"]
