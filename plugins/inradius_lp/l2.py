@@ -68,9 +68,8 @@ class L2(LpBall):
     ) -> Tensor:
         # Parallel to the gradient, so that projected steps end in the maximum over ball and box together; as long as it
         # takes for its projection from the centre to be linear_max. The box is left to the projection.
-        time, _ = _leave(gradient, low, high, radius)
+        step, _ = _leave(gradient, low, high, radius)
         far = _FAR * radius
-        step = gradient * time
         return torch.minimum(torch.maximum(step, -far, out=step), far, out=step)
 
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -78,20 +77,21 @@ class L2(LpBall):
 
 
 def _plain(first: Tensor, radius: Tensor) -> bool:
-    """Whether no radius is so large or small that squares fail it, and first times keep all their digits."""
+    """Whether no radius is so large or small that squares fail it, and times from the first ones on keep all their digits."""
     info = torch.finfo(radius.dtype)
     smallest, largest = sane(radius.dtype)
-    return between(radius, smallest / info.eps, largest) and between(first, info.tiny / info.eps, torch.inf)
+    return between(radius, smallest / info.eps, largest) and between(first, info.tiny / info.eps, largest)
 
 
 def _leave(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """The time at which the ray along c leaves the ball, and the point where it does, (B, K, 1) and (B, K, n)."""
+    """Where the ray along c leaves the ball, t c and clip(t c, low, high), two of (B, K, n)."""
     first = first_time(length(c), radius)
     if _plain(first, radius):
-        return exit_point(c, low, high, radius, first, torch.finfo(c.dtype).max)
+        t, point = exit_point(c, low, high, radius, first, torch.finfo(c.dtype).max)
+        return c * t, point
     ray = _Ray(c, low, high, radius)
     t = ray.exit_time(None)
-    return ray.pace(t), ray.point(t)
+    return ray.unclipped(c, t), ray.point(t)
 
 
 class _Ray:
@@ -111,12 +111,14 @@ class _Ray:
         return time
 
     def point(self, t: Tensor) -> Tensor:
-        pace = (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
-        return torch.clamp(self._c * pace, self._low, self._high)
+        return torch.clamp(self._c * self._pace(t), self._low, self._high)
 
-    def pace(self, t: Tensor) -> Tensor:
-        """What to multiply c itself by."""
-        return (t * (self._radius / self._scale)).clamp(max=torch.finfo(t.dtype).max)
+    def unclipped(self, c: Tensor, t: Tensor) -> Tensor:
+        """The ray's point for c itself, without the box."""
+        return c / self._scale * self._pace(t)
+
+    def _pace(self, t: Tensor) -> Tensor:
+        return (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
 
     def value(self, t: Tensor) -> Tensor:
         value = dual_value(self._c, t, self._unit_low, self._unit_high)

@@ -217,6 +217,30 @@ def test_random_points_reach_the_boundary_often_and_spread(threat):
     assert torch.equal(points[3:5], threat.sample(x[3:5], rng=Streams(0, torch.tensor([3, 4]))))
 
 
+@every_set
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_size_of_a_direction_changes_nothing(threat, dtype):
+    x, c = pictures(dtype=dtype), noise(5, 1, 4, 4, dtype=dtype)
+    close = {"rtol": 1e-5, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-13}
+    for scale in (2.0**-100, 2.0**-40, 2.0**40, 2.0**100):
+        torch.testing.assert_close(threat.linear_max(c * scale, x), threat.linear_max(c, x), **close)
+        other = threat.scaled(scale)
+        assert other.contains(other.project(c, x), x, tol=0.0).all()
+        steps = [threat.steepest(k * c, x, torch.zeros_like(x)) for k in (1, scale)]
+        torch.testing.assert_close(*steps, **close)
+
+
+@pytest.mark.parametrize("eps", [1e-6, 1.5, 20.0])
+def test_long_inputs_lose_no_digits(eps):
+    x, v = pictures(2, shape=(5001,)), noise(2, 5001)
+    threat = L2(eps=eps)
+    single = threat.project(v.float(), x.float()), threat.linear_max(v.float(), x.float())
+    double = threat.project(v, x), threat.linear_max(v, x)
+    for one, other in zip(single, double, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=0, atol=1e-5 * eps)
+        assert threat.contains(one, x.float(), tol=0.0).all()
+
+
 def test_the_steepest_step_of_l1_spreads_over_coordinates_that_can_move():
     x = torch.tensor([[1.0, 0.0, 0.5, 0.5, 0.2, 0.9]], dtype=torch.float64)
     gradient = torch.tensor([[9.0, -8.0, 3.0, 2.0, -4.0, 0.5]], dtype=torch.float64)
