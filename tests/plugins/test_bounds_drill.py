@@ -103,9 +103,11 @@ def checked(seed):
         parts = found.draw.choice(["each", "hull"])
         try:
             proof = inradius.make(spec, Certifier)(found.model, found.x, found.y, threat, parts=parts)
-        except UnsupportedError:
-            # lp and milp refuse sets that are not convex, milp what is no ReLU network over a polytope
-            assert spec in ("lp()", "milp(seconds=5)"), (seed, spec)
+        except UnsupportedError as error:
+            # lp and milp refuse sets that are not convex, milp what is no ReLU network over a polytope; a captured softmax
+            # of weights of 1e4 overflows, and is refused
+            if spec not in ("lp()", "milp(seconds=5)") and "gives other values" not in str(error):
+                raise
             continue
         # no comparison holds with NaN, which is how a bound that overflowed claims nothing
         above = proof.lower.double() - proof.error.double() - own > lowest
