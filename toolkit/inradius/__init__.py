@@ -34,12 +34,14 @@ from inradius.layers import Operator as Operator
 from inradius.layers import Relaxation as Relaxation
 from inradius.models import fingerprint as fingerprint
 from inradius.models import load_model as load_model
+from inradius.models import load_weights as load_weights
 from inradius.normalize import Normalize as Normalize
 from inradius.objective import DLR as DLR
 from inradius.objective import CrossEntropy as CrossEntropy
 from inradius.objective import Margin as Margin
 from inradius.objective import Objective as Objective
 from inradius.objective import Targeted as Targeted
+from inradius.optimization import optimize as optimize
 from inradius.radius import Radii as Radii
 from inradius.radius import radii as radii
 from inradius.registry import layer_rules as layer_rules

@@ -42,6 +42,7 @@ def bracket(
     batch_size: int = 128,
     device: torch.device | str | None = None,
     seed: int = 0,
+    optimize_model: bool = False,
     progress: bool = False,
     model_name: str | None = None,
 ) -> Report:
@@ -50,10 +51,12 @@ def bracket(
     Misclassified examples count as broken. The methods run in turn, first certifier, first attack, second certifier and so
     on, so list cheap ones first; a decided example drops out. A share ``audit`` of the certified examples (at least 32; 0
     for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands every example to every method.
-    ``seed`` draws the audit; attacks have seeds of their own. Every answer of an attack is judged again by a referee. Results
-    go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill goes on where it stopped, with
-    ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where ``torchrun`` or ``accelerate launch``
-    started several processes, each makes this call, takes its share of the batches and gets the same report.
+    ``seed`` draws the audit; attacks have seeds of their own. Every answer of an attack is judged again by a referee. With
+    ``optimize_model`` attacks of a fixed budget ask a copy of the model that computes the same in less time, and the referee
+    asks the model itself. Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill
+    goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where
+    ``torchrun`` or ``accelerate launch`` started several processes, each makes this call, takes its share of the batches
+    and gets the same report.
 
     Raises ``ContradictionError``, saved in the folder, where an attack gets below a proved margin; ``InputError`` for a
     model, data or a folder that are not what they must be; ``SpecError`` for a spec that names nothing.
@@ -73,6 +76,7 @@ def bracket(
         batch_size=batch_size,
         device=device,
         seed=seed,
+        optimize_model=optimize_model,
         progress=progress,
         model_name=model_name,
     )
@@ -94,11 +98,13 @@ def bracket_knowing(
     batch_size: int = 128,
     device: torch.device | str | None = None,
     seed: int = 0,
+    optimize_model: bool = False,
     progress: bool = False,
     model_name: str | None = None,
 ) -> Report:
     """``bracket`` with what other radii of a curve have decided, or None where there is no curve."""
     options = {"parts": parts, "audit": audit, "exhaustive": exhaustive, "seed": seed, "batch_size": batch_size}
+    options |= {"optimize_model": optimize_model}
     crew, here = team(device, home(model))
     job = Job.of(model, data, threat, attacks, certifiers, here, **options)
     setting = job.setting(model_name, reuse=known is not None)

@@ -17,6 +17,7 @@ from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset, Examples
 from inradius.errors import InputError, UnsupportedError
 from inradius.models import find_device, fingerprint
+from inradius.optimization import optimize
 from inradius.registry import make
 from inradius.report.setting import Setting
 from inradius.threat import ThreatModel
@@ -26,10 +27,15 @@ C = TypeVar("C", bound=Component)
 
 @attrs.frozen(kw_only=True, eq=False)
 class Job:
-    """A bracket to be worked out. ``subject`` is the function that the certifiers certify, and so the one to attack."""
+    """A bracket to be worked out. ``subject`` is the function that the certifiers certify, and so the one to attack.
+
+    ``quick`` computes the same in less time, for attacks whose answers are judged on the subject; the subject itself where
+    none was asked for.
+    """
 
     model: nn.Module
     subject: Callable[[Tensor], Tensor]
+    quick: Callable[[Tensor], Tensor]
     data: Examples
     fingerprint: str
     threat: ThreatModel
@@ -40,6 +46,7 @@ class Job:
     exhaustive: bool
     seed: int
     batch_size: int
+    optimize_model: bool
     device: torch.device
 
     @classmethod
@@ -63,6 +70,7 @@ class Job:
         return cls(
             model=model,
             subject=subject,
+            quick=optimize(model) if options["optimize_model"] and subject is model else subject,
             data=data,
             fingerprint=found,
             threat=the_set,
@@ -86,6 +94,7 @@ class Job:
             "audit": float(self.audit),
             "exhaustive": self.exhaustive,
             "reuse": reuse,
+            "optimize_model": self.optimize_model,
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": self.fingerprint,
             "version": __version__,
@@ -126,13 +135,17 @@ def _several(given: Sequence[C | str] | C | str, kind: type[C], name: str) -> tu
     return made
 
 
-def _check_options(*, parts: str, audit: float, exhaustive: bool, seed: int, batch_size: int) -> None:
+def _check_options(
+    *, parts: str, audit: float, exhaustive: bool, seed: int, batch_size: int, optimize_model: bool
+) -> None:
     if parts not in get_args(Parts):
         raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
     if isinstance(audit, bool) or not isinstance(audit, int | float) or not 0 <= audit <= 1:
         raise InputError(f"audit={audit!r} is not a share; allowed is a number between 0 and 1")
     if not isinstance(exhaustive, bool):
         raise InputError(f"exhaustive={exhaustive!r} is not allowed; allowed are True and False")
+    if not isinstance(optimize_model, bool):
+        raise InputError(f"optimize_model={optimize_model!r} is not allowed; allowed are True and False")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise InputError(f"seed={seed!r} is not allowed; allowed is an integer")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

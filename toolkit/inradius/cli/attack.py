@@ -16,6 +16,7 @@ def attack(
     seed: options.Seed = 0,
     out: options.Out = None,
     fresh: options.Fresh = False,
+    optimize_model: options.OptimizeModel = False,
     per_class: options.PerClass = True,
     exhaustive: options.Exhaustive = True,
 ) -> None:
@@ -31,6 +32,7 @@ def attack(
         seed=seed,
         out=out,
         fresh=fresh,
+        optimize_model=optimize_model,
         exhaustive=exhaustive,
         per_class=per_class,
     )

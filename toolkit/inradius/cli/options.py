@@ -70,6 +70,10 @@ FailUnder = Annotated[
     float | None,
     typer.Option("--fail-under", min=0, max=1, metavar="SHARE", help="Exit with 1 where less is certified."),
 ]
+OptimizeModel = Annotated[
+    bool,
+    typer.Option("--optimize-model", help="Attack a copy of the network that computes the same in less time."),
+]
 Radius = Annotated[
     bool,
     typer.Option(

@@ -39,6 +39,7 @@ class Question:
     fresh: bool
     exhaustive: bool
     per_class: bool
+    optimize_model: bool = False
     audit: float = 0.0
     parts: Parts = "each"
 
@@ -92,6 +93,7 @@ class Question:
             "exhaustive": self.exhaustive,
             "batch_size": self.batch_size,
             "seed": self.seed,
+            "optimize_model": self.optimize_model,
             "progress": console().is_terminal,
             "model_name": self._model_name,
         }

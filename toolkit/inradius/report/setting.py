@@ -13,7 +13,8 @@ class Setting:
     attacks, certifiers: the full spec of each, by the short one that the examples name; radius: the threat model's
     ``eps``, None where it has none; convention: what that radius measures, where the set says it; bounds: the box of valid
     inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run; reuse:
-    whether other radii of a curve may have decided examples; minimal: the attacks that look for the smallest perturbation.
+    whether other radii of a curve may have decided examples; optimize_model: whether attacks asked a quicker copy of the
+    model; minimal: the attacks that look for the smallest perturbation.
     """
 
     threat: str
@@ -34,6 +35,7 @@ class Setting:
     key: str
     convention: str = ""
     reuse: bool = False
+    optimize_model: bool = False
     minimal: tuple[str, ...] = ()
 
     @classmethod
