@@ -126,7 +126,7 @@ def compare_with_every_slope(name: str, net: nn.Module, x: Tensor, y: Tensor, ep
 
 def compare_with_balls(net: nn.Module, x: Tensor, y: Tensor) -> None:
     """Balls of ℓ1 and ℓ2 with the box of images, whose support is exact, beside the balls alone."""
-    for name, eps in (("l1", 0.5), ("l1", 1.0), ("l2", 0.2), ("l2", 0.5)):
+    for name, eps in (("l1", 0.1), ("l1", 0.2), ("l2", 0.2), ("l2", 0.5)):
         lower = [
             worst(certified(net, "crown()", inradius.make(spec, ThreatModel)), x, y, 10)
             for spec in (f"{name}(eps={eps})", f"{name}(eps={eps}, bounds=None)")
