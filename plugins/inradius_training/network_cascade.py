@@ -52,6 +52,12 @@ class NetworkCascade(Defense):
         run.best_score = self._share_of_right_answers(cascade, run)
         return run.finish(cascade)
 
+    def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
+        """The cascade of as many networks as were trained."""
+        assert isinstance(trained, Cascade)
+        stages = ", ".join([spec] * len(trained.stages))
+        return f"cascade({stages}, threat={threat}, certifier={self.certifier})"
+
     def _uncertified(self, network: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> Dataset:
         """The examples at which the network is not certified to keep its prediction."""
         parts = [torch.zeros(0, dtype=torch.bool)]

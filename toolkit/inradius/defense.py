@@ -40,3 +40,7 @@ class Defense(Component, ABC):
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Which held-out examples count as right when checkpoints are compared, (B,); by default the clean prediction."""
         return model(batch.inputs).argmax(1) == batch.labels  # type: ignore[no-any-return]
+
+    def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
+        """The spec of the model that a run's weights fit, given that of the model it began with; by default the same."""
+        return spec

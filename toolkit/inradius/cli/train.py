@@ -53,14 +53,14 @@ def train(
     fresh: options.Fresh = False,
 ) -> None:
     """Trains a network and keeps its best and its last weights; the same command goes on after a stop."""
-    make(defense, Defense)
+    method = make(defense, Defense)
     given = make(threat, ThreatModel)
     place = None if device is None else find_device(device)
     network = _network(model, weights, seed)
     examples = make(data, Dataset)
     if len(examples):
         try_out(network, examples)
-    train_network(
+    trained = train_network(
         defense,
         # a name says more in the run's record than the network that it made
         model if weights is None and not is_file(model) else network,
@@ -83,7 +83,8 @@ def train(
     )
     best = out / "best.safetensors"
     say(f"best weights   {best}")
-    say(f"evaluate them  inradius bracket --model {shlex.quote(model)} --weights {shlex.quote(str(best))}")
+    fitting = method.trained_spec(model, given, trained)
+    say(f"evaluate them  inradius bracket --model {shlex.quote(fitting)} --weights {shlex.quote(str(best))}")
 
 
 def _network(spec: str, weights: Path | None, seed: int) -> nn.Module:
