@@ -114,18 +114,17 @@ class _Search:
 
     def _choose(self, part: Part, delta: Tensor, value: Tensor, proposal: Tensor) -> Tensor:
         """Puts proposals that are kept, with their objectives, in the places of ``delta`` and ``value``; which ones fool."""
-        none = torch.zeros_like(value, dtype=torch.bool)
-        changed = torch.ne(proposal, delta, out=torch.empty_like(delta)).flatten(1).amax(1)
-        asked = changed.nonzero().squeeze(1)
+        asked = (proposal - delta).abs_().flatten(1).amax(1).nonzero().squeeze(1)
+        fooled = torch.zeros_like(value, dtype=torch.bool)
         if not len(asked):
-            return none
-        found, fooled = self._ask(part.take(asked), proposal[asked])
-        better = ((found >= value[asked]) | fooled).nonzero().squeeze(1)
-        if not len(better):
-            return none
-        kept = asked[better]
-        value[kept], delta[kept] = found[better], proposal[kept].to(delta)
-        return none.index_copy(0, kept, fooled[better])
+            return fooled
+        found, fools = self._ask(part.take(asked), proposal.index_select(0, asked))
+        better = ((found >= value[asked]) | fools).nonzero().squeeze(1)
+        if len(better):
+            kept = asked[better]
+            value[kept], delta[kept] = found[better], proposal[kept].to(delta)
+            fooled[kept] = fools[better]
+        return fooled
 
     def _keep(self, part: Part, delta: Tensor, value: Tensor, fooled: Tensor) -> None:
         if self._value is None:

@@ -77,13 +77,14 @@ class Corners(Moves):
 
     def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
         rows, columns = self.grid.bands([self.grid.window(share) for share in shares], draws)
-        return rows, columns, self.signs(draws)[..., None, None]
+        return rows.to(self._low), columns.to(self._low), self.signs(draws)[..., None, None].to(self._low)
 
     def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
         rows, columns, signs = plan
         shape = (-1, self.grid.channels, self.grid.height, self.grid.width)
-        ends = torch.where(signs, self._high.view(shape), self._low.view(shape))
-        return torch.where(rows & columns, ends, delta.view(shape)).view_as(delta)
+        # between numbers at the weights 0 and 1, which is exact, and a fraction of a choice by truth values
+        ends = torch.lerp(self._low.view(shape), self._high.view(shape), signs)
+        return torch.lerp(delta.view(shape), ends, rows * columns).view_as(delta)
 
 
 class Mounds(Moves):

@@ -81,7 +81,7 @@ class FAB(MinimalAttack):
         fooled = torch.zeros_like(runs.each.rows, dtype=torch.bool)
         for _ in range(self.steps):
             # who was fooled by the last step mostly is by this one, and then needs no gradient before it is drawn back
-            known = runs.judge(fooled.nonzero().squeeze(1), delta, found)
+            known = runs.judge(fooled, delta, found)
             delta = self._drawn_back(delta, known)
             logits, ahead = leads(runs.each, delta, runs.aims)
             anew = runs.record(delta, logits, found) & ~known

@@ -36,14 +36,16 @@ class Runs:
         index = (first[:, None] + left).flatten()
         return Runs(part=self.part.take(left), each=self.each.take(index), aims=self.aims[index]), index
 
-    def judge(self, places: Tensor, delta: Tensor, found: Smallest) -> Tensor:
-        """Judges the runs in ``places`` by a forward pass at their δ; which ones of all (A · n, *S) fool, (A · n,)."""
-        fooled = torch.zeros_like(self.each.rows, dtype=torch.bool)
+    def judge(self, suspects: Tensor, delta: Tensor, found: Smallest) -> Tensor:
+        """Judges all runs of the examples that have suspects (A · n,) at their δ by a forward pass; which ones fool, (A · n,)."""
+        mates = suspects.view(-1, len(self.part)).any(0).repeat(len(suspects) // max(1, len(self.part)))
+        places = mates.nonzero().squeeze(1)
         if len(places) == len(self):
             return self.record(delta, self.each.model(self.each.x + delta), found)
+        fooled = torch.zeros_like(suspects)
         if len(places):
             some = self.each.take(places)
-            logits = some.model(some.x + delta[places])
+            logits = some.model(some.x + delta.index_select(0, places))
             fooled[places] = self._record(some, places, delta, logits, found)
         return fooled
 
@@ -57,21 +59,22 @@ class Runs:
         hits = fooled.nonzero().squeeze(1)
         best = torch.arange(len(self.part), device=delta.device)
         if len(hits):
-            where = places[hits]
-            found_at, stands = self._smallest(where, found.measure(some.take(hits), delta[where]))
-            best = torch.where(stands >= 0, found_at, best)
-            better = (stands >= 0).nonzero().squeeze(1)
-            found.keep(self.part.take(better), delta[best[better]], logits[hits[stands[better]]])
+            size = found.measure(some.take(hits), delta.index_select(0, places[hits]))
+            stands, least, run = self._smallest(places[hits], size)
+            best = torch.where(stands >= 0, run, best)
+            better = (least < found.size[self.part.rows]).nonzero().squeeze(1)
+            if len(better):
+                found.keep(self.part.take(better), delta[run[better]], logits[hits[stands[better]]])
         if found.observed:
             found.show(self.part, delta[best])
         return fooled
 
-    def _smallest(self, places: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-        """Which of an example's runs in ``places`` has the smallest size, and where it stands there or −1, two of (n,)."""
+    def _smallest(self, places: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each example's runs in ``places`` the one of the smallest size: where in them, −1 for none, its size, its run."""
         stands = torch.full_like(self.each.rows, -1)
         stands[places] = torch.arange(len(places), device=places.device)
         sizes = size.new_full((len(self),), torch.inf)
         sizes[places] = size
-        group = sizes.view(-1, len(self.part)).argmin(0)
+        least, group = sizes.view(-1, len(self.part)).min(0)
         run = group * len(self.part) + torch.arange(len(self.part), device=group.device)
-        return run, stands[run]
+        return stands[run], least, run

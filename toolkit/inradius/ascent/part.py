@@ -43,7 +43,8 @@ class Part:
         """The examples in ``index``, places in this part."""
         return Part(
             model=self.model.take(index),
-            x=self.x[index],
+            # copies whole rows, which indexing does number by number
+            x=self.x.index_select(0, index) if index.dtype == torch.int64 else self.x[index],
             y=self.y[index],
             threat=self.threat.select(index),
             rng=self.rng.take(index),
