@@ -43,6 +43,10 @@ class LP(Certifier):
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             part, chosen = _example(layers, index), threat.select(index)
+            if not _finite(part.bounds):
+                # bounds that overflowed, or reach a pole, say nothing
+                values.append(torch.full_like(constant[index], -torch.inf))
+                continue
             program = relaxed_program(chain, x[index], chosen, part.bounds)
             values.append(_bounds(chain, x[index], chosen, part, program, Rows(rows[index], constant[index])))
         error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=steepest)
@@ -63,6 +67,10 @@ def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property
         for row in range(constant.shape[1]):
             optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
     return optima
+
+
+def _finite(bounds: Sequence[Box]) -> bool:
+    return all(bool(side.isfinite().all()) for box in bounds for side in box)
 
 
 def _example(layers: LayerBounds, index: Tensor) -> LayerBounds:

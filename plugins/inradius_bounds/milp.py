@@ -49,6 +49,8 @@ class MILP(Certifier):
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             boxes = [(lower[index], upper[index]) for lower, upper in layers.bounds]
+            if not all(bool(side.isfinite().all()) for box in boxes for side in box):
+                continue
             found = self._example(chain, x[index], threat.select(index), boxes, Rows(rows[example], constant[example]))
             value = value.index_put((index,), torch.maximum(value[index], found.to(value)[None]))
         return Bounds(value, error=partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=smallest_area))

@@ -59,7 +59,6 @@ class Wasserstein(TransportBall, ThreatModel):
     positional = ("eps",)
     # a projection is a quadratic program for each image and step, a maximiser is sorted out
     default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "frank_wolfe(steps=40, classes=4)")
-    default_certifiers: ClassVar[tuple[str, ...]] = ("dual", "crown")
 
     eps: float = attrs.field(validator=radius, converter=as_float)
     # Wong et al. 2019, sec. 4: 5 × 5 windows on CIFAR-10, and the Euclidean distance

@@ -198,7 +198,8 @@ def test_of_several_processes_the_first_speaks(capsys, monkeypatch):
 
 
 def test_certify_shows_each_certifier_alone(capsys, asked, tmp_path):
-    out = printed(capsys, "certify", *asked, "--threat", "linf(eps=0.05)", "--out", tmp_path / "run")
+    several = ("--certifier", "interval", "--certifier", "dual")
+    out = printed(capsys, "certify", *asked, "--threat", "linf(eps=0.05)", *several, "--out", tmp_path / "run")
     found = record(tmp_path / "run")
     assert "under attack" not in out
     assert f"{100 * found['lower']:.1f} %" in row(out, "certified")

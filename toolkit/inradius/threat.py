@@ -204,9 +204,9 @@ class ThreatModel(Component, Oracles, ABC):
     """A set Δ(x) of allowed perturbations around each input x, as a component."""
 
     # What the command line runs where no attack and no certifier is named; cheap ones first. A set whose projection is
-    # costly, or whose interval bounds say little, names others.
+    # costly names others.
     default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "pgd(steps=40, restarts=2)")
-    default_certifiers: ClassVar[tuple[str, ...]] = ("interval", "dual")
+    default_certifiers: ClassVar[tuple[str, ...]] = ("certifier_cascade",)
 
     @abstractmethod
     def scaled(self, factor: float) -> Self:
