@@ -89,6 +89,7 @@ NEEDY = {
     "l0": "l0(3)",
     "patch": "patch(2)",
     "restarts": "restarts(pgd())",
+    "transfer": "transfer(fgsm(), model='mlp(6, 3)')",
     "union": "union(linf(eps=0.1), l2(eps=0.5))",
     "where_flat": "where_flat(square())",
     "worst": "worst(fgsm(), pgd())",
@@ -96,11 +97,15 @@ NEEDY = {
 }
 
 
+# made where the library is installed; tests/plugins/test_adapters.py makes them with stand-ins
+ADAPTED = {"art", "foolbox", "torchattacks"}
+
+
 def components():
     return sorted(name for name, entry in registry.entries().items() if issubclass(entry.kind, Component))
 
 
-@pytest.mark.parametrize("name", components())
+@pytest.mark.parametrize("name", [name for name in components() if name not in ADAPTED])
 @given(data=st.data())
 def test_every_registered_component_makes_the_round_trip(name, data):
     cls = registry.entries()[name].build

@@ -76,7 +76,7 @@ class ToyObjective(Objective):
 
 
 class ToyRule(LayerRule):
-    """How bounds pass a Tanh: it is monotone."""
+    """How bounds pass a Tanhshrink: it is monotone."""
 
     def interval(self, op, lower, upper):
         return op(lower), op(upper)
@@ -137,16 +137,16 @@ def test_hook_models(register):
 
 def test_hook_layer_rules(register):
     rule = ToyRule()
-    register(layer_rules={nn.Tanh: rule})
-    assert inradius.layer_rules()[nn.Tanh] is rule
+    register(layer_rules={nn.Tanhshrink: rule})
+    assert inradius.layer_rules()[nn.Tanhshrink] is rule
 
 
 def test_a_plugin_that_comes_late_is_heard(register):
     assert "toy_set" not in registry.entries()
-    assert nn.Tanh not in inradius.layer_rules()
-    register(threat_models=[ToySet], layer_rules={nn.Tanh: ToyRule()})
+    assert nn.Tanhshrink not in inradius.layer_rules()
+    register(threat_models=[ToySet], layer_rules={nn.Tanhshrink: ToyRule()})
     assert make("toy_set()") == ToySet()
-    assert nn.Tanh in inradius.layer_rules()
+    assert nn.Tanhshrink in inradius.layer_rules()
 
 
 def test_a_module_may_leave_out_hooks_it_has_nothing_for(register):

@@ -51,7 +51,8 @@ def directions(rng, *shape):
 def program(threat, c, x):
     """max ⟨c, δ⟩ by HiGHS, for one image (C, H, W)."""
     moves, budget = threat.moves(x[None]), float(threat.budgets(x[None]))
-    size = c.abs().max()
+    # numbers rounded to 0 in every place are a direction too
+    size = c.abs().max().clamp(min=torch.finfo(c.dtype).tiny)
     c, mass = (c / size).flatten().numpy(), x.flatten().numpy()
     pixel, column = np.nonzero(moves.valid.numpy())
     first = np.repeat(np.arange(len(x)) * len(moves.target), len(pixel))
