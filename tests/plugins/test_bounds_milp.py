@@ -107,6 +107,17 @@ def test_milp_is_the_minimum_over_all_patterns(seed, eps):
     torch.testing.assert_close(exact, brute_force(net, x, y, threat), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_milp_is_the_minimum_over_the_patterns_of_twelve(seed):
+    net, (x, y) = mlp(seed, (3, 12, 2)), batch(1, seed, 3)
+    threat = inradius.make("linf(eps=0.4)", ThreatModel)
+    y = y % 2
+    torch.testing.assert_close(
+        certified("milp()", net, x, y, threat), brute_force(net, x, y, threat), rtol=1e-4, atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("spec", POLYTOPES)
 @pytest.mark.parametrize("seed", range(2))
 def test_bounds_in_their_order(spec, seed):
