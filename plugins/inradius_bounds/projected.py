@@ -77,6 +77,11 @@ class Projected(Certifier):
             else:
                 interval = self._interval(chain, depth, x, sketch, found, rng.fork(depth), share)
             found.add(activation, interval, relax_by_rule)
+            if not found.relaxations[-1].parallel:
+                raise UnsupportedError(
+                    f"the rule of {activation.path} has lines of two slopes, so that the dual network is not linear and "
+                    "projected has no norms to estimate; allowed are rules whose relax uses one slope"
+                )
         return found
 
     def _interval(

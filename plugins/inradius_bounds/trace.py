@@ -28,9 +28,11 @@ def trace(model: nn.Module, x: Tensor) -> Chain:
     if seen != modules:
         chains = {}
         _traced[model] = (modules, chains)
-    if x.shape[1:] not in chains:
-        chains[x.shape[1:]] = _found(model, x)
-    return chains[x.shape[1:]]
+    known = chains.get(x.shape[1:])
+    # a hook, or a number that the forward reads off the module, may have changed since
+    if known is None or not known.agrees(model, x[:1]):
+        chains[x.shape[1:]] = known = _found(model, x)
+    return known
 
 
 def _found(model: nn.Module, x: Tensor) -> Chain:
@@ -42,14 +44,9 @@ def _found(model: nn.Module, x: Tensor) -> Chain:
     return captured_chain(model, x, rules)
 
 
-@torch.no_grad()
 def _checked(model: nn.Module, chain: Chain, x: Tensor) -> Chain:
     """The chain, once it gives the model's values at an input."""
-    own, found = model(x[:1]), x[:1]
-    for stage in chain.stages:
-        found = stage.block(found)
-        found = found if stage.activation is None else stage.activation(found)
-    if found.shape != own.shape or not torch.allclose(found, own, equal_nan=True):
+    if not chain.agrees(model, x[:1]):
         raise UnsupportedError(f"the layers of {type(model).__name__} give other values than the model itself")
     return chain
 

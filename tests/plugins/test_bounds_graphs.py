@@ -300,6 +300,32 @@ def test_bounds_follow_the_parameters():
     assert float(model.scale.grad.abs().sum()) > 0
 
 
+def test_what_a_module_reads_off_itself_may_change():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.factor, self.shift = nn.Linear(4, 3), 1.0, nn.Parameter(torch.tensor(0.3))
+
+        def forward(self, x):
+            return self.layer(x.flatten(1) + self.shift) * self.factor
+
+    torch.manual_seed(3)
+    model, x = Scaled().double(), torch.rand(2, 2, 2, dtype=torch.float64)
+    threat, certifier = inradius.make("linf(eps=0.01)", ThreatModel), inradius.make("dual()", Certifier)
+    y = model(x).argmax(1)
+    before = certifier(model, x, y, threat)
+    model.factor = -2.0
+    after = certifier(model, x, y, threat)
+    assert bool(before.certified.any())
+    assert not bool(after.certified[before.certified].any())
+
+
+@pytest.mark.parametrize("layer", [nn.CELU(-1.0), nn.Softplus(beta=-1.0)], ids=str)
+def test_curves_that_turn_elsewhere_are_refused(layer):
+    with pytest.raises(UnsupportedError, match="allowed is"):
+        trace(nn.Sequential(layer), torch.zeros(1, 2))
+
+
 @pytest.mark.parametrize("layer", CURVES, ids=str)
 def test_curves_keep_the_laws(layer):
     check_layer_rule(layer, (3,))

@@ -84,7 +84,7 @@ class Capture(fx.Tracer):
                 return self.trace(model)
         except UnsupportedError:
             raise
-        except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
+        except (fx.proxy.TraceError, TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UnsupportedError(
                 f"the computation of {type(model).__name__} cannot be captured ({reason}); bounds know modules whose "
@@ -150,8 +150,10 @@ class Capture(fx.Tracer):
 
     def applied(self, module: nn.Module, value: Any) -> Any:
         """An elementwise layer that stands for a function."""
-        if _covering(self._rules, module) is None:
-            self._refuse(self._path, type(module).__name__)
+        kind = _covering(self._rules, module)
+        if kind is None:
+            return self._refuse(self._path, type(module).__name__)
+        self._run(self._rules[kind].check, (module,), {})
         return self.node(module, self._path, (value,), {})
 
     def node(self, target: Callable[..., Any] | None, path: str, args: Any, kwargs: Any) -> Any:

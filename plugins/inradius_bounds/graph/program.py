@@ -155,7 +155,6 @@ def _terms(step: fx.Node) -> int:
         return int(step.meta["operator"].rule.terms(step.meta["operator"]))
     if not _mixes(step):
         return 1
-    sizes: list[int] = [
-        node.meta["known"][0].numel() for node in step.all_input_nodes if node.meta.get("varying", True)
-    ]
+    before = [node for node in step.all_input_nodes if node.op == "placeholder" or node.meta.get("varying", False)]
+    sizes: list[int] = [node.meta["known"][0].numel() for node in before]
     return int(math.prod(sizes[:1])) + len(sizes)

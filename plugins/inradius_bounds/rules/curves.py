@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from inradius import CurveRule, LayerRule, Operator
+from inradius import CurveRule, LayerRule, Operator, UnsupportedError
 from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
 
 
@@ -14,6 +14,11 @@ def _log(values: Tensor) -> Tensor:
     """The logarithm, NaN where there is none."""
     positive = values > 0
     return torch.where(positive, torch.where(positive, values, torch.ones_like(values)).log(), torch.nan)
+
+
+def _check_positive(module: nn.Module, name: str) -> None:
+    if float(getattr(module, name)) <= 0:
+        raise UnsupportedError(f"{module} has {name} ≤ 0, where its turning points are others; allowed is {name} > 0")
 
 
 class PiecewiseRule(CurveRule):
@@ -62,7 +67,10 @@ class ELURule(CurveRule):
 
 
 class CELURule(CurveRule):
-    """z above 0, α (exp(z / α) − 1) below."""
+    """z above 0, α (exp(z / α) − 1) below, for α > 0."""
+
+    def check(self, module: nn.Module) -> None:
+        _check_positive(module, "alpha")
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         return [torch.zeros_like(slope), op.module.alpha * _log(slope).clamp(max=0)]
@@ -98,7 +106,10 @@ class TanhRule(CurveRule):
 
 
 class SoftplusRule(CurveRule):
-    """log(1 + exp(β z)) / β, whose slope is the sigmoid of β z; linear behind torch's threshold."""
+    """log(1 + exp(β z)) / β, whose slope is the sigmoid of β z; linear behind torch's threshold; β > 0."""
+
+    def check(self, module: nn.Module) -> None:
+        _check_positive(module, "beta")
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         inner = ((slope > 0) & (slope < 1)).to(slope.dtype) * slope
