@@ -116,4 +116,6 @@ def _values(attack: SPSA, part: Part, deltas: Tensor) -> Tensor:
     """The objective at several perturbations, (n, K, *S) -> (n, K)."""
     logits = part.model((part.x[:, None] + deltas).flatten(0, 1))
     logits = logits.view(*deltas.shape[:2], -1)
-    return torch.stack([attack.objective(one, part.y, part.goal) for one in logits.unbind(1)], dim=1)
+    return torch.stack(
+        [attack.objective.score(one, part.y, part.goal, part.model.targets) for one in logits.unbind(1)], dim=1
+    )

@@ -54,7 +54,7 @@ class Search:
         whole = self._whole
         logits = whole.model(whole.x)
         aims = logits.new_empty((len(whole), 0), dtype=torch.int64)
-        values = [self._objective(logits, whole.y, whole.goal)]
+        values = [self._objective.score(logits, whole.y, whole.goal, whole.model.targets)]
         if classes:
             aims = _best_wrong(logits, whole.y, classes) if whole.goal is None else whole.goal[:, None]
             values = [self._objective(logits, whole.y, aim) for aim in aims.unbind(1)]
@@ -109,7 +109,9 @@ class Search:
 
     def _score(self, part: Part, delta: Tensor) -> tuple[Tensor, Tensor]:
         logits = part.model(part.x + delta)
-        return logits, self._objective(logits, part.y, part.goal if part.aim is None else part.aim)
+        return logits, self._objective.score(
+            logits, part.y, part.goal if part.aim is None else part.aim, part.model.targets
+        )
 
     def _drop(self, part: Part, delta: Tensor, logits: Tensor) -> Tensor | None:
         """Keeps what fools the model; the places in ``part`` of the examples that are left, None for all."""

@@ -11,7 +11,7 @@ from torch import nn
 import inradius
 from inradius import Certifier, Defense, ThreatModel
 from inradius_training import Cascade
-from inradius_training.cascade import verdict
+from inradius_training.certification.cascade import verdict
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 F64 = torch.float64
@@ -239,8 +239,8 @@ def test_the_folder_holds_the_cascade_and_the_run_goes_on_where_it_stopped(heaps
     assert 0 < result["best_score"] <= 1
     # nothing is trained again, unless it is asked for
     steps = []
-    descend = inradius.Run.descend
-    monkeypatch.setattr(inradius.Run, "descend", lambda run, losses: (steps.append(1), descend(run, losses))[1])
+    apply = inradius.Run.apply
+    monkeypatch.setattr(inradius.Run, "apply", lambda run: (steps.append(1), apply(run))[1])
     assert torch.equal(cascade(heaps.inputs), train(heaps, tmp_path)(heaps.inputs))
     assert not steps
     assert torch.equal(cascade(heaps.inputs), train(heaps, tmp_path, fresh=True)(heaps.inputs))
@@ -278,16 +278,16 @@ def test_specs_build_equal_defenses():
 
 def test_a_cascade_that_was_stopped_in_its_second_stage_ends_as_if_it_had_not_been(heaps, tmp_path, monkeypatch):
     whole = train(heaps, tmp_path / "whole")
-    descend, left = inradius.Run.descend, [28]
+    apply, left = inradius.Run.apply, [28]
 
-    def stop(run, losses):
+    def stop(run):
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
-        descend(run, losses)
+        apply(run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inradius.Run, "descend", stop)
+        patch.setattr(inradius.Run, "apply", stop)
         with pytest.raises(KeyboardInterrupt):
             train(heaps, tmp_path / "stopped")
     assert (tmp_path / "stopped" / "parts" / "2" / "state.pt").exists()

@@ -10,8 +10,8 @@ from torch import nn
 
 import inradius
 from inradius import Defense, ThreatModel
-from inradius_training.crown_ibp import CrownIBP
-from inradius_training.shrunk import Shrunk
+from inradius_training.certification.crown_ibp import CrownIBP
+from inradius_training.certification.shrunk import Shrunk
 
 SETS = [
     "linf(eps=0.1)",

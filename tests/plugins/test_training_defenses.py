@@ -12,8 +12,10 @@ import inradius
 from inradius.run import Run
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
-from inradius_training import Adversarial, Certified, Standard
-from inradius_training.ramped import bound_loss, worst_logits
+from inradius_training.adversarial.adversarial import Adversarial
+from inradius_training.adversarial.standard import Standard
+from inradius_training.certification.certified import Certified
+from inradius_training.certification.ramped import bound_loss, worst_logits
 
 SETS = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
 DEFENSES = ["standard()", "adversarial(attack=pgd(steps=3, step=0.5, keep_maximising=True))", "certified()"]

@@ -7,7 +7,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, Dataset, ThreatModel
-from inradius_training.ramped import bound_loss
+from inradius_training.certification.ramped import bound_loss
 
 UNION = "union(linf(eps=0.02), l2(eps=0.05), l1(eps=0.1))"
 

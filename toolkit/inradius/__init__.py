@@ -15,6 +15,7 @@ from inradius.certifier import Property as Property
 from inradius.curve import bracket_curve as bracket_curve
 from inradius.curve_rule import CurveRule as CurveRule
 from inradius.data import Dataset as Dataset
+from inradius.defense import AdversarialDefense as AdversarialDefense
 from inradius.defense import Defense as Defense
 from inradius.detection import suspicious as suspicious
 from inradius.errors import ContradictionError as ContradictionError
@@ -55,4 +56,6 @@ from inradius.threat import AffineOperator as AffineOperator
 from inradius.threat import Oracles as Oracles
 from inradius.threat import PerExample as PerExample
 from inradius.threat import ThreatModel as ThreatModel
+from inradius.training.search import Search as Search
 from inradius.training.train import train as train
+from inradius.views import Views as Views

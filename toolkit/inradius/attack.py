@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar, final
 
 import attrs
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inradius._component import Component
 from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.modes import BatchNormMode, frozen
-from inradius.objective import class_margin
+from inradius.objective import Objective, class_margin
 from inradius.streams import Streams
 from inradius.subject import Subject, check_labels
 from inradius.threat import Oracles, expand
@@ -85,12 +85,15 @@ class Attack(Component, ABC):
         start: Tensor | None = None,
         observe: Observer | None = None,
         bn_mode: BatchNormMode = "eval",
+        targets: Tensor | None = None,
     ) -> Attacked:
         """Runs the attack on a batch and checks its answer.
 
         x (B, *S), y (B,) labels; ``index`` (B,) names the examples, so that each keeps its random numbers in any batch
         (default 0 to B−1); ``goal`` (B,) classes to aim at; ``start`` (B, *S) perturbations to start from;
-        ``observe(step, delta)`` sees every iterate; ``bn_mode`` is what BatchNorm does meanwhile.
+        ``observe(step, delta)`` sees every iterate; ``bn_mode`` is what BatchNorm does meanwhile; ``targets`` (B, C) are
+        distributions over the classes that the objective takes in place of the labels, such as mixed labels. An objective
+        that compares with predictions takes those of the clean inputs by default.
         Raises ``InputError`` for inputs, labels or logits that are not what they must be.
         """
         check_labels(x, y)
@@ -105,7 +108,7 @@ class Attack(Component, ABC):
             start = None if start is None else start.detach().to(x, copy=True)
             goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
             options = {} if goal is None else {"goal": goal}
-            subject = Subject(model, y, goal)
+            subject = Subject(model, y, goal, _targets(self, model, x, targets))
             rng = Streams(self.seed, where)
             # the attack has copies of its own, so that what it writes on them is not judged as the given example
             delta = self.perturb(subject, x.clone(), y.clone(), threat, rng, start=start, observe=observe, **options)
@@ -136,6 +139,32 @@ class Attack(Component, ABC):
         margin = class_margin(logits, y) if goal is None else -class_margin(logits, goal)
         success = (margin <= 0 if goal is None else margin < 0) & inside
         return Attacked(delta, success, margin, threat.gauge(delta, x), subject.queries, inside)
+
+
+def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targets: Tensor | None) -> Tensor | None:
+    """The distributions that the objectives take in place of labels, (B, C), or None."""
+    if targets is not None:
+        if targets.ndim != 2 or len(targets) != len(x) or not targets.is_floating_point():
+            raise InputError(
+                f"targets have shape {tuple(targets.shape)} and type {targets.dtype}; allowed is a distribution over the "
+                f"classes for each input, ({len(x)}, classes)"
+            )
+        return targets.detach().to(x.device, copy=True)
+    if not any(part.relative for part in _objectives(attack)):
+        return None
+    with torch.no_grad():
+        return model(x).softmax(1)
+
+
+def _objectives(component: Component) -> Iterator[Objective]:
+    """The objectives that an attack, and those that it holds, maximise."""
+    for field in attrs.fields(type(component)):
+        value = getattr(component, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Objective):
+                yield item
+            elif isinstance(item, Attack):
+                yield from _objectives(item)
 
 
 def finite_answer(attack: Attack, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

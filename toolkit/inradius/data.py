@@ -1,7 +1,7 @@
 """Labelled data: a set of images with what their pixels may be."""
 
-from collections.abc import Iterator
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, Self
 
 import attrs
 import torch
@@ -38,7 +38,9 @@ class Dataset:
     """Labelled examples in memory.
 
     inputs (N, *S), labels (N,), index (N,): each example's number in its source, which keys its random numbers and names
-    it in reports; bounds: the box of valid inputs or None; name: the spec it was made from.
+    it in reports; bounds: the box of valid inputs or None; name: the spec it was made from; targets (N, C): distributions over
+    the classes where the labels are mixed, None where they are not; source (N,): the number of the set that an example is
+    from, where several were joined.
     """
 
     inputs: Tensor
@@ -46,6 +48,8 @@ class Dataset:
     index: Tensor
     bounds: tuple[float, float] | None = (0.0, 1.0)
     name: str = "data"
+    targets: Tensor | None = None
+    source: Tensor | None = None
 
     @classmethod
     def of(
@@ -71,7 +75,7 @@ class Dataset:
 
     def select(self, rows: Tensor | slice) -> Self:
         """A part of the data; the examples keep their numbers."""
-        return attrs.evolve(self, inputs=self.inputs[rows], labels=self.labels[rows], index=self.index[rows])
+        return self._map(lambda values: values[rows])
 
     def take(self, count: int | None) -> Self:
         """The first ``count`` examples (None: all)."""
@@ -84,6 +88,11 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> Self:
         """The same data on another device."""
-        return attrs.evolve(
-            self, inputs=self.inputs.to(device), labels=self.labels.to(device), index=self.index.to(device)
-        )
+        return self._map(lambda values: values.to(device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same change to every tensor."""
+        names = ("inputs", "labels", "index", "targets", "source")
+        given = {name: getattr(self, name) for name in names}
+        changed: dict[str, Any] = {name: change(value) for name, value in given.items() if value is not None}
+        return attrs.evolve(self, **changed)

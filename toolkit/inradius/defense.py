@@ -1,15 +1,28 @@
 """Defenses: they train a network. Three tiers; a method overrides the lowest one that suffices."""
 
 from abc import ABC
+from collections.abc import Mapping
+
+from typing import get_args
 
 import attrs
 from torch import Tensor, nn
 
 from inradius._component import Component
+from inradius.attack import Attack
 from inradius.data import Dataset
 from inradius.errors import PluginError
+from inradius.modes import BatchNormMode
 from inradius.run import Run
-from inradius.threat import ThreatModel
+from inradius.threat import Oracles, ThreatModel
+from inradius.training.search import Search
+from inradius.validators import component
+from inradius.views import Views
+
+
+# the options of ``train`` that say what a run is made of; those of the first line act within a step
+STEP_SLOTS = frozenset({"regularizers", "direction", "update"})
+SLOTS = STEP_SLOTS | {"transforms", "sampler", "radius", "monitors"}
 
 
 @attrs.frozen(kw_only=True)
@@ -19,14 +32,17 @@ class Defense(Component, ABC):
     seed: int = 0
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """Tier 1: the loss of each example, (B,), never reduced; the model is in training mode."""
+        """Tier 1: the loss of each example, (B,), never reduced; the model is in training mode.
+
+        Losses under several perturbations are rows of (k, B), whose gradients the run's direction makes one.
+        """
         raise PluginError(
             f"{self} overrides none of loss, step and fit, so it cannot train; override the lowest that suffices"
         )
 
     def step(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> None:
-        """Tier 2: one mini-batch; by default one optimiser step on the mean of ``loss``."""
-        run.descend(self.loss(model, batch, threat, run))
+        """Tier 2: one mini-batch; by default one step of the run's update on the mean of ``loss``."""
+        run.advance(model, batch, threat)
 
     def fit(self, model: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> nn.Module:
         """Tier 3: the whole run; by default epochs of ``step`` over shuffled mini-batches, validated after each."""
@@ -41,6 +57,51 @@ class Defense(Component, ABC):
         """Which held-out examples count as right when checkpoints are compared, (B,); by default the clean prediction."""
         return model(batch.inputs).argmax(1) == batch.labels  # type: ignore[no-any-return]
 
+    def slots(self) -> Mapping[str, str]:
+        """Specs for the slots of the run that the caller leaves open, by their names, as in ``{"direction": "min_norm()"}``."""
+        return {}
+
+    def unused_slots(self) -> frozenset[str]:
+        """The slots that this method has no place for, so that asking for them is refused.
+
+        By default a method that overrides ``step`` makes its own steps, and one that overrides ``fit`` uses no slot.
+        """
+        if type(self).fit is not Defense.fit:
+            return frozenset(SLOTS)
+        return STEP_SLOTS if type(self).step is not Defense.step else frozenset()
+
     def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
         """The spec of the model that a run's weights fit, given that of the model it began with; by default the same."""
         return spec
+
+
+@attrs.frozen(kw_only=True)
+class AdversarialDefense(Defense):
+    """A defense that learns from what an attack finds; a method adds its ``loss``, and a default for ``attack``.
+
+    ``bn_mode`` is what BatchNorm does inside the attack: by default running statistics, which then see none of its iterates.
+    Checkpoints are compared by the share of held-out examples that withstand the attack.
+    """
+
+    positional = ("attack",)
+
+    attack: Attack = attrs.field(validator=component(Attack))
+    bn_mode: BatchNormMode = attrs.field(default="eval", validator=attrs.validators.in_(get_args(BatchNormMode)))
+
+    def views(
+        self,
+        model: nn.Module,
+        batch: Dataset,
+        threat: Oracles,
+        run: Run,
+        *,
+        targets: Tensor | None = None,
+        keep: tuple[int, ...] = (),
+    ) -> Views:
+        """The batch and what the attack finds for it; ``keep`` are the numbers of the iterates that the loss needs."""
+        one = Search(attack=self.attack, threat=threat)
+        return run.views(model, batch, one, targets=targets, keep=keep, bn_mode=self.bn_mode)
+
+    def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """Which examples withstand the attack, (B,)."""
+        return ~self.attack(model, batch.inputs, batch.labels, threat, index=batch.index).success

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from inradius.defense import Defense
     from inradius.layers import LayerRule
     from inradius.objective import Objective
+    from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
     from inradius.threat import ThreatModel
 
 NAMESPACE = "inradius"
@@ -63,3 +64,38 @@ def models() -> "Mapping[str, Callable[..., nn.Module]]":  # type: ignore[empty-
 @hookspec(historic=True)
 def layer_rules() -> "Mapping[type[nn.Module], LayerRule]":  # type: ignore[empty-body]
     """How bounds pass a layer, by the layer's class; a rule for a class serves its subclasses unless they have their own."""
+
+
+@hookspec(historic=True)
+def transforms() -> "Iterable[type[Transform]]":  # type: ignore[empty-body]
+    """Classes of transforms: changes of a mini-batch before it is attacked and learned from."""
+
+
+@hookspec(historic=True)
+def samplers() -> "Iterable[type[Sampler]]":  # type: ignore[empty-body]
+    """Classes of samplers: which examples make the next mini-batch."""
+
+
+@hookspec(historic=True)
+def regularizers() -> "Iterable[type[Regularizer]]":  # type: ignore[empty-body]
+    """Classes of regularizers: what is added to the loss."""
+
+
+@hookspec(historic=True)
+def directions() -> "Iterable[type[Direction]]":  # type: ignore[empty-body]
+    """Classes of directions: how several gradients become one."""
+
+
+@hookspec(historic=True)
+def updates() -> "Iterable[type[Update]]":  # type: ignore[empty-body]
+    """Classes of updates: how gradients move the weights."""
+
+
+@hookspec(historic=True)
+def schedules() -> "Iterable[type[Schedule]]":  # type: ignore[empty-body]
+    """Classes of schedules: how a number changes over a run."""
+
+
+@hookspec(historic=True)
+def monitors() -> "Iterable[type[Monitor]]":  # type: ignore[empty-body]
+    """Classes of monitors: they watch a training run, and may end it or roll it back."""

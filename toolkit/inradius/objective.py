@@ -1,6 +1,7 @@
 """Objectives: what an attack maximises."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, final
 
 import attrs
 import torch
@@ -16,9 +17,30 @@ from inradius.hookspecs import hookimpl
 class Objective(Component, ABC):
     """A score per example that grows as the prediction gets worse; never reduced over the batch."""
 
+    # whether it compares with distributions, by default those that the model predicts on the clean inputs
+    relative: ClassVar[bool] = False
+
     @abstractmethod
     def __call__(self, logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
         """The score, (B, C), (B,) -> (B,); with ``goal`` it grows as the prediction nears the goal's class."""
+
+    def expected(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The score where labels are distributions, (B, C), (B, C) -> (B,): by default its mean over the labels.
+
+        Law: with all the weight on one class it is the score of that class.
+        """
+        total = torch.zeros_like(logits[:, 0])
+        for label in targets.any(0).nonzero().squeeze(1):
+            weight = targets[:, label]
+            # a score may be infinite where it has no weight
+            score = self(logits, label.expand(len(logits)))
+            total = total + torch.where(weight > 0, weight * score, torch.zeros_like(score))
+        return total
+
+    @final
+    def score(self, logits: Tensor, y: Tensor, goal: Tensor | None = None, targets: Tensor | None = None) -> Tensor:
+        """The score by the goal, else by the targets (B, C), else by the label, (B,)."""
+        return self(logits, y, goal) if targets is None or goal is not None else self.expected(logits, targets)
 
 
 def class_margin(logits: Tensor, label: Tensor) -> Tensor:
@@ -46,6 +68,10 @@ class CrossEntropy(Objective):
         if goal is None:
             return -F.logsigmoid(-log_odds_against(logits, y))
         return F.logsigmoid(-log_odds_against(logits, goal))
+
+    def expected(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """−Σ_c t_c log p_c."""
+        return -(targets * F.log_softmax(logits, dim=1)).sum(1)
 
 
 @attrs.frozen(kw_only=True)

@@ -19,6 +19,7 @@ from inradius.defense import Defense
 from inradius.errors import InradiusError, PluginError, SpecError
 from inradius.layers import LayerRule
 from inradius.objective import Objective
+from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 from inradius.threat import ThreatModel
 
 T = TypeVar("T")
@@ -32,6 +33,13 @@ KINDS: dict[str, type] = {
     "objectives": Objective,
     "datasets": Dataset,
     "models": nn.Module,
+    "transforms": Transform,
+    "samplers": Sampler,
+    "regularizers": Regularizer,
+    "directions": Direction,
+    "updates": Update,
+    "schedules": Schedule,
+    "monitors": Monitor,
 }
 
 

@@ -14,12 +14,22 @@ class Subject:
     """A classifier under attack. Calling it gives finite logits (n, C) and counts the images for their examples.
 
     ``take`` gives the same classifier for a part of the batch. A call on a multiple of the batch counts once for each copy.
+    ``targets`` (n, C) are distributions that the objective compares the predictions with in place of the labels, or None.
     """
 
-    def __init__(self, model: Callable[[Tensor], Tensor], y: Tensor, goal: Tensor | None = None) -> None:
+    targets: Tensor | None
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        y: Tensor,
+        goal: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> None:
         self._model = model
         # read once: each reading makes the host wait for the device
         self._label, self._goal = _largest(y), _largest(goal)
+        self.targets = targets
         self._rows = torch.arange(len(y), device=y.device)
         self.queries = torch.zeros(len(y), dtype=torch.int64, device=y.device)
 
@@ -46,6 +56,7 @@ class Subject:
         part = object.__new__(type(self))
         part._model, part.queries, part._rows = self._model, self.queries, self._rows[mask]
         part._label, part._goal = self._label, self._goal
+        part.targets = None if self.targets is None else self.targets[mask]
         return part
 
 

@@ -94,6 +94,8 @@ class Ascent:
             self._value = value.new_full((len(self._whole),), -torch.inf)
         kept = self._value[part.rows]
         better = value > kept
+        if (judged := getattr(self._observe, "judged", None)) is not None:
+            judged(part.rows, part.fooled(logits))
         if self._keep_maximising:
             alive = torch.arange(len(part), device=part.rows.device)
         else:

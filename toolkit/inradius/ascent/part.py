@@ -56,7 +56,7 @@ class Part:
     def score(self, delta: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
         """The logits at x + δ and the objective there, (n, *S) -> (n, C), (n,)."""
         logits = self.model(self.x + delta)
-        return logits, objective(logits, self.y, self.goal)
+        return logits, objective.score(logits, self.y, self.goal, self.model.targets)
 
     def climbed(self, logits: Tensor, value: Tensor) -> Tensor:
         """What gradients follow: the objective's ``value``, or the lead of the class aimed at, (n, C), (n,) -> (n,)."""

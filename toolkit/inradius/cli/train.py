@@ -35,15 +35,36 @@ def train(
         typer.Option(metavar="RATE", help="The first learning rate.", show_default="0.001, for sgd 0.1"),
     ] = None,
     schedule: Annotated[
-        str, typer.Option(metavar="NAME", help="How the rate falls: constant, cosine, linear, steps or cyclic.")
+        str, typer.Option(metavar="NAME", help="A schedule of the rate: constant, cosine, linear, steps, cyclic.")
     ] = "cosine",
     weight_decay: Annotated[float, typer.Option(metavar="FACTOR", help="The optimiser's weight decay.")] = 0.0,
     clip: Annotated[float | None, typer.Option(metavar="NORM", help="A bound on the gradient's norm.")] = None,
     validation: Annotated[
         float, typer.Option(metavar="SHARE", help="The share of the data that compares checkpoints.")
     ] = 0.1,
-    augment: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="Random changes of the images, as in shift(pixels=2).")
+    transform: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="A random change of the images, as in shift(pixels=2); may be repeated."),
+    ] = None,
+    regularizer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="What is added to the loss, as in grad_align(weight=0.2); may be repeated."),
+    ] = None,
+    monitor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="What watches the run, as in catastrophic_overfitting(); may be repeated."),
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Which examples make a mini-batch, as in cfol().")
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="How several gradients become one, as in min_norm().")
+    ] = None,
+    update: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="How gradients move the weights, as in awp().")
+    ] = None,
+    radius: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="A schedule of the set's radius, as in ramp(over=0.3).")
     ] = None,
     device: Annotated[
         str | None,
@@ -75,7 +96,13 @@ def train(
         weight_decay=weight_decay,
         clip=clip,
         validation=validation,
-        augment=augment,
+        transforms=transform or (),
+        regularizers=regularizer or (),
+        monitors=monitor or (),
+        sampler=sampler,
+        direction=direction,
+        update=update,
+        radius=radius,
         device=place,
         seed=seed,
         progress=console().is_terminal,

@@ -51,6 +51,14 @@ class Processes:
         total: Tensor = reduce(value, reduction="sum")
         return total
 
+    def gather(self, values: Tensor) -> Tensor:
+        """Every process's values, one after the other; their numbers may differ by one."""
+        if self.count == 1:
+            return values
+        from accelerate.utils import gather_object
+
+        return torch.cat([torch.tensor(part) for part in gather_object([values.tolist()])]).to(values)
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Leaves the sum of every process's gradients in each parameter."""
         if self.count > 1:

@@ -1,6 +1,5 @@
 """The settings of a training run that belong to no defense: length, optimiser, schedule, validation split."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,20 +9,17 @@ import torch
 from torch import nn
 
 from inradius import validators
+from inradius._component import Component
 from inradius.data import Dataset
 from inradius.errors import InputError
-from inradius.training.augment import Shift, as_augment
-
-# the learning rate at a share of the run, as a multiple of ``lr``
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda t: 1.0,
-    "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
-    "linear": lambda t: 1 - t,
-    # divided by 10 at one half and at three quarters (Rice et al. 2020, sec. 3)
-    "steps": lambda t: 1.0 if t < 0.5 else 0.1 if t < 0.75 else 0.01,
-    # up and down again, the peak at two fifths (Wong et al. 2020, released code)
-    "cyclic": lambda t: t / 0.4 if t < 0.4 else (1 - t) / 0.6,
-}
+from inradius.slots.direction import Average, Direction
+from inradius.slots.monitor import Monitor
+from inradius.slots.regularizer import Regularizer
+from inradius.slots.sampler import Sampler, Shuffled
+from inradius.slots.schedule import Constant, Cosine, Schedule
+from inradius.slots.transform import Transform
+from inradius.slots.update import Plain, Update
+from inradius.training.derive import derive
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -53,6 +49,10 @@ def _held_out_share(_: object, field: "attrs.Attribute[Any]", value: object) -> 
         )
 
 
+def _all(kind: type) -> Callable[[Any, Any, Any], None]:
+    return attrs.validators.deep_iterable(validators.component(kind), attrs.validators.instance_of(tuple))
+
+
 @attrs.frozen(kw_only=True)
 class Recipe:
     """How long and by which steps a network is trained; equal recipes and seeds give equal runs."""
@@ -61,16 +61,22 @@ class Recipe:
     batch_size: int = attrs.field(default=128, validator=validators.count)
     optimizer: str = attrs.field(default="adam", validator=_one_of(OPTIMIZERS))
     lr: float = attrs.field(default=1e-3, validator=validators.positive)
-    schedule: str = attrs.field(default="cosine", validator=_one_of(SCHEDULES))
+    schedule: Schedule = attrs.field(factory=Cosine, validator=validators.component(Schedule))
     weight_decay: float = attrs.field(default=0.0, validator=validators.radius)
     clip: float | None = attrs.field(default=None, validator=attrs.validators.optional(validators.positive))
     validation: float = attrs.field(default=0.1, validator=_held_out_share)
-    augment: Shift | None = attrs.field(default=None, converter=as_augment)
+    radius: Schedule = attrs.field(factory=Constant, validator=validators.component(Schedule))
+    transforms: tuple[Transform, ...] = attrs.field(default=(), validator=_all(Transform))
+    sampler: Sampler = attrs.field(factory=Shuffled, validator=validators.component(Sampler))
+    regularizers: tuple[Regularizer, ...] = attrs.field(default=(), validator=_all(Regularizer))
+    direction: Direction = attrs.field(factory=Average, validator=validators.component(Direction))
+    update: Update = attrs.field(factory=Plain, validator=validators.component(Update))
+    monitors: tuple[Monitor, ...] = attrs.field(default=(), validator=_all(Monitor))
     seed: int = attrs.field(default=0, validator=validators.integer)
 
     def rate(self, progress: float) -> float:
         """The learning rate at a share of the run."""
-        return self.lr * SCHEDULES[self.schedule](progress)
+        return self.lr * self.schedule(progress)
 
     def optimise(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """An optimiser of these parameters, as the recipe says."""
@@ -89,9 +95,11 @@ class Recipe:
 
     def settings(self) -> dict[str, object]:
         """The settings as plain values, for records."""
-        return attrs.asdict(self, recurse=False) | {"augment": str(self.augment) if self.augment else None}
+        return {name: _plain(value) for name, value in attrs.asdict(self, recurse=False).items()}
 
 
-def derive(*parts: object) -> int:
-    """A seed that is a function of the parts, below 2⁵⁶."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+def _plain(value: object) -> object:
+    """A component as its whole spec, a tuple of them as a list."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.spec(full=True) if isinstance(value, Component) else value

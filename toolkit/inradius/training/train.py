@@ -1,20 +1,22 @@
 """``train``: one run of a defense, from its specs to the best network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from inradius._component import Component
 from inradius.data import Dataset
 from inradius.defense import Defense
 from inradius.errors import InputError, SpecError
 from inradius.modes import evaluating
 from inradius.registry import make
 from inradius.run import Run
+from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 from inradius.subject import check_labels, check_logits
 from inradius.threat import ThreatModel
-from inradius.training.augment import Shift
 from inradius.training.display import progress_bar
 from inradius.training.processes import Processes
 from inradius.training.recipe import RATES, Recipe
@@ -32,11 +34,17 @@ def train(
     batch_size: int = 128,
     optimizer: str = "adam",
     lr: float | None = None,
-    schedule: str = "cosine",
+    schedule: Schedule | str = "cosine",
     weight_decay: float = 0.0,
     clip: float | None = None,
     validation: float = 0.1,
-    augment: Shift | str | None = None,
+    transforms: Sequence[Transform | str] = (),
+    sampler: Sampler | str | None = None,
+    regularizers: Sequence[Regularizer | str] = (),
+    direction: Direction | str | None = None,
+    update: Update | str | None = None,
+    radius: Schedule | str | None = None,
+    monitors: Sequence[Monitor | str] = (),
     device: torch.device | str | None = None,
     seed: int = 0,
     progress: bool = False,
@@ -44,30 +52,44 @@ def train(
 ) -> nn.Module:
     """The network that the defense trained: the given one, with the weights that scored best on the held-out examples.
 
-    Any part may be a spec; a model made from one starts from weights that depend on ``seed`` alone. ``validation`` is
-    the share of ``data`` that is held out to compare checkpoints. ``optimizer`` is adam, adamw or sgd, ``lr`` its first
-    learning rate (None: 1e-3, for sgd 0.1) and ``schedule`` how that falls: constant, cosine, linear, steps or cyclic.
-    ``clip`` bounds the gradient's norm; ``augment`` is None or ``shift(pixels=...)``; ``device`` is by default the
-    model's. ``folder`` receives the run; the same call goes on where it was stopped, and ``fresh`` starts again. Equal
-    settings give bit-equal weights on a CPU. Under ``torchrun`` or ``accelerate launch`` every process calls this, and
-    each batch is shared among them.
+       Any part may be a spec; a model made from one starts from weights that depend on ``seed`` alone. ``validation`` is
+       the share of ``data`` that is held out to compare checkpoints. ``optimizer`` is adam, adamw or sgd, ``lr`` its first
+       learning rate (None: 1e-3, for sgd 0.1) and ``schedule`` how that changes: constant, cosine, linear, steps, cyclic or
+       another one. ``clip`` bounds the gradient's norm; ``device`` is by default the model's.
 
-    Raises ``SpecError`` for a wrong setting, ``InputError`` for data, a model or a folder that cannot serve, and
-    ``DivergenceError`` where the loss is no longer finite.
+       The slots of the run: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of
+       the set's radius, ``regularizers`` are added to the loss, ``direction`` makes one gradient of several, ``update`` moves the
+       weights, ``monitors`` watch, and may end the run or roll it back.
+    ``folder`` receives the run; the same call goes on where it was stopped, and ``fresh`` starts again. Equal
+       settings give bit-equal weights on a CPU. Under ``torchrun`` or ``accelerate launch`` every process calls this, and
+       each batch is shared among them.
+
+       Raises ``SpecError`` for a wrong setting, ``InputError`` for data, a model or a folder that cannot serve, and
+       ``DivergenceError`` where the loss is no longer finite.
     """
+    defense = make(defense, Defense)
+    slots = {
+        "transforms": transforms,
+        "sampler": sampler,
+        "regularizers": regularizers,
+        "direction": direction,
+        "update": update,
+        "radius": radius,
+        "monitors": monitors,
+    }
     recipe = _recipe(
         epochs=epochs,
         batch_size=batch_size,
         optimizer=optimizer,
         lr=RATES.get(optimizer) if lr is None else lr,
-        schedule=schedule,
+        schedule=make(schedule, Schedule),
         weight_decay=weight_decay,
         clip=clip,
         validation=validation,
-        augment=augment,
         seed=seed,
+        **_slots(defense, slots),
     )
-    defense, data = make(defense, Defense), make(data, Dataset)
+    data = make(data, Dataset)
     threat = make(threat, ThreatModel)
     processes = Processes(device, _home(model))
     with torch.random.fork_rng([processes.device] if processes.device.type == "cuda" else []):
@@ -75,10 +97,10 @@ def train(
         name = model if isinstance(model, str) else type(model).__name__
         network = make(model, nn.Module).to(processes.device)
         processes.agree(network)
-        _check(network, data, threat, processes)
+        classes = _check(network, data, threat, processes)
         settings = {"model": name, **_settings(defense, network, data, threat), **recipe.settings()}
         record = open_folder(Path(folder), settings, processes, fresh)
-        return _run(defense, network, data, threat, recipe, processes, record, Path(folder), progress)
+        return _run(defense, network, data, threat, recipe, processes, record, Path(folder), progress, classes)
 
 
 def _run(
@@ -91,10 +113,12 @@ def _run(
     record: dict[str, object],
     folder: Path,
     progress: bool,
+    classes: int,
 ) -> nn.Module:
     training, held_out = recipe.split(data)
     with progress_bar(progress and processes.main) as display:
         run = Run(model, defense, recipe, held_out, folder, processes, display)
+        run.classes = classes
         best = defense.fit(model, training, threat, run)
     if processes.main:
         result = {
@@ -102,6 +126,7 @@ def _run(
             "held_out": len(held_out),
             "best_epoch": None if run.best_epoch is None else run.best_epoch + 1,
             "best_score": run.best_score,
+            "stopped": run.stopped,
             "last": run.history[-1] if run.history else {},
             "seconds": round(sum(line["seconds"] for line in run.history), 1),
         }
@@ -122,6 +147,37 @@ def _recipe(**options: Any) -> Recipe:
         raise SpecError(f"train: {error}") from error
 
 
+_KINDS: dict[str, type] = {
+    "transforms": Transform,
+    "sampler": Sampler,
+    "regularizers": Regularizer,
+    "direction": Direction,
+    "update": Update,
+    "radius": Schedule,
+    "monitors": Monitor,
+}
+
+
+def _slots(defense: Defense, given: dict[str, Any]) -> dict[str, Any]:
+    """The components of the slots that were asked for, by the caller or by the defense.
+
+    Raises ``SpecError`` for one that the defense has no place for.
+    """
+    asked = {name: value for name, value in given.items() if value not in (None, ()) and value != []}
+    if lost := sorted(asked.keys() & defense.unused_slots()):
+        raise SpecError(
+            f"{lost[0]}={given[lost[0]]!r} has no place in {defense}, which makes its own steps; allowed are "
+            f"{', '.join(sorted(given.keys() - defense.unused_slots())) or 'no slots'}"
+        )
+    found: dict[str, Any] = {}
+    for name, value in {**defense.slots(), **asked}.items():
+        many = isinstance(given[name], Sequence) and not isinstance(given[name], str)
+        parts = (value,) if isinstance(value, str | Component) else tuple(value)
+        made = tuple(make(part, _KINDS[name]) for part in parts)
+        found[name] = made if many else made[0]
+    return found
+
+
 def _settings(defense: Defense, model: nn.Module, data: Dataset, threat: ThreatModel) -> dict[str, object]:
     """What two runs must share to be the same run, beside the recipe."""
     return {
@@ -133,7 +189,8 @@ def _settings(defense: Defense, model: nn.Module, data: Dataset, threat: ThreatM
     }
 
 
-def _check(model: nn.Module, data: Dataset, threat: ThreatModel, processes: Processes) -> None:
+def _check(model: nn.Module, data: Dataset, threat: ThreatModel, processes: Processes) -> int:
+    """The number of the model's logits; raises ``InputError`` where model, data and set do not go together."""
     if not len(data):
         raise InputError(f"{data.name} has no examples; give at least two to train on")
     check_labels(data.inputs, data.labels)
@@ -145,3 +202,4 @@ def _check(model: nn.Module, data: Dataset, threat: ThreatModel, processes: Proc
         raise InputError(
             f"label {data.classes - 1} of {data.name} is out of range; the model has the classes 0 to {logits.shape[1] - 1}"
         )
+    return int(logits.shape[1])

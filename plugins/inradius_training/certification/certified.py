@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
 from inradius.validators import share
-from inradius_training.ramped import Ramped, bound_loss
+from inradius_training.certification.ramped import Ramped, bound_loss
 
 
 @attrs.frozen(kw_only=True)

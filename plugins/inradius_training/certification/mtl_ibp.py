@@ -1,12 +1,12 @@
 """Certified training between the attacked and the certified loss."""
 
 import attrs
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import Attack, Certifier, Dataset, Run, ThreatModel, make
+from inradius.losses import cross_entropy
 from inradius.validators import component, share
-from inradius_training.ramped import Ramped, bound_loss, tight
+from inradius_training.certification.ramped import Ramped, bound_loss, tight
 
 
 def _single_step() -> Attack:
@@ -30,7 +30,6 @@ class MtlIBP(Ramped):
 
     def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The mixture of attacked and certified cross-entropy of each example, (B,)."""
-        points = batch.inputs + self.attacked(self.attack, model, batch, threat, run)
-        attacked = F.cross_entropy(model(points), batch.labels, reduction="none")
+        attacked = cross_entropy(self.attacked(self.attack, model, batch, threat, run).attacked(model), batch)
         certified = bound_loss(self.bound(self.certifier, model, batch, threat, run.epoch))
         return (1 - self.alpha) * attacked + self.alpha * certified

@@ -1,10 +1,10 @@
 """Training without a defense."""
 
 import attrs
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import Dataset, Defense, Run, ThreatModel
+from inradius.losses import cross_entropy
 
 
 @attrs.frozen(kw_only=True)
@@ -13,4 +13,4 @@ class Standard(Defense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each clean example, (B,)."""
-        return F.cross_entropy(model(batch.inputs), batch.labels, reduction="none")
+        return cross_entropy(run.look(batch).clean(model), batch)

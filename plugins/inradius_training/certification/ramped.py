@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import Attack, Certifier, Dataset, Defense, Oracles, Run, ThreatModel, make
+from inradius import Attack, Certifier, Dataset, Defense, Oracles, Run, Search, ThreatModel, Views, make
 from inradius.certifier import Parts
+from inradius.losses import cross_entropy
 from inradius.validators import component, positive, share
 
 
@@ -30,11 +31,6 @@ def bound_loss(lower: Tensor) -> Tensor:
     """An upper bound on the cross-entropy of every x + δ, from lower bounds (B, K) of the margins, (B,)."""
     first = torch.zeros(len(lower), dtype=torch.int64, device=lower.device)
     return F.cross_entropy(worst_logits(lower), first, reduction="none")
-
-
-def clean_loss(model: nn.Module, batch: Dataset) -> Tensor:
-    """The cross-entropy of each clean example, (B,)."""
-    return F.cross_entropy(model(batch.inputs), batch.labels, reduction="none")
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +76,7 @@ class Ramped(Defense):
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The mixture of the clean cross-entropy and the loss over the set, (B,)."""
         # also where it has no weight: BatchNorm's running statistics are those of these passes
-        clean, weight = clean_loss(model, batch), self.clean_weight(run.progress)
+        clean, weight = cross_entropy(run.look(batch).clean(model), batch), self.clean_weight(run.progress)
         if weight == 1:
             return clean
         robust = self.robust_loss(model, batch, threat.scaled(self.factor(run.progress)), run)
@@ -92,11 +88,9 @@ class Ramped(Defense):
         index = batch.index + (epoch << 32)
         return certifier.bound(model, batch.inputs, batch.labels, threat, index=index, parts=self.parts)
 
-    def attacked(self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """What an attack finds in the set, with random numbers of the epoch's own; 0 where it left the set, (B, *S)."""
-        found = run.reseeded(attack)(model, batch.inputs, batch.labels, threat, index=batch.index)
-        inside = found.inside.view(-1, *(1,) * (found.delta.ndim - 1))
-        return torch.where(inside, found.delta, torch.zeros_like(found.delta))
+    def attacked(self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Views:
+        """What an attack finds in the set, with random numbers of the epoch's own."""
+        return run.views(model, batch, Search(attack=attack, threat=threat))
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Which examples have positive bounds at the whole radius, (B,)."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from inradius import Certifier, Dataset, Run, ThreatModel, make
 from inradius.validators import component, share
-from inradius_training.certified import Certified
+from inradius_training.certification.certified import Certified
 
 
 def _backward() -> Certifier:

@@ -1,6 +1,7 @@
 """Training of a cascade of networks."""
 
 import copy
+from collections.abc import Mapping
 
 import attrs
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from inradius import Certifier, Dataset, Defense, Run, ThreatModel, make
 from inradius.validators import component, count
-from inradius_training.cascade import Cascade, verdict
+from inradius_training.certification.cascade import Cascade, verdict
 
 
 def _certified() -> Defense:
@@ -51,6 +52,14 @@ class NetworkCascade(Defense):
             left, held_out = (self._uncertified(network, each, threat, run) for each in (left, held_out))
         run.best_score = self._share_of_right_answers(cascade, run)
         return run.finish(cascade)
+
+    def slots(self) -> Mapping[str, str]:
+        """Those of the training of each stage."""
+        return self.training.slots()
+
+    def unused_slots(self) -> frozenset[str]:
+        """Those that the training of each stage has no place for."""
+        return self.training.unused_slots()
 
     def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
         """The cascade of as many networks as were trained."""

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from inradius import Attack, Certifier, Dataset, Run, ThreatModel, make
 from inradius.validators import component, positive, share
-from inradius_training.ramped import Ramped, bound_loss, tight
-from inradius_training.shrunk import Shrunk
+from inradius_training.certification.ramped import Ramped, bound_loss, tight
+from inradius_training.certification.shrunk import Shrunk
 
 
 def _pgd() -> Attack:
@@ -33,5 +33,5 @@ class Sabr(Ramped):
 
     def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The certified cross-entropy of each example over its small set, (B,)."""
-        point = self.attacked(self.attack, model, batch, threat, run)
+        point = self.attacked(self.attack, model, batch, threat, run).delta
         return bound_loss(self.bound(self.certifier, model, batch, Shrunk(threat, point, self.small), run.epoch))

@@ -1,0 +1,5 @@
+"""First-party directions."""
+
+from inradius.slots import Direction
+
+DIRECTIONS: list[type[Direction]] = []

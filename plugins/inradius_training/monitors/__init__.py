@@ -1,0 +1,5 @@
+"""First-party monitors."""
+
+from inradius.slots import Monitor
+
+MONITORS: list[type[Monitor]] = []

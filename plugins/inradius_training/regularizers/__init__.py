@@ -1,0 +1,5 @@
+"""First-party regularizers."""
+
+from inradius.slots import Regularizer
+
+REGULARIZERS: list[type[Regularizer]] = []

@@ -1,0 +1,5 @@
+"""First-party samplers."""
+
+from inradius.slots import Sampler
+
+SAMPLERS: list[type[Sampler]] = []

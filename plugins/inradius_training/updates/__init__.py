@@ -1,0 +1,5 @@
+"""First-party updates."""
+
+from inradius.slots import Update
+
+UPDATES: list[type[Update]] = []

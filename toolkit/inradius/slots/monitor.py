@@ -1,0 +1,52 @@
+"""Monitors: they watch a run, and may end it, roll it back or change its course."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import attrs
+from torch import nn
+
+from inradius._component import Component
+from inradius.threat import ThreatModel
+
+if TYPE_CHECKING:
+    from inradius.run import Run
+
+
+@attrs.frozen
+class Stop:
+    """The run ends after this epoch."""
+
+    reason: str
+
+
+@attrs.frozen
+class RollBack:
+    """Weights, optimiser and memories are put back to where they were before this epoch; then the run ends, or goes on."""
+
+    reason: str
+    go_on: bool = False
+
+
+@attrs.frozen
+class Set:
+    """From the next epoch on the scheduled ``name``, ``"lr"`` or ``"radius"``, is multiplied by ``factor``."""
+
+    name: str
+    factor: float
+    reason: str
+
+
+Action = Stop | RollBack | Set
+
+
+@attrs.frozen(kw_only=True)
+class Monitor(Component, ABC):
+    """Looks at a run after each epoch: notes numbers by ``run.log``, and may ask for actions.
+
+    What it remembers is kept in ``run.memory(self)``, which is saved with the run.
+    """
+
+    @abstractmethod
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: "Run") -> list[Action]:
+        """What is to be done; ``run.epoch`` counts the epochs before this one, ``run.data`` is what is trained on."""

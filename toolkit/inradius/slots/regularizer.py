@@ -1,0 +1,44 @@
+"""Regularizers: what is added to the loss."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, final
+
+import attrs
+from torch import Tensor, nn
+
+from inradius._component import Component
+from inradius.slots.schedule import Schedule
+from inradius.threat import Oracles
+from inradius.validators import as_float, radius
+from inradius.views import Views
+
+if TYPE_CHECKING:
+    from inradius.run import Run
+
+
+def weight_or_schedule(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts a finite number ≥ 0 and a schedule."""
+    if not isinstance(value, Schedule):
+        radius(instance, field, value)
+
+
+@attrs.frozen(kw_only=True)
+class Regularizer(Component, ABC):
+    """A penalty that is added to the loss, ``weight`` times; the weight may be a schedule, or one with feedback."""
+
+    weight: float | Schedule = attrs.field(default=1.0, validator=weight_or_schedule, converter=as_float)
+
+    @abstractmethod
+    def penalty(self, model: nn.Module, views: Views, threat: Oracles, run: "Run") -> Tensor:
+        """The penalty of each example, (B,), or one number for the weights, ()."""
+
+    @final
+    def __call__(self, model: nn.Module, views: Views, threat: Oracles, run: "Run") -> Tensor:
+        """The weighted penalty, (B,) or ()."""
+        penalty = self.penalty(model, views, threat, run)
+        mean = run.mean(penalty)
+        weight = self.weight
+        if isinstance(weight, Schedule):
+            weight = weight.weigh(mean, run.progress, run.memory(self))
+        run.log(**{self.spec_name(): mean, f"{self.spec_name()}_weight": weight})
+        return weight * penalty
