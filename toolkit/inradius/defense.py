@@ -2,7 +2,6 @@
 
 from abc import ABC
 from collections.abc import Mapping
-
 from typing import get_args
 
 import attrs
@@ -18,7 +17,6 @@ from inradius.threat import Oracles, ThreatModel
 from inradius.training.search import Search
 from inradius.validators import component
 from inradius.views import Views
-
 
 # the options of ``train`` that say what a run is made of; those of the first line act within a step
 STEP_SLOTS = frozenset({"regularizers", "direction", "update"})

@@ -18,7 +18,7 @@ from inradius.modes import BatchNormMode, evaluating
 from inradius.slots.monitor import Action, RollBack, Set
 from inradius.slots.sampler import batch_count
 from inradius.streams import Streams
-from inradius.threat import Oracles, ThreatModel
+from inradius.threat import ThreatModel
 from inradius.training.checkpoint import load_state, load_weights, save_state, save_weights, write_atomic
 from inradius.training.derive import derive
 from inradius.training.descent import Descent
