@@ -6,6 +6,7 @@ subject to  ẑ₁ = A₁ (x + δ) + b₁,   ẑᵢ₊₁ = Aᵢ zᵢ + bᵢ,   
 For the ReLU the lines are those of the convex hull over [ℓ, u] (Ehlers 2017), and the LP is that of wong2018, (3.5).
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +27,10 @@ Lines = tuple[list[Line], list[Line]]
 
 @attrs.frozen(eq=False)
 class Solution:
-    """The optimum, and for each hidden layer the multipliers of its lines below and above, (lines, *shape) each."""
+    """The optimum, and for each hidden layer the multipliers of its lines below and above, (lines, *shape) each.
+
+    Of a solver that gave up the optimum is NaN and the multipliers are 0: any multipliers make a bound.
+    """
 
     optimum: float
     below: list[Tensor]
@@ -50,7 +54,15 @@ class LinearProgram:
     def minimise(self, row: Tensor, constant: float) -> Solution:
         """The minimum of row · z + constant over the relaxation, z the last block's input."""
         problem = self.cp.Problem(self.cp.Minimize(array(row.flatten()) @ self.output), self.constraints)
-        _solve(self.cp, problem)
+        if not _solve(self.cp, problem):
+            none = [
+                [
+                    torch.zeros((len(lines), *shape), dtype=row.dtype, device=row.device)
+                    for lines, shape in zip(side, self.shapes, strict=True)
+                ]
+                for side in (self.below, self.above)
+            ]
+            return Solution(math.nan, *none)
         below, above = (
             [
                 torch.stack([_multiplier(line, shape, row) for line in lines])
@@ -97,17 +109,22 @@ def cvxpy_module() -> Any:
     return cvxpy
 
 
-def _solve(cp: Any, problem: Any) -> None:
-    """Solves with HiGHS where the set is a polytope, else with Clarabel."""
+def _solve(cp: Any, problem: Any) -> bool:
+    """Solves with HiGHS where the set is a polytope, else with Clarabel; whether the solver came to an end."""
     solver = cp.HIGHS if problem.is_lp() and cp.HIGHS in cp.installed_solvers() else cp.CLARABEL
     with warnings.catch_warnings():
         # the multipliers are proved on their own, however inaccurate
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-        problem.solve(solver=solver)
+        try:
+            problem.solve(solver=solver)
+        except cp.SolverError:
+            # numbers of very different sizes are more than an interior-point method can do
+            return False
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         raise UnsupportedError(
             f"{solver} ended with status {problem.status!r}; the relaxation of a non-empty set has an optimum"
         )
+    return True
 
 
 def affine_matrix(block: AffineBlock, x: Tensor) -> Any:

@@ -43,8 +43,8 @@ class LP(Certifier):
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             part, chosen = _example(layers, index), threat.select(index)
-            if not _finite(part.bounds):
-                # bounds that overflowed, or reach a pole, say nothing
+            if not _finite(chain, part.bounds):
+                # bounds or lines that overflowed, or reach a pole, say nothing
                 values.append(torch.full_like(constant[index], -torch.inf))
                 continue
             program = relaxed_program(chain, x[index], chosen, part.bounds)
@@ -69,8 +69,13 @@ def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property
     return optima
 
 
-def _finite(bounds: Sequence[Box]) -> bool:
-    return all(bool(side.isfinite().all()) for box in bounds for side in box)
+def _finite(chain: Chain, bounds: Sequence[Box]) -> bool:
+    """Whether all numbers are that the program is made of."""
+    if not all(bool(side.isfinite().all()) for box in bounds for side in box):
+        return False
+    places = zip(chain.hidden, bounds, strict=True)
+    lines = [line for (_, op), box in places for side in op.rule.lines(op, *box) for line in side]
+    return all(bool(number.isfinite().all()) for line in lines for number in line)
 
 
 def _example(layers: LayerBounds, index: Tensor) -> LayerBounds:

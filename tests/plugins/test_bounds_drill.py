@@ -136,6 +136,12 @@ def test_no_attack_breaks_a_certificate_of_a_few_random_networks():
     drill(range(FIRST, FIRST + 24))
 
 
+@pytest.mark.parametrize("seed", [22287, 23529])
+def test_numbers_beyond_a_solver_are_no_contradiction_and_no_crash(seed):
+    # lines of a reciprocal that overflow, and weights of such sizes that the interior-point method gives up
+    checked(seed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(math.ceil(COUNT / PART)))
 def test_no_attack_breaks_a_certificate_of_random_networks(part):
