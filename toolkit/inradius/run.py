@@ -90,6 +90,7 @@ class Run:
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs still to run, from 0; after each the run is saved."""
+        self._tell_monitors()
         while self.epoch < self.recipe.epochs and self.stopped is None:
             started = monotonic()
             self.progress = self.epoch / self.recipe.epochs
@@ -278,16 +279,21 @@ class Run:
     def validate(self, model: nn.Module, threat: ThreatModel) -> None:
         """Ends an epoch: scores the model on the held-out examples, and asks the monitors.
 
-        The weights are kept where none before was better; a tie goes to the later.
+        The weights are kept where none before was better; a tie goes to the later. An epoch that is rolled back is never
+        the best one: its score may be that of an attack which has gone blind.
         """
-        if len(self.held_out):
-            self._score(model, threat)
+        score = self._score(model, threat) if len(self.held_out) else None
         for monitor in self.recipe.monitors:
             self._actions.extend(monitor.after_epoch(model, threat, self))
+        if score is not None and not any(isinstance(action, RollBack) for action in self._actions):
+            self._keep_best(model, score)
 
-    def _score(self, model: nn.Module, threat: ThreatModel) -> None:
+    def _score(self, model: nn.Module, threat: ThreatModel) -> float:
         score, clean = self._held_out_means(model, threat)
         self.log(score=score, clean=clean)
+        return score
+
+    def _keep_best(self, model: nn.Module, score: float) -> None:
         if self.best_score is None or score >= self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
             if self.processes.main:
@@ -335,6 +341,11 @@ class Run:
             # the state comes last: what it says of the other files is then true
             save_state(self._state(), self.folder / "state.pt")
         self.processes.wait()
+        self._tell_monitors()
+
+    def _tell_monitors(self) -> None:
+        for monitor in self.recipe.monitors:
+            monitor.recorded(self)
 
     def _act(self, action: Action) -> None:
         """Does what a monitor asks for."""

@@ -50,3 +50,9 @@ class Monitor(Component, ABC):
     @abstractmethod
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: "Run") -> list[Action]:
         """What is to be done; ``run.epoch`` counts the epochs before this one, ``run.data`` is what is trained on."""
+
+    def recorded(self, run: "Run") -> None:
+        """The last line of ``run.history`` is in the run's files; called after each epoch, and once before the first of a call.
+
+        So it is called again for a line where a run is resumed, and should do nothing the second time.
+        """
