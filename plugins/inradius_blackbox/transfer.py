@@ -9,10 +9,10 @@ from torch import Tensor
 from inradius import Attack, Oracles, Streams, Subject
 from inradius.ascent import Part
 from inradius.attack import Observer
+from inradius.frozen_network import frozen_network, hashed, hashed_spec
 from inradius.nested import answer, check_goals
 from inradius.threat import expand
 from inradius.validators import component
-from inradius_blackbox.surrogate import hashed, hashed_spec, surrogate
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +45,7 @@ class Transfer(Attack):
         goal: Tensor | None = None,
     ) -> Tensor:
         check_goals(self, (self.attack,), goal)
-        other = Subject(surrogate(self.model, self.weights, x.device, x.dtype), y, goal)
+        other = Subject(frozen_network(self.model, self.weights, x.device, x.dtype), y, goal)
         # the attack's seed counts beside this one's
         part = Part.whole(other, x, y, threat, rng.fork(self.attack.seed), goal)
         delta, inside = answer(self.attack, part, start=start, observe=observe)

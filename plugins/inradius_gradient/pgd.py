@@ -21,7 +21,9 @@ class PGD(Attack):
     example is attacked until an iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step is
     taken and the largest objective counts alone. The first run begins at a random point of Δ(x), at δ = 0 without
     ``random_start``, or at the ``start`` of the call, projected; later runs begin at random and are for the examples that
-    are left. Without ``random_start`` it is the basic iterative method (BIM), which has step=1 / steps in its paper.
+    are left. With ``noise`` the first run begins at normal noise of this deviation, in units of the inputs, projected: near
+    x, and yet off it, as objectives with a minimum at x need. Without ``random_start`` it is the basic iterative method
+    (BIM), which has step=1 / steps in its paper.
     Source: madry2018, kurakin2017 (BIM).
     """
 
@@ -31,6 +33,7 @@ class PGD(Attack):
     step: float | None = attrs.field(default=None, validator=optional(positive))
     restarts: int = attrs.field(default=1, validator=count)
     random_start: bool = attrs.field(default=True, validator=flag)
+    noise: float | None = attrs.field(default=None, validator=optional(positive))
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
     direction: str = attrs.field(default="steepest")
@@ -58,6 +61,8 @@ class PGD(Attack):
     ) -> Tensor:
         whole = Part.whole(model, x, y, threat, rng, goal)
         ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        if start is None and self.noise is not None:
+            start = self.noise * rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device)
         if start is not None:
             start = threat.project(start, x)
         elif not self.random_start:

@@ -148,6 +148,19 @@ def test_random_starts_lie_in_the_set_and_differ_from_run_to_run():
     assert (again[0] != starts[0]).any(1).all()
 
 
+@pytest.mark.parametrize("spec", SETS)
+def test_noise_begins_near_the_image_within_the_set(spec):
+    threat, model = threat_of(spec), perceptron()
+    x, y = labelled(model)
+    _, (start, *_) = watched(make("pgd(steps=1, noise=0.001, keep_maximising=True"), model, x, y, threat)
+    assert threat.contains(start, x).all()
+    assert start.flatten(1).ne(0).any(1).all()
+    assert 0.0003 < start.std() < 0.002
+    # where the noise does not fit, it is projected
+    _, (start, *_) = watched(make("pgd(steps=1, noise=100.0, keep_maximising=True"), model, x, y, threat)
+    assert threat.contains(start, x).all()
+
+
 def test_frank_wolfe_forgets_its_start_in_one_step_and_averages_afterwards():
     threat, model = threat_of("l2(eps=0.3)"), perceptron()
     x, y = labelled(model)
@@ -188,6 +201,7 @@ def test_frank_wolfe_refuses_a_set_that_is_not_convex():
         ("pgd(step=0)", "step=0 is not allowed; allowed is a finite number > 0"),
         ("pgd(restarts=1.5)", "restarts=1.5 is not allowed; allowed is an integer ≥ 1"),
         ("pgd(random_start=1)", "random_start=1 is not allowed; allowed are True and False"),
+        ("pgd(noise=0)", "noise=0 is not allowed; allowed is a finite number > 0"),
         ("frank_wolfe(objective=3)", "objective=3 has the wrong kind; allowed is a component of kind Objective"),
         ("fgsm(steps=3)", "fgsm: .*'steps'; the parameters are"),
     ],

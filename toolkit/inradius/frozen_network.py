@@ -1,4 +1,4 @@
-"""Surrogate networks: named by a spec, with files that are told apart by their content."""
+"""Networks that a component asks beside the model: named by a spec, with files that are told apart by their content."""
 
 import hashlib
 from functools import lru_cache
@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from inradius import InputError, load_model
+from inradius.errors import InputError
+from inradius.models import load_model
 
 _MARK = "#sha256="
 _DIGITS = 16
@@ -30,7 +31,7 @@ def hashed_spec(value: object) -> object:
 
 
 @lru_cache(maxsize=4)
-def surrogate(model: str, weights: str | None, device: torch.device, dtype: torch.dtype) -> nn.Module:
+def frozen_network(model: str, weights: str | None, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The network in eval mode whose parameters need no gradient. Raises ``InputError`` where a file has changed."""
     for reference in (hashed_spec(model), hashed(weights)):
         # the hash is compared where the reference is made
