@@ -233,3 +233,28 @@ def test_model_selection_sees_nothing_but_the_training_data(tmp_path, monkeypatc
     assert seen
     assert not seen & set(held_out)
     assert json.loads((tmp_path / "run.json").read_text())["result"]["held_out"] == len(seen)
+
+
+@pytest.mark.parametrize("spec", ["certified()", "crown_ibp()", "sabr()", "mtl_ibp()"])
+def test_certified_training_refuses_mixed_labels(tmp_path, spec):
+    mixed = attrs.evolve(batch(), targets=torch.full((len(batch()), 3), 1 / 3))
+    defense = inradius.make(spec, inradius.Defense)
+    run = engine(tmp_path, network(), defense)
+    with pytest.raises(inradius.UnsupportedError, match="labels are mixed"):
+        defense.loss(network(), mixed, inradius.make("linf(eps=0.1)"), run)
+
+
+def test_mixed_labels_count_in_the_attack_and_in_the_loss(tmp_path):
+    """With all of its weight on one class a mixed label is that label; elsewhere both the attack and the loss see it."""
+    data, model, threat = batch(), network(), inradius.make("linf(eps=0.3)")
+    defense = Adversarial(attack=inradius.make("pgd(steps=3, keep_maximising=True)"))
+    plain = defense.loss(model, data, threat, engine(tmp_path, model, defense))
+    whole = attrs.evolve(data, targets=F.one_hot(data.labels, 3).to(data.inputs.dtype))
+    torch.testing.assert_close(defense.loss(model, whole, threat, engine(tmp_path, model, defense)), plain)
+    even = attrs.evolve(data, targets=torch.full((len(data), 3), 1 / 3, dtype=data.inputs.dtype))
+    run = engine(tmp_path, model, defense)
+    mixed = defense.loss(model, even, threat, run)
+    torch.testing.assert_close(mixed, -F.log_softmax(run.look(even).attacked(model), 1).mean(1))
+    clean = -F.log_softmax(model(data.inputs), 1).mean(1)
+    assert (mixed >= clean - 1e-12).all()
+    assert (mixed > clean + 1e-3).any()

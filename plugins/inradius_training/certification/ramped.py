@@ -8,7 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import Attack, Certifier, Dataset, Defense, Oracles, Run, Search, ThreatModel, Views, make
+from inradius import (
+    Attack,
+    Certifier,
+    Dataset,
+    Defense,
+    Oracles,
+    Run,
+    Search,
+    ThreatModel,
+    UnsupportedError,
+    Views,
+    make,
+)
 from inradius.certifier import Parts
 from inradius.losses import cross_entropy
 from inradius.validators import component, positive, share
@@ -75,6 +87,10 @@ class Ramped(Defense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The mixture of the clean cross-entropy and the loss over the set, (B,)."""
+        if batch.targets is not None:
+            raise UnsupportedError(
+                f"{self} bounds the margins of a label, and these labels are mixed; allowed are transforms that keep labels whole"
+            )
         # also where it has no weight: BatchNorm's running statistics are those of these passes
         clean, weight = cross_entropy(run.look(batch).clean(model), batch), self.clean_weight(run.progress)
         if weight == 1:
