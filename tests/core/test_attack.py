@@ -162,6 +162,8 @@ def test_a_minimal_attack_may_leave_the_set_without_success():
         ),
         ({"model": lambda x: x[:, :1]}, r"the model returned \(3, 1\) for 3 images"),
         ({"model": lambda x: x.numpy()}, "the model returned ndarray for 3 images"),
+        ({"targets": torch.ones(3)}, r"targets have shape \(3,\) and type torch.float32; allowed is a distribution"),
+        ({"targets": torch.ones(3, 4)}, "targets are distributions over 4 classes; the model has 2"),
         ({"bn_mode": "off"}, "bn_mode='off' is not a mode; allowed are eval, train, train_notrack"),
     ],
 )
@@ -293,6 +295,37 @@ def test_the_attack_sees_start_observe_and_random_numbers_of_the_index():
     assert [step for step, _ in seen] == [0, 0]
     assert seen[0][1].dtype == X.dtype
     torch.testing.assert_close(seen[0][1], X, rtol=1e-6, atol=1e-6)
+
+
+def test_a_relative_objective_is_given_the_clean_predictions():
+    """An objective that compares predictions sees those of the clean inputs, also in an attack that holds another."""
+
+    @attrs.frozen(kw_only=True)
+    class Away(inradius.Objective):
+        relative = True
+
+        def __call__(self, logits, y, goal=None):
+            raise AssertionError("it has no score by labels")
+
+        def expected(self, logits, targets):
+            seen.append(targets)
+            return (logits.softmax(1) - targets).square().sum(1)
+
+    seen = []
+    pgd = inradius.make("pgd(steps=2, keep_maximising=True)")
+    for attack in (attrs.evolve(pgd, objective=Away()), inradius.make("restarts(pgd, n=2)")):
+        if attack.spec_name() == "restarts":
+            attack = attrs.evolve(attack, attack=attrs.evolve(pgd, objective=Away()))
+        model = torch.nn.Linear(2, 2)
+        seen.clear()
+        attack(model, X.float(), Y, inradius.make("linf(eps=0.1)"))
+        assert seen
+        clean = model(X.float()).softmax(1).detach()
+        assert all(torch.equal(targets, clean) for targets in seen)
+    given = torch.tensor([[0.5, 0.5]] * 3)
+    seen.clear()
+    attack(model, X.float(), Y, inradius.make("linf(eps=0.1)"), targets=given)
+    assert all(torch.equal(targets, given) for targets in seen)
 
 
 def test_an_empty_batch_has_an_empty_answer():

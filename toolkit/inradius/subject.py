@@ -41,6 +41,10 @@ class Subject:
                 raise InputError(
                     f"{name} {largest} is out of range; the model has the classes 0 to {logits.shape[1] - 1}"
                 )
+        if self.targets is not None and self.targets.shape[1] != logits.shape[1]:
+            raise InputError(
+                f"targets are distributions over {self.targets.shape[1]} classes; the model has {logits.shape[1]}"
+            )
         copies, rest = divmod(len(x), max(1, len(self._rows)))
         if rest:
             raise InputError(

@@ -46,6 +46,23 @@ def examples_are_scored_alone(objective: Objective, case: Scores) -> None:
     require(close(together, alone, slack), "an example has the same score alone", together=together, alone=alone)
 
 
+def sure_targets_are_labels(objective: Objective, case: Scores) -> None:
+    """Targets with all of their weight on one class score as that class does; mixed ones score finite."""
+    plain = _untargeted(objective, case.logits, case.y)
+    if not plain:
+        return
+    sure = torch.nn.functional.one_hot(case.y, case.logits.shape[1]).to(case.logits)
+    found = objective.score(case.logits, case.y, targets=sure)
+    require(
+        close(found, plain[0], case.tol * (1 + plain[0].abs())),
+        "sure targets score as the label",
+        found=found,
+        label=plain[0],
+    )
+    mixed = (sure + sure.roll(1, dims=1)) / 2
+    require(objective.score(case.logits, case.y, targets=mixed).isfinite(), "mixed targets score finite", targets=mixed)
+
+
 def gradients_are_finite(objective: Objective, case: Scores) -> None:
     """The gradient of the score is finite wherever the logits are, also at ties."""
     for logits in (case.logits.clone(), case.logits.float()):
@@ -59,4 +76,10 @@ def _untargeted(objective: Objective, logits: Tensor, y: Tensor) -> list[Tensor]
     return [] if objective.spec_name() == "targeted" else [objective(logits, y)]
 
 
-LAWS = (spec_round_trip, one_score_per_example, examples_are_scored_alone, gradients_are_finite)
+LAWS = (
+    spec_round_trip,
+    one_score_per_example,
+    examples_are_scored_alone,
+    sure_targets_are_labels,
+    gradients_are_finite,
+)
