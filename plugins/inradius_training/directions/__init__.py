@@ -1,5 +1,6 @@
-"""First-party directions."""
+"""How several gradients become one."""
 
 from inradius.slots import Direction
+from inradius_training.directions.min_norm import MinNorm
 
-DIRECTIONS: list[type[Direction]] = []
+DIRECTIONS: list[type[Direction]] = [MinNorm]

@@ -1,0 +1,122 @@
+"""The minimum-norm point of the gradients' convex hull."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Run
+from inradius.slots import Direction
+from inradius.validators import flag
+
+# relative to the largest squared length; what is closer to optimal than this is rounding
+_TOLERANCE = 1e-13
+
+
+@attrs.frozen(kw_only=True)
+class MinNorm(Direction):
+    """G a, a = argmin ‖G a‖² over the simplex, where the k columns of G are the gradients under the k perturbations.
+
+    Minus this is the steepest descent of the largest of the k losses, to first order; it is 0 exactly where none of them
+    can fall without another one rising. With ``normalize`` it has length 1, as in equation 14 of the paper: its length then
+    says nothing of how near a minimum is, and constant steps oscillate around it as those along a single gradient do.
+    Source: latorre2023; the algorithm of wolfe1976.
+    """
+
+    normalize: bool = attrs.field(default=False, validator=flag)
+
+    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: Run) -> None:
+        """Leaves G a in ``grad``; the gradients are summed over all processes before a is computed."""
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        columns = [_gradient(row, trained, last=place == len(losses) - 1) for place, row in enumerate(losses)]
+        summed = [[run.processes.sum(part) for part in column] for column in columns]
+        gram = _gram(summed)
+        weights = simplex_weights(gram)
+        length = float((weights @ gram @ weights).clamp(min=0).sqrt())
+        scale = 1 / length if self.normalize and length > 0 else 1.0
+        for place, parameter in enumerate(trained):
+            parameter.grad = _mixture([column[place] for column in summed], scale * weights)
+
+
+def min_norm_weights(gradients: Tensor) -> Tensor:
+    """argmin ‖Σ_j a_j g_j‖² over the simplex a ≥ 0, Σ a = 1, of the rows g_j of (k, n), (k,), in float64."""
+    rows = gradients.detach().double()
+    return simplex_weights(rows @ rows.mT).to(gradients.device)
+
+
+def simplex_weights(gram: Tensor) -> Tensor:
+    """argmin aᵀ Q a over the simplex, of a positive semidefinite Q, (k, k) -> (k,), in float64 on the CPU.
+
+    Wolfe's active-set method: it goes to the minimum over the affine hull of the columns in use, drops those whose weight
+    would be negative on the way, and takes up the column that the optimality conditions miss by most. It ends after finitely
+    many steps. Source: wolfe1976.
+    """
+    gram = gram.detach().double().cpu()
+    size = float(gram.diagonal().amax())
+    weights = torch.zeros(len(gram), dtype=torch.float64)
+    weights[int(gram.diagonal().argmin())] = 1
+    if size <= 0:
+        return weights
+    gram = gram / size
+    value = float(weights @ gram @ weights)
+    while True:
+        slopes = gram @ weights
+        best = int(slopes.argmin())
+        if float(slopes[best]) >= value - _TOLERANCE or bool(weights[best] > 0):
+            return weights
+        following = _descended(gram, weights, best)
+        reached = float(following @ gram @ following)
+        # rounding ends it where the arithmetic does not
+        if reached >= value:
+            return weights
+        weights, value = following, reached
+
+
+def _descended(gram: Tensor, weights: Tensor, entering: int) -> Tensor:
+    """The minimum over a face of the simplex, reached from ``weights`` after taking up one column, (k,)."""
+    weights = weights.clone()
+    support = weights > 0
+    support[entering] = True
+    while True:
+        aim = torch.zeros_like(weights)
+        aim[support] = _affine_minimum(gram[support][:, support])
+        outside = support & (aim <= 0)
+        if not bool(outside.any()):
+            return aim
+        ratios = torch.where(outside, weights / (weights - aim), torch.inf)
+        share = float(ratios.amin().nan_to_num(0.0))
+        weights = (weights + share * (aim - weights)).clamp(min=0)
+        weights[outside & (ratios <= share)] = 0
+        support = support & ~(outside & (ratios.nan_to_num(0.0) <= share))
+
+
+def _affine_minimum(gram: Tensor) -> Tensor:
+    """argmin aᵀ Q a with Σ a = 1, of any sign, (m, m) -> (m,)."""
+    count = len(gram)
+    system = torch.ones(count + 1, count + 1, dtype=gram.dtype)
+    system[:count, :count], system[count, count] = gram, 0
+    right = torch.zeros(count + 1, 1, dtype=gram.dtype)
+    right[count] = 1
+    # columns may depend on each other
+    solution: Tensor = torch.linalg.lstsq(system, right, driver="gelsd").solution
+    return solution[:count, 0]
+
+
+def _gradient(loss: Tensor, parameters: list[nn.Parameter], *, last: bool) -> list[Tensor]:
+    """The gradient of the sum of a row of losses, 0 for parameters that it does not depend on."""
+    found = torch.autograd.grad(loss.sum(), parameters, retain_graph=not last, allow_unused=True)
+    return [torch.zeros_like(p) if part is None else part for p, part in zip(parameters, found, strict=True)]
+
+
+def _gram(columns: list[list[Tensor]]) -> Tensor:
+    """The inner products of the columns, (k, k), in float64."""
+    total = torch.zeros(len(columns), len(columns), dtype=torch.float64)
+    for parts in zip(*columns, strict=True):
+        rows = torch.stack(parts).flatten(1).double()
+        total += (rows @ rows.mT).cpu()
+    return total
+
+
+def _mixture(parts: list[Tensor], weights: Tensor) -> Tensor:
+    """Σ_j w_j part_j, of the parts' shape."""
+    mixed: Tensor = torch.tensordot(weights.to(parts[0]), torch.stack(parts), dims=1)
+    return mixed
