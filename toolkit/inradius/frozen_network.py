@@ -36,7 +36,10 @@ def frozen_network(model: str, weights: str | None, device: torch.device, dtype:
     for reference in (hashed_spec(model), hashed(weights)):
         # the hash is compared where the reference is made
         assert reference in (model, weights)
-    found = load_model(_plain(model), None if weights is None else _plain(weights), device)
+    with torch.random.fork_rng([]):
+        # so that the numbers of the run that asks are the same whether the network was made before or not
+        torch.default_generator.manual_seed(0)
+        found = load_model(_plain(model), None if weights is None else _plain(weights), device)
     return found.to(dtype).eval().requires_grad_(False)
 
 

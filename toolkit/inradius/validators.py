@@ -34,6 +34,12 @@ def positive(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
         raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a finite number > 0")
 
 
+def weight(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Accepts a finite number ≥ 0."""
+    if not _is_number(value) or value < 0:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a finite number ≥ 0")
+
+
 def count(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     """Accepts an integer ≥ 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
