@@ -1,0 +1,33 @@
+"""A loss that is linear between random points of the set."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Dataset, Streams
+from inradius.slots import Schedule
+from inradius.slots.regularizer import weight_or_schedule
+from inradius.threat import Oracles, expand
+from inradius.validators import as_float
+from inradius_training.regularizers.local import Local, losses_at
+
+
+@attrs.frozen(kw_only=True)
+class ELLE(Local):
+    """(L(c) − (1 − α) L(a) − α L(b))², with two random points a and b of x + Δ(x), and c = (1 − α) a + α b, α ∈ [0, 1] random.
+
+    No gradient in the input is needed. ELLE-A is ``elle(weight=elle_a())``, whose weight answers to the error.
+    Source: rocamora2024.
+    """
+
+    # released code, for CIFAR-10 up to 8/255; 5000 up to 20/255
+    weight: float | Schedule = attrs.field(default=1000.0, validator=weight_or_schedule, converter=as_float)
+
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+        """The squared error of interpolating each example's loss, (B,)."""
+        x = batch.inputs
+        a, b = (x + threat.sample(x, rng=rng.fork(branch)) for branch in range(2))
+        share = rng.fork(2).uniform(dtype=x.dtype)
+        c = a + expand(share, x) * (b - a)
+        at_a, at_b, at_c = losses_at(model, torch.cat([a, b, c]), batch).chunk(3)
+        return (at_c - (1 - share) * at_a - share * at_b).square()

@@ -1,0 +1,26 @@
+"""Weights of small sum."""
+
+import attrs
+from torch import Tensor, nn
+
+from inradius import Run, Views
+from inradius.slots import Regularizer, Schedule
+from inradius.slots.regularizer import weight_or_schedule
+from inradius.threat import Oracles
+from inradius.validators import as_float
+from inradius_training.regularizers.weights import total, weights
+
+
+@attrs.frozen(kw_only=True)
+class L1Penalty(Regularizer):
+    """Σ |w| over the weights of linear and convolutional layers and the like, not over biases and normalisation.
+
+    Source: rice2020.
+    """
+
+    # the best of five: Rice et al. 2020
+    weight: float | Schedule = attrs.field(default=5e-5, validator=weight_or_schedule, converter=as_float)
+
+    def penalty(self, model: nn.Module, views: Views, threat: Oracles, run: Run) -> Tensor:
+        """The sum, ()."""
+        return total((weight.abs().sum() for weight in weights(model)), views.inputs)

@@ -1,0 +1,27 @@
+"""Weights of small squares."""
+
+import attrs
+from torch import Tensor, nn
+
+from inradius import Run, Views
+from inradius.slots import Regularizer, Schedule
+from inradius.slots.regularizer import weight_or_schedule
+from inradius.threat import Oracles
+from inradius.validators import as_float
+from inradius_training.regularizers.weights import total, weights
+
+
+@attrs.frozen(kw_only=True)
+class L2Penalty(Regularizer):
+    """½ Σ w² over the weights of linear and convolutional layers and the like, not over biases and normalisation.
+
+    With sgd it is weight decay of these weights alone. With adam it is not: its gradient is scaled as that of the loss is.
+    Source: rice2020.
+    """
+
+    # the best of seven: Rice et al. 2020
+    weight: float | Schedule = attrs.field(default=5e-2, validator=weight_or_schedule, converter=as_float)
+
+    def penalty(self, model: nn.Module, views: Views, threat: Oracles, run: Run) -> Tensor:
+        """Half of the sum of squares, ()."""
+        return total((weight.square().sum() / 2 for weight in weights(model)), views.inputs)

@@ -1,0 +1,31 @@
+"""A loss that its tangent describes."""
+
+import attrs
+from torch import Tensor, nn
+
+from inradius import Dataset, Streams
+from inradius.slots import Schedule
+from inradius.slots.regularizer import weight_or_schedule
+from inradius.threat import Oracles
+from inradius.validators import as_float
+from inradius_training.regularizers.local import Local, losses_at, slopes_at
+
+
+@attrs.frozen(kw_only=True)
+class LLR(Local):
+    """(L(b) − L(a) − ⟨b − a, ∇L(a)⟩)², with two random points a and b of x + Δ(x).
+
+    The points are random as in rocamora2024; qin2019 take a = x, search for the b with the largest error, and penalise
+    |⟨b − a, ∇L(a)⟩| as well. Source: qin2019, rocamora2024.
+    """
+
+    # Abad Rocamora et al. 2024, released code for CIFAR-10 at 8/255
+    weight: float | Schedule = attrs.field(default=200.0, validator=weight_or_schedule, converter=as_float)
+
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+        """The squared error of each example's tangent, (B,)."""
+        x = batch.inputs
+        near, far = (x + threat.sample(x, rng=rng.fork(branch)) for branch in range(2))
+        start, slopes = slopes_at(model, near, batch, differentiable=True)
+        foreseen = start + ((far - near) * slopes).flatten(1).sum(1)
+        return (losses_at(model, far, batch) - foreseen).square()

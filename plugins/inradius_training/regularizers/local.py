@@ -1,0 +1,60 @@
+"""How far a loss is from a straight line near an example: what penalties of local linearity share."""
+
+from abc import abstractmethod
+from typing import get_args
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import CrossEntropy, Dataset, Run, Streams, Views
+from inradius.modes import BatchNormMode, evaluating
+from inradius.slots import Regularizer
+from inradius.threat import Oracles
+from inradius.training.derive import derive
+from inradius.validators import integer
+
+
+@attrs.frozen(kw_only=True)
+class Local(Regularizer):
+    """A penalty on how the loss of each example behaves within its set, looked at in passes of its own.
+
+    In these passes dropout is off and BatchNorm does as ``bn_mode`` says: by default it takes the statistics of the batch, as
+    the step on the weights does, and keeps none of them. They are in full precision also where the rest is not, since what is
+    looked at are small differences of losses. Random points are functions of (seed, epoch, example).
+    """
+
+    seed: int = attrs.field(default=0, validator=integer)
+    # batch statistics: all released code stays in training mode, which also keeps them
+    bn_mode: BatchNormMode = attrs.field(
+        default="train_notrack", validator=attrs.validators.in_(get_args(BatchNormMode))
+    )
+
+    @abstractmethod
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+        """The penalty of each example, (B,)."""
+
+    def penalty(self, model: nn.Module, views: Views, threat: Oracles, run: Run) -> Tensor:
+        """The penalty of each example, (B,)."""
+        batch = views.batch
+        rng = Streams(derive(run.seed, self.spec_name(), self.seed, run.epoch), batch.index)
+        with evaluating(model, self.bn_mode), torch.autocast(batch.inputs.device.type, enabled=False):
+            return self.bend(model, batch, threat, rng)
+
+
+def losses_at(model: nn.Module, points: Tensor, batch: Dataset) -> Tensor:
+    """The cross-entropy of each example at its points, (k·B, *S) with example i at i, B + i, ... -> (k·B,).
+
+    It is that of attacks, whose gradient does not round to zero where the model is sure.
+    """
+    copies = len(points) // len(batch)
+    targets = None if batch.targets is None else batch.targets.repeat(copies, 1)
+    return CrossEntropy().score(model(points), batch.labels.repeat(copies), targets=targets)
+
+
+def slopes_at(model: nn.Module, points: Tensor, batch: Dataset, *, differentiable: bool) -> tuple[Tensor, Tensor]:
+    """Each example's loss, (B,), and its gradient in the input, (B, *S), from which one may differentiate on or not."""
+    here = points.detach().requires_grad_()
+    losses = losses_at(model, here, batch)
+    (slopes,) = torch.autograd.grad(losses.sum(), here, create_graph=differentiable)
+    return losses, slopes

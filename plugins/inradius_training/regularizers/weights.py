@@ -1,0 +1,28 @@
+"""The weights of a network, apart from what shifts and scales."""
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
+
+def weights(model: nn.Module) -> list[nn.Parameter]:
+    """The trained parameters of two axes or more, each once, but for those of normalisation layers and biases.
+
+    Layers are known by their class, since names are anybody's.
+    """
+    found = {
+        id(parameter): parameter
+        for module in model.modules()
+        if not isinstance(module, NORMS)
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.requires_grad and parameter.ndim > 1 and not name.startswith("bias")
+    }
+    return list(found.values())
+
+
+def total(parts: Iterable[Tensor], like: Tensor) -> Tensor:
+    """The sum of the numbers, (), 0 of none."""
+    return sum(parts, start=like.new_zeros(()))

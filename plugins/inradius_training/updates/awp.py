@@ -1,0 +1,42 @@
+"""Adversarial weight perturbation."""
+
+import attrs
+
+from inradius.slots import Update
+from inradius.training.descent import Descent
+from inradius.validators import as_float, flag, radius, share
+from inradius_training.regularizers.weights import weights
+from inradius_training.updates.elsewhere import moved, unit, untracked
+
+
+@attrs.frozen(kw_only=True)
+class AWP(Update):
+    """min_w max_v L(w + v) over ‖v_l‖ ≤ γ ‖w_l‖ for each layer l, by one step: v_l = γ ‖w_l‖ g_l / ‖g_l‖, then −∇L(w + v).
+
+    Only weights of linear and convolutional layers and the like are perturbed, no biases and no normalisation. Both
+    gradients see the same perturbations of the inputs; with ``reattack`` the second one sees new ones, found at w + v.
+    BatchNorm's running statistics are those of the pass at w + v. The optimiser steps from w, so that weight decay shrinks w
+    and not w + v. Source: wu2020awp.
+    """
+
+    # Wu et al. 2020, for adversarial training; 0.005 for TRADES
+    gamma: float = attrs.field(default=0.01, validator=radius, converter=as_float)
+    # the share of the run before the first perturbation: 0 for adversarial training, 10 of 200 epochs for TRADES
+    warmup: float = attrs.field(default=0.0, validator=share, converter=as_float)
+    reattack: bool = attrs.field(default=False, validator=flag)
+
+    def __call__(self, descent: Descent) -> None:
+        if descent.run.progress >= self.warmup:
+            self._perturbed(descent)
+        else:
+            descent.gradient()
+        descent.step()
+
+    def _perturbed(self, descent: Descent) -> None:
+        """Leaves the gradient at w + v."""
+        with untracked(descent.model):
+            descent.gradient()
+        layers = [(weight, weight.grad) for weight in weights(descent.model) if weight.grad is not None]
+        steps = [self.gamma * weight.detach().norm() * unit(grad, grad.norm()) for weight, grad in layers]
+        with moved([weight for weight, _ in layers], steps):
+            descent.gradient(reattack=self.reattack)
