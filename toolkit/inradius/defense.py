@@ -2,17 +2,19 @@
 
 from abc import ABC
 from collections.abc import Mapping
-from typing import get_args
+from typing import ClassVar, get_args
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from inradius._component import Component
 from inradius.attack import Attack
 from inradius.data import Dataset
-from inradius.errors import PluginError
-from inradius.modes import BatchNormMode
+from inradius.errors import InputError, PluginError
+from inradius.modes import BatchNormMode, evaluating
 from inradius.run import Run
+from inradius.subject import check_labels, check_logits
 from inradius.threat import Oracles, ThreatModel
 from inradius.training.search import Search
 from inradius.validators import component
@@ -26,6 +28,11 @@ SLOTS = STEP_SLOTS | {"transforms", "sampler", "radius", "monitors"}
 @attrs.frozen(kw_only=True)
 class Defense(Component, ABC):
     """A way to train. Tier 1 is a loss per example, tier 2 owns one mini-batch, tier 3 owns the run."""
+
+    # whether ``train`` must be given a set of perturbations
+    needs_set: ClassVar[bool] = True
+    # whether what is trained is a classifier of the data, which the command line tries out and tells how to evaluate
+    classifies: ClassVar[bool] = True
 
     seed: int = 0
 
@@ -55,6 +62,28 @@ class Defense(Component, ABC):
         """Which held-out examples count as right when checkpoints are compared, (B,); by default the clean prediction."""
         return model(batch.inputs).argmax(1) == batch.labels  # type: ignore[no-any-return]
 
+    def check(self, model: nn.Module, data: Dataset, threat: ThreatModel) -> int:
+        """The number of the model's logits, before a run. Raises ``InputError`` where model, data and set do not go together.
+
+        A method whose model is no classifier of the data says here what it must be instead.
+        """
+        check_labels(data.inputs, data.labels)
+        threat.check_inputs(data.inputs)
+        weight = next(model.parameters(), data.inputs)
+        with evaluating(model), torch.no_grad():
+            logits = model(data.inputs[:1].to(weight.device))
+        check_logits(logits, 1)
+        if data.classes > logits.shape[1]:
+            raise InputError(
+                f"label {data.classes - 1} of {data.name} is out of range; "
+                f"the model has the classes 0 to {logits.shape[1] - 1}"
+            )
+        return int(logits.shape[1])
+
+    def scored_by(self) -> str:
+        """What ``score`` counts, in words, for the record of a run."""
+        return "clean accuracy" if type(self).score is Defense.score else f"the score of {self.spec(full=True)}"
+
     def slots(self) -> Mapping[str, str]:
         """Specs for the slots of the run that the caller leaves open, by their names, as in ``{"direction": "min_norm()"}``."""
         return {}
@@ -62,7 +91,8 @@ class Defense(Component, ABC):
     def unused_slots(self) -> frozenset[str]:
         """The slots that this method has no place for, so that asking for them is refused.
 
-        By default a method that overrides ``step`` makes its own steps, and one that overrides ``fit`` uses no slot.
+        By default a method that overrides ``step`` makes its own steps, and one that overrides ``fit`` uses no slot. A method
+        with optimisers of its own may name ``optimizer``, ``lr``, ``weight_decay`` and ``clip`` too.
         """
         if type(self).fit is not Defense.fit:
             return frozenset(SLOTS)
@@ -103,3 +133,7 @@ class AdversarialDefense(Defense):
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Which examples withstand the attack, (B,)."""
         return ~self.attack(model, batch.inputs, batch.labels, threat, index=batch.index).success
+
+    def scored_by(self) -> str:
+        own = type(self).score is not AdversarialDefense.score
+        return super().scored_by() if own else f"accuracy under {self.attack.spec(full=True)}"

@@ -1,5 +1,7 @@
 """Training without a defense."""
 
+from typing import ClassVar
+
 import attrs
 from torch import Tensor, nn
 
@@ -10,6 +12,8 @@ from inradius.losses import cross_entropy
 @attrs.frozen(kw_only=True)
 class Standard(Defense):
     """min E CE(f(x), y): the reference that every defense is compared with; the set is not used."""
+
+    needs_set: ClassVar[bool] = False
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each clean example, (B,)."""

@@ -79,7 +79,7 @@ def train(
     place = None if device is None else find_device(device)
     network = _network(model, weights, seed)
     examples = make(data, Dataset)
-    if len(examples):
+    if len(examples) and method.classifies:
         try_out(network, examples)
     trained = train_network(
         defense,
@@ -110,6 +110,8 @@ def train(
     )
     best = out / "best.safetensors"
     say(f"best weights   {best}")
+    if not method.classifies:
+        return
     fitting = method.trained_spec(model, given, trained)
     say(f"evaluate them  inradius bracket --model {shlex.quote(fitting)} --weights {shlex.quote(str(best))}")
 

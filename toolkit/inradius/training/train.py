@@ -11,13 +11,12 @@ from inradius._component import Component
 from inradius.data import Dataset
 from inradius.defense import Defense
 from inradius.errors import InputError, SpecError
-from inradius.modes import evaluating
 from inradius.registry import make
 from inradius.run import Run
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
-from inradius.subject import check_labels, check_logits
 from inradius.threat import ThreatModel
 from inradius.training.display import progress_bar
+from inradius.training.no_set import NoSet
 from inradius.training.processes import Processes
 from inradius.training.recipe import RATES, Recipe
 from inradius.training.record import digest, open_folder, write_json
@@ -27,7 +26,7 @@ def train(
     defense: Defense | str,
     model: nn.Module | str,
     data: Dataset | str,
-    threat: ThreatModel | str,
+    threat: ThreatModel | str | None = None,
     *,
     folder: str | Path,
     epochs: int = 20,
@@ -52,10 +51,11 @@ def train(
 ) -> nn.Module:
     """The network that the defense trained: the given one, with the weights that scored best on the held-out examples.
 
-       Any part may be a spec; a model made from one starts from weights that depend on ``seed`` alone. ``validation`` is
-       the share of ``data`` that is held out to compare checkpoints. ``optimizer`` is adam, adamw or sgd, ``lr`` its first
-       learning rate (None: 1e-3, for sgd 0.1) and ``schedule`` how that changes: constant, cosine, linear, steps, cyclic or
-       another one. ``clip`` bounds the gradient's norm; ``device`` is by default the model's.
+       Any part may be a spec; a model made from one starts from weights that depend on ``seed`` alone. ``threat`` may be
+       left out where the defense uses no set. ``validation`` is the share of ``data`` that is held out to compare
+       checkpoints. ``optimizer`` is adam, adamw or sgd, ``lr`` its first learning rate (None: 1e-3, for sgd 0.1) and
+       ``schedule`` how that changes: constant, cosine, linear, steps, cyclic or another one. ``clip`` bounds the gradient's
+       norm; ``device`` is by default the model's.
 
        The slots of the run: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of
        the set's radius, ``regularizers`` are added to the loss, ``direction`` makes one gradient of several, ``update`` moves the
@@ -77,6 +77,8 @@ def train(
         "radius": radius,
         "monitors": monitors,
     }
+    own = {"optimizer": None if optimizer == "adam" else optimizer, "weight_decay": weight_decay or None}
+    _refuse_unused(defense, {**slots, **own, "lr": lr, "clip": clip})
     recipe = _recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -90,17 +92,19 @@ def train(
         **_slots(defense, slots),
     )
     data = make(data, Dataset)
-    threat = make(threat, ThreatModel)
+    given = _set(defense, threat)
     processes = Processes(device, _home(model))
     with torch.random.fork_rng([processes.device] if processes.device.type == "cuda" else []):
         torch.manual_seed(seed)
         name = model if isinstance(model, str) else type(model).__name__
         network = make(model, nn.Module).to(processes.device)
         processes.agree(network)
-        classes = _check(network, data, threat, processes)
-        settings = {"model": name, **_settings(defense, network, data, threat), **recipe.settings()}
+        if not len(data):
+            raise InputError(f"{data.name} has no examples; give at least two to train on")
+        classes = defense.check(network, data, given)
+        settings = {"model": name, **_settings(defense, network, data, given), **recipe.settings()}
         record = open_folder(Path(folder), settings, processes, fresh)
-        return _run(defense, network, data, threat, recipe, processes, record, Path(folder), progress, classes)
+        return _run(defense, network, data, given, recipe, processes, record, Path(folder), progress, classes)
 
 
 def _run(
@@ -158,17 +162,33 @@ _KINDS: dict[str, type] = {
 }
 
 
-def _slots(defense: Defense, given: dict[str, Any]) -> dict[str, Any]:
-    """The components of the slots that were asked for, by the caller or by the defense.
+def _set(defense: Defense, threat: ThreatModel | str | None) -> ThreatModel:
+    """The set; that of no perturbation where the defense needs none. Raises ``SpecError`` where it needs one."""
+    if threat is not None:
+        return make(threat, ThreatModel)
+    if defense.needs_set:
+        raise SpecError(
+            f"no set of perturbations is given, and {defense} needs one; give a threat, as in linf(eps=0.1)"
+        )
+    return NoSet()
 
-    Raises ``SpecError`` for one that the defense has no place for.
-    """
-    asked = {name: value for name, value in given.items() if value not in (None, ()) and value != []}
-    if lost := sorted(asked.keys() & defense.unused_slots()):
+
+def _asked(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value not in (None, ()) and value != []}
+
+
+def _refuse_unused(defense: Defense, given: dict[str, Any]) -> None:
+    """Raises ``SpecError`` for an option that the defense has no place for."""
+    if lost := sorted(_asked(given).keys() & defense.unused_slots()):
         raise SpecError(
             f"{lost[0]}={given[lost[0]]!r} has no place in {defense}, which makes its own steps; allowed are "
             f"{', '.join(sorted(given.keys() - defense.unused_slots())) or 'no slots'}"
         )
+
+
+def _slots(defense: Defense, given: dict[str, Any]) -> dict[str, Any]:
+    """The components of the slots that were asked for, by the caller or by the defense."""
+    asked = _asked(given)
     found: dict[str, Any] = {}
     for name, value in {**defense.slots(), **asked}.items():
         many = isinstance(given[name], Sequence) and not isinstance(given[name], str)
@@ -187,19 +207,3 @@ def _settings(defense: Defense, model: nn.Module, data: Dataset, threat: ThreatM
         "examples": digest([data.inputs, data.labels, data.index]),
         "threat": threat.spec(full=True),
     }
-
-
-def _check(model: nn.Module, data: Dataset, threat: ThreatModel, processes: Processes) -> int:
-    """The number of the model's logits; raises ``InputError`` where model, data and set do not go together."""
-    if not len(data):
-        raise InputError(f"{data.name} has no examples; give at least two to train on")
-    check_labels(data.inputs, data.labels)
-    threat.check_inputs(data.inputs)
-    with evaluating(model), torch.no_grad():
-        logits = model(data.inputs[:1].to(processes.device))
-    check_logits(logits, 1)
-    if data.classes > logits.shape[1]:
-        raise InputError(
-            f"label {data.classes - 1} of {data.name} is out of range; the model has the classes 0 to {logits.shape[1] - 1}"
-        )
-    return int(logits.shape[1])
