@@ -6,7 +6,7 @@ from torch import nn
 
 from inradius import Defense, Objective, hookimpl
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
-from inradius_training import adversarial, certification
+from inradius_training import adversarial, certification, distance
 from inradius_training.certification.cascade import Cascade as Cascade
 from inradius_training.certification.cascade import cascade
 from inradius_training.directions import DIRECTIONS
@@ -21,7 +21,7 @@ from inradius_training.updates import UPDATES
 
 @hookimpl
 def defenses() -> list[type[Defense]]:
-    return [*adversarial.DEFENSES, *certification.DEFENSES]
+    return [*adversarial.DEFENSES, *distance.DEFENSES, *certification.DEFENSES]
 
 
 @hookimpl

@@ -1,5 +1,7 @@
 """What attacks of training maximise: distances between predictions."""
 
 from inradius import Objective
+from inradius_training.objectives.kl import KL
+from inradius_training.objectives.squared_distance import SquaredDistance
 
-OBJECTIVES: list[type[Objective]] = []
+OBJECTIVES: list[type[Objective]] = [KL, SquaredDistance]

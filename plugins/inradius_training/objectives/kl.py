@@ -1,0 +1,35 @@
+"""The divergence of a prediction from another one."""
+
+from typing import ClassVar
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inradius import CrossEntropy, Objective
+from inradius.objective import log_odds_against
+
+
+@attrs.frozen(kw_only=True)
+class KL(Objective):
+    """KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not asked.
+
+    Its gradient is zero where the prediction is t, so that an attack must begin elsewhere. Where t is all on one class, and
+    with a goal, it is the cross-entropy. Values and gradients keep their relative precision where the model is sure, as those
+    of the cross-entropy do. Source: zhang2019.
+    """
+
+    relative: ClassVar[bool] = True
+
+    def __call__(self, logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
+        return CrossEntropy()(logits, y, goal)
+
+    def expected(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Σ_c t_c log(t_c / p_c), the logits taken from that of the likeliest class, (B, C), (B, C) -> (B,)."""
+        likeliest = targets.argmax(1)
+        others = targets.scatter(1, likeliest[:, None], 0.0)
+        rest = others.sum(1)
+        gaps = logits - logits.gather(1, likeliest[:, None])
+        surprise = -F.logsigmoid(-log_odds_against(logits, likeliest)) - (others * gaps).sum(1)
+        return surprise + torch.xlogy(others, others).sum(1) + (1 - rest) * torch.log1p(-rest)
