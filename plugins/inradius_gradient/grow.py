@@ -1,10 +1,11 @@
 """The smallest radius at which an attack succeeds, found by growing the set."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 import torch
+from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
@@ -22,13 +23,13 @@ class Grow(Attack):
     """The perturbation of each example at the smallest of the radii start · factor^k, in radii of Δ(x), that fools it.
 
     An attack takes ``every`` steps at each radius, ``steps`` in all, each stage from where the last one ended; an example
-    that is fooled is done. The radius may pass that of Δ(x): such an answer tells the radius, but is no success. An
-    example that nothing fools keeps the last perturbation within Δ(x). ``every`` takes the place of the attack's own
-    ``steps``; one that draws its start at random does so in the first stage alone.
+    that is fooled is done. The radius may pass that of Δ(x): such an answer tells the radius, but is no success. It stops
+    growing at ``limit``; up to a limit of 1 every answer is a point of Δ(x), as training asks. An example that nothing fools
+    keeps the last perturbation within Δ(x). ``every`` takes the place of the attack's own ``steps``; one that draws its
+    start at random does so in the first stage alone.
     Source: wong2019, sec. 5.
     """
 
-    minimal: ClassVar[bool] = True
     positional = ("attack",)
 
     attack: Attack = attrs.field(factory=lambda: PGD(random_start=False), validator=component(Attack))
@@ -37,6 +38,11 @@ class Grow(Attack):
     factor: float = attrs.field(default=1.1, converter=as_float)
     every: int = attrs.field(default=10, validator=count)
     steps: int = attrs.field(default=200, validator=count)
+    limit: float | None = attrs.field(default=None, validator=optional(positive), converter=as_float)
+
+    @property
+    def minimal(self) -> bool:  # type: ignore[override]
+        return self.limit is None or self.limit > 1
 
     @factor.validator
     def _check_growth(self, _: object, value: object) -> None:
@@ -75,7 +81,9 @@ class Grow(Attack):
     def _stages(self) -> Iterator[tuple[float, Attack]]:
         """The radii, with the attack at each."""
         for stage, done in enumerate(range(0, self.steps, self.every)):
-            yield self.start * self.factor**stage, _stepping(self.attack, min(self.every, self.steps - done))
+            radius = self.start * self.factor**stage
+            grown = radius if self.limit is None else min(radius, self.limit)
+            yield grown, _stepping(self.attack, min(self.every, self.steps - done))
 
 
 def _stepping(attack: Attack, steps: int) -> Attack:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.data import Dataset
+from inradius.modes import at_least
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -14,13 +15,15 @@ class Found:
     """What an attack found for a batch.
 
     delta (B, *S), in the set; candidates (k, B, *S), all that it chose from; trace: the iterates that were asked for, by their
-    number, each (B, *S); withstood (B,): at how many iterates the prediction was right, None of an attack that does not tell.
+    number, each (B, *S); withstood (B,): at how many iterates the prediction was right, and tried (B,): of how many, None of an
+    attack that does not tell.
     """
 
     delta: Tensor
     candidates: Tensor
     trace: dict[int, Tensor]
     withstood: Tensor | None = None
+    tried: Tensor | None = None
 
 
 @attrs.define(eq=False)
@@ -69,7 +72,8 @@ class Views:
     def at(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """The logits kept by this name, computed the first time."""
         if name not in self._logits:
-            self._logits[name] = compute()
+            # losses are computed in float32 also where the network is not
+            self._logits[name] = at_least(compute(), self.inputs.dtype)
         return self._logits[name]
 
     def mistakes(self) -> Tensor | None:

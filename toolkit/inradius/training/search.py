@@ -54,7 +54,13 @@ def search(
             f"{searches[0].attack} showed no iterate {missing[0]}; allowed are attacks that make as many steps and show each "
             "to observe"
         )
-    return Found(delta=deltas[0], candidates=torch.stack(deltas), trace=trace.iterates, withstood=trace.withstood)
+    return Found(
+        delta=deltas[0],
+        candidates=torch.stack(deltas),
+        trace=trace.iterates,
+        withstood=trace.withstood,
+        tried=trace.tried,
+    )
 
 
 class Tape:
