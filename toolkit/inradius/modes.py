@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from inradius.errors import InputError
@@ -62,11 +62,18 @@ def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """No TF32 and no reduced-precision accumulation: products are as exact as their dtype."""
+    """No TF32, no autocast and no reduced-precision accumulation: products are as exact as their dtype."""
     matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction)
     matmul.allow_tf32 = conv.allow_tf32 = matmul.allow_fp16_reduced_precision_reduction = False
     try:
-        yield
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
     finally:
         matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = before
+
+
+def at_least(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """The values in ``dtype`` where they are in a shorter one, as autocast leaves them."""
+    reduced = values.is_floating_point() and torch.finfo(values.dtype).bits < torch.finfo(dtype).bits
+    return values.to(dtype) if reduced else values

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError
+from inradius.modes import at_least
 
 
 class Subject:
@@ -36,6 +37,7 @@ class Subject:
     def __call__(self, x: Tensor) -> Tensor:
         logits = self._model(x)
         check_logits(logits, len(x))
+        logits = at_least(logits, x.dtype)
         for name, largest in (("label", self._label), ("goal", self._goal)):
             if largest >= logits.shape[1]:
                 raise InputError(

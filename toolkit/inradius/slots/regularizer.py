@@ -1,7 +1,7 @@
 """Regularizers: what is added to the loss."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import attrs
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ def weight_or_schedule(instance: Any, field: "attrs.Attribute[Any]", value: obje
 @attrs.frozen(kw_only=True)
 class Regularizer(Component, ABC):
     """A penalty that is added to the loss, ``weight`` times; the weight may be a schedule, or one with feedback."""
+
+    # whether it takes a gradient of a gradient, which float16 and compiled networks do not give
+    second_order: ClassVar[bool] = False
 
     weight: float | Schedule = attrs.field(default=1.0, validator=weight_or_schedule, converter=as_float)
 

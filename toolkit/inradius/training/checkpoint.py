@@ -23,10 +23,16 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """The model's state dict as safetensors."""
+    write_atomic(path, weights_bytes(model.state_dict()))
+
+
+def weights_bytes(weights: dict[str, Tensor]) -> bytes:
+    """The file of these weights."""
     from safetensors.torch import save
 
     # a copy each, because safetensors refuses tensors that share memory (tied weights)
-    write_atomic(path, save({name: value.detach().cpu().clone() for name, value in model.state_dict().items()}))
+    content: bytes = save({name: value.detach().cpu().clone() for name, value in weights.items()})
+    return content
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -65,5 +71,10 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any] | None:
     """What ``save_state`` wrote, or None where there is no such file."""
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    # what was kept on the CPU stays there; the numbers of devices are those of another day
+
+    def home(storage: Any, place: str) -> Any:
+        return storage if place == "cpu" else storage.to(device=device)
+
+    state: dict[str, Any] = torch.load(path, map_location=home, weights_only=True)
     return state

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from inradius.data import Dataset
 from inradius.errors import PluginError
 from inradius.threat import ThreatModel
+from inradius.training.checks import check_losses
 
 if TYPE_CHECKING:
     from inradius.run import Run
@@ -42,7 +43,8 @@ class Descent:
                 "there is no next batch at the end of an epoch; allowed is ahead=True where descent.ahead is given"
             )
         self.run.tape.rewind(batch, anew=reattack)
-        losses = self._losses(batch)
+        with self.run.training_precision():
+            losses = self._losses(batch)
         mean = self.run.backward(losses)
         if self._first is None and not ahead:
             self._first = mean
@@ -54,7 +56,7 @@ class Descent:
         run = self.run
         run.begin(batch)
         losses = run.defense.loss(self.model, batch, self._threat, run)
-        run.check_losses(losses, len(batch))
+        check_losses(run, losses, len(batch))
         for regularizer in run.recipe.regularizers:
             losses = losses + regularizer(self.model, run.look(batch), self._threat, run)
         return losses

@@ -4,9 +4,12 @@ import atexit
 import os
 from collections.abc import Iterable
 from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -59,12 +62,36 @@ class Processes:
 
         return torch.cat([torch.tensor(part) for part in gather_object([values.tolist()])]).to(values)
 
+    def gather_objects(self, value: T) -> list[T]:
+        """Every process's value, which pickle must know."""
+        if self.count == 1:
+            return [value]
+        from accelerate.utils import gather_object
+
+        found: list[T] = gather_object([value])
+        return found
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Leaves the sum of every process's gradients in each parameter."""
         if self.count > 1:
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    parameter.grad.copy_(self.sum(parameter.grad))
+            self._sum_together([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+    def average_buffers(self, model: nn.Module) -> None:
+        """Leaves the mean of every process's buffers in each, such as BatchNorm's running statistics."""
+        if self.count > 1:
+            buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+            self._sum_together(buffers)
+            for buffer in buffers:
+                buffer.div_(self.count)
+
+    def _sum_together(self, values: list[Tensor]) -> None:
+        """Leaves the sums over the processes in the values; those of a type go as one."""
+        for dtype in dict.fromkeys(value.dtype for value in values):
+            alike = [value for value in values if value.dtype == dtype]
+            total = self.sum(torch.cat([value.detach().flatten() for value in alike]))
+            parts = torch.split(total, [value.numel() for value in alike])
+            for value, part in zip(alike, parts, strict=True):
+                value.copy_(part.view_as(value))
 
     def agree(self, model: nn.Module) -> None:
         """Gives every process the weights of the first."""

@@ -20,6 +20,7 @@ from inradius.slots.schedule import Constant, Cosine, Schedule
 from inradius.slots.transform import Transform
 from inradius.slots.update import Plain, Update
 from inradius.training.derive import derive
+from inradius.training.precision import PRECISIONS
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -49,6 +50,11 @@ def _held_out_share(_: object, field: "attrs.Attribute[Any]", value: object) -> 
         )
 
 
+def _below_one(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a number above 0 and below 1, as in 0.995")
+
+
 def _all(kind: type) -> Callable[[Any, Any, Any], None]:
     return attrs.validators.deep_iterable(validators.component(kind), attrs.validators.instance_of(tuple))
 
@@ -64,6 +70,10 @@ class Recipe:
     schedule: Schedule = attrs.field(factory=Cosine, validator=validators.component(Schedule))
     weight_decay: float = attrs.field(default=0.0, validator=validators.radius)
     clip: float | None = attrs.field(default=None, validator=attrs.validators.optional(validators.positive))
+    # the share of the average's weights that each step keeps, None for no average
+    ema: float | None = attrs.field(default=None, validator=attrs.validators.optional(_below_one))
+    precision: str = attrs.field(default="float32", validator=_one_of(PRECISIONS))
+    compile: bool = attrs.field(default=False, validator=validators.flag)
     validation: float = attrs.field(default=0.1, validator=_held_out_share)
     radius: Schedule = attrs.field(factory=Constant, validator=validators.component(Schedule))
     transforms: tuple[Transform, ...] = attrs.field(default=(), validator=_all(Transform))
@@ -73,6 +83,15 @@ class Recipe:
     update: Update = attrs.field(factory=Plain, validator=validators.component(Update))
     monitors: tuple[Monitor, ...] = attrs.field(default=(), validator=_all(Monitor))
     seed: int = attrs.field(default=0, validator=validators.integer)
+
+    def __attrs_post_init__(self) -> None:
+        for regularizer in self.regularizers:
+            if regularizer.second_order and (self.precision == "float16" or self.compile):
+                given = "compile=True" if self.compile else "precision='float16'"
+                raise ValueError(
+                    f"{regularizer} takes gradients of gradients, which {given} does not give; allowed are precision='float32' "
+                    "and 'bfloat16' without compile"
+                )
 
     def rate(self, progress: float) -> float:
         """The learning rate at a share of the run."""

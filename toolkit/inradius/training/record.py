@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -19,19 +20,29 @@ from inradius.errors import InputError
 from inradius.training.checkpoint import write_atomic
 from inradius.training.processes import Processes
 
-_FILES = ("run.json", "state.pt", "metrics.jsonl", "last.safetensors", "best.safetensors")
+_FILES = (
+    *("run.json", "state.pt", "metrics.jsonl", "last.safetensors", "best.safetensors", "ema.safetensors"),
+    "learning_curves.svg",
+)
+# where monitors write
+_FOLDER = "monitors"
 
 
-def open_folder(folder: Path, settings: dict[str, object], processes: Processes, fresh: bool) -> dict[str, object]:
+def open_folder(
+    folder: Path, settings: dict[str, object], selection: dict[str, object], processes: Processes, fresh: bool
+) -> dict[str, object]:
     """The record of this run, new or as an interrupted run left it; raises ``InputError`` for another run's folder."""
     path = folder / "run.json"
-    record: dict[str, object] = {"settings": settings, "environment": _environment(processes), "command": _command()}
+    record: dict[str, object] = {
+        "settings": settings,
+        "selection": selection,
+        "environment": _environment(processes),
+        "command": _command(),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if processes.main and fresh:
-            for file in _FILES:
-                for old in (folder / file, *folder.glob(f"parts/*/{file}")):
-                    old.unlink(missing_ok=True)
+            _clear(folder)
         processes.wait()
         if path.exists():
             record = json.loads(path.read_text("utf-8"))
@@ -42,6 +53,14 @@ def open_folder(folder: Path, settings: dict[str, object], processes: Processes,
         raise InputError(f"folder={str(folder)!r} cannot be written to ({error}); give a folder that can") from error
     processes.wait()
     return record
+
+
+def _clear(folder: Path) -> None:
+    """Removes what a run wrote."""
+    for place in (folder, *folder.glob("parts/*")):
+        for file in _FILES:
+            (place / file).unlink(missing_ok=True)
+        shutil.rmtree(place / _FOLDER, ignore_errors=True)
 
 
 def _check_same(before: Any, now: dict[str, object], folder: Path) -> None:

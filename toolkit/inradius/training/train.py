@@ -15,11 +15,13 @@ from inradius.registry import make
 from inradius.run import Run
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 from inradius.threat import ThreatModel
+from inradius.training.compiling import compiled
 from inradius.training.display import progress_bar
 from inradius.training.no_set import NoSet
 from inradius.training.processes import Processes
 from inradius.training.recipe import RATES, Recipe
 from inradius.training.record import digest, open_folder, write_json
+from inradius.training.selection import Selection, select
 
 
 def train(
@@ -36,7 +38,11 @@ def train(
     schedule: Schedule | str = "cosine",
     weight_decay: float = 0.0,
     clip: float | None = None,
-    validation: float = 0.1,
+    ema: float | None = None,
+    precision: str = "float32",
+    compile: bool = False,  # noqa: A002  # torch's own name for it
+    validation: float | Dataset | str = 0.1,
+    select_on_test: bool = False,
     transforms: Sequence[Transform | str] = (),
     sampler: Sampler | str | None = None,
     regularizers: Sequence[Regularizer | str] = (),
@@ -51,21 +57,24 @@ def train(
 ) -> nn.Module:
     """The network that the defense trained: the given one, with the weights that scored best on the held-out examples.
 
-       Any part may be a spec; a model made from one starts from weights that depend on ``seed`` alone. ``threat`` may be
-       left out where the defense uses no set. ``validation`` is the share of ``data`` that is held out to compare
-       checkpoints. ``optimizer`` is adam, adamw or sgd, ``lr`` its first learning rate (None: 1e-3, for sgd 0.1) and
-       ``schedule`` how that changes: constant, cosine, linear, steps, cyclic or another one. ``clip`` bounds the gradient's
-       norm; ``device`` is by default the model's.
+    Any part may be a spec; a model made from one starts from weights that depend on ``seed`` alone. ``threat`` may be left
+    out where the defense uses no set. ``validation`` compares the checkpoints: the share of ``data`` that is held out, or
+    another data set. Test data are refused there unless ``select_on_test`` says that they are meant; ``run.json`` records the
+    rule. ``optimizer`` is adam, adamw or sgd, ``lr`` its first learning rate (None: 1e-3, for sgd 0.1) and ``schedule`` how that
+    changes: constant, cosine, linear, steps, cyclic or another one. ``clip`` bounds the gradient's norm; ``ema`` is the share of
+    a moving average of the weights that a step keeps, and then that average is scored and kept; ``precision`` is float32,
+    bfloat16 or float16, and ``compile`` has torch compile the network; ``device`` is by default the model's.
 
-       The slots of the run: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of
-       the set's radius, ``regularizers`` are added to the loss, ``direction`` makes one gradient of several, ``update`` moves the
-       weights, ``monitors`` watch, and may end the run or roll it back.
-    ``folder`` receives the run; the same call goes on where it was stopped, and ``fresh`` starts again. Equal
-       settings give bit-equal weights on a CPU. Under ``torchrun`` or ``accelerate launch`` every process calls this, and
-       each batch is shared among them.
+    The slots of the run: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of
+    the set's radius, ``regularizers`` are added to the loss, ``direction`` makes one gradient of several, ``update`` moves the
+    weights, ``monitors`` watch, and may end the run or roll it back.
 
-       Raises ``SpecError`` for a wrong setting, ``InputError`` for data, a model or a folder that cannot serve, and
-       ``DivergenceError`` where the loss is no longer finite.
+    ``folder`` receives the run; the same call goes on where it was stopped, and ``fresh`` starts again. Equal settings give
+    bit-equal weights on a CPU. Under ``torchrun`` or ``accelerate launch`` every process calls this, and each batch is shared
+    among them.
+
+    Raises ``SpecError`` for a wrong setting, ``InputError`` for data, a model or a folder that cannot serve, and
+    ``DivergenceError`` where the loss is no longer finite.
     """
     defense = make(defense, Defense)
     slots = {
@@ -78,7 +87,9 @@ def train(
         "monitors": monitors,
     }
     own = {"optimizer": None if optimizer == "adam" else optimizer, "weight_decay": weight_decay or None}
+    own |= {"ema": ema, "precision": None if precision == "float32" else precision, "compile": compile or None}
     _refuse_unused(defense, {**slots, **own, "lr": lr, "clip": clip})
+    chosen = make(validation, Dataset) if isinstance(validation, str | Dataset) else validation
     recipe = _recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -87,7 +98,11 @@ def train(
         schedule=make(schedule, Schedule),
         weight_decay=weight_decay,
         clip=clip,
-        validation=validation,
+        ema=ema,
+        precision=precision,
+        compile=compile,
+        # another data set leaves all of this one to train on
+        validation=0.0 if isinstance(chosen, Dataset) else chosen,
         seed=seed,
         **_slots(defense, slots),
     )
@@ -102,15 +117,25 @@ def train(
         if not len(data):
             raise InputError(f"{data.name} has no examples; give at least two to train on")
         classes = defense.check(network, data, given)
-        settings = {"model": name, **_settings(defense, network, data, given), **recipe.settings()}
-        record = open_folder(Path(folder), settings, processes, fresh)
-        return _run(defense, network, data, given, recipe, processes, record, Path(folder), progress, classes)
+        selection = select(data, chosen, recipe, test_allowed=select_on_test)
+        if isinstance(chosen, Dataset):
+            defense.check(network, chosen, given)
+        settings = {
+            "model": name,
+            **_settings(defense, network, data, given),
+            **recipe.settings(),
+            **_validation_settings(chosen),
+        }
+        literal = threat if isinstance(threat, str) else given.spec(full=True)
+        rule = selection.record(defense.scored_by(), given, literal)
+        record = open_folder(Path(folder), settings, rule, processes, fresh)
+        return _run(defense, network, selection, given, recipe, processes, record, Path(folder), progress, classes)
 
 
 def _run(
     defense: Defense,
     model: nn.Module,
-    data: Dataset,
+    selection: Selection,
     threat: ThreatModel,
     recipe: Recipe,
     processes: Processes,
@@ -119,23 +144,31 @@ def _run(
     progress: bool,
     classes: int,
 ) -> nn.Module:
-    training, held_out = recipe.split(data)
-    with progress_bar(progress and processes.main) as display:
-        run = Run(model, defense, recipe, held_out, folder, processes, display)
+    inputs = selection.training.inputs[:1].to(processes.device)
+    with progress_bar(progress and processes.main) as display, compiled(model, recipe.compile, inputs):
+        run = Run(model, defense, recipe, selection.held_out, folder, processes, display)
         run.classes = classes
-        best = defense.fit(model, training, threat, run)
+        best = defense.fit(model, selection.training, threat, run)
     if processes.main:
-        result = {
-            "trained_on": len(training),
-            "held_out": len(held_out),
-            "best_epoch": None if run.best_epoch is None else run.best_epoch + 1,
-            "best_score": run.best_score,
-            "stopped": run.stopped,
-            "last": run.history[-1] if run.history else {},
-            "seconds": round(sum(line["seconds"] for line in run.history), 1),
-        }
-        write_json(folder / "run.json", record | {"result": result})
+        examples = {"trained_on": len(selection.training), "held_out": len(selection.held_out)}
+        write_json(folder / "run.json", record | {"result": examples | _result(run)})
     return best
+
+
+def _result(run: Run) -> dict[str, object]:
+    """How a run ended; the last score is that of the last weights, which no epoch that was rolled back made."""
+    kept = [line for line in run.history if not line.get("rolled_back")]
+    best, last = run.best_score, kept[-1].get("score") if kept else None
+    return {
+        "best_epoch": None if run.best_epoch is None else run.best_epoch + 1,
+        "best_score": best,
+        "last_score": last,
+        "gap": None if best is None or last is None else best - last,
+        "rolled_back": [line["epoch"] for line in run.history if line.get("rolled_back")],
+        "stopped": run.stopped,
+        "last": run.history[-1] if run.history else {},
+        "seconds": round(sum(line["seconds"] for line in run.history), 1),
+    }
 
 
 def _home(model: nn.Module | str) -> torch.device:
@@ -207,3 +240,10 @@ def _settings(defense: Defense, model: nn.Module, data: Dataset, threat: ThreatM
         "examples": digest([data.inputs, data.labels, data.index]),
         "threat": threat.spec(full=True),
     }
+
+
+def _validation_settings(chosen: float | Dataset) -> dict[str, object]:
+    """What compares the checkpoints, where it is a data set of its own."""
+    if not isinstance(chosen, Dataset):
+        return {}
+    return {"validation": chosen.name, "validation_examples": digest([chosen.inputs, chosen.labels, chosen.index])}

@@ -1,0 +1,104 @@
+"""The state of a run in its folder: what is written after each epoch, and how a run goes on from it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from inradius.training.checkpoint import load_state, save_state, weights_bytes, write_atomic
+
+if TYPE_CHECKING:
+    from inradius.run import Run
+
+Weights = dict[str, Tensor]
+
+
+class Files:
+    """The files of a run. ``state.pt`` is all that a run is; the others are views of it, and written after it.
+
+    So a run that is killed anywhere between two files goes on from its state, and writes the others again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.state, self.metrics = folder / "state.pt", folder / "metrics.jsonl"
+        self.last, self.best, self.ema = (folder / f"{name}.safetensors" for name in ("last", "best", "ema"))
+
+    def views(self, run: "Run") -> dict[Path, bytes]:
+        """What each file but the state has to hold."""
+        lines = "".join(json.dumps(line) + "\n" for line in run.history)
+        views = {self.last: weights_bytes(run.model.state_dict()), self.metrics: lines.encode()}
+        if run.best_weights is not None:
+            views[self.best] = weights_bytes(run.best_weights)
+        if run.averaged is not None:
+            views[self.ema] = weights_bytes(run.averaged.state_dict())
+        return views
+
+
+def copied(model: nn.Module) -> Weights:
+    """The model's weights as they are now, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+def save(run: "Run") -> None:
+    """Writes the state, and then what can be read off it."""
+    state = _state(run)
+    if run.processes.main:
+        save_state(state, run.files.state)
+        for path, content in run.files.views(run).items():
+            write_atomic(path, content)
+    run.processes.wait()
+
+
+def resume(run: "Run") -> None:
+    """Goes on where the run in this folder was stopped; a new one stays as it is."""
+    state = load_state(run.files.state, run.device)
+    # nobody writes before everybody has read
+    run.processes.wait()
+    if state is None:
+        # what the first epoch is rolled back to
+        state = _state(run) if run.recipe.monitors else None
+        if state is not None and run.processes.main:
+            save_state(state, run.files.state)
+        return
+    _restore(run, state)
+    run.epoch, run.history = state["epoch"], state["history"]
+    run.stopped, run.factors = state["stopped"], state["factors"]
+    if run.epoch and run.processes.main:
+        for path, content in run.files.views(run).items():
+            if not path.exists() or path.read_bytes() != content:
+                write_atomic(path, content)
+    run.processes.wait()
+
+
+def roll_back(run: "Run") -> None:
+    """Puts back what training changes, as it was after the epoch before; the count of epochs and their record go on."""
+    run.processes.wait()
+    state = load_state(run.files.state, run.device)
+    run.processes.wait()
+    assert state is not None
+    _restore(run, state)
+
+
+def _state(run: "Run") -> dict[str, Any]:
+    return {
+        "epoch": run.epoch,
+        "history": run.history,
+        "stopped": run.stopped,
+        "factors": run.factors,
+        "best": {"score": run.best_score, "epoch": run.best_epoch, "weights": run.best_weights},
+        "memories": run.memories.state(run.processes),
+        "model": run.model.state_dict(),
+        "optimisation": run.optimisation.state_dict(),
+    }
+
+
+def _restore(run: "Run", state: dict[str, Any]) -> None:
+    best = state["best"]
+    run.best_score, run.best_epoch = best["score"], best["epoch"]
+    run.best_weights = (
+        None if best["weights"] is None else {name: value.cpu() for name, value in best["weights"].items()}
+    )
+    run.memories.load(state["memories"], run.processes)
+    run.model.load_state_dict(state["model"])
+    run.optimisation.load_state_dict(state["optimisation"])
