@@ -1,5 +1,18 @@
-"""First-party monitors."""
+"""What watches a run."""
 
 from inradius.slots import Monitor
+from inradius_training.monitors.catastrophic_overfitting import CatastrophicOverfitting
+from inradius_training.monitors.class_accuracy import ClassAccuracy
+from inradius_training.monitors.gradient_misalignment import GradientMisalignment
+from inradius_training.monitors.maximizer_distance import MaximizerDistance
+from inradius_training.monitors.robust_overfitting import RobustOverfitting
+from inradius_training.monitors.tensorboard import Tensorboard
 
-MONITORS: list[type[Monitor]] = []
+MONITORS: list[type[Monitor]] = [
+    CatastrophicOverfitting,
+    RobustOverfitting,
+    ClassAccuracy,
+    GradientMisalignment,
+    MaximizerDistance,
+    Tensorboard,
+]

@@ -1,0 +1,47 @@
+"""A network that learns to beat one attack and nothing else."""
+
+import attrs
+from torch import nn
+
+from inradius import Attack, Run, ThreatModel, make
+from inradius.slots import Monitor
+from inradius.slots.monitor import Action, RollBack
+from inradius.validators import as_float, component, count, flag, share
+from inradius_training.monitors.watched import note, pgd, training_examples, withstanding
+
+
+def _fgsm() -> Attack:
+    return make("fgsm()", Attack)
+
+
+@attrs.frozen(kw_only=True)
+class CatastrophicOverfitting(Monitor):
+    """Rolls an epoch back in which the accuracy under ``attack`` fell by more than ``drop``, on a fixed training batch.
+
+    The batch is clean and the network in eval mode, so that two epochs differ by their weights alone. Logs the accuracy
+    under ``attack`` and under ``fast``, and the second less the first: training against one step alone lets that grow first.
+    The run ends there; with ``go_on`` it goes on from the weights of the epoch before. Source: wong2020fast.
+    """
+
+    # Wong et al. 2020, released code: 5 steps of 2/255 of 8/255, once, after each epoch
+    attack: Attack = attrs.field(factory=pgd(5), validator=component(Attack))
+    fast: Attack = attrs.field(factory=_fgsm, validator=component(Attack))
+    # Wong et al. 2020, released code: a fall by more than 0.2 on one mini-batch, of 128 there
+    drop: float = attrs.field(default=0.2, validator=share, converter=as_float)
+    examples: int = attrs.field(default=128, validator=count)
+    go_on: bool = attrs.field(default=False, validator=flag)
+
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+        batch = training_examples(self, self.examples, run)
+        robust, fast = (run.mean(withstanding(one, model, batch, threat, run)) for one in (self.attack, self.fast))
+        note(self, run, accuracy=robust, fast_accuracy=fast, gap=fast - robust)
+        memory = run.memory(self)
+        before: float | None = memory.get("accuracy")
+        memory["accuracy"] = robust
+        if before is None or robust - before >= -self.drop:
+            return []
+        reason = (
+            f"catastrophic overfitting in epoch {run.epoch + 1}: the accuracy under {self.attack} fell from {before:.3f} to "
+            f"{robust:.3f} on {self.examples} training examples, that under {self.fast} is {fast:.3f}"
+        )
+        return [RollBack(reason, go_on=self.go_on)]

@@ -1,0 +1,41 @@
+"""The class that is robust the least."""
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import nn
+
+from inradius import Attack, Run, ThreatModel
+from inradius.slots import Monitor
+from inradius.slots.monitor import Action
+from inradius.validators import component, count
+from inradius_training.monitors.watched import check_held_out, held_out_examples, note, pgd, withstanding
+
+
+@attrs.frozen(kw_only=True)
+class ClassAccuracy(Monitor):
+    """Logs the accuracy under ``attack`` of each class, on held-out examples: ``worst``, ``mean``, and one number a class.
+
+    ``worst_class`` is the number of the class that has the worst one, the first of several; a class without held-out examples
+    has no number. ``examples`` are the first ones; None means all.
+    """
+
+    # Rice et al. 2020, sec. 3: 10 steps of 2/255 of 8/255
+    attack: Attack = attrs.field(factory=pgd(10), validator=component(Attack))
+    examples: int | None = attrs.field(default=None, validator=optional(count))
+
+    def recorded(self, run: Run) -> None:
+        check_held_out(self, run)
+
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+        examples = held_out_examples(self.examples, run)
+        right = withstanding(self.attack, model, examples, threat, run)
+        counts = torch.zeros(2, run.classes, dtype=torch.float64, device=run.device)
+        counts[0].index_add_(0, examples.labels, right.double())
+        counts[1].index_add_(0, examples.labels, torch.ones_like(right, dtype=torch.float64))
+        withstood, held = run.processes.sum(counts).tolist()
+        shares = {number: withstood[number] / held[number] for number in range(run.classes) if held[number]}
+        worst = min(shares, key=shares.__getitem__)
+        each = {str(number): share for number, share in shares.items()}
+        note(self, run, worst=shares[worst], mean=sum(shares.values()) / len(shares), worst_class=worst, **each)
+        return []

@@ -1,0 +1,53 @@
+"""How much the gradient turns within the set."""
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inradius import Run, Streams, ThreatModel
+from inradius.modes import frozen
+from inradius.slots import Monitor
+from inradius.slots.monitor import Action
+from inradius.validators import count
+from inradius_training.monitors.watched import note, training_examples
+
+
+@attrs.frozen(kw_only=True)
+class GradientMisalignment(Monitor):
+    """Logs E cos(∇ CE(f(x), y), ∇ CE(f(x + u), y)), gradients in the input, u at random in Δ(x), on fixed training examples.
+
+    1 of a loss that is linear within the set, where one step finds the maximum; it falls before catastrophic overfitting.
+    Examples of which a gradient vanishes have no cosine; ``vanished`` is their share. The network is in eval mode, and u is
+    the same in every epoch. Source: andriushchenko2020fast.
+    """
+
+    examples: int = attrs.field(default=128, validator=count)
+
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+        examples = training_examples(self, self.examples, run)
+        cosines = [torch.zeros(0, dtype=torch.float64, device=run.device)]
+        with frozen(model):
+            for batch in examples.batches(run.recipe.batch_size):
+                u = threat.sample(batch.inputs, rng=Streams(run.seed, batch.index))
+                pair = (_gradient(model, x, batch.labels) for x in (batch.inputs, batch.inputs + u))
+                cosines.append(_cosine(*pair))
+        found = torch.cat(cosines)
+        defined = found.isfinite()
+        counts = run.processes.sum(torch.stack([found[defined].sum(), defined.sum(), found.new_tensor(len(found))]))
+        total, some, every = counts.tolist()
+        note(self, run, vanished=1 - some / every, **({"cosine": total / some} if some else {}))
+        return []
+
+
+def _gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """The gradient of each example's cross-entropy in its input, (B, *S)."""
+    point = x.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(F.cross_entropy(model(point), y, reduction="sum"), point)
+    return gradient
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    """The cosine of each pair, NaN where one of them is 0, (B, *S), (B, *S) -> (B,)."""
+    a, b = (side.flatten(1).double() for side in (a, b))
+    return (F.normalize(a, eps=0.0) * F.normalize(b, eps=0.0)).sum(1)

@@ -1,0 +1,45 @@
+"""Robust accuracy that was better before."""
+
+import attrs
+from attrs.validators import optional
+from torch import nn
+
+from inradius import Attack, Run, ThreatModel
+from inradius.slots import Monitor
+from inradius.slots.monitor import Action, Stop
+from inradius.validators import component, count
+from inradius_training.monitors.watched import check_held_out, held_out_examples, note, pgd, withstanding
+
+
+@attrs.frozen(kw_only=True)
+class RobustOverfitting(Monitor):
+    """Compares the accuracy under ``attack`` on held-out examples with its best so far; logs both, and the gap.
+
+    The attack is the monitor's own, because a defense may score its checkpoints by an attack that it has learned to beat.
+    With ``patience`` the run ends after so many epochs without a new best. ``examples`` are the first ones; None means all.
+    Source: rice2020.
+    """
+
+    # Rice et al. 2020, sec. 3: 10 steps of 2/255 of 8/255
+    attack: Attack = attrs.field(factory=pgd(10), validator=component(Attack))
+    patience: int | None = attrs.field(default=None, validator=optional(count))
+    examples: int | None = attrs.field(default=None, validator=optional(count))
+
+    def recorded(self, run: Run) -> None:
+        check_held_out(self, run)
+
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+        accuracy = run.mean(withstanding(self.attack, model, held_out_examples(self.examples, run), threat, run))
+        memory = run.memory(self)
+        # a tie goes to the later epoch, as that of the kept weights does
+        if accuracy >= memory.get("best", 0.0):
+            memory.update(best=accuracy, epoch=run.epoch)
+        best, epoch = memory["best"], memory["epoch"]
+        note(self, run, accuracy=accuracy, best=best, gap=best - accuracy)
+        if self.patience is None or run.epoch - epoch < self.patience:
+            return []
+        reason = (
+            f"robust overfitting: the accuracy under {self.attack} on held-out examples was {best:.3f} after epoch "
+            f"{epoch + 1} and is {accuracy:.3f} after epoch {run.epoch + 1}"
+        )
+        return [Stop(reason)]

@@ -1,0 +1,54 @@
+"""The numbers of a run in TensorBoard."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import attrs
+from torch import nn
+
+from inradius import Run, ThreatModel, UnsupportedError
+from inradius.slots import Monitor
+from inradius.slots.monitor import Action
+
+
+@attrs.frozen(kw_only=True)
+class Tensorboard(Monitor):
+    """Writes each epoch's numbers for TensorBoard: ``tensorboard --logdir FOLDER/monitors/tensorboard``.
+
+    An epoch is a file of its own, written once, so that a resumed run repeats nothing. Needs the extra ``tensorboard``.
+    """
+
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+        return []
+
+    def recorded(self, run: Run) -> None:
+        """Writes the epochs that are not written yet; raises ``UnsupportedError`` where tensorboard is not installed."""
+        if find_spec("tensorboard") is None:
+            raise UnsupportedError(
+                f'{self} needs the package tensorboard, which is not installed; pip install "inradius[tensorboard]" brings it'
+            )
+        if run.processes.main:
+            folder = run.folder / "monitors" / "tensorboard"
+            folder.mkdir(parents=True, exist_ok=True)
+            for line in run.history:
+                # readers go through the files of a folder by their names
+                path = folder / f"events.out.tfevents.{int(line['epoch']):06d}"
+                if not path.exists():
+                    _write(line, path)
+
+
+def _write(line: dict[str, float], path: Path) -> None:
+    """One epoch's numbers as a file that is whole or absent."""
+    from accelerate.tracking import TensorBoardTracker
+
+    # elsewhere, because a TensorBoard that watches the folder would show a file half written
+    with TemporaryDirectory() as elsewhere:
+        tracker = TensorBoardTracker("run", elsewhere)
+        tracker.start()
+        tracker.log({name: float(value) for name, value in line.items() if name != "epoch"}, step=int(line["epoch"]))
+        tracker.finish()
+        (written,) = Path(elsewhere, "run").iterdir()
+        partial = path.with_name(".partial")
+        partial.write_bytes(written.read_bytes())
+    partial.replace(path)

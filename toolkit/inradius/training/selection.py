@@ -1,0 +1,109 @@
+"""Which examples compare the checkpoints of a run, and that they are no test data unless somebody says so."""
+
+import hashlib
+import re
+from pathlib import PurePath
+
+import attrs
+from torch import Tensor
+
+from inradius.data import Dataset
+from inradius.errors import InputError, SpecError, UnsupportedError
+from inradius.registry import make
+from inradius.threat import ThreatModel
+from inradius.training.recipe import Recipe
+
+# the names of the part of a data set that results are reported on
+TEST_SPLITS = ("test", "held_out")
+_SPLIT = re.compile(r"\bsplit=(['\"])(\w+)\1")
+_QUOTED = re.compile(r"(['\"])(.*?)\1")
+_TEST_WORD = re.compile(r"(?<![a-z])(test|held[ _-]?out)(?![a-z])", re.IGNORECASE)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Selection:
+    """What is trained on, and what the checkpoints are compared on; ``on`` says in words what that is."""
+
+    training: Dataset
+    held_out: Dataset
+    on: str
+    test_data: bool
+
+    def record(self, scored_by: str, threat: ThreatModel, literal: str) -> dict[str, object]:
+        """The rule as plain values; ``literal`` is the set as it was given."""
+        return {
+            "rule": "the epoch with the highest score, the later one of equals",
+            "score": scored_by,
+            "on": self.on,
+            "examples": len(self.held_out),
+            "test_data": self.test_data,
+            "threat": literal,
+            "radius": getattr(threat, "eps", None),
+        }
+
+
+def select(data: Dataset, validation: float | Dataset, recipe: Recipe, *, test_allowed: bool) -> Selection:
+    """A share of the data, or another set. Raises ``InputError`` for test data where they are not allowed."""
+    if not isinstance(validation, Dataset):
+        training, held_out = recipe.split(data)
+        on = f"{validation:g} of {data.name}" if validation else "nothing: the last epoch counts"
+        return Selection(training=training, held_out=held_out, on=on, test_data=says_test(data.name))
+    _check_alike(data, validation)
+    reason = why_test(validation, data)
+    if reason and not test_allowed:
+        raise InputError(
+            f"validation={validation.name} is test data ({reason}), and what chooses a network says nothing of it any more; "
+            "give other data, a share of the training data, or select_on_test=True (--select-on-test), which is recorded"
+        )
+    return Selection(training=data, held_out=validation, on=validation.name, test_data=reason is not None)
+
+
+def _check_alike(data: Dataset, other: Dataset) -> None:
+    if not len(other):
+        raise InputError(f"validation={other.name} has no examples; give some, or validation=0 for none")
+    for name, here, there in (
+        ("inputs of shape", tuple(data.inputs.shape[1:]), tuple(other.inputs.shape[1:])),
+        ("the valid inputs", data.bounds, other.bounds),
+    ):
+        if here != there:
+            raise InputError(
+                f"validation={other.name} has {name} {there}, and {data.name} {here}; they must be the same"
+            )
+
+
+def why_test(candidate: Dataset, data: Dataset) -> str | None:
+    """Why these examples are test data, None where nothing says so: by their name, or because a known split has them."""
+    if says_test(candidate.name):
+        return "its name says so"
+    mine = _rows(candidate.inputs)
+    for name in sorted({split for one in (candidate, data) for split in _test_splits(one.name)}):
+        if count := len(mine & _known(name)):
+            return f"{count} of its examples are in {name}"
+    return None
+
+
+def says_test(name: str) -> bool:
+    """Whether a spec or a name speaks of a test split: its ``split``, the file that it reads, or a word of the name."""
+    if split := _SPLIT.search(name):
+        return split[2] in TEST_SPLITS
+    words = [PurePath(quoted[2]).stem for quoted in _QUOTED.finditer(name)] or [name]
+    return any(_TEST_WORD.search(word) for word in words)
+
+
+def _test_splits(name: str) -> list[str]:
+    """The specs of the same data with a test split, where the name is a spec with another one."""
+    return [_SPLIT.sub(f"split='{split}'", name) for split in TEST_SPLITS] if _SPLIT.search(name) else []
+
+
+def _known(spec: str) -> set[bytes]:
+    """The examples of that spec, none where there is no such split."""
+    try:
+        return _rows(make(spec, Dataset).inputs)
+    except (InputError, SpecError, UnsupportedError):
+        return set()
+
+
+def _rows(inputs: Tensor) -> set[bytes]:
+    """A fingerprint of each example."""
+    rows = inputs.detach().float().cpu().flatten(1).contiguous().numpy()
+    return {hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows}
