@@ -14,7 +14,6 @@ from inradius._component import Component
 from inradius.data import Dataset
 from inradius.modes import BatchNormMode
 from inradius.slots.monitor import Action, RollBack, Set
-from inradius.slots.sampler import batch_count
 from inradius.threat import ThreatModel
 from inradius.training import state
 from inradius.training.batches import prepared
@@ -141,7 +140,7 @@ class Run:
 
     def count(self, data: Dataset) -> int:
         """The number of batches in an epoch."""
-        return batch_count(len(data), self.recipe.batch_size)
+        return self.recipe.sampler.count(data, self.recipe.batch_size)
 
     def part(self, name: str, model: nn.Module, defense: "Defense", held_out: Dataset) -> "Run":
         """A run of its own within this one, for a defense that trains several networks; its folder is ``parts/name``.

@@ -1,5 +1,7 @@
-"""First-party samplers."""
+"""Which examples make the next mini-batch."""
 
 from inradius.slots import Sampler
+from inradius_training.samplers.cfol import CFOL
+from inradius_training.samplers.mixed import Mixed
 
-SAMPLERS: list[type[Sampler]] = []
+SAMPLERS: list[type[Sampler]] = [CFOL, Mixed]

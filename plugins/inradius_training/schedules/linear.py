@@ -1,13 +1,33 @@
 """A straight line down."""
 
+from typing import Any
+
 import attrs
 
 from inradius.slots import Schedule
+from inradius.validators import as_float, share
+
+
+def _after_first(instance: Any, field: "attrs.Attribute[Any]", value: float) -> None:
+    share(instance, field, value)
+    if value <= instance.first:
+        raise ValueError(
+            f"{field.name}={value!r} is not allowed; allowed are shares of the run above first={instance.first}"
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Linear(Schedule):
-    """From 1 to 0 along a straight line."""
+    """1 until the share ``first`` of the run, a straight line to ``stop`` until the share ``last``, and ``stop`` from there.
+
+    Linear decay in the thesis is ``linear(first=0.5, last=0.75, stop=0.1)``. Source: rice2020.
+    """
+
+    # over the whole run, to nothing
+    first: float = attrs.field(default=0.0, validator=share, converter=as_float)
+    last: float = attrs.field(default=1.0, validator=_after_first, converter=as_float)
+    stop: float = attrs.field(default=0.0, validator=share, converter=as_float)
 
     def __call__(self, progress: float) -> float:
-        return 1 - progress
+        done = min(1.0, max(0.0, progress - self.first) / (self.last - self.first))
+        return 1 - (1 - self.stop) * done

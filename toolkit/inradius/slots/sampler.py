@@ -31,6 +31,14 @@ class Sampler(Component, ABC):
     def rows(self, data: Dataset, run: "Run") -> Iterator[Tensor]:
         """The rows of ``data`` that each batch of this epoch has, as many batches as ``run.count(data)``."""
 
+    def count(self, data: Dataset, size: int) -> int:
+        """How many batches of at most ``size`` examples an epoch has; by default every example counts once."""
+        return batch_count(len(data), size)
+
+    def weights(self, labels: Tensor, run: "Run") -> Tensor | None:
+        """What the loss of each example of a batch is multiplied by, (B,) for labels (B,); None for 1."""
+        return None
+
     def observe(self, labels: Tensor, mistakes: Tensor, run: "Run") -> None:
         """What became of a batch, over all processes: labels (B,) and which predictions under attack were wrong (B,)."""
 

@@ -57,6 +57,9 @@ class Descent:
         run.begin(batch)
         losses = run.defense.loss(self.model, batch, self._threat, run)
         check_losses(run, losses, len(batch))
+        weights = run.recipe.sampler.weights(batch.labels, run)
+        if weights is not None:
+            losses = losses * weights
         for regularizer in run.recipe.regularizers:
             losses = losses + regularizer(self.model, run.look(batch), self._threat, run)
         return losses

@@ -102,15 +102,21 @@ class Recipe:
         return OPTIMIZERS[self.optimizer](parameters, lr=self.lr, weight_decay=self.weight_decay)
 
     def split(self, data: Dataset) -> tuple[Dataset, Dataset]:
-        """The examples to train on and those held out to compare checkpoints, drawn by the seed alone."""
-        held = math.ceil(self.validation * len(data))
+        """The examples to train on and those held out to compare checkpoints, drawn by the seed alone.
+
+        Of data that were joined, a share of the first set is held out: what was added may have labels that nobody checked.
+        """
+        own = torch.arange(len(data)) if data.source is None else (data.source == 0).nonzero().squeeze(1).cpu()
+        held = math.ceil(self.validation * len(own))
         if not len(data) - held:
             raise InputError(
                 f"{data.name} has {len(data)} examples, and validation={self.validation} leaves none to train on; "
                 "give more data or a smaller share"
             )
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(derive(self.seed, "split")))
-        return data.select(order[held:].sort().values), data.select(order[:held].sort().values)
+        order = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(derive(self.seed, "split")))]
+        left = torch.ones(len(data), dtype=torch.bool)
+        left[order[:held]] = False
+        return data.select(left.nonzero().squeeze(1)), data.select(order[:held].sort().values)
 
     def settings(self) -> dict[str, object]:
         """The settings as plain values, for records."""

@@ -1,0 +1,60 @@
+"""Several data sets as one."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import Dataset, InputError
+from inradius.losses import targets_of
+
+
+def joined(*members: Dataset) -> Dataset:
+    """The examples of all members, one after the other; ``source`` is the number of the member that each is from.
+
+    The first member's examples keep their numbers, the others' go on from there, so that all are distinct. Where one has
+    mixed labels all have. Raises ``InputError`` for members whose inputs are not of one kind.
+    """
+    if len(members) < 2:
+        raise InputError(f"joined was given {len(members)} data sets; allowed are two or more")
+    for member in members[1:]:
+        _check_alike(members[0], member)
+    return Dataset(
+        inputs=torch.cat([member.inputs for member in members]),
+        labels=torch.cat([member.labels for member in members]),
+        index=torch.cat(_numbers(members)),
+        bounds=members[0].bounds,
+        name=f"joined({', '.join(member.name for member in members)})",
+        targets=_targets(members),
+        source=torch.cat([torch.full((len(member),), place) for place, member in enumerate(members)]),
+    )
+
+
+def _check_alike(first: Dataset, other: Dataset) -> None:
+    a, b = ((tuple(data.inputs.shape[1:]), data.inputs.dtype, data.bounds) for data in (first, other))
+    if a != b:
+        raise InputError(
+            f"{other.name} has inputs of shape {b[0]}, type {b[1]} and bounds {b[2]}, but {first.name} has {a[0]}, {a[1]} and "
+            f"{a[2]}; allowed are sets that agree in all three"
+        )
+
+
+def _numbers(members: Sequence[Dataset]) -> list[Tensor]:
+    """The number of each example, distinct from those of the members before."""
+    numbers, taken = [], 0
+    for place, member in enumerate(members):
+        numbers.append(member.index + taken if place else member.index)
+        taken = int(numbers[-1].max()) + 1 if len(member) else taken
+    return numbers
+
+
+def _targets(members: Sequence[Dataset]) -> Tensor | None:
+    widths = {member.targets.shape[1] for member in members if member.targets is not None}
+    if not widths:
+        return None
+    classes = max(*widths, *(member.classes for member in members))
+    if widths != {classes}:
+        raise InputError(
+            f"the members' mixed labels have {sorted(widths)} classes, and there are {classes}; give all of them as many"
+        )
+    return torch.cat([targets_of(member, classes, member.inputs.dtype) for member in members])

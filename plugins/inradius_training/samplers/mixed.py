@@ -1,0 +1,63 @@
+"""Batches of several sets in fixed shares."""
+
+import math
+from collections.abc import Iterator
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Dataset, InputError, Run
+from inradius.slots import Sampler
+from inradius.training.derive import derive
+from inradius.validators import as_float, share
+
+
+@attrs.frozen(kw_only=True)
+class Mixed(Sampler):
+    """A ``first`` share of each batch from the first set of joined data, the rest from the others.
+
+    An epoch sees every example of the first set once; of the others it sees as many as that leaves room for, drawn anew
+    each time, none twice before all were seen. Source: carmon2019.
+    """
+
+    positional = ("first",)
+
+    # equal parts: Carmon et al. 2019, and the thesis, section 4.4.3
+    first: float = attrs.field(default=0.5, validator=share, converter=as_float)
+
+    def count(self, data: Dataset, size: int) -> int:
+        """As many batches as the first set fills with its share."""
+        return math.ceil(len(self._sets(data)[0]) / self._places(size))
+
+    def rows(self, data: Dataset, run: Run) -> Iterator[Tensor]:
+        """Batches of nearly equal sizes, those of the first set in front."""
+        own, others = self._sets(data)
+        size = run.recipe.batch_size
+        per_own = (size - self._places(size)) / self._places(size)
+        generator = torch.Generator().manual_seed(derive(run.seed, "mixed", run.epoch))
+        parts = own[torch.randperm(len(own), generator=generator)].tensor_split(run.count(data))
+        wanted = [round(len(part) * per_own) for part in parts]
+        rounds = math.ceil(sum(wanted) / len(others))
+        more = torch.cat([others[torch.randperm(len(others), generator=generator)] for _ in range(rounds)])
+        for part, added in zip(parts, torch.split(more[: sum(wanted)], wanted), strict=True):
+            yield torch.cat([part, added])
+
+    def _places(self, size: int) -> int:
+        """How many examples of a batch are of the first set."""
+        places = round(self.first * size)
+        if not 0 < places < size:
+            raise InputError(
+                f"{self} leaves a set no place in a batch of {size} examples; allowed are shares that give each at least one"
+            )
+        return places
+
+    def _sets(self, data: Dataset) -> tuple[Tensor, Tensor]:
+        """The rows of the first set, and those of the others."""
+        own = torch.zeros(len(data), dtype=torch.bool) if data.source is None else data.source.cpu() == 0
+        if own.all() or not own.any():
+            raise InputError(
+                f"{self} mixes the sets that data were joined from, and {data.name} is of one alone; allowed are data such as "
+                "joined and pseudo_labelled make"
+            )
+        return own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)

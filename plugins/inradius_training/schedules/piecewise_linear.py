@@ -1,0 +1,39 @@
+"""Straight lines between given points."""
+
+from bisect import bisect_right
+from typing import Any
+
+import attrs
+
+from inradius.slots import Schedule
+from inradius.validators import as_floats, radius
+from inradius_training.schedules.points import rising
+
+
+def _values(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, tuple) or len(value) != len(instance.at) or not value:
+        raise ValueError(
+            f"{field.name}={value!r} is not allowed; allowed is one number ≥ 0 for each of at={instance.at}"
+        )
+    for one in value:
+        radius(instance, field, one)
+
+
+@attrs.frozen(kw_only=True)
+class PiecewiseLinear(Schedule):
+    """``values`` at the shares ``at`` of the run, along straight lines between them; the first before, the last behind.
+
+    Of two values at the same share the second counts there, so that the line jumps. Source: smith2018.
+    """
+
+    # CIFAR-10 in 50 epochs, as 0, 0.1, 0.005 and 0: the thesis, appendix of chapter 5
+    at: tuple[float, ...] = attrs.field(default=(0.0, 0.4, 0.8, 1.0), validator=rising, converter=as_floats)
+    values: tuple[float, ...] = attrs.field(default=(0.0, 1.0, 0.05, 0.0), validator=_values, converter=as_floats)
+
+    def __call__(self, progress: float) -> float:
+        place = bisect_right(self.at, progress)
+        if place in (0, len(self.at)):
+            return self.values[max(0, place - 1)]
+        (start, stop), (low, high) = self.at[place - 1 : place + 1], self.values[place - 1 : place + 1]
+        done = (progress - start) / (stop - start)
+        return low * (1 - done) + high * done

@@ -1,0 +1,23 @@
+"""Labels that leave a little to the other classes."""
+
+import attrs
+
+from inradius import Dataset, Streams
+from inradius.losses import targets_of
+from inradius.slots import Transform
+from inradius.validators import as_float, share
+
+
+@attrs.frozen(kw_only=True)
+class LabelSmoothing(Transform):
+    """t' = (1 − amount) t + amount / C: targets that attack and loss share. Source: szegedy2016, section 7."""
+
+    positional = ("amount",)
+
+    # Szegedy et al. 2016, sec. 7
+    amount: float = attrs.field(default=0.1, validator=share, converter=as_float)
+
+    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+        """The batch with ``targets``; its inputs are the same."""
+        targets = targets_of(batch, classes, batch.inputs.dtype)
+        return attrs.evolve(batch, targets=(1 - self.amount) * targets + self.amount / targets.shape[1])
