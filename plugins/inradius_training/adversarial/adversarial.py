@@ -3,9 +3,9 @@
 import attrs
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, Run, Search, ThreatModel, make
 from inradius.losses import cross_entropy
-from inradius.validators import component
+from inradius.validators import as_float, component, positive
 
 
 def _pgd() -> Attack:
@@ -17,11 +17,16 @@ def _pgd() -> Attack:
 class Adversarial(AdversarialDefense):
     """min E max_{δ ∈ Δ(x)} CE(f(x + δ), y), the inner problem left to an attack.
 
-    ``bn_mode`` is what BatchNorm does inside the attack; the step on the weights is in training mode. Source: madry2018.
+    With ``scale`` the perturbations of training are those of the set at ``scale`` times its radius; checkpoints are compared
+    at the radius itself. ``bn_mode`` is what BatchNorm does inside the attack; the step on the weights is in training mode.
+    Source: madry2018.
     """
 
     attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    scale: float = attrs.field(default=1.0, validator=positive, converter=as_float)
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each attacked example, (B,)."""
-        return cross_entropy(self.views(model, batch, threat, run).attacked(model), batch)
+        trained = threat if self.scale == 1 else threat.scaled(self.scale)
+        views = run.views(model, batch, Search(attack=self.attack, threat=trained), bn_mode=self.bn_mode)
+        return cross_entropy(views.attacked(model), batch)

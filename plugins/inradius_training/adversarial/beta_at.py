@@ -1,0 +1,40 @@
+"""Training on the best targeted attack."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Dataset, Run, ThreatModel, Views
+from inradius.losses import cross_entropy
+from inradius.modes import evaluating
+from inradius.views import Found
+from inradius_training.adversarial.wrong_classes import WrongClasses, leads
+
+
+@attrs.frozen(kw_only=True)
+class BETAAT(WrongClasses):
+    """min E CE(f(x + δ*), y), δ* the perturbation of the largest M_j among those that maximise M_j = z_j − z_y, j ≠ y.
+
+    A game that is not zero-sum: the attack maximises what decides the prediction, the network minimises the cross-entropy.
+    Source: robey2023, Algorithm 1.
+    """
+
+    name = "beta_at"
+
+    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """The cross-entropy of each example under the candidate of the largest lead, (B,)."""
+        views, goals = self.candidates(model, batch, threat, run)
+        # kept like what the attacks found, for a second gradient on the batch
+        found = run.tape.recall(lambda: self._best(model, views, goals))
+        run.seen = Views(batch, found)
+        return cross_entropy(run.seen.attacked(model), batch)
+
+    @torch.no_grad()
+    def _best(self, model: nn.Module, views: Views, goals: Tensor) -> Found:
+        assert views.found is not None
+        candidates = views.found.candidates
+        with evaluating(model, self.bn_mode):
+            logits = torch.stack([model(views.inputs + delta) for delta in candidates])
+        best = leads(logits, goals, views.batch.labels).argmax(0)
+        chosen = candidates[best, torch.arange(len(best), device=best.device)]
+        return attrs.evolve(views.found, delta=chosen)

@@ -1,0 +1,62 @@
+"""Danskin's descent direction."""
+
+from collections.abc import Mapping
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import AdversarialDefense, Attack, Dataset, Run, Search, Streams, ThreatModel, make
+from inradius.losses import cross_entropy
+from inradius.slots import Constant, Schedule
+from inradius.training.derive import derive
+from inradius.validators import component, count, flag
+
+
+def _pgd() -> Attack:
+    # Latorre et al. 2023, sec. 5.3: PGD-7; the inner problem wants the loss large, not just a miss
+    return make("pgd(steps=7, keep_maximising=True)", Attack)
+
+
+@attrs.frozen(kw_only=True)
+class DDi(AdversarialDefense):
+    """min E max_{δ ∈ Δ(x)} CE(f(x + δ), y) along the steepest descent of the largest of ``k`` losses of a mini-batch.
+
+    Each loss is that under an attack with random numbers of its own, so the attack must draw some; the direction of the run is
+    ``min_norm()`` by default, the smallest vector among the means of the k gradients. k falls to 1 as ``decay`` falls from
+    1 to 0. With ``combine`` two attacks do for all: each of the k perturbations of the batch takes that of the first or of the
+    second attack, example by example, at random. Source: latorre2023, Algorithm 1 and, for the two, B.4.
+    """
+
+    name = "ddi"
+
+    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # Latorre et al. 2023, sec. 5.3
+    k: int = attrs.field(default=10, validator=count)
+    # Latorre et al. 2023, B.4: linear() is their k from 10 to 1
+    decay: Schedule = attrs.field(factory=Constant, validator=component(Schedule))
+    combine: bool = attrs.field(default=False, validator=flag)
+
+    def slots(self) -> Mapping[str, str]:
+        return {"direction": "min_norm()"}
+
+    def rows(self, progress: float) -> int:
+        """How many perturbations of a batch there are at a share of the run."""
+        return max(1, round(1 + (self.k - 1) * self.decay(progress)))
+
+    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """The cross-entropy of each example under each perturbation, (k, B)."""
+        rows = self.rows(run.progress)
+        attacks = min(rows, 2) if self.combine else rows
+        searches = [
+            Search(attack=attrs.evolve(self.attack, seed=self.attack.seed + place), threat=threat)
+            for place in range(attacks)
+        ]
+        losses = cross_entropy(run.views(model, batch, searches, bn_mode=self.bn_mode).each(model), batch)
+        return losses if attacks == rows else self._mixed(losses, batch, rows, run)
+
+    def _mixed(self, losses: Tensor, batch: Dataset, rows: int, run: Run) -> Tensor:
+        """Rows that take each example's loss from one of two, at random, (2, B) -> (k, B)."""
+        rng = Streams(derive(run.seed, self.seed, "bits", run.epoch), batch.index)
+        bits: Tensor = rng.integers(0, 2, (rows,)).mT.to(losses.device)
+        return torch.where(bits.bool(), losses[1], losses[0])

@@ -1,0 +1,78 @@
+"""Free adversarial training."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Attack, Dataset, Defense, Run, Streams, ThreatModel, make
+from inradius.losses import cross_entropy
+from inradius.training.derive import derive
+from inradius.validators import as_float, component, count, positive
+
+
+def _pgd() -> Attack:
+    # as adversarial training has it: Rice et al. 2020, sec. 3
+    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
+
+
+@attrs.frozen(kw_only=True)
+class Free(Defense):
+    """min E CE(f(x + δ), y), each mini-batch ``replays`` times in a row: one backward pass moves the weights and then δ.
+
+    δ ← project(δ + step · steepest(gradient)), while the weights take the gradient at the δ of before. δ belongs to the place
+    in the mini-batch, not to the example: it goes on from batch to batch, projected to the set of its next example, and from
+    epoch to epoch, and is saved with the run. A shorter batch uses, and changes, the first rows of it.
+
+    An epoch takes ``replays`` steps for each batch, and the learning rate moves with each of them: n epochs cost as much, and
+    change the weights as often, as n · replays epochs of standard training. ``judge`` compares checkpoints.
+    Source: shafahi2019, Algorithm 6 of the thesis.
+    """
+
+    # Shafahi et al. 2019, sec. 4: m = 8 on CIFAR-10, steps of ε
+    replays: int = attrs.field(default=8, validator=count)
+    step_size: float = attrs.field(default=1.0, validator=positive, converter=as_float)
+    judge: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+
+    def step(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> None:
+        """All replays of one mini-batch."""
+        assert run.data is not None
+        threat, began = run.scheduled(threat), run.progress
+        share = 1 / (run.count(run.data) * run.recipe.epochs * self.replays)
+        kept = self._kept(batch, run)
+        delta = threat.project(kept[: len(batch)], batch.inputs)
+        for replay in range(self.replays):
+            run.progress = began + replay * share
+            rng = Streams(derive(run.seed, self.seed, "free", run.epoch, replay), batch.index)
+            gradient = self._descend(model, batch, delta, run, first=replay == 0)
+            ascent = threat.steepest(gradient, batch.inputs, delta, rng=rng)
+            delta = threat.project(delta + self.step_size * ascent, batch.inputs)
+        run.memory(self)["delta"] = torch.cat([delta, kept[len(batch) :]])
+
+    def _kept(self, batch: Dataset, run: Run) -> Tensor:
+        """The perturbations that the last batch left, 0 where there is none, at least as many as the batch has examples."""
+        kept = run.memory(self).get("delta")
+        if kept is None or kept.shape[1:] != batch.inputs.shape[1:]:
+            return torch.zeros_like(batch.inputs)
+        more = len(batch) - len(kept)
+        return torch.cat([kept, kept.new_zeros(more, *kept.shape[1:])]) if more > 0 else kept
+
+    def _descend(self, model: nn.Module, batch: Dataset, delta: Tensor, run: Run, *, first: bool) -> Tensor:
+        """One step of the weights; the gradient in δ of the same backward pass, (B, *S)."""
+        point = delta.detach().clone().requires_grad_()
+        with run.training_precision():
+            logits = model(batch.inputs + point)
+        logits = logits.to(delta)
+        if first:
+            self._observe(logits, batch, run)
+        run.descend(cross_entropy(logits, batch))
+        return torch.zeros_like(delta) if point.grad is None else point.grad.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _observe(self, logits: Tensor, batch: Dataset, run: Run) -> None:
+        """Tells a sampler that learns from mistakes what became of the batch."""
+        if run.recipe.sampler.observes:
+            labels, wrong = batch.labels, logits.detach().argmax(1) != batch.labels
+            run.recipe.sampler.observe(run.processes.gather(labels), run.processes.gather(wrong), run)
+
+    def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """Which examples withstand the judging attack, (B,)."""
+        return ~self.judge(model, batch.inputs, batch.labels, threat, index=batch.index).success

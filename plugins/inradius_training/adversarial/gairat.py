@@ -1,0 +1,58 @@
+"""Geometry-aware instance-reweighted adversarial training."""
+
+import math
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel, UnsupportedError, Views, make
+from inradius.losses import cross_entropy
+from inradius.validators import as_float, component, share
+
+
+def _pgd() -> Attack:
+    # Zhang et al. 2021, sec. 4: ten steps of a quarter of the radius; all are made, for each counts
+    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
+
+
+def _number(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a finite number")
+
+
+@attrs.frozen(kw_only=True)
+class GAIRAT(AdversarialDefense):
+    """min E w CE(f(x + δ), y), w ∝ (1 + tanh(lam + 5 (1 − 2 κ))) / 2: what the attack breaks early weighs more.
+
+    κ is the share of the attack's iterates at which the prediction is right. The mean of w over a mini-batch, of all processes,
+    is 1, and no gradient goes through it. Every w is 1 during the first ``burn_in`` of the run. The attack must tell how its
+    iterates were judged, as PGD does, and make all of its steps. Source: zhang2021.
+    """
+
+    name = "gairat"
+
+    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # Zhang et al. 2021, sec. 4: Λ = −1, from epoch 60 of 100 on
+    lam: float = attrs.field(default=-1.0, validator=_number, converter=as_float)
+    burn_in: float = attrs.field(default=0.6, validator=share, converter=as_float)
+
+    def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+        """The weighted cross-entropy of each attacked example, (B,)."""
+        views = self.views(model, batch, threat, run)
+        losses = cross_entropy(views.attacked(model), batch)
+        return losses if run.progress < self.burn_in else self.weights(views, run).to(losses) * losses
+
+    def weights(self, views: Views, run: Run) -> Tensor:
+        """How much each example counts, with mean 1 over the batch of all processes, (B,)."""
+        found = views.found
+        if found is None or found.withstood is None or found.tried is None:
+            raise UnsupportedError(
+                f"{self.attack} does not tell which of its iterates were withstood; allowed are attacks that do, such as "
+                "pgd(keep_maximising=True)"
+            )
+        withstood = found.withstood.double() / found.tried
+        # (1 + tanh z) / 2 = σ(2 z), which keeps its relative precision where it is small
+        weights = torch.sigmoid(2 * (self.lam + 5 * (1 - 2 * withstood)))
+        return weights / run.mean(weights)

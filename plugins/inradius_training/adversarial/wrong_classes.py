@@ -1,0 +1,43 @@
+"""What training on the best targeted attack has in common: a perturbation of each example for every wrong class."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import AdversarialDefense, Attack, Dataset, Oracles, Run, Search, Views, make
+from inradius.validators import component
+
+
+def _towards() -> Attack:
+    # Robey et al. 2023, table 1: BETA-AT¹⁰, steps of 2 / 255 for ε = 8 / 255
+    return make("pgd(steps=10, step=0.25, objective=lead(), keep_maximising=True)", Attack)
+
+
+@attrs.frozen(kw_only=True)
+class WrongClasses(AdversarialDefense):
+    """A defense whose attack aims at every wrong class j of an example in turn: δ_j maximises M_j = z_j − z_y.
+
+    Of mixed labels y is the data's label, while the cross-entropy takes the mixture.
+    """
+
+    attack: Attack = attrs.field(factory=_towards, validator=component(Attack))
+
+    def candidates(self, model: nn.Module, batch: Dataset, threat: Oracles, run: Run) -> tuple[Views, Tensor]:
+        """The batch with a perturbation for each wrong class, and these classes, (K − 1, B)."""
+        goals = wrong_classes(batch.labels, run.classes)
+        searches = [
+            Search(attack=attrs.evolve(self.attack, seed=self.attack.seed + place), threat=threat, goal=goal)
+            for place, goal in enumerate(goals)
+        ]
+        return run.views(model, batch, searches, bn_mode=self.bn_mode), goals
+
+
+def wrong_classes(labels: Tensor, classes: int) -> Tensor:
+    """All classes but the label, those after it first, (B,) -> (K − 1, B)."""
+    return (labels + torch.arange(1, classes, device=labels.device)[:, None]) % classes
+
+
+def leads(logits: Tensor, goals: Tensor, labels: Tensor) -> Tensor:
+    """M_j under the perturbation made for class j: its logit minus the label's, (k, B, C), (k, B), (B,) -> (k, B)."""
+    own = labels.expand(goals.shape)[..., None]
+    return (logits.gather(-1, goals[..., None]) - logits.gather(-1, own)).squeeze(-1)
