@@ -16,7 +16,7 @@ Border = Literal["lowest", "reflect"]
 class Crop(Transform):
     """Each image padded by ``padding`` pixels on every side and cut to its size again, at a place drawn uniformly.
 
-    ``border`` is what it is padded with: the lowest valid value, or the image mirrored. Source: he2016, section 4.2.
+    ``border`` is what it is padded with: the lowest valid value, or the image mirrored. Source: he2016deep, section 4.2.
     """
 
     positional = ("padding",)

@@ -11,7 +11,7 @@ from inradius_training.transforms.images import check_images
 
 @attrs.frozen(kw_only=True)
 class Flip(Transform):
-    """Each image mirrored left to right with a ``probability``. Source: he2016, section 4.2.
+    """Each image mirrored left to right with a ``probability``. Source: he2016deep, section 4.2.
 
     Not for digits and letters, whose mirror images are others or none.
     """
