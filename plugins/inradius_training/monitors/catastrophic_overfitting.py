@@ -34,7 +34,7 @@ class CatastrophicOverfitting(Monitor):
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
         batch = training_examples(self, self.examples, run)
         robust, fast = (run.mean(withstanding(one, model, batch, threat, run)) for one in (self.attack, self.fast))
-        note(self, run, accuracy=robust, fast_accuracy=fast, gap=fast - robust)
+        note(self, run, {"accuracy": robust, "fast_accuracy": fast, "gap": fast - robust})
         memory = run.memory(self)
         before: float | None = memory.get("accuracy")
         memory["accuracy"] = robust

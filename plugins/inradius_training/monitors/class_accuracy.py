@@ -16,8 +16,8 @@ from inradius_training.monitors.watched import check_held_out, held_out_examples
 class ClassAccuracy(Monitor):
     """Logs the accuracy under ``attack`` of each class, on held-out examples: ``worst``, ``mean``, and one number a class.
 
-    ``worst_class`` is the number of the class that has the worst one, the first of several; a class without held-out examples
-    has no number. ``examples`` are the first ones; None means all.
+    ``worst_class/number`` is the number of the class that has the worst one, the first of several; a class without held-out
+    examples has no number. ``examples`` are the first ones; None means all.
     """
 
     # Rice et al. 2020, sec. 3: 10 steps of 2/255 of 8/255
@@ -36,6 +36,8 @@ class ClassAccuracy(Monitor):
         withstood, held = run.processes.sum(counts).tolist()
         shares = {number: withstood[number] / held[number] for number in range(run.classes) if held[number]}
         worst = min(shares, key=shares.__getitem__)
-        each = {str(number): share for number, share in shares.items()}
-        note(self, run, worst=shares[worst], mean=sum(shares.values()) / len(shares), worst_class=worst, **each)
+        note(
+            self, run, {"worst": shares[worst], "mean": sum(shares.values()) / len(shares), "worst_class/number": worst}
+        )
+        note(self, run, {str(number): share for number, share in shares.items()})
         return []

@@ -36,7 +36,7 @@ class GradientMisalignment(Monitor):
         defined = found.isfinite()
         counts = run.processes.sum(torch.stack([found[defined].sum(), defined.sum(), found.new_tensor(len(found))]))
         total, some, every = counts.tolist()
-        note(self, run, vanished=1 - some / every, **({"cosine": total / some} if some else {}))
+        note(self, run, {"vanished": 1 - some / every} | ({"cosine": total / some} if some else {}))
         return []
 
 

@@ -50,8 +50,8 @@ class MaximizerDistance(Monitor):
         distances = run.processes.gather(_pairwise(found))
         low, median, high = distances.quantile(distances.new_tensor([0.1, 0.5, 0.9])).tolist()
         losses = _losses(model, examples, found)
-        note(self, run, mean=distances.mean().item(), low=low, median=median, high=high)
-        note(self, run, loss=run.mean(losses), loss_deviation=run.mean(losses.std(1, correction=0)))
+        note(self, run, {"mean": distances.mean().item(), "low": low, "median": median, "high": high})
+        note(self, run, {"loss/mean": run.mean(losses), "loss/deviation": run.mean(losses.std(1, correction=0))})
         lines = run.memory(self).setdefault("histograms", [])
         lines.append({"epoch": run.epoch + 1, **_histogram(distances, self.bins)})
         return []

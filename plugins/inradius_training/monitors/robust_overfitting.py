@@ -35,7 +35,7 @@ class RobustOverfitting(Monitor):
         if accuracy >= memory.get("best", 0.0):
             memory.update(best=accuracy, epoch=run.epoch)
         best, epoch = memory["best"], memory["epoch"]
-        note(self, run, accuracy=accuracy, best=best, gap=best - accuracy)
+        note(self, run, {"accuracy": accuracy, "best": best, "gap": best - accuracy})
         if self.patience is None or run.epoch - epoch < self.patience:
             return []
         reason = (

@@ -1,6 +1,6 @@
 """What monitors look at, and how their numbers are named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,6 @@ def title(monitor: Monitor, run: Run) -> str:
     return monitor.spec_name() if len(alike) < 2 else f"{monitor.spec_name()}_{alike.index(monitor) + 1}"
 
 
-def note(monitor: Monitor, run: Run, **values: float) -> None:
-    """Logs numbers as ``monitor/name``."""
+def note(monitor: Monitor, run: Run, values: Mapping[str, float]) -> None:
+    """Logs numbers as ``monitor/name``; those that share what stands before the last stroke share a panel of the curves."""
     run.log(**{f"{title(monitor, run)}/{name}": value for name, value in values.items()})

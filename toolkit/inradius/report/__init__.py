@@ -9,6 +9,7 @@ from inradius.report.examples import Example as Example
 from inradius.report.examples import Status as Status
 from inradius.report.examples import Verdict as Verdict
 from inradius.report.intervals import clopper_pearson as clopper_pearson
+from inradius.report.learning import learning_curves as learning_curves
 from inradius.report.perturbations import perturbation_figure as perturbation_figure
 from inradius.report.report import Report as Report
 from inradius.report.robustness import Robustness as Robustness

@@ -1,0 +1,88 @@
+"""A training run as its folder tells it: one line of numbers for each epoch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from inradius.errors import InputError
+
+METRICS = "metrics.jsonl"
+# what is no curve
+_BOOKKEEPING = ("epoch", "seconds", "rolled_back")
+
+
+@attrs.frozen(eq=False)
+class History:
+    """The epochs of a run: ``name`` for legends, a line of numbers each, and the run's record (empty where it has none)."""
+
+    name: str
+    lines: tuple[dict[str, float], ...]
+    record: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> "History":
+        """What is in the folder. Raises ``InputError`` where no training run has finished an epoch there."""
+        try:
+            text = (folder / METRICS).read_text("utf-8")
+            lines = tuple(json.loads(line) for line in text.splitlines())
+            record = folder / "run.json"
+            known = json.loads(record.read_text("utf-8")) if record.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{str(folder)!r} holds no readable {METRICS} ({error}); give the folder of a training run"
+            ) from error
+        if not lines:
+            raise InputError(f"the training run in {str(folder)!r} has finished no epoch yet; there is nothing to draw")
+        return cls(folder.resolve().name, lines, known)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the curves, in the order in which they came."""
+        return [name for name in dict.fromkeys(key for line in self.lines for key in line) if name not in _BOOKKEEPING]
+
+    def curve(self, name: str) -> tuple[list[float], list[float]]:
+        """The epochs that have this number, and the numbers."""
+        points = [(line["epoch"], line[name]) for line in self.lines if name in line]
+        return [epoch for epoch, _ in points], [value for _, value in points]
+
+    @property
+    def rolled_back(self) -> list[float]:
+        """The epochs whose weights were taken back."""
+        return [line["epoch"] for line in self.lines if line.get("rolled_back")]
+
+    @property
+    def kept(self) -> list[dict[str, float]]:
+        """The epochs whose weights were not taken back and have a score."""
+        return [line for line in self.lines if not line.get("rolled_back") and "score" in line]
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The epoch with the highest score, the later one of equals; None where nothing was held out."""
+        return max(self.kept, key=lambda line: (line["score"], line["epoch"]), default=None)
+
+    @property
+    def last(self) -> dict[str, float] | None:
+        """The epoch of the last weights; None where nothing was held out."""
+        return self.kept[-1] if self.kept else None
+
+    def gaps(self) -> tuple[list[float], list[float]]:
+        """The epochs, and how much lower each score is than the best one so far."""
+        best, gaps = float("-inf"), []
+        for line in self.kept:
+            best = max(best, line["score"])
+            gaps.append(best - line["score"])
+        return [line["epoch"] for line in self.kept], gaps
+
+
+def is_training(folder: Path) -> bool:
+    """Whether the folder is that of a training run, or of one that trains several networks."""
+    return (folder / METRICS).is_file() or any(folder.glob(f"parts/*/{METRICS}"))
+
+
+def histories(folder: Path) -> list[History]:
+    """The run in a folder; of a run that trains several networks, theirs."""
+    if (folder / METRICS).is_file() or not is_training(folder):
+        return [History.load(folder)]
+    return [History.load(part.parent) for part in sorted(folder.glob(f"parts/*/{METRICS}"))]
