@@ -1,0 +1,116 @@
+"""The game of a run: whose turn it is, what is measured, and which generator is kept."""
+
+import copy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from inradius import Dataset, Run, Streams
+from inradius.modes import evaluating
+from inradius.training.derive import derive
+from inradius_gan.distance import prove, wasserstein_distance
+from inradius_gan.lipschitz import slopes
+from inradius_gan.player import Player
+
+if TYPE_CHECKING:
+    from inradius_gan.wgan import WGAN
+
+
+class Game:
+    """Two players in turns. All that changes is in the run's memory after each epoch, so that a stopped run goes on."""
+
+    def __init__(self, method: "WGAN", critic: Player, generator: Player, run: Run, data: Dataset) -> None:
+        self.method, self.critic, self.generator, self.run, self.data = method, critic, generator, run, data
+        self.memory: dict[str, Any] = run.memory(method)
+        if self.memory:
+            critic.load(self.memory["critic"])
+            generator.load(self.memory["generator"])
+
+    def play(self, batch: Dataset) -> None:
+        """The critic's step on a mini-batch; when it has had its steps, the generator's."""
+        method, run, real = self.method, self.run, batch.inputs
+        rng = Streams(derive(run.seed, method.seed, "noise", run.epoch), batch.index)
+        rate = method.lr * run.recipe.schedule(run.progress)
+        with torch.no_grad():
+            fake = self.generator.network(self._noise(rng.fork(0), real))
+        of_real, of_fake = self._values(torch.cat([real, fake])).chunk(2)
+        losses = of_fake - of_real + method.penalty(self.critic.network, real, fake, rng.fork(1))
+        mean = self.critic.descend(losses, run, rate)
+        method.confine(self.critic.network)
+        run.log(critic=mean, lr=rate)
+        self.memory["turn"] = self.memory.get("turn", 0) + 1
+        if self.memory["turn"] == method.critic_steps:
+            self.memory["turn"] = 0
+            made = self.generator.network(self._noise(rng.fork(2), real))
+            run.log(generator=self.generator.descend(-self._values(made), run, rate))
+        run.display(run.progress, f"epoch {run.epoch + 1}/{run.recipe.epochs}, critic {mean:.4f}")
+
+    def _noise(self, rng: Streams, like: Tensor) -> Tensor:
+        return rng.normal((self.method.latent,), dtype=like.dtype)
+
+    def _values(self, x: Tensor) -> Tensor:
+        """The critic's value of each, (B,)."""
+        return self.critic.network(x).flatten()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _examples(self) -> Dataset:
+        """What generated samples are compared with: held-out examples, or where there are none those that are trained on."""
+        given = self.run.held_out if len(self.run.held_out) else self.data
+        return given.take(self.method.samples).to(self.run.device)
+
+    def close_epoch(self) -> None:
+        """Measures both players, keeps the generator where it is the best so far, and writes all into the run's memory."""
+        measured = self._measured()
+        self.run.log(**measured)
+        self.memory.update(critic=self.critic.state(), generator=self.generator.state())
+        best, score = self.memory.get("best"), -measured["w1"]
+        if len(self.run.held_out) and (best is None or score >= best["score"]):
+            weights = {name: value.clone() for name, value in self.generator.network.state_dict().items()}
+            self.memory["best"] = {"score": score, "epoch": self.run.epoch, "weights": weights}
+
+    def _measured(self) -> dict[str, float]:
+        """w1, the exact distance of examples and as many generated ones; what the critic proves of it, see ``Proof``;
+
+        slope, the critic's mean gradient norm between the two.
+        """
+        real, networks = self._examples.inputs, (self.critic.network, self.generator.network)
+        rng = Streams(derive(self.run.seed, self.method.seed, "measured"), self._examples.index)
+        with evaluating(networks[0]), evaluating(networks[1]):
+            with torch.no_grad():
+                fake = networks[1](self._noise(rng.fork(0), real))
+            proof = prove(networks[0], real, fake)
+            slope = float(slopes(networks[0], between(real, fake, rng.fork(1))).mean())
+        return {"w1": wasserstein_distance(real, fake), **attrs.asdict(proof), "slope": slope}
+
+    def finish(self) -> nn.Module:
+        """The generator with its best weights; the critic's last ones are left in ``critic.safetensors``."""
+        from safetensors.torch import save_file
+
+        run, best = self.run, self.memory.get("best")
+        if run.processes.main:
+            save_file(plain_weights(self.critic.network), run.folder / "critic.safetensors")
+        if best is not None:
+            self.generator.network.load_state_dict(best["weights"])
+        trained = run.finish(self.generator.network)
+        if best is not None:
+            run.best_score, run.best_epoch = best["score"], best["epoch"]
+        return trained
+
+
+def between(real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
+    """A uniform point on the segment of each pair, (B, *S)."""
+    share = rng.uniform((1,) * (real.ndim - 1), dtype=real.dtype)
+    return share * real + (1 - share) * fake
+
+
+def plain_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The weights as they act, by the names that they have in a network without parametrizations."""
+    copied = copy.deepcopy(network)
+    for layer in copied.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight")
+    return {name: value.detach().cpu().clone() for name, value in copied.state_dict().items()}

@@ -1,0 +1,116 @@
+"""Wasserstein GANs: the game that the three constraints share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Dataset, Defense, InputError, Run, Streams, ThreatModel, load_model
+from inradius.defense import SLOTS
+from inradius.modes import evaluating
+from inradius.training.derive import derive
+from inradius.validators import as_float, count, positive
+from inradius_gan.game import Game
+from inradius_gan.player import Player
+
+# both players have an optimiser of their own, at weights that are not averaged
+_OPTIONS = frozenset({"optimizer", "lr", "weight_decay", "clip", "ema", "precision", "compile"})
+
+
+def _critic(_: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(
+            f"{field.name} is {type(value).__name__}; allowed is a network's spec in quotes, as in 'mlp(2, 64, 1)', or None"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class WGAN(Defense, ABC):
+    """min_g max_f E f(x) − E f(g(z)) over generators g and critics f that are 1-Lipschitz; z is standard normal noise.
+
+    The maximum is W₁ of the data and what g makes, by Kantorovich and Rubinstein. ``critic_steps`` mini-batches move the
+    critic, then the last of them moves the generator, which is the model that is trained. A method says how the critic is
+    held to its constraint. Sets of perturbations are not used. Source: arjovsky2017, Algorithm 1.
+    """
+
+    positional = ("critic",)
+    needs_set: ClassVar[bool] = False
+    classifies: ClassVar[bool] = False
+
+    # a network's spec; None: three hidden layers of 128 with ReLU
+    critic: str | None = attrs.field(default=None, validator=_critic)
+    # Gulrajani et al. 2017, app. C
+    latent: int = attrs.field(default=128, validator=count)
+    # Arjovsky et al. 2017, Algorithm 1; the two later papers keep it
+    critic_steps: int = attrs.field(default=5, validator=count)
+    # Gulrajani et al. 2017, Algorithm 1
+    lr: float = attrs.field(default=1e-4, converter=as_float, validator=positive)
+    # how many examples are compared with as many generated ones after an epoch: the exact distance takes 20 ms for them
+    samples: int = attrs.field(default=256, validator=count)
+
+    @abstractmethod
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser of either player."""
+
+    def prepare(self, critic: nn.Module) -> None:
+        """Makes the new critic ready for its constraint, in place; by default leaves it as it is."""
+
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
+        """What is added to the critic's loss of each pair, (B,); by default nothing."""
+        return real.new_zeros(len(real))
+
+    def confine(self, critic: nn.Module) -> None:
+        """Puts the critic back within its constraint after each of its steps, in place; by default leaves it as it is."""
+
+    def fit(self, model: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> nn.Module:
+        """The generator, in eval mode, with the weights whose samples were nearest to the held-out examples."""
+        critic = self.first_critic(data, run.seed).to(run.device)
+        run.processes.agree(critic)
+        first = Player("critic", critic, self.optimizer(critic.parameters()))
+        game = Game(self, first, Player("generator", model, self.optimizer(model.parameters())), run, data)
+        for _ in run.epochs():
+            model.train()
+            for batch in run.batches(data):
+                game.play(batch)
+            game.close_epoch()
+        return game.finish()
+
+    def check(self, model: nn.Module, data: Dataset, threat: ThreatModel) -> int:
+        """The number of the data's classes. Raises ``InputError`` where generator, critic and data do not go together."""
+        weight = next(model.parameters(), data.inputs)
+        wanted, noise = tuple(data.inputs.shape[1:]), torch.zeros(2, self.latent).to(weight)
+        made = _tried(model, noise, "the generator", f"give the size of its noise, now latent={self.latent}")
+        if tuple(made.shape) != (2, *wanted):
+            raise InputError(
+                f"the generator makes {tuple(made.shape)} of noise {tuple(noise.shape)}; allowed is the shape of "
+                f"{data.name}, {(2, *wanted)}"
+            )
+        values = _tried(self.first_critic(data, 0), data.inputs[:1], "the critic", "give another critic")
+        if values.numel() != 1:
+            raise InputError(f"the critic gives {tuple(values.shape)} for one input; allowed is one number for each")
+        return data.classes
+
+    def first_critic(self, data: Dataset, seed: int) -> nn.Module:
+        """The critic with its first weights, which depend on the seed alone, in training mode."""
+        spec = self.critic or f"mlp({data.inputs[0].numel()}, 128, 128, 128, 1)"
+        with torch.random.fork_rng([]):
+            torch.default_generator.manual_seed(derive(seed, self.seed, "critic") % 2**63)
+            critic = load_model(spec).to(data.inputs.dtype)
+            self.prepare(critic)
+        return critic.train()
+
+    def unused_slots(self) -> frozenset[str]:
+        """All but the transforms of the data, and every option of the optimiser but the schedule of its rate."""
+        return (SLOTS - {"transforms"}) | _OPTIONS
+
+
+def _tried(network: nn.Module, x: Tensor, name: str, remedy: str) -> Tensor:
+    with evaluating(network), torch.no_grad():
+        try:
+            return network(x)  # type: ignore[no-any-return]
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{name} fails on an input of shape {tuple(x.shape)} ({reason}); {remedy}") from error
