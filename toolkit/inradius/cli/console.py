@@ -11,9 +11,14 @@ from rich.table import Table
 UNWATCHED_WIDTH = 120
 
 
+def is_first() -> bool:
+    """Whether this is the only process, or of several that a launcher started the first one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def console() -> Console:
     """A console on the standard output of the moment; of several processes that a launcher started the first one speaks."""
-    out = sys.stdout if os.environ.get("RANK", "0") == "0" else io.StringIO()
+    out = sys.stdout if is_first() else io.StringIO()
     width = None if out.isatty() else UNWATCHED_WIDTH
     return Console(file=out, markup=False, highlight=False, emoji=False, width=width)
 

@@ -15,7 +15,8 @@ CURVES = "learning_curves.svg"
 _TITLES = {"loss": "training loss", "lr": "learning rate", "gap": "best score so far − score"}
 # more series than this are drawn thin and without names
 _FEW = 6
-_COLUMNS, _WIDTH, _HEIGHT = 2, 4.6, 2.5
+# inches, of a panel and above the first
+_COLUMNS, _WIDTH, _HEIGHT, _HEAD = 2, 4.6, 2.5, 0.3
 # Okabe and Ito's colours, which people who do not see red and green apart can tell
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _DASHES = ("-", "--", ":", "-.")
@@ -70,7 +71,8 @@ def _draw(runs: list[tuple[str, History]]) -> "Figure":
 
     plan = panels([run for _, run in runs])
     rows = -(-len(plan) // _COLUMNS)
-    figure = blank(_COLUMNS * _WIDTH, rows * _HEIGHT + 0.4)
+    height = rows * _HEIGHT + _HEAD
+    figure = blank(_COLUMNS * _WIDTH, height)
     grid: Any = figure.subplots(rows, _COLUMNS, squeeze=False)
     places = list(grid.flat)
     for axes, (title, names) in zip(places, plan.items(), strict=False):
@@ -78,7 +80,7 @@ def _draw(runs: list[tuple[str, History]]) -> "Figure":
     for axes in places[len(plan) :]:
         axes.set_visible(False)
     figure.suptitle(", ".join(name for name, _ in runs), fontsize=10)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 1 - _HEAD / height))
     return figure
 
 
