@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+import inradius
 from inradius import Attack, InputError, PluginWarning, Subject, ThreatModel, UnsupportedError
 
 

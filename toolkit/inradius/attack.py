@@ -1,6 +1,7 @@
 """Attacks: they look for a perturbation in Δ(x) that changes the prediction."""
 
 import inspect
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from inradius._component import Component
 from inradius.errors import InputError, PluginWarning, UnsupportedError
+from inradius.grey import cheap_gradients
 from inradius.modes import BatchNormMode, frozen
 from inradius.objective import Objective, class_margin
 from inradius.streams import Streams
@@ -96,25 +98,68 @@ class Attack(Component, ABC):
         that compares with predictions takes those of the clean inputs by default.
         Raises ``InputError`` for inputs, labels or logits that are not what they must be.
         """
+        with frozen(model, bn_mode):
+            case = self._case(model, x, y, threat, index, goal, targets)
+            delta = self._perturbed(case, start, observe)
+            with torch.no_grad():
+                return self._judge(case, delta)
+
+    @final
+    def find(
+        self,
+        model: nn.Module | Callable[[Tensor], Tensor],
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        *,
+        index: Tensor | None = None,
+        goal: Tensor | None = None,
+        start: Tensor | None = None,
+        observe: Observer | None = None,
+        bn_mode: BatchNormMode = "eval",
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """The perturbations of a call alone, (B, *S), with 0 for one that is not in Δ(x).
+
+        That is what training wants, and a forward pass less: the predictions are not judged.
+        """
+        with frozen(model, bn_mode), cheap_gradients(model):
+            case = self._case(model, x, y, threat, index, goal, targets)
+            delta = self._perturbed(case, start, observe)
+            with torch.no_grad():
+                delta, inside = self._confined(case, delta)
+                return torch.where(expand(inside, delta), delta, 0.0)
+
+    def _case(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x: Tensor,
+        y: Tensor,
+        threat: Oracles,
+        index: Tensor | None,
+        goal: Tensor | None,
+        targets: Tensor | None,
+    ) -> "_Case":
+        """What is attacked, checked and copied."""
         check_labels(x, y)
         threat.check_inputs(x)
         self._check_goal(x, goal)
         _check_index(y, index)
-        _check_start(x, start)
-        with frozen(model, bn_mode):
-            # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
-            x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
-            where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device, copy=True)
-            start = None if start is None else start.detach().to(x, copy=True)
-            goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
-            options = {} if goal is None else {"goal": goal}
-            subject = Subject(model, y, goal, _targets(self, model, x, targets))
-            rng = Streams(self.seed, where)
-            # the attack has copies of its own, so that what it writes on them is not judged as the given example
-            delta = self.perturb(subject, x.clone(), y.clone(), threat, rng, start=start, observe=observe, **options)
-            delta = delta.detach()
-            with torch.no_grad():
-                return self._judge(subject, x, y, threat, goal, delta)
+        # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
+        x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
+        goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
+        where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device, copy=True)
+        subject = Subject(model, y, goal, _targets(self, model, x, targets))
+        return _Case(subject, x, y, goal, threat, where)
+
+    def _perturbed(self, case: "_Case", start: Tensor | None, observe: Observer | None) -> Tensor:
+        """The attack's answer as it is, (B, *S)."""
+        _check_start(case.x, start)
+        start = None if start is None else start.detach().to(case.x, copy=True)
+        options = {} if case.goal is None else {"goal": case.goal}
+        # the attack has copies of its own, so that what it writes on them is not judged as the given example
+        x, y, rng = case.x.clone(), case.y.clone(), Streams(self.seed, case.index)
+        return self.perturb(case.subject, x, y, case.threat, rng, start=start, observe=observe, **options).detach()
 
     def _check_goal(self, x: Tensor, goal: Tensor | None) -> None:
         if goal is None:
@@ -123,22 +168,38 @@ class Attack(Component, ABC):
         if "goal" not in inspect.signature(self.perturb).parameters:
             raise UnsupportedError(f"{self} cannot aim at a class: its perturb has no parameter goal")
 
-    def _judge(
-        self, subject: Subject, x: Tensor, y: Tensor, threat: Oracles, goal: Tensor | None, delta: Tensor
-    ) -> Attacked:
-        delta, finite = finite_answer(self, delta, x)
-        inside = threat.contains(delta, x) & finite
+    def _confined(self, case: "_Case", delta: Tensor) -> tuple[Tensor, Tensor]:
+        """The answer without NaN, and where it is in the set, (B, *S), (B,); warns where an attack should not have left it."""
+        delta, finite = finite_answer(self, delta, case.x)
+        inside = case.threat.contains(delta, case.x) & finite
         if not self.minimal and not bool(inside.all()):
             warnings.warn(
-                f"{self} left the set {threat} on {int((~inside).sum())} of {len(x)} examples; "
+                f"{self} left the set {case.threat} on {int((~inside).sum())} of {len(delta)} examples; "
                 "those answers are rejected (a bug of the attack or of the set)",
                 PluginWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        logits = subject(x + delta)
-        margin = class_margin(logits, y) if goal is None else -class_margin(logits, goal)
-        success = (margin <= 0 if goal is None else margin < 0) & inside
-        return Attacked(delta, success, margin, threat.gauge(delta, x), subject.queries, inside)
+        return delta, inside
+
+    def _judge(self, case: "_Case", delta: Tensor) -> Attacked:
+        delta, inside = self._confined(case, delta)
+        logits = case.subject(case.x + delta)
+        margin = class_margin(logits, case.y) if case.goal is None else -class_margin(logits, case.goal)
+        success = (margin <= 0 if case.goal is None else margin < 0) & inside
+        gauge = case.threat.gauge(delta, case.x)
+        return Attacked(delta, success, margin, gauge, case.subject.queries, inside)
+
+
+@attrs.frozen(eq=False)
+class _Case:
+    """A batch under attack: copies of what was given."""
+
+    subject: Subject
+    x: Tensor
+    y: Tensor
+    goal: Tensor | None
+    threat: Oracles
+    index: Tensor
 
 
 def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targets: Tensor | None) -> Tensor | None:
@@ -171,6 +232,8 @@ def finite_answer(attack: Attack, delta: Tensor, x: Tensor) -> tuple[Tensor, Ten
     """An attack's answer with 0 for the examples that have NaN or infinite values, and which have none, (B, *S), (B,)."""
     if delta.shape != x.shape:
         raise InputError(f"{attack} returned a perturbation of shape {tuple(delta.shape)}; it must be {tuple(x.shape)}")
+    if math.isfinite(float(delta.sum())):
+        return delta, torch.ones(len(delta), dtype=torch.bool, device=delta.device)
     finite = torch.isfinite(delta).flatten(1).all(1)
     return torch.where(expand(finite, delta), delta, torch.zeros_like(delta)), finite
 

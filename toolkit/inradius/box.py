@@ -34,7 +34,7 @@ def check_inside(x: Tensor, bounds: Box, asker: object) -> None:
     """Raises ``InputError`` where an input lies outside the box."""
     if bounds is None or not x.numel():
         return
-    smallest, largest = x.flatten(1).double().aminmax(dim=1)
+    smallest, largest = (side.double() for side in x.flatten(1).aminmax(dim=1))
     slack = _SLACK * (bounds[1] - bounds[0])
     bad = (smallest < bounds[0] - slack) | (largest > bounds[1] + slack)
     if bool(bad.any()):

@@ -1,5 +1,8 @@
 """The first convolution of a network for grey images, with a cheap gradient in the image."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeGuard
 
 import torch
@@ -39,6 +42,45 @@ class GreyConv(nn.Module):
         return _Convolution.apply(x, self.layer)  # type: ignore[no-any-return, no-untyped-call]
 
 
+@contextmanager
+def cheap_gradients(model: object) -> Iterator[None]:
+    """Within it, convolutions of grey images have a cheap gradient in the image, and none in their weights.
+
+    Their values are the same bits. Compiled models stay as they are.
+    """
+    whole = isinstance(model, nn.Module) and getattr(model, "_compiled_call_impl", None) is None
+    layers = [layer for layer in model.modules() if GreyConv.fits(layer)] if whole else []  # type: ignore[attr-defined]
+    # what overrides a layer's forward already is somebody's intention
+    layers = [layer for layer in layers if "forward" not in vars(layer)]
+    for layer in layers:
+        vars(layer)["forward"] = partial(_forward, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del vars(layer)["forward"]
+
+
+def _forward(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    if x.ndim != 4 or x.device.type != "cpu" or not x.requires_grad:
+        return type(layer).forward(layer, x)
+    return _InImage.apply(x, layer)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _InImage(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Conv2d) -> Tensor:
+        ctx.layer, ctx.size = layer, x.shape[2:]
+        return type(layer).forward(layer, x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        layer: nn.Conv2d = ctx.layer
+        # autocast leaves gradients in a shorter type
+        columns = layer.weight.flatten(1).t() @ gradients[0].flatten(2).to(layer.weight.dtype)
+        return _folded(columns, ctx.size, layer), None
+
+
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -51,7 +93,10 @@ class _Convolution(torch.autograd.Function):
         layer = ctx.layer
         # the rows of a window are its filters, and no copy is made where channels lie last
         columns = layer.weight.flatten(1).t() @ gradient.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
-        image = F.fold(
-            columns, ctx.size, layer.kernel_size, dilation=layer.dilation, padding=layer.padding, stride=layer.stride
-        )
-        return image, None
+        return _folded(columns, ctx.size, layer), None
+
+
+def _folded(columns: Tensor, size: torch.Size, layer: nn.Conv2d) -> Tensor:
+    """The image whose windows the columns are, added up where they overlap, (B, 1, H, W)."""
+    assert not isinstance(layer.padding, str)
+    return F.fold(columns, size, layer.kernel_size, dilation=layer.dilation, padding=layer.padding, stride=layer.stride)

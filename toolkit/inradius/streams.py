@@ -23,13 +23,14 @@ def _signed(value: int) -> int:
 
 def _shift(bits: Tensor, by: int) -> Tensor:
     """Logical right shift; torch's own is arithmetic."""
-    return (bits >> by) & ((1 << (64 - by)) - 1)
+    return (bits >> by).bitwise_and_((1 << (64 - by)) - 1)
 
 
 def _mix(bits: Tensor) -> Tensor:
-    bits = (bits ^ _shift(bits, 30)) * _signed(_MIX_1)
-    bits = (bits ^ _shift(bits, 27)) * _signed(_MIX_2)
-    return bits ^ _shift(bits, 31)
+    # in place, as attacks draw a number for each pixel
+    bits = _shift(bits, 30).bitwise_xor_(bits).mul_(_signed(_MIX_1))
+    bits = _shift(bits, 27).bitwise_xor_(bits).mul_(_signed(_MIX_2))
+    return _shift(bits, 31).bitwise_xor_(bits)
 
 
 class Streams:
@@ -69,7 +70,7 @@ class Streams:
     def uniform(self, shape: tuple[int, ...] = (), *, dtype: torch.dtype = torch.float64) -> Tensor:
         """Uniform numbers in [0, 1), (B, *shape)."""
         precision = 24 if dtype == torch.float32 else 53
-        fraction = _shift(self._bits(shape), 64 - precision).to(torch.float64) * 2.0**-precision
+        fraction = _shift(self._bits(shape), 64 - precision).to(torch.float64).mul_(2.0**-precision)
         # in half precision a number just below one would round to one
         return fraction.to(dtype).clamp(max=1 - torch.finfo(dtype).eps / 2)
 

@@ -92,24 +92,29 @@ class Ascent:
         """Keeps what is best; the places in ``part`` of the examples that are still to be attacked."""
         if self._value is None:
             self._value = value.new_full((len(self._whole),), -torch.inf)
-        kept = self._value[part.rows]
+        # indexing with every row would copy what is there already
+        everyone = len(part) == len(self._whole)
+        kept, best = (self._value, self.best) if everyone else (self._value[part.rows], self.best[part.rows])
         better = value > kept
-        if (judged := getattr(self._observe, "judged", None)) is not None:
-            judged(part.rows, part.fooled(logits))
-        if self._keep_maximising:
+        judged = getattr(self._observe, "judged", None)
+        fooled = None if self._keep_maximising and judged is None else part.fooled(logits)
+        if fooled is not None and judged is not None:
+            judged(part.rows, fooled)
+        if fooled is None or self._keep_maximising:
             alive = torch.arange(len(part), device=part.rows.device)
         else:
-            fooled = part.fooled(logits)
             better |= fooled
             self._open[part.rows] = ~fooled
             alive = (~fooled).nonzero().squeeze(1)
-        self._value[part.rows] = torch.where(better, value, kept)
-        self.best[part.rows] = torch.where(expand(better, delta), delta, self.best[part.rows])
+        value, best = torch.where(better, value, kept), torch.where(expand(better, delta), delta, best)
+        if everyone:
+            self._value, self.best = value, best
+        else:
+            self._value[part.rows], self.best[part.rows] = value, best
         return alive
 
     def _show(self, part: Part, delta: Tensor) -> None:
         if self._observe is not None:
-            shown = self.best.clone()
-            shown[part.rows] = delta
+            shown = delta if len(part) == len(self._whole) else self.best.index_copy(0, part.rows, delta)
             self._observe(self._seen, shown)
             self._seen += 1

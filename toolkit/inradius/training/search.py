@@ -10,7 +10,7 @@ from inradius.attack import Attack
 from inradius.data import Dataset
 from inradius.errors import PluginError
 from inradius.modes import BatchNormMode
-from inradius.threat import Oracles, expand
+from inradius.threat import Oracles
 from inradius.training.trace import Trace
 from inradius.views import Found
 
@@ -37,7 +37,7 @@ def search(
     trace = Trace(keep, len(batch))
     deltas = []
     for place, one in enumerate(searches):
-        attacked = one.attack(
+        delta = one.attack.find(
             model,
             batch.inputs,
             batch.labels,
@@ -48,7 +48,7 @@ def search(
             targets=targets,
             observe=trace if place == 0 else None,
         )
-        deltas.append(torch.where(expand(attacked.inside, attacked.delta), attacked.delta, 0.0))
+        deltas.append(delta)
     if missing := sorted(set(keep) - trace.iterates.keys()):
         raise PluginError(
             f"{searches[0].attack} showed no iterate {missing[0]}; allowed are attacks that make as many steps and show each "
