@@ -14,6 +14,7 @@ from inradius.cli.app import app
 from inradius.cli.describe import parameters
 from inradius.plugins import installed
 from inradius.registry import KINDS, Entry, entries
+from inradius.slots import Sampler, Schedule, Transform
 from inradius.testing import laws
 
 CARDS = Path(__file__).parents[2] / "plugins" / "inradius_architectures" / "weights"
@@ -75,7 +76,7 @@ def commands() -> Iterator[str]:
 
 def held_laws() -> Iterator[str]:
     """Every law, by the kind of component it is for."""
-    for kind in (ThreatModel, Attack, Certifier, LayerRule, Objective, Defense):
+    for kind in (ThreatModel, Attack, Certifier, LayerRule, Objective, Defense, Transform, Sampler, Schedule):
         yield f"### {kind.__name__}\n"
         rows = [(f"`{law.__name__}`", escaped(sentence(law))) for law in laws(kind)]
         yield from table(("law", "what it says"), rows)

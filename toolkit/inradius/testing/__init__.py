@@ -1,4 +1,6 @@
-"""The law kit: what every set, attack, certifier, layer rule, objective and defense must do, checked on random cases.
+"""The law kit: what every set, attack, certifier, layer rule, objective, defense, transform, sampler and schedule must do.
+
+Laws are checked on random cases.
 
 A plugin's test is one call, ``check_threat_model("tint(eps=0.1)")``, or one test for each law:
 ``@pytest.mark.parametrize("law", laws(ThreatModel))`` around ``check_threat_model(..., only=[law])``. Laws are plain
@@ -10,7 +12,10 @@ from inradius.testing.check import check_certifier as check_certifier
 from inradius.testing.check import check_defense as check_defense
 from inradius.testing.check import check_layer_rule as check_layer_rule
 from inradius.testing.check import check_objective as check_objective
+from inradius.testing.check import check_sampler as check_sampler
+from inradius.testing.check import check_schedule as check_schedule
 from inradius.testing.check import check_threat_model as check_threat_model
+from inradius.testing.check import check_transform as check_transform
 from inradius.testing.check import laws as laws
 from inradius.testing.networks import Trial as Trial
 from inradius.testing.networks import network as network

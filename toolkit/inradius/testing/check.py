@@ -15,10 +15,11 @@ from inradius.errors import SpecError
 from inradius.layers import LayerRule
 from inradius.objective import Objective
 from inradius.registry import make
-from inradius.testing import attacks, certifiers, defenses, objectives, rules, sets
+from inradius.slots import Sampler, Schedule, Transform
+from inradius.testing import attacks, certifiers, defenses, objectives, rules, samplers, schedules, sets, transforms
 from inradius.testing.defenses import lessons
 from inradius.testing.networks import trials
-from inradius.testing.strategies import Shape, cases
+from inradius.testing.strategies import Box, Shape, cases
 from inradius.threat import ThreatModel
 
 Law = Callable[[Any, Any], None]
@@ -30,10 +31,13 @@ _LAWS: dict[type, Sequence[Law]] = {
     LayerRule: rules.LAWS,
     Objective: objectives.LAWS,
     Defense: defenses.LAWS,
+    Transform: transforms.LAWS,
+    Sampler: samplers.LAWS,
+    Schedule: schedules.LAWS,
 }
 
 # one call of these costs as much as dozens of the others
-_COSTLY: tuple[Law, ...] = (sets.agrees_with_cvxpy, *defenses.LAWS, *certifiers.LAWS)
+_COSTLY: tuple[Law, ...] = (sets.agrees_with_cvxpy, *defenses.LAWS, *certifiers.LAWS, *samplers.LAWS)
 
 
 def laws(kind: type) -> list[Law]:
@@ -142,6 +146,47 @@ def check_defense(
     """Raises ``AssertionError`` where a defense breaks a law when it trains a tiny network under ``threat``."""
     subject, around = make(defense, Defense), make(threat, ThreatModel)
     _check_all(subject, lessons(shape, around, images=inputs), Defense, examples, only, without)
+
+
+def check_transform(
+    transform: Transform | str,
+    *,
+    shape: Shape = (1, 4, 4),
+    bounds: Box = (0.0, 1.0),
+    inputs: st.SearchStrategy[Tensor] | None = None,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where a transform breaks a law on batches within ``bounds``.
+
+    Transforms that mix examples are checked ``without=[transforms.batch_mates_change_nothing]``.
+    """
+    subject = make(transform, Transform)
+    _check_all(subject, transforms.changes(shape, bounds=bounds, images=inputs), Transform, examples, only, without)
+
+
+def check_sampler(
+    sampler: Sampler | str,
+    *,
+    shape: Shape = (1, 3, 3),
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where a sampler breaks a law in runs on a few examples of two joined sets."""
+    _check_all(make(sampler, Sampler), samplers.courses(shape), Sampler, examples, only, without)
+
+
+def check_schedule(
+    schedule: Schedule | str,
+    *,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where a schedule breaks a law."""
+    _check_all(make(schedule, Schedule), schedules.courses(), Schedule, examples, only, without)
 
 
 def _check_all(
