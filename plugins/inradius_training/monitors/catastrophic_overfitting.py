@@ -38,7 +38,8 @@ class CatastrophicOverfitting(Monitor):
         memory = run.memory(self)
         before: float | None = memory.get("accuracy")
         memory["accuracy"] = robust
-        if before is None or robust - before >= -self.drop:
+        # shares of a batch: a fall by just the drop must not count because of its rounding
+        if before is None or before - robust <= self.drop + 1e-9:
             return []
         reason = (
             f"catastrophic overfitting in epoch {run.epoch + 1}: the accuracy under {self.attack} fell from {before:.3f} to "
