@@ -16,7 +16,14 @@ def attack_of(spec):
 
 
 @pytest.mark.parametrize("law", laws(Attack))
-@pytest.mark.parametrize("spec", ["grow(steps=30)", "grow(fgsm(), steps=6, every=2, factor=1.5)"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "grow(steps=30)",
+        "grow(fgsm(), steps=6, every=2, factor=1.5)",
+        "grow(start=0.5, factor=1.5, steps=40, limit=1.0)",
+    ],
+)
 def test_laws(spec, law):
     check_attack(spec, "linf(eps=0.1)", only=[law])
 
@@ -58,6 +65,24 @@ def test_each_example_may_have_a_radius_of_its_own():
     torch.testing.assert_close(
         attack(model, x, y, threat.per_example(torch.ones(16))).delta, attack(model, x, y, threat).delta
     )
+
+
+@pytest.mark.parametrize("spec", [*SETS, "union(linf(eps=0.2), l2(eps=0.5))"])
+def test_with_a_limit_every_radius_is_within_it(spec):
+    model, threat = perceptron(), threat_of(spec).scaled(3.0)
+    x, y = labelled(model)
+    attack = attack_of("grow(start=0.2, factor=1.7, every=3, steps=30, limit=1.0)")
+    assert [radius for radius, _ in attack._stages()] == pytest.approx([0.2, 0.34, 0.578, 0.9826, *[1.0] * 6])
+    found = attack(model, x, y, threat)
+    assert not attack.minimal
+    assert bool(found.inside.all())
+    assert bool((found.gauge[found.margin > 0] > 0.9).all())
+    free = attack_of("grow(start=0.2, factor=1.7, every=3, steps=30)")(model, x, y, threat)
+    early = free.gauge < 0.98
+    assert bool(early.any())
+    torch.testing.assert_close(found.delta[early], free.delta[early])
+    assert attack_of("grow(limit=1.5)").minimal
+    assert attack_of("grow()").minimal
 
 
 def test_only_those_that_stand_are_attacked_further():
