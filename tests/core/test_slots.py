@@ -1,0 +1,367 @@
+"""The slots of a training run, each filled with a part that a stranger might write."""
+
+import json
+from itertools import pairwise
+
+import attrs
+import pytest
+import torch
+from test_run import engine, fit, lines, network
+from torch import nn
+
+import inradius
+from inradius.losses import cross_entropy
+from inradius.slots import (
+    Direction,
+    Monitor,
+    Regularizer,
+    RollBack,
+    Sampler,
+    Schedule,
+    Set,
+    Stop,
+    Transform,
+    Update,
+)
+
+component = attrs.frozen(kw_only=True)
+
+
+@component
+class Plain(inradius.Defense):
+    """Cross-entropy, with logits that samplers and regularizers see too."""
+
+    copies: int = 1
+
+    def loss(self, model, batch, threat, run):
+        losses = cross_entropy(run.look(batch).clean(model), batch)
+        return losses if self.copies == 1 else losses.expand(self.copies, -1)
+
+
+@component
+class Mixed(Transform):
+    """Half of the label goes to everybody."""
+
+    def __call__(self, batch, rng, classes):
+        inputs = (batch.inputs + 0.1 * rng.uniform(batch.inputs.shape[1:], dtype=batch.inputs.dtype)).clamp(0, 1)
+        hard = nn.functional.one_hot(batch.labels, classes).float()
+        return attrs.evolve(batch, inputs=inputs, targets=0.5 * hard + 0.5 / classes)
+
+
+@component
+class Mistaken(Sampler):
+    """Batches of the class with the most mistakes so far."""
+
+    observes = True
+
+    def rows(self, data, run):
+        memory = run.memory(self)
+        for _ in range(run.count(data)):
+            counts = memory.setdefault("mistakes", torch.zeros(2))
+            rows = (data.labels == int(counts.argmax())).nonzero().squeeze(1)
+            yield rows[:10]
+            memory["seen"] = memory.get("seen", 0) + 1
+
+    def observe(self, labels, mistakes, run):
+        counts = run.memory(self)["mistakes"]
+        counts.index_add_(0, labels, 0.1 + mistakes.to(counts.dtype))
+
+
+@component
+class Size(Regularizer):
+    """The squared norm of the weights."""
+
+    def penalty(self, model, views, threat, run):
+        return sum(p.square().sum() for p in model.parameters())
+
+
+@component
+class Scale(Regularizer):
+    """The squared logits of each example."""
+
+    def penalty(self, model, views, threat, run):
+        return views.clean(model).square().sum(1)
+
+
+@component
+class Doubling(Schedule):
+    """A controller: twice the weight each time, from 2⁻⁵ on."""
+
+    def __call__(self, progress):
+        return 0.0
+
+    def weigh(self, value, progress, memory):
+        memory["weight"] = 2 * memory.get("weight", 2.0**-6)
+        return min(memory["weight"], 1.0)
+
+
+@component
+class Half(Schedule):
+    """1/2 in the first half of the run, then 1."""
+
+    def __call__(self, progress):
+        return 0.5 if progress < 0.5 else 1.0
+
+
+@component
+class First(Direction):
+    """The gradient of the first perturbation."""
+
+    def __call__(self, losses, parameters, run):
+        losses[0].sum().backward()
+        run.processes.sum_gradients(parameters)
+
+
+@component
+class Twice(Update):
+    """The gradient at weights a step away; what it moved is put back."""
+
+    rho: float = 0.1
+
+    def __call__(self, descent):
+        descent.gradient()
+        moves = [self.rho * p.grad for p in descent.parameters]
+        self.move(descent.parameters, moves, 1)
+        try:
+            descent.gradient()
+        finally:
+            self.move(descent.parameters, moves, -1)
+        descent.step()
+
+    @torch.no_grad()
+    def move(self, parameters, moves, sign):
+        for parameter, change in zip(parameters, moves, strict=True):
+            parameter.add_(change, alpha=sign)
+
+
+@component
+class Ahead(Update):
+    """Moves along the sum of a batch's gradient and its successor's."""
+
+    lookahead = True
+
+    def __call__(self, descent):
+        descent.gradient()
+        now = [p.grad.clone() for p in descent.parameters]
+        if descent.ahead is not None:
+            descent.gradient(ahead=True)
+            for parameter, gradient in zip(descent.parameters, now, strict=True):
+                parameter.grad.add_(gradient)
+        memory = descent.run.memory(self)
+        memory["last"] = [p.grad.clone() for p in descent.parameters]
+        memory["ends"] = memory.get("ends", 0) + (descent.ahead is None)
+        descent.step()
+
+
+@component
+class Watch(Monitor):
+    """Asks for its action after an epoch, and counts them."""
+
+    after: int = 1
+    action: str = "none"
+
+    def after_epoch(self, model, threat, run):
+        memory = run.memory(self)
+        memory["epochs"] = memory.get("epochs", 0) + 1
+        run.log(watched=float(memory["epochs"]))
+        actions = {
+            "stop": Stop("enough"),
+            "end": RollBack("too far"),
+            "back": RollBack("too far", go_on=True),
+            "lr": Set("lr", 0.5, "slower"),
+            "radius": Set("radius", 0.5, "nearer"),
+        }
+        return [actions[self.action]] if run.epoch == self.after and self.action in actions else []
+
+
+def same(first, second):
+    return all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+def test_transforms_change_what_is_learned_from_and_keep_who_is_who(tmp_path):
+    run, data = engine(tmp_path, transforms=(Mixed(),))
+    run.classes = 2
+    for _ in run.epochs():
+        for batch in run.batches(data):
+            again = Mixed()(data.select(batch.index), inradius.Streams(1, batch.index), 2)
+            assert torch.equal(batch.labels, data.labels[batch.index])
+            assert torch.equal(batch.targets, again.targets)
+            assert not torch.equal(batch.inputs, data.inputs[batch.index])
+            assert 0 <= float(batch.inputs.min()) <= float(batch.inputs.max()) <= 1
+
+
+def test_a_transform_draws_for_each_example_whatever_its_batch(tmp_path):
+    seen = []
+    for size in (16, 50):
+        run, data = engine(tmp_path / str(size), transforms=(Mixed(),), batch_size=size)
+        run.classes = 2
+        batches = list(run.batches(data))
+        index, inputs = (torch.cat([getattr(batch, name) for batch in batches]) for name in ("index", "inputs"))
+        seen.append(inputs[index.argsort()])
+    assert torch.equal(*seen)
+
+
+def test_a_sampler_hears_of_each_batch_before_it_draws_the_next(tmp_path):
+    model = network()
+    fit(tmp_path, Plain(), model=model, sampler=Mistaken(), epochs=1, validation=0)
+    run, data = engine(tmp_path / "engine", sampler=Mistaken())
+    classes = []
+    for batch in run.batches(data):
+        classes.append(int(batch.labels[0]))
+        run.recipe.sampler.observe(batch.labels, torch.ones(len(batch)) * (1 - batch.labels), run)
+    assert classes[:2] == [0, 0]
+    assert run.memory(Mistaken())["seen"] == len(classes)
+
+
+def test_a_sampler_that_asks_what_nobody_kept_is_told(tmp_path):
+    @component
+    class Blind(Plain):
+        def loss(self, model, batch, threat, run):
+            return cross_entropy(model(batch.inputs), batch)
+
+    with pytest.raises(inradius.PluginError, match=r"asks which predictions were wrong, and .* keeps none"):
+        fit(tmp_path, Blind(), sampler=Mistaken())
+
+
+@pytest.mark.parametrize("penalty", [Size(weight=0.01), Scale(weight=0.01)])
+def test_a_penalty_adds_its_weighted_gradient(tmp_path, penalty):
+    (one, data), (two, _) = engine(tmp_path / "a"), engine(tmp_path / "b", regularizers=(penalty,))
+    for run in (one, two):
+        # without dropout
+        run.model.eval()
+        run.defense = Plain()
+        run.recipe = attrs.evolve(run.recipe, update=Keep())
+        run.advance(run.model, data, inradius.make("linf(eps=0.1)"))
+    views = inradius.Views(data)
+    value = penalty.weight * penalty.penalty(two.model, views, None, two).mean()
+    expected = torch.autograd.grad(value, two.parameters)
+    for a, b, extra in zip(one.parameters, two.parameters, expected, strict=True):
+        torch.testing.assert_close(b.grad - a.grad, extra, rtol=1e-4, atol=1e-6)
+
+
+@component
+class Keep(Update):
+    """Leaves the gradient, and goes nowhere."""
+
+    def __call__(self, descent):
+        descent.gradient()
+
+
+def test_a_weight_may_be_scheduled_or_answer_to_what_it_weighs(tmp_path):
+    fit(tmp_path / "scheduled", Plain(), regularizers=[Size(weight=Half())], epochs=4)
+    assert [line["size_weight"] for line in lines(tmp_path / "scheduled")] == [0.5, 0.5, 1.0, 1.0]
+    fit(tmp_path / "fed", Plain(), regularizers=[Size(weight=Doubling())], epochs=3)
+    first, second, last = (line["size_weight"] for line in lines(tmp_path / "fed"))
+    assert first < second < last == 1.0
+
+
+def test_a_direction_makes_one_gradient_of_several(tmp_path):
+    plain = fit(tmp_path / "one", Plain(), clip=1.0)
+    average = fit(tmp_path / "mean", Plain(copies=3), clip=1.0)
+    first = fit(tmp_path / "first", Plain(copies=3), clip=1.0, direction=First())
+    assert same(plain, first)
+    for a, b in zip(plain.parameters(), average.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_an_update_may_ask_for_gradients_elsewhere(tmp_path):
+    model = network()
+    run, data = engine(tmp_path, update=Twice(rho=0.1))
+    run.model.eval()
+    model.eval()
+    run.defense, run.recipe = Plain(), attrs.evolve(run.recipe, update=Twice(rho=0.1), schedule=Still())
+    here = torch.autograd.grad(cross_entropy(model(data.inputs), data).mean(), list(model.parameters()))
+    with torch.no_grad():
+        for parameter, gradient in zip(model.parameters(), here, strict=True):
+            parameter.add_(gradient, alpha=0.1)
+    there = torch.autograd.grad(cross_entropy(model(data.inputs), data).mean(), list(model.parameters()))
+    run.advance(run.model, data, inradius.make("linf(eps=0.1)"))
+    for parameter, gradient, start in zip(run.parameters, there, network().parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(parameter, start, rtol=1e-5, atol=1e-6)
+
+
+@component
+class Still(Schedule):
+    """Nothing moves."""
+
+    def __call__(self, progress):
+        return 0.0
+
+
+def test_lookahead_gives_the_next_batch_once_and_none_at_the_end(tmp_path):
+    run, data = engine(tmp_path, update=Ahead())
+    pairs = [(batch, run.ahead) for batch in run.batches(data)]
+    assert all(ahead is after for (_, ahead), (after, _) in pairwise(pairs))
+    assert pairs[-1][1] is None
+    assert len(torch.cat([batch.index for batch, _ in pairs]).unique()) == len(data)
+
+
+def test_the_set_grows_by_its_schedule(tmp_path):
+    radii = []
+
+    @component
+    class Spy(Plain):
+        def loss(self, model, batch, threat, run):
+            radii.append(threat.eps)
+            return super().loss(model, batch, threat, run)
+
+    fit(tmp_path, Spy(), radius=Half(), epochs=2, batch_size=60)
+    assert radii == [0.025, 0.05]
+
+
+def test_a_monitor_stops_a_run_for_good(tmp_path):
+    first = fit(tmp_path, Plain(), epochs=4, monitors=[Watch(action="stop")])
+    again = fit(tmp_path, Plain(), epochs=4, monitors=[Watch(action="stop")])
+    assert len(lines(tmp_path)) == 2
+    assert json.loads((tmp_path / "run.json").read_text())["result"]["stopped"] == "enough"
+    assert same(first, again)
+
+
+def test_a_monitor_rolls_an_epoch_back(tmp_path):
+    short = fit(tmp_path / "short", Plain(), epochs=1, schedule="constant", validation=0)
+    back = fit(tmp_path / "back", Plain(), epochs=4, schedule="constant", validation=0, monitors=[Watch(action="end")])
+    assert same(short, back)
+    assert [line.get("rolled_back") for line in lines(tmp_path / "back")] == [None, 1.0]
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_run_goes_on_from_before_the_epoch_that_was_rolled_back(tmp_path, after):
+    fit(tmp_path, Plain(), epochs=4, monitors=[Watch(action="back", after=after)])
+    # its own count is put back, too
+    counted = [line["watched"] for line in lines(tmp_path)]
+    assert counted == [epoch + 1 - (epoch > after) for epoch in range(4)]
+
+
+@pytest.mark.parametrize("name", ["lr", "radius"])
+def test_a_monitor_sets_what_is_scheduled(tmp_path, name):
+    run, _ = engine(tmp_path, monitors=(Watch(action=name, after=0),))
+    threat = inradius.make("linf(eps=0.1)")
+    for epoch in run.epochs():
+        assert run.factors[name] == (1.0 if epoch == 0 else 0.5)
+        assert run.scheduled(threat).eps == 0.1 * run.factors["radius"]
+        run.validate(run.model, threat)
+
+
+def test_what_a_file_would_not_give_back_is_refused(tmp_path):
+    @component
+    class Odd(Plain):
+        def loss(self, model, batch, threat, run):
+            run.memory(self)["past"] = {1, 2}
+            return super().loss(model, batch, threat, run)
+
+    with pytest.raises(inradius.PluginError, match="keeps 'past', set; allowed are numbers, strings, tensors"):
+        fit(tmp_path, Odd())
+
+
+def test_slots_without_a_place_are_refused(tmp_path):
+    @component
+    class Own(Plain):
+        def step(self, model, batch, threat, run):
+            run.descend(self.loss(model, batch, threat, run))
+
+    with pytest.raises(inradius.SpecError, match="has no place in"):
+        fit(tmp_path, Own(), update=Twice())
+    fit(tmp_path, Own(), transforms=[Mixed()], epochs=1)
