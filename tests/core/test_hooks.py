@@ -4,6 +4,7 @@ import attrs
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
 import inradius
 from inradius import (
@@ -21,6 +22,8 @@ from inradius import (
     make,
     registry,
 )
+from inradius.cli.app import app
+from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +85,56 @@ class ToyRule(LayerRule):
         return op(lower), op(upper)
 
 
+class ToyTransform(Transform):
+    """Changes nothing."""
+
+    def __call__(self, batch, rng, classes):
+        return batch
+
+
+class ToySampler(Sampler):
+    """The whole set."""
+
+    def rows(self, data, run):
+        yield torch.arange(len(data))
+
+
+class ToyRegularizer(Regularizer):
+    """Nothing."""
+
+    def penalty(self, model, views, threat, run):
+        return torch.zeros(len(views.batch))
+
+
+class ToyDirection(Direction):
+    """No gradient."""
+
+    def __call__(self, losses, parameters, run):
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+
+
+class ToyUpdate(Update):
+    """Stays where it is."""
+
+    def __call__(self, descent):
+        descent.gradient()
+
+
+class ToySchedule(Schedule):
+    """A third."""
+
+    def __call__(self, progress):
+        return 1 / 3
+
+
+class ToyMonitor(Monitor):
+    """Asks for nothing."""
+
+    def after_epoch(self, model, threat, run):
+        return []
+
+
 def toy_data(count: int = 3) -> Dataset:
     """Zeros."""
     return Dataset.of(torch.zeros(count, 2), torch.zeros(count, dtype=torch.int64))
@@ -139,6 +192,80 @@ def test_hook_layer_rules(register):
     rule = ToyRule()
     register(layer_rules={nn.Tanhshrink: rule})
     assert inradius.layer_rules()[nn.Tanhshrink] is rule
+
+
+def test_hook_transforms(register):
+    register(transforms=[ToyTransform])
+    assert make("toy_transform", Transform) == ToyTransform()
+
+
+def test_hook_samplers(register):
+    register(samplers=[ToySampler])
+    assert make("toy_sampler()", Sampler) == ToySampler()
+
+
+def test_hook_regularizers(register):
+    register(regularizers=[ToyRegularizer], schedules=[ToySchedule])
+    assert make("toy_regularizer(weight=2)", Regularizer) == ToyRegularizer(weight=2.0)
+    assert make("toy_regularizer(weight=toy_schedule)", Regularizer).weight == ToySchedule()
+    with pytest.raises(inradius.SpecError, match="weight=-1"):
+        make("toy_regularizer(weight=-1)")
+
+
+def test_hook_directions(register):
+    register(directions=[ToyDirection])
+    assert make("toy_direction()", Direction) == ToyDirection()
+
+
+def test_hook_updates(register):
+    register(updates=[ToyUpdate])
+    assert make("toy_update()", Update) == ToyUpdate()
+
+
+def test_hook_schedules(register):
+    register(schedules=[ToySchedule])
+    assert make("toy_schedule()", Schedule)(0.5) == 1 / 3
+
+
+def test_hook_monitors(register):
+    register(monitors=[ToyMonitor])
+    assert make("toy_monitor()", Monitor) == ToyMonitor()
+
+
+def test_a_run_is_made_of_toys(register, tmp_path):
+    """Every slot by its spec; nothing moves, as the toys see to it."""
+    slots = ["transform", "sampler", "regularizer", "direction", "update", "monitor"]
+    register(
+        transforms=[ToyTransform], samplers=[ToySampler], regularizers=[ToyRegularizer], directions=[ToyDirection],
+        updates=[ToyUpdate], schedules=[ToySchedule], monitors=[ToyMonitor],
+    )  # fmt: skip
+    many = {"transform", "regularizer", "monitor"}
+    options = {f"{s}s" if s in many else s: [f"toy_{s}"] if s in many else f"toy_{s}" for s in slots}
+    model = toy_model()
+    before = model.weight.clone()
+    data = inradius.Dataset.of(torch.rand(6, 2), torch.arange(6) % 2)
+    inradius.train(
+        "standard()", model, data, "linf(eps=0.1)", folder=tmp_path, epochs=1, radius="toy_schedule", **options
+    )
+    assert torch.equal(model.weight, before)
+
+
+@pytest.mark.parametrize(
+    "kind", ["transforms", "samplers", "regularizers", "directions", "updates", "schedules", "monitors"]
+)
+def test_the_parts_of_a_run_are_listed_and_described(register, kind):
+    toy = {
+        "transforms": ToyTransform, "samplers": ToySampler, "regularizers": ToyRegularizer, "directions": ToyDirection,
+        "updates": ToyUpdate, "schedules": ToySchedule, "monitors": ToyMonitor,
+    }[kind]  # fmt: skip
+    register(**{kind: [toy]})
+    listed = CliRunner().invoke(app, ["list", kind])
+    assert listed.exit_code == 0
+    assert toy.spec_name() in listed.output
+    told = CliRunner().invoke(app, ["describe", toy.spec_name()])
+    assert told.exit_code == 0
+    assert f"one of the {kind}" in told.output
+    assert toy.__doc__ in told.output
 
 
 def test_a_plugin_that_comes_late_is_heard(register):
