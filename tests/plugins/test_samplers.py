@@ -194,8 +194,8 @@ def test_an_update_that_looks_ahead_is_weighed_by_what_was_drawn_from():
     rows = sampler.rows(data, run)
     next(rows), next(rows)
     labels, wrong = torch.tensor([0, 0, 1]), torch.ones(3, dtype=torch.bool)
-    for _ in range(2):
-        # both were drawn from one third each
+    for _ in range(3):
+        # both were drawn from one third each, and the second is told of twice
         before = torch.tensor(run.memory(sampler)["w"], dtype=torch.float64)
         sampler.observe(labels, wrong, run)
         after = torch.tensor(run.memory(sampler)["w"], dtype=torch.float64)

@@ -53,8 +53,10 @@ class CFOL(Sampler):
     def observe(self, labels: Tensor, mistakes: Tensor, run: Run) -> None:
         """Adds to w what was seen of each class."""
         memory = run.memory(self)
-        drawn = self._class_shares(memory) if self.reweight else torch.tensor(memory["pending"][0])
-        memory["pending"] = memory["pending"][1:]
+        if memory["pending"]:
+            # a defense that takes several steps on a batch tells of it several times
+            memory["drawn"], memory["pending"] = memory["pending"][0], memory["pending"][1:]
+        drawn = self._class_shares(memory) if self.reweight else torch.tensor(memory["drawn"], dtype=torch.float64)
         wrong = torch.bincount(labels.cpu(), weights=mistakes.cpu().double(), minlength=len(drawn))
         # a class that is not drawn has made no mistakes either
         gain = self.eta * wrong / drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
