@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inradius
-from inradius import Defense, PluginError
+from inradius import Attack, Defense, PluginError
 from inradius_training.distance.bregman import BREGMAN
 from inradius_training.distance.mart import rival_surprise
 from inradius_training.distance.score import smoothed
 
+KL_ATTACK = ATTACK.removeprefix("attack=")
 LAW = settings(derandomize=True, deadline=None, max_examples=100)
 SETS = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.05), l2(eps=0.2))"]
 KL = BREGMAN["negative_entropy"]
@@ -254,12 +255,16 @@ def test_mixed_labels_mix_the_loss_of_the_label_alone(tmp_path, spec):
     torch.testing.assert_close(found, expected)
 
 
-def test_attacks_compare_with_the_clean_prediction_also_where_labels_are_mixed(tmp_path):
+@pytest.mark.parametrize("attack", [None, f"restarts({KL_ATTACK}, n=2)", f"worst({KL_ATTACK}, {KL_ATTACK})"])
+def test_attacks_compare_with_the_clean_prediction_also_where_labels_are_mixed(tmp_path, attack):
     """The divergence is from the prediction, so that mixed labels change the clean loss alone."""
-    clean = losses(tmp_path, "trades()") - losses(tmp_path, "trades(beta=0)")
-    data = mixed(batch())
-    under = losses(tmp_path, "trades()", data=data) - losses(tmp_path, "trades(beta=0)", data=data)
-    torch.testing.assert_close(clean, under)
+    attack = None if attack is None else inradius.make(attack, Attack)
+
+    def divergence(data):
+        whole, clean = (losses(tmp_path, f"trades(beta={beta})", data=data, attack=attack) for beta in (1, 0))
+        return whole - clean
+
+    torch.testing.assert_close(divergence(batch()), divergence(mixed(batch())))
 
 
 @LAW

@@ -1,9 +1,12 @@
 """Defenses that compare predictions, in runs: what training with them changes, their specs, and the network beside HAT's."""
 
+import re
+from pathlib import Path
+
 import attrs
 import pytest
 import torch
-from distance_cases import ATTACK, LINF, SPECS, batch, engine, network
+from distance_cases import ATTACK, LINF, SPECS, batch, engine, losses, network
 from torch import nn
 
 import inradius
@@ -90,8 +93,9 @@ def test_training_moves_what_the_term_is_about(tmp_path, spec, removed, quantity
     assert sign * (found - without) > 0.15 * without
 
 
-def test_training_with_mixed_labels_and_a_second_gradient(tmp_path):
-    trained, data = train(f"fait({ATTACK})", tmp_path, transforms=["mixup()"], epochs=2)
+@pytest.mark.parametrize("update", [None, "sam()", "awp()"])
+def test_training_with_mixed_labels_and_a_second_gradient(tmp_path, update):
+    trained, data = train(f"fait({ATTACK})", tmp_path, transforms=["mixup()"], update=update, epochs=2)
     assert torch.isfinite(trained(data.inputs)).all()
 
 
@@ -134,3 +138,33 @@ def test_the_standard_network_is_not_trained(tmp_path):
     defense.loss(model, batch(), LINF, run).sum().backward()
     assert torch.equal(before, defense.standard_label(batch(64).inputs))
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+class Counted(nn.Module):
+    """A network that counts its passes."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.forwards, self.backwards = network(), 0, 0
+
+    def forward(self, x):
+        self.forwards += 1
+        logits = self.network(x)
+        if logits.requires_grad:
+            logits.register_hook(self._count)
+        return logits
+
+    def _count(self, _):
+        self.backwards += 1
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "defenses" / "distance.md").read_text("utf-8")
+COSTS = re.findall(r"^\| \[`(\w+)`\].*\| (\d+) F, (\d+) B", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "forwards", "backwards"), COSTS)
+def test_the_passes_are_those_that_the_documentation_says(tmp_path, name, forwards, backwards):
+    model = Counted()
+    losses(tmp_path, "hat(model='mlp(6, 3)')" if name == "hat" else f"{name}()", model=model).sum().backward()
+    assert (model.forwards, model.backwards) == (int(forwards), int(backwards))
+    assert len(COSTS) == 7

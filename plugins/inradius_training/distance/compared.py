@@ -5,7 +5,7 @@ from torch import nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel, Views, make
 from inradius.modes import evaluating
-from inradius.nested import objective_of
+from inradius.nested import members_of, objective_of
 
 
 def climber(objective: str, begin: str = "noise=0.001") -> Attack:
@@ -28,7 +28,12 @@ def seen(
     An attack that compares predictions is given the clean ones also where labels are mixed, as it otherwise takes the labels.
     """
     targets = None
-    if batch.targets is not None and objective_of(defense.attack).relative:
+    if batch.targets is not None and _compares(defense.attack):
         with evaluating(model, defense.bn_mode), torch.no_grad():
             targets = model(batch.inputs).softmax(1)
     return defense.views(model, batch, threat, run, targets=targets, keep=keep)
+
+
+def _compares(attack: Attack) -> bool:
+    """Whether the attack, or one that it holds, maximises a distance from the clean prediction."""
+    return objective_of(attack).relative or any(map(_compares, members_of(attack)))
