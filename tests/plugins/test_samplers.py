@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import inradius
+from inradius import registry
 from inradius.slots import Sampler
 from inradius.testing import check_sampler, laws, samplers
 from inradius.testing.components import spec_round_trip
@@ -32,6 +33,11 @@ SPECS = [
 @pytest.mark.parametrize("spec", SPECS)
 def test_each_keeps_the_laws(spec):
     check_sampler(spec, examples=4)
+
+
+def test_every_sampler_is_here():
+    found = {name for name, entry in registry.entries().items() if entry.kind is Sampler}
+    assert found == {inradius.make(spec).spec_name() for spec in SPECS}
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import inradius
+from inradius import registry
 from inradius.losses import cross_entropy
 from inradius.slots import Transform
 from inradius.streams import Streams
@@ -37,6 +38,11 @@ def test_each_keeps_the_laws(spec, bounds):
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 3)])
 def test_those_that_mix_keep_the_other_laws(spec, bounds, shape):
     check_transform(spec, bounds=bounds, shape=shape, examples=8, without=[transforms.batch_mates_change_nothing])
+
+
+def test_every_transform_is_here():
+    found = {name for name, entry in registry.entries().items() if entry.kind is Transform}
+    assert found == {inradius.make(spec).spec_name() for spec in [*IMAGES, *MIXING]}
 
 
 def test_labels_of_flat_inputs_are_smoothed():
