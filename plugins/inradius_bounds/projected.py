@@ -8,17 +8,16 @@ import torch
 from attrs.validators import in_
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius import Bounds, Certifier, Operator, Oracles, Property, Relaxation, Streams, UnsupportedError
 from inradius.validators import as_float, count
 from inradius_bounds.backward import Rows, lower_bound
+from inradius_bounds.carried import Sketch, carried_bounds
 from inradius_bounds.forward import Box, first_bounds, fold, last_box_bound, next_bounds
 from inradius_bounds.layer_bounds import LayerBounds
 from inradius_bounds.norm_estimates import Estimator, draws, norms
 from inradius_bounds.relax import relax_by_rule
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import Chain, trace
-
-Sketch = tuple[Tensor, Tensor, float]
 
 
 def _probability(_: object, field: "attrs.Attribute[float]", value: object) -> None:
@@ -36,7 +35,8 @@ class Projected(Certifier):
     the input and from every layer, so that the cost grows linearly with the number of neurons; interval bounds are kept
     where they are tighter. ``estimator="geometric"`` gives certificates that fail with probability ``failure`` for each
     example: every estimate is an upper bound but for an equal share of it, with fresh projections for each bounded layer.
-    ``estimator="median"`` gives estimates to train on, and no certificate. For sets whose support function is a norm, ℓ∞
+    ``estimator="median"`` gives estimates to train on, and no certificate: one family of vectors, pieces of a table of random
+    numbers, is carried through all layers. For sets whose support function is a norm, ℓ∞
     and ℓ2. Source: wong2018scaling, thesis 3.4.5 and 3.4.6.
     """
 
@@ -69,6 +69,11 @@ class Projected(Certifier):
         )
 
     def _layers(self, chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: Streams) -> LayerBounds:
+        if self.estimator == "median":
+            found = carried_bounds(chain, x, threat, sketch, rng, self.projections)
+            for (_, activation), relaxed in zip(chain.hidden, found.relaxations, strict=True):
+                _check_linear(activation, relaxed)
+            return found
         found = LayerBounds()
         share = self.failure / max(1, _estimates(chain))
         for depth, (_, activation) in enumerate(chain.hidden):
@@ -77,11 +82,7 @@ class Projected(Certifier):
             else:
                 interval = self._interval(chain, depth, x, sketch, found, rng.fork(depth), share)
             found.add(activation, interval, relax_by_rule)
-            if not found.relaxations[-1].parallel:
-                raise UnsupportedError(
-                    f"the rule of {activation.path} has lines of two slopes, so that the dual network is not linear and "
-                    "projected has no norms to estimate; allowed are rules whose relax uses one slope"
-                )
+            _check_linear(activation, found.relaxations[-1])
         return found
 
     def _interval(
@@ -121,6 +122,15 @@ def _forward(chain: Chain, start: int, depth: int, before: LayerBounds, vectors:
             if constant:
                 vectors = vectors + relaxed.band[0][:, None]
     return vectors
+
+
+def _check_linear(activation: Operator, relaxed: Relaxation) -> None:
+    """Raises ``UnsupportedError`` where the relaxation has lines of two slopes."""
+    if not relaxed.parallel:
+        raise UnsupportedError(
+            f"the rule of {activation.path} has lines of two slopes, so that the dual network is not linear and "
+            "projected has no norms to estimate; allowed are rules whose relax uses one slope"
+        )
 
 
 def _estimates(chain: Chain) -> int:
