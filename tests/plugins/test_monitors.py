@@ -1,6 +1,9 @@
 """Monitors: what they see is so, what they ask for is done, and watching changes nothing."""
 
 import json
+import os
+import subprocess
+import sys
 from importlib import import_module
 from itertools import combinations
 
@@ -111,6 +114,22 @@ def test_watching_changes_no_bit_of_a_run(tmp_path):
         assert all(watched[name] == value for name, value in alone.items() if name != "seconds")
 
 
+def test_a_watched_run_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path):
+    fit(tmp_path / "whole", ALL, Fragile(), epochs=4)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "kill").touch()
+    with pytest.raises(Killed):
+        fit(tmp_path / "part", ALL, Fragile(), epochs=4)
+    (tmp_path / "part" / "kill").unlink()
+    fit(tmp_path / "part", ALL, Fragile(), epochs=4)
+    whole, part = lines(tmp_path / "whole"), lines(tmp_path / "part")
+    for line in (*whole, *part):
+        line.pop("seconds")
+    assert whole == part
+    for file in ("last.safetensors", "monitors/maximizer_distance.jsonl"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "part" / file).read_bytes()
+
+
 @pytest.mark.parametrize("spec", ALL)
 def test_watching_leaves_the_model_as_it_was(tmp_path, spec):
     model = network(norm=True).train()
@@ -188,6 +207,31 @@ def test_training_examples_need_a_run_that_draws_batches(tmp_path):
 def test_two_of_a_name_have_numbers_of_their_own(tmp_path):
     fit(tmp_path, ["class_accuracy(attack=fgsm())", "class_accuracy(attack=pgd(steps=3))"], epochs=1)
     assert {"class_accuracy_1/worst", "class_accuracy_2/worst"} <= lines(tmp_path)[0].keys()
+
+
+SCRIPT = """
+import sys, torch, inradius
+torch.manual_seed(0)
+model, data = inradius.make("mlp(64, 16, 10)"), inradius.make("digits(split='train')").take(301)
+folder, *monitors = sys.argv[1:]
+settings = {"folder": folder, "epochs": 2, "lr": 0.01, "device": "cpu", "monitors": monitors}
+inradius.train("standard()", model, data, "linf(eps=0.05)", **settings)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_see_what_one_sees(tmp_path):
+    pytest.importorskip("sklearn")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for start, folder in (([sys.executable], "one"), (launch, "two")):
+        command = [*start, str(script), str(tmp_path / folder), *ALL]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two | {"seconds": one["seconds"]}, abs=1e-4)
 
 
 # catastrophic overfitting
