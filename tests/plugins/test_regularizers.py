@@ -479,6 +479,23 @@ def test_elle_a_answers_to_jumps_and_fades():
     assert 0 < expected.count(100.0) < 100
 
 
+@attrs.frozen(kw_only=True)
+class Twice(inradius.Defense):
+    """The cross-entropy under two perturbations, which are both nothing."""
+
+    name = "twice"
+
+    def loss(self, model, batch, threat, run):
+        return F.cross_entropy(model(batch.inputs), batch.labels, reduction="none").expand(2, -1)
+
+
+@pytest.mark.parametrize("spec", ["elle(weight=1e4)", "l2_penalty()"])
+def test_each_of_several_perturbations_bears_the_whole_penalty(tmp_path, spec):
+    trained = [fit(tmp_path / str(number), spec, defense=one) for number, one in enumerate(("standard()", Twice()))]
+    for once, twice in zip(*(model.parameters() for model in trained), strict=True):
+        torch.testing.assert_close(once, twice)
+
+
 def test_elle_a_is_no_schedule_of_time(tmp_path):
     with pytest.raises(inradius.UnsupportedError, match="answers to a penalty and is no function of time"):
         fit(tmp_path, schedule="elle_a()")

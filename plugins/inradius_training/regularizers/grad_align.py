@@ -17,7 +17,7 @@ class GradAlign(Local):
     """1 − cos(g(x), g(x + u)), g the gradient of the loss in the input and u a random point of the set.
 
     It is 0 where the loss is linear within the set, so that one step of an attack finds the largest loss. Only g(x + u) is
-    differentiated on, which does as well and saves a pass; an example with a gradient of zero counts 0.
+    differentiated on, as in the released code; an example with a gradient of zero counts 0.
     Source: andriushchenko2020fast.
     """
 
