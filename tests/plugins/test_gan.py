@@ -3,6 +3,9 @@
 import itertools
 import json
 import math
+import os
+import subprocess
+import sys
 
 import attrs
 import hypothesis
@@ -424,3 +427,32 @@ def test_a_generator_ends_in_its_box():
         free = inradius.make("mlp_generator(4, 8, shape=(2, 3), bounds=None)", nn.Module)(100 * noise)
     assert boxed.shape == free.shape == (50, 2, 3)
     assert (boxed.min() >= -1, boxed.max() <= 2, free.abs().max() > 3) == (True, True, True)
+
+
+SCRIPT = """
+import sys, inradius
+spec, folder = sys.argv[1:]
+options = {"folder": folder, "epochs": 2, "batch_size": 50, "schedule": "constant", "device": "cpu"}
+inradius.train(spec, "mlp(2, 8, 2)", "eight_gaussians(n=300)", **options)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_play_the_game_of_one(tmp_path, method):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for start, folder in (([sys.executable], "one"), (launch, "two")):
+        command = [*start, str(script), TINY[method], str(tmp_path / folder)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):
+        for name in ("critic", "w1", "value", "lipschitz", "dual", "slope"):
+            assert two[name] == pytest.approx(one[name], rel=1e-3, abs=1e-4), name
+    # not the critics: what adds a constant to the values has gradient 0, whose rounding Adam makes a whole step of
+    a, b = (
+        weights(inradius.load_model("mlp(2, 8, 2)", tmp_path / each / "last.safetensors")) for each in ("one", "two")
+    )
+    torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
