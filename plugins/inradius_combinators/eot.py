@@ -19,6 +19,7 @@ class Expected(Subject):
     def __init__(self, subject: Subject, samples: int) -> None:
         self._subject, self._samples = subject, samples
         self.queries = subject.queries
+        self.targets = subject.targets
 
     def __call__(self, x: Tensor) -> Tensor:
         # one call after the other, because a model may draw once for all of a batch
