@@ -338,6 +338,7 @@ def test_bad_parameters_are_told_in_a_sentence(spec, message):
         ("wgan_clip(latent=2, critic='mlp(2, 2)')", {}, InputError, "one number for each"),
         ("wgan_clip(latent=2)", {"lr": 0.1}, SpecError, "lr=0.1 has no place"),
         ("wgan_clip(latent=2)", {"optimizer": "sgd"}, SpecError, "optimizer='sgd' has no place"),
+        ("wgan_clip(latent=2)", {"ema": 0.9}, SpecError, "ema=0.9 has no place"),
         ("wgan_clip(latent=2)", {"radius": "constant"}, SpecError, "radius='constant' has no place"),
         ("adversarial", {"model": "mlp(2, 8)"}, SpecError, "no set of perturbations"),
     ],
