@@ -8,7 +8,7 @@ import attrs
 from torch import Tensor
 
 from inradius.data import Dataset
-from inradius.errors import InputError, SpecError, UnsupportedError
+from inradius.errors import InputError, InradiusError
 from inradius.registry import make
 from inradius.threat import ThreatModel
 from inradius.training.recipe import Recipe
@@ -99,7 +99,8 @@ def _known(spec: str) -> set[bytes]:
     """The examples of that spec, none where there is no such split."""
     try:
         return _rows(make(spec, Dataset).inputs)
-    except (InputError, SpecError, UnsupportedError):
+    # a stranger's data set may say in many ways that it has no such split
+    except (InradiusError, ValueError, LookupError, OSError, ImportError):
         return set()
 
 
