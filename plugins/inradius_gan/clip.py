@@ -14,8 +14,8 @@ from inradius_gan.wgan import WGAN
 class Clip(WGAN):
     """A Wasserstein GAN whose critic keeps every weight in [−c, c]: w ← min(max(w, −c), c) after each of its steps.
 
-    The weights lie in a compact set, so that the critics are K-Lipschitz for some K, and the critic's value is that of a
-    distance between K · W₁ and zero. Source: arjovsky2017, Algorithm 1.
+    The weights lie in a compact set, so that all critics are K-Lipschitz for some K, which c, widths and depth decide; a
+    critic's value is at most K · W₁. Source: arjovsky2017, Algorithm 1.
     """
 
     name = "wgan_clip"
