@@ -8,6 +8,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, SpecError, Streams, ThreatModel, UnsupportedError
+from inradius_bounds.carried import vectors
 from inradius_bounds.norm_estimates import draws, norms, slack
 
 F64 = torch.float64
@@ -109,3 +110,28 @@ def test_a_set_without_a_norm_is_refused(spec):
 def test_bad_parameters(spec):
     with pytest.raises(SpecError):
         inradius.make(spec, Certifier)
+
+
+@pytest.mark.parametrize("spec", ["linf(eps=0.05)", "l2(eps=0.3)"])
+def test_carried_estimates_approach_the_bounds_of_the_dual(spec):
+    """Around every source at once: the bounds of each layer are those whose norms are known, up to the medians' error."""
+    net, x, threat = network(), images(3), inradius.make(spec, ThreatModel)
+    y = net(x).argmax(1)
+    exact, estimate, interval = (
+        inradius.make(certifier, Certifier).bound(net, x, y, threat).detach()
+        for certifier in ("dual()", "projected(projections=8001, estimator='median')", "interval()")
+    )
+    torch.testing.assert_close(estimate, exact, rtol=0.1, atol=0.05 * float(exact.abs().max()))
+    assert bool((estimate > interval).all())
+
+
+def test_vectors_are_each_examples_own():
+    like = torch.zeros(4, 3, dtype=F64)
+    index = torch.tensor([5, 2, 9, 2])
+    found = vectors(1.0, Streams(0, index), 7, like)
+    assert found.shape == (4, 7, 3)
+    assert torch.equal(found[1], found[3])
+    assert not torch.equal(found[0], found[2])
+    assert torch.equal(vectors(1.0, Streams(0, index[2:]), 7, like[2:]), found[2:])
+    many = vectors(1.0, Streams(0, torch.arange(2000)), 20, torch.zeros(2000, 1, dtype=F64))
+    assert float(many.abs().median()) == pytest.approx(1.0, abs=0.03)
