@@ -67,8 +67,11 @@ class Game:
         measured = self._measured()
         self.run.log(**measured)
         self.memory.update(critic=self.critic.state(), generator=self.generator.state())
+        if not len(self.run.held_out):
+            return
         best, score = self.memory.get("best"), -measured["w1"]
-        if len(self.run.held_out) and (best is None or score >= best["score"]):
+        self.run.log(score=score)
+        if best is None or score >= best["score"]:
             weights = {name: value.clone() for name, value in self.generator.network.state_dict().items()}
             self.memory["best"] = {"score": score, "epoch": self.run.epoch, "weights": weights}
 
