@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import torch
@@ -47,7 +47,7 @@ class CertifierCascade(Certifier):
     # enough to break what breaks easily; the bracket's attacks do the rest
     steps: int = attrs.field(default=20, validator=integer)
     promise: float | None = attrs.field(
-        default=2.5, validator=optional(positive), converter=attrs.converters.optional(as_float)
+        default=cast("float | None", 2.5), validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
     seconds: float | None = attrs.field(
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
