@@ -52,6 +52,8 @@ ATTACKS = [
     "msd(steps=4, restarts=2)",
     "worst_part(pgd(steps=3))",
     "grow(start=0.5, factor=1.5, every=2, steps=6)",
+    "grow(start=0.5, factor=1.5, every=2, steps=6, limit=1.0)",
+    "friendly_pgd(steps=4, tau=1)",
     "mim(steps=4)",
     "r_fgsm()",
     "fgsm_rs()",
@@ -92,7 +94,7 @@ ELSEWHERE = [
 ADAPTED = {"foolbox", "torchattacks", "art"}
 CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=3)", "lp()", "certifier_cascade(interval, dual, steps=2)"]
 CERTIFIED_ELSEWHERE = ["milp()", "projected()"]
-OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)"]
+OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)", "lead()"]
 DEFENSES = [
     "standard()",
     "adversarial(attack=fgsm())",
@@ -102,6 +104,12 @@ DEFENSES = [
     "sabr(attack=fgsm())",
     "mtl_ibp(attack=fgsm())",
     "network_cascade(standard(), stages=2)",
+    "free(replays=2)",
+    "fat(friendly_pgd(steps=2))",
+    "gairat(pgd(steps=2, keep_maximising=True), burn_in=0.0)",
+    "beta_at(pgd(steps=2, objective=lead(), keep_maximising=True))",
+    "sbeta_at(pgd(steps=2, objective=lead(), keep_maximising=True))",
+    "ddi(pgd(steps=2), k=3)",
 ]
 # what they train is no classifier; tests/plugins/test_gan.py holds their laws
 TRAINED_ELSEWHERE = ["wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm"]
