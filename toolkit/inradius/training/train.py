@@ -62,8 +62,10 @@ def train(
     another data set. Test data are refused there unless ``select_on_test`` says that they are meant; ``run.json`` records the
     rule. ``optimizer`` is adam, adamw or sgd, ``lr`` its first learning rate (None: 1e-3, for sgd 0.1) and ``schedule`` how that
     changes: constant, cosine, linear, steps, cyclic or another one. ``clip`` bounds the gradient's norm; ``ema`` is the share of
-    a moving average of the weights that a step keeps, and then that average is scored and kept; ``precision`` is float32,
-    bfloat16 or float16, and ``compile`` has torch compile the network; ``device`` is by default the model's.
+    a moving average of the weights that a step keeps, and then that average is scored and kept; ``precision`` is that of
+    training's forward passes: float32, bfloat16 (also within attacks) or float16 (attacks stay in float32, since nothing scales
+    their gradients); weights, bounds and validation are in float32. ``compile`` has torch compile the network; ``device`` is by
+    default the model's.
 
     The slots of the run: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of
     the set's radius, ``regularizers`` are added to the loss, ``direction`` makes one gradient of several, ``update`` moves the
