@@ -20,6 +20,8 @@ class CURE(Local):
     Source: moosavi2019.
     """
 
+    second_order = True
+
     # Abad Rocamora et al. 2024, released code for CIFAR-10 at 8/255: 1000, for gradients of the mean over 128 examples
     weight: float | Schedule = attrs.field(default=1000 / 128**2, validator=weight_or_schedule, converter=as_float)
     # the whole radius: Abad Rocamora et al. 2024

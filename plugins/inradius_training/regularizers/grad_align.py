@@ -21,6 +21,8 @@ class GradAlign(Local):
     Source: andriushchenko2020fast.
     """
 
+    second_order = True
+
     # released code, for CIFAR-10 at 8/255
     weight: float | Schedule = attrs.field(default=0.2, validator=weight_or_schedule, converter=as_float)
 

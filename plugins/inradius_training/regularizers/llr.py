@@ -19,6 +19,8 @@ class LLR(Local):
     |⟨b − a, ∇L(a)⟩| as well. Source: qin2019, rocamora2024.
     """
 
+    second_order = True
+
     # Abad Rocamora et al. 2024, released code for CIFAR-10 at 8/255
     weight: float | Schedule = attrs.field(default=200.0, validator=weight_or_schedule, converter=as_float)
 
