@@ -7,6 +7,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, InputError, PluginWarning, Subject, ThreatModel, UnsupportedError
+from inradius.grey import cheap_gradients
 
 
 @attrs.frozen(kw_only=True)
@@ -344,3 +345,38 @@ def test_radii_of_their_own_are_used_example_by_example():
 
 def test_a_subject_is_a_model_with_checked_logits():
     assert torch.equal(Subject(threshold, Y)(X), threshold(X))
+
+
+def test_find_gives_the_perturbations_of_a_call_and_nothing_outside_of_the_set():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)).double()
+    x, y = torch.rand(5, 1, 8, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
+    attack = inradius.make("pgd(steps=3, direction='gradient', step=0.1, keep_maximising=True)", Attack)
+    threat = inradius.make("linf(eps=0.1)", ThreatModel)
+    torch.testing.assert_close(attack.find(model, x, y, threat), attack(model, x, y, threat).delta)
+    assert "forward" not in vars(model[0])
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+    @attrs.frozen(kw_only=True)
+    class Far(Attack):
+        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+            return 2.0 * torch.arange(len(x), dtype=x.dtype)[:, None, None, None].expand_as(x)
+
+    with pytest.warns(PluginWarning, match="left the set"):
+        assert not Far().find(model, x, y, Cube()).any()
+
+
+def test_grey_images_have_the_same_gradients_where_they_are_cheap():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1, dilation=2), nn.Tanh()).double()
+    x = torch.rand(2, 1, 9, 9, dtype=torch.float64, requires_grad=True)
+
+    def second():
+        (first,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        return first, *torch.autograd.grad(first.square().sum(), x)
+
+    plain = second()
+    with cheap_gradients(model):
+        for cheap, exact in zip(second(), plain, strict=True):
+            torch.testing.assert_close(cheap, exact)
+    assert "forward" not in vars(model[0])
