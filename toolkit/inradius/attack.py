@@ -211,10 +211,15 @@ def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targe
                 f"classes for each input, ({len(x)}, classes)"
             )
         return targets.detach().to(x.device, copy=True)
-    if not any(part.relative for part in _objectives(attack)):
+    if not compares(attack):
         return None
     with torch.no_grad():
         return model(x).softmax(1)
+
+
+def compares(attack: Attack) -> bool:
+    """Whether the attack, or one that it holds, maximises a distance from the clean prediction."""
+    return any(part.relative for part in _objectives(attack))
 
 
 def _objectives(component: Component) -> Iterator[Objective]:

@@ -191,14 +191,13 @@ class Run:
     ) -> Views:
         """The batch under attack: by one search, or by several, whose answers are then the candidates.
 
-        ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are what the attack compares with,
-        by default those of the batch. A second gradient on a batch sees the perturbations of the first.
+        ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are what the attack compares with, by
+        default the mixed labels of the batch, or the clean predictions where the attack compares predictions. A second gradient on a batch sees the perturbations of the first.
         """
         several = (searches,) if isinstance(searches, Search) else tuple(searches)
         anew = [attrs.evolve(one, attack=self.reseeded(one.attack)) for one in several]
-        given = batch.targets if targets is None else targets
         with self.optimisation.precision.attacking():
-            found = self.tape.recall(lambda: search(anew, model, batch, targets=given, keep=keep, bn_mode=bn_mode))
+            found = self.tape.recall(lambda: search(anew, model, batch, targets=targets, keep=keep, bn_mode=bn_mode))
         self.seen = Views(batch, found)
         return self.seen
 

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
 from inradius.validators import as_float, count, weight
-from inradius_training.distance.compared import seen
 from inradius_training.distance.separated import Separated
 
 
@@ -25,7 +24,7 @@ class FAIT(Separated):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The clean loss and the weighted divergences along the way, (B,)."""
-        views = seen(self, model, batch, threat, run, keep=(self.iterate,))
+        views = self.views(model, batch, threat, run, keep=(self.iterate,))
         clean = views.clean(model)
         way = self.bregman.separated(clean, views.iterate(model, self.iterate), views.attacked(model))
         return self.bregman.fit(clean, batch) + self.lam * way

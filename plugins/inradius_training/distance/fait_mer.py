@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
 from inradius.validators import as_float, count, weight
-from inradius_training.distance.compared import seen
 from inradius_training.distance.separated import Separated
 
 
@@ -27,7 +26,7 @@ class FAITMER(Separated):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The clean loss and the weighted divergences along the way, less the weighted entropies, (B,)."""
-        views = seen(self, model, batch, threat, run, keep=(self.iterate,))
+        views = self.views(model, batch, threat, run, keep=(self.iterate,))
         clean, attacked = views.clean(model), views.attacked(model)
         way = self.bregman.separated(clean, views.iterate(model, self.iterate), attacked)
         reward = self.bregman.rewarded(clean, attacked, self.beta_cle, self.beta_adv)

@@ -10,7 +10,7 @@ from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
 from inradius.frozen_network import frozen_network, hashed, hashed_spec
 from inradius.losses import cross_entropy, kl_divergence
 from inradius.validators import as_float, component, weight
-from inradius_training.distance.compared import climber, seen
+from inradius_training.distance.compared import climber
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +33,7 @@ class HAT(AdversarialDefense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The loss of TRADES and the weighted cross-entropy of the helper point, (B,)."""
-        views = seen(self, model, batch, threat, run)
+        views = self.views(model, batch, threat, run)
         clean, attacked = views.clean(model), views.attacked(model)
         far = views.at("helper", lambda: model(views.inputs + self.h * views.delta))
         label = self.standard_label(views.inputs + views.delta)

@@ -9,7 +9,7 @@ from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
 from inradius.losses import cross_entropy, kl_divergence, targets_of
 from inradius.objective import log_odds_against
 from inradius.validators import as_float, component, weight
-from inradius_training.distance.compared import climber, seen
+from inradius_training.distance.compared import climber
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +26,7 @@ class MART(AdversarialDefense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The boosted cross-entropy under attack and the weighted divergence, (B,)."""
-        views = seen(self, model, batch, threat, run)
+        views = self.views(model, batch, threat, run)
         clean, attacked = views.clean(model), views.attacked(model)
         targets = targets_of(batch, clean.shape[1], clean.dtype)
         doubt = 1 - (targets * clean.softmax(1)).sum(1)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
 from inradius.validators import as_float, weight
-from inradius_training.distance.compared import seen
 from inradius_training.distance.separated import Separated
 
 
@@ -25,7 +24,7 @@ class MER(Separated):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The clean loss and the weighted divergence, less the weighted entropies, (B,)."""
-        views = seen(self, model, batch, threat, run)
+        views = self.views(model, batch, threat, run)
         clean, attacked = views.clean(model), views.attacked(model)
         reward = self.bregman.rewarded(clean, attacked, self.beta_cle, self.beta_adv)
         return self.bregman.fit(clean, batch) + self.lam * self.bregman.divergence(clean, attacked) - reward

@@ -9,7 +9,7 @@ from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
 from inradius.losses import squared_distance, targets_of
 from inradius.modes import BatchNormMode
 from inradius.validators import as_float, component, share, weight
-from inradius_training.distance.compared import climber, seen
+from inradius_training.distance.compared import climber
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +33,7 @@ class SCORE(AdversarialDefense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The squared error of the clean prediction and the weighted squared distance of the attacked one, (B,)."""
-        views = seen(self, model, batch, threat, run)
+        views = self.views(model, batch, threat, run)
         clean = views.clean(model)
         error = (clean.softmax(1) - smoothed(targets_of(batch, clean.shape[1], clean.dtype), self.smoothing)).square()
         return error.sum(1) + self.beta * squared_distance(views.attacked(model), of=clean)

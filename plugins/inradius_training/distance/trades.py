@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
 from inradius.losses import cross_entropy, kl_divergence
 from inradius.validators import as_float, component, weight
-from inradius_training.distance.compared import climber, seen
+from inradius_training.distance.compared import climber
 
 
 @attrs.frozen(kw_only=True)
@@ -22,6 +22,6 @@ class TRADES(AdversarialDefense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The clean cross-entropy and the weighted divergence of the attacked prediction, (B,)."""
-        views = seen(self, model, batch, threat, run)
+        views = self.views(model, batch, threat, run)
         clean = views.clean(model)
         return cross_entropy(clean, batch) + self.beta * kl_divergence(views.attacked(model), of=clean)

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.attack import Attack
+from inradius.attack import Attack, compares
 from inradius.data import Dataset
 from inradius.errors import PluginError
 from inradius.modes import BatchNormMode
@@ -33,7 +33,10 @@ def search(
     keep: tuple[int, ...],
     bn_mode: BatchNormMode,
 ) -> Found:
-    """What the attacks find; an answer outside of its set counts as 0. The trace is that of the first."""
+    """What the attacks find; an answer outside of its set counts as 0. The trace is that of the first.
+
+    Without ``targets`` an attack takes the mixed labels of the batch, where there are any, unless it compares predictions.
+    """
     trace = Trace(keep, len(batch))
     deltas = []
     for place, one in enumerate(searches):
@@ -45,7 +48,7 @@ def search(
             index=batch.index,
             goal=one.goal,
             bn_mode=bn_mode,
-            targets=targets,
+            targets=batch.targets if targets is None and not compares(one.attack) else targets,
             observe=trace if place == 0 else None,
         )
         deltas.append(delta)
@@ -70,8 +73,10 @@ class Tape:
     """
 
     def __init__(self) -> None:
-        self._found: dict[int, list[Found]] = {}
-        self._key, self._place = 0, 0
+        # the batches are held as well, so that no other one takes the place of one in memory
+        self._found: dict[int, tuple[Dataset | None, list[Found]]] = {}
+        self._batch: Dataset | None = None
+        self._place = 0
 
     def begin(self, *batches: Dataset) -> None:
         """The batches of this step, the first of them now; those of the steps before are done."""
@@ -81,13 +86,13 @@ class Tape:
 
     def rewind(self, batch: Dataset, *, anew: bool) -> None:
         """The searches that follow are for this batch: those already made, or ``anew`` ones."""
-        self._key, self._place = id(batch), 0
+        self._batch, self._place = batch, 0
         if anew:
-            self._found[self._key] = []
+            self._found[id(batch)] = (batch, [])
 
     def recall(self, make: Callable[[], Found]) -> Found:
         """What was found at this place, made if it was not."""
-        known = self._found.setdefault(self._key, [])
+        _, known = self._found.setdefault(id(self._batch), (self._batch, []))
         if self._place == len(known):
             known.append(make())
         self._place += 1
