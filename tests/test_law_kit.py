@@ -340,6 +340,8 @@ OBJECTIVES = {
     spec_round_trip: lambda logits: logits[:, 0],
     objectives.one_score_per_example: lambda logits: logits.sum(),
     objectives.examples_are_scored_alone: lambda logits: logits[:, 0] - logits.mean(),
+    # the labels' mean of the other score, and not of this one
+    objectives.sure_targets_are_labels: lambda logits: logits[:, 0],
     objectives.gradients_are_finite: lambda logits: (logits[:, 0] - logits[:, 0]).sqrt(),
 }
 
@@ -347,7 +349,10 @@ OBJECTIVES = {
 @pytest.mark.parametrize("law", laws(Objective))
 def test_an_objective_that_breaks_a_law_is_caught(law):
     score = OBJECTIVES[law]
-    objective = broken(First, __call__=lambda self, logits, y, goal=None: score(logits))()
+    changes = {"__call__": lambda self, logits, y, goal=None: score(logits)}
+    if law is objectives.sure_targets_are_labels:
+        changes["expected"] = lambda self, logits, targets: logits[:, 1]
+    objective = broken(First, **changes)()
     caught(law, lambda: check_objective(objective, only=[law]))
 
 

@@ -94,7 +94,16 @@ ELSEWHERE = [
 ADAPTED = {"foolbox", "torchattacks", "art"}
 CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=3)", "lp()", "certifier_cascade(interval, dual, steps=2)"]
 CERTIFIED_ELSEWHERE = ["milp()", "projected()"]
-OBJECTIVES = ["cross_entropy()", "margin()", "dlr()", "targeted()", "targeted(dlr(), goal=1)", "lead()"]
+OBJECTIVES = [
+    "cross_entropy()",
+    "margin()",
+    "dlr()",
+    "targeted()",
+    "targeted(dlr(), goal=1)",
+    "lead()",
+    "kl()",
+    "squared_distance()",
+]
 DEFENSES = [
     "standard()",
     "adversarial(attack=fgsm())",
@@ -110,9 +119,15 @@ DEFENSES = [
     "beta_at(pgd(steps=2, objective=lead(), keep_maximising=True))",
     "sbeta_at(pgd(steps=2, objective=lead(), keep_maximising=True))",
     "ddi(pgd(steps=2), k=3)",
+    "trades(pgd(steps=2, noise=0.001, objective=kl(), keep_maximising=True))",
+    "mart(pgd(steps=2, keep_maximising=True))",
+    "score(pgd(steps=2, objective=squared_distance(), keep_maximising=True))",
+    "fait(pgd(steps=3, noise=0.001, objective=kl(), keep_maximising=True))",
+    "mer(pgd(steps=2, noise=0.001, objective=kl(), keep_maximising=True))",
+    "fait_mer(pgd(steps=3, noise=0.001, objective=kl(), keep_maximising=True))",
 ]
-# what they train is no classifier; tests/plugins/test_gan.py holds their laws
-TRAINED_ELSEWHERE = ["wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm"]
+# what the first three train is no classifier, and the last one has a second network; their tests hold their laws
+TRAINED_ELSEWHERE = ["wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm", "hat(model='mlp(6, 3)')"]
 LAYERS = [
     (nn.Linear(5, 3), (5,)),
     (nn.Linear(3, 2, bias=False), (2, 3)),

@@ -51,6 +51,7 @@ ELSEWHERE = {
         "r_fgsm",
         "fgsm_rs",
         "n_fgsm",
+        "friendly_pgd",
         "sparse_l1_descent",
         "apgd_t",
         "beta",

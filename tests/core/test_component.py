@@ -90,6 +90,7 @@ NEEDY = {
     "patch": "patch(2)",
     "restarts": "restarts(pgd())",
     "transfer": "transfer(fgsm(), model='mlp(6, 3)')",
+    "hat": "hat(model='mlp(6, 3)')",
     "union": "union(linf(eps=0.1), l2(eps=0.5))",
     "where_flat": "where_flat(square())",
     "worst": "worst(fgsm(), pgd())",

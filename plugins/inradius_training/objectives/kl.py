@@ -13,7 +13,7 @@ from inradius.objective import log_odds_against
 
 @attrs.frozen(kw_only=True)
 class KL(Objective):
-    """KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not asked.
+    """The divergence KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not asked.
 
     Its gradient is zero where the prediction is t, so that an attack must begin elsewhere. Where t is all on one class, and
     with a goal, it is the cross-entropy. Values and gradients keep their relative precision where the model is sure, as those
