@@ -6,7 +6,7 @@ from itertools import pairwise
 import attrs
 import pytest
 import torch
-from test_run import engine, fit, lines, network
+from test_run import blobs, engine, fit, lines, network
 from torch import nn
 
 import inradius
@@ -23,6 +23,7 @@ from inradius.slots import (
     Transform,
     Update,
 )
+from inradius.training.processes import Processes
 
 component = attrs.frozen(kw_only=True)
 
@@ -343,6 +344,108 @@ def test_a_monitor_sets_what_is_scheduled(tmp_path, name):
         assert run.factors[name] == (1.0 if epoch == 0 else 0.5)
         assert run.scheduled(threat).eps == 0.1 * run.factors["radius"]
         run.validate(run.model, threat)
+
+
+def test_what_monitors_asked_for_is_in_the_record_with_its_reason(tmp_path):
+    watched = {"lr": ("Set", 1), "back": ("RollBack", 3), "stop": ("Stop", 2)}
+    monitors = [Watch(action=name, after=epoch - 1) for name, (_, epoch) in watched.items() if name != "stop"]
+    for _ in range(2):
+        fit(tmp_path, Plain(), epochs=4, monitors=monitors)
+        actions = json.loads((tmp_path / "run.json").read_text())["result"]["actions"]
+        assert [(one["action"], one["epoch"]) for one in actions] == [watched["lr"], watched["back"]]
+        assert all(one["reason"] for one in actions)
+        assert (actions[0]["name"], actions[0]["factor"], actions[1]["go_on"]) == ("lr", 0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"), [("rate", 0.5), ("lr", -1.0), ("lr", float("nan")), ("radius", float("inf"))]
+)
+def test_only_what_is_scheduled_can_be_set(name, factor):
+    with pytest.raises(inradius.PluginError, match="allowed are 'lr' and 'radius', and finite factors ≥ 0"):
+        Set(name, factor, "why not")
+
+
+@pytest.mark.parametrize("answer", [None, "stop", [3]])
+def test_a_monitor_that_answers_no_list_of_actions_is_named(tmp_path, answer):
+    @component
+    class Silent(Monitor):
+        def after_epoch(self, model, threat, run):
+            return answer
+
+    with pytest.raises(inradius.PluginError, match="after an epoch; allowed is a list of Stop, RollBack and Set"):
+        fit(tmp_path, Plain(), monitors=[Silent()])
+
+
+def test_monitors_are_given_the_weights_that_are_trained_and_may_ask_for_those_that_are_judged(tmp_path):
+    seen = []
+
+    @component
+    class Both(Monitor):
+        def after_epoch(self, model, threat, run):
+            seen.append((model is run.model, run.judged(model) is run.averaged, run.judged(model) is model))
+            return []
+
+    fit(tmp_path / "raw", Plain(), epochs=1, monitors=[Both()])
+    fit(tmp_path / "ema", Plain(), epochs=1, monitors=[Both()], ema=0.5)
+    assert seen == [(True, False, True), (True, True, False)]
+
+
+def test_processes_agree_on_the_statistics_of_averaged_weights_too(tmp_path, monkeypatch):
+    agreed = []
+    monkeypatch.setattr(Processes, "average_buffers", lambda self, model: agreed.append(model))
+    run, _ = engine(tmp_path, ema=0.5, epochs=1)
+    for _ in run.epochs():
+        run.validate(run.model, inradius.make("linf(eps=0.1)"))
+    assert agreed == [run.model, run.averaged]
+
+
+def test_a_sampler_is_told_of_a_batch_whose_step_was_left_out(tmp_path):
+    told = []
+
+    @component
+    class Listening(Sampler):
+        observes = True
+
+        def rows(self, data, run):
+            yield from torch.arange(len(data)).tensor_split(run.count(data))
+
+        def observe(self, labels, mistakes, run):
+            told.append(run.epoch)
+
+    @component
+    class Steep(Plain):
+        def loss(self, model, batch, threat, run):
+            return 1e3 * super().loss(model, batch, threat, run)
+
+    fit(tmp_path, Steep(), epochs=2, precision="float16", sampler=Listening())
+    assert lines(tmp_path)[0]["skipped"] > 0
+    assert told == [0] * (len(told) // 2) + [1] * (len(told) // 2)
+
+
+def test_in_training_an_attack_goes_on_where_an_example_is_fooled(tmp_path):
+    found = {}
+
+    @component
+    class Under(inradius.AdversarialDefense):
+        def loss(self, model, batch, threat, run):
+            views = self.views(model, batch, threat, run)
+            found[str(self.attack)] = views.delta
+            return cross_entropy(views.attacked(model), batch)
+
+    for options in ("", ", keep_maximising=True"):
+        for spec in (f"pgd(steps=8{options})", f"restarts(pgd(steps=4{options}), 2)"):
+            attack = inradius.make(spec, inradius.Attack)
+            inradius.train(
+                Under(attack=attack),
+                network(),
+                blobs(),
+                "linf(eps=0.5)",
+                folder=tmp_path / spec,
+                epochs=1,
+                device="cpu",
+            )
+    plain, patient = list(found.values())[:2], list(found.values())[2:]
+    assert all(torch.equal(one, other) for one, other in zip(plain, patient, strict=True))
 
 
 def test_what_a_file_would_not_give_back_is_refused(tmp_path):

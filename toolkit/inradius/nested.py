@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from itertools import count
+from typing import Any, TypeVar
 
 import attrs
 import torch
@@ -13,6 +14,8 @@ from inradius.attack import Attack, Observer, finite_answer
 from inradius.errors import UnsupportedError
 from inradius.objective import CrossEntropy, Objective
 from inradius.threat import expand
+
+A = TypeVar("A", bound=Attack)
 
 
 def members_of(attack: Attack) -> tuple[Attack, ...]:
@@ -50,6 +53,20 @@ def keeps_maximising(attack: Attack) -> bool:
     if own is not None:
         return bool(own)
     return len(members) == 1 and keeps_maximising(members[0])
+
+
+def maximising(attack: A) -> A:
+    """The attack going on with examples that are fooled, and so the attacks that it holds; as it is where it cannot."""
+    changes: dict[str, Any] = {}
+    for field in attrs.fields(type(attack)):
+        value = getattr(attack, field.name)
+        if field.name == "keep_maximising" and value is False:
+            changes[field.name] = True
+        elif isinstance(value, Attack):
+            changes[field.name] = maximising(value)
+        elif isinstance(value, tuple):
+            changes[field.name] = tuple(maximising(item) if isinstance(item, Attack) else item for item in value)
+    return attrs.evolve(attack, **changes) if changes else attack
 
 
 def answer(

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from inradius._component import Component
 from inradius.data import Dataset
+from inradius.errors import PluginError
 from inradius.modes import BatchNormMode
-from inradius.slots.monitor import Action, RollBack, Set
+from inradius.nested import maximising
+from inradius.slots.monitor import SCHEDULED, Action, Monitor, RollBack, Set
 from inradius.threat import ThreatModel
 from inradius.training import state
 from inradius.training.batches import prepared
@@ -74,11 +76,13 @@ class Run:
     # why a monitor ended the run
     stopped: str | None = attrs.field(init=False, default=None)
     # what monitors multiply the schedules by
-    factors: dict[str, float] = attrs.field(init=False, factory=lambda: {"lr": 1.0, "radius": 1.0})
+    factors: dict[str, float] = attrs.field(init=False, factory=lambda: dict.fromkeys(SCHEDULED, 1.0))
+    # what monitors asked for, and why, in the order in which it was done
+    actions: list[dict[str, Any]] = attrs.field(init=False, factory=list)
     # the number of the model's logits
     classes: int = attrs.field(init=False, default=0)
     memories: Memories = attrs.field(init=False, factory=Memories)
-    _actions: list[Action] = attrs.field(init=False, factory=list)
+    _asked: list[Action] = attrs.field(init=False, factory=list)
     _sums: dict[str, list[float]] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -192,10 +196,12 @@ class Run:
         """The batch under attack: by one search, or by several, whose answers are then the candidates.
 
         ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are what the attack compares with, by
-        default the mixed labels of the batch, or the clean predictions where the attack compares predictions. A second gradient on a batch sees the perturbations of the first.
+        default the mixed labels of the batch, or the clean predictions where the attack compares predictions. An attack that
+        would leave an example once it is fooled goes on, ``keep_maximising`` or not: training wants the largest objective. A
+        second gradient on a batch sees the perturbations of the first.
         """
         several = (searches,) if isinstance(searches, Search) else tuple(searches)
-        anew = [attrs.evolve(one, attack=self.reseeded(one.attack)) for one in several]
+        anew = [attrs.evolve(one, attack=self.reseeded(maximising(one.attack))) for one in several]
         with self.optimisation.precision.attacking():
             found = self.tape.recall(lambda: search(anew, model, batch, targets=targets, keep=keep, bn_mode=bn_mode))
         self.seen = Views(batch, found)
@@ -271,15 +277,17 @@ class Run:
         average that is scored and kept. An epoch that is rolled back is never the best one: its score may be that of an
         attack which has gone blind.
         """
+        judged = self.judged(model)
         self.processes.average_buffers(model)
-        judged = self._judged(model)
+        if judged is not model:
+            self.processes.average_buffers(judged)
         score = self._score(judged, threat) if len(self.held_out) else None
         for monitor in self.recipe.monitors:
-            self._actions.extend(monitor.after_epoch(model, threat, self))
-        if score is not None and not any(isinstance(action, RollBack) for action in self._actions):
+            self._asked.extend(_actions_of(monitor, monitor.after_epoch(model, threat, self)))
+        if score is not None and not any(isinstance(action, RollBack) for action in self._asked):
             self._keep_best(judged, score)
 
-    def _judged(self, model: nn.Module) -> nn.Module:
+    def judged(self, model: nn.Module) -> nn.Module:
         """What is scored and kept for a model: of the one that is trained the average, where there is one."""
         return self.averaged if model is self.model and self.averaged is not None else model
 
@@ -295,7 +303,7 @@ class Run:
 
     def finish(self, model: nn.Module) -> nn.Module:
         """The model with the best weights (the last ones where nothing was held out), in eval mode."""
-        best = state.copied(self._judged(model)) if self.best_weights is None else self.best_weights
+        best = state.copied(self.judged(model)) if self.best_weights is None else self.best_weights
         if self.processes.main:
             write_atomic(self.best_path, weights_bytes(best))
         self.processes.wait()
@@ -314,8 +322,8 @@ class Run:
         means = {name: sum(values) / len(values) for name, values in self._sums.items()}
         self.history.append({"epoch": self.epoch + 1, **means, "seconds": round(seconds, 3)})
         self._sums.clear()
-        actions, self._actions = self._actions, []
-        for action in actions:
+        asked, self._asked = self._asked, []
+        for action in asked:
             self._act(action)
         self.epoch += 1
         state.save(self)
@@ -326,7 +334,8 @@ class Run:
             monitor.recorded(self)
 
     def _act(self, action: Action) -> None:
-        """Does what a monitor asks for."""
+        """Does what a monitor asks for, and notes it."""
+        self.actions.append({"epoch": self.epoch + 1, "action": type(action).__name__, **attrs.asdict(action)})
         if isinstance(action, Set):
             self.factors[action.name] *= action.factor
             return
@@ -335,3 +344,10 @@ class Run:
             self.history[-1]["rolled_back"] = 1.0
         if not isinstance(action, RollBack) or not action.go_on:
             self.stopped = action.reason
+
+
+def _actions_of(monitor: Monitor, given: object) -> list[Action]:
+    """What a monitor asks for. Raises ``PluginError`` where that is no list of actions."""
+    if not isinstance(given, list | tuple) or not all(isinstance(action, Action) for action in given):
+        raise PluginError(f"{monitor} answered {given!r} after an epoch; allowed is a list of Stop, RollBack and Set")
+    return list(given)

@@ -29,7 +29,7 @@ class ClassAccuracy(Monitor):
 
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
         examples = held_out_examples(self.examples, run)
-        right = withstanding(self.attack, model, examples, threat, run)
+        right = withstanding(self.attack, run.judged(model), examples, threat, run)
         counts = torch.zeros(2, run.classes, dtype=torch.float64, device=run.device)
         counts[0].index_add_(0, examples.labels, right.double())
         counts[1].index_add_(0, examples.labels, torch.ones_like(right, dtype=torch.float64))

@@ -29,7 +29,8 @@ class RobustOverfitting(Monitor):
         check_held_out(self, run)
 
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
-        accuracy = run.mean(withstanding(self.attack, model, held_out_examples(self.examples, run), threat, run))
+        network, examples = run.judged(model), held_out_examples(self.examples, run)
+        accuracy = run.mean(withstanding(self.attack, network, examples, threat, run))
         memory = run.memory(self)
         # a tie goes to the later epoch, as that of the kept weights does
         if accuracy >= memory.get("best", 0.0):

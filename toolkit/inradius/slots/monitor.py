@@ -1,5 +1,6 @@
 """Monitors: they watch a run, and may end it, roll it back or change its course."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -7,10 +8,15 @@ import attrs
 from torch import nn
 
 from inradius._component import Component
+from inradius.errors import PluginError
 from inradius.threat import ThreatModel
 
 if TYPE_CHECKING:
     from inradius.run import Run
+
+
+# what ``Set`` multiplies
+SCHEDULED = ("lr", "radius")
 
 
 @attrs.frozen
@@ -36,6 +42,13 @@ class Set:
     factor: float
     reason: str
 
+    def __attrs_post_init__(self) -> None:
+        if self.name not in SCHEDULED or not 0 <= self.factor < math.inf:
+            raise PluginError(
+                f"a monitor asks to multiply {self.name!r} by {self.factor!r}; allowed are 'lr' and 'radius', and finite "
+                "factors ≥ 0"
+            )
+
 
 Action = Stop | RollBack | Set
 
@@ -49,7 +62,12 @@ class Monitor(Component, ABC):
 
     @abstractmethod
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: "Run") -> list[Action]:
-        """What is to be done; ``run.epoch`` counts the epochs before this one, ``run.data`` is what is trained on."""
+        """What is to be done; ``run.epoch`` counts the epochs before this one, ``run.data`` is what is trained on.
+
+        ``model`` has the weights that are trained, which show first what goes wrong; ``run.judged(model)`` is the network that
+        is scored and kept, the average of the weights where the recipe asks for one. What is asked for, and why, is kept in
+        the run's record.
+        """
 
     def recorded(self, run: "Run") -> None:
         """The last line of ``run.history`` is in the run's files; called after each epoch, and once before the first of a call.

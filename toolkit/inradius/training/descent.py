@@ -25,6 +25,7 @@ class Descent:
         self.run, self.model, self.batch, self.ahead = run, model, batch, ahead
         self._threat = threat
         self._first: float | None = None
+        self._observed = False
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -45,10 +46,13 @@ class Descent:
         self.run.tape.rewind(batch, anew=reattack)
         with self.run.training_precision():
             losses = self._losses(batch)
+        if not (self._observed or ahead):
+            # before the gradient, which may be too large for a step and then leaves this one out
+            self._observed = True
+            self._observe(batch)
         mean = self.run.backward(losses)
         if self._first is None and not ahead:
             self._first = mean
-            self._observe(batch)
         return mean
 
     def _losses(self, batch: Dataset) -> Tensor:

@@ -63,7 +63,7 @@ def resume(run: "Run") -> None:
         return
     _restore(run, state)
     run.epoch, run.history = state["epoch"], state["history"]
-    run.stopped, run.factors = state["stopped"], state["factors"]
+    run.stopped, run.factors, run.actions = state["stopped"], state["factors"], state["actions"]
     if run.epoch and run.processes.main:
         for path, content in run.files.views(run).items():
             if not path.exists() or path.read_bytes() != content:
@@ -86,6 +86,7 @@ def _state(run: "Run") -> dict[str, Any]:
         "history": run.history,
         "stopped": run.stopped,
         "factors": run.factors,
+        "actions": run.actions,
         "best": {"score": run.best_score, "epoch": run.best_epoch, "weights": run.best_weights},
         "memories": run.memories.state(run.processes),
         "model": run.model.state_dict(),
