@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from cli_cases import change, complaint, write
 from test_learning_curves import write as write_run
@@ -111,8 +112,9 @@ def test_the_radius_is_recorded_as_it_was_typed(capsys, asked, tmp_path):
 
 
 def test_other_data_compare_the_checkpoints(capsys, asked, tmp_path):
-    (tmp_path / "other.npz").write_bytes((tmp_path / "data.npz").read_bytes())
-    (tmp_path / "the_test.npz").write_bytes((tmp_path / "data.npz").read_bytes())
+    data = dict(np.load(tmp_path / "data.npz"))
+    for name in ("other.npz", "the_test.npz"):
+        np.savez(tmp_path / name, **data | {"inputs": 0.5 * data["inputs"] + 0.1})
     printed(capsys, "train", "standard", *asked, "--validation", "npz:other.npz")
     assert record(tmp_path / "run")["selection"]["on"] == "npz('other.npz')"
     test = [*change(asked, "--out", "second"), "--validation", "npz:the_test.npz"]

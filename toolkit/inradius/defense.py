@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from typing import ClassVar, get_args
 
 import attrs
-import torch
 from torch import Tensor, nn
 
 from inradius._component import Component
 from inradius.attack import Attack
 from inradius.data import Dataset
 from inradius.errors import InputError, PluginError
-from inradius.modes import BatchNormMode, evaluating
+from inradius.modes import BatchNormMode
 from inradius.run import Run
-from inradius.subject import check_labels, check_logits
+from inradius.subject import check_labels
 from inradius.threat import Oracles, ThreatModel
 from inradius.training.search import Search
+from inradius.trial import try_out
 from inradius.validators import component
 from inradius.views import Views
 
@@ -69,10 +69,7 @@ class Defense(Component, ABC):
         """
         check_labels(data.inputs, data.labels)
         threat.check_inputs(data.inputs)
-        weight = next(model.parameters(), data.inputs)
-        with evaluating(model), torch.no_grad():
-            logits = model(data.inputs[:1].to(weight.device))
-        check_logits(logits, 1)
+        logits = try_out(model, data)
         if data.classes > logits.shape[1]:
             raise InputError(
                 f"label {data.classes - 1} of {data.name} is out of range; "
@@ -109,7 +106,8 @@ class AdversarialDefense(Defense):
     """A defense that learns from what an attack finds; a method adds its ``loss``, and a default for ``attack``.
 
     ``bn_mode`` is what BatchNorm does inside the attack: by default running statistics, which then see none of its iterates.
-    Checkpoints are compared by the share of held-out examples that withstand the attack.
+    In training the attack looks for the largest objective, also where it would stop at an example that is fooled.
+    Checkpoints are compared by the share of held-out examples that withstand it.
     """
 
     positional = ("attack",)

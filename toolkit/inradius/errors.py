@@ -29,5 +29,10 @@ class DivergenceError(InradiusError, ArithmeticError):
     """Training cannot go on: the loss or its gradient is no longer finite."""
 
 
+def reason(error: Exception) -> str:
+    """What an exception says; of one with several arguments, as attrs' validators raise, the first alone."""
+    return str(error.args[0]) if error.args else str(error)
+
+
 class PluginWarning(UserWarning):
     """A plugin was left out, or one of its answers was rejected."""

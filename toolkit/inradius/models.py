@@ -15,11 +15,9 @@ from torch import nn
 
 from inradius._fingerprint import fingerprint as fingerprint
 from inradius._weights import fill
-from inradius.data import Dataset
 from inradius.errors import InputError
-from inradius.modes import evaluating
 from inradius.registry import make
-from inradius.subject import check_logits
+from inradius.trial import try_out as try_out
 
 T = TypeVar("T")
 
@@ -66,20 +64,6 @@ def find_device(name: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the device {str(name)!r} cannot be used here ({reason}); cpu always can") from error
-
-
-def try_out(model: nn.Module, data: Dataset) -> None:
-    """Runs the model on the first example. Raises ``InputError`` where it fails or does not return finite logits."""
-    x = data.inputs[:1].to(next((tensor.device for tensor in model.state_dict().values()), None))
-    with evaluating(model), torch.no_grad():
-        try:
-            logits = model(x)
-        except Exception as error:  # a stranger's network may raise anything; the sentence says on what
-            reason = str(error).splitlines()[0] if str(error) else "no reason given"
-            raise InputError(
-                f"the model fails on inputs of shape {tuple(x.shape)} from {data.name}: {type(error).__name__}: {reason}"
-            ) from error
-    check_logits(logits, 1)
 
 
 def _from_file(file: Path, name: str) -> nn.Module:

@@ -16,7 +16,7 @@ from inradius.attack import Attack
 from inradius.certifier import Certifier
 from inradius.data import Dataset
 from inradius.defense import Defense
-from inradius.errors import InradiusError, PluginError, SpecError
+from inradius.errors import InradiusError, PluginError, SpecError, reason
 from inradius.layers import LayerRule
 from inradius.objective import Objective
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
@@ -140,7 +140,7 @@ def _build(entry: Entry, call: Call) -> object:
     except InradiusError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
-        raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
+        raise SpecError(f"{entry.name}: {reason(error)}; the parameters are {_listed(entry)}") from error
 
 
 def _check_arguments(entry: Entry, args: list[object], kwargs: dict[str, object]) -> None:
@@ -153,7 +153,7 @@ def _check_arguments(entry: Entry, args: list[object], kwargs: dict[str, object]
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise SpecError(f"{entry.name}: {error}; the parameters are {_listed(entry)}") from error
+        raise SpecError(f"{entry.name}: {reason(error)}; the parameters are {_listed(entry)}") from error
 
 
 def _resolve(value: object) -> object:

@@ -16,11 +16,12 @@ from inradius.cli.console import console, say
 from inradius.curve import bracket_curve
 from inradius.data import Dataset
 from inradius.evaluate import bracket
-from inradius.models import load_model, try_out
+from inradius.models import load_model
 from inradius.modes import frozen
 from inradius.registry import make
 from inradius.report import Report
 from inradius.threat import ThreatModel
+from inradius.trial import try_out
 
 
 @attrs.frozen(kw_only=True)

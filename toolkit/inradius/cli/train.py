@@ -1,5 +1,6 @@
 """``inradius train``."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,12 @@ from inradius.cli import curves, options
 from inradius.cli.console import console, say
 from inradius.data import Dataset
 from inradius.defense import Defense
-from inradius.models import find_device, is_file, load_model, try_out
+from inradius.models import is_file, load_model
 from inradius.registry import make
 from inradius.report.history import is_training
 from inradius.threat import ThreatModel
 from inradius.training.train import train as train_network
+from inradius.trial import try_out
 
 OPTIMISATION = "How the weights move"
 SELECTION = "What compares the checkpoints"
@@ -120,7 +122,6 @@ def train(
     """Trains a network and keeps its best and its last weights; the same command goes on after a stop."""
     method = make(defense, Defense)
     given = make(threat, ThreatModel)
-    place = None if device is None else find_device(device)
     network = _network(model, weights, seed)
     examples = make(data, Dataset)
     if len(examples) and method.classifies:
@@ -152,7 +153,7 @@ def train(
         direction=direction,
         update=update,
         radius=radius,
-        device=place,
+        device=device or _accelerator(),
         seed=seed,
         progress=console().is_terminal,
         fresh=fresh,
@@ -172,6 +173,12 @@ def _network(spec: str, weights: Path | None, seed: int) -> nn.Module:
     """The network with weights that depend on the seed alone, or on the file."""
     torch.manual_seed(seed)
     return load_model(spec, weights)
+
+
+def _accelerator() -> torch.device | None:
+    """One where there is one, None where a launcher says which."""
+    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return None if launched or not torch.accelerator.is_available() else torch.accelerator.current_accelerator()
 
 
 def _validation(text: str) -> float | str:

@@ -2,6 +2,8 @@
 
 import io
 import os
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,7 @@ def save_state(state: dict[str, Any], path: Path) -> None:
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """What ``save_state`` wrote, or None where there is no such file."""
+    """What ``save_state`` wrote, or None where there is no such file; raises ``InputError`` for another file."""
     if not path.exists():
         return None
     # what was kept on the CPU stays there; the numbers of devices are those of another day
@@ -76,5 +78,14 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any] | None:
     def home(storage: Any, place: str) -> Any:
         return storage if place == "cpu" else storage.to(device=device)
 
-    state: dict[str, Any] = torch.load(path, map_location=home, weights_only=True)
+    try:
+        if not zipfile.is_zipfile(path):
+            raise EOFError
+        state: dict[str, Any] = torch.load(path, map_location=home, weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        # a full disk is where such a file may come from; what torch says of it is many lines long
+        raise InputError(
+            f"{str(path)!r} is not the state of a training run ({type(error).__name__}); give another folder, or fresh=True "
+            "to start again"
+        ) from error
     return state

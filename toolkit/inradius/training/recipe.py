@@ -55,6 +55,12 @@ def _below_one(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
         raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a number above 0 and below 1, as in 0.995")
 
 
+def _seed(instance: Any, field: "attrs.Attribute[Any]", value: int) -> None:
+    validators.integer(instance, field, value)
+    if value >= 2**63:
+        raise ValueError(f"{field.name}={value} is not allowed; allowed is an integer ≥ 0 and below 2**63")
+
+
 def _all(kind: type) -> Callable[[Any, Any, Any], None]:
     return attrs.validators.deep_iterable(validators.component(kind), attrs.validators.instance_of(tuple))
 
@@ -82,7 +88,7 @@ class Recipe:
     direction: Direction = attrs.field(factory=Average, validator=validators.component(Direction))
     update: Update = attrs.field(factory=Plain, validator=validators.component(Update))
     monitors: tuple[Monitor, ...] = attrs.field(default=(), validator=_all(Monitor))
-    seed: int = attrs.field(default=0, validator=validators.integer)
+    seed: int = attrs.field(default=0, validator=_seed)
 
     def __attrs_post_init__(self) -> None:
         for regularizer in self.regularizers:
@@ -98,8 +104,13 @@ class Recipe:
         return self.lr * self.schedule(progress)
 
     def optimise(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """An optimiser of these parameters, as the recipe says."""
-        return OPTIMIZERS[self.optimizer](parameters, lr=self.lr, weight_decay=self.weight_decay)
+        """An optimiser of those parameters that are to be trained, as the recipe says."""
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        if not trained:
+            raise InputError(
+                "the model has no weights to train; allowed is one with parameters that ask for a gradient"
+            )
+        return OPTIMIZERS[self.optimizer](trained, lr=self.lr, weight_decay=self.weight_decay)
 
     def split(self, data: Dataset) -> tuple[Dataset, Dataset]:
         """The examples to train on and those held out to compare checkpoints, drawn by the seed alone.

@@ -45,7 +45,7 @@ def open_folder(
             _clear(folder)
         processes.wait()
         if path.exists():
-            record = json.loads(path.read_text("utf-8"))
+            record = _known(path)
             _check_same(record["settings"], settings, folder)
         elif processes.main:
             write_json(path, record)
@@ -53,6 +53,21 @@ def open_folder(
         raise InputError(f"folder={str(folder)!r} cannot be written to ({error}); give a folder that can") from error
     processes.wait()
     return record
+
+
+def _known(path: Path) -> dict[str, object]:
+    """The record that an interrupted run left."""
+    try:
+        record: dict[str, object] = json.loads(path.read_text("utf-8"))
+        if isinstance(record["settings"], dict):
+            return record
+    except (ValueError, TypeError, LookupError) as error:
+        reason = f": {error!r}"
+    else:
+        reason = ""
+    raise InputError(
+        f"{str(path)!r} is no record of a training run{reason}; give another folder, or fresh=True to start again"
+    )
 
 
 def _clear(folder: Path) -> None:

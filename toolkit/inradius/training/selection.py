@@ -49,6 +49,7 @@ def select(data: Dataset, validation: float | Dataset, recipe: Recipe, *, test_a
         on = f"{validation:g} of {data.name}" if validation else "nothing: the last epoch counts"
         return Selection(training=training, held_out=held_out, on=on, test_data=says_test(data.name))
     _check_alike(data, validation)
+    _check_apart(data, validation)
     reason = why_test(validation, data)
     if reason and not test_allowed:
         raise InputError(
@@ -69,6 +70,14 @@ def _check_alike(data: Dataset, other: Dataset) -> None:
             raise InputError(
                 f"validation={other.name} has {name} {there}, and {data.name} {here}; they must be the same"
             )
+
+
+def _check_apart(data: Dataset, other: Dataset) -> None:
+    if count := len(_rows(data.inputs) & _rows(other.inputs)):
+        raise InputError(
+            f"{count} of the {len(other)} examples of validation={other.name} are in {data.name}, which is trained on, and "
+            "what was learned says nothing of how well; give examples that are not, or a share of the data"
+        )
 
 
 def why_test(candidate: Dataset, data: Dataset) -> str | None:

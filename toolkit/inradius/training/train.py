@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from inradius._component import Component
 from inradius.data import Dataset
 from inradius.defense import Defense
-from inradius.errors import InputError, SpecError
+from inradius.errors import InputError, SpecError, reason
+from inradius.models import find_device
 from inradius.registry import make
 from inradius.run import Run
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
@@ -22,6 +22,8 @@ from inradius.training.processes import Processes
 from inradius.training.recipe import RATES, Recipe
 from inradius.training.record import digest, open_folder, write_json
 from inradius.training.selection import Selection, select
+
+T = TypeVar("T")
 
 
 def train(
@@ -91,13 +93,13 @@ def train(
     own = {"optimizer": None if optimizer == "adam" else optimizer, "weight_decay": weight_decay or None}
     own |= {"ema": ema, "precision": None if precision == "float32" else precision, "compile": compile or None}
     _refuse_unused(defense, {**slots, **own, "lr": lr, "clip": clip})
-    chosen = make(validation, Dataset) if isinstance(validation, str | Dataset) else validation
+    chosen = _made("validation", validation, Dataset) if isinstance(validation, str | Dataset) else validation
     recipe = _recipe(
         epochs=epochs,
         batch_size=batch_size,
         optimizer=optimizer,
         lr=RATES.get(optimizer) if lr is None else lr,
-        schedule=make(schedule, Schedule),
+        schedule=_made("schedule", schedule, Schedule),
         weight_decay=weight_decay,
         clip=clip,
         ema=ema,
@@ -109,7 +111,9 @@ def train(
         **_slots(defense, slots),
     )
     data = make(data, Dataset)
-    given = _set(defense, threat)
+    given, place = _set(defense, threat), _place(folder)
+    if device is not None:
+        find_device(device)
     processes = Processes(device, _home(model))
     with torch.random.fork_rng([processes.device] if processes.device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -130,8 +134,8 @@ def train(
         }
         literal = threat if isinstance(threat, str) else given.spec(full=True)
         rule = selection.record(defense.scored_by(), given, literal)
-        record = open_folder(Path(folder), settings, rule, processes, fresh)
-        return _run(defense, network, selection, given, recipe, processes, record, Path(folder), progress, classes)
+        record = open_folder(place, settings, rule, processes, fresh)
+        return _run(defense, network, selection, given, recipe, processes, record, place, progress, classes)
 
 
 def _run(
@@ -168,13 +172,22 @@ def _result(run: Run) -> dict[str, object]:
         "gap": None if best is None or last is None else best - last,
         "rolled_back": [line["epoch"] for line in run.history if line.get("rolled_back")],
         "stopped": run.stopped,
+        "actions": run.actions,
         "last": run.history[-1] if run.history else {},
         "seconds": round(sum(line["seconds"] for line in run.history), 1),
     }
 
 
+def _place(folder: object) -> Path:
+    if not isinstance(folder, str | Path):
+        raise InputError(f"folder={folder!r} is {type(folder).__name__}; allowed is a path")
+    return Path(folder)
+
+
 def _home(model: nn.Module | str) -> torch.device:
     """Where the model is; the CPU where it is yet to be made or has no parameters."""
+    if not isinstance(model, str | nn.Module):
+        raise SpecError(f"the model is {type(model).__name__}; allowed are a torch Module and the spec of one")
     parameters = iter(()) if isinstance(model, str) else model.parameters()
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
@@ -183,7 +196,7 @@ def _recipe(**options: Any) -> Recipe:
     try:
         return Recipe(**options)
     except (TypeError, ValueError) as error:
-        raise SpecError(f"train: {error}") from error
+        raise SpecError(f"train: {reason(error)}") from error
 
 
 _KINDS: dict[str, type] = {
@@ -195,6 +208,8 @@ _KINDS: dict[str, type] = {
     "radius": Schedule,
     "monitors": Monitor,
 }
+# those that hold any number of parts
+_SEVERAL = ("transforms", "regularizers", "monitors")
 
 
 def _set(defense: Defense, threat: ThreatModel | str | None) -> ThreatModel:
@@ -221,15 +236,25 @@ def _refuse_unused(defense: Defense, given: dict[str, Any]) -> None:
         )
 
 
+def _made(name: str, value: Any, kind: type[T]) -> T:
+    """What an option is given as, or made of; raises ``SpecError`` that names the option."""
+    try:
+        made: T = make(value, kind)
+    except SpecError as error:
+        raise SpecError(f"{name}={value!r}: {error}") from error
+    return made
+
+
 def _slots(defense: Defense, given: dict[str, Any]) -> dict[str, Any]:
     """The components of the slots that were asked for, by the caller or by the defense."""
-    asked = _asked(given)
     found: dict[str, Any] = {}
-    for name, value in {**defense.slots(), **asked}.items():
-        many = isinstance(given[name], Sequence) and not isinstance(given[name], str)
-        parts = (value,) if isinstance(value, str | Component) else tuple(value)
-        made = tuple(make(part, _KINDS[name]) for part in parts)
-        found[name] = made if many else made[0]
+    for name, value in {**defense.slots(), **_asked(given)}.items():
+        if name in _SEVERAL:
+            # one alone is a list of one
+            parts = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+            found[name] = tuple(_made(name, part, _KINDS[name]) for part in parts)
+        else:
+            found[name] = _made(name, value, _KINDS[name])
     return found
 
 
