@@ -156,10 +156,18 @@ def test_without_matplotlib_the_numbers_are_said(capsys, asked, tmp_path, monkey
 def test_report_tells_what_was_rolled_back_and_why_a_run_stopped(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "run", rolled_back=(3,))
-    (tmp_path / "run" / "run.json").write_text(json.dumps({"result": {"stopped": "it was enough"}}))
+    actions = [
+        {"epoch": 2, "action": "Set", "name": "lr", "factor": 0.5, "reason": "it rose"},
+        {"epoch": 3, "action": "RollBack", "go_on": True, "reason": "it fell"},
+        {"epoch": 5, "action": "Stop", "reason": "it was enough"},
+    ]
+    result = {"stopped": "it was enough", "actions": actions}
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"result": result}))
     out = printed(capsys, "report", "run")
     assert row(out, "score").endswith("best 0.7000 after epoch 2, last 0.6500 after epoch 5, gap 0.0500")
     assert row(out, "rolled back") == "rolled back    epoch 3"
+    assert row(out, "changed") == "changed        lr times 0.5 after epoch 2: it rose"
+    assert row(out, "went on") == "went on        from before epoch 3: it fell"
     assert row(out, "stopped") == "stopped        it was enough"
 
 

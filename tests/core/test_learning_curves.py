@@ -157,3 +157,25 @@ def test_no_folder_is_an_error():
 def test_drawing_opens_no_window_and_keeps_no_figure(tmp_path):
     learning_curves(write(tmp_path))
     assert "matplotlib.pyplot" not in vars(matplotlib) or not matplotlib.pyplot.get_fignums()
+
+
+def test_histograms_of_monitors_are_columns_of_a_panel(tmp_path):
+    write(tmp_path / "run", maximizer_distance__mean=1.0)
+    (tmp_path / "run" / "monitors").mkdir()
+    lines = [{"epoch": epoch, "edges": [0.0, 1.0, epoch + 1.0], "counts": [3.0, 1.0]} for epoch in (1, 2)]
+    path = tmp_path / "run" / "monitors" / "maximizer_distance.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "run" / "monitors" / "other.jsonl").write_text('{"epoch": 1}\n')
+    figure = learning_curves(tmp_path / "run")
+    columns = panel(figure, "maximizer distance: histogram").collections
+    assert [mesh.get_array().flatten().tolist() for mesh in columns] == [[0.75, 0.25]] * 2
+    assert [mesh.get_coordinates()[:, 0].tolist() for mesh in columns] == [
+        [[epoch - 0.5, edge] for edge in line["edges"]] for epoch, line in zip((1, 2), lines, strict=True)
+    ]
+    assert "maximizer distance" in titles(figure)
+    assert "maximizer distance: histogram" not in titles(
+        learning_curves([tmp_path / "run", write(tmp_path / "second")])
+    )
+    path.write_text("{")
+    with pytest.raises(inradius.InputError, match="holds no readable lines"):
+        learning_curves(tmp_path / "run")

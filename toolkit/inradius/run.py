@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from inradius._component import Component
 from inradius.data import Dataset
-from inradius.errors import PluginError
 from inradius.modes import BatchNormMode
 from inradius.nested import maximising
-from inradius.slots.monitor import SCHEDULED, Action, Monitor, RollBack, Set
+from inradius.slots.monitor import SCHEDULED, Action, RollBack
 from inradius.threat import ThreatModel
-from inradius.training import state
+from inradius.training import state, watch
 from inradius.training.batches import prepared
 from inradius.training.checkpoint import load_weights, weights_bytes, write_atomic
 from inradius.training.checks import check_losses
@@ -112,7 +111,7 @@ class Run:
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs still to run, from 0; after each the run is saved."""
-        self._tell_monitors()
+        watch.tell(self)
         while self.epoch < self.recipe.epochs and self.stopped is None:
             started = monotonic()
             self.progress = self.epoch / self.recipe.epochs
@@ -282,8 +281,7 @@ class Run:
         if judged is not model:
             self.processes.average_buffers(judged)
         score = self._score(judged, threat) if len(self.held_out) else None
-        for monitor in self.recipe.monitors:
-            self._asked.extend(_actions_of(monitor, monitor.after_epoch(model, threat, self)))
+        self._asked.extend(watch.ask(self, model, threat))
         if score is not None and not any(isinstance(action, RollBack) for action in self._asked):
             self._keep_best(judged, score)
 
@@ -323,31 +321,7 @@ class Run:
         self.history.append({"epoch": self.epoch + 1, **means, "seconds": round(seconds, 3)})
         self._sums.clear()
         asked, self._asked = self._asked, []
-        for action in asked:
-            self._act(action)
+        watch.act(self, asked)
         self.epoch += 1
         state.save(self)
-        self._tell_monitors()
-
-    def _tell_monitors(self) -> None:
-        for monitor in self.recipe.monitors:
-            monitor.recorded(self)
-
-    def _act(self, action: Action) -> None:
-        """Does what a monitor asks for, and notes it."""
-        self.actions.append({"epoch": self.epoch + 1, "action": type(action).__name__, **attrs.asdict(action)})
-        if isinstance(action, Set):
-            self.factors[action.name] *= action.factor
-            return
-        if isinstance(action, RollBack):
-            state.roll_back(self)
-            self.history[-1]["rolled_back"] = 1.0
-        if not isinstance(action, RollBack) or not action.go_on:
-            self.stopped = action.reason
-
-
-def _actions_of(monitor: Monitor, given: object) -> list[Action]:
-    """What a monitor asks for. Raises ``PluginError`` where that is no list of actions."""
-    if not isinstance(given, list | tuple) or not all(isinstance(action, Action) for action in given):
-        raise PluginError(f"{monitor} answered {given!r} after an epoch; allowed is a list of Stop, RollBack and Set")
-    return list(given)
+        watch.tell(self)

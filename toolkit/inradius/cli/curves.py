@@ -36,5 +36,13 @@ def _tell(run: History, *, named: bool) -> None:
         )
     if run.rolled_back:
         say(f"rolled back    epoch {', '.join(str(int(epoch)) for epoch in run.rolled_back)}")
-    if reason := run.record.get("result", {}).get("stopped"):
+    result = run.record.get("result", {})
+    for action in result.get("actions", []):
+        if action["action"] == "Set":
+            say(
+                f"changed        {action['name']} times {action['factor']:g} after epoch {action['epoch']}: {action['reason']}"
+            )
+        elif action.get("go_on"):
+            say(f"went on        from before epoch {action['epoch']}: {action['reason']}")
+    if reason := result.get("stopped"):
         say(f"stopped        {reason}")

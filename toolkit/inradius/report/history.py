@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from inradius.errors import InputError
+from inradius.report.histograms import Histogram, histograms
 
 METRICS = "metrics.jsonl"
 # what is no curve
@@ -20,6 +21,8 @@ class History:
     name: str
     lines: tuple[dict[str, float], ...]
     record: dict[str, Any]
+    # those that monitors wrote, of each epoch, by the monitor
+    histograms: dict[str, list[Histogram]] = attrs.field(factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> "History":
@@ -35,7 +38,7 @@ class History:
             ) from error
         if not lines:
             raise InputError(f"the training run in {str(folder)!r} has finished no epoch yet; there is nothing to draw")
-        return cls(folder.resolve().name, lines, known)
+        return cls(folder.resolve().name, lines, known, histograms(folder))
 
     @property
     def names(self) -> list[str]:

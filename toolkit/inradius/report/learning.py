@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inradius.errors import InputError
 from inradius.report.files import write_atomic
+from inradius.report.histograms import draw_histograms
 from inradius.report.history import History, histories
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def learning_curves(folder: str | Path | Sequence[str | Path], *, path: str | Pa
     """The curves of a training run, or of several to compare: loss, learning rate, scores, gap, and what monitors noted.
 
     ``path`` is a .svg, .png or .pdf file to write; of one folder by default ``learning_curves.svg`` in its folder, of several
-    none. A diamond is the epoch whose weights were kept as the best; bands are epochs that were rolled back. The gap is
-    how much lower the score is than the best one so far. Raises ``InputError`` for a folder without a training run, and
-    ``UnsupportedError`` where matplotlib is not installed.
+    none. Histograms that monitors wrote are drawn for one run. A diamond is the epoch whose weights were kept as the best;
+    bands are epochs that were rolled back. The gap is how much lower the score is than the best one so far. Raises
+    ``InputError`` for a folder without a training run, and ``UnsupportedError`` where matplotlib is not installed.
     """
     alone = isinstance(folder, str | Path)
     folders = [Path(folder)] if isinstance(folder, str | Path) else [Path(one) for one in folder]
@@ -70,14 +71,19 @@ def _draw(runs: list[tuple[str, History]]) -> "Figure":
     from inradius.report.figures import blank
 
     plan = panels([run for _, run in runs])
-    rows = -(-len(plan) // _COLUMNS)
+    # those of several runs would lie on each other
+    spread = runs[0][1].histograms if len(runs) == 1 else {}
+    rows = -(-(len(plan) + len(spread)) // _COLUMNS)
     height = rows * _HEIGHT + _HEAD
     figure = blank(_COLUMNS * _WIDTH, height)
     grid: Any = figure.subplots(rows, _COLUMNS, squeeze=False)
     places = list(grid.flat)
     for axes, (title, names) in zip(places, plan.items(), strict=False):
         _panel(axes, title, names, runs)
-    for axes in places[len(plan) :]:
+    for axes, (monitor, lines) in zip(places[len(plan) :], spread.items(), strict=False):
+        draw_histograms(axes, lines)
+        _finish(axes, f"{monitor.replace('_', ' ')}: histogram")
+    for axes in places[len(plan) + len(spread) :]:
         axes.set_visible(False)
     figure.suptitle(", ".join(name for name, _ in runs), fontsize=10)
     figure.tight_layout(rect=(0, 0, 1, 1 - _HEAD / height))
