@@ -306,6 +306,22 @@ def test_free_tells_a_sampler_what_became_of_the_batch(tmp_path, monkeypatch):
     assert [(len(labels), len(mistakes)) for labels, mistakes in told] == [(6, 6)]
 
 
+def test_free_counts_examples_as_the_sampler_weighs_them(tmp_path, monkeypatch):
+    model, run, batches = free_run(tmp_path, monkeypatch, sizes=(6,), replays=1)
+
+    @attrs.frozen(kw_only=True)
+    class Third(inradius.slots.Shuffled):
+        def weights(self, labels, run):
+            return 3.0 * (labels == 0)
+
+    run.recipe = attrs.evolve(run.recipe, sampler=Third())
+    run.defense.step(model, batches[0], inradius.make("linf(eps=0.1)"), run)
+    alone = batches[0].select(batches[0].labels == 0)
+    # two of six examples, three times each, are the mean of the two
+    expected, _ = by_hand(network(), [alone], 0.1, 1, 0.5)
+    torch.testing.assert_close(torch.cat([p.detach().flatten() for p in model.parameters()]), expected)
+
+
 def small(folder, spec, **options):
     options = {"epochs": 3, "batch_size": 16, "lr": 0.05, "device": "cpu"} | options
     return inradius.train(spec, network().float(), _floats(), "linf(eps=0.05)", folder=folder, **options)
@@ -411,6 +427,8 @@ def test_gairat_is_adversarial_training_until_its_burn_in_is_over(tmp_path):
 def test_gairat_wants_an_attack_that_tells(tmp_path):
     with pytest.raises(inradius.UnsupportedError, match=r"fgsm.* does not tell"):
         learn(tmp_path, "gairat(fgsm())")
+    with pytest.raises(inradius.UnsupportedError, match=r"friendly_pgd.* makes fewer steps where it has won"):
+        learn(tmp_path / "stops", "gairat(friendly_pgd())", "linf(eps=0.3)", progress=0.0)
 
 
 # Robey et al. 2023, appendix D: three classes in the plane, ℓ2 with ε = 0.8

@@ -62,9 +62,10 @@ class Free(Defense):
         with run.training_precision():
             logits = model(batch.inputs + point)
         logits = logits.to(delta)
+        losses, weights = cross_entropy(logits, batch), run.recipe.sampler.weights(batch.labels, run)
         if first:
             self._observe(logits, batch, run)
-        run.descend(cross_entropy(logits, batch))
+        run.descend(losses if weights is None else losses * weights)
         return torch.zeros_like(delta) if point.grad is None else point.grad.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
     def _observe(self, logits: Tensor, batch: Dataset, run: Run) -> None:

@@ -41,8 +41,8 @@ class GAIRAT(AdversarialDefense):
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The weighted cross-entropy of each attacked example, (B,)."""
         views = self.views(model, batch, threat, run)
-        losses = cross_entropy(views.attacked(model), batch)
-        return losses if run.progress < self.burn_in else self.weights(views, run).to(losses) * losses
+        losses, weights = cross_entropy(views.attacked(model), batch), self.weights(views, run)
+        return losses if run.progress < self.burn_in else weights.to(losses) * losses
 
     def weights(self, views: Views, run: Run) -> Tensor:
         """How much each example counts, with mean 1 over the batch of all processes, (B,)."""
@@ -51,6 +51,11 @@ class GAIRAT(AdversarialDefense):
             raise UnsupportedError(
                 f"{self.attack} does not tell which of its iterates were withstood; allowed are attacks that do, such as "
                 "pgd(keep_maximising=True)"
+            )
+        if bool((found.tried < found.tried.amax()).any()):
+            raise UnsupportedError(
+                f"{self.attack} makes fewer steps where it has won, so that a share of them says nothing; allowed are attacks "
+                "that make all of their steps, such as pgd(keep_maximising=True)"
             )
         withstood = found.withstood.double() / found.tried
         # (1 + tanh z) / 2 = σ(2 z), which keeps its relative precision where it is small
