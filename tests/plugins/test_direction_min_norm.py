@@ -178,3 +178,12 @@ def test_specs_build_equal_directions(spec):
 def test_wrong_parameters_are_named():
     with pytest.raises(inradius.SpecError, match="normalize=2 is not allowed"):
         inradius.make("min_norm(normalize=2)")
+
+
+@pytest.mark.parametrize("spec", ["min_norm()", "min_norm(normalize=True)"])
+@pytest.mark.parametrize("wrong", [math.inf, -math.inf, math.nan])
+def test_a_gradient_that_is_not_finite_is_left_for_the_run_to_judge(spec, wrong):
+    weight = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    losses = torch.stack([weight.sum(), (weight * torch.tensor([1.0, wrong, 0.0])).sum(), -weight[0]])[:, None]
+    inradius.make(spec, Direction)(losses, [weight], Alone)
+    assert not weight.grad.isfinite().all()

@@ -30,7 +30,9 @@ class MinNorm(Direction):
         columns = [_gradient(row, trained, last=place == len(losses) - 1) for place, row in enumerate(losses)]
         summed = [[run.processes.sum(part) for part in column] for column in columns]
         gram = _gram(summed)
-        weights = simplex_weights(gram)
+        # of gradients that are not finite the mean is not either, and that is for the run to judge
+        finite = bool(gram.isfinite().all())
+        weights = simplex_weights(gram) if finite else torch.full_like(gram[0], 1 / len(gram))
         length = float((weights @ gram @ weights).clamp(min=0).sqrt())
         scale = 1 / length if self.normalize and length > 0 else 1.0
         for place, parameter in enumerate(trained):
