@@ -292,6 +292,11 @@ def test_few_others_are_seen_again_and_all_before_any_for_the_third_time():
     assert sorted(rows[rows >= 20].bincount()[20:].tolist()) == [3, 3, 3, 3, 4, 4]
 
 
+def test_a_small_first_set_may_leave_no_room_for_the_others():
+    data, sampler = two_sets(1, 20), inradius.make("mixed(0.9)")
+    assert [rows.tolist() for rows in sampler.rows(data, engine(sampler, data, batch_size=10))] == [[0]]
+
+
 def test_shares_that_are_not_halves():
     data, sampler = two_sets(12, 60), inradius.make("mixed(0.3)")
     batches = list(sampler.rows(data, engine(sampler, data, batch_size=10)))

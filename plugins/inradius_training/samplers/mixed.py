@@ -38,7 +38,7 @@ class Mixed(Sampler):
         generator = torch.Generator().manual_seed(derive(run.seed, "mixed", run.epoch))
         parts = own[torch.randperm(len(own), generator=generator)].tensor_split(run.count(data))
         wanted = [round(len(part) * per_own) for part in parts]
-        rounds = math.ceil(sum(wanted) / len(others))
+        rounds = max(1, math.ceil(sum(wanted) / len(others)))
         more = torch.cat([others[torch.randperm(len(others), generator=generator)] for _ in range(rounds)])
         for part, added in zip(parts, torch.split(more[: sum(wanted)], wanted), strict=True):
             yield torch.cat([part, added])
