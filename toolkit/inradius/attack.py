@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from inradius._component import Component
 from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.grey import cheap_gradients
-from inradius.modes import BatchNormMode, frozen
+from inradius.modes import BatchNormMode, at_least, frozen
 from inradius.objective import Objective, class_margin
 from inradius.streams import Streams
 from inradius.subject import Subject, check_labels
@@ -214,7 +214,8 @@ def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targe
     if not compares(attack):
         return None
     with torch.no_grad():
-        return model(x).softmax(1)
+        # autocast would round what a prediction is compared with
+        return at_least(model(x), x.dtype).softmax(1)
 
 
 def compares(attack: Attack) -> bool:
