@@ -66,7 +66,8 @@ def test_they_have_no_gradient_at_the_clean_input(spec, dtype):
 def test_reduced_precision_does_not_round_the_clean_prediction(spec):
     model, data = network(dtype=torch.float32), batch(dtype=torch.float32)
     attack = inradius.make(
-        f"pgd(steps=5, direction='gradient', step=1.0, random_start=False, objective={spec}, keep_maximising=True)", Attack
+        f"pgd(steps=5, direction='gradient', step=1.0, random_start=False, objective={spec}, keep_maximising=True)",
+        Attack,
     )
     with torch.autocast("cpu", torch.bfloat16):
         delta = attack.find(model, data.inputs, data.labels, LINF)
