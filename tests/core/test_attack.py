@@ -326,8 +326,11 @@ def test_a_relative_objective_is_given_the_clean_predictions():
         assert all(torch.equal(targets, clean) for targets in seen)
     given = torch.tensor([[0.5, 0.5]] * 3)
     seen.clear()
-    attack(model, X.float(), Y, inradius.make("linf(eps=0.1)"), targets=given)
+    less = attack(model, X.float(), Y, inradius.make("linf(eps=0.1)"), targets=given)
     assert all(torch.equal(targets, given) for targets in seen)
+    # the pass that finds the clean predictions counts
+    asked = attack(model, X.float(), Y, inradius.make("linf(eps=0.1)"))
+    assert torch.equal(asked.queries, less.queries + 1)
 
 
 def test_an_empty_batch_has_an_empty_answer():

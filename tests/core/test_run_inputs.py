@@ -1,6 +1,7 @@
 """What ``train`` refuses, each in one sentence that says what is allowed."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -99,3 +100,29 @@ def halved(layer):
     for parameter in layer.parameters(recurse=False):
         nn.init.constant_(parameter, 0.5)
         parameter.data.view(-1)[::2] = -0.25
+
+
+def test_a_state_without_a_record_is_not_taken_for_that_of_another_run(tmp_path):
+    fit(tmp_path)
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(inradius.InputError, match=r"holds a run without its record.*fresh=True"):
+        fit(tmp_path, lr=0.3)
+    fit(tmp_path, fresh=True)
+
+
+def test_the_record_is_the_last_to_go_when_a_run_starts_again(tmp_path, monkeypatch):
+    fit(tmp_path)
+    files = sum(path.is_file() for path in tmp_path.iterdir())
+    unlink, gone = Path.unlink, []
+
+    def mortal(path, **options):
+        if path.exists():
+            gone.append(path.name)
+            if len(gone) == files:
+                raise KeyboardInterrupt
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", mortal)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, lr=0.3, fresh=True)
+    assert (gone[0], gone[-1]) == ("state.pt", "run.json")

@@ -149,7 +149,8 @@ class Attack(Component, ABC):
         x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
         goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
         where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device, copy=True)
-        subject = Subject(model, y, goal, _targets(self, model, x, targets))
+        subject = Subject(model, y, goal)
+        subject.targets = _targets(self, subject, x, targets)
         return _Case(subject, x, y, goal, threat, where)
 
     def _perturbed(self, case: "_Case", start: Tensor | None, observe: Observer | None) -> Tensor:

@@ -20,9 +20,10 @@ from inradius.errors import InputError
 from inradius.training.checkpoint import write_atomic
 from inradius.training.processes import Processes
 
+# the record is the last to go: a state without one would be taken for that of the next run
 _FILES = (
-    *("run.json", "state.pt", "metrics.jsonl", "last.safetensors", "best.safetensors", "ema.safetensors"),
-    "learning_curves.svg",
+    *("state.pt", "metrics.jsonl", "last.safetensors", "best.safetensors", "ema.safetensors", "learning_curves.svg"),
+    "run.json",
 )
 # where monitors write
 _FOLDER = "monitors"
@@ -48,11 +49,20 @@ def open_folder(
             record = _known(path)
             _check_same(record["settings"], settings, folder)
         elif processes.main:
+            _check_unused(folder)
             write_json(path, record)
     except OSError as error:
         raise InputError(f"folder={str(folder)!r} cannot be written to ({error}); give a folder that can") from error
     processes.wait()
     return record
+
+
+def _check_unused(folder: Path) -> None:
+    if left := [place for place in (folder, *folder.glob("parts/*")) if (place / "state.pt").exists()]:
+        raise InputError(
+            f"folder={str(folder)!r} holds a run without its record, {str(left[0] / 'state.pt')!r}; give another folder, or "
+            "fresh=True to start again"
+        )
 
 
 def _known(path: Path) -> dict[str, object]:
@@ -72,10 +82,10 @@ def _known(path: Path) -> dict[str, object]:
 
 def _clear(folder: Path) -> None:
     """Removes what a run wrote."""
-    for place in (folder, *folder.glob("parts/*")):
+    for place in (*folder.glob("parts/*"), folder):
+        shutil.rmtree(place / _FOLDER, ignore_errors=True)
         for file in _FILES:
             (place / file).unlink(missing_ok=True)
-        shutil.rmtree(place / _FOLDER, ignore_errors=True)
 
 
 def _check_same(before: Any, now: dict[str, object], folder: Path) -> None:
