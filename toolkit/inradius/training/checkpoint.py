@@ -13,13 +13,17 @@ from torch import Tensor, nn
 from inradius.errors import InputError
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Puts ``content`` at ``path``; a killed write leaves what was there before."""
+def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Puts ``content`` at ``path``; a killed write leaves what was there before.
+
+    ``durable`` waits for the disk, which a file that can be made again from another one has no need of.
+    """
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     partial.replace(path)
 
 

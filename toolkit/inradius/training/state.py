@@ -46,7 +46,8 @@ def save(run: "Run") -> None:
     if run.processes.main:
         save_state(state, run.files.state)
         for path, content in run.files.views(run).items():
-            write_atomic(path, content)
+            # the state has them all
+            write_atomic(path, content, durable=False)
     run.processes.wait()
 
 
