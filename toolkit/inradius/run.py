@@ -16,7 +16,7 @@ from inradius.modes import BatchNormMode
 from inradius.nested import maximising
 from inradius.slots.monitor import SCHEDULED, Action, RollBack
 from inradius.threat import ThreatModel
-from inradius.training import state, watch
+from inradius.training import state, validation, watch
 from inradius.training.batches import prepared
 from inradius.training.checkpoint import load_weights, weights_bytes, write_atomic
 from inradius.training.checks import check_losses
@@ -29,7 +29,6 @@ from inradius.training.precision import GradientOverflowError
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
 from inradius.training.search import Search, Tape, search
-from inradius.training.validation import held_out_means
 from inradius.views import Views
 
 if TYPE_CHECKING:
@@ -280,24 +279,14 @@ class Run:
         self.processes.average_buffers(model)
         if judged is not model:
             self.processes.average_buffers(judged)
-        score = self._score(judged, threat) if len(self.held_out) else None
+        score = validation.score(self, judged, threat) if len(self.held_out) else None
         self._asked.extend(watch.ask(self, model, threat))
         if score is not None and not any(isinstance(action, RollBack) for action in self._asked):
-            self._keep_best(judged, score)
+            validation.keep_best(self, judged, score)
 
     def judged(self, model: nn.Module) -> nn.Module:
         """What is scored and kept for a model: of the one that is trained the average, where there is one."""
         return self.averaged if model is self.model and self.averaged is not None else model
-
-    def _score(self, model: nn.Module, threat: ThreatModel) -> float:
-        score, clean = held_out_means(self, model, threat)
-        self.log(score=score, clean=clean)
-        return score
-
-    def _keep_best(self, model: nn.Module, score: float) -> None:
-        if self.best_score is None or score >= self.best_score:
-            self.best_score, self.best_epoch = score, self.epoch
-            self.best_weights = state.copied(model)
 
     def finish(self, model: nn.Module) -> nn.Module:
         """The model with the best weights (the last ones where nothing was held out), in eval mode."""

@@ -7,12 +7,27 @@ from torch import nn
 
 from inradius.modes import evaluating
 from inradius.threat import ThreatModel
+from inradius.training import state
 
 if TYPE_CHECKING:
     from inradius.run import Run
 
 
-def held_out_means(run: "Run", model: nn.Module, threat: ThreatModel) -> tuple[float, float]:
+def score(run: "Run", model: nn.Module, threat: ThreatModel) -> float:
+    """The defense's score of a network on the held-out examples, noted with the clean accuracy."""
+    found, clean = _means(run, model, threat)
+    run.log(score=found, clean=clean)
+    return found
+
+
+def keep_best(run: "Run", model: nn.Module, found: float) -> None:
+    """Keeps the network's weights where none before had a larger score."""
+    if run.best_score is None or found >= run.best_score:
+        run.best_score, run.best_epoch = found, run.epoch
+        run.best_weights = state.copied(model)
+
+
+def _means(run: "Run", model: nn.Module, threat: ThreatModel) -> tuple[float, float]:
     """The defense's score and the clean accuracy on the held-out examples, each process looking at its part."""
     held_out = run.held_out
     mine = held_out.select(run.processes.share(torch.arange(len(held_out))))
@@ -22,5 +37,5 @@ def held_out_means(run: "Run", model: nn.Module, threat: ThreatModel) -> tuple[f
             here = batch.to(run.device)
             right[0] += run.defense.score(model, here, threat, run).sum()
             right[1] += (model(here.inputs).argmax(1) == here.labels).sum()
-    score, clean = (run.processes.sum(right) / len(held_out)).tolist()
-    return score, clean
+    found, clean = (run.processes.sum(right) / len(held_out)).tolist()
+    return found, clean
