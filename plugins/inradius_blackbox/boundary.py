@@ -13,7 +13,7 @@ from inradius.attack import Observer
 from inradius.threat import expand
 from inradius.validators import count, positive
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.room import box_of, far
+from inradius_blackbox.room import far, room_of
 from inradius_blackbox.starts import begin, closer
 
 # bisections at the beginning and at the end
@@ -87,7 +87,7 @@ class _Walk:
 
     def __init__(self, attack: Boundary, part: Part, delta: Tensor) -> None:
         self.attack, self.part, self.delta = attack, part, delta
-        self.box = box_of(part.threat, part.x)
+        self.room = room_of(part.threat, part.x)
         self.sphere = delta.new_full((len(part),), attack.sphere_step)
         self.source = delta.new_full((len(part),), attack.source_step)
         # adversarial answers and all answers, of the sphere's points and of the candidates
@@ -97,7 +97,7 @@ class _Walk:
         """The examples in ``index``."""
         taken = object.__new__(_Walk)
         taken.attack, taken.part, taken.delta = self.attack, self.part.take(index), self.delta[index]
-        taken.box = None if self.box is None else (self.box[0][index], self.box[1][index])
+        taken.room = self.room.take(index)
         taken.sphere, taken.source, taken.counts = self.sphere[index], self.source[index], self.counts[index]
         return taken
 
@@ -134,7 +134,7 @@ class _Walk:
 
     def _allowed(self, delta: Tensor) -> Tensor:
         """The nearest point within the hard constraints, (n, *S)."""
-        return far(self.part.threat).project(delta, self.part.x) if self.box is None else torch.clamp(delta, *self.box)
+        return self.room.nearest(far(self.part.threat), delta, self.part.x)
 
     def _adapt(self) -> None:
         sphere, source = self.counts[:, 0] / self.counts[:, 1], self.counts[:, 2] / self.counts[:, 3]

@@ -13,7 +13,7 @@ from inradius.attack import Observer
 from inradius.threat import expand
 from inradius.validators import count
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.room import box_of, far
+from inradius_blackbox.room import Room, far, room_of
 from inradius_blackbox.starts import begin, closer
 
 # halvings of a step before it is given up
@@ -60,16 +60,15 @@ class HopSkipJump(Attack):
             return decisions.best
         passes = _passes(x)
         delta = closer(decisions, part, delta, passes)
-        box = box_of(part.threat, part.x)
+        room = room_of(part.threat, part.x)
         for step in range(1, self.queries):
             samples = int(self.samples * math.sqrt(step))
             able = (decisions.left[part.rows] >= samples + _HALVINGS + passes).nonzero().squeeze(1)
-            part, delta = part.take(able), delta[able]
-            box = None if box is None else (box[0][able], box[1][able])
+            part, delta, room = part.take(able), delta[able], room.take(able)
             if not len(part):
                 break
-            normal = _normal(decisions, part, delta, samples, step, box)
-            delta = closer(decisions, part, _advance(decisions, part, delta, normal, step, box), passes)
+            normal = _normal(decisions, part, delta, samples, step, room)
+            delta = closer(decisions, part, _advance(decisions, part, delta, normal, step, room), passes)
             decisions.show()
         return decisions.best
 
@@ -80,9 +79,7 @@ def _passes(x: Tensor) -> int:
     return math.ceil(min(1.5 * math.log2(size), -math.log2(torch.finfo(x.dtype).eps) - 4))
 
 
-def _normal(
-    decisions: Decisions, part: Part, delta: Tensor, samples: int, step: int, box: tuple[Tensor, Tensor] | None
-) -> Tensor:
+def _normal(decisions: Decisions, part: Part, delta: Tensor, samples: int, step: int, room: Room) -> Tensor:
     """The mean of random directions, those that lead to the wrong side taken negative, (n, *S)."""
     size = part.x.shape[1:].numel()
     length = delta.flatten(1).norm(dim=1)
@@ -96,9 +93,7 @@ def _normal(
         shape = (min(block, samples - first), *part.x.shape[1:])
         draws = rng.normal(shape, dtype=delta.dtype).to(delta.device)
         draws = draws * (probe / draws.flatten(2).norm(dim=2).view(*draws.shape[:2], *(1,) * (delta.ndim - 1)))
-        points = delta[:, None] + draws
-        if box is not None:
-            points = torch.clamp(points, box[0][:, None], box[1][:, None])
+        points = torch.clamp(delta[:, None] + draws, room.low[:, None], room.high[:, None])
         moves = points - delta[:, None]
         sides = decisions.ask_many(part, points).to(delta) * 2 - 1
         signed += (moves * sides.view(*sides.shape, *(1,) * (delta.ndim - 1))).sum(1)
@@ -110,9 +105,7 @@ def _normal(
     return signed - expand(baseline, delta) * plain
 
 
-def _advance(
-    decisions: Decisions, part: Part, delta: Tensor, normal: Tensor, step: int, box: tuple[Tensor, Tensor] | None
-) -> Tensor:
+def _advance(decisions: Decisions, part: Part, delta: Tensor, normal: Tensor, step: int, room: Room) -> Tensor:
     """The perturbation after the longest of the halved steps that stays adversarial, or the same one, (n, *S)."""
     stride = part.threat.steepest(normal, part.x, delta, rng=part.rng.fork(step))
     share = part.threat.gauge(delta, part.x).to(delta) / math.sqrt(step)
@@ -120,8 +113,7 @@ def _advance(
     for _ in range(_HALVINGS):
         some = part.take(waiting)
         moved = delta[waiting] + expand(share[waiting], delta) * stride[waiting]
-        ends = None if box is None else (box[0][waiting], box[1][waiting])
-        moved = far(some.threat).project(moved, some.x) if ends is None else torch.clamp(moved, *ends)
+        moved = room.take(waiting).nearest(far(some.threat), moved, some.x)
         fooled = decisions.ask(some, moved)
         answer = answer.index_put((waiting[fooled],), moved[fooled])
         waiting, share = waiting[~fooled], share / 2

@@ -10,7 +10,7 @@ from torch import Tensor
 from inradius import Oracles
 from inradius.ascent import Part
 from inradius.threat import expand
-from inradius_blackbox.room import box_of
+from inradius_blackbox.room import Room, room_of
 from inradius_blackbox.shape import Shape, scale_to, shape_of
 from inradius_blackbox.square_windows import Grid, pyramids
 
@@ -90,13 +90,12 @@ class Corners(Moves):
 class Mounds(Moves):
     """ℓ2 and ℓ1: a window is emptied, and another one takes its length and what is left of the radius, as a pyramid."""
 
-    def __init__(self, grid: Grid, shape: Shape, box: tuple[Tensor, Tensor] | None) -> None:
+    def __init__(self, grid: Grid, shape: Shape, room: Room | None) -> None:
         super().__init__(grid)
-        self._shape, self._box = shape, box
+        self._shape, self._room = shape, room
 
     def take(self, index: Tensor) -> "Mounds":
-        box = None if self._box is None else (self._box[0][index], self._box[1][index])
-        return Mounds(self.grid, self._shape.take(index), box)
+        return Mounds(self.grid, self._shape.take(index), self._room and self._room.take(index))
 
     def start(self, part: Part) -> Tensor:
         grid = self.grid
@@ -145,7 +144,7 @@ class Mounds(Moves):
             return part.threat.project(delta, part.x)
         full = scale_to(delta, self._shape)
         # a point of the sphere that the box cuts off is nearest where it is clipped
-        return part.threat.project(full, part.x) if self._box is None else torch.clamp(full, *self._box)
+        return self._room.nearest(part.threat, full, part.x) if self._room else part.threat.project(full, part.x)
 
 
 class Extremes(Moves):
@@ -191,7 +190,7 @@ def moves_of(threat: Oracles, x: Tensor) -> Moves:
         return Extremes(grid, convex=threat.convex)
     # the projection rounds towards 0, which a half precision needs
     clips = shape.order == 2 and x.dtype in (torch.float32, torch.float64)
-    return Mounds(grid, shape, box_of(threat, x) if clips else None)
+    return Mounds(grid, shape, room_of(threat, x) if clips else None)
 
 
 class Proposals:
