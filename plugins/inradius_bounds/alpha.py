@@ -34,13 +34,15 @@ class Alpha(Certifier):
     is certified; with ``keep_maximising`` every example takes every step. Source: xu2021.
     """
 
+    widens = True
+
     # Xu et al. 2021: 20 steps; the residual gap to the LP is below a hundredth by then
     steps: int = attrs.field(default=20, validator=count)
     layers: Layers = attrs.field(default="final", validator=in_(get_args(Layers)))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x)
+        chain = trace(model, x, threat)
         layers = layer_bounds(chain, x, threat, relax=smallest_area)
         function = Rows(*fold(chain, prop))
         value = closed(chain, function, layers, x, threat, intersect=True, best=True)

@@ -20,7 +20,7 @@ class AffineBlock:
     @property
     def exact_interval(self) -> bool:
         """Whether at most one layer mixes coordinates."""
-        mixing = [op for op in self.ops if not op.rule.elementwise]
+        mixing = [op for op in self.ops if op.rule.mixes(op)]
         return len(mixing) <= 1 and all(op.rule.exact(op) for op in mixing)
 
     def __call__(self, x: Tensor) -> Tensor:

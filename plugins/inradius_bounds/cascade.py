@@ -10,6 +10,7 @@ from attrs.validators import optional
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius.certificate import CLAIMS
 from inradius.validators import as_float, integer, positive
 from inradius_bounds.alpha import Alpha
 from inradius_bounds.crown import Crown
@@ -34,12 +35,15 @@ class CertifierCascade(Certifier):
     Without members they are interval, dual, crown, alpha and alpha over all layers: cheap ones first, and an example costs
     what it needs. Before ``alpha``, or with members given before the last one, ``steps`` of gradient descent look for a
     perturbation that refutes the property; an example that has one is given up (``steps=0``: none is). After ``seconds``
-    no further member begins; what is open then depends on the machine. An example's bound is the best that it has seen.
+    no further member begins; what is open then depends on the machine. An example's bound is the best that it has seen, and
+    its claim the weakest of those of the members that its bounds are from.
 
     Alpha over all layers costs more than all the others. It is left out for an example whose worst margin is still further
     from 0 than ``promise`` times what alpha over the last layer gained there: what it adds was below 1.8 times that gain on
     every example that was measured. ``promise=None`` leaves none out.
     """
+
+    widens = True
 
     positional = ("*members",)
 
@@ -76,6 +80,7 @@ class CertifierCascade(Certifier):
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
         started = time.monotonic()
         best = before = torch.full_like(prop.offsets, -torch.inf)
+        level = torch.zeros_like(best, dtype=torch.int64)
         parts: list[tuple[Tensor, Bounds]] = []
         left = torch.arange(len(x), device=x.device)
         for place, member in enumerate(self._chosen):
@@ -86,24 +91,32 @@ class CertifierCascade(Certifier):
                 if not len(left):
                     break
             if place == self._last_of_standard and self.promise is not None:
-                left = left[_promising(best[left], before[left], self.promise)]
+                part = prop.select(left)
+                left = left[_promising(part.weakest(best[left].detach()), part.weakest(before[left]), self.promise)]
                 if not len(left):
                     break
             before, part = best.detach(), prop.select(left)
             bounds = member.lower_bound(model, x[left], threat.select(left), part, rng.take(left))
+            level[left] = torch.where(bounds.value.detach() > best[left].detach(), _levels(bounds, best), level[left])
             best = best.index_put((left,), torch.maximum(best[left], bounds.value.nan_to_num(nan=-torch.inf)))
             parts.append((left, bounds))
-            left = left[(best[left].detach() <= 0).any(1)]
-        failure = max((bounds.failure_probability for _, bounds in parts), default=0.0)
+            left = left[~part.holds(best[left].detach() > 0)]
+        # the best of several bounds is wrong where one of them is
+        failure = min(1.0, sum(bounds.failure_probability for _, bounds in parts))
+        claim = tuple(CLAIMS[place] for place in level.amax(1).tolist())
         exact = len(parts) == 1 and parts[0][1].exact
-        return Bounds(best, failure_probability=failure, exact=exact, error=lambda: _error(best, parts))
+        return Bounds(best, failure_probability=failure, exact=exact, error=lambda: _error(best, parts), claim=claim)
 
 
-def _promising(best: Tensor, before: Tensor, promise: float) -> Tensor:
-    """Whether the lowest row is nearer to 0 than ``promise`` times what it gained, (B, K), (B, K) -> (B,)."""
-    worst = best.detach().amin(1)
+def _levels(bounds: Bounds, like: Tensor) -> Tensor:
+    """The level of each example's bounds as a number, the weakest the largest, (B, 1)."""
+    return torch.tensor([[CLAIMS.index(claim)] for claim in bounds.claims], dtype=torch.int64, device=like.device)
+
+
+def _promising(worst: Tensor, before: Tensor, promise: float) -> Tensor:
+    """Whether the weakest clause is nearer to 0 than ``promise`` times what it gained, (B,), (B,) -> (B,)."""
     # also where nothing is known of before
-    return -worst <= promise * (worst - before.amin(1)).clamp(min=0)
+    return -worst <= promise * (worst - before).clamp(min=0)
 
 
 def _error(best: Tensor, parts: Sequence[tuple[Tensor, Bounds]]) -> Tensor:

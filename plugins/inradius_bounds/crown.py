@@ -30,12 +30,14 @@ class Crown(Certifier):
     ``inner="interval"`` takes interval bounds of inner layers as they are, which is CROWN-IBP. Source: zhang2018, zhang2020.
     """
 
+    widens = True
+
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
     best: bool = attrs.field(default=True, validator=flag)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x)
+        chain = trace(model, x, threat)
         layers = layer_bounds(chain, x, threat, intersect=self.intersect, relax=smallest_area, inner=self.inner)
         function = Rows(*fold(chain, prop))
         value = closed(chain, function, layers, x, threat, intersect=self.intersect, best=self.best)

@@ -29,11 +29,13 @@ class Dual(Certifier):
     Source: wong2018, Algorithm 1.
     """
 
+    widens = True
+
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x)
+        chain = trace(model, x, threat)
         layers = layer_bounds(chain, x, threat, intersect=self.intersect, inner=self.inner)
         function = Rows(*fold(chain, prop))
         value = lower_bound(chain, len(chain.hidden), function, layers.relaxations, x, threat.support)

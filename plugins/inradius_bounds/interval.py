@@ -19,8 +19,10 @@ class Interval(Certifier):
     certifier, and the one to train through. Source: gowal2018.
     """
 
+    widens = True
+
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x)
+        chain = trace(model, x, threat)
         rows, constant = fold(chain, prop)
         if not chain.hidden:
             value = constant + (rows.flatten(2) @ x.flatten(1)[..., None]).squeeze(2) - threat.support(-rows, x)

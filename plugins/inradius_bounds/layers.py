@@ -30,3 +30,14 @@ class SquareRoot(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.sqrt(z)
+
+
+class Rounding(nn.Module):
+    """The nearest number of a shorter floating-point type."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.to(self.dtype).to(z.dtype)

@@ -31,12 +31,14 @@ class LP(Certifier):
     (3.5) and Theorem 1.
     """
 
+    widens = True
+
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
         if not threat.convex:
             raise UnsupportedError(
                 f"{threat} is not convex; lp certifies convex sets, a union member by member (parts='each')"
             )
-        chain = trace(model, x)
+        chain = trace(model, x, threat)
         layers = layer_bounds(chain, x, threat, relax=smallest_area)
         rows, constant = fold(chain, prop)
         values = []
@@ -57,7 +59,7 @@ class LP(Certifier):
 @torch.no_grad()
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
-    chain = trace(model, x)
+    chain = trace(model, x, threat)
     layers = layer_bounds(chain, x, threat, relax=smallest_area)
     rows, constant = fold(chain, prop)
     optima = torch.empty_like(constant)

@@ -40,6 +40,8 @@ class Projected(Certifier):
     and ℓ2. Source: wong2018scaling, thesis 3.4.5 and 3.4.6.
     """
 
+    widens = True
+
     # Wong et al. 2018: 50 in training; a certificate needs more, as its bound is a factor above the norm that falls with them
     projections: int = attrs.field(default=50, validator=count)
     estimator: Estimator = attrs.field(default="geometric", validator=in_(get_args(Estimator)))
@@ -52,7 +54,7 @@ class Projected(Certifier):
                 f"the support function of {threat} is no ℓ1 or ℓ2 norm, so that projected cannot estimate it; allowed are "
                 "sets such as linf and l2"
             )
-        chain = trace(model, x)
+        chain = trace(model, x, threat)
         layers = self._layers(chain, x, threat, sketch, rng)
         function = Rows(*fold(chain, prop))
         value = lower_bound(chain, len(chain.hidden), function, layers.relaxations, x, threat.support)

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Oracles, Property
+from inradius.proving import current_proof
 
 
 def refuted(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, steps: int) -> Tensor:
-    """Whether a point of Δ(x) was found at which a row of the property fails, (B,).
+    """Whether a point of Δ(x) was found at which a clause of the property fails, (B,).
 
-    Of a convex set the smallest row is lowered by Frank-Wolfe steps, whose points lie in the set; of any other set the
+    Of a convex set the weakest clause is lowered by Frank-Wolfe steps, whose points lie in the set; of any other set the
     maximisers of the linear models are tried. A search that finds nothing says nothing.
     """
     delta, found = torch.zeros_like(x), torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -26,6 +27,8 @@ def refuted(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, steps:
 
 
 def smallest(model: nn.Module, points: Tensor, prop: Property) -> Tensor:
-    """The smallest row of the property, (B, *S) -> (B,)."""
-    logits: Tensor = model(points)
-    return ((prop.weights @ logits.flatten(1)[..., None]).squeeze(2) + prop.offsets).amin(1)
+    """The weakest clause of the property, (B, *S) -> (B,)."""
+    proof = current_proof()
+    # bounds may be computed in a wider type than the model's
+    logits: Tensor = model(points if proof is None else points.to(proof.dtype)).to(points.dtype)
+    return prop.weakest(prop.values(logits.flatten(1)))

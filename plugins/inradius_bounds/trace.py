@@ -1,106 +1,80 @@
-"""Finds the chain that a network is: its layers, or what its computation is captured as."""
+"""Finds the chain that a network is, and keeps it for as long as the network runs the same operators."""
 
-from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from inradius import InputError, LayerRule, Operator, UnsupportedError, layer_rules
-from inradius_bounds.block import AffineBlock
-from inradius_bounds.graph.levels import captured_chain
+from inradius import InputError, LayerRule, Oracles, Streams, UnsupportedError, layer_rules
+from inradius.proving import Proof, current_proof
+from inradius_bounds.capture.captured import Captured, capture
+from inradius_bounds.capture.key import Structure
+from inradius_bounds.rules import by_layer
 from inradius_bounds.stage import Chain as Chain
-from inradius_bounds.stage import Stage
 
-# per model: the modules seen, and the chains found for them by input shape
-_traced: WeakKeyDictionary[nn.Module, tuple[tuple[int, ...], dict[torch.Size, Chain]]] = WeakKeyDictionary()
+_Key = tuple[torch.Size, torch.dtype, torch.device]
+
+# per model: what was captured, by the inputs' shape, type and device
+_captured: WeakKeyDictionary[nn.Module, dict[_Key, Captured]] = WeakKeyDictionary()
 
 
-def trace(model: nn.Module, x: Tensor) -> Chain:
-    """The chain that ``model`` is for inputs like ``x`` (B, *S); kept per model object until its modules change.
+def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None) -> Chain:
+    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x``.
 
-    Raises ``UnsupportedError`` for the first layer or operator without a rule, with its path and what is known.
+    For a certificate the model is run once more, and captured anew where it runs anything else than before; within one
+    certificate, and while bounds are trained on, its modules are looked at alone. In a certificate ``x`` may be of a wider
+    type than the model. Raises ``UnsupportedError`` for what has no bounds, with its name and its place.
     """
     if not isinstance(model, nn.Module):
-        raise InputError(f"{model!r} is not a torch.nn.Module; bounds need the layers of one")
-    modules = tuple(id(module) for module in model.modules())
-    seen, chains = _traced.get(model, ((), {}))
-    if seen != modules:
-        chains = {}
-        _traced[model] = (modules, chains)
-    known = chains.get(x.shape[1:])
-    # a hook, or a number that the forward reads off the module, may have changed since
-    if known is None or not known.agrees(model, x[:1]):
-        chains[x.shape[1:]] = known = _found(model, x)
-    return known
+        raise InputError(f"{model!r} is not a torch.nn.Module; bounds need one, whose operators they record")
+    proof = current_proof()
+    own = x.to(proof.dtype) if proof is not None else x
+    if proof is None:
+        return _kept(model, own, threat, None).chain(x.dtype)
+    key = model, own.shape[1:], x.dtype, x.device
+    if key not in proof.memo:
+        proof.memo[key] = _kept(model, own, threat, proof).chain(x.dtype)
+    found: Chain = proof.memo[key]
+    return found
 
 
-def _found(model: nn.Module, x: Tensor) -> Chain:
-    """The chain of layers, or where a model is more than that the chain of states that its computation is."""
-    layers = list(_layers(model, "model"))
-    rules = layer_rules()
-    if all(_covered(module, rules) for _, module in layers):
-        return _checked(model, _chain(layers, x), x)
-    return captured_chain(model, x, rules)
+def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: Proof | None) -> Captured:
+    """What was captured of a model, if that still holds; else what is captured now."""
+    known = _captured.setdefault(model, {})
+    key = x.shape[1:], x.dtype, x.device
+    found = known.get(key)
+    if found is None or not _holds(found, model, x, proof):
+        known.pop(key, None)
+        found = known[key] = _capture(model, x, threat)
+    return found
 
 
-def _checked(model: nn.Module, chain: Chain, x: Tensor) -> Chain:
-    """The chain, once it gives the model's values at an input."""
-    if not chain.agrees(model, x[:1]):
-        raise UnsupportedError(f"the layers of {type(model).__name__} give other values than the model itself")
-    return chain
+def _holds(found: Captured, model: nn.Module, x: Tensor, proof: Proof | None) -> bool:
+    if not len(x):
+        return True
+    if proof is None:
+        return not found.graph.volatile and found.structure.same(Structure.of(model))
+    return found.holds(model, x)
 
 
-def _layers(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
-    """The leaves of nested ``Sequential`` containers in order, with their paths."""
-    if _untouched(module, nn.Sequential):
-        # named_children leaves out a layer that stands in a second place
-        for name, child in module._modules.items():
-            assert child is not None
-            yield from _layers(child, f"{path}.{name}")
-    else:
-        yield path, module
+def _capture(model: nn.Module, x: Tensor, threat: Oracles | None) -> Captured:
+    layers = layer_rules()
+    return capture(model, x, _members(x, threat), _strange(layers), layers)
 
 
-def _untouched(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether ``module`` computes what ``kind`` computes: the same forward and no hooks that could change it."""
-    return (
-        isinstance(module, kind)
-        and type(module).forward is kind.forward
-        and "forward" not in vars(module)
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-    )
+def _strange(layers: dict[type[nn.Module], LayerRule]) -> dict[type[nn.Module], LayerRule]:
+    """The rules of modules that stand as one operator: those of other plugins, as torch's own layers are seen through."""
+    own = by_layer()
+    return {kind: rule for kind, rule in layers.items() if kind not in own}
 
 
-def _covered(module: nn.Module, rules: dict[type[nn.Module], LayerRule]) -> type[nn.Module] | None:
-    """The class whose rule serves this very module."""
-    return next((kind for kind in type(module).__mro__ if kind in rules and _untouched(module, kind)), None)
-
-
-def _rule(module: nn.Module) -> LayerRule:
-    rules = layer_rules()
-    kind = _covered(module, rules)
-    assert kind is not None
-    rules[kind].check(module)
-    return rules[kind]
-
-
-def _chain(layers: list[tuple[str, nn.Module]], x: Tensor) -> Chain:
-    rules = [_rule(module) for _, module in layers]  # every layer is checked before anything is computed
-    stages: list[Stage] = []
-    affine: list[Operator] = []
-    z = x[:1].detach()
-    start = z.shape[1:]
-    for (path, module), rule in zip(layers, rules, strict=True):
-        with torch.no_grad():
-            value = module(z)
-        op = Operator(path, module, rule, z.shape[1:], value.shape[1:])
-        if rule.affine:
-            affine.append(op)
-        else:
-            stages.append(Stage(AffineBlock(tuple(affine), start, z.shape[1:]), op))
-            affine, start = [], value.shape[1:]
-        z = value
-    stages.append(Stage(AffineBlock(tuple(affine), start, z.shape[1:]), None))
-    return Chain(tuple(stages))
+def _members(x: Tensor, threat: Oracles | None) -> list[Tensor]:
+    """Members of the first input's set, none where the set cannot give any."""
+    if threat is None or not len(x):
+        return []
+    first = threat.select(torch.zeros(1, dtype=torch.int64, device=x.device))
+    rng = Streams(0, torch.zeros(1, dtype=torch.int64, device=x.device))
+    try:
+        return [first.sample(x[:1], rng=rng.fork(number)).to(x) for number in range(6)]
+    except UnsupportedError:
+        return []

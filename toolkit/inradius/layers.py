@@ -1,5 +1,6 @@
 """How bounds pass one layer: the interface of layer rules."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import attrs
@@ -45,7 +46,8 @@ class Relaxation:
 class Operator:
     """A layer in its place: the module, its path in the model, its rule, and the shapes of one example around it.
 
-    ``module`` is typed ``Any`` because each rule knows the class it was registered for.
+    ``module`` is typed ``Any`` because each rule knows the class it was registered for. ``forward``, where it is given, computes the
+    value in place of a call of the module, whose hooks then do not run.
     """
 
     path: str
@@ -53,18 +55,19 @@ class Operator:
     rule: "LayerRule"
     in_shape: torch.Size
     out_shape: torch.Size
+    forward: Callable[[Any, Tensor], Tensor] | None = None
 
     def __call__(self, z: Tensor) -> Tensor:
         """The layer's value, (B, *in) -> (B, *out)."""
-        value: Tensor = self.module(z)
+        value: Tensor = self.module(z) if self.forward is None else self.forward(self.module, z)
         return value
 
 
 class LayerRule:
     """How bounds pass one layer. Rules are stateless: the layer's parameters are read from ``op.module`` at each call.
 
-    An affine layer (``affine = True``) needs ``interval``; its ``adjoint`` is found by differentiation where it is not
-    given. An elementwise non-linear layer needs ``interval`` and ``relax``.
+    An affine layer (``affine = True``) needs ``interval``; where its ``adjoint`` is not given, it is the product with the whole
+    matrix, which costs the layer's value at every unit input. An elementwise non-linear layer needs ``interval`` and ``relax``.
     """
 
     affine: ClassVar[bool] = False
@@ -93,13 +96,18 @@ class LayerRule:
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         """The rows times the linear part of an affine op, (B, K, *out) -> (B, K, *in)."""
-        flat = rows.flatten(0, 1)
-        origin = torch.zeros(len(flat), *op.in_shape, dtype=rows.dtype, device=rows.device)
-        graph = torch.is_grad_enabled()
-        with torch.enable_grad():
-            value = op(origin.requires_grad_())
-            (pulled,) = torch.autograd.grad(value, origin, flat, create_graph=graph)
-        return pulled.view(*rows.shape[:2], *op.in_shape)
+        return (rows.flatten(2) @ self._matrix(op, rows)).view(*rows.shape[:2], *op.in_shape)
+
+    def _matrix(self, op: Operator, like: Tensor) -> Tensor:
+        """The linear part of an affine op, (out, in), found by the op itself at unit inputs."""
+        size = op.in_shape.numel()
+        unit = torch.eye(size, dtype=like.dtype, device=like.device).view(size, *op.in_shape)
+        columns = op(unit) - op(torch.zeros_like(unit[:1]))
+        return columns.flatten(1).t()
+
+    def mixes(self, op: Operator) -> bool:
+        """Whether an output of an affine op may add up several inputs."""
+        return not self.elementwise
 
     def unit_rows(self, op: Operator, index: Tensor, dtype: torch.dtype) -> Tensor:
         """The rows of chosen outputs of an affine op, flat indices (B, K) -> (B, K, *in)."""

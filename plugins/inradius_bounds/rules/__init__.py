@@ -3,6 +3,7 @@
 from torch import nn
 
 from inradius import LayerRule, Normalize
+from inradius_bounds.layers import Rounding
 from inradius_bounds.rules.average_pool import AveragePoolRule
 from inradius_bounds.rules.batch_norm import BatchNormRule
 from inradius_bounds.rules.convolution import ConvolutionRule
@@ -12,6 +13,7 @@ from inradius_bounds.rules.linear import LinearRule
 from inradius_bounds.rules.normalize import NormalizeRule
 from inradius_bounds.rules.relu import ReLURule
 from inradius_bounds.rules.reshape import FlattenRule
+from inradius_bounds.rules.rounding import RoundingRule
 
 
 def by_layer() -> dict[type[nn.Module], LayerRule]:
@@ -30,5 +32,6 @@ def by_layer() -> dict[type[nn.Module], LayerRule]:
         nn.Linear: LinearRule(),
         nn.ReLU: ReLURule(),
         Normalize: NormalizeRule(),
+        Rounding: RoundingRule(),
         **curves(),
     }

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inradius import LayerRule, Operator, Relaxation
 from inradius.layers import Line
-from inradius_bounds.graph.program import State
+from inradius_bounds.layout.state import State
 from inradius_bounds.rules.identity import IdentityRule
 
 _Part = tuple[Operator, Tensor, Tensor]

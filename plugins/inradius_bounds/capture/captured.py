@@ -1,0 +1,146 @@
+"""A model's computation for one example, checked: once it stands for the model, bounds may be computed from it."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import InputError, UnsupportedError
+from inradius.preserved import preserved
+from inradius_bounds.capture.checks import agrees, check_affine, points_around
+from inradius_bounds.capture.compare import Match, depends_on_size
+from inradius_bounds.capture.graph import Graph
+from inradius_bounds.capture.keep import Rules
+from inradius_bounds.capture.key import Structure
+from inradius_bounds.capture.record import Recording, record
+from inradius_bounds.layout.levels import chain_of
+from inradius_bounds.lowering.lower import Lowered, lower
+from inradius_bounds.stage import Chain
+
+# the batches that a model is tried on; it is the function of one example that is certified
+BATCHES = (2, 3, 17)
+# and one more where that is cheap, for what a model may do with many examples
+_MANY, _CHEAP = 257, 1 << 19
+
+
+@attrs.define(eq=False)
+class Captured:
+    """The recorded graph of a model on one example, and its chains by floating-point type."""
+
+    graph: Graph
+    structure: Structure
+    rules: Rules
+    layers: Rules
+    device: torch.device
+    _chains: dict[torch.dtype, tuple[Lowered, Chain]] = attrs.field(factory=dict)
+
+    def chain(self, dtype: torch.dtype) -> Chain:
+        """The chain in a type, which reads the model's tensors anew."""
+        if dtype not in self._chains:
+            lowered = lower(self.graph, self.layers, dtype, self.device)
+            self._chains[dtype] = lowered, chain_of(lowered)
+        lowered, chain = self._chains[dtype]
+        lowered.constants.forget()
+        return chain
+
+    def holds(self, model: nn.Module, x: Tensor) -> bool:
+        """Whether the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""
+        with preserved(model):
+            return Match(self.graph, record(model, x[:1], self.rules).graph).difference() is None
+
+
+def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules, layers: Rules) -> Captured:
+    """The computation of a model for inputs like x (B, *S), after every check.
+
+    members: perturbations (1, *S) of the first input at which the model is compared with what was recorded; rules: those of
+    modules that are kept as one operator; layers: those of all layers. Raises ``UnsupportedError`` for a model that is no
+    function of one example, or for operators without bounds.
+    """
+    if not len(x):
+        raise InputError("a computation cannot be captured without an example; give at least one input")
+    generator = torch.Generator().manual_seed(0)
+    points = points_around(x[:1].detach(), members, generator, BATCHES[-1])
+    with preserved(model):
+        single = record(model, x[:1], rules, located=True)
+        _check_output(model, single, 1)
+        # the same input a second time, and other inputs
+        for point in (x[:1], points[-1:], points[-2:-1]):
+            _check_same(model, single.graph, record(model, point, rules).graph)
+        alone = [record(model, point[None], rules).output for point in points[:4]]
+        batches = [_batch(model, single.graph, points, count, rules) for count in _sizes(points)]
+    found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
+    chain = found.chain(torch.float64)
+    check_affine(chain, generator)
+    _check_values(model, chain, points, alone, batches, x.dtype)
+    return found
+
+
+def _sizes(points: Tensor) -> tuple[int, ...]:
+    return (*BATCHES, _MANY) if points[0].numel() * _MANY <= _CHEAP else BATCHES
+
+
+def _batch(model: nn.Module, single: Graph, points: Tensor, count: int, rules: Rules) -> Recording:
+    """A run on a batch, whose graph may differ from one example's in the lengths of its first axes alone."""
+    batch = points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
+    try:
+        found = record(model, batch, rules, located=True, watched=count > len(BATCHES))
+    except (InputError, UnsupportedError) as error:
+        raise UnsupportedError(
+            f"{type(model).__name__} takes 1 example but not {count} at once ({error}); bounds know models that take any number"
+        ) from error
+    if found.questions:
+        raise UnsupportedError(
+            f"{type(model).__name__} asks how many examples there are ({found.questions[0]}), so that a batch of {count} may "
+            "get another function than 1 example; bounds know models that treat every batch alike"
+        )
+    call = depends_on_size(single, found.graph, count)
+    if call is not None:
+        raise UnsupportedError(
+            f"{call.where} uses {call.name} in a way that depends on the number of examples: batches of 1 and {count} differ; "
+            "bounds know models that treat every batch alike"
+        )
+    _check_output(model, found, count)
+    return found
+
+
+def _check_output(model: nn.Module, found: Recording, count: int) -> None:
+    if found.output.ndim < 2 or len(found.output) != count:
+        raise InputError(
+            f"{type(model).__name__} gives the shape {tuple(found.output.shape)} for {count} inputs; allowed is a row for each, "
+            f"({count}, outputs)"
+        )
+
+
+def _check_same(model: nn.Module, graph: Graph, again: Graph) -> None:
+    call = Match(graph, again).difference()
+    if call is not None:
+        raise UnsupportedError(
+            f"{call.where or 'an operator'} uses {call.name} ({call.op}), which another run of {type(model).__name__} does not in "
+            "the same way; bounds know models that run the same operators on the same constants every time"
+        )
+
+
+def _check_values(
+    model: nn.Module, chain: Chain, points: Tensor, alone: list[Tensor], batches: list[Recording], dtype: torch.dtype
+) -> None:
+    """Raises ``UnsupportedError`` where the chain has other values than the model, alone or in a batch."""
+    good = agrees(chain, points[: len(alone)], torch.cat(alone), dtype)
+    if not bool(good.all()):
+        _differs(model, f"{int((~good).sum())} of {len(alone)} inputs")
+    for found in batches:
+        count = len(found.output)
+        batch = points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
+        if not bool(agrees(chain, batch, found.output, dtype).all()):
+            raise UnsupportedError(
+                f"{type(model).__name__} gives other outputs for an example in a batch of {count} than alone: batches of 1 and "
+                f"{count} differ, so that it joins examples; bounds know models that keep them apart"
+            )
+
+
+def _differs(model: nn.Module, where: str) -> NoReturn:
+    raise UnsupportedError(
+        f"what was recorded of {type(model).__name__} gives other values than the model on {where}, beyond rounding; bounds "
+        "know models whose numbers stay in torch's operators from the input to the output"
+    )

@@ -1,0 +1,131 @@
+"""Whether two recordings are the same computation."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inradius_bounds.capture.graph import Call, Graph, Kept, Value
+
+# operators that move numbers, or leave them as they are: which of them run may depend on how memory lies
+MOVES = {
+    "view", "_unsafe_view", "reshape", "_reshape_alias", "clone", "contiguous", "detach", "alias", "expand", "permute",
+    "transpose", "t", "squeeze", "unsqueeze", "lift_fresh", "select", "slice", "copy", "empty", "empty_strided", "as_strided",
+}  # fmt: skip
+# how a product of matrices is computed may depend on their sizes; some add a constant in the same step
+_PRODUCTS = {"mm", "bmm", "mv", "dot", "matmul", "linear", "addmm", "baddbmm", "addmv"}
+_SUMS = {"linear", "addmm", "baddbmm", "addmv"}
+
+
+class Match:
+    """The values of one graph paired with those of another, call by call."""
+
+    def __init__(self, first: Graph, second: Graph) -> None:
+        self._graphs = first, second
+        self._pairs: dict[Value, Value] = {first.entry: second.entry}
+
+    def difference(self) -> Call | None:
+        """The first call of the first graph that the second does not have in its place; None where there is none."""
+        first, second = self._graphs
+        for call, other in zip(first.calls, second.calls, strict=False):
+            if not self._same_call(call, other):
+                return call
+        if len(first.calls) != len(second.calls):
+            longer = max(first.calls, second.calls, key=len)
+            return longer[min(len(first.calls), len(second.calls))]
+        return None if self._same(first.result, second.result) else first.calls[-1]
+
+    def _same_call(self, call: Call, other: Call) -> bool:
+        if not _same_operator(call, other) or len(call.results) != len(other.results):
+            return False
+        if not self._same((call.args, call.kwargs), (other.args, other.kwargs)):
+            return False
+        for mine, its in zip(call.results, other.results, strict=True):
+            if mine is not None and its is not None:
+                self._pairs[mine] = its
+        return True
+
+    def _same(self, mine: Any, its: Any) -> bool:
+        if isinstance(mine, Value):
+            return isinstance(its, Value) and self._same_value(mine, its)
+        if isinstance(mine, tuple | list):
+            return type(mine) is type(its) and len(mine) == len(its) and all(map(self._same, mine, its))
+        if isinstance(mine, dict):
+            return isinstance(its, dict) and mine.keys() == its.keys() and all(self._same(mine[k], its[k]) for k in mine)
+        return same_number(mine, its)
+
+    def _same_value(self, mine: Value, its: Value) -> bool:
+        if mine.leaf is not None:
+            return its.leaf is not None and same_leaf(mine.leaf, its.leaf)
+        return self._pairs.get(mine) is its
+
+
+def same_number(mine: Any, its: Any) -> bool:
+    """Whether two plain arguments are the same; NaN is NaN."""
+    if isinstance(mine, float) and isinstance(its, float) and math.isnan(mine):
+        return math.isnan(its)
+    return type(mine) is type(its) and bool(mine == its)
+
+
+def same_leaf(mine: Tensor, its: Tensor) -> bool:
+    """Whether two constants are one object, or hold the same bits."""
+    if mine is its:
+        return True
+    return mine.dtype == its.dtype and mine.shape == its.shape and mine.device == its.device and torch.equal(mine, its)
+
+
+def _same_operator(call: Call, other: Call) -> bool:
+    if isinstance(call.op, Kept) and isinstance(other.op, Kept):
+        return call.op.module is other.op.module and call.op.rule is other.op.rule
+    return call.op is other.op
+
+
+def depends_on_size(single: Graph, batch: Graph, examples: int) -> Call | None:
+    """The first call by which one example's graph and that of a batch differ but in sizes that are multiples of ``examples``."""
+    steps, others = list(_computing(single)), list(_computing(batch))
+    for (kind, call), (its, other) in zip(steps, others, strict=False):
+        if kind != its or not _scaled(call, other, examples):
+            return other
+    if len(steps) != len(others):
+        longer = max(steps, others, key=len)
+        return longer[min(len(steps), len(others))][1]
+    return None
+
+
+def _computing(graph: Graph) -> Iterator[tuple[str, Call]]:
+    """What each call computes, and the call; a product with a sum counts as both."""
+    for call in graph.calls:
+        if call.name in _PRODUCTS:
+            yield "product", call
+            if call.name in _SUMS and not (call.name == "linear" and len(call.args) < 3):
+                yield "add", call
+        elif call.name not in MOVES:
+            yield call.name, call
+
+
+def _scaled(call: Call, other: Call, examples: int) -> bool:
+    """Whether two calls of one operator have the same plain arguments, but for lengths that grow with the batch."""
+    if isinstance(call.op, Kept) or isinstance(other.op, Kept):
+        return _same_operator(call, other)
+    if call.op is not other.op:
+        return call.name in _PRODUCTS or other.name in _PRODUCTS
+    for number, argument in enumerate(call.op._schema.arguments):
+        mine, its = (each.args[number] if number < len(each.args) else each.kwargs.get(argument.name) for each in (call, other))
+        length = str(argument.type) in ("int", "SymInt", "List[int]", "List[SymInt]")
+        if not _alike(mine, its, examples if length else 1):
+            return False
+    return True
+
+
+def _alike(mine: Any, its: Any, examples: int) -> bool:
+    if isinstance(mine, Value) or isinstance(its, Value):
+        # new constants hold what they held; everything else was compared where it was made
+        fresh = [each.leaf for each in (mine, its) if isinstance(each, Value) and each.leaf is not None]
+        return len(fresh) != 2 or same_leaf(*fresh)
+    if isinstance(mine, tuple | list) and isinstance(its, tuple | list):
+        return len(mine) == len(its) and all(_alike(a, b, examples) for a, b in zip(mine, its, strict=True))
+    if isinstance(mine, int) and isinstance(its, int) and mine * examples == its:
+        return True
+    return same_number(mine, its)

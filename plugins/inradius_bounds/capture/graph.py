@@ -1,0 +1,107 @@
+"""A recorded computation: calls of operators on values."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import LayerRule
+
+
+@attrs.frozen(eq=False)
+class Kept:
+    """A module whose class has a layer rule of its own; it stands in a computation as one operator."""
+
+    module: nn.Module
+    rule: LayerRule
+    path: str
+
+    def __str__(self) -> str:
+        return type(self.module).__name__
+
+
+Op = torch._ops.OpOverload | Kept
+
+
+@attrs.frozen(eq=False)
+class Value:
+    """A tensor of a computation: the input, a constant that exists without it (``leaf``), or a result of a call.
+
+    varies: whether it depends on the input. shape and dtype are those that it had when it was recorded.
+    """
+
+    shape: torch.Size
+    dtype: torch.dtype
+    varies: bool
+    leaf: Tensor | None = None
+    call: "Call | None" = None
+    place: int = 0
+
+    @classmethod
+    def of(cls, tensor: Tensor, *, varies: bool, **origin: Any) -> "Value":
+        """The value that a tensor is."""
+        return cls(torch.Size(tensor.shape), tensor.dtype, varies, **origin)
+
+
+@attrs.define(eq=False)
+class Call:
+    """An operator on values; ``where`` names the place in the user's code that it comes from."""
+
+    op: Op
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    where: str
+    results: list[Value | None] = attrs.field(factory=list)
+
+    @property
+    def name(self) -> str:
+        """The operator's name, without its namespace and overload; one that works in place has that of its other form."""
+        return str(self.op) if isinstance(self.op, Kept) else operator_name(self.op)
+
+    @property
+    def varies(self) -> bool:
+        return any(value.varies for value in values_in((self.args, self.kwargs)))
+
+
+@attrs.frozen(eq=False)
+class Graph:
+    """The calls of a computation in their order, its input and its result.
+
+    volatile: whether a constant of it was changed in place, or its course may rest on a number read off a constant, so that
+    it cannot be kept when constants change.
+    """
+
+    entry: Value
+    calls: list[Call]
+    result: Value
+    volatile: bool = False
+
+
+def operator_name(op: torch._ops.OpOverload) -> str:
+    """The operator's name, without its namespace and overload, and without the underscore of one that works in place."""
+    name = op.overloadpacket.__name__
+    return name.rstrip("_") if name.endswith("_") and not name.endswith("__") else name
+
+
+def values_in(given: Any) -> Iterator[Value]:
+    """The values among nested arguments."""
+    if isinstance(given, Value):
+        yield given
+    elif isinstance(given, tuple | list):
+        for each in given:
+            yield from values_in(each)
+    elif isinstance(given, Mapping):
+        yield from values_in(tuple(given.values()))
+
+
+def replaced(given: Any, replace: Callable[[Any], Any]) -> Any:
+    """Nested arguments with every leaf replaced."""
+    if isinstance(given, list):
+        return [replaced(each, replace) for each in given]
+    if type(given) is tuple:
+        return tuple(replaced(each, replace) for each in given)
+    if isinstance(given, Mapping):
+        return {name: replaced(each, replace) for name, each in given.items()}
+    return replace(given)

@@ -1,0 +1,67 @@
+"""Modules with a layer rule of their own, kept as one operator while a model is recorded."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from inradius import LayerRule, UnsupportedError
+from inradius_bounds.capture.graph import Kept
+from inradius_bounds.capture.recorder import Recorder
+from inradius_bounds.capture.traced import Traced
+
+Rules = Mapping[type[nn.Module], LayerRule]
+
+
+@contextmanager
+def keeping(model: nn.Module, rules: Rules, recorder: Recorder, paths: Mapping[int, str]) -> Iterator[None]:
+    """While the block runs, the forward of every module that a rule covers is recorded as one operator.
+
+    The forward alone is replaced, on the module itself: hooks on it, and a ``__call__`` of its own, run as ever.
+    """
+    layers = [
+        Kept(module, rules[kind], paths[id(module)])
+        for module in model.modules()
+        if (kind := covering(rules, module)) is not None
+    ]
+    for layer in layers:
+        vars(layer.module)["forward"] = _recorded(layer, recorder)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del vars(layer.module)["forward"]
+
+
+def covering(rules: Rules, module: nn.Module) -> type[nn.Module] | None:
+    """The class whose rule serves this very module; None where the module may compute something else than that class.
+
+    A subclass is served where it changes nothing that its parent defines; so is an object.
+    """
+    kind = next((each for each in type(module).__mro__ if each in rules), None)
+    if kind is None or any(hasattr(kind, name) and callable(getattr(kind, name)) for name in vars(module)):
+        return None
+    own = type(module).__mro__[: type(module).__mro__.index(kind)]
+    changed = {name for each in own for name in vars(each)} - _HARMLESS
+    return None if any(hasattr(kind, name) for name in changed) else kind
+
+
+# what a subclass defines without changing what its forward computes
+_HARMLESS = {"__doc__", "__module__", "__qualname__", "__init__", "extra_repr", "__annotations__", "__dict__", "__weakref__"}
+
+
+def _recorded(layer: Kept, recorder: Recorder) -> Callable[..., Any]:
+    own = type(layer.module).forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        if not any(isinstance(each, Traced) for each in (*args, *kwargs.values())):
+            return own(layer.module, *args, **kwargs)
+        if len(args) != 1 or kwargs:
+            raise UnsupportedError(f"{layer.path} is {layer} with several inputs; its layer rule knows one")
+        layer.rule.check(layer.module)
+        with recorder.paused():
+            out = own(layer.module, args[0].inner.clone())
+        return recorder.kept(layer, args[0], out)
+
+    return forward

@@ -1,0 +1,103 @@
+"""One recorded run of a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from inradius import InputError, UnsupportedError
+from inradius_bounds.capture.graph import Graph
+from inradius_bounds.capture.keep import Rules, keeping
+from inradius_bounds.capture.recorder import Recorder
+from inradius_bounds.capture.source import line_of
+from inradius_bounds.capture.traced import BatchSizes, Traced
+
+
+@attrs.frozen(eq=False)
+class Recording:
+    """What a model computed for a batch: its graph, and its outputs (B, *out).
+
+    questions: the lines that compared the number of examples with another number.
+    """
+
+    graph: Graph
+    output: Tensor
+    questions: tuple[str, ...]
+
+
+def record(
+    model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, watched: bool = False
+) -> Recording:
+    """A run of the model on a batch x (B, *S), whose state the caller keeps.
+
+    ``located`` calls know their place in the user's code; ``watched`` sees comparisons of the number of examples.
+    Raises ``UnsupportedError`` for an operator that one run cannot stand for, and for an output that is no tensor.
+    """
+    paths = {id(module): f"model.{path}".rstrip(".") for path, module in model.named_modules()}
+    questions: list[str] = []
+
+    def ask(frame: FrameType) -> None:
+        questions.append(line_of(frame))
+
+    recorder = Recorder(paths, BatchSizes(len(x), ask if watched else None), located=located)
+    with torch.inference_mode(False):
+        entry = recorder.entry(x)
+    start = entry.value
+    result = _run(model, entry, rules, recorder, paths)
+    if not isinstance(result, Tensor):
+        raise InputError(
+            f"{type(model).__name__} gives a {type(result).__name__}; bounds know models that give one tensor, a row for "
+            "each example"
+        )
+    if not isinstance(result, Traced):
+        raise UnsupportedError(
+            f"the output of {type(model).__name__} does not come from its input through torch's operators alone"
+        )
+    return Recording(recorder.graph(entry, start, result), result.inner, tuple(questions))
+
+
+def _run(
+    model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, paths: dict[int, str]
+) -> object:
+    plain = entry.inner.clone()
+    try:
+        with torch.inference_mode(False), torch.no_grad(), _plain_attention(), keeping(model, rules, recorder, paths), recorder:
+            return model(entry)
+    except (UnsupportedError, InputError):
+        raise
+    except Exception as error:
+        _explain(model, plain, error)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnsupportedError(
+            f"the computation of {type(model).__name__} cannot be recorded ({reason}); bounds know models whose numbers "
+            "stay in torch's operators from the input to the output"
+        ) from error
+
+
+def _explain(model: nn.Module, x: Tensor, error: Exception) -> None:
+    """Raises ``UnsupportedError`` where the model fails on its own for such an input."""
+    try:
+        with torch.no_grad():
+            model(x)
+    except Exception as own:
+        reason = str(own).splitlines()[0] if str(own) else type(own).__name__
+        raise UnsupportedError(
+            f"{type(model).__name__} cannot take a batch of {len(x)} of shape {tuple(x.shape[1:])} and type {x.dtype} ({reason}); "
+            "bounds are those of the model on one example, of a shape and type that it takes"
+        ) from error
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """While the block runs, attention is computed by products and softmax, which have bounds, and by no fused kernel."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

@@ -1,0 +1,126 @@
+"""The affine part of a computation between two levels of non-linear layers, as one affine layer on states."""
+
+import attrs
+from torch import Tensor
+
+from inradius import LayerRule, Operator
+from inradius_bounds.layout.state import State
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.steps.join import Box
+
+
+@attrs.frozen(eq=False)
+class Program:
+    """Affine steps from one state to the next."""
+
+    source: State
+    steps: tuple[Node, ...]
+    target: State
+
+    def __call__(self, state: Tensor) -> Tensor:
+        known = dict(zip(self.source.nodes, self.source.split(state), strict=True))
+        for step in self.steps:
+            values = [known[node] for node in step.sources]
+            known[step] = step.join(*values) if step.join is not None else _operator(step)(values[0])
+        return self.target.joined([known[node] for node in self.target.nodes])
+
+    def interval(self, lower: Tensor, upper: Tensor) -> Box:
+        """Bounds of the next state over a box of states, step by step."""
+        boxes = zip(self.source.split(lower), self.source.split(upper), strict=True)
+        known: dict[Node, Box] = dict(zip(self.source.nodes, boxes, strict=True))
+        for step in self.steps:
+            before = [known[node] for node in step.sources]
+            if step.join is not None:
+                known[step] = step.join.interval(*before)
+            else:
+                known[step] = _operator(step).rule.interval(_operator(step), *before[0])
+        found = [known[node] for node in self.target.nodes]
+        return self.target.joined([box[0] for box in found]), self.target.joined([box[1] for box in found])
+
+    def magnitude(self, bound: Tensor) -> Tensor:
+        """Bounds on the size of all numbers that are added up on the way, step by step."""
+        known = dict(zip(self.source.nodes, self.source.split(bound), strict=True))
+        for step in self.steps:
+            before = [known[node] for node in step.sources]
+            if step.join is not None:
+                known[step] = step.join.magnitude(*before)
+            else:
+                known[step] = _operator(step).rule.magnitude(_operator(step), before[0])
+        return self.target.joined([known[node] for node in self.target.nodes])
+
+    def adjoint(self, rows: Tensor) -> Tensor:
+        """Rows times the linear part, (B, K, *out) -> (B, K, *in), from the last step to the first."""
+        found: dict[Node, Tensor] = {}
+        for node, part in zip(self.target.nodes, self.target.split_rows(rows), strict=True):
+            _collect(found, node, part)
+        for step in reversed(self.steps):
+            own = found.pop(step, None)
+            if own is None:
+                continue
+            pulled = step.join.adjoint(own) if step.join is not None else [_pulled(step, own)]
+            for node, part in zip(step.sources, pulled, strict=True):
+                _collect(found, node, part)
+        shapes = zip(self.source.nodes, self.source.shapes, strict=True)
+        return self.source.joined_rows(
+            [found[node] if node in found else rows.new_zeros(*rows.shape[:2], *shape) for node, shape in shapes]
+        )
+
+    @property
+    def terms(self) -> int:
+        """How many products one number of the next state adds up, at most."""
+        return max(1, sum(_terms(step) for step in self.steps))
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``interval`` is exact: on the way to each number at most one step adds numbers up, and none meet twice."""
+        mixed = dict.fromkeys(self.source.nodes, 0)
+        for step in self.steps:
+            mixed[step] = max(mixed[node] for node in step.sources) + _mixes(step)
+            if len(step.sources) > 1 and _mixes(step):
+                return False
+        return all(mixed[node] <= 1 for node in self.target.nodes)
+
+
+class ProgramRule(LayerRule):
+    """How bounds pass a program: step by step, forward and backward."""
+
+    affine = True
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> Box:
+        found: Box = op.module.interval(lower, upper)
+        return found
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        pulled: Tensor = op.module.adjoint(rows)
+        return pulled
+
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        size: Tensor = op.module.magnitude(bound)
+        return size
+
+    def terms(self, op: Operator) -> int:
+        return int(op.module.terms)
+
+    def exact(self, op: Operator) -> bool:
+        return bool(op.module.exact)
+
+
+def _collect(found: dict[Node, Tensor], node: Node, rows: Tensor) -> None:
+    found[node] = found[node] + rows if node in found else rows
+
+
+def _operator(step: Node) -> Operator:
+    assert step.operator is not None
+    return step.operator
+
+
+def _pulled(step: Node, rows: Tensor) -> Tensor:
+    return _operator(step).rule.adjoint(_operator(step), rows)
+
+
+def _mixes(step: Node) -> bool:
+    return step.join.adds if step.join is not None else _operator(step).rule.mixes(_operator(step))
+
+
+def _terms(step: Node) -> int:
+    return step.join.terms if step.join is not None else _operator(step).rule.terms(_operator(step))

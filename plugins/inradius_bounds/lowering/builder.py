@@ -1,0 +1,184 @@
+"""Builds the nodes of a computation: every rewriting of an operator ends in one of these few steps."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import LayerRule, Operator, UnsupportedError
+from inradius_bounds.lowering.constants import Constant, Constants
+from inradius_bounds.lowering.node import Node, stored
+from inradius_bounds.steps.join import Added, Gathered, Join
+from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
+from inradius_bounds.steps.product import Linear, Product, ProductRule
+from inradius_bounds.steps.scale import Scale, ScaleRule
+from inradius_bounds.steps.sums import Sum, SumRule
+
+Part = Node | Constant | float
+
+
+@attrs.define(eq=False)
+class Builder:
+    """Makes nodes for the operator that is being rewritten, whose place is ``where``; constants come from ``constants``."""
+
+    rules: Mapping[type[nn.Module], LayerRule]
+    constants: Constants
+    device: torch.device
+    where: str = "the model"
+
+    def step(self, source: Node, module: Any, rule: LayerRule, shape: torch.Size) -> Node:
+        """What a step, or a layer, makes of a value."""
+        operator = Operator(self.where, module, rule, source.stored, stored(shape))
+        return Node(shape, (source.root,), operator, where=self.where)
+
+    def join(self, join: Join, sources: tuple[Node, ...], shape: torch.Size) -> Node:
+        """What a join makes of several values."""
+        return Node(shape, tuple(source.root for source in sources), join=join, where=self.where)
+
+    def curve(self, source: Node, layer: nn.Module) -> Node:
+        """An elementwise layer that has a rule."""
+        rule = next(self.rules[kind] for kind in type(layer).__mro__ if kind in self.rules)
+        rule.check(layer)
+        return self.step(source, layer, rule, source.shape)
+
+    def constant(self, part: Constant | Tensor | float) -> Constant:
+        """A constant, also of a plain number."""
+        if isinstance(part, Constant):
+            return part
+        kept = torch.as_tensor(part, dtype=self.constants.dtype, device=self.device)
+        return Constant(self.constants, lambda: kept)
+
+    # moving numbers
+
+    def reshape(self, source: Node, shape: torch.Size) -> Node:
+        """The same numbers in another shape."""
+        if stored(shape) == source.stored:
+            return source if shape == source.shape else Node(shape, where=self.where, same=source.root)
+        return self.step(source, Move(None, source.stored, stored(shape)), ReshapeRule(), shape)
+
+    def move(self, source: Node, move: Callable[[Tensor], Tensor]) -> Node:
+        """What a function of torch that moves numbers makes of a value; it is tried on the numbers' places."""
+        places = move(self._places(source.shape)).to(torch.int64)
+        return self._moved(source, places)
+
+    def _moved(self, source: Node, places: Tensor) -> Node:
+        index, size = places.flatten(), source.shape.numel()
+        if len(index) == size and bool((index == torch.arange(size, device=index.device)).all()):
+            return self.reshape(source, places.shape)
+        return self.step(source, Move(index, source.stored, stored(places.shape)), MoveRule(), places.shape)
+
+    def gather(self, parts: list[Node | Constant], move: Callable[..., Tensor]) -> Node:
+        """What a function that moves the numbers of several values and constants makes of them."""
+        nodes = [part for part in parts if isinstance(part, Node)]
+        fixed = [part for part in parts if isinstance(part, Constant)]
+        first, starts = 0, {}
+        for part in (*nodes, *fixed):
+            starts[id(part)] = first
+            first += _shape(part).numel()
+        places = move(*(self._places(_shape(part)) + starts[id(part)] for part in parts)).to(torch.int64)
+        used = int(places.max()) if places.numel() else 0
+        if len(nodes) == 1 and used < nodes[0].shape.numel():
+            return self._moved(nodes[0], places)
+        behind = self.constants.made(_joined, *fixed) if fixed else None
+        join = Gathered(tuple(node.stored for node in nodes), behind, places.flatten(), stored(places.shape))
+        return self.join(join, tuple(nodes), places.shape)
+
+    def expanded(self, source: Node, shape: torch.Size) -> Node:
+        """The value broadcast to a shape."""
+        return source if source.shape == shape else self.move(source, lambda places: places.expand(shape))
+
+    def _places(self, shape: torch.Size) -> Tensor:
+        # some functions that move numbers are written for floating-point images alone
+        return torch.arange(shape.numel(), dtype=torch.float64, device=self.device).view(shape)
+
+    # adding and scaling
+
+    def add(self, first: Part, second: Part, factor: float = 1.0) -> Node:
+        """first + factor · second, broadcast."""
+        if isinstance(first, Node) and isinstance(second, Node):
+            shape = torch.broadcast_shapes(first.shape, second.shape)
+            if first.root is second.root and first.shape == second.shape:
+                return self.scale(first, 1.0 + factor)
+            sources = self.expanded(first, shape), self.expanded(second, shape)
+            return self.join(Added((1.0, float(factor))), sources, shape)
+        if isinstance(first, Node):
+            shift = self.constant(second)  # type: ignore[arg-type]
+            return self._affine(first, None, shift if factor == 1 else shift.then(lambda value: value * factor))
+        assert isinstance(second, Node)
+        return self._affine(self.scale(second, factor), None, self.constant(first))
+
+    def subtract(self, first: Part, second: Part, factor: float = 1.0) -> Node:
+        """first − factor · second, broadcast."""
+        return self.add(first, second, -factor)
+
+    def scale(self, source: Node, factor: Constant | float) -> Node:
+        """The value times a constant, broadcast."""
+        if isinstance(factor, int | float) and factor == 1:
+            return source
+        return self._affine(source, self.constant(factor), None)
+
+    def affine(self, source: Node, factor: Constant, shift: Constant) -> Node:
+        """factor · value + shift."""
+        return self._affine(source, factor, shift)
+
+    def _affine(self, source: Node, factor: Constant | None, shift: Constant | None) -> Node:
+        shapes = [part.value.shape for part in (factor, shift) if part is not None]
+        shape = torch.broadcast_shapes(source.shape, *shapes)
+        source = self.expanded(source, shape)
+        parts = [None if part is None else part.then(_aligned(shape)) for part in (factor, shift)]
+        return self.step(source, Scale(*parts), ScaleRule(), shape)
+
+    def sum(self, source: Node, axes: tuple[int, ...], keepdim: bool, factor: float = 1.0) -> Node:
+        """factor times the sum over some axes; over all where none is named."""
+        count = len(source.shape)
+        axes = tuple(sorted(axis % max(1, count) for axis in axes)) if axes else tuple(range(count))
+        kept = [1 if axis in axes else length for axis, length in enumerate(source.shape)]
+        shape = torch.Size(kept if keepdim else [kept[axis] for axis in range(count) if axis not in axes])
+        if all(source.shape[axis] == 1 for axis in axes) and count:
+            return self.scale(self.reshape(source, shape), factor)
+        return self.step(source, Sum(source.shape, axes, factor, stored(shape)), SumRule(), shape)
+
+    # products with constants
+
+    def linear(self, source: Node, weight: Constant, bias: Constant | None) -> Node:
+        """W z + b over the last axis; weight (out, in)."""
+        shape = torch.Size([*source.shape[:-1], weight.value.shape[0]])
+        rule = self.rules[nn.Linear]
+        if len(source.shape) == 1:
+            # a vector without an axis of examples
+            return self.reshape(self.linear(self.reshape(source, torch.Size([1, *source.shape])), weight, bias), shape)
+        return self.step(source, Linear(weight, bias), rule, shape)
+
+    def product(self, source: Node, matrix: Constant, *, left: bool = False) -> Node:
+        """value · M, or M · value where ``left``, of stacks of matrices."""
+        size, other = source.shape, matrix.value.shape
+        stack = torch.broadcast_shapes(size[:-2], other[:-2])
+        source = self.expanded(source, torch.Size([*stack, *size[-2:]]))
+        shape = torch.Size([*stack, other[-2], size[-1]] if left else [*stack, size[-2], other[-1]])
+        return self.step(source, Product(matrix, left, source.shape, stored(shape)), ProductRule(), shape)
+
+    def refuse(self, what: str) -> UnsupportedError:
+        """An error that names the place of the operator."""
+        return UnsupportedError(f"{self.where} uses {what}")
+
+
+def _shape(part: Node | Constant) -> torch.Size:
+    return part.shape if isinstance(part, Node) else part.value.shape
+
+
+def _joined(*parts: Tensor) -> Tensor:
+    return torch.cat([part.flatten() for part in parts])
+
+
+def _aligned(shape: torch.Size) -> Callable[[Tensor], Tensor]:
+    """A constant that broadcasts against ``shape``, made to broadcast against a batch of the stored shape."""
+
+    def align(value: Tensor) -> Tensor:
+        full = value.reshape(*(1,) * (len(shape) - value.ndim), *value.shape)
+        if len(shape) > 1 and shape[0] == 1:
+            return full[0]
+        return full if shape else full.reshape(1)
+
+    return align

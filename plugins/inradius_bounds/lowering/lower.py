@@ -1,0 +1,133 @@
+"""Rewrites a recorded graph, call by call, as affine steps and curves."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import LayerRule, Operator, UnsupportedError
+from inradius_bounds.capture.graph import Call, Graph, Kept, Value, replaced, values_in
+from inradius_bounds.lowering.builder import Builder
+from inradius_bounds.lowering.constants import Constants
+from inradius_bounds.lowering.node import Node, stored
+from inradius_bounds.lowering.operators import REWRITES
+
+
+@attrs.frozen(eq=False)
+class Lowered:
+    """The nodes from the input to the result, whose constants are read from ``constants``."""
+
+    entry: Node
+    result: Node
+    constants: Constants
+    device: torch.device
+
+
+def lower(graph: Graph, rules: Mapping[type[nn.Module], LayerRule], dtype: torch.dtype, device: torch.device) -> Lowered:
+    """The graph as steps and curves, to be computed in ``dtype``.
+
+    Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
+    """
+    constants = Constants(dtype)
+    build = Builder(rules, constants, device)
+    entry = Node(graph.entry.shape)
+    made: dict[Value, Any] = {graph.entry: entry}
+    with torch.no_grad():
+        for call in _needed(graph):
+            build.where = call.where or "the model"
+            results = _rewritten(build, call, made)
+            made |= {value: result for value, result in zip(call.results, results, strict=False) if value is not None}
+        found = made[graph.result]
+    if found.shape != graph.result.shape:
+        raise UnsupportedError(f"{build.where} gives the shape {tuple(graph.result.shape)}, its bounds {tuple(found.shape)}")
+    constants.forget()
+    return Lowered(entry, found, constants, device)
+
+
+def _needed(graph: Graph) -> list[Call]:
+    """The calls that the result is made of and that depend on the input, in order."""
+    wanted: set[Value] = {graph.result}
+    found = []
+    for call in reversed(graph.calls):
+        if call.varies and any(value in wanted for value in call.results):
+            found.append(call)
+            wanted.update(values_in((call.args, call.kwargs)))
+    return found[::-1]
+
+
+def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[Any]:
+    """What a call's results are made of."""
+
+    def part(given: Any) -> Any:
+        if not isinstance(given, Value):
+            return given
+        if not given.varies:
+            return build.constants.of(given)
+        found = made.get(given)
+        if found is None:
+            raise build.refuse(f"a result of {call.name} that no layer rule covers, such as the places of largest numbers")
+        return found
+
+    args, kwargs = replaced(call.args, part), replaced(call.kwargs, part)
+    if isinstance(call.op, Kept):
+        return [_kept(build, call.op, args[0], call.results[0])]
+    rewrite = REWRITES.get(call.name)
+    if rewrite is None:
+        raise build.refuse(
+            f"{call.name} ({call.op}), which no layer rule covers; a plugin can bound a module that uses it through the hook "
+            "layer_rules"
+        )
+    if call.name == "_to_copy" and not _shortens(call):
+        kwargs = {}
+    results = rewrite(build, *args, **kwargs)
+    return results if isinstance(results, list) else [results]
+
+
+def _shortens(call: Call) -> bool:
+    """Whether a conversion goes to another kind of numbers, or to fewer bits than a value has."""
+    target = call.kwargs.get("dtype")
+    if target is None or target == call.args[0].dtype:
+        return False
+    return not target.is_floating_point or torch.finfo(target).bits <= torch.finfo(call.args[0].dtype).bits
+
+
+def _kept(build: Builder, layer: Kept, source: Node, value: Value | None) -> Node:
+    """A module with a rule of its own, as one layer."""
+    assert value is not None
+    if source.shape[0] != 1 or len(source.shape) < 2:
+        raise build.refuse(
+            f"{layer.path}, a {layer}, on a value of shape {tuple(source.shape)} for one example; its layer rule knows batches"
+        )
+    module = _widened(layer.module, build.constants.dtype)
+    operator = Operator(layer.path, module, layer.rule, source.stored, stored(value.shape), type(layer.module).forward)
+    return Node(value.shape, (source.root,), operator, where=layer.path)
+
+
+def _widened(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The module itself, or where its tensors are of another floating-point type a view of it with converted ones."""
+    tensors = [value for value in _all_tensors(module) if value.is_floating_point()]
+    if all(value.dtype == dtype for value in tensors):
+        return module
+    view = copy.copy(module)
+    state = vars(view)
+    for name, value in list(state.items()):
+        if isinstance(value, Tensor):
+            state[name] = _in(value, dtype)
+    state["_parameters"] = {name: _in(value, dtype) for name, value in module._parameters.items()}
+    state["_buffers"] = {name: _in(value, dtype) for name, value in module._buffers.items()}
+    state["_modules"] = {
+        name: None if child is None else _widened(child, dtype) for name, child in module._modules.items()
+    }
+    return view
+
+
+def _all_tensors(module: nn.Module) -> list[Tensor]:
+    plain = [value for each in module.modules() for value in vars(each).values() if isinstance(value, Tensor)]
+    return [*module.parameters(), *module.buffers(), *plain]
+
+
+def _in(value: Tensor | None, dtype: torch.dtype) -> Any:
+    return value if value is None or not value.is_floating_point() else value.detach().to(dtype)

@@ -1,0 +1,45 @@
+"""Values that depend on the input, as the steps that make them."""
+
+import attrs
+import torch
+
+from inradius import Operator
+from inradius_bounds.steps.join import Join
+
+
+@attrs.define(eq=False)
+class Node:
+    """A value that depends on the input, made of others by a layer, a step (``operator``) or a join of several values.
+
+    shape: with all its axes, for one example; where: its place in the user's code. The input has no makers.
+    """
+
+    shape: torch.Size
+    sources: tuple["Node", ...] = ()
+    operator: Operator | None = None
+    join: Join | None = None
+    where: str = ""
+    # the node whose numbers these are, in another shape that is stored alike
+    same: "Node | None" = None
+
+    @property
+    def root(self) -> "Node":
+        """The node that makes the numbers."""
+        return self if self.same is None else self.same
+
+    @property
+    def stored(self) -> torch.Size:
+        """The shape of one example in a batch of ours, which has an axis of its own in front."""
+        return stored(self.shape)
+
+    @property
+    def curved(self) -> bool:
+        """Whether a non-linear layer makes it."""
+        return self.operator is not None and not self.operator.rule.affine
+
+
+def stored(shape: torch.Size) -> torch.Size:
+    """A shape without a first axis of one, which mostly is the model's own axis of examples; a number is an axis of one."""
+    if not shape:
+        return torch.Size([1])
+    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape

@@ -1,0 +1,72 @@
+"""Sums, differences, products and quotients of values."""
+
+from collections.abc import Callable
+from typing import Any
+
+from inradius_bounds.layers import Reciprocal, Square
+from inradius_bounds.lowering.builder import Builder, Part
+from inradius_bounds.lowering.node import Node
+
+
+def add(build: Builder, first: Part, second: Part, *, alpha: float = 1.0) -> Node:
+    """first + alpha · second."""
+    return build.add(first, second, float(alpha))
+
+
+def subtract(build: Builder, first: Part, second: Part, *, alpha: float = 1.0) -> Node:
+    """first − alpha · second."""
+    return build.subtract(first, second, float(alpha))
+
+
+def subtract_from(build: Builder, first: Part, second: Part, alpha: float = 1.0) -> Node:
+    """second − alpha · first."""
+    return build.subtract(second, first, float(alpha))
+
+
+def negative(build: Builder, value: Node) -> Node:
+    """−value."""
+    return build.scale(value, -1.0)
+
+
+def multiply(build: Builder, first: Part, second: Part) -> Node:
+    """Of two values that vary ((a + b)² − (a − b)²) / 4, of one and itself its square, else the product with a constant."""
+    if not (isinstance(first, Node) and isinstance(second, Node)):
+        value, factor = (first, second) if isinstance(first, Node) else (second, first)
+        assert isinstance(value, Node) and not isinstance(factor, Node)
+        return build.scale(value, factor)
+    if first.root is second.root and first.shape == second.shape:
+        return square(build, first)
+    sides = (square(build, build.add(first, second, sign)) for sign in (1.0, -1.0))
+    return build.scale(build.subtract(*sides), 0.25)
+
+
+def square(build: Builder, value: Node) -> Node:
+    """value²."""
+    return build.curve(value, Square())
+
+
+def reciprocal(build: Builder, value: Node) -> Node:
+    """1 / value."""
+    return build.curve(value, Reciprocal())
+
+
+def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | None = None) -> Node:
+    """first / second = first · (1 / second)."""
+    if rounding_mode is not None:
+        raise build.refuse(f"div with rounding_mode={rounding_mode!r}, which no layer rule covers")
+    if isinstance(second, Node):
+        return multiply(build, first, reciprocal(build, second))
+    assert isinstance(first, Node)
+    return build.scale(first, build.constant(second).then(lambda value: 1 / value))
+
+
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "add": add,
+    "sub": subtract,
+    "rsub": subtract_from,
+    "neg": negative,
+    "mul": multiply,
+    "div": divide,
+    "square": square,
+    "reciprocal": reciprocal,
+}

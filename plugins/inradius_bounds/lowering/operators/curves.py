@@ -1,0 +1,119 @@
+"""Elementwise functions, and what is made of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from inradius_bounds.layers import Exp, Rounding, SquareRoot
+from inradius_bounds.lowering.builder import Builder, Part
+from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.lowering.operators.arithmetic import reciprocal, square
+
+
+def _layer(make: Callable[..., nn.Module]) -> Callable[..., Node]:
+    """An operator that is a layer: its further arguments are the layer's."""
+
+    def rewrite(build: Builder, value: Node, *args: Any, **kwargs: Any) -> Node:
+        return build.curve(value, make(*args, **kwargs))
+
+    return rewrite
+
+
+def elu(build: Builder, value: Node, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Node:
+    """scale · elu(value)."""
+    if input_scale != 1:
+        raise build.refuse(f"elu with input_scale={input_scale}, which no layer rule covers")
+    return build.scale(build.curve(value, nn.ELU(alpha)), float(scale))
+
+
+def clamp(build: Builder, value: Node, low: Any = None, high: Any = None) -> Node:
+    """Between two numbers."""
+    if isinstance(low, Node | Constant) or isinstance(high, Node | Constant):
+        raise build.refuse("clamp between tensors, which no layer rule covers; allowed are numbers")
+    ends = (-torch.inf if low is None else float(low), torch.inf if high is None else float(high))
+    return build.curve(value, nn.Hardtanh(*ends)) if ends[0] < ends[1] else _fixed(build, value, ends[1])
+
+
+def _fixed(build: Builder, value: Node, number: float) -> Node:
+    """A number in the place of the value, as clamp gives where its ends cross."""
+    return build.affine(value, build.constant(0.0), build.constant(number))
+
+
+def maximum(build: Builder, first: Part, second: Part) -> Node:
+    """b + relu(a − b)."""
+    return build.add(second, build.curve(build.subtract(first, second), nn.ReLU()))
+
+
+def minimum(build: Builder, first: Part, second: Part) -> Node:
+    """a − relu(a − b)."""
+    return build.subtract(first, build.curve(build.subtract(first, second), nn.ReLU()))
+
+
+def absolute(build: Builder, value: Node) -> Node:
+    """relu(z) + relu(−z)."""
+    sides = (build.curve(build.scale(value, sign), nn.ReLU()) for sign in (1.0, -1.0))
+    return build.add(*sides)
+
+
+def root(build: Builder, value: Node) -> Node:
+    """√z."""
+    return build.curve(value, SquareRoot())
+
+
+def reciprocal_root(build: Builder, value: Node) -> Node:
+    """1 / √z."""
+    return reciprocal(build, root(build, value))
+
+
+_POWERS: dict[float, Callable[[Builder, Node], Node]] = {
+    1.0: lambda build, value: value,
+    2.0: square,
+    0.5: root,
+    -1.0: reciprocal,
+    -0.5: reciprocal_root,
+}
+
+
+def power(build: Builder, value: Part, exponent: Any) -> Node:
+    """Squares, square roots and reciprocals."""
+    known = isinstance(value, Node) and isinstance(exponent, int | float) and float(exponent) in _POWERS
+    if not known or not isinstance(value, Node):
+        raise build.refuse(f"pow with the exponent {exponent}; allowed are {', '.join(map(str, _POWERS))}")
+    return _POWERS[float(exponent)](build, value)
+
+
+def cast(build: Builder, value: Node, *, dtype: torch.dtype | None = None, **_: Any) -> Node:
+    """The value in another type: as it is in a wider one, rounded in a narrower one."""
+    if dtype is None:
+        return value
+    if not dtype.is_floating_point:
+        raise build.refuse(f"a conversion to {dtype}, which no layer rule covers; allowed are floating-point types")
+    return build.curve(value, Rounding(dtype)) if torch.finfo(dtype).bits < 64 else value
+
+
+CURVES: dict[str, Callable[..., Any]] = {
+    "relu": _layer(nn.ReLU),
+    "leaky_relu": _layer(nn.LeakyReLU),
+    "hardtanh": lambda build, value, low=-1.0, high=1.0: clamp(build, value, low, high),
+    "sigmoid": _layer(nn.Sigmoid),
+    "tanh": _layer(nn.Tanh),
+    "softplus": _layer(nn.Softplus),
+    "gelu": _layer(nn.GELU),
+    "silu": _layer(nn.SiLU),
+    "celu": _layer(nn.CELU),
+    "exp": _layer(Exp),
+    "elu": elu,
+    "sqrt": root,
+    "rsqrt": reciprocal_root,
+    "abs": absolute,
+    "clamp": clamp,
+    "clamp_min": lambda build, value, low: clamp(build, value, low, None),
+    "clamp_max": lambda build, value, high: clamp(build, value, None, high),
+    "maximum": maximum,
+    "minimum": minimum,
+    "pow": power,
+    "_to_copy": cast,
+}

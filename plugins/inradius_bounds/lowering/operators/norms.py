@@ -1,0 +1,79 @@
+"""Normalisations and softmax."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from inradius_bounds.layers import Exp
+from inradius_bounds.lowering.builder import Builder
+from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.lowering.operators.arithmetic import multiply, reciprocal, square
+from inradius_bounds.lowering.operators.curves import reciprocal_root
+
+
+def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
+    """1 / Σ_j exp(z_j − z_i), which no sum of exponentials in the denominator loosens."""
+    axis = axis % len(value.shape)
+    # entry (i, j) is z_j − z_i; the sum runs over j
+    behind = build.move(value, lambda places: places.unsqueeze(axis))
+    ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
+    return reciprocal(build, build.sum(build.curve(build.subtract(behind, ahead), Exp()), (axis + 1,), keepdim=False))
+
+
+def layer_norm(
+    build: Builder, value: Node, shape: Any, weight: Constant | None, bias: Constant | None, eps: float
+) -> list[Any]:
+    """(z − mean) / sqrt(variance + eps) · weight + bias."""
+    axes = tuple(range(len(value.shape) - len(shape), len(value.shape)))
+    count = torch.Size([value.shape[axis] for axis in axes]).numel()
+    centered = build.subtract(value, build.sum(value, axes, True, 1 / count))
+    variance = build.sum(square(build, centered), axes, True, 1 / count)
+    found = multiply(build, centered, reciprocal_root(build, build.add(variance, float(eps))))
+    return [_weighted(build, found, weight, bias), None, None]
+
+
+def group_norm(
+    build: Builder, value: Node, weight: Constant | None, bias: Constant | None, *sizes: Any
+) -> list[Any]:
+    """Layer normalisation of groups of channels; weight and bias are per channel."""
+    groups, eps = int(sizes[-2]), float(sizes[-1])
+    parts = build.reshape(value, torch.Size([value.shape[0], groups, value.shape.numel() // value.shape[0] // groups]))
+    found = build.reshape(layer_norm(build, parts, parts.shape[2:], None, None, eps)[0], value.shape)
+    shape = (-1, *(1,) * (len(value.shape) - 2))
+    factor, shift = (part and part.then(lambda given: given.reshape(shape)) for part in (weight, bias))
+    return [_weighted(build, found, factor, shift), None, None]
+
+
+def _weighted(build: Builder, value: Node, weight: Constant | None, bias: Constant | None) -> Node:
+    value = value if weight is None else build.scale(value, weight)
+    return value if bias is None else build.add(value, bias)
+
+
+def batch_norm(
+    build: Builder, value: Node, weight: Constant | None, bias: Constant | None, mean: Constant, variance: Constant, *rest: Any
+) -> list[Any]:
+    """(z − mean) / sqrt(variance + eps) · weight + bias, with the running statistics."""
+    eps = float(rest[-1])
+    shape = (-1, *(1,) * (len(value.shape) - 2))
+    one, zero = build.constant(1.0), build.constant(0.0)
+    factor = build.constants.made(
+        lambda spread, gain: ((spread + eps).rsqrt() * gain).reshape(shape), variance, weight or one
+    )
+    shift = build.constants.made(
+        lambda middle, scale, lift: (lift - middle * scale.flatten()).reshape(shape), mean, factor, bias or zero
+    )
+    return [build.affine(value, factor, shift), None, None]
+
+
+NORMS: dict[str, Callable[..., Any]] = {
+    "_softmax": softmax,
+    "softmax": softmax,
+    "_safe_softmax": softmax,
+    "native_layer_norm": layer_norm,
+    "native_group_norm": group_norm,
+    **dict.fromkeys(
+        ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm"), batch_norm
+    ),
+}

@@ -1,0 +1,30 @@
+"""Sums and means over axes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from inradius_bounds.lowering.builder import Builder
+from inradius_bounds.lowering.node import Node
+
+
+def total(build: Builder, value: Node, axes: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Node:
+    """The sum over some axes, or over all."""
+    return build.sum(value, _axes(axes), keepdim)
+
+
+def mean(build: Builder, value: Node, axes: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Node:
+    """The mean over some axes, or over all."""
+    chosen = _axes(axes) or tuple(range(len(value.shape)))
+    count = torch.Size([value.shape[axis] for axis in chosen]).numel()
+    return build.sum(value, chosen, keepdim, 1 / count)
+
+
+def _axes(given: Any) -> tuple[int, ...]:
+    if given is None:
+        return ()
+    return (int(given),) if isinstance(given, int) else tuple(int(axis) for axis in given)
+
+
+SUMS: dict[str, Callable[..., Any]] = {"sum": total, "mean": mean}

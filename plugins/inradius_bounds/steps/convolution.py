@@ -1,0 +1,91 @@
+"""Convolutions with constant kernels."""
+
+from functools import cached_property
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import LayerRule, Operator
+from inradius_bounds.lowering.constants import Constant
+
+Numbers = tuple[int, ...]
+
+
+@attrs.define(eq=False, slots=False)
+class Convolution:
+    """z -> W * z + b; the names are those of torch's layers. kernel: weights; biases: or None.
+
+    ``axes`` counts the axes of an image, and ``in_shape`` all axes of z, of which those before (C, *image) are examples.
+    """
+
+    kernel: Constant
+    biases: Constant | None
+    stride: Numbers
+    padding: Numbers
+    dilation: Numbers
+    transposed: bool
+    output_padding: Numbers
+    groups: int
+    in_shape: torch.Size
+
+    @property
+    def weight(self) -> Tensor:
+        return self.kernel.value
+
+    @property
+    def bias(self) -> Tensor | None:
+        return None if self.biases is None else self.biases.value
+
+    @cached_property
+    def kernel_size(self) -> Numbers:
+        return tuple(self.weight.shape[2:])
+
+    @cached_property
+    def in_channels(self) -> int:
+        return int(self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.with_kernel(z, self.weight, self.bias)
+
+    def with_kernel(self, z: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with another kernel of the same shape."""
+        images = z.reshape(-1, *self.in_shape[1:])
+        found = torch.convolution(images, weight, bias, *self._setting)
+        return found.reshape(len(z), *found.shape[1:] if self.in_shape[0] == 1 else (self.in_shape[0], *found.shape[1:]))
+
+    @property
+    def _setting(self) -> tuple[Any, ...]:
+        return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups
+
+    def pulled(self, images: Tensor) -> Tensor:
+        """Rows on the images times the linear part, (n, C, *image) -> (n, C', *image')."""
+        like = images.new_zeros(1).expand(len(images), *self.in_shape[1:])
+        pulled: Tensor = torch.ops.aten.convolution_backward(
+            images, like, self.weight, None, *self._setting, [True, False, False]
+        )[0]
+        return pulled
+
+
+class AnyConvolutionRule(LayerRule):
+    """Convolutions of any number of axes, transposed ones among them; the adjoint is torch's own kernel for it."""
+
+    affine = True
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        center, radius = (upper + lower) / 2, (upper - lower) / 2
+        middle = op(center)
+        spread = op.module.with_kernel(radius, op.module.weight.abs(), None)
+        return middle - spread, middle + spread
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        step = op.module
+        images = rows.reshape(-1, *op.out_shape[1 - len(step.in_shape) :])
+        return step.pulled(images).reshape(*rows.shape[:2], *op.in_shape)
+
+    def terms(self, op: Operator) -> int:
+        step = op.module
+        taps = int(step.weight[0, 0].numel())
+        channels = step.weight.shape[0] // step.groups if step.transposed else step.weight.shape[1]
+        return taps * int(channels)

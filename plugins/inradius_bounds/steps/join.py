@@ -1,0 +1,88 @@
+"""Steps that make one value of several: sums of values, and numbers gathered from several values."""
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.lowering.constants import Constant
+
+Box = tuple[Tensor, Tensor]
+
+
+@attrs.frozen(eq=False)
+class Added:
+    """(z₁, ..., zₙ) -> Σ factorᵢ · zᵢ, all of one shape."""
+
+    factors: tuple[float, ...]
+
+    adds = True
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        first, *rest = (self._times(factor, value) for factor, value in zip(self.factors, values, strict=True))
+        for value in rest:
+            first = first + value
+        return first
+
+    @staticmethod
+    def _times(factor: float, value: Tensor) -> Tensor:
+        return value if factor == 1 else -value if factor == -1 else factor * value
+
+    def interval(self, *boxes: Box) -> Box:
+        """Bounds of the sum over boxes."""
+        ends = [box if factor >= 0 else (box[1], box[0]) for factor, box in zip(self.factors, boxes, strict=True)]
+        return self(*(low for low, _ in ends)), self(*(high for _, high in ends))
+
+    def magnitude(self, *bounds: Tensor) -> Tensor:
+        """Σ |factorᵢ| · boundᵢ."""
+        return Added(tuple(map(abs, self.factors)))(*bounds)
+
+    def adjoint(self, rows: Tensor) -> list[Tensor]:
+        """The rows on each value, (B, K, *out) -> (B, K, *in) each."""
+        return [self._times(factor, rows) for factor in self.factors]
+
+    @property
+    def terms(self) -> int:
+        return len(self.factors)
+
+
+@attrs.frozen(eq=False)
+class Gathered:
+    """Numbers of several values and of constants, side by side, at the places ``index``, in the shape ``out_shape``.
+
+    shapes: those of the values; constants (numbers,) stand behind them, or None.
+    """
+
+    shapes: tuple[torch.Size, ...]
+    constants: Constant | None
+    index: Tensor
+    out_shape: torch.Size
+
+    adds = False
+    terms = 1
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        parts = [value.flatten(1) for value in values]
+        if self.constants is not None:
+            parts.append(self.constants.value.expand(len(values[0]), -1))
+        return torch.cat(parts, dim=1)[:, self.index].reshape(-1, *self.out_shape)
+
+    def interval(self, *boxes: Box) -> Box:
+        """Bounds of the gathered numbers over boxes."""
+        return self(*(low for low, _ in boxes)), self(*(high for _, high in boxes))
+
+    def magnitude(self, *bounds: Tensor) -> Tensor:
+        """Bounds on the size of the gathered numbers."""
+        return self(*bounds).abs() if self.constants is not None else self(*bounds)
+
+    def adjoint(self, rows: Tensor) -> list[Tensor]:
+        """The rows on each value, (B, K, *out) -> (B, K, *in) each."""
+        sizes = [shape.numel() for shape in self.shapes]
+        behind = 0 if self.constants is None else self.constants.value.numel()
+        whole = rows.new_zeros(*rows.shape[:2], sum(sizes) + behind).index_add(2, self.index, rows.flatten(2))
+        parts: Sequence[Tensor] = torch.split(whole, [*sizes, *([behind] if behind else [])], dim=2)
+        return [part.reshape(*rows.shape[:2], *shape) for part, shape in zip(parts, self.shapes, strict=False)]
+
+
+Join = Added | Gathered

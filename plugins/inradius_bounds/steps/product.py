@@ -1,0 +1,78 @@
+"""Steps that multiply by a constant matrix."""
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inradius import LayerRule, Operator
+from inradius_bounds.lowering.constants import Constant
+
+
+@attrs.frozen(eq=False)
+class Linear:
+    """z -> W z + b over the last axis, as ``torch.nn.Linear``; weight (out, in), bias (out,) or None."""
+
+    weights: Constant
+    biases: Constant | None
+
+    @property
+    def weight(self) -> Tensor:
+        return self.weights.value
+
+    @property
+    def bias(self) -> Tensor | None:
+        return None if self.biases is None else self.biases.value
+
+    @property
+    def in_features(self) -> int:
+        return int(self.weight.shape[1])
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return F.linear(z, self.weight, self.bias)
+
+
+@attrs.frozen(eq=False)
+class Product:
+    """z -> z · M, or M · z where ``left``, for stacks of matrices; ``in_shape`` is that of z with all its axes."""
+
+    matrix: Constant
+    left: bool
+    in_shape: torch.Size
+    out_shape: torch.Size
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.times(z, self.matrix.value)
+
+    def times(self, z: Tensor, matrix: Tensor) -> Tensor:
+        """The product with a matrix in the place of M."""
+        full = z.reshape(len(z), *self.in_shape)
+        found = matrix @ full if self.left else full @ matrix
+        return found.reshape(len(z), *self.out_shape)
+
+    def pulled(self, rows: Tensor, out_full: torch.Size) -> Tensor:
+        """Rows times the linear part, (n, *out) -> (n, *in)."""
+        turned, full = self.matrix.value.transpose(-1, -2), rows.reshape(len(rows), *out_full)
+        return turned @ full if self.left else full @ turned
+
+
+class ProductRule(LayerRule):
+    """Bounds by middle and radius; the adjoint is the product with the transposed matrix."""
+
+    affine = True
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        center, radius = (upper + lower) / 2, (upper - lower) / 2
+        middle, spread = op(center), op.module.times(radius, op.module.matrix.value.abs())
+        return middle - spread, middle + spread
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        step = op.module
+        matrix = step.matrix.value
+        inner = list(step.in_shape)
+        inner[-2 if step.left else -1] = matrix.shape[-2 if step.left else -1]
+        pulled = step.pulled(rows.flatten(0, 1), torch.Size(inner))
+        return pulled.reshape(*rows.shape[:2], *op.in_shape)
+
+    def terms(self, op: Operator) -> int:
+        return int(op.module.matrix.value.shape[-1 if op.module.left else -2])

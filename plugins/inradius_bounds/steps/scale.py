@@ -1,0 +1,44 @@
+"""Steps that scale and shift each number by itself."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import LayerRule, Operator
+from inradius_bounds.lowering.constants import Constant
+
+
+@attrs.frozen(eq=False)
+class Scale:
+    """z -> factor · z + shift; both are constants that broadcast against one example, or None."""
+
+    factor: Constant | None
+    shift: Constant | None
+
+    def __call__(self, z: Tensor) -> Tensor:
+        z = z if self.factor is None else z * self.factor.value
+        return z if self.shift is None else z + self.shift.value
+
+
+class ScaleRule(LayerRule):
+    """A factor < 0 exchanges the bounds; rows are multiplied by the factors."""
+
+    affine = True
+    elementwise = True
+
+    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        first, second = op(lower), op(upper)
+        if op.module.factor is None:
+            return first, second
+        rising = op.module.factor.value >= 0
+        return torch.where(rising, first, second), torch.where(rising, second, first)
+
+    def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
+        factor = op.module.factor
+        return rows if factor is None else rows * factor.value
+
+    def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        factor = op.module.factor
+        shape = torch.Size() if factor is None else factor.value.shape
+        alike = all(length == 1 for length in shape[-2:])
+        return ((1, 1), (0, 0)) if len(op.in_shape) == 3 and alike else None
