@@ -43,8 +43,6 @@ class CertifierCascade(Certifier):
     every example that was measured. ``promise=None`` leaves none out.
     """
 
-    widens = True
-
     positional = ("*members",)
 
     members: tuple[Certifier, ...] = attrs.field(default=(), validator=_members, converter=tuple)
@@ -56,6 +54,11 @@ class CertifierCascade(Certifier):
     seconds: float | None = attrs.field(
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
+
+    @property
+    def widens(self) -> bool:  # type: ignore[override]
+        """Whether all members take inputs in a wider type."""
+        return all(member.widens for member in self._chosen)
 
     def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
         """What all members certify."""

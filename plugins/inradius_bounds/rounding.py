@@ -38,8 +38,9 @@ def rounding_error(
 def _through_block(block: AffineBlock, size: Tensor, error: Tensor, terms: int) -> Tensor:
     """E at a block's outputs, (B, *out)."""
     unit = torch.finfo(size.dtype).eps / 2
-    # a row's sum runs over the block's own taps, and once more over every input when it is closed
-    gamma = (terms + sum(op.rule.terms(op) for op in block.ops) + 8) * unit
+    # a value's sum runs over the block's own taps, a row's over what meets in one input, and once more over every input when it
+    # is closed
+    gamma = (terms + sum(op.rule.terms(op) + op.rule.fan(op) + 4 for op in block.ops) + 8) * unit
     return gamma * _magnitude(block, size + error / gamma)
 
 
@@ -56,4 +57,6 @@ def _through_activation(op: Operator, interval: Box, error: Tensor, relax: Relax
     relaxed = relax(op, lower, upper)
     slope = torch.maximum(relaxed.lower_slope.abs(), relaxed.upper_slope.abs())
     loose = op.rule.undecided(op, lower, upper)
-    return torch.maximum(low.abs(), high.abs()), torch.where(loose, (1 + slope) * error, slope * error)
+    error = torch.where(loose, (1 + slope) * error, slope * error)
+    # where nothing is known of the layer, nothing that rests on it is proved
+    return torch.maximum(low.abs(), high.abs()), torch.where(op.rule.known(op, lower, upper), error, torch.inf)

@@ -29,6 +29,10 @@ class CurveRule(LayerRule):
         """Where f is known, given the lower ends; None for everywhere."""
         return None
 
+    def known(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+        valid = self.valid(op, lower)
+        return super().known(op, lower, upper) if valid is None else valid
+
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self._extremes(op, torch.zeros_like(lower), lower, upper)
         return low, high

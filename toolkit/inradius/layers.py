@@ -127,6 +127,14 @@ class LayerRule:
         """How many products one output adds up, at most; 1 for a layer that only scales or moves values."""
         return 1
 
+    def fan(self, op: Operator) -> int:
+        """How many rows one number of ``adjoint`` adds up, at most; by default all of them."""
+        return op.out_shape.numel()
+
+    def known(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+        """Where a non-linear op has bounds on [lower, upper] at all, (B, *in); by default everywhere."""
+        return torch.ones_like(lower, dtype=torch.bool)
+
     def local_rows(self, op: Operator) -> tuple[Tensor, Tensor] | None:
         """Each output's few inputs and weights, indices (N, m) with -1 for padding and weights (N, m); None if many."""
         return None

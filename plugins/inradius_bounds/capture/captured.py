@@ -1,7 +1,6 @@
 """A model's computation for one example, checked: once it stands for the model, bounds may be computed from it."""
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 import attrs
 import torch
@@ -14,7 +13,7 @@ from inradius_bounds.capture.compare import Match, depends_on_size
 from inradius_bounds.capture.graph import Graph
 from inradius_bounds.capture.keep import Rules
 from inradius_bounds.capture.key import Structure
-from inradius_bounds.capture.record import Recording, record
+from inradius_bounds.capture.record import record
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
 from inradius_bounds.stage import Chain
@@ -64,16 +63,17 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
     points = points_around(x[:1].detach(), members, generator, BATCHES[-1])
     with preserved(model):
         single = record(model, x[:1], rules, located=True)
-        _check_output(model, single, 1)
+        _check_output(model, single.output, 1)
         # the same input a second time, and other inputs
         for point in (x[:1], points[-1:], points[-2:-1]):
             _check_same(model, single.graph, record(model, point, rules).graph)
-        alone = [record(model, point[None], rules).output for point in points[:4]]
-        batches = [_batch(model, single.graph, points, count, rules) for count in _sizes(points)]
+        for count in _sizes(points):
+            _check_batch(model, single.graph, _batch(points, count), rules)
     found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
     chain = found.chain(torch.float64)
     check_affine(chain, generator)
-    _check_values(model, chain, points, alone, batches, x.dtype)
+    with preserved(model):
+        _check_values(model, chain, points)
     return found
 
 
@@ -81,9 +81,14 @@ def _sizes(points: Tensor) -> tuple[int, ...]:
     return (*BATCHES, _MANY) if points[0].numel() * _MANY <= _CHEAP else BATCHES
 
 
-def _batch(model: nn.Module, single: Graph, points: Tensor, count: int, rules: Rules) -> Recording:
-    """A run on a batch, whose graph may differ from one example's in the lengths of its first axes alone."""
-    batch = points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
+def _batch(points: Tensor, count: int) -> Tensor:
+    """So many points, in turn."""
+    return points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
+
+
+def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -> None:
+    """Raises ``UnsupportedError`` where a batch's graph differs from one example's but in lengths that grow with the batch."""
+    count = len(batch)
     try:
         found = record(model, batch, rules, located=True, watched=count > len(BATCHES))
     except (InputError, UnsupportedError) as error:
@@ -101,14 +106,12 @@ def _batch(model: nn.Module, single: Graph, points: Tensor, count: int, rules: R
             f"{call.where} uses {call.name} in a way that depends on the number of examples: batches of 1 and {count} differ; "
             "bounds know models that treat every batch alike"
         )
-    _check_output(model, found, count)
-    return found
 
 
-def _check_output(model: nn.Module, found: Recording, count: int) -> None:
-    if found.output.ndim < 2 or len(found.output) != count:
+def _check_output(model: nn.Module, output: Tensor, count: int) -> None:
+    if output.ndim < 2 or len(output) != count:
         raise InputError(
-            f"{type(model).__name__} gives the shape {tuple(found.output.shape)} for {count} inputs; allowed is a row for each, "
+            f"{type(model).__name__} gives the shape {tuple(output.shape)} for {count} inputs; allowed is a row for each, "
             f"({count}, outputs)"
         )
 
@@ -122,25 +125,25 @@ def _check_same(model: nn.Module, graph: Graph, again: Graph) -> None:
         )
 
 
-def _check_values(
-    model: nn.Module, chain: Chain, points: Tensor, alone: list[Tensor], batches: list[Recording], dtype: torch.dtype
-) -> None:
-    """Raises ``UnsupportedError`` where the chain has other values than the model, alone or in a batch."""
-    good = agrees(chain, points[: len(alone)], torch.cat(alone), dtype)
-    if not bool(good.all()):
-        _differs(model, f"{int((~good).sum())} of {len(alone)} inputs")
-    for found in batches:
-        count = len(found.output)
-        batch = points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
-        if not bool(agrees(chain, batch, found.output, dtype).all()):
+def _check_values(model: nn.Module, chain: Chain, points: Tensor) -> None:
+    """Raises ``UnsupportedError`` where a plain run of the model has other values than the chain, alone or in a batch."""
+    few = points[:4]
+    for gradients in (False, True):
+        # some models do something else where gradients are recorded
+        with torch.set_grad_enabled(gradients):
+            alone = torch.cat([model(point[None].clone().requires_grad_(gradients)).detach() for point in few])
+        if not bool(agrees(chain, few, alone, points.dtype).all()):
+            raise UnsupportedError(
+                f"what was recorded of {type(model).__name__} gives other values than the model, beyond rounding; bounds know "
+                "models whose numbers stay in torch's operators from the input to the output"
+            )
+    for count in _sizes(points):
+        batch = _batch(points, count)
+        with torch.no_grad():
+            output = model(batch)
+        _check_output(model, output, count)
+        if not bool(agrees(chain, batch, output, points.dtype).all()):
             raise UnsupportedError(
                 f"{type(model).__name__} gives other outputs for an example in a batch of {count} than alone: batches of 1 and "
                 f"{count} differ, so that it joins examples; bounds know models that keep them apart"
             )
-
-
-def _differs(model: nn.Module, where: str) -> NoReturn:
-    raise UnsupportedError(
-        f"what was recorded of {type(model).__name__} gives other values than the model on {where}, beyond rounding; bounds "
-        "know models whose numbers stay in torch's operators from the input to the output"
-    )

@@ -74,7 +74,7 @@ def pointwise(chain: Chain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor,
 
 
 def _gamma(block: AffineBlock, dtype: torch.dtype) -> float:
-    terms = sum(op.rule.terms(op) for op in block.ops) + 8 * (1 + len(block.ops))
+    terms = sum(op.rule.terms(op) + op.rule.fan(op) for op in block.ops) + 8 * (1 + len(block.ops))
     share = terms * float(torch.finfo(dtype).eps) / 2
     # sums of so many terms in half precision have no error bound of this kind; theirs is as large as the terms
     return share / (1 - share) if share < 0.5 else 1.0 + share

@@ -80,9 +80,13 @@ class Graph:
 
 
 def operator_name(op: torch._ops.OpOverload) -> str:
-    """The operator's name, without its namespace and overload, and without the underscore of one that works in place."""
-    name = op.overloadpacket.__name__
-    return name.rstrip("_") if name.endswith("_") and not name.endswith("__") else name
+    """The operator's name without its overload, and without the underscore of one that works in place.
+
+    ATen's own have no namespace in it, all others have.
+    """
+    name: str = op.overloadpacket.__name__
+    name = name.rstrip("_") if name.endswith("_") and not name.endswith("__") else name
+    return name if op.namespace == "aten" else f"{op.namespace}::{name}"
 
 
 def values_in(given: Any) -> Iterator[Value]:

@@ -18,6 +18,7 @@ from inradius_bounds.capture.source import place
 from inradius_bounds.capture.memory import Memory
 from inradius_bounds.capture.traced import BatchSizes, Traced
 
+_NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 # operators that read a number off a tensor
 _READS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
 
@@ -121,25 +122,10 @@ class Recorder(TorchDispatchMode):
     def _check(self, func: Any, args: Any, kwargs: Any, varies: bool) -> None:
         """Raises ``UnsupportedError`` for what no recording of one run can stand for."""
         name = operator_name(func)
-        if name in _READS:
-            if varies:
-                raise UnsupportedError(
-                    f"{self.where()} reads a number off a value that depends on the input ({func}), so that the "
-                    "computation may depend on it; bounds know computations that are the same for every input"
-                )
-            self.volatile = True
-        if varies and (torch.Tag.dynamic_output_shape in func.tags or torch.Tag.data_dependent_output in func.tags):
-            raise UnsupportedError(
-                f"{self.where()} uses {name} ({func}), whose result's shape depends on values of the input; bounds know "
-                "computations that are the same for every input"
-            )
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            raise UnsupportedError(f"{self.where()} uses {name} ({func}), which is random; bounds need it left out")
-        if name in ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm") and bool(args[5]):
-            raise UnsupportedError(
-                f"{self.where()} uses {name} with the statistics of the batch (training=True), which joins its examples; "
-                "bounds need the running statistics"
-            )
+        reason = _reason(func, name, args, varies)
+        if reason:
+            raise UnsupportedError(f"{self.where()} uses {name} ({func}), {reason}")
+        self.volatile |= name in _READS
         for target in _written(func, args, kwargs):
             if not isinstance(target, Traced):
                 self._check_written(func, target, varies)
@@ -183,6 +169,27 @@ class Recorder(TorchDispatchMode):
             value = Value.of(given, varies=False, leaf=given.detach().clone() if changed else given)
             self._memory.note(given, value, given=not changed)
         return value
+
+
+def _reason(func: Any, name: str, args: Any, varies: bool) -> str:
+    """Why an operator cannot be recorded; nothing where it can."""
+    tags = func.tags
+    if varies and name in _READS:
+        return (
+            "which reads a number off a value that depends on the input; bounds know computations that are the same for every input"
+        )
+    shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
+    # constant places give a constant shape
+    fixed = name == "index" and not any(isinstance(each, Traced) for each in _tensors(args[1]))
+    if varies and shaping and not fixed:
+        return "whose result's shape depends on values of the input; bounds know computations that are the same for every input"
+    if torch.Tag.nondeterministic_seeded in tags:
+        return "which is random; bounds need it left out"
+    if varies and (torch.Tag.inplace_view in tags or any(argument.is_out for argument in func._schema.arguments)):
+        return "which changes a tensor in place in a way that is not followed; bounds know computations that make new values"
+    if name in _NORMS and bool(args[5]):
+        return "with the statistics of the batch (training=True), which joins its examples; bounds need the running statistics"
+    return ""
 
 
 def _plain(given: Any) -> Any:

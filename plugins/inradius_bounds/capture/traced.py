@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inradius import UnsupportedError
 from inradius_bounds.capture.graph import Value
-from inradius_bounds.capture.source import IN_TORCH
+from inradius_bounds.capture.source import IN_TORCH, place
 
 Ask = Callable[[Any], None]
 
@@ -45,16 +46,30 @@ class Traced(Tensor):
     def size(self, dim: int | None = None) -> Any:  # type: ignore[override]
         return self.shape if dim is None else self.shape[dim]
 
+    def numel(self) -> int:
+        return self.sizes.counted(self.inner.shape)
+
+    nelement = numel
+
+    @property
+    def data(self) -> Tensor:  # type: ignore[override]
+        return self.detach()
+
+    @data.setter
+    def data(self, _: Tensor) -> None:
+        raise _unseen("data = ...")
+
     def tolist(self) -> Any:
-        # torch converts a wrapper's numbers one by one, each of which the recorder refuses by name
-        return self.item()
+        raise _unseen("tolist()")
 
-    def numpy(self, *args: Any, **kwargs: Any) -> Any:
-        # likewise
-        return self.item()
+    def numpy(self, *_: Any, **__: Any) -> Any:
+        raise _unseen("numpy()")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.item()
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise _unseen("a conversion to numpy")
+
+    def __deepcopy__(self, _: Any) -> Any:
+        raise _unseen("copy.deepcopy")
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"Traced({tuple(self.inner.shape)})"
@@ -66,6 +81,13 @@ class Traced(Tensor):
         raise RuntimeError(f"{func} met a value of a recording that has ended")
 
 
+def _unseen(what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{place({})} uses {what} on a value that depends on the input, which torch's operators do not show; bounds know models "
+        "whose numbers stay in torch's operators from the input to the output"
+    )
+
+
 class BatchSizes:
     """Shapes whose first length is a multiple of the number of examples; it hears of questions about that number."""
 
@@ -74,9 +96,18 @@ class BatchSizes:
 
     def seen(self, shape: torch.Size) -> torch.Size:
         """The shape, with a first length that cannot be compared without notice."""
-        if self._ask is None or not shape or not shape[0] or shape[0] % self._examples:
-            return shape
-        return torch.Size([BatchSize(shape[0], self._ask), *shape[1:]])
+        return torch.Size([self._length(shape[0]), *shape[1:]]) if self._grows(shape) else shape
+
+    def counted(self, shape: torch.Size) -> int:
+        """How many numbers a tensor of this shape has, likewise."""
+        return self._length(shape.numel()) if self._grows(shape) else shape.numel()
+
+    def _grows(self, shape: torch.Size) -> bool:
+        return self._ask is not None and bool(shape) and shape[0] > 0 and shape[0] % self._examples == 0
+
+    def _length(self, number: int) -> int:
+        assert self._ask is not None
+        return BatchSize(number, self._ask)
 
 
 class BatchSize(int):

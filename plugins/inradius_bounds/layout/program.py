@@ -67,8 +67,13 @@ class Program:
 
     @property
     def terms(self) -> int:
-        """How many products one number of the next state adds up, at most."""
-        return max(1, sum(_terms(step) for step in self.steps))
+        """How many roundings one number of the next state adds up, at most; a few more for each step's interval."""
+        return max(1, sum(_terms(step) + 4 for step in self.steps))
+
+    @property
+    def fan(self) -> int:
+        """How many rows one number of the state before adds up, at most."""
+        return max(1, sum(_fan(step) + len(step.sources) for step in self.steps))
 
     @property
     def exact(self) -> bool:
@@ -101,6 +106,9 @@ class ProgramRule(LayerRule):
     def terms(self, op: Operator) -> int:
         return int(op.module.terms)
 
+    def fan(self, op: Operator) -> int:
+        return int(op.module.fan)
+
     def exact(self, op: Operator) -> bool:
         return bool(op.module.exact)
 
@@ -124,3 +132,7 @@ def _mixes(step: Node) -> bool:
 
 def _terms(step: Node) -> int:
     return step.join.terms if step.join is not None else _operator(step).rule.terms(_operator(step))
+
+
+def _fan(step: Node) -> int:
+    return step.join.fan if step.join is not None else _operator(step).rule.fan(_operator(step))

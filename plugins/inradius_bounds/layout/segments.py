@@ -49,6 +49,12 @@ class SegmentsRule(LayerRule):
         )
         return found
 
+    def known(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+        found: Tensor = op.module.state.joined(
+            [layer.rule.known(layer, low, high) for layer, low, high in op.module.parts(lower, upper)]
+        )
+        return found
+
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
         parts = [_relaxed(*part) for part in op.module.parts(lower, upper)]
         join: Callable[[Sequence[Tensor]], Tensor] = op.module.state.joined

@@ -47,8 +47,8 @@ class Builder:
         """A constant, also of a plain number."""
         if isinstance(part, Constant):
             return part
-        kept = torch.as_tensor(part, dtype=self.constants.dtype, device=self.device)
-        return Constant(self.constants, lambda: kept)
+        device = self.device
+        return Constant(self.constants, lambda store: torch.as_tensor(part, dtype=store.dtype, device=device))
 
     # moving numbers
 
@@ -127,7 +127,8 @@ class Builder:
         shapes = [part.value.shape for part in (factor, shift) if part is not None]
         shape = torch.broadcast_shapes(source.shape, *shapes)
         source = self.expanded(source, shape)
-        parts = [None if part is None else part.then(_aligned(shape)) for part in (factor, shift)]
+        dtype = self.constants.dtype
+        parts = [None if part is None else part.then(_aligned(shape, dtype)) for part in (factor, shift)]
         return self.step(source, Scale(*parts), ScaleRule(), shape)
 
     def sum(self, source: Node, axes: tuple[int, ...], keepdim: bool, factor: float = 1.0) -> Node:
@@ -172,10 +173,11 @@ def _joined(*parts: Tensor) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
 
-def _aligned(shape: torch.Size) -> Callable[[Tensor], Tensor]:
-    """A constant that broadcasts against ``shape``, made to broadcast against a batch of the stored shape."""
+def _aligned(shape: torch.Size, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """A constant that broadcasts against ``shape``, made to broadcast against a batch of the stored shape, in a type."""
 
     def align(value: Tensor) -> Tensor:
+        value = value if value.is_floating_point() else value.to(dtype)
         full = value.reshape(*(1,) * (len(shape) - value.ndim), *value.shape)
         if len(shape) > 1 and shape[0] == 1:
             return full[0]

@@ -6,31 +6,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inradius_bounds.capture.compare import MOVES
 from inradius_bounds.capture.graph import Call, Kept, Value, replaced
 
 
 class Constants:
     """The constants of one graph in one floating-point type, read from the model's own tensors.
 
-    What is computed from them is kept until ``forget``; parameters themselves are never copied in their own type, so that
-    gradients reach them.
+    What is computed from them is kept until ``forget``. It is computed in float64 and rounded once, but where gradients are
+    asked for: there it is computed in its own type, and parameters are never copied, so that gradients reach them.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
         self._values: dict[object, Any] = {}
+        self._double = self if dtype == torch.float64 else Constants(torch.float64)
 
     def forget(self) -> None:
         """Lets go of everything that was computed, as the model's tensors may have changed."""
         self._values.clear()
+        self._double._values.clear()
 
     def of(self, value: Value) -> "Constant":
         """A constant of the graph."""
-        return Constant(self, lambda: self._tensor(value))
+        return Constant(self, lambda store: store.tensor(value))
 
-    def made(self, make: Callable[..., Tensor], *parts: "Constant | Tensor | float") -> "Constant":
-        """A constant made of others."""
-        return Constant(self, lambda: make(*(part.value if isinstance(part, Constant) else part for part in parts)))
+    def made(self, make: Callable[..., Tensor], *parts: "Constant") -> "Constant":
+        """A constant computed from others."""
+        return Constant(self, lambda store: store.rounded(lambda wide: make(*(part.on(wide) for part in parts))))
 
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
         """What ``make`` gives, made once until ``forget``."""
@@ -38,41 +41,59 @@ class Constants:
             self._values[key] = make()
         return self._values[key]
 
-    def _tensor(self, value: Value) -> Tensor:
+    def rounded(self, make: Callable[["Constants"], Any]) -> Any:
+        """What is computed from constants in float64, in this type."""
+        return self.wide(make(self if torch.is_grad_enabled() else self._double))
+
+    def tensor(self, value: Value) -> Tensor:
+        """A constant of the graph, in this type."""
         if value.leaf is not None:
-            return self.kept(value, lambda: self._wide(value.leaf))
-        assert value.call is not None
+            return self.kept(value, lambda: self.wide(value.leaf))
         call = value.call
+        assert call is not None
         results = self.kept(call, lambda: self._results(call))
         found: Tensor = results[value.place] if isinstance(results, tuple | list) else results
         return found
 
     def _results(self, call: Call) -> Any:
-        assert not isinstance(call.op, Kept)
-        fill: Callable[[Any], Any] = lambda each: self._tensor(each) if isinstance(each, Value) else each  # noqa: E731
-        args, kwargs = replaced(call.args, fill), replaced(call.kwargs, fill)
-        if call.op._schema.is_mutable:
-            # the first argument is what an operator in place writes on
-            args = (args[0].clone(), *args[1:])
-        return replaced(call.op(*args, **kwargs), self._wide)
+        # numbers that are only moved are not rounded
+        return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
 
-    def _wide(self, given: Any) -> Any:
+    def wide(self, given: Any) -> Any:
+        """Floating-point tensors, alone or in a tuple, in this type."""
+        if isinstance(given, tuple | list):
+            return type(given)(self.wide(each) for each in given)
         if isinstance(given, Tensor) and given.is_floating_point() and given.dtype != self.dtype:
             return given.to(self.dtype)
         return given
 
 
+def _run(call: Call, store: Constants) -> Any:
+    """What a call of an operator gives for constants in a store's type."""
+    assert not isinstance(call.op, Kept)
+    fill: Callable[[Any], Any] = lambda each: store.tensor(each) if isinstance(each, Value) else each  # noqa: E731
+    args, kwargs = replaced(call.args, fill), replaced(call.kwargs, fill)
+    if call.op._schema.is_mutable:
+        # the first argument is what an operator in place writes on
+        args = (args[0].clone(), *args[1:])
+    return store.wide(call.op(*args, **kwargs))
+
+
 class Constant:
     """A constant tensor; ``value`` is computed when it is asked for."""
 
-    def __init__(self, store: Constants, make: Callable[[], Tensor]) -> None:
+    def __init__(self, store: Constants, make: Callable[[Constants], Tensor]) -> None:
         self._store, self._make = store, make
 
     @property
     def value(self) -> Tensor:
-        found: Tensor = self._store.kept(self, self._make)
+        return self.on(self._store)
+
+    def on(self, store: Constants) -> Tensor:
+        """The constant in the type of a store of the same graph."""
+        found: Tensor = store.kept(self, lambda: self._make(store))
         return found
 
     def then(self, make: Callable[[Tensor], Tensor]) -> "Constant":
-        """A function of this constant."""
-        return self._store.made(make, self)
+        """A function of this constant that moves its numbers, or rounds each once."""
+        return Constant(self._store, lambda store: make(self.on(store)))

@@ -25,6 +25,9 @@ class BatchNormRule(LayerRule):
         first, second = op(lower), op(upper)
         return torch.where(rising, first, second), torch.where(rising, second, first)
 
+    def fan(self, op: Operator) -> int:
+        return 1
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         return rows * _scale(op)
 

@@ -79,6 +79,9 @@ class ConvolutionRule(LayerRule):
     def terms(self, op: Operator) -> int:
         return int(op.module.weight[0].numel())
 
+    def fan(self, op: Operator) -> int:
+        return int(op.module.weight[:, 0].numel()) // int(op.module.groups)
+
 
 def _transposed(conv: nn.Conv2d, rows: Tensor) -> Tensor:
     """The transposed convolution without padding, (n, C, h, w) -> (n, C', h', w')."""

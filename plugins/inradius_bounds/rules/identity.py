@@ -14,6 +14,9 @@ class IdentityRule(LayerRule):
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return lower, upper
 
+    def fan(self, op: Operator) -> int:
+        return 1
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         return rows
 

@@ -33,3 +33,6 @@ class LinearRule(LayerRule):
 
     def terms(self, op: Operator) -> int:
         return int(op.module.in_features)
+
+    def fan(self, op: Operator) -> int:
+        return int(op.module.weight.shape[0])

@@ -14,6 +14,9 @@ class NormalizeRule(LayerRule):
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return op(lower), op(upper)
 
+    def fan(self, op: Operator) -> int:
+        return 1
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         scaled: Tensor = rows / op.module.std
         return scaled

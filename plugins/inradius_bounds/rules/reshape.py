@@ -18,5 +18,8 @@ class FlattenRule(LayerRule):
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return op(lower), op(upper)
 
+    def fan(self, op: Operator) -> int:
+        return 1
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         return rows.reshape(*rows.shape[:2], *op.in_shape)

@@ -59,6 +59,13 @@ class Convolution:
     def _setting(self) -> tuple[Any, ...]:
         return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many products a number of the result adds up, and how many rows a number of the input, at most."""
+        taps = int(self.weight[0, 0].numel())
+        first, second = int(self.weight.shape[0]) // self.groups, int(self.weight.shape[1])
+        return (taps * first, taps * second) if self.transposed else (taps * second, taps * first)
+
     def pulled(self, images: Tensor) -> Tensor:
         """Rows on the images times the linear part, (n, C, *image) -> (n, C', *image')."""
         like = images.new_zeros(1).expand(len(images), *self.in_shape[1:])
@@ -85,7 +92,7 @@ class AnyConvolutionRule(LayerRule):
         return step.pulled(images).reshape(*rows.shape[:2], *op.in_shape)
 
     def terms(self, op: Operator) -> int:
-        step = op.module
-        taps = int(step.weight[0, 0].numel())
-        channels = step.weight.shape[0] // step.groups if step.transposed else step.weight.shape[1]
-        return taps * int(channels)
+        return int(op.module.sizes[0])
+
+    def fan(self, op: Operator) -> int:
+        return int(op.module.sizes[1])

@@ -18,6 +18,7 @@ class Added:
     factors: tuple[float, ...]
 
     adds = True
+    fan = 1
 
     def __call__(self, *values: Tensor) -> Tensor:
         first, *rest = (self._times(factor, value) for factor, value in zip(self.factors, values, strict=True))
@@ -61,6 +62,10 @@ class Gathered:
 
     adds = False
     terms = 1
+
+    @property
+    def fan(self) -> int:
+        return int(self.index.bincount().max()) if self.index.numel() else 1
 
     def __call__(self, *values: Tensor) -> Tensor:
         parts = [value.flatten(1) for value in values]

@@ -40,6 +40,9 @@ class ReshapeRule(LayerRule):
         moved: Tensor = op.module.adjoint(rows)
         return moved
 
+    def fan(self, op: Operator) -> int:
+        return 1
+
 
 class MoveRule(ReshapeRule):
     """Numbers in other places, some of them in several or in none."""
@@ -48,3 +51,6 @@ class MoveRule(ReshapeRule):
 
     def mixes(self, op: Operator) -> bool:
         return False
+
+    def fan(self, op: Operator) -> int:
+        return int(op.module.index.bincount().max()) if op.module.index.numel() else 1

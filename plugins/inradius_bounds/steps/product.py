@@ -76,3 +76,6 @@ class ProductRule(LayerRule):
 
     def terms(self, op: Operator) -> int:
         return int(op.module.matrix.value.shape[-1 if op.module.left else -2])
+
+    def fan(self, op: Operator) -> int:
+        return int(op.module.matrix.value.shape[-2 if op.module.left else -1])

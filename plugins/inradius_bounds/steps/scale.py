@@ -42,3 +42,9 @@ class ScaleRule(LayerRule):
         shape = torch.Size() if factor is None else factor.value.shape
         alike = all(length == 1 for length in shape[-2:])
         return ((1, 1), (0, 0)) if len(op.in_shape) == 3 and alike else None
+
+    def terms(self, op: Operator) -> int:
+        return 2
+
+    def fan(self, op: Operator) -> int:
+        return 1

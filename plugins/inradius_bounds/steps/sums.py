@@ -29,6 +29,8 @@ class Sum:
         rows = rows * self.factor if self.factor != 1 else rows
         return rows.reshape(len(rows), *kept).expand(len(rows), *self.in_shape)
 
+    fan = 1
+
     @property
     def terms(self) -> int:
         return torch.Size([self.in_shape[axis] for axis in self.axes]).numel()
@@ -46,6 +48,11 @@ class Means:
     in_shape: torch.Size
     out_shape: torch.Size
     terms: int
+
+    @property
+    def fan(self) -> int:
+        # windows may lie over one another
+        return self.out_shape[-3:].numel()
 
     def __call__(self, z: Tensor) -> Tensor:
         return self.call(z.reshape(-1, *self.in_shape[-3:])).reshape(len(z), *self.out_shape)
@@ -70,3 +77,6 @@ class SumRule(LayerRule):
 
     def terms(self, op: Operator) -> int:
         return int(op.module.terms)
+
+    def fan(self, op: Operator) -> int:
+        return int(op.module.fan)

@@ -131,7 +131,7 @@ def affine_intervals_are_exact(op: Operator, case: Interval) -> None:
 
 
 def magnitude_is_a_bound(op: Operator, case: Interval) -> None:
-    """magnitude of an affine layer is at least |A| bound + |b|, and terms at least the products of one output."""
+    """magnitude of an affine layer is at least |A| bound + |b|; terms and fan at least the entries of a row and a column of A."""
     if not op.rule.affine:
         return
     bound = torch.maximum(case.lower.abs(), case.upper.abs())
@@ -141,6 +141,8 @@ def magnitude_is_a_bound(op: Operator, case: Interval) -> None:
     require(size >= least * (1 - case.tol) - case.tol, "magnitude ≥ |A| bound + |b|", magnitude=size, least=least)
     products = int((matrix != 0).sum(1).max())
     assert op.rule.terms(op) >= products, f"an output adds up {products} products, but terms says {op.rule.terms(op)}"
+    rows = int((matrix != 0).sum(0).max())
+    assert op.rule.fan(op) >= rows, f"an input's row adds up {rows} products, but fan says {op.rule.fan(op)}"
 
 
 def _matrix(op: Operator) -> Tensor:

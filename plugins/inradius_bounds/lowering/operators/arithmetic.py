@@ -57,7 +57,8 @@ def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | No
     if isinstance(second, Node):
         return multiply(build, first, reciprocal(build, second))
     assert isinstance(first, Node)
-    return build.scale(first, build.constant(second).then(lambda value: 1 / value))
+    # whole numbers have reciprocals in the type of torch's default
+    return build.scale(first, build.constants.made(lambda value: 1 / value.double(), build.constant(second)))
 
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
