@@ -1,8 +1,9 @@
 """How much rounding may have moved a bound: a forward recursion over magnitudes.
 
 At every layer, computed bounds may be off by E. A block z -> A z + b turns this into |A| E + γ (|A| m + |b|), where m bounds
-the block's inputs and γ = (n + 8) u covers sums of n terms in any order (Higham 2002, section 3.1). A non-linear layer
-keeps E where its neurons are decided beyond E, and doubles it where its relaxation rests on bounds that are off by E.
+the block's inputs and γ = (n + 8) u covers sums of n terms in any order (Higham 2002, section 3.1); underflow adds its share
+at every step. A non-linear layer keeps E where its neurons are decided beyond E, and doubles it where its relaxation rests on
+bounds that are off by E.
 """
 
 import torch
@@ -23,25 +24,45 @@ def rounding_error(
     low, high = threat.hull(x)
     size = torch.maximum((x + low).abs(), (x + high).abs())
     error = torch.zeros_like(size)
-    terms = x.shape[1:].numel()
+    terms, tiny = x.shape[1:].numel(), torch.finfo(x.dtype).smallest_normal
+    # what underflow may take from the rows of all blocks so far, in one backward pass, (B,)
+    lost = tiny * terms * (8 + size.flatten(1).amax(1))
     for (block, activation), interval in zip(chain.hidden, bounds, strict=True):
-        error = _through_block(block, size, error, terms)
+        lost = lost + _lost(block, size)
+        error = _through_block(block, size, error, terms) + _wide(lost, len(block.out_shape))
         size, error = _through_activation(activation, interval, error, relax)
         terms = size.shape[1:].numel()
+    lost = lost + _lost(chain.final, size)
     error = _through_block(chain.final, size, error, terms).flatten(1)
     rows, unit = prop.weights.abs(), torch.finfo(x.dtype).eps / 2
     logits = _magnitude(chain.final, size).flatten(1)
     own = (rows.shape[2] + 8) * unit * ((rows @ logits[..., None]).squeeze(2) + prop.offsets.abs())
-    return (rows @ error[..., None]).squeeze(2) + own
+    return (rows @ error[..., None]).squeeze(2) + own + lost[:, None] + tiny * (rows.shape[2] + 8)
+
+
+def _wide(lost: Tensor, axes: int) -> Tensor:
+    return lost.view(-1, *(1,) * axes)
+
+
+def _lost(block: AffineBlock, size: Tensor) -> Tensor:
+    """What underflow may take from a row on a block's output, of values no larger than ``size`` (B, *in), (B,).
+
+    Each product may lose the smallest normal number, as kernels may flush what is below it. What a row has lost on one number
+    changes its bound by that much of the number's size.
+    """
+    products = sum(op.rule.terms(op) + op.rule.fan(op) for op in block.ops) + 8
+    tiny = torch.finfo(size.dtype).smallest_normal
+    return tiny * (products * size.flatten(1).sum(1) + 8 * (size[0].numel() + block.out_shape.numel()))
 
 
 def _through_block(block: AffineBlock, size: Tensor, error: Tensor, terms: int) -> Tensor:
     """E at a block's outputs, (B, *out)."""
-    unit = torch.finfo(size.dtype).eps / 2
+    unit, tiny = torch.finfo(size.dtype).eps / 2, torch.finfo(size.dtype).smallest_normal
     # a value's sum runs over the block's own taps, a row's over what meets in one input, and once more over every input when it
     # is closed
-    gamma = (terms + sum(op.rule.terms(op) + op.rule.fan(op) + 4 for op in block.ops) + 8) * unit
-    return gamma * _magnitude(block, size + error / gamma)
+    products = terms + sum(op.rule.terms(op) + op.rule.fan(op) + 4 for op in block.ops) + 8
+    gamma = products * unit
+    return gamma * _magnitude(block, size + (error + tiny * products) / gamma) + tiny * products
 
 
 def _magnitude(block: AffineBlock, size: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: Proof | No
 def _holds(found: Captured, model: nn.Module, x: Tensor, proof: Proof | None) -> bool:
     if not len(x):
         return True
-    if proof is None:
-        return not found.graph.volatile and found.structure.same(Structure.of(model))
+    if proof is None and not found.graph.volatile:
+        return found.structure.same(Structure.of(model))
     return found.holds(model, x)
 
 
