@@ -79,7 +79,7 @@ class Boundary(Attack):
             walk.step(decisions, step)
             decisions.show()
         closer(decisions, part, decisions.best[part.rows], _PASSES)
-        return decisions.best
+        return decisions.answer()
 
 
 class _Walk:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from inradius.ascent import Part
 from inradius.attack import Observer
+from inradius.lengthen import lengthen
 from inradius.threat import expand
 
 # how many numbers the images of one call may hold
@@ -24,7 +25,9 @@ class Decisions:
         self.whole = whole
         self._observe = observe
         self._seen = 0
-        self.left = torch.full_like(whole.rows, queries - 1)
+        # one more is kept for the step past the boundary
+        self._spare = int(queries > 2)
+        self.left = torch.full_like(whole.rows, queries - 1 - self._spare)
         self.best = torch.zeros_like(whole.x)
         self.gauge = whole.x.new_full((len(whole),), torch.inf)
 
@@ -71,6 +74,18 @@ class Decisions:
         closer = (gauge < self.gauge[rows]) & kept
         self.gauge[rows] = torch.where(closer, gauge, self.gauge[rows])
         self.best[rows] = torch.where(expand(closer, found), found, self.best[rows])
+
+    def answer(self) -> Tensor:
+        """The best perturbations, (B, *S), each a thousandth longer where it fools then as well.
+
+        The last of them was found by halving a distance, so that rounding may decide what the model says there.
+        """
+        part = self.whole.take((self.found & (self.gauge > 0)).nonzero().squeeze(1))
+        if self._spare and len(part):
+            longer = lengthen(part.threat, self.best[part.rows], part.x)
+            fooled = fools(part, part.model(part.x + longer))
+            self.best[part.rows[fooled]] = longer[fooled]
+        return self.best
 
     def show(self) -> None:
         """Shows the best perturbations so far."""

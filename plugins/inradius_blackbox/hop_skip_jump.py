@@ -70,7 +70,7 @@ class HopSkipJump(Attack):
             normal = _normal(decisions, part, delta, samples, step, room)
             delta = closer(decisions, part, _advance(decisions, part, delta, normal, step, room), passes)
             decisions.show()
-        return decisions.best
+        return decisions.answer()
 
 
 def _passes(x: Tensor) -> int:

@@ -63,7 +63,7 @@ class Pointwise(Attack):
         gauge, half = part.threat.gauge(delta, part.x), part.threat.gauge(delta / 2, part.x)
         shrinks = (half < gauge).nonzero().squeeze(1)
         _until_nothing_changes(decisions, part.take(shrinks), delta[shrinks], channels, passes=_PASSES)
-        return decisions.best
+        return decisions.answer()
 
     def _begin(self, decisions: Decisions, start: Tensor | None, channels: int) -> None:
         whole = decisions.whole

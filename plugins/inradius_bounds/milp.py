@@ -12,9 +12,9 @@ from inradius.validators import as_float, positive
 from inradius_bounds.backward import Rows
 from inradius_bounds.crown import closed
 from inradius_bounds.forward import Box, fold
-from inradius_bounds.layout.segments import Segments
 from inradius_bounds.highs import Optimum, Solver
 from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.layout.segments import Segments
 from inradius_bounds.linear_program import array
 from inradius_bounds.polytope import relaxation, set_polytope, switches
 from inradius_bounds.relax import smallest_area

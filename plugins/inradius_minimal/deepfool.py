@@ -40,6 +40,7 @@ class DeepFool(MinimalAttack):
             left = (~found.record(part, tried, logits)).nonzero().squeeze(1)
             if not len(left):
                 return
+            ahead = [(found.past(part, value), gradient) for value, gradient in ahead]
             moved = delta + Nearest.of(part, tried, ahead).step
             part, delta, aims = part.take(left), moved[left], aims[left]
         found.try_out(part, self._further(part, delta))

@@ -83,7 +83,7 @@ class FAB(MinimalAttack):
             # who was fooled by the last step mostly is by this one, and then needs no gradient before it is drawn back
             known = runs.judge(fooled, delta, found)
             delta = self._drawn_back(delta, known)
-            logits, ahead = leads(runs.each, delta, runs.aims)
+            logits, ahead = _ahead(runs.each, delta, runs.aims, found)
             anew = runs.record(delta, logits, found) & ~known
             fooled, left = known | anew, self._unfinished(runs.part, found)
             if not len(left):
@@ -95,7 +95,7 @@ class FAB(MinimalAttack):
             back = anew.nonzero().squeeze(1)
             if len(back):
                 delta = self._drawn_back(delta, anew)
-                ahead = _renewed(runs.each.take(back), delta[back], runs.aims[back], ahead, back)
+                ahead = _renewed(runs.each.take(back), delta[back], runs.aims[back], ahead, back, found)
             delta = self._mean(runs.each, delta, ahead)
         runs.record(delta, runs.each.model(runs.each.x + delta), found)
 
@@ -130,9 +130,15 @@ def _from_home(value: Tensor, gradient: Tensor, delta: Tensor) -> Tensor:
     return (gradient * delta).flatten(1).sum(1) - value
 
 
-def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor) -> Leads:
+def _ahead(part: Part, delta: Tensor, aims: Tensor, found: Smallest) -> tuple[Tensor, Leads]:
+    """The logits at x + δ, and how far the leads of ``aims`` are past what fools, with gradients."""
+    logits, ahead = leads(part, delta, aims)
+    return logits, [(found.past(part, value), gradient) for value, gradient in ahead]
+
+
+def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor, found: Smallest) -> Leads:
     """The leads with those of ``part``, which stands in ``rows``, taken anew at its ``delta``."""
-    _, anew = leads(part, delta, aims)
+    _, anew = _ahead(part, delta, aims, found)
     return [
         (value.index_copy(0, rows, other), gradient.index_copy(0, rows, slope))
         for (value, gradient), (other, slope) in zip(ahead, anew, strict=True)

@@ -50,7 +50,8 @@ class FMN(MinimalAttack):
             radius = self._adapted(step, radius, found.size[part.rows], fooled)
             never = (~ever).nonzero().squeeze(1)
             if len(never):
-                radius[never] = radius_ahead(part.take(never), delta[never], lead[never], gradient[never])
+                some = part.take(never)
+                radius[never] = radius_ahead(some, delta[never], found.past(some, lead[never]), gradient[never])
             pace = cosine(self.step, self.step * _LAST, step, self.steps)
             delta = at(part.threat, radius).project(delta + unit(gradient) * stride * pace, part.x)
         found.try_out(part, delta)

@@ -22,7 +22,8 @@ class MinimalAttack(Attack, ABC):
     """An attack that answers with the smallest perturbation it finds; with δ = 0 where the label is wrong without one, and
     where nothing fools.
 
-    At the end at most ``polish`` forward passes move each answer back along its own ray, as far as it still fools.
+    At the end at most ``polish`` forward passes move each answer back along its own ray, as far as it still fools. What it
+    answers is past the boundary by what rounding needs, at most about a thousandth of its length.
     """
 
     minimal: ClassVar[bool] = True
@@ -53,7 +54,7 @@ class MinimalAttack(Attack, ABC):
                 self.seek(part, _first(part, start), own)
                 shorten(own, self.polish)
                 found.merge(own)
-        return found.delta
+        return found.answer()
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
         """The parts of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""

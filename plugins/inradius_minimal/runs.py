@@ -55,19 +55,29 @@ class Runs:
 
     def _record(self, some: Part, places: Tensor, delta: Tensor, logits: Tensor, found: Smallest) -> Tensor:
         """The same for the runs in ``places``, whose logits are given."""
-        fooled = some.fooled(logits)
-        hits = fooled.nonzero().squeeze(1)
+        fooled = found.fooled(some, logits)
         best = torch.arange(len(self.part), device=delta.device)
+        hits = fooled.nonzero().squeeze(1)
         if len(hits):
-            size = found.measure(some.take(hits), delta.index_select(0, places[hits]))
-            stands, least, run = self._smallest(places[hits], size)
+            stands, least, run = self._best(some, places, hits, delta, found)
             best = torch.where(stands >= 0, run, best)
             better = (least < found.size[self.part.rows]).nonzero().squeeze(1)
             if len(better):
                 found.keep(self.part.take(better), delta[run[better]], logits[hits[stands[better]]])
+        barely = (some.fooled(logits) & ~fooled).nonzero().squeeze(1)
+        if len(barely):
+            _, least, run = self._best(some, places, barely, delta, found)
+            better = (least < found.edge[self.part.rows]).nonzero().squeeze(1)
+            found.keep_brink(self.part.take(better), delta[run[better]])
         if found.observed:
             found.show(self.part, delta[best])
         return fooled
+
+    def _best(
+        self, some: Part, places: Tensor, hits: Tensor, delta: Tensor, found: Smallest
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each example's runs among ``hits``, which stand in ``places``, what ``_smallest`` says."""
+        return self._smallest(places[hits], found.measure(some.take(hits), delta.index_select(0, places[hits])))
 
     def _smallest(self, places: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of each example's runs in ``places`` the one of the smallest size: where in them, −1 for none, its size, its run."""

@@ -17,8 +17,8 @@ _CLOSE = 1e-6
 def shorten(found: Smallest, passes: int) -> None:
     """Tries s · delta with s < 1 for every answer, in at most ``passes`` forward passes; what fools is recorded."""
     rows = (torch.isfinite(found.size) & (found.size > 0)).nonzero().squeeze(1)
-    end, ends = found.delta[rows], _Bracket.of(found.clean[rows], found.lead[rows])
     part = found.whole.take(rows)
+    end, ends = found.delta[rows], _Bracket.of(found.past(part, found.clean[rows]), found.past(part, found.lead[rows]))
     for _ in range(passes):
         wide = ends.wide()
         if not len(wide):
@@ -26,12 +26,13 @@ def shorten(found: Smallest, passes: int) -> None:
         part, end, ends = part.take(wide), end[wide], ends.take(wide)
         share = ends.crossing()
         logits, lead = part.score(end * expand(share, end), Margin())
-        ends = ends.moved(share, lead, found.record(part, end * expand(share, end), logits))
+        fooled = found.record(part, end * expand(share, end), logits)
+        ends = ends.moved(share, found.past(part, lead), fooled)
 
 
 @attrs.frozen(eq=False)
 class _Bracket:
-    """Shares of the rays: at ``low`` the label leads and at ``high`` it does not; the lead of the wrong classes at both.
+    """Shares of the rays: ``high`` fools and ``low`` does not; how far the lead is past what fools at both.
 
     ``side`` (n,) is 1 where the last try became high, −1 where low, 0 before the first.
     """
@@ -54,7 +55,7 @@ class _Bracket:
         return _Bracket(*(value[places] for value in attrs.astuple(self)))
 
     def crossing(self) -> Tensor:
-        """Where the lead passes zero on a straight line between the ends, and a grain further, (n,)."""
+        """Where it passes zero on a straight line between the ends, and a grain further, (n,)."""
         gap = self.above - self.below
         ahead = torch.where(gap > 0, -self.below / gap, 0.5).clamp(0, 1)
         return self.low + (self.high - self.low) * (ahead + _PAST * (1 - ahead))

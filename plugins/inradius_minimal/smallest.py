@@ -11,6 +11,14 @@ from inradius import Margin
 from inradius.ascent import Part
 from inradius.attack import Observer
 from inradius.threat import expand
+from inradius.verdict import unit
+
+# How far the lead goes past zero, in units of rounding of the largest logit: an answer that stops at the boundary fools by
+# one order of summation and not by another. It is no more than a share of the lead at 0, and so of the length, but never
+# less than what the shallowest networks round by.
+_ROUNDING = 256
+_SHARE = 1e-3
+_LEAST = 32
 
 # the size of perturbations (n, *S) of the examples of a part, (n,)
 Measure = Callable[[Part, Tensor], Tensor]
@@ -20,7 +28,9 @@ class Smallest:
     """``delta`` (B, *S), the fooling perturbation of the smallest ``size`` (B,) so far; 0 and infinity where there is none.
 
     ``standing`` are the places (n,) of the examples that are right without a perturbation; the others are done, with δ = 0.
-    ``lead`` (B,) is the lead of the wrong classes (with goals that of the goal) at ``delta``, and ``clean`` (B,) that at 0.
+    ``lead`` (B,) is the lead of the wrong classes (with goals that of the goal) at ``delta``, and ``clean`` (B,) that at 0;
+    a perturbation fools where the lead passes ``need`` (B,) ≥ 0, by which it does so beyond rounding. ``brink`` (B, *S) and
+    ``edge`` (B,) are the smallest perturbation whose lead is between zero and that, and its size.
     """
 
     def __init__(self, whole: Part, measure: Measure, observe: Observer | None = None) -> None:
@@ -30,15 +40,18 @@ class Smallest:
         logits, self.clean = whole.score(self.delta, Margin())
         fooled = whole.fooled(logits)
         self.lead = self.clean.clone()
+        self.need = _need(logits, self.clean, unit(whole.x))
         self.size = torch.where(fooled, 0.0, torch.inf).to(self.clean)
+        self.brink, self.edge = torch.zeros_like(self.delta), torch.full_like(self.size, torch.inf)
         self.standing = (~fooled).nonzero().squeeze(1)
 
     def afresh(self, whole: Part) -> Self:
         """The same with nothing found, for ``whole``, the batch with a part of the set in the set's place."""
         other = object.__new__(type(self))
-        other.whole, other.clean, other.standing = whole, self.clean, self.standing
+        other.whole, other.clean, other.need, other.standing = whole, self.clean, self.need, self.standing
         other.delta, other.lead = torch.zeros_like(self.delta), self.clean.clone()
         other.size = torch.where(self.size == 0, self.size, torch.inf)
+        other.brink, other.edge = torch.zeros_like(self.delta), torch.full_like(self.size, torch.inf)
         other._measure, other._observe, other._numbers = self._measure, self._observe, self._numbers
         return other
 
@@ -48,14 +61,33 @@ class Smallest:
         self.size = torch.where(better, other.size, self.size)
         self.lead = torch.where(better, other.lead, self.lead)
         self.delta = torch.where(expand(better, self.delta), other.delta, self.delta)
+        closer = other.edge < self.edge
+        self.edge = torch.where(closer, other.edge, self.edge)
+        self.brink = torch.where(expand(closer, self.brink), other.brink, self.brink)
+
+    def answer(self, radius: float = 1.0) -> Tensor:
+        """The perturbations found, (B, *S); within rounding where nothing smaller, or of a size up to ``radius``, fools."""
+        rather = (self.edge < self.size) & (torch.isinf(self.size) | ((self.size > radius) & (self.edge <= radius)))
+        return torch.where(expand(rather, self.delta), self.brink, self.delta)
+
+    def past(self, part: Part, lead: Tensor) -> Tensor:
+        """How far a lead (n,) of the examples of a part is past what fools, (n,); below zero it does not."""
+        return lead - self.need[part.rows]
+
+    def fooled(self, part: Part, logits: Tensor) -> Tensor:
+        """Whether logits (n, C) fool, (n,)."""
+        return self.past(part, Margin()(logits, part.y, part.goal)) > 0
 
     def record(self, part: Part, delta: Tensor, logits: Tensor) -> Tensor:
         """Keeps the perturbations (n, *S) that fool and are smaller than what is known; which ones fool at all, (n,)."""
         self.show(part, delta)
-        fooled = part.fooled(logits)
+        fooled = self.fooled(part, logits)
         places = fooled.nonzero().squeeze(1)
         if len(places):
             self.keep(part.take(places), delta[places], logits[places])
+        barely = (part.fooled(logits) & ~fooled).nonzero().squeeze(1)
+        if len(barely):
+            self.keep_brink(part.take(barely), delta[barely])
         return fooled
 
     def try_out(self, part: Part, delta: Tensor) -> Tensor:
@@ -74,6 +106,13 @@ class Smallest:
         self.lead[rows] = torch.where(better, Margin()(logits, part.y, part.goal), self.lead[rows])
         self.delta[rows] = torch.where(expand(better, delta), delta, self.delta[rows])
 
+    def keep_brink(self, part: Part, delta: Tensor) -> None:
+        """Keeps the perturbations (n, *S), all of which fool within rounding alone, where they are smaller than such ones."""
+        rows, size = part.rows, self.measure(part, delta)
+        better = size < self.edge[rows]
+        self.edge[rows] = torch.where(better, size, self.edge[rows])
+        self.brink[rows] = torch.where(expand(better, delta), delta, self.brink[rows])
+
     @property
     def observed(self) -> bool:
         """Whether anyone looks at the iterates."""
@@ -85,3 +124,10 @@ class Smallest:
             shown = self.delta.clone()
             shown[part.rows] = delta
             self._observe(next(self._numbers), shown)
+
+
+def _need(logits: Tensor, clean: Tensor, unit: float) -> Tensor:
+    """The lead that is beyond rounding, (B, C), (B,) -> (B,)."""
+    size = logits.abs().amax(1)
+    most = torch.minimum(_ROUNDING * unit * size, _SHARE * clean.abs())
+    return torch.maximum(most, _LEAST * torch.finfo(logits.dtype).eps * size)

@@ -90,8 +90,9 @@ def test_success_is_a_wrong_prediction_inside_the_set():
     assert found.inside.all()
 
 
-def test_a_tie_is_no_right_prediction():
-    assert Add(amount=0.0)(threshold, points(0.5), torch.tensor([0]), Cube()).success.all()
+def test_a_tie_is_neither_a_success_nor_a_right_prediction():
+    found = Add(amount=0.0)(threshold, points(0.5), torch.tensor([0]), Cube())
+    assert (found.success.tolist(), found.within_rounding.tolist()) == ([False], [True])
 
 
 def test_success_with_a_goal_is_a_prediction_of_the_goal():

@@ -143,12 +143,10 @@ def test_logits_that_are_not_numbers(asked, tmp_path, capsys, command, name):
 
 @pytest.mark.parametrize("certifier", ["interval", "dual", "lp"])
 def test_a_layer_without_a_rule(asked, tmp_path, capsys, certifier):
-    given = change(asked, "--model", f"{tmp_path / 'net.py'}:tanhshrink")
+    given = change(asked, "--model", f"{tmp_path / 'net.py'}:softshrink")
     said = complaint(capsys, "certify", *given, *LINF, "--certifier", certifier, "--count", "2")
-    assert "Tanhshrink" in said
+    assert "uses softshrink" in said
     assert "1.1" in said  # the layer's path in the model
-    assert "Linear" in said
-    assert "ReLU" in said
 
 
 @pytest.mark.parametrize(

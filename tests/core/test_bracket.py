@@ -42,7 +42,7 @@ def test_the_bracket_holds_the_robust_accuracy(tmp_path):
     robust = (truth(cloud(), linear(), 0.2) > 0).double().mean().item()
     assert report.lower < report.upper < report.clean < 1
     assert report.lower <= robust <= report.upper
-    assert set(report.counts) == {"wrong", "attacked", "boundary", "undecided", "certified"}
+    assert set(report.counts) == {"wrong", "attacked", "within_rounding", "undecided", "certified"}
     assert sum(report.counts.values()) == 80
     assert all(
         low < value < high
@@ -247,7 +247,7 @@ def test_a_probabilistic_certificate_in_conflict_is_counted(tmp_path):
     assert report.lower == report.upper == robust
 
 
-def test_a_tie_within_rounding_is_the_boundary(tmp_path):
+def test_a_tie_beside_a_proof_is_within_rounding(tmp_path):
     """A certificate above zero by less than rounding, and an attack that reaches zero: neither is believed."""
 
     @attrs.frozen(kw_only=True)
@@ -262,7 +262,7 @@ def test_a_tie_within_rounding_is_the_boundary(tmp_path):
     x = torch.tensor([[0.25], [0.5], [0.75]], dtype=torch.float64)
     data = inradius.Dataset.of(x, torch.zeros(3, dtype=torch.int64), bounds=None)
     report = inradius.bracket(model, data, Cube(eps=0.5), attacks=[Corner()], certifiers=[Hair()], folder=tmp_path)
-    assert [e.status for e in report.examples] == ["attacked", "boundary", "certified"]
+    assert [e.status for e in report.examples] == ["attacked", "within_rounding", "certified"]
     assert (report.lower, report.upper, report.clean) == (1 / 3, 2 / 3, 1.0)
 
 

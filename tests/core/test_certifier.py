@@ -3,89 +3,17 @@
 import attrs
 import pytest
 import torch
+from certifier_toys import DOUBLE, Cube, Slope, Told, Two, affine, batch, told
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.func import functional_call
 
-from inradius import Bounds, Certifier, InputError, PluginError, Property, Streams, ThreatModel
+from inradius import Bounds, Certifier, InputError, PluginError, Property
+from inradius.proving import current_proof
 from inradius.testing import check_certifier
 from inradius.testing.certifiers import members_lie_above_the_bound
 from inradius.testing.components import spec_round_trip
-
-DOUBLE = torch.float64
-
-
-@attrs.frozen(kw_only=True)
-class Cube(ThreatModel):
-    """|δ_i| ≤ eps."""
-
-    eps: float = 1.0
-
-    convex = tight = True
-
-    def project(self, delta, x):
-        return delta.clamp(-self.eps, self.eps)
-
-    def linear_max(self, c, x):
-        return c.sign() * self.eps
-
-    def gauge(self, delta, x):
-        size = delta.flatten(1).abs().amax(1)
-        return torch.where(size == 0, 0.0, size / self.eps)
-
-    def scaled(self, factor):
-        return attrs.evolve(self, eps=self.eps * factor)
-
-
-@attrs.frozen(kw_only=True)
-class Two(Cube):
-    """A union of two cubes, of which the larger holds the smaller."""
-
-    convex = False
-
-    def parts(self):
-        return (Cube(eps=self.eps / 2), Cube(eps=self.eps))
-
-
-@attrs.frozen(kw_only=True)
-class Slope(Certifier):
-    """Exact for affine models: the value at x less the support of minus the gradient."""
-
-    def lower_bound(self, model, x, threat, prop, rng):
-        with torch.enable_grad():
-            jacobian = torch.autograd.functional.jacobian(lambda z: model(z).sum(0), x, create_graph=True)
-        rows = torch.einsum("bko,ob...->bk...", prop.weights, jacobian)
-        value = (prop.weights * model(x)[:, None]).sum(2) + prop.offsets
-        return Bounds(value=value - threat.support(-rows, x), exact=True)
-
-
-@attrs.frozen(kw_only=True)
-class Told(Certifier):
-    """Answers with what it is told, and notes the calls."""
-
-    bounds: object = None
-    calls: list = attrs.field(factory=list, eq=False)
-
-    def lower_bound(self, model, x, threat, prop, rng):
-        self.calls.append((x.dtype, len(x), threat, model.training, rng.uniform().tolist()))
-        return self.bounds(x, prop)
-
-
-def told(value, **options):
-    return Told(bounds=lambda x, prop: Bounds(value=value.to(x.dtype).expand(prop.offsets.shape), **options))
-
-
-def affine(classes=3, size=4, seed=0, dtype=DOUBLE):
-    rng = Streams(seed, torch.arange(classes))
-    model = nn.Linear(size, classes, dtype=dtype)
-    with torch.no_grad():
-        model.weight.copy_(rng.normal((size,)))
-        model.bias.copy_(rng.normal())
-    return model
-
-
-def batch(count=3, size=4, dtype=DOUBLE):
-    return Streams(9, torch.arange(count)).normal((size,), dtype=dtype), torch.arange(count) % 3
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4))
@@ -194,13 +122,149 @@ def test_what_rounding_leaves_open_in_single_precision_is_bounded_again_in_doubl
     torch.testing.assert_close(again, first[[1, 3]])
 
 
-def test_a_gradient_that_is_asked_for_is_not_cut_by_a_second_pass():
+def test_a_certifier_that_does_not_widen_is_asked_once():
+    @attrs.frozen(kw_only=True)
+    class Narrow(Told):
+        widens = False
+
+    x, y = batch(4, dtype=torch.float32)
+    certifier = Narrow(bounds=lambda x, prop: Bounds(value=torch.full_like(prop.offsets, 1e-6)))
+    proof = certifier(affine(dtype=torch.float32), x, y % 3, Cube())
+    assert [call[0] for call in certifier.calls] == [torch.float32]
+    assert (proof.precision.unique().tolist(), proof.certified.any().item()) == ([32], False)
+
+
+@attrs.frozen(kw_only=True)
+class Wide(Slope):
+    """Exact for the stored weights, in whatever type it is asked; it asks the model itself, in the type of the inputs."""
+
+    widens = True
+    models: list = attrs.field(factory=list, eq=False)
+
+    def lower_bound(self, model, x, threat, prop, rng):
+        self.models.append((model, x.dtype, prop.offsets.dtype, current_proof().dtype))
+        weights = {name: value.to(x.dtype) for name, value in model.state_dict().items()}
+        with torch.enable_grad():
+            wide = lambda z: functional_call(model, weights, z)  # noqa: E731
+            bounds = super().lower_bound(wide, x, threat, prop, rng)
+        return attrs.evolve(bounds, error=torch.full_like(prop.offsets, 8 * torch.finfo(x.dtype).eps))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "types"),
+    [(DOUBLE, [64]), (torch.float32, [32, 64]), (torch.float16, [32, 64]), (torch.bfloat16, [32, 64])],
+)
+def test_the_same_model_is_bounded_in_a_wider_type(dtype, types):
+    model, (x, y) = affine(dtype=dtype), batch(3, dtype=dtype)
+    y = model(x).argmax(1)
+    certifier, seen = Wide(), []
+    wide = torch.nn.functional.linear(x.double(), model.weight.double(), model.bias.double())
+    margins = Property.margins(y, 3, dtype=DOUBLE)
+    # the set is so large that the exact bound of the first row of each example is tiny
+    tiny = 1e-9
+    reach = (margins.weights[:, 0] @ model.weight.double()).abs().sum(1)
+    eps = float(((margins.values(wide)[:, 0] - tiny) / reach).amin().detach())
+    proof = certifier(model, x, y, Cube(eps=eps))
+    assert all(asked is model and original == dtype for asked, _, _, original in certifier.models)
+    for _, asked, offsets, _ in certifier.models:
+        assert asked == offsets
+        seen.append(torch.finfo(asked).bits)
+    assert seen == types
+    assert proof.precision.max() == 64
+    if dtype != DOUBLE:
+        assert proof.precision.min() >= 32
+    exact = margins.values(wide) - Cube(eps=eps).support(margins.weights @ model.weight.double(), x.double())
+    at = proof.precision == 64
+    torch.testing.assert_close(proof.lower.double()[at], exact.detach()[at], rtol=0, atol=1e-12)
+    assert current_proof() is None
+
+
+def test_a_certificate_carries_no_gradient_and_says_the_same_in_all_its_parts():
     model = affine(dtype=torch.float32)
     x, y = batch(3, dtype=torch.float32)
-    proof = Slope()(model, x, y, Cube(eps=0.1))
-    proof.lower.sum().backward()
-    assert model.weight.grad is not None
-    assert proof.precision.unique().tolist() == [32]
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    for certifier in (Slope(), Wide()):
+        proof = certifier(model, x.clone().requires_grad_(), y, Cube(eps=0.1))
+        assert not proof.lower.requires_grad
+        assert not proof.error.requires_grad
+        assert torch.equal(proof.certified, (proof.lower > proof.error).all(1))
+
+
+def test_rounding_that_float64_settles_leaves_no_trace_in_what_is_certified():
+    """A large error in float32 and a small one in float64, of parameters that ask for gradients."""
+    model = affine(dtype=torch.float32)
+    x, y = batch(3, dtype=torch.float32)
+
+    def bounds(x, prop):
+        value = torch.full_like(prop.offsets, 0.089) * (1 + 0 * model.weight.sum().to(x.dtype))
+        return Bounds(value=value, error=torch.full_like(prop.offsets, 1219.0 if x.dtype == torch.float32 else 1e-6))
+
+    proof = Told(bounds=bounds)(model, x, y, Cube())
+    assert bool(proof.certified.all())
+    assert torch.equal(proof.certified, (proof.lower > proof.error).all(1))
+    assert (proof.precision.unique().tolist(), float(proof.error.max())) == ([64], 1e-6)
+
+
+def test_under_inference_mode_a_certificate_is_the_same():
+    model, (x, y) = affine(), batch()
+    with torch.inference_mode():
+        inside = Slope()(model, x.clone(), y.clone(), Cube(eps=0.1))
+    assert torch.equal(inside.lower, Slope()(model, x, y, Cube(eps=0.1)).lower)
+
+
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=4, max_size=4), min_size=2, max_size=2))
+def test_over_a_union_every_part_of_a_certificate_says_the_same(numbers):
+    """Rows that each member has above its error are above it in the certificate, and no others, beyond a hair's breadth."""
+    found = [torch.tensor(side, dtype=DOUBLE).view(2, 2) for side in numbers]
+    answers = iter(found * 2)
+
+    def bounds(x, prop):
+        side = next(answers)
+        return Bounds(value=side[:, :1].expand(2, 2), error=side[:, 1:].abs().expand(2, 2))
+
+    x, y = batch(2)
+    proof = Told(bounds=bounds)(affine(), x, y, Two())
+    assert torch.equal(proof.lower, torch.stack([side[:, :1].expand(2, 2) for side in found]).amin(0))
+    assert torch.equal(proof.certified, (proof.lower > proof.error).all(1))
+    slack = torch.stack([side[:, 0] - side[:, 1].abs() for side in found]).amin(0)
+    clear = slack.abs() > 1e-12
+    assert torch.equal(proof.certified[clear], (slack > 0)[clear])
+
+
+def test_the_claim_is_that_of_the_bounds():
+    model, (x, y) = affine(), batch(3)
+    plain = told(torch.tensor(1.0))
+    assert plain(model, x, y, Cube()).claim == ("real",) * 3
+    assert told(torch.tensor(1.0), failure_probability=0.1)(model, x, y, Cube()).claim == ("probabilistic",) * 3
+    mixed = told(torch.tensor(1.0), claim=("real", "solver", "probabilistic"))(model, x, y, Cube())
+    assert mixed.claim == ("real", "solver", "probabilistic")
+    assert mixed.certified.tolist() == mixed.counted(accept_solver=True).tolist() == [True, True, True]
+    assert mixed.counted().tolist() == [True, False, True]
+
+
+def test_over_a_union_the_weakest_claim_stands():
+    answers = iter([("real", "real", "probabilistic"), ("real", "solver", "solver")])
+
+    def bounds(x, prop):
+        return Bounds(value=torch.ones_like(prop.offsets), claim=next(answers))
+
+    assert Told(bounds=bounds)(affine(), *batch(3), Two()).claim == ("real", "solver", "solver")
+
+
+def test_the_second_pass_brings_its_own_claim():
+    def bounds(x, prop):
+        first = x.dtype == torch.float32
+        value = torch.tensor([[1.0], [1e-6], [1.0]])[: len(x)] if first else torch.ones(1, 1)
+        return Bounds(value=value.to(x.dtype).expand_as(prop.offsets), claim="real" if first else "solver")
+
+    x, y = batch(3, dtype=torch.float32)
+    assert Told(bounds=bounds)(affine(dtype=torch.float32), x, y, Cube()).claim == ("real", "solver", "real")
+
+
+@pytest.mark.parametrize("claim", ["sure", ("real",), ("real", "real", "sure")])
+def test_a_claim_is_one_of_the_levels_for_all_or_for_each(claim):
+    with pytest.raises(PluginError, match="allowed is one of real, probabilistic, solver, or one for each example"):
+        told(torch.tensor(1.0), claim=claim)(affine(), *batch(3), Cube())
 
 
 def test_the_model_is_in_eval_mode_and_its_modes_are_restored():
@@ -246,6 +310,11 @@ def test_the_subject_is_what_is_certified():
     assert Doubled()(affine(), *batch(), Cube()).lower.shape == (3, 3)
 
 
+class Overflow(nn.Module):
+    def forward(self, x):
+        return x / 0
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -257,7 +326,9 @@ def test_the_subject_is_what_is_certified():
         ({"y": torch.tensor([0, -1, 2])}, InputError, "label -1 is out of range"),
         ({"y": torch.tensor([0, 3, 2])}, InputError, "label 3 is out of range; the model has the classes 0 to 2"),
         ({"model": nn.Linear(4, 1).double()}, InputError, r"allowed are logits of shape \(3, classes ≥ 2\)"),
-        ({"model": lambda x: x / 0}, InputError, "are NaN or infinite; they must be finite"),
+        ({"model": Overflow()}, InputError, "are NaN or infinite; they must be finite"),
+        ({"model": torch.sin}, InputError, "the model is a builtin_function_or_method; allowed is a torch.nn.Module"),
+        ({"y": None}, InputError, "neither labels nor a property are given"),
         ({"index": torch.arange(2)}, InputError, "index has shape"),
         (
             {"certifier": Told(bounds=lambda x, prop: Bounds(value=torch.ones(3, 5)))},

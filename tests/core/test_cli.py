@@ -4,6 +4,7 @@ import json
 import re
 from importlib.metadata import entry_points
 
+import numpy as np
 import pytest
 import torch
 from cli_cases import change, distribution, program, write
@@ -12,6 +13,7 @@ import inradius
 from inradius.cli import run
 from inradius.cli.app import COMMANDS
 from inradius.cli.guard import guarded
+from inradius.models import load_model
 from inradius.registry import KINDS, entries
 
 QUICK = ["--threat", "linf(eps=0.05)", "--attack", "fgsm", "--attack", "pgd(steps=5)"]
@@ -231,6 +233,46 @@ def test_certify_finds_the_radius_of_each_example(capsys, asked, tmp_path):
         if status[int(index)] == "certified":
             # every certificate at the radius itself counts, up to the tolerance of the search
             assert float(certified) >= 0.05
+
+
+LOOSE = """
+import torch
+from torch import nn
+
+def loose():
+    torch.manual_seed(8)
+    net = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 3))
+    with torch.no_grad():  # so that examples are near to a boundary
+        net[-1].bias.sub_(net(torch.rand(20, 4)).mean(0))
+    return net
+"""
+
+
+@pytest.mark.parametrize("command", ["bracket", "certify"])
+def test_a_solvers_word_is_shown_and_counts_where_it_was_asked_for(capsys, tmp_path, command):
+    """Of 20 examples milp proves more than crown does."""
+    pytest.importorskip("highspy", reason="milp needs highspy")
+    (tmp_path / "net.py").write_text(LOOSE)
+    model = load_model(f"{tmp_path / 'net.py'}:loose")
+    inputs = torch.rand(20, 4, generator=torch.Generator().manual_seed(8))
+    np.savez(tmp_path / "data.npz", inputs=inputs.numpy(), labels=model(inputs).argmax(1).numpy())
+    asked = ["--model", f"{tmp_path / 'net.py'}:loose", "--data", f"npz:{tmp_path / 'data.npz'}"]
+    given = [command, *asked, "--threat", "linf(eps=0.1)", "--certifier", "milp(seconds=5.0)"]
+    given += ["--attack", "fgsm"] if command == "bracket" else []
+    shares = {}
+    for name, option in (("left", []), ("counted", ["--accept-solver"])):
+        out = printed(capsys, *given, "--out", tmp_path / name, *option)
+        found = record(tmp_path / name)
+        entry = found["certifiers"]["milp(seconds=5.0)"]
+        line = row(out, "milp(seconds=5.0)")
+        assert ", ".join(f"{count} {claim}" for claim, count in entry["claims"].items()) in line
+        assert set(entry["claims"]) == {"real", "solver"}
+        assert found["setting"]["accept_solver"] == bool(option)
+        assert entry["certified"] == entry["claims"]["real"] + (entry["claims"]["solver"] if option else 0)
+        shares[name] = found["lower"]
+        page = (tmp_path / name / "report.html").read_text()
+        assert f"it {'counts, as was asked for' if option else 'does not count'} as certified" in page
+    assert shares["left"] < shares["counted"]
 
 
 def test_report_reads_a_run_again(capsys, asked, tmp_path):

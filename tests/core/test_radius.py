@@ -1,11 +1,14 @@
 """Radii: what is certified and what is attacked, example by example, against closed forms."""
 
+import copy
+
+import attrs
 import pytest
 import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, InputError, ThreatModel
+from inradius import Attack, Bounds, Certifier, InputError, ThreatModel
 from inradius.radius import radii
 
 F64 = torch.float64
@@ -45,6 +48,39 @@ def test_an_example_that_is_wrong_has_no_radius_and_batch_mates_change_nothing()
     alone = [radii(net, x[i : i + 1], y[i : i + 1], threat, *tools, index=torch.tensor([i])) for i in range(5)]
     torch.testing.assert_close(torch.cat([each.certified for each in alone]), found.certified)
     torch.testing.assert_close(torch.cat([each.attacked for each in alone]), found.attacked)
+
+
+def test_a_model_in_train_mode_is_measured_in_eval_mode_and_left_as_it_was():
+    torch.manual_seed(4)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
+    x = torch.rand(64, 6, dtype=F64)
+    net.train()(2 * x)
+    net[3].eval()
+    plain, state = copy.deepcopy(net).eval(), copy.deepcopy(net.state_dict())
+    with torch.no_grad():
+        y = plain(x).argmax(1)
+    threat = inradius.make("linf(eps=0.05, bounds=None)", ThreatModel)
+    tools = inradius.make("dual()", Certifier), inradius.make("pgd(steps=5)", Attack)
+    found, expected = radii(net, x, y, threat, *tools), radii(plain, x, y, threat, *tools)
+    assert torch.equal(found.certified, expected.certified)
+    assert torch.equal(found.attacked, expected.attacked)
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    assert [module.training for module in net] == [True, True, True, False, True]
+
+
+@attrs.frozen(kw_only=True)
+class Word(Certifier):
+    """Holds everything to be robust by a solver's word."""
+
+    def lower_bound(self, model, x, threat, prop, rng):
+        return Bounds(torch.ones_like(prop.offsets), claim="solver")
+
+
+def test_a_word_of_a_solver_is_no_radius_unless_asked_for():
+    net, x = linear(), torch.rand(3, 6, dtype=F64)
+    threat, y = inradius.make("linf(eps=0.05)", ThreatModel), net(x).argmax(1)
+    assert radii(net, x, y, threat, Word()).certified.tolist() == [0.0] * 3
+    assert bool((radii(net, x, y, threat, Word(), accept_solver=True).certified >= 2.0**20).all())
 
 
 def test_without_an_attack_the_attacked_radius_is_unknown():

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from inradius._component import Component
 from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.grey import cheap_gradients
+from inradius.inputs import check_callable, check_tensor, check_threat, numbered
 from inradius.modes import BatchNormMode, at_least, frozen
-from inradius.objective import Objective, class_margin
+from inradius.objective import Objective
 from inradius.streams import Streams
 from inradius.subject import Subject, check_labels
 from inradius.threat import Oracles, expand
 from inradius.validators import integer
+from inradius.verdict import judge
 
 Observer = Callable[[int, Tensor], None]
 
@@ -28,9 +30,11 @@ Observer = Callable[[int, Tensor], None]
 class Attacked:
     """What an attack found, example by example.
 
-    delta (B, *S); success (B,): the prediction at x + δ is wrong (or the goal) and δ ∈ Δ(x); margin (B,): the label's
-    logit minus the largest other one (with a goal: the largest other one minus the goal's), ≤ 0 where fooled; gauge (B,):
-    the share of the radius used; queries (B,): images evaluated, forward passes, for each example; inside (B,): δ ∈ Δ(x).
+    delta (B, *S); success (B,): the prediction at x + δ is wrong (or the goal), by more than rounding, and δ ∈ Δ(x); margin
+    (B,): the label's logit minus the largest other one (with a goal: the largest other one minus the goal's), < 0 where
+    fooled; gauge (B,): the share of the radius used; queries (B,): images evaluated for each example, forward passes of the
+    search and of its judgement, without those that run a close answer again; inside (B,): δ ∈ Δ(x); within_rounding (B,):
+    δ ∈ Δ(x), and rounding decides whether the prediction is wrong, as where two logits tie.
     """
 
     delta: Tensor
@@ -39,6 +43,7 @@ class Attacked:
     gauge: Tensor
     queries: Tensor
     inside: Tensor
+    within_rounding: Tensor = attrs.Factory(lambda self: torch.zeros_like(self.success), takes_self=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +94,7 @@ class Attack(Component, ABC):
         bn_mode: BatchNormMode = "eval",
         targets: Tensor | None = None,
     ) -> Attacked:
-        """Runs the attack on a batch and checks its answer.
+        """Runs the attack on a batch and checks its answer: a success is one again alone, in any batch, and in float64.
 
         x (B, *S), y (B,) labels; ``index`` (B,) names the examples, so that each keeps its random numbers in any batch
         (default 0 to B−1); ``goal`` (B,) classes to aim at; ``start`` (B, *S) perturbations to start from;
@@ -102,7 +107,8 @@ class Attack(Component, ABC):
             case = self._case(model, x, y, threat, index, goal, targets)
             delta = self._perturbed(case, start, observe)
             with torch.no_grad():
-                return self._judge(case, delta)
+                # statistics of the batch are not those of an example alone
+                return self._judge(case, delta, again=bn_mode == "eval")
 
     @final
     def find(
@@ -142,16 +148,17 @@ class Attack(Component, ABC):
     ) -> "_Case":
         """What is attacked, checked and copied."""
         check_labels(x, y)
+        check_callable(model)
+        check_threat(threat)
         threat.check_inputs(x)
         self._check_goal(x, goal)
-        _check_index(y, index)
+        where = numbered(index, x).clone()
         # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
         x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
         goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
-        where = torch.arange(len(x), device=x.device) if index is None else index.to(x.device, copy=True)
         subject = Subject(model, y, goal)
         subject.targets = _targets(self, subject, x, targets)
-        return _Case(subject, x, y, goal, threat, where)
+        return _Case(model, subject, x, y, goal, threat, where)
 
     def _perturbed(self, case: "_Case", start: Tensor | None, observe: Observer | None) -> Tensor:
         """The attack's answer as it is, (B, *S)."""
@@ -167,7 +174,9 @@ class Attack(Component, ABC):
             return
         check_labels(x, goal, "goals")
         if "goal" not in inspect.signature(self.perturb).parameters:
-            raise UnsupportedError(f"{self} cannot aim at a class: its perturb has no parameter goal")
+            raise UnsupportedError(
+                f"a goal was given, and {self} cannot aim at a class: its perturb has no parameter goal; allowed is none"
+            )
 
     def _confined(self, case: "_Case", delta: Tensor) -> tuple[Tensor, Tensor]:
         """The answer without NaN, and where it is in the set, (B, *S), (B,); warns where an attack should not have left it."""
@@ -182,19 +191,20 @@ class Attack(Component, ABC):
             )
         return delta, inside
 
-    def _judge(self, case: "_Case", delta: Tensor) -> Attacked:
+    def _judge(self, case: "_Case", delta: Tensor, *, again: bool) -> Attacked:
         delta, inside = self._confined(case, delta)
         logits = case.subject(case.x + delta)
-        margin = class_margin(logits, case.y) if case.goal is None else -class_margin(logits, case.goal)
-        success = (margin <= 0 if case.goal is None else margin < 0) & inside
+        found = judge(case.model, case.x, delta, logits, case.y, case.goal, among=inside, again=again)
         gauge = case.threat.gauge(delta, case.x)
-        return Attacked(delta, success, margin, gauge, case.subject.queries, inside)
+        success = found.lost & inside
+        return Attacked(delta, success, found.margin, gauge, case.subject.queries, inside, found.unclear)
 
 
 @attrs.frozen(eq=False)
 class _Case:
     """A batch under attack: copies of what was given."""
 
+    model: Callable[[Tensor], Tensor]
     subject: Subject
     x: Tensor
     y: Tensor
@@ -206,6 +216,7 @@ class _Case:
 def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targets: Tensor | None) -> Tensor | None:
     """The distributions that the objectives take in place of labels, (B, C), or None."""
     if targets is not None:
+        check_tensor(targets, "targets")
         if targets.ndim != 2 or len(targets) != len(x) or not targets.is_floating_point():
             raise InputError(
                 f"targets have shape {tuple(targets.shape)} and type {targets.dtype}; allowed is a distribution over the "
@@ -245,17 +256,10 @@ def finite_answer(attack: Attack, delta: Tensor, x: Tensor) -> tuple[Tensor, Ten
     return torch.where(expand(finite, delta), delta, torch.zeros_like(delta)), finite
 
 
-def _check_index(y: Tensor, index: Tensor | None) -> None:
-    if index is not None and (index.shape != y.shape or index.is_floating_point() or index.dtype == torch.bool):
-        raise InputError(
-            f"index has shape {tuple(index.shape)} and type {index.dtype}; "
-            f"allowed is one integer per example, {tuple(y.shape)}"
-        )
-
-
 def _check_start(x: Tensor, start: Tensor | None) -> None:
     if start is None:
         return
+    check_tensor(start, "start")
     if start.shape != x.shape:
         raise InputError(f"start has shape {tuple(start.shape)}; allowed is that of the inputs, {tuple(x.shape)}")
     if not bool(torch.isfinite(start).all()):

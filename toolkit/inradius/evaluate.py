@@ -1,5 +1,6 @@
 """The bracket: attacks above, certifiers below, one report."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from inradius.bracketing.work import Work
 from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset, Examples
 from inradius.errors import InputError
+from inradius.inputs import check_flag, told
 from inradius.modes import frozen
 from inradius.report import Example, Report, Setting
 from inradius.report.gallery import chosen
@@ -43,6 +45,7 @@ def bracket(
     device: torch.device | str | None = None,
     seed: int = 0,
     optimize_model: bool = False,
+    accept_solver: bool = False,
     progress: bool = False,
     model_name: str | None = None,
 ) -> Report:
@@ -53,8 +56,9 @@ def bracket(
     for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands every example to every method.
     ``seed`` draws the audit; attacks have seeds of their own. Every answer of an attack is judged again by a referee. With
     ``optimize_model`` attacks of a fixed budget ask a copy of the model that computes the same in less time, and the referee
-    asks the model itself. Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill
-    goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where
+    asks the model itself. A certificate that is a solver's word, and no proof, counts with ``accept_solver`` alone. Results
+    go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill goes on where it stopped, with
+    ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where
     ``torchrun`` or ``accelerate launch`` started several processes, each makes this call, takes its share of the batches
     and gets the same report.
 
@@ -77,6 +81,7 @@ def bracket(
         device=device,
         seed=seed,
         optimize_model=optimize_model,
+        accept_solver=accept_solver,
         progress=progress,
         model_name=model_name,
     )
@@ -99,12 +104,14 @@ def bracket_knowing(
     device: torch.device | str | None = None,
     seed: int = 0,
     optimize_model: bool = False,
+    accept_solver: bool = False,
     progress: bool = False,
     model_name: str | None = None,
 ) -> Report:
     """``bracket`` with what other radii of a curve have decided, or None where there is no curve."""
     options = {"parts": parts, "audit": audit, "exhaustive": exhaustive, "seed": seed, "batch_size": batch_size}
-    options |= {"optimize_model": optimize_model}
+    options |= {"optimize_model": optimize_model, "accept_solver": accept_solver}
+    _check_files(folder, fresh, progress, model_name)
     crew, here = team(device, home(model))
     job = Job.of(model, data, threat, attacks, certifiers, here, **options)
     setting = job.setting(model_name, reuse=known is not None)
@@ -117,6 +124,16 @@ def bracket_knowing(
         with frozen(job.model), bars(progress and crew.main) as begin:
             Work(job, store, ledger, begin, crew, known or Known()).complete()
         return crew.lead(lambda: _saved(_report(job, setting, store, ledger), store))
+
+
+def _check_files(folder: object, fresh: object, progress: object, model_name: object) -> None:
+    """Raises ``InputError`` for what says nothing of the question itself, where it is wrong."""
+    check_flag(fresh, "fresh")
+    check_flag(progress, "progress")
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise InputError(f"the folder is {told(folder)}; allowed is a path, or None for inradius-runs/<key>")
+    if model_name is not None and not isinstance(model_name, str):
+        raise InputError(f"model_name is {told(model_name)}; allowed is a string, or None for the name of the class")
 
 
 def _check_agreement(crew: Team, setting: Setting) -> None:

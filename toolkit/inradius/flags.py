@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from inradius.attack import Attack
+from inradius.inputs import check_callable
 from inradius.modes import frozen
 from inradius.nested import is_black_box, members_of
 from inradius.objective import class_margin
-from inradius.subject import Subject, check_labels
+from inradius.subject import Subject, asked, check_labels
+from inradius.threat import check_finite
 
 # parameters that say how often a search starts, or how often a random model is asked
 _RUNS = ("restarts", "n", "samples")
@@ -24,6 +26,8 @@ def model_flags(model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Ten
     and gradients that do not exist, vanish or are not finite. It costs three forward passes and one backward pass.
     """
     check_labels(x, y)
+    check_callable(model)
+    check_finite(x)
     if not len(x):
         return ()
     with frozen(model):
@@ -43,7 +47,7 @@ def result_flags(successes: Mapping[Attack, Mapping[int, bool]]) -> tuple[str, .
 
 def _signs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[str]:
     with torch.no_grad():
-        first = model(x)
+        first = asked(model, x)
     broken = _count_not_finite(first)
     if broken:
         yield (

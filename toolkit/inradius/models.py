@@ -61,7 +61,7 @@ def find_device(name: str | torch.device | None) -> torch.device:
     try:
         # asking a tensor gives the number of the device too
         return torch.empty(0, device=name or "cpu").device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the device {str(name)!r} cannot be used here ({reason}); cpu always can") from error
 

@@ -14,6 +14,7 @@ from inradius.attack import Attack, Observer, finite_answer
 from inradius.errors import UnsupportedError
 from inradius.objective import CrossEntropy, Objective
 from inradius.threat import expand
+from inradius.verdict import certain
 
 A = TypeVar("A", bound=Attack)
 
@@ -85,9 +86,12 @@ def answer(
 
 
 def fooled(part: Part, delta: Tensor) -> Tensor:
-    """Whether x + δ has the prediction that is looked for, (n, *S) -> (n,)."""
+    """Whether x + δ has the prediction that is looked for, (n, *S) -> (n,); where δ ≠ 0, by more than rounding."""
     with torch.no_grad():
-        return part.fooled(part.model(part.x + delta))
+        logits = part.model(part.x + delta)
+    moved = (delta != 0).flatten(1).any(1)
+    # a tie is wrong on clean inputs
+    return torch.where(moved, certain(logits, part.y, part.goal), part.fooled(logits))
 
 
 class Show:
@@ -173,9 +177,12 @@ class Series:
     @torch.no_grad()
     def _enter(self, part: Part, delta: Tensor) -> None:
         logits, found = part.score(delta, self._objective)
-        fools = part.fooled(logits)
+        # an attack that comes later may go beyond what is within rounding
+        fools = certain(logits, part.y, part.goal)
         if self._smallest:
             found = torch.where(fools, -part.threat.gauge(delta, part.x), -torch.inf)
+            # less than any that fools for sure, and more than any that does not
+            found = torch.where(part.fooled(logits) & ~fools, -torch.finfo(found.dtype).max, found)
         done = fools & self._survivors
         better = (found > self._value[part.rows]) | done
         self.worst[part.rows] = torch.where(expand(better, delta), delta, self.worst[part.rows])

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from inradius.attack import Attack
 from inradius.certifier import Certifier
 from inradius.errors import InputError
+from inradius.inputs import check_flag, check_kind, check_model, numbered
+from inradius.modes import evaluating
+from inradius.objective import class_margin
+from inradius.subject import Subject, check_labels
 from inradius.threat import ThreatModel
 
 # radii are looked for between these factors of the set's own
@@ -37,31 +41,56 @@ def radii(
     *,
     index: Tensor | None = None,
     tolerance: float = 0.01,
+    accept_solver: bool = False,
 ) -> Radii:
     """The certified and the attacked radius of each example of a batch x (B, *S), as factors of the set's own radius.
 
     Both are found by bisection on each example's own radius, to a relative ``tolerance``; every radius reported was itself
-    certified or attacked. Δ(x) must grow with its radius. Raises ``InputError`` for a tolerance that is not between 0 and 1,
-    and ``UnsupportedError`` for a set without a radius.
+    certified or attacked. Δ(x) must grow with its radius. The model is in eval mode meanwhile; what is attacked is what the
+    certifier certifies. A solver's word counts as a certificate with ``accept_solver`` alone. Raises ``InputError`` for
+    inputs that are not what they must be, and ``UnsupportedError`` for a set without a radius.
     """
-    if not 0 < tolerance < 1:
-        raise InputError(f"tolerance={tolerance} is not allowed; allowed is a number between 0 and 1")
-    where = torch.arange(len(x), device=x.device) if index is None else index
+    y = _checked(model, x, y, threat, certifier, attack, tolerance)
+    check_flag(accept_solver, "accept_solver")
+    where, subject = numbered(index, x), certifier.subject(model)
 
     def proved(rows: Tensor, factors: Tensor) -> Tensor:
-        return certifier(model, x[rows], y[rows], threat.per_example(factors), index=where[rows]).certified
+        found = certifier(model, x[rows], y[rows], threat.per_example(factors), index=where[rows])
+        return found.counted(accept_solver=accept_solver)
 
     def withstood(rows: Tensor, factors: Tensor) -> Tensor:
         assert attack is not None
-        return ~attack(model, x[rows], y[rows], threat.per_example(factors), index=where[rows]).success
+        return ~attack(subject, x[rows], y[rows], threat.per_example(factors), index=where[rows]).success
 
-    with torch.no_grad():
-        wrong = model(x).argmax(1) != y
+    with torch.no_grad(), evaluating(model):
+        wrong = class_margin(Subject(subject, y)(x), y) <= 0
         inner, _ = _search(proved, x, ~wrong, tolerance)
         outer = torch.full_like(inner, torch.inf)
         if attack is not None:
             _, outer = _search(withstood, x, ~wrong, tolerance)
     return Radii(inner, torch.where(wrong, torch.zeros_like(outer), outer))
+
+
+def _checked(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    threat: ThreatModel,
+    certifier: Certifier,
+    attack: Attack | None,
+    tolerance: float,
+) -> Tensor:
+    """The labels as int64 beside the inputs, everything else being what it must be."""
+    labels = check_labels(x, y)
+    check_model(model, x)
+    check_kind(threat, ThreatModel, "threat")
+    check_kind(certifier, Certifier, "certifier")
+    if attack is not None:
+        check_kind(attack, Attack, "attack")
+    threat.check_inputs(x)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
+        raise InputError(f"tolerance={tolerance!r} is not allowed; allowed is a number between 0 and 1")
+    return labels.to(x.device)
 
 
 def _search(

@@ -98,7 +98,9 @@ def make(spec: str | T, kind: type[T] = cast("type[Any]", object)) -> T:  # noqa
     if not isinstance(spec, str):
         if isinstance(spec, kind):
             return spec
-        raise SpecError(f"{spec!r} is {_article(type(spec).__name__)}, but {_article(_title(kind))} is needed here")
+        raise SpecError(
+            f"{_shown(spec)} is {_article(type(spec).__name__)}, but {_article(_title(kind))} is needed here"
+        )
     call = parse(spec)
     entry = find(call.name, kind)
     if not issubclass(entry.kind, kind):
@@ -223,6 +225,12 @@ def _listed(entry: Entry) -> str:
 
 def _title(kind: type) -> str:
     return "model" if kind is nn.Module else "component" if kind is object else kind.__name__
+
+
+def _shown(given: object, limit: int = 60) -> str:
+    """What was given in place of a spec, on one line."""
+    text = " ".join(repr(given).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _article(noun: str) -> str:

@@ -53,7 +53,9 @@ class Match:
         if isinstance(mine, tuple | list):
             return type(mine) is type(its) and len(mine) == len(its) and all(map(self._same, mine, its))
         if isinstance(mine, dict):
-            return isinstance(its, dict) and mine.keys() == its.keys() and all(self._same(mine[k], its[k]) for k in mine)
+            return (
+                isinstance(its, dict) and mine.keys() == its.keys() and all(self._same(mine[k], its[k]) for k in mine)
+            )
         return same_number(mine, its)
 
     def _same_value(self, mine: Value, its: Value) -> bool:
@@ -112,7 +114,9 @@ def _scaled(call: Call, other: Call, examples: int) -> bool:
     if call.op is not other.op:
         return call.name in _PRODUCTS or other.name in _PRODUCTS
     for number, argument in enumerate(call.op._schema.arguments):
-        mine, its = (each.args[number] if number < len(each.args) else each.kwargs.get(argument.name) for each in (call, other))
+        mine, its = (
+            each.args[number] if number < len(each.args) else each.kwargs.get(argument.name) for each in (call, other)
+        )
         length = str(argument.type) in ("int", "SymInt", "List[int]", "List[SymInt]")
         if not _alike(mine, its, examples if length else 1):
             return False

@@ -48,7 +48,16 @@ def covering(rules: Rules, module: nn.Module) -> type[nn.Module] | None:
 
 
 # what a subclass defines without changing what its forward computes
-_HARMLESS = {"__doc__", "__module__", "__qualname__", "__init__", "extra_repr", "__annotations__", "__dict__", "__weakref__"}
+_HARMLESS = {
+    "__doc__",
+    "__module__",
+    "__qualname__",
+    "__init__",
+    "extra_repr",
+    "__annotations__",
+    "__dict__",
+    "__weakref__",
+}
 
 
 def _recorded(layer: Kept, recorder: Recorder) -> Callable[..., Any]:
@@ -61,7 +70,7 @@ def _recorded(layer: Kept, recorder: Recorder) -> Callable[..., Any]:
             raise UnsupportedError(f"{layer.path} is {layer} with several inputs; its layer rule knows one")
         layer.rule.check(layer.module)
         with recorder.paused():
-            out = own(layer.module, args[0].inner.clone())
+            out = own(layer.module, args[0].plain.clone())
         return recorder.kept(layer, args[0], out)
 
     return forward

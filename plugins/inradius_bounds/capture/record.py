@@ -29,9 +29,7 @@ class Recording:
     questions: tuple[str, ...]
 
 
-def record(
-    model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, watched: bool = False
-) -> Recording:
+def record(model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, watched: bool = False) -> Recording:
     """A run of the model on a batch x (B, *S), whose state the caller keeps.
 
     ``located`` calls know their place in the user's code; ``watched`` sees comparisons of the number of examples.
@@ -57,15 +55,19 @@ def record(
         raise UnsupportedError(
             f"the output of {type(model).__name__} does not come from its input through torch's operators alone"
         )
-    return Recording(recorder.graph(entry, start, result), result.inner, tuple(questions))
+    return Recording(recorder.graph(entry, start, result), result.plain, tuple(questions))
 
 
-def _run(
-    model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, paths: dict[int, str]
-) -> object:
-    plain = entry.inner.clone()
+def _run(model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, paths: dict[int, str]) -> object:
+    plain = entry.plain.clone()
     try:
-        with torch.inference_mode(False), torch.no_grad(), _plain_attention(), keeping(model, rules, recorder, paths), recorder:
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            _plain_attention(),
+            keeping(model, rules, recorder, paths),
+            recorder,
+        ):
             return model(entry)
     except (UnsupportedError, InputError):
         raise

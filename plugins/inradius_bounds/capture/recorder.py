@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inradius import UnsupportedError
 from inradius_bounds.capture.graph import Call, Graph, Kept, Value, operator_name, replaced
-from inradius_bounds.capture.source import place
 from inradius_bounds.capture.memory import Memory
+from inradius_bounds.capture.source import place
 from inradius_bounds.capture.traced import BatchSizes, Traced
 
 _NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
@@ -23,11 +23,11 @@ _NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 _READS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records what runs while it is active. ``located``: whether calls remember where they come from, which takes time."""
 
     def __init__(self, paths: dict[int, str], sizes: BatchSizes, *, located: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._paths, self._sizes, self._located = paths, sizes, located
         self.calls: list[Call] = []
         self.volatile = False
@@ -79,7 +79,7 @@ class Recorder(TorchDispatchMode):
 
     def kept(self, layer: Kept, z: Traced, out: Any) -> Any:
         """A layer that stands as one operator, with what it gave for the numbers of its input."""
-        if not isinstance(out, Tensor) or not len(z.inner) or out.shape[:1] != z.inner.shape[:1]:
+        if not isinstance(out, Tensor) or not len(z.plain) or out.shape[:1] != z.plain.shape[:1]:
             raise UnsupportedError(f"{layer.path} is {layer}, whose result is no tensor with a row for each example")
         return self._recorded(Call(layer, (self._value(z),), {}, layer.path), out, (), [], True)
 
@@ -89,7 +89,9 @@ class Recorder(TorchDispatchMode):
         if written:
             return self._settled(call, written[0], varies)
         several = isinstance(out, tuple | list)
-        found = [self._result(call, each, number, args, varies) for number, each in enumerate(out if several else [out])]
+        found = [
+            self._result(call, each, number, args, varies) for number, each in enumerate(out if several else [out])
+        ]
         return type(out)(found) if several else found[0]
 
     def _result(self, call: Call, out: Any, number: int, args: Any, varies: bool) -> Any:
@@ -150,15 +152,15 @@ class Recorder(TorchDispatchMode):
         if not isinstance(given, Tensor):
             return given
         if isinstance(given, Traced):
-            if not self._memory.seen(given.inner):
+            if not self._memory.seen(given.plain):
                 raise UnsupportedError(
                     f"{self.where()} gives {self._running} a value that the model has kept from an earlier call; bounds know "
                     "models that remember nothing"
                 )
-            if not self._memory.current(given.inner):
+            if not self._memory.current(given.plain):
                 raise UnsupportedError(
-                    f"{self.where()} gives {self._running} a value that was changed in place through another tensor that shares its memory; "
-                    "bounds know computations that make new values"
+                    f"{self.where()} gives {self._running} a value that was changed in place through another tensor of the "
+                    "same memory; bounds know computations that make new values"
                 )
             return given.value
         value = self._memory.value(given)
@@ -175,14 +177,14 @@ def _reason(func: Any, name: str, args: Any, varies: bool) -> str:
     """Why an operator cannot be recorded; nothing where it can."""
     tags = func.tags
     if varies and name in _READS:
-        return (
-            "which reads a number off a value that depends on the input; bounds know computations that are the same for every input"
-        )
+        return "which reads a number off a value that depends on the input; bounds know computations that are the same every time"
     shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
     # constant places give a constant shape
     fixed = name == "index" and not any(isinstance(each, Traced) for each in _tensors(args[1]))
     if varies and shaping and not fixed:
-        return "whose result's shape depends on values of the input; bounds know computations that are the same for every input"
+        return (
+            "whose result's shape depends on values of the input; bounds know computations that are the same every time"
+        )
     if torch.Tag.nondeterministic_seeded in tags:
         return "which is random; bounds need it left out"
     if varies and (torch.Tag.inplace_view in tags or any(argument.is_out for argument in func._schema.arguments)):
@@ -193,7 +195,7 @@ def _reason(func: Any, name: str, args: Any, varies: bool) -> str:
 
 
 def _plain(given: Any) -> Any:
-    return given.inner if isinstance(given, Traced) else given
+    return given.plain if isinstance(given, Traced) else given
 
 
 def _tensors(given: Any) -> list[Tensor]:

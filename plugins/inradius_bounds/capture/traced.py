@@ -15,18 +15,18 @@ Ask = Callable[[Any], None]
 
 
 class Traced(Tensor):
-    """A tensor that depends on the input: the numbers, in ``inner``, and the value of the computation that they are.
+    """A tensor that depends on the input: the numbers, in ``plain``, and the value of the computation that they are.
 
     It has no memory of its own, so that nothing outside of torch's operators can read it.
     """
 
-    inner: Tensor
+    plain: Tensor
     value: Value
     sizes: "BatchSizes"
 
     @staticmethod
     def __new__(cls, inner: Tensor, value: Value, sizes: "BatchSizes") -> "Traced":
-        made: Traced = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: Traced = Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
             strides=inner.stride(),
@@ -36,23 +36,23 @@ class Traced(Tensor):
             device=inner.device,
             requires_grad=False,
         )
-        made.inner, made.value, made.sizes = inner, value, sizes
+        made.plain, made.value, made.sizes = inner, value, sizes
         return made
 
     @property
     def shape(self) -> torch.Size:  # type: ignore[override]
         return self.sizes.seen(super().shape)
 
-    def size(self, dim: int | None = None) -> Any:  # type: ignore[override]
+    def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
 
     def numel(self) -> int:
-        return self.sizes.counted(self.inner.shape)
+        return self.sizes.counted(self.plain.shape)
 
     nelement = numel
 
     @property
-    def data(self) -> Tensor:  # type: ignore[override]
+    def data(self) -> Tensor:
         return self.detach()
 
     @data.setter
@@ -72,12 +72,12 @@ class Traced(Tensor):
         raise _unseen("copy.deepcopy")
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        return f"Traced({tuple(self.inner.shape)})"
+        return f"Traced({tuple(self.plain.shape)})"
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise RuntimeError(f"{func} met a value of a recording that has ended")
 
 

@@ -38,7 +38,7 @@ class State:
 
     def split_rows(self, rows: Tensor) -> list[Tensor]:
         """Rows on a state as rows on each of its values, (B, K, *shape) -> (B, K, *shape of each)."""
-        return [part.unflatten(0, rows.shape[:2]) for part in self.split(rows.flatten(0, 1))]
+        return [part.reshape(*rows.shape[:2], *part.shape[1:]) for part in self.split(rows.flatten(0, 1))]
 
     def joined_rows(self, parts: Sequence[Tensor]) -> Tensor:
         """Rows on the values as rows on the state."""

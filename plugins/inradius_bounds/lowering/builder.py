@@ -43,7 +43,7 @@ class Builder:
         rule.check(layer)
         return self.step(source, layer, rule, source.shape)
 
-    def constant(self, part: Constant | Tensor | float) -> Constant:
+    def constant(self, part: Any) -> Constant:
         """A constant, also of a plain number."""
         if isinstance(part, Constant):
             return part
@@ -73,8 +73,10 @@ class Builder:
         """What a function that moves the numbers of several values and constants makes of them."""
         nodes = [part for part in parts if isinstance(part, Node)]
         fixed = [part for part in parts if isinstance(part, Constant)]
-        first, starts = 0, {}
-        for part in (*nodes, *fixed):
+        first = 0
+        starts: dict[int, int] = {}
+        ordered: list[Node | Constant] = [*nodes, *fixed]
+        for part in ordered:
             starts[id(part)] = first
             first += _shape(part).numel()
         places = move(*(self._places(_shape(part)) + starts[id(part)] for part in parts)).to(torch.int64)
@@ -98,13 +100,13 @@ class Builder:
     def add(self, first: Part, second: Part, factor: float = 1.0) -> Node:
         """first + factor · second, broadcast."""
         if isinstance(first, Node) and isinstance(second, Node):
-            shape = torch.broadcast_shapes(first.shape, second.shape)
+            shape = _broadcast(first.shape, second.shape)
             if first.root is second.root and first.shape == second.shape:
                 return self.scale(first, 1.0 + factor)
             sources = self.expanded(first, shape), self.expanded(second, shape)
             return self.join(Added((1.0, float(factor))), sources, shape)
         if isinstance(first, Node):
-            shift = self.constant(second)  # type: ignore[arg-type]
+            shift = self.constant(second)
             return self._affine(first, None, shift if factor == 1 else shift.then(lambda value: value * factor))
         assert isinstance(second, Node)
         return self._affine(self.scale(second, factor), None, self.constant(first))
@@ -125,7 +127,7 @@ class Builder:
 
     def _affine(self, source: Node, factor: Constant | None, shift: Constant | None) -> Node:
         shapes = [part.value.shape for part in (factor, shift) if part is not None]
-        shape = torch.broadcast_shapes(source.shape, *shapes)
+        shape = _broadcast(source.shape, *shapes)
         source = self.expanded(source, shape)
         dtype = self.constants.dtype
         parts = [None if part is None else part.then(_aligned(shape, dtype)) for part in (factor, shift)]
@@ -155,7 +157,7 @@ class Builder:
     def product(self, source: Node, matrix: Constant, *, left: bool = False) -> Node:
         """value · M, or M · value where ``left``, of stacks of matrices."""
         size, other = source.shape, matrix.value.shape
-        stack = torch.broadcast_shapes(size[:-2], other[:-2])
+        stack = _broadcast(size[:-2], other[:-2])
         source = self.expanded(source, torch.Size([*stack, *size[-2:]]))
         shape = torch.Size([*stack, other[-2], size[-1]] if left else [*stack, size[-2], other[-1]])
         return self.step(source, Product(matrix, left, source.shape, stored(shape)), ProductRule(), shape)
@@ -163,6 +165,11 @@ class Builder:
     def refuse(self, what: str) -> UnsupportedError:
         """An error that names the place of the operator."""
         return UnsupportedError(f"{self.where} uses {what}")
+
+
+def _broadcast(*shapes: torch.Size) -> torch.Size:
+    found: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _shape(part: Node | Constant) -> torch.Size:

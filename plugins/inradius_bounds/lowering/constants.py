@@ -48,7 +48,8 @@ class Constants:
     def tensor(self, value: Value) -> Tensor:
         """A constant of the graph, in this type."""
         if value.leaf is not None:
-            return self.kept(value, lambda: self.wide(value.leaf))
+            leaf: Tensor = self.kept(value, lambda: self.wide(value.leaf))
+            return leaf
         call = value.call
         assert call is not None
         results = self.kept(call, lambda: self._results(call))

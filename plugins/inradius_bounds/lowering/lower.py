@@ -26,7 +26,9 @@ class Lowered:
     device: torch.device
 
 
-def lower(graph: Graph, rules: Mapping[type[nn.Module], LayerRule], dtype: torch.dtype, device: torch.device) -> Lowered:
+def lower(
+    graph: Graph, rules: Mapping[type[nn.Module], LayerRule], dtype: torch.dtype, device: torch.device
+) -> Lowered:
     """The graph as steps and curves, to be computed in ``dtype``.
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
@@ -42,7 +44,9 @@ def lower(graph: Graph, rules: Mapping[type[nn.Module], LayerRule], dtype: torch
             made |= {value: result for value, result in zip(call.results, results, strict=False) if value is not None}
         found = made[graph.result]
     if found.shape != graph.result.shape:
-        raise UnsupportedError(f"{build.where} gives the shape {tuple(graph.result.shape)}, its bounds {tuple(found.shape)}")
+        raise UnsupportedError(
+            f"{build.where} gives the shape {tuple(graph.result.shape)}, its bounds {tuple(found.shape)}"
+        )
     constants.forget()
     return Lowered(entry, found, constants, device)
 
@@ -68,7 +72,9 @@ def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[An
             return build.constants.of(given)
         found = made.get(given)
         if found is None:
-            raise build.refuse(f"a result of {call.name} that no layer rule covers, such as the places of largest numbers")
+            raise build.refuse(
+                f"a result of {call.name} that no layer rule covers, such as the places of largest numbers"
+            )
         return found
 
     args, kwargs = replaced(call.args, part), replaced(call.kwargs, part)

@@ -7,7 +7,7 @@ from inradius import LayerRule, Operator, Relaxation
 
 
 class RoundingRule(LayerRule):
-    """z -> the nearest number of a shorter type: within u |z|, and half of the smallest number, of z; no bound where that overflows."""
+    """z -> the nearest number of a shorter type: within u |z| and the smallest number of z; no bound where it overflows."""
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         spread = _spread(op, lower, upper)

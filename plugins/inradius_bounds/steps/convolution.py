@@ -53,7 +53,9 @@ class Convolution:
         """The convolution with another kernel of the same shape."""
         images = z.reshape(-1, *self.in_shape[1:])
         found = torch.convolution(images, weight, bias, *self._setting)
-        return found.reshape(len(z), *found.shape[1:] if self.in_shape[0] == 1 else (self.in_shape[0], *found.shape[1:]))
+        return found.reshape(
+            len(z), *found.shape[1:] if self.in_shape[0] == 1 else (self.in_shape[0], *found.shape[1:])
+        )
 
     @property
     def _setting(self) -> tuple[Any, ...]:
@@ -89,7 +91,8 @@ class AnyConvolutionRule(LayerRule):
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         step = op.module
         images = rows.reshape(-1, *op.out_shape[1 - len(step.in_shape) :])
-        return step.pulled(images).reshape(*rows.shape[:2], *op.in_shape)
+        pulled: Tensor = step.pulled(images)
+        return pulled.reshape(*rows.shape[:2], *op.in_shape)
 
     def terms(self, op: Operator) -> int:
         return int(op.module.sizes[0])

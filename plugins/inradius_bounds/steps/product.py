@@ -53,7 +53,8 @@ class Product:
     def pulled(self, rows: Tensor, out_full: torch.Size) -> Tensor:
         """Rows times the linear part, (n, *out) -> (n, *in)."""
         turned, full = self.matrix.value.transpose(-1, -2), rows.reshape(len(rows), *out_full)
-        return turned @ full if self.left else full @ turned
+        pulled: Tensor = turned @ full if self.left else full @ turned
+        return pulled
 
 
 class ProductRule(LayerRule):
@@ -71,7 +72,7 @@ class ProductRule(LayerRule):
         matrix = step.matrix.value
         inner = list(step.in_shape)
         inner[-2 if step.left else -1] = matrix.shape[-2 if step.left else -1]
-        pulled = step.pulled(rows.flatten(0, 1), torch.Size(inner))
+        pulled: Tensor = step.pulled(rows.flatten(0, 1), torch.Size(inner))
         return pulled.reshape(*rows.shape[:2], *op.in_shape)
 
     def terms(self, op: Operator) -> int:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from inradius import Certifier, ThreatModel, UnsupportedError, make
 from inradius.modes import evaluating
+from inradius.proving import current_proof
 
 
 @attrs.frozen(eq=False)
@@ -74,7 +75,7 @@ class Cascade(nn.Module):
         return Answers(label, stage)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not isinstance(x, Tensor):
+        if current_proof() is not None:
             raise UnsupportedError(
                 "a cascade chooses a network by its certificates, which no bounds pass; its certificate is what its method "
                 "answers says, and each of its stages can be certified"
@@ -101,7 +102,7 @@ def verdict(
             f"certificates of {certifier} fail with probability {proof.failure_probability}, and the answers of a cascade "
             "rest on those of every point of a set; allowed are certifiers that prove, such as dual and crown"
         )
-    return predicted, proof.certified
+    return predicted, proof.counted()
 
 
 def cascade(*stages: nn.Module, threat: ThreatModel, certifier: Certifier | None = None) -> Cascade:

@@ -16,6 +16,7 @@ from inradius.bracketing.survey import survey
 from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset, Examples
 from inradius.errors import InputError, UnsupportedError
+from inradius.inputs import check_flag
 from inradius.models import find_device, fingerprint
 from inradius.optimization import optimize
 from inradius.registry import make
@@ -47,6 +48,7 @@ class Job:
     seed: int
     batch_size: int
     optimize_model: bool
+    accept_solver: bool
     device: torch.device
 
     @classmethod
@@ -95,6 +97,7 @@ class Job:
             "exhaustive": self.exhaustive,
             "reuse": reuse,
             "optimize_model": self.optimize_model,
+            "accept_solver": self.accept_solver,
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": self.fingerprint,
             "version": __version__,
@@ -127,7 +130,8 @@ class Job:
 
 def _several(given: Sequence[C | str] | C | str, kind: type[C], name: str) -> tuple[C, ...]:
     """The components of a list of specs; a single one is a list of one."""
-    several: Iterable[C | str] = [given] if isinstance(given, str | Component) else given
+    single = isinstance(given, str | Component) or not isinstance(given, Iterable)
+    several: Iterable[C | str] = [given] if single else given  # type: ignore[list-item, assignment]
     made = tuple(make(item, kind) for item in several)
     for item in made:
         if made.count(item) > 1:
@@ -136,16 +140,22 @@ def _several(given: Sequence[C | str] | C | str, kind: type[C], name: str) -> tu
 
 
 def _check_options(
-    *, parts: str, audit: float, exhaustive: bool, seed: int, batch_size: int, optimize_model: bool
+    *,
+    parts: str,
+    audit: float,
+    exhaustive: bool,
+    seed: int,
+    batch_size: int,
+    optimize_model: bool,
+    accept_solver: bool,
 ) -> None:
     if parts not in get_args(Parts):
         raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
     if isinstance(audit, bool) or not isinstance(audit, int | float) or not 0 <= audit <= 1:
         raise InputError(f"audit={audit!r} is not a share; allowed is a number between 0 and 1")
-    if not isinstance(exhaustive, bool):
-        raise InputError(f"exhaustive={exhaustive!r} is not allowed; allowed are True and False")
-    if not isinstance(optimize_model, bool):
-        raise InputError(f"optimize_model={optimize_model!r} is not allowed; allowed are True and False")
+    check_flag(exhaustive, "exhaustive")
+    check_flag(optimize_model, "optimize_model")
+    check_flag(accept_solver, "accept_solver")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise InputError(f"seed={seed!r} is not allowed; allowed is an integer")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

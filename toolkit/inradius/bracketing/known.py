@@ -56,9 +56,10 @@ class KnownCertifierStage(Stage):
 
     def answer(self, job: Job, rows: Sequence[int]) -> Findings:
         found = [self.verdicts[row] for row in rows]
-        names = ("certified", "bound", "error", "precision", "failure_probability")
+        names = ("certified", "bound", "error", "precision", "failure_probability", "accepted")
         columns = {name: torch.tensor([getattr(v, name) for v in found], dtype=_TYPES.get(name)) for name in names}
-        return Findings(rows, columns | {"reused": torch.ones(len(rows), dtype=torch.bool)})
+        reused = torch.ones(len(rows), dtype=torch.bool)
+        return Findings(rows, {**columns, "reused": reused, "claim": [verdict.claim for verdict in found]})
 
 
 _TYPES = {"bound": torch.float64, "error": torch.float64, "failure_probability": torch.float64}

@@ -85,8 +85,8 @@ class Ledger:
         )
 
     def certified(self) -> list[int]:
-        """The rows that some certifier holds to be robust."""
-        return sorted({row for found in self.verdicts.values() for row, verdict in found.items() if verdict.certified})
+        """The rows that count as certified."""
+        return sorted({row for found in self.verdicts.values() for row, verdict in found.items() if verdict.counted})
 
     def broken(self) -> list[int]:
         """The rows that are misclassified or successfully attacked."""

@@ -10,9 +10,9 @@ from inradius.box import excess
 from inradius.data import Dataset
 from inradius.errors import PluginError
 from inradius.modes import full_precision
-from inradius.objective import class_margin
 from inradius.subject import Subject
 from inradius.threat import Oracles, ThreatModel
+from inradius.verdict import judge
 
 # that of ``contains``: the rounding of float32 on sums of a few hundred pixels
 TOLERANCE = 1e-5
@@ -26,12 +26,14 @@ class Ruling:
     """What an answer is worth, example by example, each (B,), beside the perturbation itself (B, *S), 0 where it was not finite.
 
     inside: finite, gauge ≤ 1, no hard constraint violated, in the box of valid inputs; success: inside, and the label is lost
-    at x + δ; margin: the label's logit minus the largest other one there; gauge and violation: those of the set.
+    at x + δ beyond rounding; within_rounding: inside, and rounding decides; margin: the label's logit minus the largest other
+    one there; gauge and violation: those of the set.
     """
 
     delta: Tensor
     inside: Tensor
     success: Tensor
+    within_rounding: Tensor
     margin: Tensor
     gauge: Tensor
     violation: Tensor
@@ -41,6 +43,8 @@ def rule(
     model: Callable[[Tensor], Tensor], threat: ThreatModel, batch: Dataset, answer: object, asker: object
 ) -> Ruling:
     """The ruling on the answer of ``asker`` for a batch as the data have it, by a forward pass of the plain model in its own type.
+
+    An answer close to a tie is run again, alone and in float64, and must fool each time.
 
     Raises ``PluginError`` for an answer that is no perturbation of the batch.
     """
@@ -53,9 +57,10 @@ def rule(
     delta = torch.where(finite.view(-1, *(1,) * (x.ndim - 1)), delta, 0.0)
     with torch.no_grad(), full_precision():
         gauge, violation, members = _measured(threat, delta, x)
-        margin = class_margin(Subject(model, batch.labels)(x + delta), batch.labels)
-    inside = finite & members
-    return Ruling(delta, inside, inside & (margin <= 0), margin, gauge, violation)
+        inside = finite & members
+        logits = Subject(model, batch.labels)(x + delta)
+        found = judge(model, x, delta, logits, batch.labels, among=inside)
+    return Ruling(delta, inside, inside & found.lost, found.unclear, found.margin, gauge, violation)
 
 
 def _measured(threat: ThreatModel, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

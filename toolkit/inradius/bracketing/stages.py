@@ -1,7 +1,7 @@
 """The stages of a run: the clean pass, each attack, each certifier; each answers for a batch, in columns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -15,7 +15,7 @@ from inradius.bracketing.ledger import CLEAN
 from inradius.bracketing.referee import rule, weights_seal
 from inradius.certifier import Certifier
 from inradius.data import Dataset
-from inradius.errors import InputError, PluginError, UnsupportedError
+from inradius.errors import PluginError, UnsupportedError
 from inradius.objective import class_margin
 from inradius.subject import Subject
 
@@ -25,12 +25,13 @@ class Findings:
     """What a stage found: for these rows, columns of (B,), and the perturbations (B, *S) where there are any."""
 
     rows: Sequence[int]
-    columns: dict[str, Tensor]
+    columns: Mapping[str, Tensor | Sequence[str]]
     delta: Tensor | None = None
 
     def plain(self) -> dict[str, list[Any]]:
-        """The columns as lists of numbers."""
-        return {name: column.tolist() for name, column in self.columns.items()}
+        """The columns as lists of numbers and words."""
+        columns = self.columns.items()
+        return {name: column.tolist() if isinstance(column, Tensor) else list(column) for name, column in columns}
 
 
 # how torch says that nothing in a graph asks for a gradient
@@ -57,15 +58,8 @@ class CleanStage(Stage):
 
     def answer(self, job: Job, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
-        subject = Subject(job.subject, batch.labels)
-        try:
-            with torch.no_grad():
-                logits = subject(batch.inputs)
-        except RuntimeError as error:
-            shape, reason = tuple(batch.inputs.shape[1:]), str(error).splitlines()[0]
-            raise InputError(
-                f"the model cannot take inputs of shape {shape} ({reason}); allowed is the shape it was built for"
-            ) from error
+        with torch.no_grad():
+            logits = Subject(job.subject, batch.labels)(batch.inputs)
         return Findings(rows, {"predicted": logits.argmax(1), "margin": class_margin(logits, batch.labels)})
 
 
@@ -96,13 +90,14 @@ class AttackStage(Stage):
         success, claimed = ruling.success & inside, _flags(found.success, ruling.inside)
         columns = {
             "success": success,
+            "within_rounding": ruling.within_rounding & inside,
             "margin": ruling.margin,
             "gauge": ruling.gauge,
             "violation": ruling.violation,
             "inside": inside,
             "queries": found.queries,
             # a minimal-norm attack may answer from outside, as long as it does not call that a success
-            "rejected": (claimed & ~success) | (~inside & (not self.attack.minimal)),
+            "rejected": (claimed & ~success & ~ruling.within_rounding) | (~inside & (not self.attack.minimal)),
         }
         return Findings(rows, columns, ruling.delta)
 
@@ -138,20 +133,20 @@ class CertifierStage(Stage):
 
     def answer(self, job: Job, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
-        # without gradients the certifier bounds what rounding leaves open again in float64
-        with torch.no_grad():
-            found = self.certifier(
-                job.model, batch.inputs, batch.labels, job.threat, index=batch.index, parts=job.parts
-            )
+        found = self.certifier(job.model, batch.inputs, batch.labels, job.threat, index=batch.index, parts=job.parts)
         lower, error = found.lower.double(), found.error.double()
         bound, guaranteed = lower.amin(1), (lower - error).amin(1)
-        columns = {
+        # what does not rest on chance cannot fail by it
+        chance = [0.0 if claim == "real" else found.failure_probability for claim in found.claim]
+        columns: dict[str, Tensor | Sequence[str]] = {
             "certified": found.certified,
             "bound": bound,
             # where a bound is infinite there is nothing to subtract
             "error": (bound - guaranteed).nan_to_num(nan=0.0),
             "precision": found.precision,
-            "failure_probability": torch.full_like(bound, found.failure_probability),
+            "failure_probability": torch.tensor(chance, dtype=torch.float64),
+            "claim": found.claim,
+            "accepted": torch.tensor([job.accept_solver or claim != "solver" for claim in found.claim]),
         }
         return Findings(rows, columns)
 

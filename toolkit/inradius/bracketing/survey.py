@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from inradius.data import Dataset, Examples
 from inradius.errors import InputError
+from inradius.inputs import check_tensor
 from inradius.subject import check_labels
 from inradius.threat import ThreatModel
 
@@ -52,6 +53,8 @@ def _check_frame(model: nn.Module, data: Examples) -> None:
             f"the data are a {type(data).__name__} without {', '.join(missing)}; allowed are an inradius.Dataset, for instance "
             "Dataset.of(x, y), and an inradius.Stream"
         )
+    check_tensor(data.labels, f"the labels of {data.name}")
+    check_tensor(data.index, f"the index of {data.name}")
     if not len(data.labels):
         raise InputError(f"{data.name} has no examples; at least one is needed")
     if data.index.shape != data.labels.shape:

@@ -23,6 +23,7 @@ def bracket(
     exhaustive: options.Exhaustive = False,
     audit: options.Audit = 0.1,
     over: options.Over = None,
+    accept_solver: options.AcceptSolver = False,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, with a report.
@@ -45,6 +46,7 @@ def bracket(
         optimize_model=optimize_model,
         exhaustive=exhaustive,
         per_class=per_class,
+        accept_solver=accept_solver,
         audit=audit,
     )
     report = question.answer(attack, certifier, factors)

@@ -20,6 +20,7 @@ def certify(
     per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = True,
     radius: options.Radius = False,
+    accept_solver: options.AcceptSolver = False,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
@@ -37,5 +38,6 @@ def certify(
         fresh=fresh,
         exhaustive=exhaustive,
         per_class=per_class,
+        accept_solver=accept_solver,
     )
     demand(question.answer((), certifier, radius=radius), fail_under)

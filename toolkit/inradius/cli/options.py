@@ -74,6 +74,9 @@ OptimizeModel = Annotated[
     bool,
     typer.Option("--optimize-model", help="Attack a copy of the network that computes the same in less time."),
 ]
+AcceptSolver = Annotated[
+    bool, typer.Option("--accept-solver", help="Count a solver's word as certified; it is no proof, as milp's is none.")
+]
 Radius = Annotated[
     bool,
     typer.Option(

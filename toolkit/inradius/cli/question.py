@@ -43,6 +43,7 @@ class Question:
     optimize_model: bool = False
     audit: float = 0.0
     parts: Parts = "each"
+    accept_solver: bool = False
 
     def answer(
         self,
@@ -80,8 +81,9 @@ class Question:
             summary.show_curve(list(by_factor.values()), list(by_factor), folder / "curve.svg")
         if radius:
             with frozen(model):
+                attack = make(threat.default_attacks[-1], Attack)
                 found = radii.find(
-                    model, chosen, threat, below, make(threat.default_attacks[-1], Attack), self.batch_size
+                    model, chosen, threat, below, attack, self.batch_size, accept_solver=self.accept_solver
                 )
             radii.show(found, threat, chosen, report.folder)
         return report
@@ -95,6 +97,7 @@ class Question:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "optimize_model": self.optimize_model,
+            "accept_solver": self.accept_solver,
             "progress": console().is_terminal,
             "model_name": self._model_name,
         }

@@ -1,6 +1,7 @@
 """``inradius certify --radius``: the certified and the attacked radius of each example."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +19,22 @@ _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 def find(
-    model: nn.Module, data: Dataset, threat: ThreatModel, certifiers: list[Certifier], attack: Attack, batch: int
+    model: nn.Module,
+    data: Dataset,
+    threat: ThreatModel,
+    certifiers: list[Certifier],
+    attack: Attack,
+    batch: int,
+    *,
+    accept_solver: bool = False,
 ) -> Radii:
     """The radii of all examples, in batches, by all of the certifiers and the attack."""
     certifier = certifiers[0] if len(certifiers) == 1 else make(f"certifier_cascade({_listed(certifiers)})", Certifier)
     parts = []
     for first in range(0, len(data), batch):
         some = data.select(torch.arange(first, min(first + batch, len(data))))
-        parts.append(radii(model, some.inputs, some.labels, threat, certifier, attack, index=some.index))
+        options: dict[str, Any] = {"index": some.index, "accept_solver": accept_solver}
+        parts.append(radii(model, some.inputs, some.labels, threat, certifier, attack, **options))
     return Radii(torch.cat([part.certified for part in parts]), torch.cat([part.attacked for part in parts]))
 
 

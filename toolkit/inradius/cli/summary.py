@@ -7,11 +7,12 @@ from rich.table import Table
 
 from inradius.cli.console import console, say, table
 from inradius.report import Report, plot_curve, robustness_curve
+from inradius.report.cells import levels
 
 STATUSES = {
     "wrong": "misclassified",
     "attacked": "broken by an attack",
-    "boundary": "on the boundary",
+    "within_rounding": "within rounding",
     "undecided": "undecided",
     "certified": "certified",
 }
@@ -168,8 +169,9 @@ def _interval(ends: Sequence[float]) -> str:
 
 
 def _certifiers(report: Report) -> Table:
-    numbers = ("tried on", "certified", "seconds")
+    numbers = ("tried on", "certified", "claim", "seconds")
     made = table("certifier", *numbers, right=numbers)
     for spec, entry in report.summary()["certifiers"].items():
-        made.add_row(spec, str(entry["tried"]), str(entry["certified"]), f"{entry['seconds']:.2f}")
+        claims = levels(entry["claims"])
+        made.add_row(spec, str(entry["tried"]), str(entry["certified"]), claims or "–", f"{entry['seconds']:.2f}")
     return made

@@ -4,8 +4,17 @@ from typing import Literal
 
 import attrs
 
-Status = Literal["wrong", "attacked", "certified", "undecided", "boundary"]
-STATUSES: tuple[Status, ...] = ("wrong", "attacked", "boundary", "undecided", "certified")
+Status = Literal["wrong", "attacked", "certified", "undecided", "within_rounding"]
+STATUSES: tuple[Status, ...] = ("wrong", "attacked", "within_rounding", "undecided", "certified")
+
+
+# the levels that give way to a successful attack
+DOUBTFUL = ("probabilistic", "solver")
+
+
+def strength(claim: str) -> int:
+    """A number that grows as a level gets weaker."""
+    return DOUBTFUL.index(claim) + 1 if claim in DOUBTFUL else 0
 
 
 @attrs.frozen(kw_only=True)
@@ -14,7 +23,8 @@ class Attempt:
 
     margin: the label's logit minus the largest other one at x + δ; gauge: the share of the radius used; violation: the
     distance to the hard constraints; inside: whether δ was accepted as a member of the set; queries: images evaluated;
-    rejected: whether the referee turned the answer down; reused: whether δ was found at another radius of a curve.
+    rejected: whether the referee turned the answer down; reused: whether δ was found at another radius of a curve;
+    within_rounding: whether δ is a member and rounding decides if the label is lost there, as where two logits tie.
     """
 
     attack: str
@@ -26,6 +36,7 @@ class Attempt:
     queries: int
     rejected: bool = False
     reused: bool = False
+    within_rounding: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +45,8 @@ class Verdict:
 
     bound: the smallest lower bound of the margins; error: what rounding may have added to it, so that bound − error is
     guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof; reused: whether it was proved at
-    another radius of a curve.
+    another radius of a curve; claim: the level, "real", "probabilistic" or "solver"; accepted: whether such a level counts,
+    as a solver's word does where it was asked for alone.
     """
 
     certifier: str
@@ -44,11 +56,23 @@ class Verdict:
     precision: int
     failure_probability: float
     reused: bool = False
+    claim: str = attrs.field()
+    accepted: bool = True
+
+    @claim.default
+    def _level(self) -> str:
+        """That of reports which name none."""
+        return "probabilistic" if self.failure_probability > 0 else "real"
+
+    @property
+    def counted(self) -> bool:
+        """Whether the example counts as certified."""
+        return self.certified and self.accepted
 
     @property
     def proof(self) -> bool:
         """Whether the example is certified for sure."""
-        return self.certified and self.failure_probability == 0
+        return self.counted and self.claim not in DOUBTFUL
 
     @property
     def guaranteed(self) -> float:
@@ -84,23 +108,27 @@ class Example:
     @property
     def certified(self) -> bool:
         """Whether a certifier holds the example to be robust."""
-        return any(verdict.certified for verdict in self.verdicts)
+        return any(verdict.counted for verdict in self.verdicts)
 
     @property
     def conflict(self) -> bool:
-        """Whether the example is broken and certified at once."""
-        return self.certified and (self.attacked or not self.correct)
+        """Whether the example is broken and certified at once, also by a solver's word that does not count."""
+        return any(verdict.certified for verdict in self.verdicts) and (self.attacked or not self.correct)
 
     @property
     def status(self) -> Status:
-        """wrong, attacked, certified, undecided, or boundary: attacked and proved, apart only by rounding error.
+        """wrong, attacked, certified, undecided, or within_rounding, which counts on neither side.
 
-        A certificate that may fail with some probability does not stand against a successful attack.
+        Within rounding is what is attacked and proved at once, and what an attack brings to where rounding decides the
+        prediction while none gets beyond. A certificate that may fail with some probability does not stand against a
+        successful attack.
         """
         if not self.correct:
             return "wrong"
         if self.attacked:
-            return "boundary" if any(verdict.proof for verdict in self.verdicts) else "attacked"
+            return "within_rounding" if any(verdict.proof for verdict in self.verdicts) else "attacked"
+        if any(attempt.within_rounding for attempt in self.attempts):
+            return "within_rounding"
         return "certified" if self.certified else "undecided"
 
     @property
@@ -112,7 +140,13 @@ class Example:
     @property
     def verdict(self) -> Verdict | None:
         """The verdict that counts: the first that certifies, a proof before others; else the one of largest bound."""
-        return max(self.verdicts, key=lambda v: (v.proof, v.certified, 0 if v.certified else v.bound), default=None)
+        return max(self.verdicts, key=lambda v: (v.proof, v.counted, 0 if v.counted else v.bound), default=None)
+
+    @property
+    def claim(self) -> str | None:
+        """The strongest level at which a certifier holds the example to be robust, also where it does not count."""
+        found = (verdict.claim for verdict in self.verdicts if verdict.certified)
+        return min(found, key=strength, default=None)
 
     @property
     def attacked_by(self) -> str | None:
@@ -132,7 +166,7 @@ class Example:
     @property
     def certified_by(self) -> str | None:
         """The spec of the certifier that counts, where it certified."""
-        return self.verdict.certifier if self.verdict and self.verdict.certified else None
+        return self.verdict.certifier if self.verdict and self.verdict.counted else None
 
     @property
     def bound(self) -> float | None:

@@ -94,7 +94,7 @@ def plot_report(report: "Report") -> "Figure":
 
 
 def _share(group: dict[str, Any], status: str) -> float:
-    """A status as a share of the class; the rounding boundary counts as undecided."""
+    """A status as a share of the class; what is within rounding counts as undecided."""
     shares: dict[str, float] = {
         "certified": group["lower"],
         "undecided": group["upper"] - group["lower"],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def chosen(examples: Sequence[Example]) -> list[int]:
     """The rows that the page shows: attacked and undecided examples in turn, the first of each."""
     broken = [e.row for e in examples if e.status == "attacked" and e.attempt]
-    open_ = [e.row for e in examples if e.status in ("undecided", "boundary") and e.attempt]
+    open_ = [e.row for e in examples if e.status in ("undecided", "within_rounding") and e.attempt]
     share = max(SHOWN // 2, SHOWN - len(open_))
     broken = broken[:share]
     return broken + open_[: SHOWN - len(broken)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from inradius.report import tables
 from inradius.report.bar import bracket_bar
-from inradius.report.cells import number, share, spec, table
+from inradius.report.cells import levels, number, share, spec, table
 from inradius.report.gallery import gallery
 from inradius.report.kill_section import kill_section
 from inradius.report.palette import COLOURS, WORDS
@@ -103,7 +103,7 @@ def _referee(report: "Report") -> str:
     found = tables.membership([attempt for example in report.examples for attempt in example.attempts])
     text = (
         "Every answer of an attack was judged again by code that had no part in finding it: member of the set, within the "
-        "box of valid inputs, finite, and another class on the plain model. "
+        "box of valid inputs, finite, and another class on the plain model, where it is close also by itself and in float64. "
     )
     if not found["rejected"]:
         return text + "None was rejected."
@@ -124,14 +124,24 @@ def _certifiers(report: "Report") -> str:
             spec(name, found["spec"]),
             found["tried"],
             found["certified"],
+            levels(found["claims"]),
             found["decided"],
             f"{found['failure_probability']:g}",
             f"{found['seconds']:.1f}",
         )
         for name, found in tables.by_certifier(report).items()
     ]
-    head = ("certifier", "tried on", "certified", "credited", "failure probability", "seconds")
-    return table(head, rows) if rows else "<p>No certifier was run.</p>"
+    head = ("certifier", "tried on", "certified", "claim", "credited", "failure probability", "seconds")
+    return table(head, rows) + f"<p>{_levels(report)}</p>" if rows else "<p>No certifier was run.</p>"
+
+
+def _levels(report: "Report") -> str:
+    """What the certificates of unbroken examples claim, in a sentence."""
+    text = f"By what is claimed: {levels(report.claims) or 'nothing is certified'}."
+    if "solver" in report.claims:
+        counts = "counts, as was asked for" if report.setting.accept_solver else "does not count"
+        text += f" A solver's word is no proof; it {counts} as certified."
+    return text
 
 
 def _audit(report: "Report") -> str:
@@ -142,10 +152,13 @@ def _audit(report: "Report") -> str:
         f"{found['broken_and_certified']} broken ones to every certifier. No attack contradicts a proof"
     )
     text += "." if slack is None else f"; the closest came within {slack:.2g} of the proved margin."
-    if found["boundary"]:
-        text += f" {found['boundary']} are attacked and proved, apart only by rounding error, and count as undecided."
+    if found["within_rounding"]:
+        text += (
+            f" {found['within_rounding']} are within rounding, by a perturbation that fools the model in one order of "
+            "summation and not in another, or by one on the brink of a proof; they count as undecided."
+        )
     if found["conflicts"]:
-        text += f" {found['conflicts']} with a probabilistic certificate were broken."
+        text += f" {found['conflicts']} with a certificate that is no proof were broken."
     return text
 
 

@@ -4,14 +4,14 @@
 COLOURS = {
     "certified": "#009e73",
     "undecided": "#e69f00",
-    "boundary": "#f0e442",
+    "within_rounding": "#f0e442",
     "attacked": "#d55e00",
     "wrong": "#7a7a7a",
 }
 WORDS = {
     "certified": "certified",
     "undecided": "undecided",
-    "boundary": "rounding boundary",
+    "within_rounding": "within rounding",
     "attacked": "broken by an attack",
     "wrong": "misclassified",
 }

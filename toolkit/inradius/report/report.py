@@ -51,8 +51,13 @@ class Report:
 
     @property
     def lower(self) -> float:
-        """Certified accuracy: the share of examples that are certified and not broken."""
+        """Certified accuracy: the share of examples that are certified, and neither broken nor within rounding of it."""
         return self._share(self.counts["certified"])
+
+    @property
+    def claims(self) -> dict[str, int]:
+        """How many unbroken examples are held to be robust at each level; a solver's word need not count in ``lower``."""
+        return tables.claims(example.claim for example in self.examples if example.status in ("certified", "undecided"))
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
@@ -70,7 +75,7 @@ class Report:
 
     @property
     def conflicts(self) -> int:
-        """How many successfully attacked examples hold a certificate that may fail with some probability."""
+        """How many successfully attacked examples hold a certificate that is no proof: one of chance, or a solver's word."""
         return sum(example.conflict and example.status == "attacked" for example in self.examples)
 
     def summary(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from inradius.errors import InputError
-from inradius.report.examples import Example
+from inradius.report.examples import Attempt, Example
 from inradius.report.files import csv_text
 from inradius.report.intervals import clopper_pearson
 
@@ -96,7 +96,10 @@ def smallest_gauge(example: Example) -> float:
     """The smallest share of the radius that fooled the model: 0 where it is wrong, infinite where nothing did."""
     if not example.correct:
         return 0.0
-    found = (
-        a.gauge for a in example.attempts if a.margin <= 0 and a.violation <= _TOLERANCE and not math.isnan(a.gauge)
-    )
-    return min(found, default=math.inf)
+    return min((a.gauge for a in example.attempts if _fooled(a)), default=math.inf)
+
+
+def _fooled(attempt: Attempt) -> bool:
+    """Whether an answer, inside of the set or not, fools beyond rounding and keeps the hard constraints."""
+    lost = attempt.margin < 0 and not attempt.within_rounding
+    return lost and attempt.violation <= _TOLERANCE and not math.isnan(attempt.gauge)

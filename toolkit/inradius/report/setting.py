@@ -14,7 +14,7 @@ class Setting:
     ``eps``, None where it has none; convention: what that radius measures, where the set says it; bounds: the box of valid
     inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run; reuse:
     whether other radii of a curve may have decided examples; optimize_model: whether attacks asked a quicker copy of the
-    model; minimal: the attacks that look for the smallest perturbation.
+    model; minimal: the attacks that look for the smallest perturbation; accept_solver: whether a solver's word counts as certified.
     """
 
     threat: str
@@ -37,6 +37,7 @@ class Setting:
     reuse: bool = False
     optimize_model: bool = False
     minimal: tuple[str, ...] = ()
+    accept_solver: bool = False
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":

@@ -112,9 +112,16 @@ def _example(entry: dict[str, Any]) -> Example:
     return Example(
         **plain,
         clean_margin=float(entry["clean_margin"]),
-        attempts=tuple(Attempt(**_numbers(attempt, "margin", "gauge", "violation")) for attempt in entry["attempts"]),
-        verdicts=tuple(Verdict(**_numbers(verdict, "bound", "error")) for verdict in entry["verdicts"]),
+        attempts=tuple(
+            Attempt(**_known(Attempt, _numbers(a, "margin", "gauge", "violation"))) for a in entry["attempts"]
+        ),
+        verdicts=tuple(Verdict(**_known(Verdict, _numbers(v, "bound", "error"))) for v in entry["verdicts"]),
     )
+
+
+def _known(kind: type[attrs.AttrsInstance], record: dict[str, Any]) -> dict[str, Any]:
+    """The entries that this version knows; those that it alone knows have defaults."""
+    return {name: value for name, value in record.items() if name in attrs.fields_dict(kind)}
 
 
 def _numbers(record: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The report as tables: by example, by class, by method, and in sum."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from inradius.report import kills
-from inradius.report.examples import Attempt, Example
+from inradius.report.examples import Attempt, Example, strength
 from inradius.report.files import csv_text
 from inradius.report.intervals import clopper_pearson
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 COLUMNS = [
     *("row", "index", "label", "predicted", "clean_margin", "status"),
     *("attacked_by", "margin", "gauge", "violation", "queries"),
-    *("certified_by", "bound", "error", "precision", "failure_probability"),
+    *("certified_by", "claim", "bound", "error", "precision", "failure_probability"),
 ]
 
 
@@ -36,6 +37,7 @@ def flat(example: Example) -> dict[str, object]:
         "violation": attempt.violation if attempt else None,
         "queries": sum(a.queries for a in example.attempts) if example.attempts else None,
         "certified_by": example.certified_by,
+        "claim": example.claim,
         "bound": example.bound,
         "error": verdict.error if verdict else None,
         "precision": verdict.precision if verdict else None,
@@ -97,6 +99,7 @@ def _attack(report: "Report", spec: str, full: str) -> dict[str, Any]:
         "seconds": report.seconds.get(spec, 0.0),
         "membership": membership([attempt for _, attempt in made]),
         "rejected": sum(attempt.rejected for _, attempt in made),
+        "within_rounding": sum(attempt.within_rounding for _, attempt in made),
         "reused": sum(attempt.reused for _, attempt in made),
     }
 
@@ -126,7 +129,8 @@ def _certifier(report: "Report", spec: str, full: str) -> dict[str, Any]:
     return {
         "spec": full,
         "tried": len(made),
-        "certified": sum(verdict.certified for _, verdict in made),
+        "certified": sum(verdict.counted for _, verdict in made),
+        "claims": claims(verdict.claim for _, verdict in made if verdict.certified),
         "decided": sum(example.status == "certified" and example.certified_by == spec for example, _ in made),
         "failure_probability": max((v.failure_probability for _, v in made), default=0.0),
         "reused": sum(verdict.reused for _, verdict in made),
@@ -134,10 +138,16 @@ def _certifier(report: "Report", spec: str, full: str) -> dict[str, Any]:
     }
 
 
+def claims(found: Iterable[str | None]) -> dict[str, int]:
+    """How many examples are held to be robust at each level, the strongest first; levels that no example has are left out."""
+    counts = Counter(claim for claim in found if claim is not None)
+    return {claim: counts[claim] for claim in sorted(counts, key=strength)}
+
+
 def audit(report: "Report") -> dict[str, Any]:
     """How many decided examples were handed to every method of the other side as well, and what came of it."""
     attacks, certifiers = len(report.setting.attacks), len(report.setting.certifiers)
-    certified = [e for e in report.examples if e.status in ("certified", "boundary")]
+    certified = [e for e in report.examples if e.certified and e.status in ("certified", "within_rounding")]
     broken = [e for e in report.examples if e.status in ("wrong", "attacked")]
     return {
         "share": report.setting.audit,
@@ -145,7 +155,7 @@ def audit(report: "Report") -> dict[str, Any]:
         "certified_and_attacked": sum(len(e.attempts) == attacks > 0 for e in certified),
         "broken_and_certified": sum(len(e.verdicts) == certifiers > 0 for e in broken),
         "smallest_slack": min((s for e in certified if (s := slack(e)) is not None), default=None),
-        "boundary": report.counts["boundary"],
+        "within_rounding": report.counts["within_rounding"],
         "conflicts": report.conflicts,
     }
 
@@ -168,6 +178,7 @@ def summary(report: "Report") -> dict[str, Any]:
         "gap": report.upper - report.lower,
         "counts": dict(report.counts),
         "intervals": {name: list(interval) for name, interval in report.intervals.items()},
+        "claims": report.claims,
         "attacks": by_attack(report),
         "certifiers": by_certifier(report),
         "membership": membership(attempts),

@@ -32,12 +32,13 @@ def multiply(build: Builder, first: Part, second: Part) -> Node:
     """Of two values that vary ((a + b)² − (a − b)²) / 4, of one and itself its square, else the product with a constant."""
     if not (isinstance(first, Node) and isinstance(second, Node)):
         value, factor = (first, second) if isinstance(first, Node) else (second, first)
-        assert isinstance(value, Node) and not isinstance(factor, Node)
+        assert isinstance(value, Node)
+        assert not isinstance(factor, Node)
         return build.scale(value, factor)
     if first.root is second.root and first.shape == second.shape:
         return square(build, first)
-    sides = (square(build, build.add(first, second, sign)) for sign in (1.0, -1.0))
-    return build.scale(build.subtract(*sides), 0.25)
+    plus, minus = (square(build, build.add(first, second, sign)) for sign in (1.0, -1.0))
+    return build.scale(build.subtract(plus, minus), 0.25)
 
 
 def square(build: Builder, value: Node) -> Node:

@@ -54,8 +54,8 @@ def minimum(build: Builder, first: Part, second: Part) -> Node:
 
 def absolute(build: Builder, value: Node) -> Node:
     """relu(z) + relu(−z)."""
-    sides = (build.curve(build.scale(value, sign), nn.ReLU()) for sign in (1.0, -1.0))
-    return build.add(*sides)
+    above, below = (build.curve(build.scale(value, sign), nn.ReLU()) for sign in (1.0, -1.0))
+    return build.add(above, below)
 
 
 def root(build: Builder, value: Node) -> Node:

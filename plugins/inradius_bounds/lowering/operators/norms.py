@@ -34,9 +34,7 @@ def layer_norm(
     return [_weighted(build, found, weight, bias), None, None]
 
 
-def group_norm(
-    build: Builder, value: Node, weight: Constant | None, bias: Constant | None, *sizes: Any
-) -> list[Any]:
+def group_norm(build: Builder, value: Node, weight: Constant | None, bias: Constant | None, *sizes: Any) -> list[Any]:
     """Layer normalisation of groups of channels; weight and bias are per channel."""
     groups, eps = int(sizes[-2]), float(sizes[-1])
     parts = build.reshape(value, torch.Size([value.shape[0], groups, value.shape.numel() // value.shape[0] // groups]))
@@ -52,7 +50,13 @@ def _weighted(build: Builder, value: Node, weight: Constant | None, bias: Consta
 
 
 def batch_norm(
-    build: Builder, value: Node, weight: Constant | None, bias: Constant | None, mean: Constant, variance: Constant, *rest: Any
+    build: Builder,
+    value: Node,
+    weight: Constant | None,
+    bias: Constant | None,
+    mean: Constant,
+    variance: Constant,
+    *rest: Any,
 ) -> list[Any]:
     """(z − mean) / sqrt(variance + eps) · weight + bias, with the running statistics."""
     eps = float(rest[-1])
@@ -74,6 +78,7 @@ NORMS: dict[str, Callable[..., Any]] = {
     "native_layer_norm": layer_norm,
     "native_group_norm": group_norm,
     **dict.fromkeys(
-        ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm"), batch_norm
+        ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm"),
+        batch_norm,
     ),
 }

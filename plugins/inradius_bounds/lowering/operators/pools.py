@@ -21,9 +21,7 @@ def max_pool2d(
         raise build.refuse("max_pool2d with ceil_mode, which no layer rule covers; allowed is ceil_mode=False")
     sizes, steps, pads, gaps = _pair(size), _pair(stride or size), _pair(padding), _pair(dilation)
     height, width = value.shape[-2:]
-    rows, columns = (
-        _places(length, sizes[a], steps[a], pads[a], gaps[a]) for a, length in enumerate((height, width))
-    )
+    rows, columns = (_places(length, sizes[a], steps[a], pads[a], gaps[a]) for a, length in enumerate((height, width)))
     images = [
         build.move(value, _picked(torch.tensor(row), torch.tensor(column)))
         for row, column in itertools.product(rows, columns)
@@ -59,13 +57,24 @@ def avg_pool2d(
     count_include_pad: bool = True, divisor: int | None = None,
 ) -> Node:  # fmt: skip
     """Means over windows."""
-    setting = [list(_pair(size)), list(_pair(stride or size)), list(_pair(padding)), ceil_mode, count_include_pad, divisor]
+    setting = [
+        list(_pair(size)),
+        list(_pair(stride or size)),
+        list(_pair(padding)),
+        ceil_mode,
+        count_include_pad,
+        divisor,
+    ]
     if divisor is not None and divisor < 0:
         raise build.refuse(f"avg_pool2d with divisor_override={divisor}, which no layer rule covers; allowed is > 0")
     aten = torch.ops.aten
     terms = _pair(size)[0] * _pair(size)[1]
     return _means(
-        build, value, lambda z: aten.avg_pool2d(z, *setting), lambda rows, like: aten.avg_pool2d_backward(rows, like, *setting), terms
+        build,
+        value,
+        lambda z: aten.avg_pool2d(z, *setting),
+        lambda rows, like: aten.avg_pool2d_backward(rows, like, *setting),
+        terms,
     )
 
 
@@ -73,9 +82,7 @@ def adaptive_avg_pool2d(build: Builder, value: Node, size: Any) -> Node:
     """Means over windows that cover the image."""
     aten = torch.ops.aten
     terms = value.shape[-1] * value.shape[-2]
-    return _means(
-        build, value, lambda z: aten._adaptive_avg_pool2d(z, size), aten._adaptive_avg_pool2d_backward, terms
-    )
+    return _means(build, value, lambda z: aten._adaptive_avg_pool2d(z, size), aten._adaptive_avg_pool2d_backward, terms)
 
 
 def _means(

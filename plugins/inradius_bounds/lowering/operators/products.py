@@ -21,7 +21,8 @@ def matmul(build: Builder, first: Part, second: Part) -> Node:
         return build.product(first, second)
     if isinstance(second, Node) and isinstance(first, Constant):
         return build.product(second, first, left=True)
-    assert isinstance(first, Node) and isinstance(second, Node)
+    assert isinstance(first, Node)
+    assert isinstance(second, Node)
     left = build.move(first, lambda places: places.unsqueeze(-1))
     right = build.move(second, lambda places: places.unsqueeze(-3))
     found = multiply(build, left, right)
@@ -35,7 +36,11 @@ def matrix_times_vector(build: Builder, first: Part, second: Part) -> Node:
 
 def dot(build: Builder, first: Part, second: Part) -> Node:
     """(m,) times (m,)."""
-    row = build.move(first, lambda p: p[None]) if isinstance(first, Node) else build.constant(first).then(lambda v: v[None])
+    row = (
+        build.move(first, lambda p: p[None])
+        if isinstance(first, Node)
+        else build.constant(first).then(lambda v: v[None])
+    )
     found = matmul(build, row, _turned(build, second))
     return build.reshape(found, torch.Size())
 
@@ -53,14 +58,17 @@ def _column(build: Builder, value: Node) -> Node:
 
 def add_product(build: Builder, bias: Part, first: Part, second: Part, *, beta: float = 1, alpha: float = 1) -> Node:
     """beta · bias + alpha · first · second."""
-    plain = beta == 1 and alpha == 1
-    if plain and isinstance(first, Node) and isinstance(second, Constant) and isinstance(bias, Constant):
-        if second.value.ndim == 2 and bias.value.ndim == 1:
-            return build.linear(first, second.then(torch.t), bias)
+    if beta == 1 and alpha == 1 and isinstance(first, Node) and _has(second, 2) and _has(bias, 1):
+        return build.linear(first, build.constant(second).then(torch.t), build.constant(bias))
     found = build.scale(matmul(build, first, second), float(alpha))
     if isinstance(bias, Node):
         return build.add(found, bias, float(beta))
     return build.add(found, build.constant(bias), float(beta))
+
+
+def _has(part: Part, axes: int) -> bool:
+    """Whether a part is a constant of so many axes."""
+    return isinstance(part, Constant) and part.value.ndim == axes
 
 
 def convolution(
@@ -71,8 +79,8 @@ def convolution(
     if not isinstance(value, Node) or not isinstance(weight, Constant) or isinstance(bias, Node):
         raise build.refuse("convolution with a kernel that depends on the input, which no layer rule covers")
     axes = weight.value.ndim - 2
-    settings = [_each(given, axes) for given in (stride, padding, dilation)]
-    step = Convolution(weight, bias, *settings, transposed, _each(output_padding, axes), groups, value.shape)
+    steps, pads, gaps, more = (_each(given, axes) for given in (stride, padding, dilation, output_padding))
+    step = Convolution(weight, bias, steps, pads, gaps, transposed, more, groups, value.shape)
     with torch.no_grad():
         like = torch.empty(1, *value.stored, dtype=build.constants.dtype, device=build.device)
         found = step(torch.zeros_like(like)).shape[1:]

@@ -9,12 +9,16 @@ from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.node import Node
 
 
-def total(build: Builder, value: Node, axes: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Node:
+def total(
+    build: Builder, value: Node, axes: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Node:
     """The sum over some axes, or over all."""
     return build.sum(value, _axes(axes), keepdim)
 
 
-def mean(build: Builder, value: Node, axes: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Node:
+def mean(
+    build: Builder, value: Node, axes: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Node:
     """The mean over some axes, or over all."""
     chosen = _axes(axes) or tuple(range(len(value.shape)))
     count = torch.Size([value.shape[axis] for axis in chosen]).numel()

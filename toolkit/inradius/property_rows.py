@@ -1,0 +1,144 @@
+"""What properties are made of, rows and clauses, and the checks of both."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inradius.errors import InputError
+
+# so many clauses are a matrix of some ten megabytes; they grow with the binomial coefficient
+MOST_CLAUSES = 100_000
+
+Side = Tensor | Sequence[float] | float
+
+
+def check_rows(weights: Tensor, offsets: Tensor) -> None:
+    """Raises ``InputError`` where weights (B, K, O) and offsets (B, K) are not finite numbers that go together."""
+    for name, given, shape in (("weights", weights, "(B, K, O) or (K, O)"), ("offsets", offsets, "(B, K) or (K,)")):
+        if not isinstance(given, Tensor) or not given.is_floating_point():
+            raise InputError(
+                f"the property's {name} are {_kind(given)}; allowed is a floating-point tensor of shape {shape}"
+            )
+    if not _fit(weights, offsets):
+        raise InputError(
+            f"the property has weights of shape {tuple(weights.shape)} and offsets of shape {tuple(offsets.shape)}; allowed "
+            "are (B, K, O) and (B, K), or (K, O) and (K,), with at least one row and one output"
+        )
+    if weights.dtype != offsets.dtype or weights.device != offsets.device:
+        raise InputError(
+            f"the property's weights are {weights.dtype} on {weights.device} and its offsets {offsets.dtype} on "
+            f"{offsets.device}; allowed is one type and one device"
+        )
+    # a sum of finite numbers mostly is finite, and no other is
+    if math.isfinite(float(weights.detach().sum() + offsets.detach().sum())):
+        return
+    if not bool(weights.isfinite().all() & offsets.isfinite().all()):
+        raise InputError("the property's weights or offsets are NaN or infinite; allowed are finite numbers")
+
+
+def _fit(weights: Tensor, offsets: Tensor) -> bool:
+    if weights.ndim != 3 or offsets.ndim != 2 or weights.shape[1] != offsets.shape[1]:
+        return False
+    mates = len(weights) == len(offsets) or 1 in (len(weights), len(offsets))
+    return mates and weights.shape[1] > 0 and weights.shape[2] > 0
+
+
+def _kind(given: object) -> str:
+    return f"{given.dtype} of shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
+
+
+def check_clauses(clauses: object, rows: int) -> None:
+    """Raises ``InputError`` where clauses (M, K) do not say which of the rows are in which."""
+    if not isinstance(clauses, Tensor) or clauses.dtype != torch.bool:
+        raise InputError(
+            f"the property's clauses are {_kind(clauses)}; allowed is a boolean tensor (clauses, {rows}), or None"
+        )
+    if clauses.ndim != 2 or not len(clauses) or clauses.shape[1] != rows:
+        raise InputError(
+            f"the property's clauses have shape {tuple(clauses.shape)}; allowed is at least one clause, (clauses, {rows})"
+        )
+    if len(clauses) > MOST_CLAUSES:
+        raise InputError(f"the property has {len(clauses)} clauses; allowed are at most {MOST_CLAUSES}")
+    empty = ~clauses.any(1)
+    if bool(empty.any()):
+        raise InputError(
+            f"clause {int(empty.nonzero()[0])} of the property has no row; allowed is at least one in each"
+        )
+
+
+def differences(y: object, classes: object, name: str, dtype: torch.dtype | None) -> Tensor:
+    """unit[y] − unit[j] for every j ≠ y in ascending order, (B, classes − 1, classes)."""
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+        raise InputError(f"classes={classes!r} is not allowed; allowed is an integer ≥ 2")
+    chosen = _as_classes(y, classes, name)
+    unit = torch.eye(classes, dtype=dtype, device=chosen.device)
+    others = torch.arange(classes, device=chosen.device).expand(len(chosen), -1)
+    others = others[others != chosen[:, None]].view(len(chosen), classes - 1)
+    return unit[chosen][:, None] - unit[others]
+
+
+def _as_classes(y: object, classes: int, name: str) -> Tensor:
+    if not isinstance(y, Tensor) or y.ndim != 1 or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        raise InputError(f"the {name} are {_kind(y)}; allowed is a tensor of one integer per input, (B,)")
+    chosen = y.to(torch.int64)
+    if len(chosen) and not (int(chosen.min()) >= 0 and int(chosen.max()) < classes):
+        wrong = int(chosen.min()) if int(chosen.min()) < 0 else int(chosen.max())
+        raise InputError(f"{name[:-1]} {wrong} is out of range; allowed are the classes 0 to {classes - 1}")
+    return chosen
+
+
+def subsets(rows: int, k: int) -> Tensor:
+    """Every subset of ``k`` rows, (clauses, rows)."""
+    count = math.comb(rows, k)
+    if count > MOST_CLAUSES:
+        raise InputError(
+            f"{rows + 1} classes have {count} subsets of k={k} others, each of them a clause; allowed are at most {MOST_CLAUSES}"
+        )
+    members = torch.tensor(list(itertools.combinations(range(rows), k)))
+    return torch.zeros(count, rows, dtype=torch.bool).scatter_(1, members, value=True)
+
+
+def two_sides(low: Side, high: Side) -> tuple[Tensor, Tensor]:
+    """Both sides as tensors of one shape, (1, O) or (B, O)."""
+    below, above = _side(low, "low"), _side(high, "high")
+    try:
+        shape = torch.broadcast_shapes(below.shape, above.shape)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise InputError(
+            f"low has shape {tuple(below.shape)} and high {tuple(above.shape)}; allowed is one number for each output, (O,)"
+        ) from error
+    kind, size = torch.promote_types(below.dtype, above.dtype), shape[-1] if shape else 1
+    below, above = (side.to(below.device, kind).expand(shape).reshape(-1, size) for side in (below, above))
+    if not bool((below < above).all()):
+        raise InputError(
+            "low is not below high everywhere; allowed are ranges that hold a number, -inf and inf for no side"
+        )
+    return below, above
+
+
+def _side(given: object, name: str) -> Tensor:
+    try:
+        # what Python calls a float has 64 bits
+        side = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name} is a {type(given).__name__}; allowed is one number for each output, (O,)") from error
+    if not side.is_floating_point() or side.ndim > 2 or bool(side.isnan().any()):
+        raise InputError(
+            f"{name} is {side.dtype} of shape {tuple(side.shape)}, or holds NaN; allowed is one floating-point number for each "
+            "output, (O,), infinite for none"
+        )
+    return side.detach()
+
+
+def asked(side: Tensor, name: str) -> Tensor:
+    """Which outputs have a finite side, (O,)."""
+    finite = side.isfinite()
+    asked = finite.any(0)
+    if not bool((finite == asked).all()):
+        raise InputError(
+            f"{name} is infinite for some inputs only; allowed is a side that is finite for all inputs or for none"
+        )
+    return asked
