@@ -137,7 +137,7 @@ def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
     reports = inradius.bracket_curve(model, data, threat, [0.1, 0.4, 1.0], folder=folder, **options)
     for report in reports:
         assert report.lower <= report.upper <= report.clean < 1
-        assert report.counts["boundary"] == 0
+        assert report.counts["within_rounding"] == 0
         membership = report.summary()["membership"]
         assert (membership["largest_gauge"] or 0) <= 1 + 1e-5
         for example in report.examples:

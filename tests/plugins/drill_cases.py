@@ -1,10 +1,17 @@
-"""Random networks, sets and inputs for the soundness drill; everything follows from the seed."""
+"""Random networks, sets and inputs for the soundness drill; everything follows from the seed.
 
+Three kinds: graphs of operators drawn at random, layers put together at random, and networks trained on digits.
+"""
+
+import copy
 import random
+import warnings
+from functools import cache
 
 import attrs
 import torch
 import torch.nn.functional as F
+from drill_graphs import OPERATORS, OTHERS, SHAPES, converted, graph, out_of_scale
 from test_bounds_graphs import CURVES, Attention, Mixed, RandomGraph
 from torch import nn
 
@@ -30,19 +37,37 @@ SETS = [
 PATCHES = ["patch(size=1, eps=0.3)", "patch(size=2, eps=0.2)"]
 COUNTS = ["l0(k=1)", "l0(k=2)"]
 DTYPES = [torch.float32, torch.float64]
+# sets for graphs, of any size
+UNBOUNDED = ["linf(eps={0}, bounds=None)"] * 3 + [
+    "l2(eps={0}, bounds=None)",
+    "l1(eps={0}, bounds=None)",
+    "union(l1(eps={0}, bounds=None), linf(eps={1}, bounds=None))",
+    "intersection(linf(eps={0}, bounds=None), l2(eps={0}, bounds=None))",
+]
 
 
 @attrs.frozen(eq=False)
 class Case:
-    """A network in its precision, inputs with its own labels, and the set at a radius that is still to be drawn."""
+    """A network in its precision, inputs with its own labels, and the set at a radius that is still to be drawn.
+
+    ``exact`` is the network with the same stored weights in float64; ``known`` says that each of its operators had a rule at
+    commit 24277d0.
+    """
 
     name: str
     model: nn.Module
+    exact: nn.Module
     x: torch.Tensor
     y: torch.Tensor
     spec: str
     threat: ThreatModel
     draw: random.Random
+    operators: tuple[str, ...] = ()
+    known: bool = True
+
+    @property
+    def classes(self):
+        return self.exact(self.x[:1].double()).shape[1]
 
 
 class Joined(nn.Module):
@@ -92,7 +117,7 @@ def affine(shape, draw):
     return nn.Sequential(nn.Flatten(), nn.Linear(torch.Size(shape).numel(), 3))
 
 
-def graph(shape, draw):
+def random_graph(shape, draw):
     return nn.Sequential(
         nn.Flatten(), nn.Linear(torch.Size(shape).numel(), 4), RandomGraph(draw.randrange(10**6), draw.randint(1, 7))
     )
@@ -102,7 +127,7 @@ NETWORKS = {
     "chain": (chain, (1, 2, 3)),
     "convolutional": (convolutional, (2, 4, 4)),
     "affine": (affine, (2, 2, 2)),
-    "graph": (graph, (1, 2, 2)),
+    "graph": (random_graph, (1, 2, 2)),
     "joined": (Joined, (2, 3, 3)),
     "mixed": (lambda shape, draw: Mixed(), (1, 2, 2)),
     "attention": (lambda shape, draw: nn.Sequential(nn.Flatten(1, 2), Attention()), (1, 2, 2)),
@@ -112,7 +137,13 @@ WEIGHTS = [30, 25, 4, 20, 16, 3, 2]
 
 
 def case(seed):
-    """The network, set and inputs of one seed; the last input has its label taken from another class."""
+    """The network, set and inputs of one seed."""
+    kind = random.Random(seed ^ 0x5EED).choices([drawn, layered, trained], [12, 5, 3])[0]
+    return kind(seed)
+
+
+def layered(seed):
+    """Layers put together at random: chains, convolutions and a few graphs, on images in [0, 1]."""
     draw = random.Random(seed)
     torch.manual_seed(seed)
     (name,) = draw.choices(list(NETWORKS), WEIGHTS)
@@ -121,14 +152,165 @@ def case(seed):
     model = spread(build(shape, draw), shape, draw).to(dtype).eval()
     corner = draw.random()
     if corner < 0.2:
-        out_of_scale(model, draw)
+        far_apart(model, draw)
     x = (1.5 * torch.rand(3, *shape) - 0.25).clamp(0, 1).to(dtype)
     with torch.no_grad():
         if 0.2 < corner < 0.3:
             near_a_tie(model, x, draw)
         y = model(x).argmax(1)
     spec = draw.choices([draw.choice(SETS), draw.choice(PATCHES), draw.choice(COUNTS)], [16, 2, 1])[0]
-    return Case(name, model, x, y, spec, inradius.make(spec, ThreatModel), draw)
+    threat = inradius.make(spec, ThreatModel)
+    return Case(name, model, copy.deepcopy(model).double(), x, y, spec, threat, draw)
+
+
+def drawn(seed, names=None, *, dtype=None, decades=None):
+    """A graph of operators drawn at random, or of those named, in any precision and at any scale that it allows."""
+    draw = random.Random(seed)
+    shape = draw.choice(SHAPES)
+    if names is None:
+        pool = [list(OPERATORS)] * 5 + [list(OTHERS)] if draw.random() < 0.2 else [list(OPERATORS)]
+        names = [draw.choice(draw.choice(pool)) for _ in range(draw.choice([1, 1, 2, 2, 3, 4, 5, 6]))]
+    dtype = dtype or draw.choices([torch.float16, torch.float32, torch.float64], [2, 5, 3])[0]
+    decades = decades if decades is not None else draw.choice([0, 0, 20])
+    state = draw.getrandbits(32)
+    for reach in (decades, min(decades, 4), 0):
+        found = _drawn(
+            seed, random.Random(state), shape, names, dtype, min(reach, 3) if dtype == torch.float16 else reach
+        )
+        with torch.no_grad():
+            # outputs that are no numbers are nobody's claim, while numbers inside may overflow as they like
+            if found.model(found.x).isfinite().all() and found.exact(found.x.double()).isfinite().all():
+                break
+    return found
+
+
+def _drawn(seed, draw, shape, names, dtype, decades):
+    scale = 10.0 ** draw.randint(-decades, decades)
+    inside = scale == 1 and draw.random() < 0.5
+    torch.manual_seed(seed)
+    x = torch.rand(2, *shape) if inside else scale * torch.randn(2, *shape)
+    x = x.to(dtype)
+    state = draw.getstate()
+
+    def build():
+        draw.setstate(state)
+        made = graph(seed, draw, x.float(), names)
+        corner = draw.random()
+        if corner < 0.2:
+            out_of_scale(made, draw, 2 if dtype == torch.float16 else 10)
+        elif corner < 0.3 and isinstance(list(made.modules())[-1], nn.Linear):
+            near_a_tie(made, x.float(), draw)
+        return converted(made, dtype)
+
+    model, exact = build(), converted(build(), torch.float64)
+    exact.cuts = False
+    # no set that asks for a program to be solved, and none whose channels have a meaning
+    small = [spec for spec in SETS if "wasserstein" not in spec and "affine" not in spec]
+    spec = draw.choice(small) if inside else draw.choice(UNBOUNDED).format(0.1 * scale, 0.05 * scale)
+    with torch.no_grad():
+        y = exact(x.double()).argmax(1)
+    known = all(name in OPERATORS for name in names)
+    return Case("drawn", model, exact, x, y, spec, inradius.make(spec, ThreatModel), draw, tuple(names), known)
+
+
+def trained(seed):
+    """A network that was trained on digits, in any precision, at two of them."""
+    draw = random.Random(seed)
+    name = draw.choice(list(TRAINED))
+    dtype = draw.choices([torch.float16, torch.float32, torch.float64], [1, 3, 2])[0]
+    model = copy.deepcopy(trained_network(name)).to(dtype).eval()
+    exact = copy.deepcopy(model).double()
+    images, _ = digits()
+    x = images[[draw.randrange(len(images)) for _ in range(2)]].to(dtype)
+    spec = draw.choice(["linf(eps=0.05)", "linf(eps=0.05, bounds=None)", "l2(eps=0.3)", "l1(eps=0.5)"])
+    with torch.no_grad():
+        y = exact(x.double()).argmax(1)
+    return Case(name, model, exact, x, y, spec, inradius.make(spec, ThreatModel), draw)
+
+
+class Skipping(nn.Module):
+    """Two residual blocks of dense layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.first, self.second = nn.Linear(64, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+        self.norm, self.out = nn.BatchNorm1d(16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        h = self.stem(x.flatten(1))
+        h = h + self.first(h.relu())
+        h = h + self.second(self.norm(h).relu())
+        return self.out(h)
+
+
+class Pooling(nn.Module):
+    """Attention pooling over the rows of an image, by scores of the raw input."""
+
+    def __init__(self):
+        super().__init__()
+        self.score, self.out = nn.Linear(8, 4), nn.Linear(32, 10)
+
+    def forward(self, x):
+        rows = x.flatten(1, 2)
+        return self.out((torch.softmax(self.score(rows), dim=1).transpose(1, 2) @ rows).flatten(1))
+
+
+class Gated(nn.Module):
+    """x · sigmoid(W x) and a layer behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.out = nn.Linear(64, 64), nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = x.flatten(1)
+        return self.out(x * torch.sigmoid(self.gate(x)))
+
+
+def _dense():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 10))
+
+
+def _convolutional():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(),
+        nn.Flatten(), nn.Linear(24, 10),
+    )  # fmt: skip
+
+
+TRAINED = {
+    "dense": _dense,
+    "batch_norm": _convolutional,
+    "residual": Skipping,
+    "attention_pooling": Pooling,
+    "gated": Gated,
+}
+
+
+@cache
+def digits():
+    """Images of digits in [0, 1], (N, 1, 8, 8), and their labels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+    return torch.tensor(found.images, dtype=torch.float32)[:, None] / 16, torch.tensor(found.target)
+
+
+@cache
+def trained_network(name):
+    """The network after a second of training, in float32."""
+    torch.manual_seed(0)
+    images, labels = digits()
+    model = TRAINED[name]()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(250):
+        index = torch.randint(len(images), (128,))
+        optimizer.zero_grad()
+        F.cross_entropy(model(images[index]), labels[index]).backward()
+        optimizer.step()
+    return model.eval()
 
 
 @torch.no_grad()
@@ -152,7 +334,7 @@ def spread(model, shape, draw):
 
 
 @torch.no_grad()
-def out_of_scale(model, draw):
+def far_apart(model, draw):
     """Weights of 1e4 and of 1e-4: every layer's, or one layer's up and the next one's down."""
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     scales = [draw.choice([1e4, 1e-4])] * len(layers) if draw.random() < 0.4 else [1e4, 1e-4] * len(layers)

@@ -125,3 +125,70 @@ def test_examples_without_promise_are_left_out_of_the_dearest_member_alone():
     )
     promising = (worst > 0) | (-worst <= 2.5 * gained)
     torch.testing.assert_close(bounds[1], torch.where(promising[:, None], bounds[2], short))
+
+
+@attrs.frozen(kw_only=True)
+class Tell(Certifier):
+    """Answers with rows of its own, by the first pixel in fourths, at its own level."""
+
+    value: tuple = ()
+    claim: str = "real"
+    doubt: float = 0.0
+
+    def lower_bound(self, model, x, threat, prop, rng):
+        rows = torch.tensor(self.value, dtype=x.dtype)[(4 * x[:, 0]).long()]
+        return Bounds(rows, failure_probability=self.doubt, error=torch.zeros_like(rows), claim=self.claim)
+
+
+def told(*members, **options):
+    net = nn.Linear(2, 3).double()
+    with torch.no_grad():
+        net.weight.zero_()
+    x = torch.tensor([[0.0, 0.0], [0.25, 0.0], [0.5, 0.0]], dtype=F64)
+    cascade = CertifierCascade(members=members, steps=0)
+    return cascade(net, x, torch.zeros(3, dtype=torch.int64), threat(0.1), **options)
+
+
+def test_the_claim_is_that_of_the_members_the_bounds_are_from():
+    found = told(
+        Tell(value=((1.0, 1.0), (-1.0, 2.0), (-1.0, -2.0))),
+        Tell(value=((9.0, 9.0), (1.0, 1.0), (-2.0, -3.0)), claim="solver"),
+        Tell(value=((9.0, 9.0), (9.0, 9.0), (-3.0, 1.0)), doubt=0.1),
+    )
+    assert found.lower.tolist() == [[1.0, 1.0], [1.0, 2.0], [-1.0, 1.0]]
+    assert found.claim == ("real", "solver", "probabilistic")
+    assert found.counted().tolist() == [True, False, False]
+
+
+def test_chances_of_several_members_add_up():
+    rows = ((-1.0, -1.0),) * 3
+    assert told(Tell(value=rows, doubt=0.1), Tell(value=rows, doubt=0.2)).failure_probability == pytest.approx(0.3)
+
+
+def test_a_clause_that_one_row_proves_leaves_nothing_to_later_members():
+    either = Property(torch.eye(3, dtype=F64)[:2], torch.zeros(2, dtype=F64), torch.ones(1, 2, dtype=torch.bool))
+    first = Tell(value=((1.0, -1.0), (-1.0, -2.0), (-1.0, 1.0)))
+    found = told(first, Tell(value=((9.0, 9.0), (0.5, 9.0), (9.0, 9.0)), claim="solver"), prop=either)
+    assert found.lower.tolist() == [[1.0, -1.0], [0.5, 9.0], [-1.0, 1.0]]
+    assert (found.claim, found.certified.tolist()) == (("real", "solver", "real"), [True, True, True])
+
+
+def test_what_refutes_a_row_does_not_refute_a_clause():
+    """Of two rows of a clause one fails at every point: the example is not given up."""
+    net, x = network(), batch()[0]
+    some = Property(
+        torch.zeros(2, 3, dtype=F64), torch.tensor([1.0, -1.0], dtype=F64), torch.ones(1, 2, dtype=torch.bool)
+    )
+    assert not bool(refuted(net, x, threat(0.1), some.expand(len(x)), 3).any())
+    assert bool(
+        inradius.make("certifier_cascade(interval(), dual())", Certifier)(
+            net, x, None, threat(0.1), prop=some
+        ).certified.all()
+    )
+
+
+def test_a_cascade_widens_where_all_members_do():
+    dual = inradius.make("dual()", Certifier)
+    assert CertifierCascade().widens
+    assert CertifierCascade(members=(dual,)).widens
+    assert not CertifierCascade(members=(dual, Spy())).widens

@@ -1,148 +1,398 @@
-"""The soundness drill: random networks, sets and radii; attacks try to break every certificate.
+"""The soundness drill: random networks, sets and radii; corners, samples and attacks try to break every certificate.
 
-`INRADIUS_DRILL` is the number of triples (network, set, radius) of the slow test, 500 by default, 10,000 at night;
-`INRADIUS_DRILL_SEED` the first of their seeds.
+`INRADIUS_DRILL` is the number of triples (network, set, radius) of the slow test, 500 by default and 10,000 in the profile
+nightly; `INRADIUS_DRILL_SEED` the first of their seeds. As a script, `python tests/plugins/test_bounds_drill.py FIRST COUNT`
+runs seeds in a row and prints the table.
 """
 
 import collections
-import copy
+import inspect
+import itertools
 import math
 import os
+import re
+import sys
+import time
+import traceback
+import warnings
 
+import attrs
 import pytest
 import torch
-from drill_cases import case
+from drill_cases import case, drawn, layered
+from drill_graphs import ALL, OPERATORS
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 import inradius
 from inradius import Attack, Certifier, Property, Streams, UnsupportedError
 
 PART = 250
-COUNT = int(os.environ.get("INRADIUS_DRILL", "500"))
+NIGHTLY = os.environ.get("INRADIUS_HYPOTHESIS_PROFILE") == "nightly"
+COUNT = int(os.environ.get("INRADIUS_DRILL", "10000" if NIGHTLY else "500"))
 FIRST = int(os.environ.get("INRADIUS_DRILL_SEED", "0"))
 
-CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=4, keep_maximising=True)"]
+CERTIFIERS = ["interval()", "dual()", "crown()"]
 # one of these beside them, as each costs as much as all the others
 OTHERS = [
+    "alpha(steps=4, keep_maximising=True)",
+    "alpha(steps=3, layers='all')",
     "dual(intersect=False)",
+    "dual(inner='interval')",
     "crown(intersect=False, best=False)",
-    "alpha(steps=4, layers='all')",
+    "crown(inner='interval')",
     "certifier_cascade(steps=3)",
+    "projected(projections=200, failure=0.05)",
     "lp()",
-    "milp(seconds=5)",
+    "milp(seconds=2)",
 ]
-LOCATE = "pgd(steps=6, objective=margin(), keep_maximising=True)"
+# these refuse sets and relaxations that they have no program or norm for
+CHOOSY = ("projected", "lp", "milp")
+BREAK = "pgd(steps=10, restarts=2, objective=margin(), keep_maximising=True)"
 # a Wasserstein projection is a program to solve; what this attack needs is a maximiser
-LOCATE_BY_VERTICES = "frank_wolfe(steps=6)"
-BREAK = "pgd(steps=12, restarts=3, objective=margin(), keep_maximising=True)"
-BREAK_BY_VERTICES = "frank_wolfe(steps=20)"
+BREAK_BY_VERTICES = "frank_wolfe(steps=12)"
+# `parts` is called `union` in the second edition of the design
+PARTS = next(name for name in ("union", "parts") if name in inspect.signature(Certifier.__call__).parameters)
+GRID = [10 ** (step / 4) for step in range(-32, 7)]
 
 
-def attacked_radius(model, x, y, threat, attack):
-    """About the smallest factor of the radius at which a quick attack succeeds on the first input."""
-    factor, low, high = 1.0, 0.0, math.inf
-    for _ in range(24):
-        broken = bool(attack(model, x[:1], y[:1], threat.scaled(factor)).success)
-        low, high = (low, factor) if broken else (factor, high)
-        if low and high < 1.3 * low:
-            break
-        factor = high / 8 if not low else 8 * low if high == math.inf else math.sqrt(low * high)
-        if not 1e-9 < factor < 1e4:
-            break
-    return high if high < math.inf else low
+@attrs.define
+class Outcome:
+    """What became of one triple."""
+
+    seed: int
+    name: str = ""
+    known: bool = True
+    status: str = "open"
+    finite: bool = False
+    holds: list[str] = attrs.field(factory=list)
+    refusals: list[str] = attrs.field(factory=list)
+    contradictions: list[str] = attrs.field(factory=list)
+    chances: list[str] = attrs.field(factory=list)
+    errors: list[str] = attrs.field(factory=list)
 
 
-def drawn_radius(case, model, x, attack):
-    """A radius around the one that is attacked, most of them below, so that either side has its share."""
-    if case.spec.startswith("l0"):
-        return case.threat
-    radius = attacked_radius(model, x, case.y, case.threat, attack)
-    share = case.draw.uniform(1.0, 2.0) if case.draw.random() < 0.35 else 10 ** case.draw.uniform(-1.5, 0.0)
-    return case.threat.scaled(radius * share)
-
-
-def members(case, model, x, threat, attacks):
-    """Points of the set in float64, those of attacks first; none is outside by any rounding, (P, B, *S)."""
-    found = [attack(model, x, case.y, threat).delta for attack in attacks]
-    rng = Streams(1, torch.arange(len(x)))
-    found += [threat.sample(x, rng=rng) for _ in range(3)]
-    found += [threat.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).sign(), x) for _ in range(2)]
-    found.append(torch.zeros_like(x))
-    inside = []
-    for delta in found:
-        # every set here holds t · δ with δ, so that a step back by rounding stays within
-        delta = delta.detach() * (1 - 1e-9)
-        within = threat.contains(delta, x, tol=0.0)
-        inside.append(torch.where(within.view(-1, *(1,) * (x.ndim - 1)), delta, torch.zeros_like(delta)))
-    return torch.stack(inside)
-
-
-def margins(model, x, y, deltas):
+def margins(model, x, y, deltas, classes):
     """The margins at every point, (P, B, K)."""
-    prop = Property.margins(y, 3, dtype=torch.float64)
-    with torch.no_grad():
-        logits = model((x + deltas).flatten(0, 1)).unflatten(0, deltas.shape[:2])
+    prop = Property.margins(y, classes, dtype=torch.float64)
+    logits = model((x + deltas).flatten(0, 1)).unflatten(0, deltas.shape[:2])
     return torch.einsum("bko,pbo->pbk", prop.weights, logits)
 
 
-def checked(seed):
-    """What became of one triple's first input: its status, and the certificates that held. Raises at a contradiction."""
-    found = case(seed)
-    exact, x = copy.deepcopy(found.model).double(), found.x.double()
+def spread_out(x, count):
+    """The inputs once for each of so many points, (P · B, *S)."""
+    return x.expand(count, *x.shape).flatten(0, 1)
+
+
+def downhill(model, x, y, deltas, classes):
+    """For each point a direction in which one of its margins falls, the rows in turn, (P, B, *S)."""
+    moving = deltas.detach().requires_grad_()
+    values = margins(model, x, y, moving, classes)
+    row = torch.arange(len(deltas)) % values.shape[2]
+    values[torch.arange(len(deltas)), :, row].sum().backward()
+    return (
+        -torch.zeros_like(moving) if moving.grad is None else -moving.grad.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    )
+
+
+def starts(x, draw, classes):
+    """Directions of rows, and a few at random, (P, B, *S)."""
+    generator = torch.Generator().manual_seed(draw.getrandbits(30))
+    return torch.randn(2 * (classes - 1) + 2, *x.shape, generator=generator, dtype=x.dtype)
+
+
+def broken_radius(found, x, classes):
+    """About the smallest factor of the radius at which a step to an extreme point fools the first input."""
+    x, y, draw = x[:1], found.y[:1], found.draw
+    ways = starts(x, draw, classes)
+    ways[: classes - 1] = downhill(found.exact, x, y, torch.zeros_like(ways[: classes - 1]), classes)
+    everywhere = spread_out(x, len(ways))
+    steps = [found.threat.scaled(factor).linear_max(ways.flatten(0, 1), everywhere).view_as(ways) for factor in GRID]
+    with torch.no_grad():
+        lowest = margins(found.exact, x, y, torch.cat(steps), classes).view(len(GRID), -1).nan_to_num(nan=1.0).amin(1)
+    return next((factor for factor, low in zip(GRID, lowest.tolist(), strict=True) if low < 0), GRID[-1])
+
+
+def drawn_radius(found, x, classes):
+    """A radius around the one at which a step fools, most of them below, so that either side has its share."""
+    if found.spec.startswith("l0"):
+        return found.threat
+    share = found.draw.uniform(1.0, 2.0) if found.draw.random() < 0.35 else 10 ** found.draw.uniform(-1.5, 0.0)
+    return found.threat.scaled(broken_radius(found, x, classes) * share)
+
+
+def corners(x, threat, draw):
+    """All corners of the box around the set where there are few, some where there are many, (P, B, *S)."""
+    low, high = threat.hull(x)
+    size = x[0].numel()
+    if size <= 8:
+        signs = torch.tensor(list(itertools.product([0.0, 1.0], repeat=size)), dtype=x.dtype)
+    else:
+        signs = torch.rand(64, size, generator=torch.Generator().manual_seed(draw.getrandbits(30))).round().to(x.dtype)
+    signs = signs.view(-1, 1, *x.shape[1:])
+    return torch.where(signs > 0, high, low)
+
+
+def unit_extremes(x, threat):
+    """The set's extreme points along each axis, (P, B, *S)."""
+    size = x[0].numel()
+    unit = torch.eye(size, dtype=x.dtype).view(size, 1, *x.shape[1:]).expand(-1, *x.shape)
+    ways = torch.cat([unit, -unit])
+    return threat.linear_max(ways.flatten(0, 1), spread_out(x, len(ways))).view_as(ways)
+
+
+def descent(found, x, threat, classes):
+    """Points on the way down, by steps to extreme points and, in a convex set, by ever shorter steps towards them."""
+    points, deltas = [], starts(x, found.draw, classes) * 0
+    everywhere = spread_out(x, len(deltas))
+    rng = Streams(2, torch.arange(len(everywhere)))
+    half = len(deltas) // 2
+    deltas[half:] = threat.sample(everywhere, rng=rng).view_as(deltas)[half:]
+    for step in range(8):
+        ways = downhill(found.exact, x, found.y, deltas, classes)
+        extreme = threat.linear_max(ways.flatten(0, 1), everywhere).view_as(deltas)
+        points.append(extreme)
+        deltas = deltas + 2 / (step + 2) * (extreme - deltas) if threat.convex else extreme
+        points.append(deltas)
+    return torch.cat(points)
+
+
+def members(found, x, threat, classes):
+    """Points of the set in float64, (P, B, *S); none is outside by any rounding."""
     by_vertices = "wasserstein" in found.spec
-    locate = inradius.make(LOCATE_BY_VERTICES if by_vertices else LOCATE, Attack)
-    attacks = [inradius.make(BREAK_BY_VERTICES if by_vertices else BREAK, Attack)]
-    if found.threat.convex and not by_vertices:
-        attacks.append(inradius.make(BREAK_BY_VERTICES, Attack))
-    threat = drawn_radius(found, exact, x, locate)
-    points = members(found, exact, x, threat, attacks)
-    lowest = margins(exact, x, found.y, points).amin(0)
-    # what the forward pass in float64 may be off by; where that overflows, nothing can be told
-    own = inradius.make("interval()", Certifier)(exact, x, found.y, threat).error.nan_to_num(nan=math.inf)
-    holds = []
-    for spec in (*CERTIFIERS, found.draw.choice(OTHERS)):
-        parts = found.draw.choice(["each", "hull"])
-        try:
-            proof = inradius.make(spec, Certifier)(found.model, found.x, found.y, threat, parts=parts)
-        except UnsupportedError as error:
-            # lp and milp refuse sets that are not convex, milp what is no ReLU network over a polytope; a captured softmax
-            # of weights of 1e4 overflows, and is refused
-            if spec not in ("lp()", "milp(seconds=5)") and "gives other values" not in str(error):
-                raise
-            continue
-        # no comparison holds with NaN, which is how a bound that overflowed claims nothing
-        above = proof.lower.double() - proof.error.double() - own > lowest
-        assert not bool(above.any()), (seed, spec, parts, str(threat), proof.lower, proof.error, lowest)
-        broken = (lowest < -own).any(1)
-        assert not bool((proof.certified & broken).any()), (seed, spec, parts, str(threat), proof.lower, lowest)
-        holds += [spec] if bool(proof.certified[0]) else []
-    attacked = bool((lowest[0] <= 0).any())
-    status = "attacked" if attacked else "certified" if holds else "open"
-    return status, found.name, holds
+    parts = [torch.zeros_like(x)[None], descent(found, x, threat, classes)]
+    if found.draw.random() < 0.4:
+        attack = inradius.make(BREAK_BY_VERTICES if by_vertices else BREAK, Attack)
+        parts.append(attack(found.exact, x, found.y, threat).delta[None])
+    if not by_vertices:
+        parts += [corners(x, threat, found.draw), unit_extremes(x, threat)]
+    rng = Streams(1, torch.arange(len(x)))
+    parts += [threat.sample(x, rng=rng)[None] for _ in range(4)]
+    # every set here holds t · δ with δ, so that a step back by rounding stays within
+    deltas = torch.cat(parts).detach() * (1 - 1e-9)
+    within = threat.contains(deltas.flatten(0, 1), spread_out(x, len(deltas)), tol=0.0)
+    return deltas * within.view(*deltas.shape[:2], *(1,) * (x.ndim - 1))
 
 
-def drill(seeds):
-    """Every seed's triple, and that both sides had their share."""
-    counts, methods = collections.Counter(), collections.Counter()
+class Noise(TorchDispatchMode):
+    """Every operator's inputs and parameters off by a rounding error of float64, at random."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        schema = function._schema
+        if not schema.is_mutable and all(each.alias_info is None for each in schema.returns):
+            args = tree_map(self.shaken, args)
+        return function(*args, **(kwargs or {}))
+
+    def shaken(self, value):
+        if not isinstance(value, torch.Tensor) or value.dtype != torch.float64:
+            return value
+        signs = torch.randint(0, 2, value.shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+        return value * (1 + 2.0**-52 * signs)
+
+
+@torch.no_grad()
+def own_error(found, x, delta, classes):
+    """About what rounding in float64 may change in the margins at a point (B, *S), as noise of its size does, (B, K)."""
+    values = []
+    for seed in range(6):
+        with Noise(seed):
+            values.append(margins(found.exact, x, found.y, delta[None], classes)[0])
+    values = torch.stack(values)
+    return (8 * (values.amax(0) - values.amin(0)) + 1e-13 * values[0].abs()).nan_to_num(nan=math.inf)
+
+
+def contradicted(found, x, proof, points, values, classes):
+    """A sentence where a point has a value below a bound, or a wrong class in spite of a certificate, beyond rounding."""
+    least = proof.lower.double() - proof.error.double()
+    lowest, place = values.min(0)
+    # no comparison holds with NaN, which is how a bound that overflowed claims nothing
+    suspects = (least > lowest) | (proof.certified[:, None] & (lowest < 0))
+    for row, column in suspects.nonzero().tolist():
+        own = own_error(found, x, points[place[row, column]], classes)[row, column]
+        value = lowest[row, column]
+        if least[row, column] > value + own or (proof.certified[row] and value < -own):
+            return (
+                f"example {row}, row {column}: bound {least[row, column]:.6g}, but {value:.6g} is reached (± {own:.2g})"
+            )
+    return None
+
+
+def operator_of(error):
+    """The operator, or the reason, that a refusal names."""
+    text = str(error).split("(")[0] if "cannot be captured" in str(error) else str(error)
+    for pattern in (r"aten[.:]+(\w+)", r"(?:is|uses|of) (\w+), which"):
+        match = re.search(pattern, text)
+        if match:
+            return match[1]
+    return " ".join(text.split()[:9])
+
+
+def last_lines():
+    """The end of a traceback."""
+    return "\n".join(traceback.format_exc().splitlines()[-7:])
+
+
+def checked(seed, build=case, others=None):
+    """What became of one seed's triple; nothing is raised."""
+    outcome = Outcome(seed)
+    try:
+        _check(build(seed), outcome, others)
+    except Exception:
+        outcome.errors.append(f"seed {seed}, the drill itself\n{last_lines()}")
+    return outcome
+
+
+def _check(found, outcome, others):
+    outcome.name, outcome.known = " ".join([found.name, *found.operators]), found.known
+    x, classes = found.x.double(), found.classes
+    threat = drawn_radius(found, x, classes)
+    points = members(found, x, threat, classes)
+    with torch.no_grad():
+        values = margins(found.exact, x, found.y, points, classes).nan_to_num(nan=math.inf)
+    for spec in (*CERTIFIERS, *(others or [found.draw.choice(OTHERS)])):
+        _certify(found, outcome, spec, threat, points, values)
+    attacked = bool((values[:, 0] <= 0).any())
+    outcome.status = "attacked" if attacked else "certified" if outcome.holds else "open"
+
+
+def _certify(found, outcome, spec, threat, points, values):
+    part = found.draw.choice(["each", "hull"])
+    what = f"seed {outcome.seed}, {spec} {part}, {threat}, {found.x.dtype}, {outcome.name}"
+    choosy = spec.startswith(CHOOSY)
+    try:
+        proof = inradius.make(spec, Certifier)(found.model, found.x, found.y, threat, **{PARTS: part})
+    except UnsupportedError as error:
+        outcome.refusals.append(
+            f"{spec.split('(')[0]}: {' '.join(str(error).split()[-6:])}" if choosy else operator_of(error)
+        )
+        return
+    except Exception:
+        outcome.errors.append(f"{what}\n{last_lines()}")
+        return
+    outcome.finite |= bool(proof.lower.isfinite().all())
+    outcome.holds += [spec] if bool(proof.certified[0]) else []
+    wrong = contradicted(found, found.x.double(), proof, points, values, values.shape[2] + 1)
+    if wrong:
+        only_likely = proof.failure_probability > 0 or getattr(proof, "claim", "real") == "solver"
+        (outcome.chances if only_likely else outcome.contradictions).append(f"{what}: {wrong}")
+
+
+@attrs.define
+class Table:
+    """The outcomes of many triples, counted."""
+
+    outcomes: list[Outcome] = attrs.field(factory=list)
+    seconds: float = 0.0
+
+    def add(self, outcome, seconds):
+        self.outcomes.append(outcome)
+        self.seconds += seconds
+
+    def all(self, name):
+        return [each for outcome in self.outcomes for each in getattr(outcome, name)]
+
+    @property
+    def finite_share(self):
+        """The share of the triples with known operators that have finite bounds."""
+        known = [outcome for outcome in self.outcomes if outcome.known]
+        return sum(outcome.finite for outcome in known) / max(1, len(known))
+
+    @property
+    def status(self):
+        return collections.Counter(outcome.status for outcome in self.outcomes)
+
+    def __str__(self):
+        known = [outcome for outcome in self.outcomes if outcome.known]
+        names = collections.Counter(name for o in self.outcomes for name in {*o.refusals})
+        least = [o for o in known if not o.finite]
+        lines = [
+            f"triples {len(self.outcomes)}: {dict(self.status)}, {self.seconds / max(1, len(self.outcomes)):.2f} s each",
+            f"certified by {dict(collections.Counter(self.all('holds')))}",
+            f"finite bounds for {self.finite_share:.1%} of {len(known)} triples whose operators had a rule",
+            *(f"  without: seed {o.seed} {o.name}: {sorted({*o.refusals})}" for o in least[:20]),
+            f"contradictions {len(self.all('contradictions'))}, of what is only likely {len(self.all('chances'))}",
+            *self.all("contradictions")[:20],
+            *self.all("chances")[:5],
+            f"tracebacks {len(self.all('errors'))}",
+            *self.all("errors")[:5],
+            "refusals by operator, in triples:",
+            *(f"  {count:5d}  {name}" for name, count in names.most_common()),
+        ]
+        return "\n".join(lines)
+
+
+def drill(seeds, build=case, others=None):
+    """The table of every seed's triple."""
+    table = Table()
     for seed in seeds:
-        status, _, holds = checked(seed)
-        counts[status] += 1
-        methods.update(holds)
-    print(dict(counts), dict(methods))
-    assert counts["certified"] >= 0.2 * len(seeds), counts
-    assert counts["attacked"] >= 0.2 * len(seeds), counts
+        started = time.perf_counter()
+        outcome = checked(seed, build, others)
+        table.add(outcome, time.perf_counter() - started)
+    return table
+
+
+def demand(table, share=0.2):
+    """No contradiction, no traceback, bounds for what had some, and that both sides had their share."""
+    print(table)
+    count = len(table.outcomes)
+    assert not table.all("contradictions"), str(table)
+    # a bound that is only likely fails now and then, and far less often than it says
+    assert len(table.all("chances")) <= 1 + 0.01 * count, str(table)
+    assert not table.all("errors"), str(table)
+    assert table.finite_share >= 0.9, str(table)
+    assert table.status["certified"] >= share * count, str(table)
+    assert table.status["attacked"] >= share * count, str(table)
 
 
 def test_no_attack_breaks_a_certificate_of_a_few_random_networks():
-    drill(range(FIRST, FIRST + 24))
+    demand(drill(range(FIRST, FIRST + 32)))
 
 
-@pytest.mark.parametrize("seed", [22287, 23529])
-def test_numbers_beyond_a_solver_are_no_contradiction_and_no_crash(seed):
-    # lines of a reciprocal that overflow, and weights of such sizes that the interior-point method gives up
-    checked(seed)
+def raw(place):
+    """The graph of one operator of the raw input, in one of the precisions."""
+    name = list(ALL)[place % len(ALL)]
+    dtype = [torch.float32, torch.float64, torch.float32, torch.float16][place // len(ALL) % 4]
+    return drawn(place, [name], dtype=dtype, decades=0)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_every_operator_meets_the_raw_input(part):
+    table = drill(range(part, len(ALL), 2), raw, ["dual(intersect=False)"])
+    print(table)
+    assert not table.all("contradictions"), str(table)
+    assert not table.all("errors"), str(table)
+    bare = [o.name for o in table.outcomes if o.name.removeprefix("drawn ") in OPERATORS and not o.finite]
+    assert not bare, str(table)
+
+
+@pytest.mark.parametrize(
+    ("seed", "spec"),
+    [
+        (22287, "intersection(linf(eps=49.703710362553885), l2(eps=99.40742072510777))"),
+        (23529, "l2(eps=1.2759513589151938)"),
+    ],
+)
+def test_numbers_beyond_a_solver_are_no_contradiction_and_no_crash(seed, spec):
+    """Lines of a reciprocal that overflow, and weights of such sizes that the interior-point method gives up."""
+    found = attrs.evolve(layered(seed), spec="l0", threat=inradius.make(spec, inradius.ThreatModel))
+    table = drill([seed], lambda _: found, ["lp()"])
+    assert not table.all("contradictions") + table.all("errors"), str(table)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(math.ceil(COUNT / PART)))
 def test_no_attack_breaks_a_certificate_of_random_networks(part):
-    drill(range(FIRST + part * PART, FIRST + min(COUNT, (part + 1) * PART)))
+    demand(drill(range(FIRST + part * PART, FIRST + min(COUNT, (part + 1) * PART))))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    warnings.simplefilter("error")
+    given = [int(argument) for argument in sys.argv[1:]] or [FIRST, COUNT]
+    told = drill(range(given[0], given[0] + given[1]))
+    print(told)
+    sys.exit(bool(told.all("contradictions") or told.all("errors")))

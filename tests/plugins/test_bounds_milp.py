@@ -168,3 +168,49 @@ def test_what_milp_refuses(net, spec, fragment):
     x, y = batch()
     with pytest.raises(UnsupportedError, match=fragment):
         certified("milp()", net, x, y, inradius.make(spec, ThreatModel))
+
+
+def claimed(kind, net, x, y, threat, **options):
+    return inradius.make(kind, Certifier)(net, x, y, threat, **options)
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_what_milp_proves_beyond_crown_is_a_solvers_word(seed):
+    """Where crown's bound settles an example the claim is real, and stands without the solver: it is counted as error."""
+    net, x = mlp(seed, (4, 12, 10, 3)), batch(12, seed)[0]
+    with torch.no_grad():
+        net[-1].bias.sub_(net(x).mean(0))  # so that examples are near to a boundary
+    y, seen = net(x).argmax(1), set()
+    for eps in (0.05, 0.1):
+        threat = inradius.make(f"linf(eps={eps})", ThreatModel)
+        found, proved = claimed("milp()", net, x, y, threat), claimed("crown()", net, x, y, threat)
+        assert found.claim == tuple("real" if settled else "solver" for settled in proved.certified.tolist())
+        assert torch.equal(found.certified, (found.lower > found.error).all(1))
+        assert torch.equal(found.counted(), proved.certified)
+        assert bool((found.certified | ~proved.certified).all())
+        real = proved.certified
+        guaranteed, own = found.lower - found.error, proved.lower - proved.error
+        assert bool((guaranteed[real] <= own[real] + 1e-12).all())
+        seen |= {(claim, certain) for claim, certain in zip(found.claim, found.certified.tolist(), strict=True)}
+    assert seen == {("real", True), ("solver", True), ("solver", False)}
+
+
+def test_milp_keeps_a_clause_that_crown_proves_by_one_row():
+    net, (x, _) = mlp(0), batch(6)
+    threat = inradius.make("linf(eps=0.05)", ThreatModel)
+    goal = net(x).argmin(1)
+    found = claimed("milp()", net, x, None, threat, prop=Property.targeted(goal, 3, dtype=F64))
+    proved = claimed("crown()", net, x, None, threat, prop=Property.targeted(goal, 3, dtype=F64))
+    assert torch.equal(found.counted(), proved.certified)
+    assert bool(proved.certified.any())
+
+
+def test_a_cascade_tells_which_examples_rest_on_the_solver():
+    net, (x, _) = mlp(1), batch(12, 1)
+    y = net(x).argmax(1)
+    threat = inradius.make("linf(eps=0.08)", ThreatModel)
+    cheap, exact = (claimed(kind, net, x, y, threat) for kind in ("dual()", "milp()"))
+    found = claimed("certifier_cascade(dual(), milp(), steps=0)", net, x, y, threat)
+    assert torch.equal(found.certified, cheap.certified | exact.certified)
+    settled = cheap.certified.tolist()
+    assert found.claim == tuple("real" if done else claim for done, claim in zip(settled, exact.claim, strict=True))

@@ -2,16 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, SpecError, Streams, ThreatModel, UnsupportedError
+from inradius import Attack, Certifier, Property, SpecError, Streams, ThreatModel, UnsupportedError
+from inradius_bounds import projected
 from inradius_bounds.carried import vectors
 from inradius_bounds.norm_estimates import draws, norms, slack
 
 F64 = torch.float64
+STREAMS = Streams(0, torch.arange(2))
 
 
 def network(seed=0):
@@ -62,6 +65,126 @@ def test_more_projections_leave_less_slack():
     assert found == sorted(found, reverse=True)
     # the thesis's example, 3.4.6, is on the safe side
     assert 0.15 < slack(200, 0.26) <= -math.log(1 - 0.22)
+
+
+COUNTS = [1, 3, 10, 50, 200, 1000]
+FAILURES = [0.5, 0.1, 1e-3, 1e-6, 1e-12]
+
+
+def chernoff(count, level):
+    """The least (e^{−tL} / cos(πt/2))^k over t, and that t, by a search that knows no formula for it."""
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(
+        lambda t: -t * level - math.log(math.cos(math.pi * t / 2)),
+        bounds=(0, 1 - 1e-12),
+        method="bounded",
+        options={"xatol": 1e-13},
+    )
+    return math.exp(count * found.fun), found.x
+
+
+def tail(count, level):
+    """P(∏|Cᵢ|^{1/k} ≤ e^{−L}) of k standard Cauchy numbers, by inverting E ∏|Cᵢ|^{−s} = cos(πs/2)^{−k} along Re s = t.
+
+    The integrand is analytic and falls as e^{−kπu/2}, so that the trapezoidal rule is exact to rounding.
+    """
+    _, place = chernoff(count, level)
+    place = min(max(place, 0.02), 0.98)
+    u = np.linspace(0, 60 / count**0.5, 200001)
+    s = place + 1j * u
+    # log cos(πs/2) without overflow: e^{πu/2} taken out
+    log_cos = math.pi * u / 2 + np.log(
+        (np.exp(1j * math.pi * place / 2 - math.pi * u) + np.exp(-1j * math.pi * place / 2)) / 2
+    )
+    value = np.exp(-count * (level * s + log_cos)) / s
+    return float(np.trapezoid(value.real, u) / math.pi)
+
+
+def test_the_tail_is_that_of_cauchy_numbers():
+    """The inversion against the closed form for one number, and against a simulation."""
+    assert tail(1, 0.7) == pytest.approx(2 / math.pi * math.atan(math.exp(-0.7)), rel=1e-9)
+    sizes = draws(1.0, Streams(5, torch.arange(1)), 4 * 200_000, torch.zeros(1, 1, dtype=F64)).view(-1, 4).abs()
+    found = float((sizes.log().mean(1) <= -0.8).double().mean())
+    assert found == pytest.approx(tail(4, 0.8), rel=0.03)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_the_slack_is_chernoffs(count, failure):
+    """The true probability is at most what is stated, and what is stated is the bound's own value: no more is given away."""
+    level = slack(count, failure)
+    bound, tilt = chernoff(count, level)
+    assert bound == pytest.approx(failure, rel=1e-6)
+    true = tail(count, level)
+    assert true <= failure
+    # Bahadur and Rao: Chernoff's bound is above the tail by about t σ √(2πk), σ the deviation of log|C| under the tilt
+    deviation = math.pi / 2 / math.cos(math.pi * tilt / 2)
+    assert true >= failure / (2 + 2 * tilt * deviation * math.sqrt(2 * math.pi * count))
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_normal_numbers_have_the_quantile_of_chi_square(count, failure):
+    """P(‖g‖² ≤ q) = P(k/2, q/2), the regularised gamma function, at the q by which the sum of squares is divided."""
+    from scipy.special import gammainc
+
+    products = torch.full((1, count, 1), 2.0, dtype=F64)
+    bound = float(norms(products, 2.0, "geometric", failure))
+    assert gammainc(count / 2, 4.0 * count / bound**2 / 2) == pytest.approx(failure, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("failure", "spec"), [(0.01, "linf(eps=0.02)"), (0.3, "l2(eps=0.1)"), (1e-6, "linf(eps=0.02)")]
+)
+def test_the_shares_of_all_estimates_make_the_failure(failure, spec, monkeypatch):
+    """Boole: the chances of every estimate of one example add up to no more than the certificate says, nor to much less."""
+    spent = []
+
+    def counted(products, order, estimator, share):
+        assert estimator == "geometric"
+        spent.append(share * products.shape[2:].numel())
+        return norms(products, order, estimator, share)
+
+    monkeypatch.setattr(projected, "norms", counted)
+    net, x = network(), images(2)
+    certifier = inradius.make(f"projected(projections=20, failure={failure})", Certifier)
+    with torch.no_grad():
+        found = certifier.lower_bound(
+            net, x, inradius.make(spec, ThreatModel), Property.margins(net(x).argmax(1), 3, dtype=F64), STREAMS
+        )
+    # two bounded layers: of 20 units from the set and one layer, of 15 from the set and two
+    assert len(spent) == 2 + 3
+    assert found.failure_probability == failure
+    assert failure * 0.999 <= sum(spent) <= failure * (1 + 1e-12)
+
+
+def test_a_union_spends_the_failure_of_each_member():
+    net, x = network(), images(2)
+    y, threat = net(x).argmax(1), inradius.make("union(linf(eps=0.01), l2(eps=0.05))", ThreatModel)
+    found = inradius.make("projected(failure=0.01)", Certifier)(net, x, y, threat)
+    assert found.failure_probability == pytest.approx(0.02)
+
+
+def test_each_estimate_has_vectors_of_its_own(monkeypatch):
+    """A vector that served two estimates would still be covered by the sum of chances; one that is constant would not."""
+    seen = []
+
+    def kept(order, rng, count, like):
+        seen.append(draws(order, rng, count, like))
+        return seen[-1]
+
+    monkeypatch.setattr(projected, "draws", kept)
+    net, x = network(), images(2)
+    inradius.make("projected(projections=20)", Certifier).bound(
+        net, x, net(x).argmax(1), inradius.make("linf(eps=0.02)", ThreatModel)
+    )
+    flat = [each.flatten(2) for each in seen]
+    for each in flat:
+        assert not bool((each[0] == each[1]).any())
+        assert len(each[0].flatten().unique()) == each[0].numel()
+    heads = torch.stack([each[0, :, 0] for each in flat])
+    assert len(heads.flatten().unique()) == heads.numel()
 
 
 @pytest.mark.parametrize("spec", ["linf(eps=0.02)", "linf(eps=0.05, bounds=None)", "l2(eps=0.1)"])

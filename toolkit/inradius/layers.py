@@ -46,8 +46,8 @@ class Relaxation:
 class Operator:
     """A layer in its place: the module, its path in the model, its rule, and the shapes of one example around it.
 
-    ``module`` is typed ``Any`` because each rule knows the class it was registered for. ``forward``, where it is given, computes the
-    value in place of a call of the module, whose hooks then do not run.
+    ``module`` is typed ``Any`` because each rule knows the class it was registered for. ``forward``, where it is given, computes
+    the value in place of a call of the module, whose hooks then do not run.
     """
 
     path: str

@@ -8,6 +8,9 @@ from inradius.testing.claims import require
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import Trial
 
+# √u of float64, below which a margin is close to a tie
+_CLOSE = 1.5e-8
+
 
 def answers_are_inside(attack: Attack, trial: Trial) -> None:
     """The answer is finite and lies in Δ(x); a minimal-norm attack may leave the set, and then has no success."""
@@ -20,10 +23,11 @@ def answers_are_inside(attack: Attack, trial: Trial) -> None:
 
 
 def success_means_fooled(attack: Attack, trial: Trial) -> None:
-    """A success is a point of Δ(x) that the model does not give its label, and margin is the label's lead there."""
+    """A success is a point of Δ(x) that the model does not give its label, in a batch and alone; margin is its lead there."""
     found = _run(attack, trial)
     with torch.no_grad():
         margin = class_margin(trial.model(trial.x + found.delta), trial.y)
+        alone = torch.cat([trial.model(image) for image in torch.split(trial.x + found.delta, 1)])
     fooled = (margin <= 0) & trial.threat.contains(found.delta, trial.x)
     require(
         (found.margin - margin).abs() <= trial.tol * (1 + margin.abs()), "margin is the label's lead", margin=margin
@@ -31,6 +35,8 @@ def success_means_fooled(attack: Attack, trial: Trial) -> None:
     require(
         (found.success == fooled) | (margin.abs() <= trial.tol), "success means fooled inside of Δ(x)", margin=margin
     )
+    require(~found.success | (class_margin(alone, trial.y) < 0), "a success fools the model alone, too", margin=margin)
+    require(~(found.success & found.within_rounding), "a success is not within rounding", margin=margin)
 
 
 def equal_seeds_give_equal_answers(attack: Attack, trial: Trial) -> None:
@@ -73,7 +79,10 @@ def nothing_is_touched(attack: Attack, trial: Trial) -> None:
 
 
 def queries_are_counted(attack: Attack, trial: Trial) -> None:
-    """Every example costs as many queries as the model saw images for it."""
+    """Every example costs as many queries as the model saw images for it, but for an answer close to a tie one less.
+
+    That one is run again by itself, which is the judge's and not the attack's.
+    """
     seen = 0
 
     def model(x: torch.Tensor) -> torch.Tensor:
@@ -83,9 +92,18 @@ def queries_are_counted(attack: Attack, trial: Trial) -> None:
         return logits
 
     found = attack(model, trial.x, trial.y, trial.threat, index=trial.rows)
-    assert int(found.queries.sum()) == seen, (
-        f"{int(found.queries.sum())} queries are reported, but the model saw {seen} images"
+    again = seen - int(found.queries.sum())
+    close = int((found.inside & (found.margin.abs() <= trial.tol + _CLOSE * _largest(trial, found.delta))).sum())
+    assert 0 <= again <= close, (
+        f"{int(found.queries.sum())} queries are reported, but the model saw {seen} images, {close} of them again"
     )
+
+
+def _largest(trial: Trial, delta: torch.Tensor) -> torch.Tensor:
+    """The size of the logits at x + δ, (B,)."""
+    with torch.no_grad():
+        logits: torch.Tensor = trial.model(trial.x + delta)
+    return logits.abs().amax(1).clamp(min=1)
 
 
 def _run(attack: Attack, trial: Trial) -> Attacked:

@@ -1,0 +1,624 @@
+"""Every error term, sign and adjoint of the bounds is watched: with one of them changed, a law fails.
+
+A mutation replaces a piece of a function's text by another, in the running plugin, and names the law that must fail. Where
+a function is rewritten its mutations are as well; the error says which text is gone. A new one is a line in ``MUTATIONS``.
+"""
+
+import importlib
+import inspect
+import itertools
+import sys
+import textwrap
+import warnings
+from functools import cache, partial
+
+import attrs
+import pytest
+import test_bounds_graphs
+import test_bounds_projected
+import test_capture_cases
+import torch
+from hypothesis.errors import HypothesisException
+from torch import nn
+
+import inradius
+from inradius import Certifier, CurveRule, Property, Streams, ThreatModel, UnsupportedError
+from inradius.testing import check_layer_rule, rules
+from inradius.testing.rules import operator
+from inradius_bounds import (
+    backward,
+    forward,
+    layer_bounds,
+    norm_estimates,
+    projected,
+    rounding,
+    slopes,
+    windows,
+)
+from inradius_bounds.block import AffineBlock
+from inradius_bounds.capture import captured
+from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
+from inradius_bounds.layout import program
+from inradius_bounds.relax import relax_by_rule, smallest_area
+from inradius_bounds.rules import batch_norm, convolution, linear, relu
+from inradius_bounds.steps import convolution as any_convolution
+from inradius_bounds.steps import join, move, product, scale, sums
+from inradius_bounds.trace import trace
+
+# the package has a function of this name
+curves = importlib.import_module("inradius_bounds.rules.curves")
+F64 = torch.float64
+
+
+def seeded(build, seed=0):
+    torch.manual_seed(seed)
+    return build()
+
+
+# the laws
+
+
+def layer(build, shape):
+    """The law kit's laws of one layer's rule."""
+    with warnings.catch_warnings():
+        # torch copies the input where it pads one side alone
+        warnings.simplefilter("ignore", UserWarning)
+        check_layer_rule(seeded(build), shape, examples=25)
+
+
+def lines(build):
+    """Lines and intervals of a curve in float32 and float64 hold in real arithmetic, at many points of many boxes."""
+    for dtype in (torch.float32, F64):
+        op = operator(seeded(build), (60,))
+        op.module.to(dtype)
+        generator = torch.Generator().manual_seed(0)
+        scale = 10 ** (6 * torch.rand(40, 60, generator=generator, dtype=F64) - 4)
+        shift = 0.25 if isinstance(op.module, Reciprocal | SquareRoot) else 0.0
+        draw = torch.rand(2, 40, 60, generator=generator, dtype=F64)
+        lower = draw[0] + shift if shift else scale * (draw[0] - 0.5)
+        upper = lower + scale * draw[1]
+        lower, upper = lower.to(dtype), upper.to(dtype)
+        keep = (lower.abs() < 30) & (upper.abs() < 30)
+        lower, upper = torch.where(keep, lower, shift + 0.5), torch.where(keep, upper, shift + 1.0)
+        _hold(op, lower, upper, 1e-15 if dtype == torch.float32 else 2e-15)
+
+
+def _hold(op, lower, upper, tol):
+    relaxed, (low, high) = op.rule.relax(op, lower, upper), op.rule.interval(op, lower, upper)
+    floor, ceiling = op.rule.lines(op, lower, upper)
+    exact = type(op)(op.path, seeded(lambda: op.module).double(), op.rule, op.in_shape, op.out_shape)
+    share = torch.cat([torch.linspace(0, 1, 41, dtype=F64), 10.0 ** -torch.arange(1, 9, dtype=F64)]).view(-1, 1, 1)
+    z = lower.double() + share * (upper.double() - lower.double())
+    value = exact(z.flatten(0, 1)).view(z.shape)
+    slack = tol * (1 + value.abs())
+    assert bool((low.double() <= value + slack).all()), "the interval's lower end"
+    assert bool((high.double() >= value - slack).all()), "the interval's upper end"
+    for slope, offset in [(relaxed.lower_slope, relaxed.lower_offset), *floor]:
+        assert bool((slope.double() * z + offset.double() <= value + slack).all()), "a line below"
+    for slope, offset in [(relaxed.upper_slope, relaxed.upper_offset), *ceiling]:
+        assert bool((slope.double() * z + offset.double() >= value - slack).all()), "a line above"
+
+
+def dense():
+    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+def smooth():
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.Sigmoid(), nn.Linear(5, 3))
+
+
+def deep():
+    return nn.Sequential(*itertools.chain(*((nn.Linear(4, 4), nn.ReLU()) for _ in range(4))), nn.Linear(4, 3))
+
+
+def images():
+    """Convolutions whose windows reach over the border on either side, with biases."""
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3, 1, 1), nn.ReLU(), nn.Conv2d(2, 2, 3, 2, 1), nn.ReLU(), nn.Conv2d(2, 2, 2, 1, 1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(32, 3),
+    )  # fmt: skip
+
+
+def smooth_images():
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3, 1, 1), nn.Tanh(), nn.Conv2d(2, 2, 3, 1, 1), nn.BatchNorm2d(2), nn.Tanh(),
+        nn.Conv2d(2, 1, 2, 1, 1), nn.Tanh(), nn.Flatten(), nn.Linear(49, 3),
+    )  # fmt: skip
+
+
+def odd():
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+def in_a_row():
+    """Two padded convolutions without an activation in between."""
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3, 1, 1), nn.ReLU(), nn.Conv2d(2, 2, 3, 1, 1), nn.Conv2d(2, 2, 2, 1, 1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(50, 3),
+    )  # fmt: skip
+
+
+SHAPES = {
+    dense: (4,),
+    smooth: (4,),
+    odd: (4,),
+    deep: (4,),
+    images: (1, 6, 6),
+    smooth_images: (1, 6, 6),
+    in_a_row: (1, 4, 4),
+}
+
+
+@cache
+def question(build, seed, spec):
+    """A network, inputs, a set, rows of either sign with offsets, and the least values that samples and descents find."""
+    model = seeded(build, seed).double().eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2).add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=F64))
+    x = torch.rand(2, *SHAPES[build], generator=generator, dtype=F64)
+    rows = torch.randn(2, 2, 3, generator=generator, dtype=F64)
+    prop = Property(torch.cat([rows, -rows], dim=1), torch.randn(2, 4, generator=generator, dtype=F64))
+    threat = inradius.make(spec, ThreatModel)
+    return model, x, threat, prop, least(model, x, threat, prop)
+
+
+def least(model, x, threat, prop):
+    rng = Streams(0, torch.arange(len(x)))
+    found = [_values(model, x, prop, torch.zeros_like(x))]
+    found += [_values(model, x, prop, threat.sample(x, rng=rng)) for _ in range(8)]
+    for row in range(prop.offsets.shape[1]):
+        delta = torch.zeros_like(x)
+        for _ in range(4):
+            moving = delta.requires_grad_()
+            _values(model, x, prop, moving)[:, row].sum().backward()
+            delta = threat.linear_max(-moving.grad, x).detach()
+            found.append(_values(model, x, prop, delta))
+    return torch.stack(found).detach().amin(0)
+
+
+def _values(model, x, prop, delta):
+    return (prop.weights @ model(x + delta)[..., None]).squeeze(2) + prop.offsets
+
+
+def bounds(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, bounds=None)"), seeds=3):
+    """No value that samples and descents find is below a bound."""
+    certifier = inradius.make(spec, Certifier)
+    for build, seed, around in itertools.product(builds, range(seeds), sets):
+        model, x, threat, prop, lowest = question(build, seed, around)
+        value = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(len(x)))).value
+        # what is no number claims nothing
+        assert not bool((value > lowest + 1e-9).any()), (spec, build.__name__, around, value, lowest)
+
+
+@cache
+def before_activations(build, seed, spec):
+    """A network's chain with inputs and a set, and the least and largest inputs of its non-linear layers that are found."""
+    model, x, threat, _, _ = question(build, seed, spec)
+    chain = trace(model, x)
+    deltas = [torch.zeros_like(x)]
+    for depth in range(len(chain.hidden)):
+        moving = torch.zeros_like(x).requires_grad_()
+        values = _inputs(chain, x + moving)[depth].flatten(1)
+        for unit in range(values.shape[1]):
+            (way,) = torch.autograd.grad(values[:, unit].sum(), moving, retain_graph=True)
+            deltas += [threat.linear_max(sign * way, x) for sign in (1, -1)]
+    with torch.no_grad():
+        found = [_inputs(chain, x + delta) for delta in deltas]
+    return (
+        chain,
+        x,
+        threat,
+        [(torch.stack(each).amin(0), torch.stack(each).amax(0)) for each in zip(*found, strict=True)],
+    )
+
+
+def _inputs(chain, z):
+    found = []
+    for block, activation in chain.hidden:
+        found.append(block(z))
+        z = activation(found[-1])
+    return found
+
+
+def inner(boxes, *builds, sets=("linf(eps=0.1, bounds=None)", "l2(eps=0.3, bounds=None)"), seeds=3):
+    """No input of a non-linear layer that an extreme point of the set gives is outside of the layer's box."""
+    for build, seed, spec in itertools.product(builds, range(seeds), sets):
+        chain, x, threat, found = before_activations(build, seed, spec)
+        with torch.no_grad():
+            for depth, (box, (low, high)) in enumerate(zip(boxes(chain, x, threat), found, strict=True)):
+                slack = 1e-9 * (1 + low.abs() + high.abs())
+                assert bool((box[0] <= low + slack).all()), (build.__name__, spec, depth, "lower")
+                assert bool((box[1] >= high - slack).all()), (build.__name__, spec, depth, "upper")
+
+
+def by_rows(relax, chain, x, threat):
+    return layer_bounds.layer_bounds(chain, x, threat, intersect=False, relax=relax).bounds
+
+
+def by_projections(chain, x, threat):
+    certifier = projected.Projected(projections=4000, failure=1e-6)
+    return certifier._layers(chain, x, threat, threat.sketch(x), Streams(0, torch.arange(len(x)))).bounds
+
+
+def cancelling(seed, curve):
+    """A float32 network whose first layer adds large numbers up to small ones: its sums are off by what they lose."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(8, 6), curve, nn.Linear(6, 4), curve, nn.Linear(4, 3))
+    with torch.no_grad():
+        model[0].weight[:, :4] *= 3e4
+        model[0].weight[:, 4:8] = -model[0].weight[:, :4] + 0.1 * torch.rand(6, 4)
+        model[0].bias.add_(2.0)
+        model[2].weight.abs_()
+        model[2].bias.add_(2.0)
+    return model
+
+
+def rounded(spec, curve=nn.ReLU):
+    """Bounds in float32, less their stated error, are below what the network's exact function attains at a point."""
+    certifier, prop = inradius.make(spec, Certifier), None
+    threat = inradius.make("linf(eps=1e-9, bounds=None)", ThreatModel)
+    for seed in range(12):
+        model, x = cancelling(seed, curve()), torch.rand(8, 4).repeat(1, 2)
+        exact = seeded(lambda seed=seed: cancelling(seed, curve())).double()
+        rows = torch.randn(8, 4, 3)
+        prop = Property(rows, torch.zeros(8, 4))
+        with torch.no_grad():
+            found = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(8)))
+            value = _values(exact, x.double(), prop.to(F64), torch.zeros(1, dtype=F64))
+            error = found.error()
+        assert bool((found.value.double() - error.double() <= value + 1e-12).all()), seed
+
+
+def last_layer(spec="interval()"):
+    """The same where only the last layer rounds: large weights over inputs that are exact."""
+    certifier, threat = inradius.make(spec, Certifier), inradius.make("linf(eps=1e-9, bounds=None)", ThreatModel)
+    for seed in range(8):
+        model = seeded(lambda: nn.Linear(60, 3), seed)
+        exact, x = seeded(lambda: nn.Linear(60, 3), seed).double(), torch.rand(8, 60)
+        prop = Property(torch.randn(8, 4, 3), torch.zeros(8, 4))
+        with torch.no_grad():
+            found = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(8)))
+            value = _values(exact, x.double(), prop.to(F64), torch.zeros(1, dtype=F64))
+            assert bool((found.value.double() - found.error().double() <= value).all()), seed
+
+
+def rates():
+    for order, failure in itertools.product((1.0, 2.0), (0.3, 0.05)):
+        test_bounds_projected.test_a_bound_fails_no_more_often_than_it_says(order, failure)
+
+
+def chernoff():
+    for count, failure in itertools.product((3, 50, 1000), (0.1, 1e-6)):
+        test_bounds_projected.test_the_slack_is_chernoffs(count, failure)
+
+
+def cauchy():
+    test_bounds_projected.test_the_tail_is_that_of_cauchy_numbers()
+
+
+def chi_square():
+    test_bounds_projected.test_normal_numbers_have_the_quantile_of_chi_square(10, 1e-3)
+
+
+def shares():
+    with pytest.MonkeyPatch.context() as patch:
+        test_bounds_projected.test_the_shares_of_all_estimates_make_the_failure(0.01, "linf(eps=0.02)", patch)
+
+
+# operators in a place where they are no first and no last step of a block
+PLACED = {
+    "matmul": lambda m, x: torch.matmul(m.image, x.relu()).relu(),
+    "right matmul": lambda m, x: (x.relu() @ m.image).relu(),
+    "matmul of a stack": lambda m, x: torch.matmul(m.image * m.mean[:, None, None], x.relu()).relu(),
+    "right matmul of a stack": lambda m, x: (x.relu() @ (m.image * m.mean[:, None, None])[:, :, :3]).relu(),
+    "scaled": lambda m, x: (x.relu() * m.image - m.mean[:, None, None]).relu(),
+    "windows": lambda m, x: nn.functional.avg_pool2d(x.relu(), 2, 1).relu(),
+    "less": lambda m, x: (x[:, :1].relu() - 0.5 * x[:, 1:].tanh()).relu(),
+    "twice": lambda m, x: torch.cat(
+        [x.relu(), 2 * x.relu()[:, :1], x.relu()[:, :, :, :1].expand(-1, -1, -1, 4)], 1
+    ).relu(),
+    "constant beside": lambda m, x: torch.cat([x.relu(), m.image.expand(x.shape[0], 1, -1, -1)], 1).relu(),
+}
+
+
+def steps(name):
+    """Every affine step that a graph is captured as keeps the laws of layer rules on random boxes."""
+    function = PLACED.get(name) or test_bounds_graphs.OPERATORS[name]
+    chain = trace(
+        test_bounds_graphs.Lambda(function).double().eval(), seeded(lambda: torch.rand(1, 2, 4, 4, dtype=F64))
+    )
+    outer = [op for stage in chain.stages for op in stage.block.ops]
+    for seed, op in enumerate(itertools.chain(outer, *map(_within, outer))):
+        generator = torch.Generator().manual_seed(seed)
+        center, radius = torch.randn(2, 2, *op.in_shape, generator=generator, dtype=F64)
+        box = rules.Interval(center - radius.abs(), center + radius.abs(), seed, 1e-9)
+        for law in _laws_of(op):
+            law(op, box)
+
+
+def _within(op):
+    """The steps of a program that are operators."""
+    return [step.operator for step in getattr(op.module, "steps", ()) if step.operator is not None]
+
+
+def _laws_of(op):
+    """The laws of layer rules; a program of several steps has sums of sums, whose terms are not those of one sum."""
+    several = len(getattr(op.module, "steps", ())) > 0
+    left_out = [] if op.rule.exact(op) else [rules.affine_intervals_are_exact]
+    left_out += [rules.magnitude_is_a_bound] if several else []
+    return [law for law in rules.LAWS if law not in left_out] + ([_magnitude_of_program] if several else [])
+
+
+def _magnitude_of_program(op, box):
+    matrix, offset = rules._matrix(op), op(torch.zeros(1, *op.in_shape, dtype=F64)).flatten(1)
+    bound = torch.maximum(box.lower.abs(), box.upper.abs())
+    size, least = op.rule.magnitude(op, bound).flatten(1), bound.flatten(1) @ matrix.abs().T + offset.abs()
+    assert bool((size >= least * (1 - 1e-9)).all()), "magnitude ≥ |A| bound + |b|"
+
+
+def batches(*names):
+    """Functions of the batch are refused."""
+    for name in names:
+        test_capture_cases.test_functions_of_the_batch_are_refused(name, 2)
+
+
+# the mutations
+
+
+@attrs.frozen(eq=False)
+class Mutation:
+    """One text of a function for another, in the class or module that holds it, and the law that must fail then."""
+
+    owner: object
+    name: str
+    old: str
+    new: str
+    law: partial
+
+    def __str__(self):
+        where = getattr(self.owner, "__name__", "").rpartition(".")[2]
+        return f"{where}.{self.name}: {self.old} -> {self.new or 'nothing'}"
+
+    def apply(self, patch):
+        """Puts the changed function wherever the plugin holds the old one."""
+        held = inspect.getattr_static(self.owner, self.name)
+        function = held.fget if isinstance(held, property) else held
+        text = textwrap.dedent(inspect.getsource(function))
+        assert text.count(self.old) >= 1, f"{self}: the text is not there any more; write the mutation of what is"
+        made = {}
+        code = compile(text.replace(self.old, self.new), f"<{self}>", "exec")
+        exec(code, inspect.unwrap(function).__globals__, made)
+        changed = made[self.name]
+        if inspect.isclass(self.owner):
+            patch.setattr(self.owner, self.name, changed)
+            return
+        for module in [
+            each for name, each in sys.modules.items() if name.startswith(("inradius_bounds", "test_bounds_pro"))
+        ]:
+            for known in [key for key, value in vars(module).items() if value is function]:
+                patch.setattr(module, known, changed)
+
+
+def falling():
+    """Batch norm with factors of either sign."""
+    found = nn.BatchNorm2d(2)
+    with torch.no_grad():
+        found.weight.copy_(torch.tensor([-1.5, 0.5]))
+        found.bias.normal_()
+        found.running_var.copy_(torch.tensor([0.01, 2.0]))
+    return found
+
+
+RELU = partial(layer, nn.ReLU, (3,))
+LINEAR = partial(layer, lambda: nn.Linear(4, 3), (4,))
+CONVOLUTION = partial(layer, lambda: nn.Conv2d(2, 4, (2, 3), (1, 2), (1, 0), (1, 2), groups=2), (2, 4, 6))
+PLAIN_CONVOLUTION = partial(layer, lambda: nn.Conv2d(1, 2, 3, 2, 1), (1, 5, 4))
+BATCH_NORM = partial(layer, falling, (2, 2, 2))
+ALPHA = "alpha(steps=5, keep_maximising=True)"
+# the backward pass alone, as interval bounds would hide a pass that proves too little
+DUAL, CROWN = "dual(intersect=False)", "crown(intersect=False, best=False)"
+PASS = partial(bounds, DUAL, dense, deep)
+SLANTED = partial(bounds, CROWN, dense, smooth)
+ROWS = partial(inner, partial(by_rows, relax_by_rule), dense, deep)
+SLANTED_ROWS = partial(inner, partial(by_rows, smallest_area), dense, smooth)
+WINDOWS = partial(inner, partial(by_rows, relax_by_rule), images, smooth_images, seeds=2)
+IN_A_ROW = partial(inner, partial(by_rows, relax_by_rule), in_a_row)
+SLANTED_WINDOWS = partial(inner, partial(by_rows, smallest_area), images, smooth_images, seeds=2)
+ASCENT = partial(bounds, ALPHA, dense, smooth, odd)
+ALL_LAYERS = partial(bounds, "alpha(steps=4, layers='all', keep_maximising=True)", dense, deep)
+LIKELY_BOXES = partial(inner, by_projections, dense, deep, seeds=2)
+ROUNDED = partial(rounded, "dual()")
+
+RULES = [
+    Mutation(relu.ReLURule, "relax", "-slope * lower", "slope * lower", RELU),
+    Mutation(relu.ReLURule, "relax", "-slope * lower", "-0.9 * slope * lower", RELU),
+    Mutation(relu.ReLURule, "relax", "lower_offset=torch.zeros_like(offset)", "lower_offset=offset", RELU),
+    Mutation(relu.ReLURule, "interval", "upper.relu()", "0.9 * upper.relu()", RELU),
+    Mutation(relu.ReLURule, "undecided", "(lower < 0) & (upper > 0)", "(lower < 0) & (upper < 0)", RELU),
+    Mutation(relu.ReLURule, "lines", "torch.ones_like(lower)", "1.1 * torch.ones_like(lower)", RELU),
+    Mutation(linear.LinearRule, "interval", ".weight.abs()", ".weight", LINEAR),
+    Mutation(linear.LinearRule, "interval", "middle - spread", "middle + spread", LINEAR),
+    Mutation(linear.LinearRule, "adjoint", "rows @", "-rows @", LINEAR),
+    Mutation(linear.LinearRule, "unit_rows", "weight[index]", "weight[index] * 2", LINEAR),
+    Mutation(linear.LinearRule, "magnitude", ".weight.abs()", ".weight", LINEAR),
+    Mutation(linear.LinearRule, "magnitude", ".bias.abs()", ".bias", LINEAR),
+    Mutation(linear.LinearRule, "terms", "int(op.module.in_features)", "1", LINEAR),
+    Mutation(convolution.ConvolutionRule, "interval", ".weight.abs()", ".weight", CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "adjoint", "top : top +", "top + 1 : top + 1 +", CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "adjoint", "(0, extra[1], 0, extra[0])", "(extra[1], 0, extra[0], 0)", CONVOLUTION),
+    Mutation(convolution, "_transposed", "conv.groups, conv.dilation)", "conv.groups)", CONVOLUTION),
+    Mutation(convolution, "_transposed", "conv.kernel_size, conv.dilation, 0", "conv.kernel_size, 1, 0", partial(
+        layer, lambda: nn.Conv2d(1, 2, 2, 1, 1, 2), (1, 4, 4))),
+    Mutation(convolution, "_transposed", "conv.weight, None", "conv.weight.flip(2), None", CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "local_rows", "torch.int64) - 1", "torch.int64) - 2", PLAIN_CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "magnitude", ".weight.abs()", ".weight", CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "terms", "weight[0].numel()", "weight[0, 0, 0].numel()", PLAIN_CONVOLUTION),
+    Mutation(convolution, "pads", "total[0] - total[0] // 2", "total[0] // 2", partial(
+        layer, lambda: nn.Conv2d(1, 1, (2, 2), padding="same"), (1, 3, 3))),
+    Mutation(batch_norm.BatchNormRule, "interval", "_scale(op) >= 0", "_scale(op) == _scale(op)", BATCH_NORM),
+    Mutation(batch_norm, "_scale", " + norm.eps", "", partial(layer, lambda: nn.BatchNorm2d(2, eps=0.5), (2, 2, 2))),
+    Mutation(batch_norm, "_scale", "scale * norm.weight", "scale * norm.weight.abs()", BATCH_NORM),
+]  # fmt: skip
+
+CURVES = [
+    Mutation(CurveRule, "_extremes", "low - slack - gap, high + slack + gap", "low - gap, high + gap", partial(lines, nn.Sigmoid)),
+    Mutation(CurveRule, "_extremes", "(lower, upper, *turns)", "(lower, upper)", partial(lines, nn.Tanh)),
+    Mutation(CurveRule, "_extremes", "(lower, upper, *turns)", "(lower, *turns)", partial(lines, nn.ELU)),
+    Mutation(CurveRule, "_extremes", "low - slack - gap", "low - slack", partial(lines, lambda: nn.Softplus(3, 5))),
+    Mutation(CurveRule, "relax", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
+    Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:0]", partial(lines, nn.LeakyReLU)),
+    Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:1]", partial(lines, lambda: nn.Hardtanh(-1, 0.5))),
+    Mutation(curves.ELURule, "turns", "slope / op.module.alpha", "slope", partial(lines, lambda: nn.ELU(2.5))),
+    Mutation(curves.CELURule, "turns", "op.module.alpha * _log(slope)", "_log(slope)", partial(lines, lambda: nn.CELU(0.4))),
+    Mutation(curves.SigmoidRule, "turns", "[place, -place]", "[place]", partial(lines, nn.Sigmoid)),
+    Mutation(curves.SigmoidRule, "turns", "[place, -place]", "[-place]", partial(lines, nn.Sigmoid)),
+    Mutation(curves.TanhRule, "turns", "/ 2\n", "\n", partial(lines, nn.Tanh)),
+    Mutation(curves.SoftplusRule, "turns", "inner / (1 - inner)) / op.module.beta", "inner / (1 - inner))", partial(
+        lines, lambda: nn.Softplus(3, 50))),
+    Mutation(curves._SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
+        lines, nn.GELU)),
+    Mutation(curves._SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
+        lines, nn.SiLU)),
+    Mutation(curves._SampledRule, "_within", "- 0.28", "- 0.1", partial(lines, nn.SiLU)),
+    Mutation(curves.ExpRule, "turns", "_log(slope)", "_log(slope) * 0.9", partial(lines, Exp)),
+    Mutation(curves.SquareRule, "turns", "slope / 2", "slope", partial(lines, Square)),
+    Mutation(curves.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, Reciprocal)),
+    Mutation(curves.SquareRootRule, "turns", "1 / (4 *", "1 / (2 *", partial(lines, SquareRoot)),
+]  # fmt: skip
+
+PASSES = [
+    Mutation(backward, "below", "center.constant - radius", "center.constant + radius", PASS),
+    Mutation(backward, "below", "center.constant - radius", "center.constant", PASS),
+    Mutation(backward, "below", "_dot(negative, relaxation.upper_offset)", "_dot(negative, relaxation.lower_offset)", SLANTED),
+    Mutation(backward, "below", "negative * relaxation.upper_slope", "negative * relaxation.lower_slope", SLANTED),
+    Mutation(backward, "between", "function.rows.abs(), half", "function.rows, half", PASS),
+    Mutation(backward, "between", "function.rows.abs(), half", "function.rows.abs(), half / 2", PASS),
+    Mutation(backward, "between", " + _dot(function.rows, middle)", "", PASS),
+    Mutation(backward.Rows, "through_block", " + self.rows.flatten(2) @ offset", "", PASS),
+    Mutation(backward, "lower_bound", "- support(", "+ support(", PASS),
+    Mutation(backward, "lower_bound", "- support(", "- 0.9 * support(", partial(bounds, "dual()", dense, deep, seeds=1)),
+    Mutation(backward, "lower_bound", "support(-function.rows", "support(0 * function.rows", PASS),
+    Mutation(backward, "close", " + _dot(function.rows, x)", "", PASS),
+    Mutation(backward, "parallel_bounds", "value - radius + low", "value + low", ROWS),
+    Mutation(backward, "parallel_bounds", "value + radius + high", "value + high", ROWS),
+    Mutation(backward, "parallel_bounds", "radius + added", "added", ROWS),
+    Mutation(backward, "parallel_bounds", "+ low, value", "- low, value", ROWS),
+    Mutation(backward, "both_bounds", "-function.constant", "function.constant", SLANTED_ROWS),
+    Mutation(backward, "both_bounds", "lower, -lower_bound", "lower, lower_bound", SLANTED_ROWS),
+    Mutation(forward, "fold", " + prop.offsets", "", partial(bounds, "interval()", dense)),
+    Mutation(forward, "fold", "prop.weights @ offset + ", "", partial(bounds, "interval()", dense)),
+    Mutation(forward, "box_minimum", " - flat.abs()", " + flat.abs()", partial(bounds, "interval()", dense)),
+    Mutation(forward, "box_minimum", "flat.abs() @", "flat @", partial(bounds, "interval()", dense)),
+    Mutation(forward, "last_box_bound", "constant + ", "", partial(bounds, "interval()", dense)),
+    Mutation(forward, "next_bounds", "activation.rule.interval(activation, *before)", "before", partial(
+        bounds, "interval()", smooth)),
+    Mutation(AffineBlock, "interval", "lower, upper = op.rule.interval(op, lower, upper)", "lower, upper = op(lower), op(upper)",
+        partial(bounds, "interval()", dense, deep)),
+    Mutation(AffineBlock, "adjoint", "reversed(self.ops)", "self.ops[:0]", partial(bounds, "dual()", images)),
+    Mutation(layer_bounds, "_part_bounds", "return lower, -negated", "return negated, -lower", SLANTED_WINDOWS),
+]  # fmt: skip
+
+WINDOWED = [
+    Mutation(windows.Geometry, "pulled", "self.pad[0] * stride[0] + pad[0]", "pad[0]", WINDOWS),
+    Mutation(windows.Geometry, "pulled", "self.stride[0] * stride[0]", "self.stride[0]", WINDOWS),
+    Mutation(windows.WindowRows, "_between", "self.radius + away.abs().sum(2)", "self.radius", WINDOWS),
+    Mutation(windows.WindowRows, "_between", "self.radius + away.abs().sum(2)", "away.abs().sum(2)", WINDOWS),
+    Mutation(windows.WindowRows, "_between", "self.constant + near.sum(2)", "self.constant", WINDOWS),
+    Mutation(windows.WindowRows, "_below", "negative * self.at(relaxation.upper_offset)", "0 * negative", SLANTED_WINDOWS),
+    Mutation(windows.WindowRows, "_below", "relaxation.upper_slope", "relaxation.lower_slope", SLANTED_WINDOWS),
+    Mutation(windows.WindowRows, "through_block", "constant=constant", "constant=self.constant", WINDOWS),
+    Mutation(windows, "_shifted", "last or pad == (0, 0)", "True", IN_A_ROW),
+    Mutation(windows, "unit_windows", "block.offset(x).flatten()[index]", "block.offset(x).flatten()[index] * 0", WINDOWS),
+]  # fmt: skip
+
+ASCENTS = [
+    Mutation(slopes.Fan, "below", "negative * self.above[0]", "negative * slope", ASCENT),
+    Mutation(slopes.Fan, "below", " + negative * self.above[1]", "", ASCENT),
+    Mutation(slopes.Fan, "below", "positive * offset", "0 * positive", ASCENT),
+    Mutation(slopes.Fan, "below", "function.constant + added", "function.constant", ASCENT),
+    Mutation(slopes.Ascent, "value", " - self.threat.support(", " + self.threat.support(", ASCENT),
+    Mutation(slopes.Ascent, "value", "close(final, self.x) - ", " - ", ASCENT),
+    Mutation(slopes.Run, "move", ".clamp_(0, 1)", ".clamp_(0, 3)", ASCENT),
+]  # fmt: skip
+
+ROUNDINGS = [
+    Mutation(rounding, "rounding_error", "return (rows @ error[..., None]).squeeze(2) + own", "return 0 * own", ROUNDED),
+    Mutation(rounding, "rounding_error", "return (rows @ error[..., None]).squeeze(2) + own", "return own", ROUNDED),
+    Mutation(rounding, "_through_block", "gamma * _mag", "0 * _mag", ROUNDED),
+    Mutation(rounding, "_through_block", "size + (error + tiny * products) / gamma", "size", ROUNDED),
+    Mutation(rounding, "_magnitude", "op.rule.magnitude(op, size)", "op(size)", ROUNDED),
+    Mutation(rounding, "_through_activation", "(1 + slope) * error, slope * error", "0 * error, 0 * error", ROUNDED),
+    Mutation(rounding, "rounding_error", "return (rows @ error[..., None]).squeeze(2) + own", "return 0 * own", last_layer),
+]  # fmt: skip
+
+LIKELY = [
+    Mutation(norm_estimates, "norms", "mean + slack(count, failure)", "mean", rates),
+    Mutation(norm_estimates, "norms", "math.sqrt(\n            _chi_square(count, failure)\n        )", "math.sqrt(count)", rates),
+    Mutation(norm_estimates, "_rate", "- 0.5 *", "- 0.4 *", chernoff),
+    Mutation(norm_estimates, "_rate", "- 0.5 *", "- 0.6 *", chernoff),
+    Mutation(norm_estimates, "slack", "-math.log(failure) / count", "-math.log(failure) / count / 2", chernoff),
+    Mutation(norm_estimates, "_chi_square", "chi2.ppf(failure, count)", "chi2.ppf(2 * failure, count)", chi_square),
+    Mutation(norm_estimates, "draws", "math.pi * (uniform - 0.5)", "3 * (uniform - 0.5)", cauchy),
+    Mutation(projected.Projected, "_layers", "self.failure / max(1, _estimates(chain))", "self.failure", shares),
+    Mutation(projected, "_estimates", "(depth + 1) * ", "", shares),
+    Mutation(projected.Projected, "_interval", "radius + norms(", "norms(", LIKELY_BOXES),
+    Mutation(projected.Projected, "_interval", "sources += [(", "[(", LIKELY_BOXES),
+    Mutation(projected, "_forward", "vectors + relaxed.band[0][:, None]", "vectors", LIKELY_BOXES),
+]  # fmt: skip
+
+STEPS = [
+    Mutation(product.ProductRule, "interval", "matrix.value.abs()", "matrix.value", partial(steps, "matmul of a stack")),
+    Mutation(product.ProductRule, "interval", "middle - spread", "middle + spread", partial(steps, "right matmul of a stack")),
+    Mutation(product.ProductRule, "terms", "-1 if op.module.left else -2", "-1 if op.module.left else -1", partial(
+        steps, "right matmul of a stack")),
+    Mutation(product.Product, "pulled", ".transpose(-1, -2)", "", partial(steps, "matmul of a stack")),
+    Mutation(scale.ScaleRule, "interval", "factor.value >= 0", "factor.value == op.module.factor.value", partial(steps, "scaled")),
+    Mutation(scale.ScaleRule, "adjoint", "rows * factor.value", "rows", partial(steps, "scaled")),
+    Mutation(sums.Sum, "pulled", "rows * self.factor", "rows", partial(steps, "mean")),
+    Mutation(sums.Sum, "terms", "torch.Size([self.in_shape[axis] for axis in self.axes]).numel()", "1", partial(steps, "sum")),
+    Mutation(sums.Means, "pulled", "self.back(images, like)", "2 * self.back(images, like)", partial(steps, "windows")),
+    Mutation(join.Added, "interval", "(box[1], box[0])", "box", partial(steps, "less")),
+    Mutation(join.Added, "magnitude", "map(abs, self.factors)", "self.factors", partial(steps, "less")),
+    Mutation(join.Added, "adjoint", "self._times(factor, rows)", "rows", partial(steps, "less")),
+    Mutation(join.Gathered, "adjoint", "index_add", "index_copy", partial(steps, "twice")),
+    Mutation(join.Gathered, "magnitude", ".abs()", "", partial(steps, "constant beside")),
+    Mutation(move.Move, "adjoint", "index_add", "index_copy", partial(steps, "expand")),
+    Mutation(any_convolution.AnyConvolutionRule, "interval", ".weight.abs()", ".weight", partial(steps, "conv1d")),
+    Mutation(any_convolution.AnyConvolutionRule, "adjoint", "step.pulled(images)", "-step.pulled(images)", partial(
+        steps, "conv_transpose2d")),
+    Mutation(any_convolution.AnyConvolutionRule, "terms", "sizes[0]", "sizes[0] // 2", partial(steps, "conv1d")),
+    Mutation(program.Program, "adjoint", "reversed(self.steps)", "reversed(self.steps[1:])", partial(steps, "less")),
+    Mutation(program, "_collect", "found[node] + rows if node in found else rows", "rows", partial(steps, "twice")),
+    Mutation(program.Program, "magnitude", "step.join.magnitude", "step.join", partial(steps, "less")),
+    Mutation(captured, "_check_batch", "if found.questions", "if False", partial(batches, "eq 64")),
+]  # fmt: skip
+
+MUTATIONS = [*RULES, *CURVES, *PASSES, *WINDOWED, *ASCENTS, *ROUNDINGS, *LIKELY, *STEPS]
+
+
+def _law(law):
+    return (law.func, law.args, tuple(law.keywords.items())) if isinstance(law, partial) else law
+
+
+LAWS = list({_law(mutation.law): mutation.law for mutation in MUTATIONS}.values())
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: getattr(law, "func", law).__name__)
+def test_the_law_holds(law):
+    law()
+
+
+@pytest.mark.parametrize("name", [*test_bounds_graphs.OPERATORS, *PLACED])
+def test_captured_steps_keep_the_laws(name):
+    steps(name)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+def test_a_law_fails_when_it_must(mutation, monkeypatch):
+    mutation.apply(monkeypatch)
+    with pytest.raises(
+        (AssertionError, RuntimeError, IndexError, HypothesisException, UnsupportedError, pytest.fail.Exception)
+    ):
+        mutation.law()
