@@ -1,5 +1,7 @@
 """The affine part of a computation between two levels of non-linear layers, as one affine layer on states."""
 
+from collections import Counter
+
 import attrs
 from torch import Tensor
 
@@ -73,7 +75,7 @@ class Program:
     @property
     def fan(self) -> int:
         """How many rows one number of the state before adds up, at most."""
-        return max(1, sum(_fan(step) + len(step.sources) for step in self.steps))
+        return sum(_fan(step) + len(step.sources) for step in self.steps) + max(Counter(self.target.nodes).values())
 
     @property
     def exact(self) -> bool:
