@@ -319,6 +319,9 @@ PLACED = {
     "twice": lambda m, x: torch.cat(
         [x.relu(), 2 * x.relu()[:, :1], x.relu()[:, :, :, :1].expand(-1, -1, -1, 4)], 1
     ).relu(),
+    "constant between": lambda m, x: (lambda h: torch.cat([h, m.image.expand(len(h), 1, -1, -1), h], 1).relu())(
+        x.relu()
+    ),
     "constant beside": lambda m, x: torch.cat([x.relu(), m.image.expand(x.shape[0], 1, -1, -1)], 1).relu(),
 }
 
@@ -582,7 +585,7 @@ STEPS = [
     Mutation(join.Added, "interval", "(box[1], box[0])", "box", partial(steps, "less")),
     Mutation(join.Added, "magnitude", "map(abs, self.factors)", "self.factors", partial(steps, "less")),
     Mutation(join.Added, "adjoint", "self._times(factor, rows)", "rows", partial(steps, "less")),
-    Mutation(join.Gathered, "adjoint", "index_add", "index_copy", partial(steps, "twice")),
+    Mutation(join.Gathered, "adjoint", "index_add", "index_copy", partial(steps, "constant between")),
     Mutation(join.Gathered, "magnitude", ".abs()", "", partial(steps, "constant beside")),
     Mutation(move.Move, "adjoint", "index_add", "index_copy", partial(steps, "expand")),
     Mutation(any_convolution.AnyConvolutionRule, "interval", ".weight.abs()", ".weight", partial(steps, "conv1d")),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inradius import InputError, UnsupportedError
 from inradius.preserved import preserved
-from inradius_bounds.capture.checks import agrees, check_affine, points_around
+from inradius_bounds.capture.checks import agrees, check_affine, pointwise, points_around
 from inradius_bounds.capture.compare import Match, depends_on_size
 from inradius_bounds.capture.graph import Graph
 from inradius_bounds.capture.keep import Rules
@@ -22,6 +22,10 @@ from inradius_bounds.stage import Chain
 BATCHES = (2, 3, 17)
 # and one more where that is cheap, for what a model may do with many examples
 _MANY, _CHEAP = 257, 1 << 19
+# how many different points are tried, of large inputs the fewer
+_POINTS, _FEW, _LARGE = 17, 3, 1 << 15
+# how many numbers a batch has at most that is run without being recorded, too
+_SEVERAL = 1 << 20
 
 
 @attrs.define(eq=False)
@@ -60,20 +64,19 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
     if not len(x):
         raise InputError("a computation cannot be captured without an example; give at least one input")
     generator = torch.Generator().manual_seed(0)
-    points = points_around(x[:1].detach(), members, generator, BATCHES[-1])
+    points = points_around(x[:1].detach(), members, generator, _POINTS if x[0].numel() < _LARGE else _FEW)
     with preserved(model):
         single = record(model, x[:1], rules, located=True)
         _check_output(model, single.output, 1)
         # the same input a second time, and other inputs
         for point in (x[:1], points[-1:], points[-2:-1]):
             _check_same(model, single.graph, record(model, point, rules).graph)
-        for count in _sizes(points):
-            _check_batch(model, single.graph, _batch(points, count), rules)
+        outputs = [_check_batch(model, single.graph, _batch(points, count), rules) for count in _sizes(points)]
     found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
     chain = found.chain(torch.float64)
     check_affine(chain, generator)
     with preserved(model):
-        _check_values(model, chain, points)
+        _check_values(model, chain, points, outputs)
     return found
 
 
@@ -86,8 +89,11 @@ def _batch(points: Tensor, count: int) -> Tensor:
     return points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
 
 
-def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -> None:
-    """Raises ``UnsupportedError`` where a batch's graph differs from one example's but in lengths that grow with the batch."""
+def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -> Tensor:
+    """The outputs of a recorded run on a batch, (B, *out).
+
+    Raises ``UnsupportedError`` where its graph differs from one example's but in lengths that grow with the batch.
+    """
     count = len(batch)
     try:
         found = record(model, batch, rules, located=True, watched=count > len(BATCHES))
@@ -106,6 +112,8 @@ def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -
             f"{call.where} uses {call.name} in a way that depends on the number of examples: batches of 1 and {count} differ; "
             "bounds know models that treat every batch alike"
         )
+    _check_output(model, found.output, count)
+    return found.output
 
 
 def _check_output(model: nn.Module, output: Tensor, count: int) -> None:
@@ -125,24 +133,31 @@ def _check_same(model: nn.Module, graph: Graph, again: Graph) -> None:
         )
 
 
-def _check_values(model: nn.Module, chain: Chain, points: Tensor) -> None:
-    """Raises ``UnsupportedError`` where a plain run of the model has other values than the chain, alone or in a batch."""
+def _check_values(model: nn.Module, chain: Chain, points: Tensor, outputs: Sequence[Tensor]) -> None:
+    """Raises ``UnsupportedError`` where a run of the model has other values than the chain, alone or in a batch.
+
+    outputs: those of the recorded runs on batches; they are compared, and plain runs but for the largest of large inputs.
+    """
+    value, error = pointwise(chain, points.double(), points.dtype)
     few = points[:4]
     for gradients in (False, True):
         # some models do something else where gradients are recorded
         with torch.set_grad_enabled(gradients):
             alone = torch.cat([model(point[None].clone().requires_grad_(gradients)).detach() for point in few])
-        if not bool(agrees(chain, few, alone, points.dtype).all()):
+        if not agrees(value[: len(few)], error[: len(few)], alone):
             raise UnsupportedError(
                 f"what was recorded of {type(model).__name__} gives other values than the model, beyond rounding; bounds know "
                 "models whose numbers stay in torch's operators from the input to the output"
             )
-    for count in _sizes(points):
-        batch = _batch(points, count)
+    sizes = [len(output) for output in outputs]
+    for count in (count for count in sizes if count * points[0].numel() < _SEVERAL):
         with torch.no_grad():
-            output = model(batch)
+            output = model(_batch(points, count))
         _check_output(model, output, count)
-        if not bool(agrees(chain, batch, output, points.dtype).all()):
+        outputs = [*outputs, output]
+    for output in outputs:
+        count = len(output)
+        if not agrees(_batch(value, count), _batch(error, count), output):
             raise UnsupportedError(
                 f"{type(model).__name__} gives other outputs for an example in a batch of {count} than alone: batches of 1 and "
                 f"{count} differ, so that it joins examples; bounds know models that keep them apart"

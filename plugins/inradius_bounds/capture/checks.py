@@ -43,21 +43,19 @@ def _normal(shape: tuple[int, ...], generator: torch.Generator, chain: Chain) ->
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(chain.device)
 
 
-@torch.no_grad()
-def agrees(chain: Chain, points: Tensor, outputs: Tensor, dtype: torch.dtype) -> Tensor:
-    """Whether a chain in float64 has a model's outputs (N, *out) at points (N, *S), up to the rounding of ``dtype``, (N,).
-
-    The rounding is bounded point by point: a block turns an error E into |A| E + γ (|A| |z| + |b|), a curve into what its
-    interval around z ± E allows.
-    """
-    value, error = pointwise(chain, points.double(), dtype)
-    difference = (value - outputs.double()).abs()
+def agrees(value: Tensor, error: Tensor, outputs: Tensor) -> bool:
+    """Whether a model has a chain's values up to their pointwise rounding error, three of (N, *out)."""
+    close = (value - outputs.double().view_as(value)).abs() <= _ROOM * error
     # where the bound is no number the steps overflow, and no bound over a set can be finite there
-    return ((difference <= _ROOM * error) | ~error.isfinite()).flatten(1).all(1)
+    return bool((close | ~error.isfinite()).all())
 
 
+@torch.no_grad()
 def pointwise(chain: Chain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A chain's values, and a bound on the rounding error of a run in ``dtype``, two of (N, *out)."""
+    """A chain's values at points (N, *S) in float64, and a bound on the rounding error of a run in ``dtype``, two of (N, *out).
+
+    A block turns an error E into |A| E + γ (|A| |z| + |b|), a curve into what its interval around z ± E allows.
+    """
     value, error = points, torch.zeros_like(points)
     unit, tiny = torch.finfo(dtype).eps / 2, torch.finfo(dtype).smallest_normal
     for stage in chain.stages:

@@ -35,6 +35,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._paused = False
         self._running: Any = None
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would load its compiler, which takes seconds, in order to leave the recorder alone
+        return False
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """While the block runs nothing is recorded."""

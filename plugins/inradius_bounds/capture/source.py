@@ -26,7 +26,7 @@ def place(paths: Mapping[int, str]) -> str:
 def line_of(frame: FrameType) -> str:
     """The file and the line that a frame is at; nothing for torch and for the recorder."""
     file = frame.f_code.co_filename
-    if file.startswith((IN_TORCH, _HERE)) or file.startswith("<"):
+    if file.startswith((IN_TORCH, _HERE, "<")) or frame.f_code.co_name == "__torch_function__":
         return ""
     return f"{Path(file).name}:{frame.f_lineno}"
 
