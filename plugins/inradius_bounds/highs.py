@@ -1,5 +1,6 @@
 """HiGHS on a polytope: built once, asked for each cost."""
 
+import math
 from typing import Any
 
 import attrs
@@ -26,7 +27,7 @@ class Solver:
         highspy = _highspy()
         self._infinity = float(highspy.kHighsInf)
         self._module = highspy
-        self._size = len(polytope.lower)
+        self._size, self._rows = len(polytope.lower), polytope.matrix.shape[0]
         self._highs = highspy.Highs()
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
@@ -61,10 +62,8 @@ class Solver:
         optimal = status == self._module.HighsModelStatus.kOptimal
         stopped = status in (self._module.HighsModelStatus.kTimeLimit, self._module.HighsModelStatus.kInterrupt)
         if not optimal and not stopped:
-            raise UnsupportedError(
-                f"HiGHS ended with status {self._highs.modelStatusToString(status)!r}; the relaxation of a non-empty set "
-                "has an optimum"
-            )
+            # a solver that gives up says nothing: multipliers of 0 make a bound, and there is no better one
+            return Optimum(math.nan, -math.inf, np.zeros(self._rows), False)
         duals = np.asarray(self._highs.getSolution().row_dual)
         value = float(info.objective_function_value)
         bound = float(info.mip_dual_bound)

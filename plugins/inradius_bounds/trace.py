@@ -27,6 +27,8 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None) -> Chain:
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"{model!r} is not a torch.nn.Module; bounds need one, whose operators they record")
+    if x.layout != torch.strided:
+        raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
     proof = current_proof()
     own = x.to(proof.dtype) if proof is not None else x
     if proof is None:
@@ -52,6 +54,8 @@ def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: Proof | No
 def _holds(found: Captured, model: nn.Module, x: Tensor, proof: Proof | None) -> bool:
     if not len(x):
         return True
+    if not found.unchanged:
+        return False
     if proof is None and not found.graph.volatile:
         return found.structure.same(Structure.of(model))
     return found.holds(model, x)

@@ -1,6 +1,7 @@
 """A model's computation for one example, checked: once it stands for the model, bounds may be computed from it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 import torch
@@ -8,12 +9,15 @@ from torch import Tensor, nn
 
 from inradius import InputError, UnsupportedError
 from inradius.preserved import preserved
-from inradius_bounds.capture.checks import agrees, check_affine, pointwise, points_around
+from inradius.proving import current_proof
+from inradius_bounds.capture.checks import check_affine, points_around
 from inradius_bounds.capture.compare import Match, depends_on_size
 from inradius_bounds.capture.graph import Graph
 from inradius_bounds.capture.keep import Rules
 from inradius_bounds.capture.key import Structure
+from inradius_bounds.capture.local import check_operators
 from inradius_bounds.capture.record import record
+from inradius_bounds.capture.values import Tried, batch_of, check_values
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
 from inradius_bounds.stage import Chain
@@ -23,9 +27,7 @@ BATCHES = (2, 3, 17)
 # and one more where that is cheap, for what a model may do with many examples
 _MANY, _CHEAP = 257, 1 << 19
 # how many different points are tried, of large inputs the fewer
-_POINTS, _FEW, _LARGE = 17, 3, 1 << 15
-# how many numbers a batch has at most that is run without being recorded, too
-_SEVERAL = 1 << 20
+_POINTS, FEW, _LARGE = 17, 3, 1 << 15
 
 
 @attrs.define(eq=False)
@@ -41,16 +43,25 @@ class Captured:
 
     def chain(self, dtype: torch.dtype) -> Chain:
         """The chain in a type, which reads the model's tensors anew."""
-        if dtype not in self._chains:
+        if dtype not in self._chains or self._chains[dtype][0].converted:
             lowered = lower(self.graph, self.layers, dtype, self.device)
             self._chains[dtype] = lowered, chain_of(lowered)
         lowered, chain = self._chains[dtype]
         lowered.constants.forget()
         return chain
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether the constants that steps were built from, such as places and masks, are what they were."""
+        for lowered, _ in self._chains.values():
+            lowered.constants.forget()
+            if not lowered.constants.unchanged:
+                return False
+        return True
+
     def holds(self, model: nn.Module, x: Tensor) -> bool:
         """Whether the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""
-        with preserved(model):
+        with put_back(model):
             return Match(self.graph, record(model, x[:1], self.rules).graph).difference() is None
 
 
@@ -64,29 +75,34 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
     if not len(x):
         raise InputError("a computation cannot be captured without an example; give at least one input")
     generator = torch.Generator().manual_seed(0)
-    points = points_around(x[:1].detach(), members, generator, _POINTS if x[0].numel() < _LARGE else _FEW)
-    with preserved(model):
+    points = points_around(x[:1].detach(), members, generator, _POINTS if x[0].numel() < _LARGE else FEW)
+    with put_back(model):
         single = record(model, x[:1], rules, located=True)
         _check_output(model, single.output, 1)
         # the same input a second time, and other inputs
-        for point in (x[:1], points[-1:], points[-2:-1]):
-            _check_same(model, single.graph, record(model, point, rules).graph)
-        outputs = [_check_batch(model, single.graph, _batch(points, count), rules) for count in _sizes(points)]
+        runs = [record(model, point, rules, keeps=True) for point in (x[:1], points[-1:], points[-2:-1])]
+        for again in runs:
+            _check_same(model, single.graph, again.graph)
+        outputs = [_check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points)]
     found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
     chain = found.chain(torch.float64)
     check_affine(chain, generator)
-    with preserved(model):
-        _check_values(model, chain, points, outputs)
+    for run in runs:
+        lowered = lower(run.graph, layers, torch.float64, x.device, exact=False)
+        check_operators(run.graph, lowered.nodes, run.numbers)
+    with put_back(model):
+        alone = torch.cat([record(model, point[None], rules).output for point in points[:FEW]])
+        check_values(model, chain, Tried(points, alone, outputs))
     return found
+
+
+def put_back(model: nn.Module) -> AbstractContextManager[None]:
+    """What restores a model's state, but where a certificate does so anyway."""
+    return preserved(model) if current_proof() is None else nullcontext()
 
 
 def _sizes(points: Tensor) -> tuple[int, ...]:
     return (*BATCHES, _MANY) if points[0].numel() * _MANY <= _CHEAP else BATCHES
-
-
-def _batch(points: Tensor, count: int) -> Tensor:
-    """So many points, in turn."""
-    return points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
 
 
 def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -> Tensor:
@@ -131,34 +147,3 @@ def _check_same(model: nn.Module, graph: Graph, again: Graph) -> None:
             f"{call.where or 'an operator'} uses {call.name} ({call.op}), which another run of {type(model).__name__} does not in "
             "the same way; bounds know models that run the same operators on the same constants every time"
         )
-
-
-def _check_values(model: nn.Module, chain: Chain, points: Tensor, outputs: Sequence[Tensor]) -> None:
-    """Raises ``UnsupportedError`` where a run of the model has other values than the chain, alone or in a batch.
-
-    outputs: those of the recorded runs on batches; they are compared, and plain runs but for the largest of large inputs.
-    """
-    value, error = pointwise(chain, points.double(), points.dtype)
-    few = points[:4]
-    for gradients in (False, True):
-        # some models do something else where gradients are recorded
-        with torch.set_grad_enabled(gradients):
-            alone = torch.cat([model(point[None].clone().requires_grad_(gradients)).detach() for point in few])
-        if not agrees(value[: len(few)], error[: len(few)], alone):
-            raise UnsupportedError(
-                f"what was recorded of {type(model).__name__} gives other values than the model, beyond rounding; bounds know "
-                "models whose numbers stay in torch's operators from the input to the output"
-            )
-    sizes = [len(output) for output in outputs]
-    for count in (count for count in sizes if count * points[0].numel() < _SEVERAL):
-        with torch.no_grad():
-            output = model(_batch(points, count))
-        _check_output(model, output, count)
-        outputs = [*outputs, output]
-    for output in outputs:
-        count = len(output)
-        if not agrees(_batch(value, count), _batch(error, count), output):
-            raise UnsupportedError(
-                f"{type(model).__name__} gives other outputs for an example in a batch of {count} than alone: batches of 1 and "
-                f"{count} differ, so that it joins examples; bounds know models that keep them apart"
-            )

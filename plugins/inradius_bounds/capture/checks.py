@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inradius import UnsupportedError
-from inradius_bounds.block import AffineBlock
+from inradius import Operator, UnsupportedError
 from inradius_bounds.stage import Chain
 
 # a model may round each of its operators in another way than the steps that stand for it, some of which are more than one
@@ -24,8 +23,10 @@ def check_affine(chain: Chain, generator: torch.Generator) -> None:
         a, b = (_normal((1, *block.in_shape), generator, chain) for _ in range(2))
         r = _normal((1, 1, *block.out_shape), generator, chain)
         zero, image = block(torch.zeros_like(a)), block(a)
-        size = _magnitude(block, a.abs() + b.abs())
-        unit = _gamma(block, torch.float64)
+        size = a.abs() + b.abs()
+        for op in block.ops:
+            size = op.rule.magnitude(op, size)
+        unit = sum(_gamma(op, torch.float64) + op.rule.fan(op) * 1.2e-16 for op in block.ops)
         sums = (image + block(b) - block(a + b) - zero).abs() <= _ROOM * unit * size
         forth = (r * (image - zero)[:, None]).sum()
         back = (block.adjoint(r) * a[:, None]).sum()
@@ -43,13 +44,6 @@ def _normal(shape: tuple[int, ...], generator: torch.Generator, chain: Chain) ->
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(chain.device)
 
 
-def agrees(value: Tensor, error: Tensor, outputs: Tensor) -> bool:
-    """Whether a model has a chain's values up to their pointwise rounding error, three of (N, *out)."""
-    close = (value - outputs.double().view_as(value)).abs() <= _ROOM * error
-    # where the bound is no number the steps overflow, and no bound over a set can be finite there
-    return bool((close | ~error.isfinite()).all())
-
-
 @torch.no_grad()
 def pointwise(chain: Chain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """A chain's values at points (N, *S) in float64, and a bound on the rounding error of a run in ``dtype``, two of (N, *out).
@@ -57,31 +51,35 @@ def pointwise(chain: Chain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor,
     A block turns an error E into |A| E + γ (|A| |z| + |b|), a curve into what its interval around z ± E allows.
     """
     value, error = points, torch.zeros_like(points)
-    unit, tiny = torch.finfo(dtype).eps / 2, torch.finfo(dtype).smallest_normal
     for stage in chain.stages:
-        gamma = _gamma(stage.block, dtype)
-        size = _magnitude(stage.block, value.abs() + error / gamma + tiny / gamma)
-        value, error = stage.block(value), gamma * size + tiny
+        for op in stage.block.ops:
+            value, error = through_affine(op, value, error, dtype)
         if stage.activation is not None:
-            op = stage.activation
-            found = op(value)
-            low, high = op.rule.interval(op, value - error, value + error)
-            spread = torch.maximum(high - found, found - low)
-            value, error = found, spread + 16 * unit * (found.abs() + value.abs().clamp(max=1)) + tiny
+            value, error = through_curve(stage.activation, value, error, dtype)
     return value, error
 
 
-def _gamma(block: AffineBlock, dtype: torch.dtype) -> float:
-    terms = sum(op.rule.terms(op) + op.rule.fan(op) for op in block.ops) + 8 * (1 + len(block.ops))
+def through_affine(op: Operator, value: Tensor, error: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """An affine operator's value in float64, and the rounding error that a run in ``dtype`` may have behind it."""
+    tiny, gamma = torch.finfo(dtype).smallest_normal, _gamma(op, dtype)
+    size = op.rule.magnitude(op, value.abs() + (error + tiny) / gamma)
+    return op(value), gamma * size + tiny
+
+
+def through_curve(op: Operator, value: Tensor, error: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The same of a non-linear layer."""
+    info = torch.finfo(dtype)
+    found = op(value)
+    low, high = op.rule.interval(op, value - error, value + error)
+    spread = torch.maximum(high - found, found - low)
+    return found, spread + 8 * info.eps * (found.abs() + value.abs().clamp(max=1)) + info.smallest_normal
+
+
+def _gamma(op: Operator, dtype: torch.dtype) -> float:
+    terms = op.rule.terms(op) + 16
     share = terms * float(torch.finfo(dtype).eps) / 2
     # sums of so many terms in half precision have no error bound of this kind; theirs is as large as the terms
     return share / (1 - share) if share < 0.5 else 1.0 + share
-
-
-def _magnitude(block: AffineBlock, size: Tensor) -> Tensor:
-    for op in block.ops:
-        size = op.rule.magnitude(op, size)
-    return size
 
 
 def points_around(x: Tensor, members: Sequence[Tensor], generator: torch.Generator, count: int) -> Tensor:

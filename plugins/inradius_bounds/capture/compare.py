@@ -14,6 +14,13 @@ MOVES = {
     "view", "_unsafe_view", "reshape", "_reshape_alias", "clone", "contiguous", "detach", "alias", "expand", "permute",
     "transpose", "t", "squeeze", "unsqueeze", "lift_fresh", "select", "slice", "copy", "empty", "empty_strided", "as_strided",
 }  # fmt: skip
+# operators whose numbers are those that they are given, or plain ones
+EXACT = MOVES | {
+    "zeros", "ones", "full", "eye", "arange", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full",
+    "fill", "zero", "masked_fill", "index_fill", "triu", "tril", "where", "cat", "stack", "repeat", "flip", "roll",
+    "empty_like", "new_empty", "eq", "ne", "lt", "le", "gt", "ge", "logical_not", "logical_and", "logical_or", "bitwise_not",
+    "index", "index_put", "one_hot", "scatter",
+}  # fmt: skip
 # how a product of matrices is computed may depend on their sizes; some add a constant in the same step
 _PRODUCTS = {"mm", "bmm", "mv", "dot", "matmul", "linear", "addmm", "baddbmm", "addmv"}
 _SUMS = {"linear", "addmm", "baddbmm", "addmv"}

@@ -38,6 +38,8 @@ class Value:
     leaf: Tensor | None = None
     call: "Call | None" = None
     place: int = 0
+    # whether a constant is what it is without rounding, and without weights that are learned
+    plain: bool = False
 
     @classmethod
     def of(cls, tensor: Tensor, *, varies: bool, **origin: Any) -> "Value":

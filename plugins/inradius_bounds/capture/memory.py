@@ -16,7 +16,7 @@ class Memory:
     def __init__(self) -> None:
         # tensors that were seen live as long as the recording, so that no other takes their place
         self._alive: list[Tensor] = []
-        self._known: dict[Any, tuple[Value, int]] = {}
+        self._known: dict[Any, tuple[Value, int, tuple[Any, ...]]] = {}
         self._writes: dict[int, int] = {}
         # memory that was there before the recording
         self._given: set[int] = set()
@@ -24,40 +24,47 @@ class Memory:
     def note(self, tensor: Tensor, value: Value, *, given: bool = False) -> None:
         """A tensor is a value, as its memory is now; ``given`` where it was there before."""
         self._alive.append(tensor)
-        entry = value, self._writes.get(_storage(tensor), 0)
+        entry = value, self._writes.get(storage_of(tensor), 0), _lie(tensor)
         self._known[id(tensor)] = self._known[_lie(tensor)] = entry
         if given:
-            self._given.add(_storage(tensor))
+            self._given.add(storage_of(tensor))
 
     def value(self, tensor: Tensor) -> Value | None:
         """The value that a tensor is; None where it is not known, or was written on since."""
         found = self._known.get(id(tensor)) or self._known.get(_lie(tensor))
-        return found[0] if found is not None and self._is_current(tensor, found[1]) else None
+        return found[0] if found is not None and self._is_current(tensor, found) else None
 
     def current(self, tensor: Tensor) -> bool:
         """Whether a tensor is known, and its memory was not written on since it became its value."""
         found = self._known.get(id(tensor))
-        return found is not None and self._is_current(tensor, found[1])
+        return found is not None and self._is_current(tensor, found)
 
     def seen(self, tensor: Tensor) -> bool:
         """Whether a tensor was known at some time."""
         return id(tensor) in self._known or _lie(tensor) in self._known
 
+    def plain(self, tensor: Tensor) -> bool:
+        """Whether all that a tensor was known as is plain."""
+        found = [self._known.get(id(tensor)), self._known.get(_lie(tensor))]
+        return all(entry[0].plain for entry in found if entry is not None)
+
     def change(self, tensor: Tensor) -> None:
         """An operator has written on a tensor's memory."""
-        self._writes[_storage(tensor)] = self._writes.get(_storage(tensor), 0) + 1
+        self._writes[storage_of(tensor)] = self._writes.get(storage_of(tensor), 0) + 1
 
     def given(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in memory that was there before the recording."""
-        return _storage(tensor) in self._given
+        return storage_of(tensor) in self._given
 
-    def _is_current(self, tensor: Tensor, writes: int) -> bool:
-        return self._writes.get(_storage(tensor), 0) == writes
+    def _is_current(self, tensor: Tensor, known: tuple[Value, int, tuple[Any, ...]]) -> bool:
+        _, writes, lie = known
+        return self._writes.get(storage_of(tensor), 0) == writes and _lie(tensor) == lie
 
 
-def _storage(tensor: Tensor) -> int:
+def storage_of(tensor: Tensor) -> int:
+    """The memory that a tensor lies in, as a number."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def _lie(tensor: Tensor) -> tuple[Any, ...]:
-    return _storage(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype
+    return storage_of(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype

@@ -10,29 +10,35 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from inradius import InputError, UnsupportedError
-from inradius_bounds.capture.graph import Graph
+from inradius_bounds.capture.batch_size import BatchSizes
+from inradius_bounds.capture.graph import Graph, Value
 from inradius_bounds.capture.keep import Rules, keeping
 from inradius_bounds.capture.recorder import Recorder
 from inradius_bounds.capture.source import line_of
-from inradius_bounds.capture.traced import BatchSizes, Traced
+from inradius_bounds.capture.traced import Traced
 
 
 @attrs.frozen(eq=False)
 class Recording:
     """What a model computed for a batch: its graph, and its outputs (B, *out).
 
-    questions: the lines that compared the number of examples with another number.
+    questions: the lines that compared the number of examples with another number; numbers: those of every value that depends
+    on the input, where they were kept.
     """
 
     graph: Graph
     output: Tensor
     questions: tuple[str, ...]
+    numbers: dict[Value, Tensor]
 
 
-def record(model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, watched: bool = False) -> Recording:
+def record(
+    model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, watched: bool = False, keeps: bool = False
+) -> Recording:
     """A run of the model on a batch x (B, *S), whose state the caller keeps.
 
-    ``located`` calls know their place in the user's code; ``watched`` sees comparisons of the number of examples.
+    ``located`` calls know their place in the user's code; ``watched`` sees comparisons of the number of examples; ``keeps``
+    keeps the numbers of every value.
     Raises ``UnsupportedError`` for an operator that one run cannot stand for, and for an output that is no tensor.
     """
     paths = {id(module): f"model.{path}".rstrip(".") for path, module in model.named_modules()}
@@ -41,7 +47,7 @@ def record(model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, 
     def ask(frame: FrameType) -> None:
         questions.append(line_of(frame))
 
-    recorder = Recorder(paths, BatchSizes(len(x), ask if watched else None), located=located)
+    recorder = Recorder(paths, BatchSizes(len(x), ask if watched else None), located=located, keeps=keeps)
     with torch.inference_mode(False):
         entry = recorder.entry(x)
     start = entry.value
@@ -55,7 +61,7 @@ def record(model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, 
         raise UnsupportedError(
             f"the output of {type(model).__name__} does not come from its input through torch's operators alone"
         )
-    return Recording(recorder.graph(entry, start, result), result.plain, tuple(questions))
+    return Recording(recorder.graph(entry, start, result), result.plain, tuple(questions), recorder.numbers)
 
 
 def _run(model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, paths: dict[int, str]) -> object:
@@ -64,7 +70,7 @@ def _run(model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, path
         with (
             torch.inference_mode(False),
             torch.no_grad(),
-            _plain_attention(),
+            plain_attention(),
             keeping(model, rules, recorder, paths),
             recorder,
         ):
@@ -94,7 +100,7 @@ def _explain(model: nn.Module, x: Tensor, error: Exception) -> None:
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
+def plain_attention() -> Iterator[None]:
     """While the block runs, attention is computed by products and softmax, which have bounds, and by no fused kernel."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -13,25 +13,37 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inradius import UnsupportedError
-from inradius_bounds.capture.graph import Call, Graph, Kept, Value, operator_name, replaced
-from inradius_bounds.capture.memory import Memory
+from inradius_bounds.capture.batch_size import BatchSizes
+from inradius_bounds.capture.compare import EXACT
+from inradius_bounds.capture.graph import Call, Graph, Kept, Value, operator_name, replaced, values_in
+from inradius_bounds.capture.memory import Memory, storage_of
 from inradius_bounds.capture.source import place
-from inradius_bounds.capture.traced import BatchSizes, Traced
+from inradius_bounds.capture.traced import Traced
 
+# operators that take no more than a shape from a value
+_FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0, "full_like": None, "new_full": None}
 _NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 # operators that read a number off a tensor
 _READS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records what runs while it is active. ``located``: whether calls remember where they come from, which takes time."""
+    """Records what runs while it is active.
 
-    def __init__(self, paths: dict[int, str], sizes: BatchSizes, *, located: bool) -> None:
+    ``located``: whether calls remember where they come from, which takes time; ``keeps``: whether the numbers of every value that
+    depends on the input are kept.
+    """
+
+    def __init__(self, paths: dict[int, str], sizes: BatchSizes, *, located: bool, keeps: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._paths, self._sizes, self._located = paths, sizes, located
+        self._paths, self._sizes, self._located, self._keeps = paths, sizes, located, keeps
+        # what the values that depend on the input were, where that is kept
+        self.numbers: dict[Value, Tensor] = {}
         self.calls: list[Call] = []
         self.volatile = False
         self._memory = Memory()
+        # memory that rounded numbers, or learned weights, were written on
+        self._weighty: set[int] = set()
         self._paused = False
         self._running: Any = None
 
@@ -53,7 +65,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The input, as the model gets it."""
         # a copy, as the model may write on it
         inner = x.detach().clone()
-        return self._traced(inner, Value.of(inner, varies=True))
+        value = Value.of(inner, varies=True)
+        self._keep(value, inner)
+        return self._traced(inner, value)
+
+    def _keep(self, value: Value, numbers: Tensor) -> None:
+        if self._keeps and value.varies:
+            self.numbers[value] = numbers.clone()
 
     def _traced(self, inner: Tensor, value: Value) -> Traced:
         made = Traced(inner, value, self._sizes)
@@ -67,7 +85,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def where(self) -> str:
         """The place in the user's code that is running."""
-        return place(self._paths) if self._located else ""
+        return place(self._paths) if self._located else "the model"
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -75,18 +93,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         self._running = func
         varies = self._varies(args) or self._varies(kwargs)
+        if func.namespace == "profiler":
+            return func(*args, **kwargs)
         self._check(func, args, kwargs, varies)
         written = _written(func, args, kwargs)
         # the values are those before the operator writes on them
         values = replaced(args, self._value), replaced(kwargs, self._value)
         out = func(*replaced(args, _plain), **replaced(kwargs, _plain))
-        return self._recorded(Call(func, *values, self.where()), out, args, written, varies)
+        if varies and operator_name(func) in _FILLED:
+            return self._recorded(_filled(func, args, kwargs, out, self.where()), out, (), [], False)
+        made = self._recorded(Call(func, *values, self.where()), out, args, written, varies)
+        return made if func._schema.returns else None
 
     def kept(self, layer: Kept, z: Traced, out: Any) -> Any:
         """A layer that stands as one operator, with what it gave for the numbers of its input."""
         if not isinstance(out, Tensor) or not len(z.plain) or out.shape[:1] != z.plain.shape[:1]:
             raise UnsupportedError(f"{layer.path} is {layer}, whose result is no tensor with a row for each example")
-        return self._recorded(Call(layer, (self._value(z),), {}, layer.path), out, (), [], True)
+        with self.paused():
+            return self._recorded(Call(layer, (self._value(z),), {}, layer.path), out, (), [], True)
 
     def _recorded(self, call: Call, out: Any, args: Any, written: list[Any], varies: bool) -> Any:
         """Appends a call, and gives its results to the model."""
@@ -108,8 +132,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # handed on as it is
             call.results.append(self._value(same))
             return same
-        value = Value.of(out, varies=varies, call=call, place=number)
+        value = Value.of(out, varies=varies, call=call, place=number, plain=_is_plain(call))
         call.results.append(value)
+        self._keep(value, out)
         if varies:
             return self._traced(out, value)
         self._memory.note(out, value)
@@ -118,8 +143,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _settled(self, call: Call, target: Tensor, varies: bool) -> Tensor:
         """A tensor that an operator has changed in place, as the value that it is now."""
         inner = _plain(target)
-        value = Value.of(inner, varies=varies, call=call)
+        value = Value.of(inner, varies=varies, call=call, plain=_is_plain(call))
+        self._weighty.update(() if value.plain else (storage_of(inner),))
         call.results.append(value)
+        self._keep(value, inner)
         if isinstance(target, Traced):
             target.value = value
         self._memory.change(inner)
@@ -172,8 +199,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if value is None:
             # one that was changed in place through another tensor is what it is now
             changed = self._memory.seen(given)
+            if changed and not (self._memory.plain(given) and storage_of(given) not in self._weighty):
+                raise UnsupportedError(
+                    f"{self.where()} gives {self._running} a tensor computed from weights that was changed in place through "
+                    "another tensor of the same memory; bounds know computations that make new values"
+                )
             self.volatile |= changed
-            value = Value.of(given, varies=False, leaf=given.detach().clone() if changed else given)
+            leaf = given.detach().clone() if changed else given
+            value = Value.of(given, varies=False, leaf=leaf, plain=not given.requires_grad)
             self._memory.note(given, value, given=not changed)
         return value
 
@@ -197,6 +230,23 @@ def _reason(func: Any, name: str, args: Any, varies: bool) -> str:
     if name in _NORMS and bool(args[5]):
         return "with the statistics of the batch (training=True), which joins its examples; bounds need the running statistics"
     return ""
+
+
+def _filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> Call:
+    """A constant that has its shape from a value, as one that is made without it."""
+    number = _FILLED[operator_name(func)]
+    if number is None:
+        number = args[-1]
+    kept = {"dtype": out.dtype, "device": out.device}
+    return Call(torch.ops.aten.full.default, (list(out.shape), number), kept, where)
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether a call makes constants without rounding, of constants that are so."""
+    values = list(values_in((call.args, call.kwargs)))
+    # whole numbers and truth values have a place in every floating-point type
+    exact = call.name in EXACT or (call.name == "_to_copy" and not values[0].dtype.is_floating_point)
+    return exact and all(value.plain and not value.varies for value in values)
 
 
 def _plain(given: Any) -> Any:

@@ -60,8 +60,19 @@ class Builder:
 
     def move(self, source: Node, move: Callable[[Tensor], Tensor]) -> Node:
         """What a function of torch that moves numbers makes of a value; it is tried on the numbers' places."""
-        places = move(self._places(source.shape)).to(torch.int64)
+        numbers = self._places(source.shape)
+        places = self._checked(move(numbers), move(numbers + 1))
         return self._moved(source, places)
+
+    def _checked(self, places: Tensor, shifted: Tensor) -> Tensor:
+        """Places as whole numbers. Raises ``UnsupportedError`` where an operator does more than move numbers."""
+        if places.shape != shifted.shape or not torch.equal(places + 1, shifted):
+            raise self.refuse("an operator in a way that does more than move numbers, which no layer rule covers")
+        return places.to(torch.int64)
+
+    def fixed(self, part: Any) -> Any:
+        """A constant's numbers, where steps are built from them; anything else as it is."""
+        return self.constants.fixed(part) if isinstance(part, Constant) else part
 
     def _moved(self, source: Node, places: Tensor) -> Node:
         index, size = places.flatten(), source.shape.numel()
@@ -79,7 +90,8 @@ class Builder:
         for part in ordered:
             starts[id(part)] = first
             first += _shape(part).numel()
-        places = move(*(self._places(_shape(part)) + starts[id(part)] for part in parts)).to(torch.int64)
+        numbers = [self._places(_shape(part)) + starts[id(part)] for part in parts]
+        places = self._checked(move(*numbers), move(*(places + 1 for places in numbers)))
         used = int(places.max()) if places.numel() else 0
         if len(nodes) == 1 and used < nodes[0].shape.numel():
             return self._moved(nodes[0], places)

@@ -14,18 +14,32 @@ class Constants:
     """The constants of one graph in one floating-point type, read from the model's own tensors.
 
     What is computed from them is kept until ``forget``. It is computed in float64 and rounded once, but where gradients are
-    asked for: there it is computed in its own type, and parameters are never copied, so that gradients reach them.
+    asked for: there it is computed in its own type, and parameters are never copied, so that gradients reach them. Without
+    ``exact`` it is computed as the model does, in the types that the model has.
     """
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
+    def __init__(self, dtype: torch.dtype, *, exact: bool = True) -> None:
+        self.dtype, self.exact = dtype, exact
         self._values: dict[object, Any] = {}
+        # constants that steps were built from, with what they were
+        self._fixed: list[tuple[Constant, Tensor]] = []
         self._double = self if dtype == torch.float64 else Constants(torch.float64)
 
     def forget(self) -> None:
         """Lets go of everything that was computed, as the model's tensors may have changed."""
         self._values.clear()
         self._double._values.clear()
+
+    def fixed(self, constant: "Constant") -> Tensor:
+        """A constant's numbers, which steps are built from: places, masks, conditions."""
+        found = constant.value
+        self._fixed.append((constant, found.clone()))
+        return found
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the constants that steps were built from are still what they were."""
+        return all(torch.equal(constant.value, before) for constant, before in self._fixed)
 
     def of(self, value: Value) -> "Constant":
         """A constant of the graph."""
@@ -57,6 +71,8 @@ class Constants:
         return found
 
     def _results(self, call: Call) -> Any:
+        if not self.exact:
+            return self.wide(_run(call, _Native()))
         # numbers that are only moved are not rounded
         return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
 
@@ -69,7 +85,24 @@ class Constants:
         return given
 
 
-def _run(call: Call, store: Constants) -> Any:
+class _Native:
+    """Constants in the types that the model has, computed when they are asked for."""
+
+    def tensor(self, value: Value) -> Tensor:
+        """A constant of the graph."""
+        if value.leaf is not None:
+            return value.leaf
+        assert value.call is not None
+        results = _run(value.call, self)
+        found: Tensor = results[value.place] if isinstance(results, tuple | list) else results
+        return found
+
+    def wide(self, given: Any) -> Any:
+        """What is given, as it is."""
+        return given
+
+
+def _run(call: Call, store: "Constants | _Native") -> Any:
     """What a call of an operator gives for constants in a store's type."""
     assert not isinstance(call.op, Kept)
     fill: Callable[[Any], Any] = lambda each: store.tensor(each) if isinstance(each, Value) else each  # noqa: E731

@@ -24,16 +24,24 @@ class Lowered:
     result: Node
     constants: Constants
     device: torch.device
+    # whether modules with a rule of their own stand in it as views with converted tensors, which hold what they held
+    converted: bool
+    nodes: dict[Value, Node]
 
 
 def lower(
-    graph: Graph, rules: Mapping[type[nn.Module], LayerRule], dtype: torch.dtype, device: torch.device
+    graph: Graph,
+    rules: Mapping[type[nn.Module], LayerRule],
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    exact: bool = True,
 ) -> Lowered:
-    """The graph as steps and curves, to be computed in ``dtype``.
+    """The graph as steps and curves, to be computed in ``dtype``; without ``exact`` constants are rounded as the model does.
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
-    constants = Constants(dtype)
+    constants = Constants(dtype, exact=exact)
     build = Builder(rules, constants, device)
     entry = Node(graph.entry.shape)
     made: dict[Value, Any] = {graph.entry: entry}
@@ -48,7 +56,9 @@ def lower(
             f"{build.where} gives the shape {tuple(graph.result.shape)}, its bounds {tuple(found.shape)}"
         )
     constants.forget()
-    return Lowered(entry, found, constants, device)
+    converted = any(isinstance(call.op, Kept) and _of_other_type(call.op.module, dtype) for call in graph.calls)
+    nodes = {value: node for value, node in made.items() if isinstance(node, Node)}
+    return Lowered(entry, found, constants, device, converted, nodes)
 
 
 def _needed(graph: Graph) -> list[Call]:
@@ -114,8 +124,7 @@ def _kept(build: Builder, layer: Kept, source: Node, value: Value | None) -> Nod
 
 def _widened(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """The module itself, or where its tensors are of another floating-point type a view of it with converted ones."""
-    tensors = [value for value in _all_tensors(module) if value.is_floating_point()]
-    if all(value.dtype == dtype for value in tensors):
+    if not _of_other_type(module, dtype):
         return module
     view = copy.copy(module)
     state = vars(view)
@@ -128,6 +137,10 @@ def _widened(module: nn.Module, dtype: torch.dtype) -> nn.Module:
         name: None if child is None else _widened(child, dtype) for name, child in module._modules.items()
     }
     return view
+
+
+def _of_other_type(module: nn.Module, dtype: torch.dtype) -> bool:
+    return any(value.is_floating_point() and value.dtype != dtype for value in _all_tensors(module))
 
 
 def _all_tensors(module: nn.Module) -> list[Tensor]:

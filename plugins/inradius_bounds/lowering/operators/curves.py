@@ -81,7 +81,10 @@ def power(build: Builder, value: Part, exponent: Any) -> Node:
     """Squares, square roots and reciprocals."""
     known = isinstance(value, Node) and isinstance(exponent, int | float) and float(exponent) in _POWERS
     if not known or not isinstance(value, Node):
-        raise build.refuse(f"pow with the exponent {exponent}; allowed are {', '.join(map(str, _POWERS))}")
+        given = exponent if isinstance(exponent, int | float) else "of a tensor"
+        raise build.refuse(
+            f"pow with the exponent {given}, which no layer rule covers; allowed are {', '.join(map(str, _POWERS))}"
+        )
     return _POWERS[float(exponent)](build, value)
 
 

@@ -22,7 +22,7 @@ def _moved(operator: Any) -> Rewrite:
     """An operator of one value, tried as it is on the places of the numbers; index tensors among its arguments are constants."""
 
     def rewrite(build: Builder, value: Node, *args: Any, **kwargs: Any) -> Node:
-        plain = replaced(args, _indices)
+        plain = replaced(args, build.fixed)
         if any(isinstance(each, Node) for each in _leaves(plain)):
             raise build.refuse(f"{operator} with places that depend on the input, which no layer rule covers")
         return build.move(value, lambda places: operator(places, *plain, **kwargs))
@@ -53,10 +53,6 @@ def _joined(operator: Any) -> Rewrite:
     return rewrite
 
 
-def _indices(given: Any) -> Any:
-    return given.value if isinstance(given, Constant) else given
-
-
 def _leaves(given: Any) -> list[Any]:
     found: list[Any] = []
     replaced(given, found.append)
@@ -74,12 +70,20 @@ def _padded(places: Tensor, sizes: Any, number: float) -> Tensor:
     return torch.ops.aten.constant_pad_nd(places, sizes, number)  # type: ignore[no-any-return]
 
 
+def unfold(build: Builder, value: Node, size: Any, dilation: Any, padding: Any, stride: Any) -> Node:
+    """Windows of images as columns, with zeros around the images."""
+    vertical, horizontal = (padding[0], padding[-1])
+    padded = pad(build, value, [horizontal, horizontal, vertical, vertical])
+    return build.move(padded, lambda places: torch.ops.aten.im2col(places, size, dilation, [0, 0], stride))
+
+
 def where(build: Builder, condition: Any, first: Any, second: Any) -> Node:
     """One of two values, number by number, by a constant condition."""
     if isinstance(condition, Node):
         raise build.refuse("where with a condition that depends on the input, which no layer rule covers")
     parts = [part if isinstance(part, Node | Constant) else build.constant(part) for part in (first, second)]
-    return build.gather(parts, lambda one, other: torch.where(condition.value, one, other))
+    chosen = build.fixed(condition)
+    return build.gather(parts, lambda one, other: torch.where(chosen, one, other))
 
 
 def masked_fill(build: Builder, value: Node, mask: Any, number: Any) -> Node:
@@ -103,7 +107,7 @@ MOVES: dict[str, Rewrite] = {
         name: _moved(getattr(_aten, name))
         for name in (
             "t", "transpose", "permute", "squeeze", "unsqueeze", "expand", "repeat", "flip", "roll", "slice", "select",
-            "index", "index_select", "narrow", "pixel_shuffle", "pixel_unshuffle", "im2col", "unfold", "diagonal",
+            "index", "index_select", "narrow", "pixel_shuffle", "pixel_unshuffle", "unfold", "diagonal",
             "channel_shuffle", "rot90", "upsample_nearest1d", "upsample_nearest2d",
         )
     },
@@ -111,6 +115,7 @@ MOVES: dict[str, Rewrite] = {
     "cat": _joined(_aten.cat),
     "stack": _joined(_aten.stack),
     "constant_pad_nd": pad,
+    "im2col": unfold,
     "where": where,
     "masked_fill": masked_fill,
     **dict.fromkeys(("clone", "detach", "alias", "contiguous", "lift_fresh", "_conj", "view_of"), same),

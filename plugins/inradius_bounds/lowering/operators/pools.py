@@ -22,6 +22,8 @@ def max_pool2d(
     sizes, steps, pads, gaps = _pair(size), _pair(stride or size), _pair(padding), _pair(dilation)
     height, width = value.shape[-2:]
     rows, columns = (_places(length, sizes[a], steps[a], pads[a], gaps[a]) for a, length in enumerate((height, width)))
+    if any(place < 0 for line in (*rows, *columns) for place in line):
+        raise build.refuse("max_pool2d with windows over the padding alone, which no layer rule covers")
     images = [
         build.move(value, _picked(torch.tensor(row), torch.tensor(column)))
         for row, column in itertools.product(rows, columns)
@@ -37,12 +39,15 @@ def _picked(row: Tensor, column: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _places(length: int, size: int, step: int, pad: int, gap: int) -> list[list[int]]:
-    """For each place in a window, where it lies in each window along an axis; over the padding a place of the same window."""
+    """For each place in a window, where it lies in each window along an axis.
+
+    Over the padding it is a place of the same window, -1 where that has none.
+    """
     windows = range((length + 2 * pad - gap * (size - 1) - 1) // step + 1)
     lists = [[w * step - pad + k * gap for k in range(size)] for w in windows]
     inside = [[place for place in window if 0 <= place < length] for window in lists]
     return [
-        [window[k] if 0 <= window[k] < length else valid[0] for window, valid in zip(lists, inside, strict=True)]
+        [window[k] if 0 <= window[k] < length else (*valid, -1)[0] for window, valid in zip(lists, inside, strict=True)]
         for k in range(size)
     ]
 

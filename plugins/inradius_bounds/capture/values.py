@@ -1,0 +1,125 @@
+"""Plain runs of a model against the recorded computation, alone and in batches."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import UnsupportedError
+from inradius_bounds.capture.checks import pointwise
+from inradius_bounds.capture.record import plain_attention
+from inradius_bounds.stage import Chain
+
+# how far two runs may differ that round in other orders, in units of the rounding that is seen
+_ORDERS = 16
+# how many numbers a batch has at most that is run without being recorded, too
+_SEVERAL = 1 << 20
+
+
+@attrs.frozen(eq=False)
+class Tried:
+    """Points (N, *S), the outputs of recorded runs on the first few alone (n, *out), and on batches of several sizes."""
+
+    points: Tensor
+    alone: Tensor
+    batches: Sequence[Tensor]
+
+
+def batch_of(points: Tensor, count: int) -> Tensor:
+    """So many points, in turn."""
+    return points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
+
+
+def check_values(model: nn.Module, chain: Chain, tried: Tried) -> None:
+    """Raises ``UnsupportedError`` where a plain run has other values than what was recorded, alone or in a batch."""
+    few = tried.points[: len(tried.alone)]
+    allowed = _allowed(*pointwise(chain, few.double(), few.dtype), tried.alone)
+    for gradients in (False, True) if _differentiable(model) else (False,):
+        for fused in (False, True):
+            # the same operators on the same numbers give the same bits, but where other kernels are allowed
+            exact = few.device.type == "cpu" and not (gradients or fused)
+            found = _alone(model, few, gradients=gradients, fused=fused)
+            if not (_same(found, tried.alone) if exact else _close(found, tried.alone, allowed)):
+                raise UnsupportedError(
+                    f"what was recorded of {type(model).__name__} gives other values than the model; bounds know models whose "
+                    "numbers stay in torch's operators from the input to the output, with and without gradients"
+                )
+    for output in tried.batches:
+        _check_batch(model, tried, output, allowed)
+
+
+def _differentiable(model: nn.Module) -> bool:
+    """Whether the model can run where gradients are recorded; tensors of inference mode cannot."""
+    return not any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers()))
+
+
+def _alone(model: nn.Module, points: Tensor, *, gradients: bool, fused: bool) -> Tensor:
+    """The outputs of plain runs on each point; ``fused`` with torch's own choice of kernels for attention."""
+    found = []
+    with torch.set_grad_enabled(gradients), nullcontext() if fused else plain_attention():
+        for point in points:
+            # no leaf, as the model may write on it
+            given = point[None].clone().requires_grad_(gradients).clone()
+            found.append(model(given).detach())
+    return torch.cat(found)
+
+
+def _allowed(value: Tensor, error: Tensor, alone: Tensor) -> Tensor:
+    """How far two runs may differ, a number: a multiple of the rounding that is seen, and no more than its bound.
+
+    value: outputs in float64, with a bound ``error`` on the rounding of a run; alone: those of a run.
+    """
+    spare = torch.finfo(alone.dtype).eps * alone.double().abs().amax()
+    seen = (alone.double().view_as(value) - value).abs().nan_to_num(nan=0.0).amax() + spare
+    bound = 2 * error.nan_to_num(nan=torch.inf).amax() + spare
+    return torch.minimum(_ORDERS * seen, bound)
+
+
+def _close(found: Tensor, other: Tensor, allowed: Tensor) -> bool:
+    return bool((_same_numbers(found, other) | ((found.double() - other.double()).abs() <= allowed)).all())
+
+
+def _same(found: Tensor, other: Tensor) -> bool:
+    return bool(_same_numbers(found, other).all())
+
+
+def _same_numbers(found: Tensor, other: Tensor) -> Tensor:
+    """Where two tensors have the same numbers; NaN is NaN."""
+    return (found == other) | (found.isnan() & other.isnan())
+
+
+def _check_batch(model: nn.Module, tried: Tried, output: Tensor, allowed: Tensor) -> None:
+    """Raises ``UnsupportedError`` where an example has other outputs in a batch than alone, or than beside other examples."""
+    count, size = len(output), len(tried.points)
+    batch = batch_of(tried.points, count)
+    places = [place for place in range(count) if place % size < len(tried.alone)]
+    expected = tried.alone[[place % size for place in places]]
+    good = _close(output[places], expected, allowed)
+    if batch.numel() < _SEVERAL:
+        plain = _run(model, batch)
+        good = good and _close(plain[places], expected, allowed)
+        good = good and all(_keeps_apart(model, batch, plain, place, allowed) for place in (0, count - 1))
+    if not good:
+        raise UnsupportedError(
+            f"{type(model).__name__} gives other outputs for an example in a batch of {count} than alone: batches of 1 and "
+            f"{count} differ, so that it joins examples; bounds know models that keep them apart"
+        )
+
+
+def _keeps_apart(model: nn.Module, batch: Tensor, plain: Tensor, place: int, allowed: Tensor) -> bool:
+    """Whether the other examples' outputs stay what they are, bit for bit, where the one at ``place`` becomes another."""
+    others = [each for each in range(len(batch)) if each != place]
+    changed = batch.clone()
+    changed[place] = batch[others[0]] * 0.75 + 0.125
+    found = _run(model, changed)
+    if batch.device.type != "cpu":
+        return _close(found[others], plain[others], allowed)
+    return _same(found[others], plain[others])
+
+
+@torch.no_grad()
+def _run(model: nn.Module, batch: Tensor) -> Tensor:
+    output: Tensor = model(batch.clone())
+    return output
