@@ -58,11 +58,20 @@ def _lost(block: AffineBlock, size: Tensor) -> Tensor:
 def _through_block(block: AffineBlock, size: Tensor, error: Tensor, terms: int) -> Tensor:
     """E at a block's outputs, (B, *out)."""
     unit, tiny = torch.finfo(size.dtype).eps / 2, torch.finfo(size.dtype).smallest_normal
-    # a value's sum runs over the block's own taps, a row's over what meets in one input, and once more over every input when it
-    # is closed
-    products = terms + sum(op.rule.terms(op) + op.rule.fan(op) + 4 for op in block.ops) + 8
+    # forward a sum runs over the block's own taps, backward over the rows that meet in one input: a bound is found in one of the
+    # two ways; backward it runs over every input once more when the rows are closed
+    forth, back = (sum(count(op) for op in block.ops) for count in (_terms, _fan))
+    products = terms + max(forth, back) + 4 * len(block.ops) + 8
     gamma = products * unit
     return gamma * _magnitude(block, size + (error + tiny * products) / gamma) + tiny * products
+
+
+def _terms(op: Operator) -> int:
+    return op.rule.terms(op)
+
+
+def _fan(op: Operator) -> int:
+    return op.rule.fan(op)
 
 
 def _magnitude(block: AffineBlock, size: Tensor) -> Tensor:

@@ -1,66 +1,198 @@
 """A model's state, put back after its forward has run for us."""
 
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+# what holds nothing, so that it need not be looked at
+_PLAIN = {str, bytes, bool, int, float, complex, type(None)}
+_CONTAINERS = {dict, OrderedDict, list, set}
+# integers by their size in bytes, as which numbers are compared
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @contextmanager
 def preserved(model: object) -> Iterator[None]:
-    """While the block runs the model may assign to its attributes and write on its buffers; all of it is put back."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    states = [(vars(module), _copy(vars(module))) for module in modules]
-    buffers = [
-        (buffer, buffer.detach().clone(), _version(buffer))
-        for module in modules
-        for buffer in module._buffers.values()
-        if buffer is not None
-    ]
+    """While the block runs the model may change its state in any way; all of it is put back.
+
+    State is what is reached from the model through attributes, modules, lists, dictionaries, tuples and sets: what each of them
+    holds, and every tensor's bits, memory, ``requires_grad`` and ``grad``. Of sparse and quantised tensors, and of those
+    without numbers, the bits are not kept.
+    """
+    tensors, filled, empty = _state(model)
     try:
         yield
     finally:
-        for current, before in states:
-            _restore(current, before)
-        for buffer, value, version in buffers:
-            if _version(buffer) != version:
-                _write(buffer, value)
+        for each in empty:
+            if each:
+                each.clear()
+        for container in filled:
+            container.put_back()
+        for inference, alike in tensors.items():
+            with torch.inference_mode(inference):
+                for tensor in alike:
+                    tensor.put_back()
 
 
-def _version(buffer: Tensor) -> int:
-    """How often a buffer was changed in place; those made in inference mode do not count."""
-    return 0 if buffer.is_inference() else buffer._version
+def _state(model: object) -> tuple[dict[bool, list["_Tensor"]], list["_Container"], list[Any]]:
+    """Every tensor and every container that is reached, once, with what it is; containers that are empty are on their own.
+
+    Tensors are those that are not of inference mode, and those that are: there they are written on, and the others are not.
+    """
+    # those that were seen are kept, so that no other object can take the number of one
+    seen: dict[int, Any] = {}
+    open_ends: list[Any] = [model] if isinstance(model, nn.Module) else []
+    # most containers are the dictionaries of hooks that nobody has
+    empty: list[Any] = []
+    while open_ends:
+        given = open_ends.pop()
+        if id(given) in seen:
+            continue
+        seen[id(given)] = given
+        for each in _inside(given):
+            if type(each) in _CONTAINERS and not each:
+                empty.append(each)
+            elif type(each) not in _PLAIN:
+                open_ends.append(each)
+    # torch allows no questions about tensors whose shape is not known yet
+    found = [each for each in seen.values() if isinstance(each, Tensor) and not is_lazy(each)]
+    tensors = {inference: _tensors(found, inference) for inference in (False, True)}
+    filled = [_Container(each, _held(each)) for each in seen.values() if isinstance(each, dict | list | set | deque)]
+    return tensors, filled, empty
 
 
-@torch.no_grad()
-def _write(buffer: Tensor, value: Tensor) -> None:
-    buffer.copy_(value)
+def _tensors(found: list[Tensor], inference: bool) -> list["_Tensor"]:
+    with torch.inference_mode(inference):
+        return [_Tensor.of(each) for each in found if each.is_inference() == inference]
 
 
-def _copy(given: Any) -> Any:
-    """Containers copied, at every depth; what they hold is the same."""
+def _inside(given: Any) -> Iterable[Any]:
+    """What something holds that is looked at next."""
     if isinstance(given, dict):
-        return [(key, value, _copy(value)) for key, value in given.items()]
-    if isinstance(given, list):
-        return [(value, _copy(value)) for value in given]
-    return set(given) if isinstance(given, set) else None
+        return given.values()
+    if isinstance(given, nn.Module):
+        # those of a script are no dictionaries
+        strange = [each for each in (given._parameters, given._buffers, given._modules) if not isinstance(each, dict)]
+        return [vars(given), *(value for each in strange for value in each.values())]
+    if isinstance(given, Tensor):
+        return (_gradient(given),)
+    return given if isinstance(given, list | tuple | set | frozenset | deque) else ()
 
 
-def _restore(current: Any, before: Any) -> None:
-    """Containers made what they were when ``before`` was copied from them."""
-    if isinstance(current, dict):
-        kept = {key: value for key, value, _ in before}
-        for _, value, copy in before:
-            _restore(value, copy)
-        if list(current) != list(kept) or any(current[key] is not value for key, value in kept.items()):
-            current.clear()
-            current.update(kept)
-    elif isinstance(current, list):
-        for value, copy in before:
-            _restore(value, copy)
-        current[:] = [value for value, _ in before]
-    elif isinstance(current, set) and current != before:
-        current.clear()
-        current.update(before)
+@attrs.frozen(eq=False)
+class _Container:
+    """A container and what it held."""
+
+    container: Any
+    held: list[Any]
+
+    def put_back(self) -> None:
+        held = _held(self.container)
+        if len(held) == len(self.held) and all(map(is_, held, self.held)):
+            return
+        self.container.clear()
+        if isinstance(self.container, dict):
+            half = len(self.held) // 2
+            self.container.update(zip(self.held[:half], self.held[half:], strict=True))
+        elif isinstance(self.container, set):
+            self.container.update(self.held)
+        else:
+            self.container.extend(self.held)
+
+
+def _held(container: Any) -> list[Any]:
+    """The keys and the values of a dictionary, and the elements of anything else."""
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
+@attrs.frozen(eq=False)
+class _Tensor:
+    """A tensor and what it was."""
+
+    tensor: Tensor
+    memory: "_Memory | None"
+    leaf: bool
+    wanted: bool
+    gradient: Tensor | None
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "_Tensor":
+        return cls(tensor, _memory(tensor), tensor.is_leaf, tensor.requires_grad, _gradient(tensor))
+
+    def put_back(self) -> None:
+        if self.memory is not None:
+            self.memory.put_back(self.tensor)
+        if self.leaf and not self.tensor.is_leaf and not self.tensor._is_view():
+            # computed numbers were written on it while gradients were recorded
+            self.tensor.detach_()
+        if self.tensor.is_leaf and self.tensor.requires_grad != self.wanted:
+            self.tensor.requires_grad_(self.wanted)
+        if _gradient(self.tensor) is not self.gradient:
+            self.tensor.grad = self.gradient
+
+
+@attrs.frozen(eq=False)
+class _Memory:
+    """Where a tensor's numbers lay, and a copy of them: ``numbers`` are each of them once, in that memory."""
+
+    data: Tensor
+    lie: tuple[Any, ...]
+    numbers: Tensor
+    copy: Tensor
+
+    def put_back(self, tensor: Tensor) -> None:
+        if _lie(tensor) != self.lie:
+            tensor.data = self.data
+        if not torch.equal(_bits(self.numbers), _bits(self.copy)):
+            self.numbers.copy_(self.copy)
+
+
+def _memory(tensor: Tensor) -> _Memory | None:
+    """What to put back of a tensor's numbers; None for those that are sparse, quantised, not there or not torch's own."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        return None
+    try:
+        # torch counts no changes that are made through ``data``, so that gradients of earlier runs stay good
+        data = tensor.data
+        found = _Memory(data, _lie(tensor), _once(data), _once(data).clone())
+        _bits(found.numbers), _bits(found.copy)
+    except (RuntimeError, TypeError):
+        return None
+    return found
+
+
+def _gradient(tensor: Tensor) -> Tensor | None:
+    # torch warns where one asks for those of tensors that were computed
+    return tensor.grad if tensor.is_leaf or tensor.retains_grad else None
+
+
+def _lie(tensor: Tensor) -> tuple[Any, ...]:
+    """Where and how the numbers of a tensor lie."""
+    storage = int(tensor.untyped_storage()._cdata)
+    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device
+
+
+def _once(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor that may be expanded, each once, in the same memory."""
+    for axis, (size, step) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+        tensor = tensor.narrow(axis, 0, 1) if step == 0 and size > 1 else tensor
+    return tensor
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    """A tensor's bits as integers, which are equal to themselves where numbers are not."""
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    bytes_each = tensor.element_size()
+    if not tensor.is_contiguous():
+        return tensor.view(_BITS[bytes_each])
+    # eight bytes at once, where there are that many
+    wide = (tensor.numel() * bytes_each) % 8 == (tensor.storage_offset() * bytes_each) % 8 == 0
+    return tensor.view(-1).view(torch.int64 if wide else _BITS[bytes_each])
