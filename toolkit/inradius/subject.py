@@ -71,9 +71,10 @@ def _largest(labels: Tensor | None) -> int:
 
 
 def asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """What the model makes of inputs; raises ``InputError``, which says why, where it fails on them."""
+    """The model's outputs; raises ``InputError``, which says why, where it fails on the inputs."""
     try:
-        return model(x)
+        # a copy, as the model may write on it
+        return model(x.clone())
     except (InradiusError, torch.cuda.OutOfMemoryError):
         raise
     except Exception as error:  # a stranger's network may raise anything; the sentence says on what

@@ -62,7 +62,7 @@ class BatchSize(int):
         self._sizes.asked(sys._getframe(2))
 
     def _known(self, least: int) -> bool:
-        """Whether the length is at least ``least`` for every number of examples."""
+        """True if the length is at least ``least`` for every number of examples."""
         return bool(self.share) and self.share >= least
 
     def __hash__(self) -> int:

@@ -52,7 +52,7 @@ class Captured:
 
     @property
     def unchanged(self) -> bool:
-        """Whether the constants that steps were built from, such as places and masks, are what they were."""
+        """True if the constants that steps were built from, such as places and masks, are what they were."""
         for lowered, _ in self._chains.values():
             lowered.constants.forget()
             if not lowered.constants.unchanged:
@@ -60,7 +60,7 @@ class Captured:
         return True
 
     def holds(self, model: nn.Module, x: Tensor) -> bool:
-        """Whether the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""
+        """True if the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""
         with put_back(model):
             return Match(self.graph, record(model, x[:1], self.rules).graph).difference() is None
 
@@ -97,7 +97,7 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
 
 
 def put_back(model: nn.Module) -> AbstractContextManager[None]:
-    """What restores a model's state, but where a certificate does so anyway."""
+    """A context that restores a model's state; an empty one where a certificate does so anyway."""
     return preserved(model) if current_proof() is None else nullcontext()
 
 

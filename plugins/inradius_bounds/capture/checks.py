@@ -1,4 +1,4 @@
-"""What must hold before a recorded computation stands for its model: the model's values, and steps that are affine."""
+"""Rounding errors at points, and checks that affine blocks are affine."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Whether two recordings are the same computation."""
+"""Comparison of recordings: are they the same computation?"""
 
 import math
 from collections.abc import Iterator
@@ -72,14 +72,14 @@ class Match:
 
 
 def same_number(mine: Any, its: Any) -> bool:
-    """Whether two plain arguments are the same; NaN is NaN."""
+    """True if two plain arguments are the same; NaN is NaN."""
     if isinstance(mine, float) and isinstance(its, float) and math.isnan(mine):
         return math.isnan(its)
     return type(mine) is type(its) and bool(mine == its)
 
 
 def same_leaf(mine: Tensor, its: Tensor) -> bool:
-    """Whether two constants are one object, or hold the same bits."""
+    """True if two constants are one object, or hold the same bits."""
     if mine is its:
         return True
     return mine.dtype == its.dtype and mine.shape == its.shape and mine.device == its.device and torch.equal(mine, its)
@@ -104,7 +104,7 @@ def depends_on_size(single: Graph, batch: Graph, examples: int) -> Call | None:
 
 
 def _computing(graph: Graph) -> Iterator[tuple[str, Call]]:
-    """What each call computes, and the call; a product with a sum counts as both."""
+    """The kind of each call that computes, and the call; a product with a sum counts as both."""
     for call in graph.calls:
         if call.name in _PRODUCTS:
             yield "product", call
@@ -115,7 +115,7 @@ def _computing(graph: Graph) -> Iterator[tuple[str, Call]]:
 
 
 def _scaled(call: Call, other: Call, examples: int) -> bool:
-    """Whether two calls of one operator have the same plain arguments, but for lengths that grow with the batch."""
+    """True if two calls of one operator have the same plain arguments, but for lengths that grow with the batch."""
     if isinstance(call.op, Kept) or isinstance(other.op, Kept):
         return _same_operator(call, other)
     if call.op is not other.op:

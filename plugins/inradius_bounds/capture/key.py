@@ -1,4 +1,4 @@
-"""What tells that a model is still the one that was recorded, as far as its modules show it."""
+"""A model's structure, compared to tell whether it is still the one that was recorded."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Structure:
         return cls(tuple(modules[1:]), tuple(_facts(module) for module in modules))
 
     def same(self, other: "Structure") -> bool:
-        """Whether nothing has changed."""
+        """True if nothing has changed."""
         alike = len(self.parts) == len(other.parts) and all(map(_is, self.parts, other.parts))
         return alike and self.facts == other.facts
 

@@ -1,4 +1,4 @@
-"""Which value each tensor of a recording is, also after operators have written on memory that several tensors share."""
+"""The values that tensors of a recording are, also after operators have written on memory that several tensors share."""
 
 from typing import Any
 
@@ -35,16 +35,16 @@ class Memory:
         return found[0] if found is not None and self._is_current(tensor, found) else None
 
     def current(self, tensor: Tensor) -> bool:
-        """Whether a tensor is known, and its memory was not written on since it became its value."""
+        """True if a tensor is known, and its memory was not written on since it became its value."""
         found = self._known.get(id(tensor))
         return found is not None and self._is_current(tensor, found)
 
     def seen(self, tensor: Tensor) -> bool:
-        """Whether a tensor was known at some time."""
+        """True if a tensor was known at some time."""
         return id(tensor) in self._known or _lie(tensor) in self._known
 
     def plain(self, tensor: Tensor) -> bool:
-        """Whether all that a tensor was known as is plain."""
+        """True if all that a tensor was known as is plain."""
         found = [self._known.get(id(tensor)), self._known.get(_lie(tensor))]
         return all(entry[0].plain for entry in found if entry is not None)
 
@@ -53,7 +53,7 @@ class Memory:
         self._writes[storage_of(tensor)] = self._writes.get(storage_of(tensor), 0) + 1
 
     def given(self, tensor: Tensor) -> bool:
-        """Whether a tensor lies in memory that was there before the recording."""
+        """True if a tensor lies in memory that was there before the recording."""
         return storage_of(tensor) in self._given
 
     def _is_current(self, tensor: Tensor, known: tuple[Value, int, tuple[Any, ...]]) -> bool:

@@ -20,7 +20,7 @@ from inradius_bounds.capture.traced import Traced
 
 @attrs.frozen(eq=False)
 class Recording:
-    """What a model computed for a batch: its graph, and its outputs (B, *out).
+    """A recorded run on a batch: its graph, and the model's outputs (B, *out).
 
     questions: the lines that compared the number of examples with another number; numbers: those of every value that depends
     on the input, where they were kept.

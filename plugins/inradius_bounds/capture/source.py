@@ -1,4 +1,4 @@
-"""Where in the user's code an operator comes from."""
+"""The place in the user's code that an operator comes from."""
 
 import sys
 from collections.abc import Mapping

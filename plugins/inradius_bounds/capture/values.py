@@ -51,7 +51,7 @@ def check_values(model: nn.Module, chain: Chain, tried: Tried) -> None:
 
 
 def _differentiable(model: nn.Module) -> bool:
-    """Whether the model can run where gradients are recorded; tensors of inference mode cannot."""
+    """True if the model can run where gradients are recorded; tensors of inference mode cannot."""
     return not any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers()))
 
 
@@ -86,7 +86,7 @@ def _same(found: Tensor, other: Tensor) -> bool:
 
 
 def _same_numbers(found: Tensor, other: Tensor) -> Tensor:
-    """Where two tensors have the same numbers; NaN is NaN."""
+    """A mask of the places where two tensors have the same numbers; NaN is NaN."""
     return (found == other) | (found.isnan() & other.isnan())
 
 
@@ -109,7 +109,7 @@ def _check_batch(model: nn.Module, tried: Tried, output: Tensor, allowed: Tensor
 
 
 def _keeps_apart(model: nn.Module, batch: Tensor, plain: Tensor, place: int, allowed: Tensor) -> bool:
-    """Whether the other examples' outputs stay what they are, bit for bit, where the one at ``place`` becomes another."""
+    """True if the other examples' outputs stay what they are, bit for bit, where the one at ``place`` becomes another."""
     others = [each for each in range(len(batch)) if each != place]
     changed = batch.clone()
     changed[place] = batch[others[0]] * 0.75 + 0.125

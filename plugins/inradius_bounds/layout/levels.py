@@ -65,7 +65,7 @@ class Layout:
         return [node for node in source.nodes if node in made]
 
     def _closure(self, end: Node, depth: int) -> set[Node]:
-        """What ``end`` is made of, down to the non-linear layers of this level and of those below."""
+        """The nodes that ``end`` is made of, down to the non-linear layers of this level and of those below."""
         found: set[Node] = set()
         stack = [end]
         while stack:

@@ -79,7 +79,7 @@ class Program:
 
     @property
     def exact(self) -> bool:
-        """Whether ``interval`` is exact: on the way to each number at most one step adds numbers up, and none meet twice."""
+        """True if ``interval`` is exact: on the way to each number at most one step adds numbers up, and none meet twice."""
         mixed = dict.fromkeys(self.source.nodes, 0)
         for step in self.steps:
             mixed[step] = max(mixed[node] for node in step.sources) + _mixes(step)

@@ -29,12 +29,12 @@ class Builder:
     where: str = "the model"
 
     def step(self, source: Node, module: Any, rule: LayerRule, shape: torch.Size) -> Node:
-        """What a step, or a layer, makes of a value."""
+        """The result of a step, or of a layer."""
         operator = Operator(self.where, module, rule, source.stored, stored(shape))
         return Node(shape, (source.root,), operator, where=self.where)
 
     def join(self, join: Join, sources: tuple[Node, ...], shape: torch.Size) -> Node:
-        """What a join makes of several values."""
+        """The result of a join of several values."""
         return Node(shape, tuple(source.root for source in sources), join=join, where=self.where)
 
     def curve(self, source: Node, layer: nn.Module) -> Node:
@@ -59,7 +59,7 @@ class Builder:
         return self.step(source, Move(None, source.stored, stored(shape)), ReshapeRule(), shape)
 
     def move(self, source: Node, move: Callable[[Tensor], Tensor]) -> Node:
-        """What a function of torch that moves numbers makes of a value; it is tried on the numbers' places."""
+        """The result of a function of torch that moves numbers; the function is run on the numbers' places."""
         numbers = self._places(source.shape)
         places = self._checked(move(numbers), move(numbers + 1))
         return self._moved(source, places)
@@ -81,7 +81,7 @@ class Builder:
         return self.step(source, Move(index, source.stored, stored(places.shape)), MoveRule(), places.shape)
 
     def gather(self, parts: list[Node | Constant], move: Callable[..., Tensor]) -> Node:
-        """What a function that moves the numbers of several values and constants makes of them."""
+        """The result of a function that moves the numbers of several values and constants."""
         nodes = [part for part in parts if isinstance(part, Node)]
         fixed = [part for part in parts if isinstance(part, Constant)]
         first = 0

@@ -38,7 +38,7 @@ class Constants:
 
     @property
     def unchanged(self) -> bool:
-        """Whether the constants that steps were built from are still what they were."""
+        """True if the constants that steps were built from are still what they were."""
         return all(torch.equal(constant.value, before) for constant, before in self._fixed)
 
     def of(self, value: Value) -> "Constant":
@@ -50,19 +50,19 @@ class Constants:
         return Constant(self, lambda store: store.rounded(lambda wide: make(*(part.on(wide) for part in parts))))
 
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives, made once until ``forget``."""
+        """The result of ``make``, which is called once until ``forget``."""
         if key not in self._values:
             self._values[key] = make()
         return self._values[key]
 
     def rounded(self, make: Callable[["Constants"], Any]) -> Any:
-        """What is computed from constants in float64, in this type."""
+        """A number computed from constants in float64, in this type."""
         return self.wide(make(self if torch.is_grad_enabled() else self._double))
 
     def tensor(self, value: Value) -> Tensor:
         """A constant of the graph, in this type."""
         if value.leaf is not None:
-            leaf: Tensor = self.kept(value, lambda: self.wide(value.leaf))
+            leaf: Tensor = self.kept(value, lambda: self.wide(_usable(value.leaf)))
             return leaf
         call = value.call
         assert call is not None
@@ -85,6 +85,11 @@ class Constants:
         return given
 
 
+def _usable(leaf: Tensor | None) -> Tensor | None:
+    """A tensor that gradients of others may be computed with; those of inference mode may not."""
+    return leaf.clone() if leaf is not None and leaf.is_inference() else leaf
+
+
 class _Native:
     """Constants in the types that the model has, computed when they are asked for."""
 
@@ -98,12 +103,12 @@ class _Native:
         return found
 
     def wide(self, given: Any) -> Any:
-        """What is given, as it is."""
+        """The argument, as it is."""
         return given
 
 
 def _run(call: Call, store: "Constants | _Native") -> Any:
-    """What a call of an operator gives for constants in a store's type."""
+    """The results of an operator for constants in a store's type."""
     assert not isinstance(call.op, Kept)
     fill: Callable[[Any], Any] = lambda each: store.tensor(each) if isinstance(each, Value) else each  # noqa: E731
     args, kwargs = replaced(call.args, fill), replaced(call.kwargs, fill)

@@ -73,7 +73,7 @@ def _needed(graph: Graph) -> list[Call]:
 
 
 def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[Any]:
-    """What a call's results are made of."""
+    """The nodes that a call's results are made of."""
 
     def part(given: Any) -> Any:
         if not isinstance(given, Value):
@@ -103,7 +103,7 @@ def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[An
 
 
 def _shortens(call: Call) -> bool:
-    """Whether a conversion goes to another kind of numbers, or to fewer bits than a value has."""
+    """True if a conversion goes to another kind of numbers, or to fewer bits than a value has."""
     target = call.kwargs.get("dtype")
     if target is None or target == call.args[0].dtype:
         return False

@@ -34,7 +34,7 @@ class Node:
 
     @property
     def curved(self) -> bool:
-        """Whether a non-linear layer makes it."""
+        """True if a non-linear layer makes it."""
         return self.operator is not None and not self.operator.rule.affine
 
 

@@ -67,7 +67,7 @@ def add_product(build: Builder, bias: Part, first: Part, second: Part, *, beta: 
 
 
 def _has(part: Part, axes: int) -> bool:
-    """Whether a part is a constant of so many axes."""
+    """True if a part is a constant of so many axes."""
     return isinstance(part, Constant) and part.value.ndim == axes
 
 

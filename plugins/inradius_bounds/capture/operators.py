@@ -1,0 +1,77 @@
+"""Facts about operators that decide how they are recorded."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inradius_bounds.capture.compare import EXACT
+from inradius_bounds.capture.graph import Call, operator_name, replaced, values_in
+from inradius_bounds.capture.traced import Traced
+
+# operators that take no more than a shape from a value
+FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0, "full_like": None, "new_full": None}
+_NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
+# operators that read a number off a tensor
+READS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
+
+
+def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
+    """Why an operator cannot be recorded; nothing where it can."""
+    tags = func.tags
+    if varies and name in READS:
+        return "which reads a number off a value that depends on the input; bounds know computations that are the same every time"
+    shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
+    # constant places give a constant shape
+    fixed = name == "index" and not any(isinstance(each, Traced) for each in tensors(args[1]))
+    if varies and shaping and not fixed:
+        return (
+            "whose result's shape depends on values of the input; bounds know computations that are the same every time"
+        )
+    if torch.Tag.nondeterministic_seeded in tags:
+        return "which is random; bounds need it left out"
+    if varies and (torch.Tag.inplace_view in tags or any(argument.is_out for argument in func._schema.arguments)):
+        return "which changes a tensor in place in a way that is not followed; bounds know computations that make new values"
+    if name in _NORMS and bool(args[5]):
+        return "with the statistics of the batch (training=True), which joins its examples; bounds need the running statistics"
+    return ""
+
+
+def filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> Call:
+    """A constant that has its shape from a value, as one that is made without it."""
+    name = operator_name(func)
+    number = {"full_like": lambda: args[1], "new_full": lambda: args[2]}.get(name, lambda: FILLED[name])()
+    kept = {"dtype": out.dtype, "device": out.device}
+    return Call(torch.ops.aten.full.default, (list(out.shape), number), kept, where)
+
+
+def is_plain(call: Call) -> bool:
+    """True if a call makes constants without rounding, of constants that are so."""
+    if call.name in FILLED:
+        return True
+    values = list(values_in((call.args, call.kwargs)))
+    # whole numbers and truth values have a place in every floating-point type
+    exact = call.name in EXACT or (call.name == "_to_copy" and not values[0].dtype.is_floating_point)
+    return exact and all(value.plain and not value.varies for value in values)
+
+
+def plain(given: Any) -> Any:
+    return given.plain if isinstance(given, Traced) else given
+
+
+def tensors(given: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    replaced(given, lambda each: found.append(each) if isinstance(each, Tensor) else None)
+    return found
+
+
+def written(func: Any, args: Any, kwargs: Any) -> list[Any]:
+    """The tensors that an operator writes on."""
+    if not func._schema.is_mutable:
+        return []
+    found = []
+    for number, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = args[number] if number < len(args) else kwargs.get(argument.name)
+            found += tensors([given])
+    return found
