@@ -277,7 +277,7 @@ def _certify(found, outcome, spec, threat, points, values):
     outcome.holds += [spec] if bool(proof.certified[0]) else []
     wrong = contradicted(found, found.x.double(), proof, points, values, values.shape[2] + 1)
     if wrong:
-        only_likely = proof.failure_probability > 0 or getattr(proof, "claim", "real") == "solver"
+        only_likely = any(claim != "real" for claim in proof.claim)
         (outcome.chances if only_likely else outcome.contradictions).append(f"{what}: {wrong}")
 
 
