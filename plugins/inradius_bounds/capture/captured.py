@@ -12,6 +12,7 @@ from inradius.preserved import preserved
 from inradius.proving import current_proof
 from inradius_bounds.capture.checks import check_affine, points_around
 from inradius_bounds.capture.compare import Match, depends_on_size
+from inradius_bounds.capture.constants import check_constants
 from inradius_bounds.capture.graph import Graph
 from inradius_bounds.capture.keep import Rules
 from inradius_bounds.capture.key import Structure
@@ -75,24 +76,25 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
     if not len(x):
         raise InputError("a computation cannot be captured without an example; give at least one input")
     generator = torch.Generator().manual_seed(0)
-    points = points_around(x[:1].detach(), members, generator, _POINTS if x[0].numel() < _LARGE else FEW)
+    few = FEW if x[0].numel() < _LARGE else FEW - 1
+    points = points_around(x[:1].detach(), members, generator, _POINTS if x[0].numel() < _LARGE else few)
     with put_back(model):
         single = record(model, x[:1], rules, located=True)
         _check_output(model, single.output, 1)
         # the same input a second time, and other inputs
-        runs = [record(model, point, rules, keeps=True) for point in (x[:1], points[-1:], points[-2:-1])]
+        runs = [record(model, point[None], rules, keeps=True) for point in points[:few]]
         for again in runs:
             _check_same(model, single.graph, again.graph)
         outputs = [_check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points)]
     found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
     chain = found.chain(torch.float64)
     check_affine(chain, generator)
-    for run in runs:
+    check_constants(single.graph, x.dtype)
+    for run in runs if x[0].numel() < _LARGE else runs[:1]:
         lowered = lower(run.graph, layers, torch.float64, x.device, exact=False)
         check_operators(run.graph, lowered.nodes, run.numbers)
     with put_back(model):
-        alone = torch.cat([record(model, point[None], rules).output for point in points[:FEW]])
-        check_values(model, chain, Tried(points, alone, outputs))
+        check_values(model, chain, Tried(points, torch.cat([run.output for run in runs]), outputs))
     return found
 
 

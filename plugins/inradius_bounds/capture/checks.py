@@ -83,9 +83,10 @@ def _gamma(op: Operator, dtype: torch.dtype) -> float:
 
 
 def points_around(x: Tensor, members: Sequence[Tensor], generator: torch.Generator, count: int) -> Tensor:
-    """An input (1, *S), members of its set, and points around it, (count, *S)."""
+    """An input (1, *S), a member of its set, a point far off, and more members and points around it, (count, *S)."""
     noise = torch.randn((count, *x.shape[1:]), generator=generator, dtype=torch.float64).to(x.device)
     size = x.double().abs().mean() + 0.1
     scales = torch.logspace(-3, 0, count, dtype=torch.float64, device=x.device).view(-1, *(1,) * (x.ndim - 1))
     drawn = x.double() + noise * size * scales
-    return torch.cat([x, *(x + member for member in members), drawn.to(x)])[:count]
+    inside = [x + member for member in members]
+    return torch.cat([x, *inside[:1], drawn[-1:].to(x), *inside[1:], drawn.to(x)])[:count]

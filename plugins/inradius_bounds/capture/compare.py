@@ -51,6 +51,8 @@ class Match:
             return False
         for mine, its in zip(call.results, other.results, strict=True):
             if mine is not None and its is not None:
+                if not _same_form(mine, its):
+                    return False
                 self._pairs[mine] = its
         return True
 
@@ -66,9 +68,15 @@ class Match:
         return same_number(mine, its)
 
     def _same_value(self, mine: Value, its: Value) -> bool:
+        if not _same_form(mine, its):
+            return False
         if mine.leaf is not None:
             return its.leaf is not None and same_leaf(mine.leaf, its.leaf)
         return self._pairs.get(mine) is its
+
+
+def _same_form(mine: Value, its: Value) -> bool:
+    return mine.shape == its.shape and mine.dtype == its.dtype
 
 
 def same_number(mine: Any, its: Any) -> bool:

@@ -52,6 +52,9 @@ def record(
         entry = recorder.entry(x)
     start = entry.value
     result = _run(model, entry, rules, recorder, paths)
+    if recorder.refusals:
+        # the model has caught it and gone on
+        raise recorder.refusals[0]
     if not isinstance(result, Tensor):
         raise InputError(
             f"{type(model).__name__} gives a {type(result).__name__}; bounds know models that give one tensor, a row for "
@@ -78,6 +81,8 @@ def _run(model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, path
     except (UnsupportedError, InputError):
         raise
     except Exception as error:
+        if recorder.refusals:
+            raise recorder.refusals[0] from error
         _explain(model, plain, error)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnsupportedError(

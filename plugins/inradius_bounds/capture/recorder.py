@@ -35,6 +35,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self.volatile = False
         self._memory = Memory()
+        # the errors that were raised within the model, which it may have caught
+        self.refusals: list[UnsupportedError] = []
         # memory that rounded numbers, or learned weights, were written on
         self._weighty: set[int] = set()
         self._paused = False
@@ -67,7 +69,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.numbers[value] = numbers.clone()
 
     def _traced(self, inner: Tensor, value: Value) -> Traced:
-        made = Traced(inner, value, self._sizes)
+        made = Traced(inner, value, self._sizes, self.refusals)
         self._memory.note(inner, value)
         return made
 
@@ -81,13 +83,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return place(self._paths) if self._located else "the model"
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if self._paused:
+        try:
+            return self._dispatched(func, args, dict(kwargs or {}))
+        except UnsupportedError as error:
+            # the model may catch it and go on
+            self.refusals.append(error)
+            raise
+
+    def _dispatched(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if self._paused or func.namespace == "profiler":
             return func(*args, **kwargs)
         self._running = func
         varies = self._varies(args) or self._varies(kwargs)
-        if func.namespace == "profiler":
-            return func(*args, **kwargs)
         self._check(func, args, kwargs, varies)
         targets = written(func, args, kwargs)
         # the values are those before the operator writes on them

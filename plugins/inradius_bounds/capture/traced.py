@@ -20,9 +20,10 @@ class Traced(Tensor):
     plain: Tensor
     value: Value
     sizes: BatchSizes
+    refusals: list[UnsupportedError]
 
     @staticmethod
-    def __new__(cls, inner: Tensor, value: Value, sizes: BatchSizes) -> "Traced":
+    def __new__(cls, inner: Tensor, value: Value, sizes: BatchSizes, refusals: list[UnsupportedError]) -> "Traced":
         made: Traced = Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
@@ -34,6 +35,7 @@ class Traced(Tensor):
             requires_grad=False,
         )
         made.plain, made.value, made.sizes = inner, value, sizes
+        made.refusals = refusals
         return made
 
     @property
@@ -54,31 +56,40 @@ class Traced(Tensor):
 
     @data.setter
     def data(self, _: Tensor) -> None:
-        raise _unseen("data = ...")
+        raise self._unseen("data = ...")
 
     def tolist(self) -> Any:
-        raise _unseen("tolist()")
+        raise self._unseen("tolist()")
 
     def numpy(self, *_: Any, **__: Any) -> Any:
-        raise _unseen("numpy()")
+        raise self._unseen("numpy()")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise _unseen("a conversion to numpy")
+        raise self._unseen("a conversion to numpy")
 
     def __deepcopy__(self, _: Any) -> Any:
-        raise _unseen("copy.deepcopy")
+        raise self._unseen("copy.deepcopy")
 
     def __format__(self, _: str) -> str:
-        raise _unseen("its text")
+        raise self._unseen("its text")
 
     def __dlpack__(self, *_: Any, **__: Any) -> Any:
-        raise _unseen("dlpack")
+        raise self._unseen("dlpack")
 
     def data_ptr(self) -> int:
-        raise _unseen("data_ptr()")
+        raise self._unseen("data_ptr()")
 
     def untyped_storage(self) -> Any:
-        raise _unseen("untyped_storage()")
+        raise self._unseen("untyped_storage()")
+
+    def _unseen(self, what: str) -> UnsupportedError:
+        error = UnsupportedError(
+            f"{place({})} uses {what} on a value that depends on the input, which torch's operators do not show; bounds know "
+            "models whose numbers stay in torch's operators from the input to the output"
+        )
+        # the model may catch it and go on
+        self.refusals.append(error)
+        return error
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"Traced({tuple(self.plain.shape)})"
@@ -91,10 +102,3 @@ class Traced(Tensor):
             f"{func} met a value outside of the run that it is recorded in, as in another thread, or in a call that comes later; "
             "bounds know models that compute in one thread and remember nothing"
         )
-
-
-def _unseen(what: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{place({})} uses {what} on a value that depends on the input, which torch's operators do not show; bounds know models "
-        "whose numbers stay in torch's operators from the input to the output"
-    )

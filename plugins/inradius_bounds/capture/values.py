@@ -36,16 +36,17 @@ def check_values(model: nn.Module, chain: Chain, tried: Tried) -> None:
     """Raises ``UnsupportedError`` where a plain run has other values than what was recorded, alone or in a batch."""
     few = tried.points[: len(tried.alone)]
     allowed = _allowed(*pointwise(chain, few.double(), few.dtype), tried.alone)
-    for gradients in (False, True) if _differentiable(model) else (False,):
-        for fused in (False, True):
-            # the same operators on the same numbers give the same bits, but where other kernels are allowed
-            exact = few.device.type == "cpu" and not (gradients or fused)
-            found = _alone(model, few, gradients=gradients, fused=fused)
-            if not (_same(found, tried.alone) if exact else _close(found, tried.alone, allowed)):
-                raise UnsupportedError(
-                    f"what was recorded of {type(model).__name__} gives other values than the model; bounds know models whose "
-                    "numbers stay in torch's operators from the input to the output, with and without gradients"
-                )
+    for gradients, fused in ((False, False), (False, True), (True, True)):
+        if gradients and not _differentiable(model):
+            continue
+        # the same operators on the same numbers give the same bits, but where other kernels are allowed
+        exact = few.device.type == "cpu" and not fused
+        found = _alone(model, few, gradients=gradients, fused=fused)
+        if not (_same(found, tried.alone) if exact else _close(found, tried.alone, allowed)):
+            raise UnsupportedError(
+                f"what was recorded of {type(model).__name__} gives other values than the model; bounds know models whose "
+                "numbers stay in torch's operators from the input to the output, with and without gradients"
+            )
     for output in tried.batches:
         _check_batch(model, tried, output, allowed)
 
@@ -62,8 +63,19 @@ def _alone(model: nn.Module, points: Tensor, *, gradients: bool, fused: bool) ->
         for point in points:
             # no leaf, as the model may write on it
             given = point[None].clone().requires_grad_(gradients).clone()
-            found.append(model(given).detach())
+            found.append(_output(model, given, 1))
     return torch.cat(found)
+
+
+def _output(model: nn.Module, given: Tensor, count: int) -> Tensor:
+    """The model's outputs. Raises ``UnsupportedError`` where a plain run gives something else than a recorded one."""
+    output = model(given)
+    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != count:
+        raise UnsupportedError(
+            f"{type(model).__name__} gives {type(output).__name__} of another form in some runs than in others, such as with and "
+            "without gradients; bounds know models that give one tensor, a row for each example"
+        )
+    return output.detach()
 
 
 def _allowed(value: Tensor, error: Tensor, alone: Tensor) -> Tensor:
@@ -78,11 +90,14 @@ def _allowed(value: Tensor, error: Tensor, alone: Tensor) -> Tensor:
 
 
 def _close(found: Tensor, other: Tensor, allowed: Tensor) -> bool:
-    return bool((_same_numbers(found, other) | ((found.double() - other.double()).abs() <= allowed)).all())
+    if found.shape != other.shape:
+        return False
+    near = (found.double() - other.double()).abs() <= allowed
+    return bool((_same_numbers(found, other) | near).all())
 
 
 def _same(found: Tensor, other: Tensor) -> bool:
-    return bool(_same_numbers(found, other).all())
+    return found.shape == other.shape and bool(_same_numbers(found, other).all())
 
 
 def _same_numbers(found: Tensor, other: Tensor) -> Tensor:
@@ -121,5 +136,4 @@ def _keeps_apart(model: nn.Module, batch: Tensor, plain: Tensor, place: int, all
 
 @torch.no_grad()
 def _run(model: nn.Module, batch: Tensor) -> Tensor:
-    output: Tensor = model(batch.clone())
-    return output
+    return _output(model, batch.clone(), len(batch))

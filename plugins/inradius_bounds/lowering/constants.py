@@ -9,21 +9,29 @@ from torch import Tensor
 from inradius_bounds.capture.compare import MOVES
 from inradius_bounds.capture.graph import Call, Kept, Value, replaced
 
+# functions with steps, at which a rounding error is no small change
+_STEPS = {
+    "floor", "ceil", "round", "trunc", "frac", "sign", "heaviside", "floor_divide", "remainder", "fmod", "sort", "topk", "max",
+    "min", "median", "kthvalue", "mode", "sgn", "quantize_per_tensor", "fake_quantize_per_tensor_affine_cachemask",
+    "fake_quantize_per_channel_affine_cachemask",
+}  # fmt: skip
+
 
 class Constants:
     """The constants of one graph in one floating-point type, read from the model's own tensors.
 
     What is computed from them is kept until ``forget``. It is computed in float64 and rounded once, but where gradients are
     asked for: there it is computed in its own type, and parameters are never copied, so that gradients reach them. Without
-    ``exact`` it is computed as the model does, in the types that the model has.
+    ``exact`` it is computed as the model does, in the types that the model has; so are whole numbers, truth values, functions with
+    steps, and all that the model computes in a type shorter than ``native``, its own.
     """
 
-    def __init__(self, dtype: torch.dtype, *, exact: bool = True) -> None:
-        self.dtype, self.exact = dtype, exact
+    def __init__(self, dtype: torch.dtype, *, exact: bool = True, native: torch.dtype = torch.float16) -> None:
+        self.dtype, self.exact, self.native = dtype, exact, native
         self._values: dict[object, Any] = {}
         # constants that steps were built from, with what they were
         self._fixed: list[tuple[Constant, Tensor]] = []
-        self._double = self if dtype == torch.float64 else Constants(torch.float64)
+        self._double = self if dtype == torch.float64 else Constants(torch.float64, exact=exact, native=native)
 
     def forget(self) -> None:
         """Lets go of everything that was computed, as the model's tensors may have changed."""
@@ -71,10 +79,17 @@ class Constants:
         return found
 
     def _results(self, call: Call) -> Any:
-        if not self.exact:
+        if not self.exact or self._is_native(call):
             return self.wide(_run(call, _Native()))
         # numbers that are only moved are not rounded
         return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
+
+    def _is_native(self, call: Call) -> bool:
+        """True if a call's results are taken as the model has them: whole numbers, steps, and types shorter than the model's."""
+        bits = torch.finfo(self.native).bits
+        results = [value.dtype for value in call.results if value is not None]
+        short = any(not dtype.is_floating_point or torch.finfo(dtype).bits < bits for dtype in results)
+        return short or call.name in _STEPS
 
     def wide(self, given: Any) -> Any:
         """Floating-point tensors, alone or in a tuple, in this type."""

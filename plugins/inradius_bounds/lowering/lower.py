@@ -1,7 +1,7 @@
 """Rewrites a recorded graph, call by call, as affine steps and curves."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
 from inradius_bounds.capture.graph import Call, Graph, Kept, Value, replaced, values_in
+from inradius_bounds.layers import Rounding
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import Constants
 from inradius_bounds.lowering.node import Node, stored
@@ -41,7 +42,7 @@ def lower(
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
-    constants = Constants(dtype, exact=exact)
+    constants = Constants(dtype, exact=exact, native=graph.entry.dtype)
     build = Builder(rules, constants, device)
     entry = Node(graph.entry.shape)
     made: dict[Value, Any] = {graph.entry: entry}
@@ -98,8 +99,46 @@ def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[An
         )
     if call.name == "_to_copy" and not _shortens(call):
         kwargs = {}
+    if call.name in _STORING and call.results[0] is not None:
+        args, kwargs = replaced((args, kwargs), _stored_as(call.results[0].dtype))
     results = rewrite(build, *args, **kwargs)
-    return results if isinstance(results, list) else [results]
+    results = results if isinstance(results, list) else [results]
+    return [_rounded(build, call, value, result) for value, result in zip(call.results, results, strict=False)]
+
+
+# operators that put plain numbers among values, in the values' type
+_STORING = {
+    "masked_fill",
+    "constant_pad_nd",
+    "where",
+    "clamp",
+    "clamp_min",
+    "clamp_max",
+    "hardtanh",
+    "maximum",
+    "minimum",
+}
+
+
+def _stored_as(dtype: torch.dtype) -> Callable[[Any], Any]:
+    """Plain numbers as a floating-point type holds them."""
+
+    def stored(given: Any) -> Any:
+        return (
+            float(torch.tensor(given, dtype=dtype)) if isinstance(given, float) and dtype.is_floating_point else given
+        )
+
+    return stored
+
+
+def _rounded(build: Builder, call: Call, value: Value | None, result: Any) -> Any:
+    """A result, rounded where the operator stores it in a shorter type than it was computed from."""
+    if value is None or not isinstance(result, Node) or call.name == "_to_copy" or not value.dtype.is_floating_point:
+        return result
+    given = [each.dtype for each in values_in((call.args, call.kwargs)) if each.varies and each.dtype.is_floating_point]
+    bits = torch.finfo(value.dtype).bits
+    shorter = any(torch.finfo(dtype).bits > bits for dtype in given)
+    return build.curve(result, Rounding(value.dtype)) if shorter else result
 
 
 def _shortens(call: Call) -> bool:

@@ -15,6 +15,8 @@ Rewrite = Callable[..., Any]
 
 
 def _reshaped(build: Builder, value: Node, shape: Any) -> Node:
+    if isinstance(shape, torch.dtype):
+        raise build.refuse(f"view({shape}), which reads numbers as another type, and which no layer rule covers")
     return build.move(value, lambda places: places.reshape(shape))
 
 

@@ -1,0 +1,36 @@
+"""Constants as the model computes them against the same in float64."""
+
+import torch
+
+from inradius import UnsupportedError
+from inradius_bounds.capture.graph import Graph, Value, values_in
+from inradius_bounds.lowering.constants import Constants
+
+# as a share of the largest number of a constant, in units of rounding: what sums of a thousand terms may differ by
+_ROOM = 1024
+
+
+@torch.no_grad()
+def check_constants(graph: Graph, dtype: torch.dtype) -> None:
+    """Raises ``UnsupportedError`` for a constant that rounding in the model changes by more than it does of sums.
+
+    Such a constant hangs on rounding: it is the difference of large numbers, or has steps.
+    """
+    exact, own = (Constants(torch.float64, exact=exact, native=dtype) for exact in (True, False))
+    for call in graph.calls:
+        for value in values_in((call.args, call.kwargs)) if call.varies else ():
+            if not value.varies and value.call is not None and not _alike(exact, own, value):
+                raise UnsupportedError(
+                    f"{value.call.where} computes a constant by {value.call.name} that rounding in {value.dtype} changes by more "
+                    "than a thousandth part of its digits; compute it in float64, or store its value"
+                )
+
+
+def _alike(exact: Constants, own: Constants, value: Value) -> bool:
+    mine, its = exact.tensor(value), own.tensor(value)
+    if not mine.is_floating_point():
+        return bool(torch.equal(mine, its))
+    room = (
+        _ROOM * torch.finfo(value.dtype).eps * its.abs().nan_to_num(nan=0.0, posinf=0.0).amax() if its.numel() else 0.0
+    )
+    return bool((((mine - its).abs() <= room) | (mine == its) | (mine.isnan() & its.isnan())).all())
