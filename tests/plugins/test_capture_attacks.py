@@ -645,3 +645,86 @@ def test_data_parallel_on_the_cpu_has_the_bounds_of_its_module():
     for y in range(3):
         found, wanted = (certify(each, inputs(2, 4), y) for each in (nn.DataParallel(plain).eval(), plain))
         torch.testing.assert_close(found.lower, wanted.lower, rtol=1e-6, atol=1e-6)
+
+
+# refusals that a model catches, constants with steps, types shorter than the model's, tensors of another shape
+
+
+def caught(m, x):
+    with contextlib.suppress(Exception):
+        return m.net(x) if bool(x.mean() > 0.58) else -m.net(x)
+    return m.net(x)
+
+
+def caught_array(m, x):
+    with contextlib.suppress(Exception):
+        return m.net(x) * float(x.detach().numpy()[0, 0] > 0.5)
+    return m.net(x)
+
+
+@pytest.mark.parametrize("function", [caught, caught_array])
+def test_a_refusal_that_the_model_catches_is_a_refusal(function):
+    refused(Function(function).eval(), inputs(2, 4))
+
+
+def nearest(m, x):
+    places = (torch.linspace(0, 1, 7, dtype=x.dtype) * 6).long() % 4
+    return m.net(x[:, places][:, 2:6])
+
+
+def steps(m, x):
+    return m.net(x) + torch.round(torch.full((3,), 0.35, dtype=x.dtype) / 0.1) * 0.1
+
+
+@pytest.mark.parametrize("function", [nearest, steps])
+def test_constants_with_steps_are_those_of_the_model(function):
+    model, x = Function(function).eval(), inputs(2, 4)
+    for y in range(3):
+        proof = certify(model, x, y, eps=0)
+        with torch.no_grad():
+            own = model(x.clone())
+        rows = Property.margins(torch.full((len(x),), y), 3).weights
+        values = torch.einsum("bko,bo->bk", rows, own)
+        torch.testing.assert_close(proof.lower.float(), values, rtol=1e-4, atol=1e-4)
+
+
+def half_sum(m, x):
+    return m.net(x) + 700 * m.net(x).sum(1, keepdim=True, dtype=torch.float16).to(x.dtype)
+
+
+def half_in_place(m, x):
+    short = m.net(x).half() * 300
+    short += m.net(x) * 0.123
+    return short.to(x.dtype)
+
+
+def half_number(m, x):
+    return m.net(x) + m.net(x).half().masked_fill(torch.tensor([True, False, True]), 1000.3).to(x.dtype)
+
+
+@pytest.mark.parametrize("function", [half_sum, half_in_place, half_number])
+def test_parts_in_half_precision_are_rounded_as_the_model_does(function):
+    model, x = Function(function).eval(), inputs(3, 4)
+    with torch.no_grad():
+        own = model(x.clone())
+    for name, y in itertools.product(("crown", "interval"), range(3)):
+        proof = certify(model, x, y, name, eps=0)
+        rows = Property.margins(torch.full((len(x),), y), 3).weights
+        values = torch.einsum("bko,bo->bk", rows, own)
+        assert bool((proof.lower - proof.error <= values + 1e-4 * (1 + own.abs().amax())).all()), (name, y)
+
+
+def test_a_parameter_that_gets_another_shape_is_captured_anew():
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval(), inputs(2, 4)
+    certify(model, x, 0)
+    model[0].weight.data, model[0].bias.data = model[0].weight.data[:5], model[0].bias.data[:5]
+    model[2].weight.data = model[2].weight.data[:, :5]
+    check_as_a_copy(model, x)
+
+
+def test_an_output_whose_form_depends_on_gradients_is_refused():
+    refused(Function(lambda m, x: (m.net(x), x) if torch.is_grad_enabled() else m.net(x)).eval(), inputs(2, 4))
+
+
+def test_numbers_that_are_read_as_another_type_are_refused():
+    refused(Function(lambda m, x: m.net(x.view(torch.int32).view(torch.float32))).eval(), inputs(2, 4))
