@@ -88,6 +88,9 @@ def nothing_is_touched(certifier: Certifier, trial: Trial) -> None:
     values = [p.detach().clone() for p in model.parameters()]
     try:
         _certify(certifier, trial)
+        # a certificate puts the model back; bounds to train on do not
+        with torch.no_grad():
+            certifier.bound(model, trial.x, trial.y, trial.threat, index=trial.rows)
         assert all(module.training for module in model.modules()), "the certifier left the model in another mode"
         assert all(p.grad is None for p in model.parameters()), "the certifier filled gradients of parameters"
         assert all(p.requires_grad for p in model.parameters()), "the certifier changed requires_grad of parameters"
