@@ -1,4 +1,4 @@
-"""What an adversary found in the capture of models: each finding is a law here, that a certificate keeps or a refusal."""
+"""Laws of captured models that earlier versions broke: a certificate keeps each of them, or the model is refused."""
 
 import contextlib
 import copy
