@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 import inradius
-from inradius import Attack, Certifier, Property, Streams, UnsupportedError
+from inradius import Attack, Certifier, InputError, Property, Streams, UnsupportedError
 
 PART = 250
 NIGHTLY = os.environ.get("INRADIUS_HYPOTHESIS_PROFILE") == "nightly"
@@ -265,6 +265,10 @@ def _certify(found, outcome, spec, threat, points, values):
     choosy = spec.startswith(CHOOSY)
     try:
         proof = inradius.make(spec, Certifier)(found.model, found.x, found.y, threat, **{PARTS: part})
+    except InputError as error:
+        # a network in half precision may overflow at its own input
+        (outcome.refusals if "NaN or infinite" in str(error) else outcome.errors).append(f"{what}: {error}"[-60:])
+        return
     except UnsupportedError as error:
         outcome.refusals.append(
             f"{spec.split('(')[0]}: {' '.join(str(error).split()[-6:])}" if choosy else operator_of(error)
