@@ -8,7 +8,7 @@ from torch import nn
 
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.constants import Constant
-from inradius_bounds.lowering.node import Node, stored
+from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply
 from inradius_bounds.steps.convolution import AnyConvolutionRule, Convolution
 
@@ -104,5 +104,3 @@ PRODUCTS: dict[str, Callable[..., Any]] = {
     "linear": lambda build, value, weight, bias=None: build.linear(value, weight, bias),
     "convolution": convolution,
 }
-
-__all__ = ["PRODUCTS", "matmul", "stored"]
