@@ -93,7 +93,10 @@ class Escape(Attack):
 
 @attrs.frozen(kw_only=True)
 class Exact(Certifier):
-    """The true minimum for a linear model, less ``loss``; ``doubt`` is the chance that it is wrong."""
+    """The true minimum for a linear model, less ``loss``; ``doubt`` is the chance that it is wrong.
+
+    The error that is assumed of it is far more than such a model's own rounding, so that it speaks of every float execution.
+    """
 
     loss: float = 0.0
     doubt: float = 0.0
@@ -104,7 +107,7 @@ class Exact(Certifier):
             os.kill(os.getpid(), signal.SIGKILL)
         rows = prop.weights @ model.weight
         center = (prop.weights @ model(x)[..., None])[..., 0] + prop.offsets
-        return Bounds(center - threat.support(-rows, x) - self.loss, failure_probability=self.doubt)
+        return Bounds(center - threat.support(-rows, x) - self.loss, failure_probability=self.doubt, claim="float")
 
 
 @attrs.frozen(kw_only=True)

@@ -43,14 +43,17 @@ class Two(Cube):
 
 @attrs.frozen(kw_only=True)
 class Slope(Certifier):
-    """Exact for affine models: the value at x less the support of minus the gradient."""
+    """Exact for affine models: the value at x less the support of minus the gradient.
+
+    The error that is assumed of it is far more than such a model's own rounding, so that it speaks of every float execution.
+    """
 
     def lower_bound(self, model, x, threat, prop, rng):
         with torch.enable_grad():
             jacobian = torch.autograd.functional.jacobian(lambda z: model(z).sum(0), x, create_graph=True)
         rows = torch.einsum("bko,ob...->bk...", prop.weights, jacobian)
         value = (prop.weights * model(x)[:, None]).sum(2) + prop.offsets
-        return Bounds(value=value - threat.support(-rows, x), exact=True)
+        return Bounds(value=value - threat.support(-rows, x), exact=True, claim="float")
 
 
 @attrs.frozen(kw_only=True)

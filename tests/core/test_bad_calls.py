@@ -148,6 +148,7 @@ TARGETS = {
 }
 TOLERANCES = {"zero": 0.0, "one": 1.0, "nan": math.nan, "a string": "0.1", "a flag": True, "none": None}
 FLAGS = {"a string": "yes", "a number": 1, "none": None}
+LEVELS = {"no level": "sure", "not to be asked for": "solver", "a list": ["float"], "a flag": True, "none": None}
 
 GOOD = {"model": Answer(), "x": X, "y": Y, "threat": Cube(eps=0.1)}
 
@@ -189,7 +190,7 @@ CERTIFIED = {
 }
 ATTACKED = {"model": MODELS | LOGITS, "x": INPUTS, "y": LABELS | {"none": None}, "threat": THREATS, "index": INDICES}
 CALLS = {
-    "slope": (certify(Slope()), {}, CERTIFIED | {"prop": PROPERTIES}),
+    "slope": (certify(Slope()), {}, CERTIFIED | {"prop": PROPERTIES, "claim": LEVELS, "decide": FLAGS}),
     "slope with a property": (
         certify(Slope()),
         {"y": None, "prop": Property(torch.ones(1, 3), torch.zeros(1))},
@@ -214,6 +215,7 @@ CALLS = {
             "index": INDICES,
             "certifier": COMPONENTS,
             "accept_solver": FLAGS,
+            "claim": LEVELS,
         },
     ),
     "radii": (
@@ -229,6 +231,7 @@ CALLS = {
             "attack": {name: given for name, given in COMPONENTS.items() if given is not None},
             "tolerance": TOLERANCES,
             "accept_solver": FLAGS,
+            "claim": LEVELS,
         },
     ),
     "flags": (flag, {}, {"x": INPUTS, "y": LABELS | {"none": None}}),
@@ -345,6 +348,7 @@ BRACKETS = {
     "audit": {"large": 1.5, "negative": -0.1, "nan": math.nan, "a string": "0.1", "a flag": True},
     "exhaustive": FLAGS,
     "accept_solver": FLAGS,
+    "claim": LEVELS,
     "optimize_model": FLAGS,
     "fresh": FLAGS,
     "progress": FLAGS,

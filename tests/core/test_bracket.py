@@ -261,7 +261,8 @@ def test_a_tie_beside_a_proof_is_within_rounding(tmp_path):
     model.weight.data = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     x = torch.tensor([[0.25], [0.5], [0.75]], dtype=torch.float64)
     data = inradius.Dataset.of(x, torch.zeros(3, dtype=torch.int64), bounds=None)
-    report = inradius.bracket(model, data, Cube(eps=0.5), attacks=[Corner()], certifiers=[Hair()], folder=tmp_path)
+    options = {"attacks": [Corner()], "certifiers": [Hair()], "folder": tmp_path, "claim": "real"}
+    report = inradius.bracket(model, data, Cube(eps=0.5), **options)
     assert [e.status for e in report.examples] == ["attacked", "within_rounding", "certified"]
     assert (report.lower, report.upper, report.clean) == (1 / 3, 2 / 3, 1.0)
 

@@ -236,19 +236,22 @@ def test_the_claim_is_that_of_the_bounds():
     plain = told(torch.tensor(1.0))
     assert plain(model, x, y, Cube()).claim == ("real",) * 3
     assert told(torch.tensor(1.0), failure_probability=0.1)(model, x, y, Cube()).claim == ("probabilistic",) * 3
-    mixed = told(torch.tensor(1.0), claim=("real", "solver", "probabilistic"))(model, x, y, Cube())
+    assert told(torch.tensor(1.0), claim="float")(model, x, y, Cube()).claim == ("float",) * 3
+    doubtful = told(torch.tensor(1.0), claim="float", failure_probability=0.1)
+    assert doubtful(model, x, y, Cube()).claim == ("probabilistic",) * 3
+    mixed = told(torch.tensor(1.0), claim=("real", "solver", "probabilistic"))(model, x, y, Cube(), claim="real")
     assert mixed.claim == ("real", "solver", "probabilistic")
     assert mixed.certified.tolist() == mixed.counted(accept_solver=True).tolist() == [True, True, True]
     assert mixed.counted().tolist() == [True, False, True]
 
 
 def test_over_a_union_the_weakest_claim_stands():
-    answers = iter([("real", "real", "probabilistic"), ("real", "solver", "solver")])
+    answers = iter([("float", "real", "probabilistic", "float"), ("float", "float", "solver", "solver")])
 
     def bounds(x, prop):
         return Bounds(value=torch.ones_like(prop.offsets), claim=next(answers))
 
-    assert Told(bounds=bounds)(affine(), *batch(3), Two()).claim == ("real", "solver", "solver")
+    assert Told(bounds=bounds)(affine(), *batch(4), Two()).claim == ("float", "real", "solver", "solver")
 
 
 def test_the_second_pass_brings_its_own_claim():
@@ -263,7 +266,9 @@ def test_the_second_pass_brings_its_own_claim():
 
 @pytest.mark.parametrize("claim", ["sure", ("real",), ("real", "real", "sure")])
 def test_a_claim_is_one_of_the_levels_for_all_or_for_each(claim):
-    with pytest.raises(PluginError, match="allowed is one of real, probabilistic, solver, or one for each example"):
+    with pytest.raises(
+        PluginError, match="allowed is one of float, real, probabilistic, solver, or one for each example"
+    ):
         told(torch.tensor(1.0), claim=claim)(affine(), *batch(3), Cube())
 
 
@@ -282,12 +287,13 @@ def test_no_reduced_precision_inside_of_a_certificate():
 
     def bounds(x, prop):
         matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn
-        seen.append((matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction))
+        sums = matmul.allow_fp16_reduced_precision_reduction, matmul.allow_bf16_reduced_precision_reduction
+        seen.append((matmul.allow_tf32, conv.allow_tf32, *sums))
         return Bounds(value=prop.offsets)
 
     before = torch.backends.cudnn.allow_tf32
     Told(bounds=bounds)(affine(), *batch(), Cube())
-    assert seen == [(False, False, False)]
+    assert seen == [(False, False, False, False)]
     assert torch.backends.cudnn.allow_tf32 == before
 
 

@@ -257,7 +257,7 @@ def test_a_solvers_word_is_shown_and_counts_where_it_was_asked_for(capsys, tmp_p
     inputs = torch.rand(20, 4, generator=torch.Generator().manual_seed(8))
     np.savez(tmp_path / "data.npz", inputs=inputs.numpy(), labels=model(inputs).argmax(1).numpy())
     asked = ["--model", f"{tmp_path / 'net.py'}:loose", "--data", f"npz:{tmp_path / 'data.npz'}"]
-    given = [command, *asked, "--threat", "linf(eps=0.1)", "--certifier", "milp(seconds=5.0)"]
+    given = [command, *asked, "--threat", "linf(eps=0.1)", "--certifier", "milp(seconds=5.0)", "--claim", "real"]
     given += ["--attack", "fgsm"] if command == "bracket" else []
     shares = {}
     for name, option in (("left", []), ("counted", ["--accept-solver"])):

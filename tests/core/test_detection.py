@@ -75,7 +75,7 @@ def test_the_prediction_is_that_of_the_function_that_is_certified():
 
         def lower_bound(self, model, x, threat, prop, rng):
             value = prop.values(-model(x)) - threat.support(prop.weights @ model.weight, x)
-            return Bounds(value)
+            return Bounds(value, claim="float")
 
     model, x = nn.Linear(4, 3).double(), torch.randn(40, 4, dtype=F64)
     threat = inradius.make("linf(eps=1e-3, bounds=None)", ThreatModel)

@@ -1,18 +1,54 @@
 """Bounds, and what they prove: certificates with their claims."""
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from typing import Literal, get_args
 
 import attrs
 import torch
 from torch import Tensor
 
-from inradius.errors import PluginError
-from inradius.property import Property
+from inradius.errors import InputError, PluginError
 
-# real: a proof about the exact function of the stored weights; probabilistic: it may be wrong with the stated chance; solver: the
-# word of a solver that computes in floating point; the strongest first
-CLAIMS = ("real", "probabilistic", "solver")
+# float: a proof about every floating-point execution of the model that docs/TRUST.md covers; real: a proof about the exact
+# function of the stored weights; probabilistic: it may be wrong with the stated chance; solver: the word of a solver that
+# computes in floating point; the strongest first, and each proof implies the weaker one
+CLAIMS = ("float", "real", "probabilistic", "solver")
+# the levels that can be asked for
+Claim = Literal["float", "real"]
+# the level that is asked for where none is given: in Python, on the command line, in brackets
+DEFAULT_CLAIM: Claim = "real"
+# what a proof at such a level speaks of
+MEANING = {"float": "every floating-point execution", "real": "exact arithmetic on the stored weights"}
+# how level "real" is asked for, where a reader may be in Python or at the command line
+IN_PYTHON = "claim='real' (--claim real)"
+
+
+def check_claim(claim: object) -> None:
+    """Raises ``InputError`` for what is no level that can be asked for."""
+    if claim not in get_args(Claim):
+        raise InputError(f"claim={claim!r} is not allowed; allowed are 'float' and 'real'")
+
+
+def counts(level: str, claim: str, *, accept_solver: bool = False) -> bool:
+    """Whether a certificate at ``level`` counts where ``claim`` is asked for.
+
+    A proof counts where it is at that level or a stronger one, what rests on chance counts with its stated probability, and
+    a solver's word where it is accepted.
+    """
+    if level == "solver":
+        return accept_solver
+    return level == "probabilistic" or CLAIMS.index(level) <= CLAIMS.index(claim)
+
+
+def weaker(count: int, option: str) -> str:
+    """A sentence on examples that have a proof at level "real" alone where "float" was asked for; ``option`` counts them."""
+    some, them = ("example is", "it") if count == 1 else ("examples are", "them")
+    return f"{count} more {some} certified at level real ({MEANING['real']}); {option} counts {them}"
+
+
+def weakest(claims: Sequence[str]) -> str:
+    """The weakest of several levels: what rests on all of them is no stronger."""
+    return max(claims, key=CLAIMS.index)
 
 
 @attrs.frozen(eq=False)
@@ -22,8 +58,9 @@ class Bounds:
     value (B, K); failure_probability: the chance that a bound is wrong, 0 for a proof; exact: whether the bounds are the
     true minima; witness (B, *S) or None: a perturbation at which an exact bound is attained; error (B, K): what rounding
     may have added to ``value``, or a function that finds it where it is wanted, or None: the certifier cannot tell;
-    claim: the level of the bounds, one of ``CLAIMS`` for all examples or for each; a chance of failure makes "real"
-    "probabilistic".
+    claim: the level of the bounds, one of ``CLAIMS`` for all examples or for each; a chance of failure makes "float" and
+    "real" "probabilistic"; float_cost (B, K): at most how much lower ``value`` is because it holds at level "float" and not
+    at "real" alone, inf where that is unknown, or a function that finds it, or None: nothing was paid for that.
     """
 
     value: Tensor
@@ -32,12 +69,13 @@ class Bounds:
     witness: Tensor | None = None
     error: Tensor | Callable[[], Tensor] | None = None
     claim: str | tuple[str, ...] = "real"
+    float_cost: Tensor | Callable[[], Tensor] | None = None
 
     @property
     def claims(self) -> tuple[str, ...]:
         """The level of each example's bounds. Raises ``PluginError`` for a claim that is none."""
         if isinstance(self.claim, str):
-            doubtful = self.claim == "real" and self.failure_probability > 0
+            doubtful = self.claim in get_args(Claim) and self.failure_probability > 0
             found: tuple[str, ...] = ("probabilistic" if doubtful else self.claim,) * len(self.value)
         else:
             found = tuple(self.claim)
@@ -57,7 +95,8 @@ class Certificate:
     has a row whose bound is above its error, of margins every row; method: the certifier's spec; failure_probability: 0 for
     a proof; precision (B,): the bits of the floating-point type that each example's bounds were computed in; error (B, K):
     what rounding, or a solver, may have added to ``lower``; parts: "each" (a union's members one by one) or "hull"; claim:
-    for each example the level of its bounds, "real", "probabilistic" or "solver".
+    for each example the level of its bounds, the strongest at which it was proved: "float", "real", "probabilistic" or
+    "solver"; asked: the level that was asked for.
     """
 
     lower: Tensor
@@ -68,83 +107,22 @@ class Certificate:
     error: Tensor
     parts: str
     claim: tuple[str, ...]
+    asked: Claim
 
-    def counted(self, *, accept_solver: bool = False) -> Tensor:
-        """Which examples count as certified, (B,): a solver's word is no proof, and counts where it is asked for alone."""
-        word = torch.tensor([claim == "solver" for claim in self.claim], dtype=torch.bool, device=self.certified.device)
-        return self.certified if accept_solver else self.certified & ~word
+    def counted(self, *, accept_solver: bool = False, claim: Claim | None = None) -> Tensor:
+        """Which examples count as certified at level ``claim``, by default the one that was asked for, (B,).
 
+        A solver's word is no proof, and counts with ``accept_solver`` alone.
+        """
+        asked = self.asked if claim is None else claim
+        check_claim(asked)
+        return self._where([counts(level, asked, accept_solver=accept_solver) for level in self.claim])
 
-def weakest(claims: Sequence[str]) -> str:
-    """The weakest of several levels: what rests on all of them is no stronger."""
-    return max(claims, key=CLAIMS.index)
+    @property
+    def weaker(self) -> Tensor:
+        """Which examples have a proof at level "real" alone where "float" was asked for, (B,)."""
+        return self._where([level == "real" and not counts(level, self.asked) for level in self.claim])
 
-
-@attrs.frozen(eq=False)
-class Proven:
-    """Bounds in the making: lower and error (B, K), bits (B,), one claim for each example."""
-
-    lower: Tensor
-    error: Tensor
-    bits: Tensor
-    claim: tuple[str, ...]
-    failure_probability: float
-
-    @classmethod
-    def of(cls, bounds: Bounds, dtype: torch.dtype) -> "Proven":
-        """What a certifier returned that computed in ``dtype``."""
-        # a bound that is no number, or that overflowed, proves nothing
-        lower = bounds.value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
-        error = bounds.error() if callable(bounds.error) else bounds.error
-        error = _assumed_error(lower) if error is None else error.detach().to(lower).nan_to_num(nan=torch.inf)
-        bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
-        return cls(lower, error, bits, bounds.claims, bounds.failure_probability)
-
-    def certified(self, prop: Property) -> Tensor:
-        """The examples that are proved, (B,)."""
-        return prop.holds(self.lower > self.error)
-
-    def open_rows(self, prop: Property) -> Tensor:
-        """The examples that are neither proved nor further below zero than rounding could explain."""
-        return (prop.holds(self.lower >= -self.error) & ~self.certified(prop)).nonzero().squeeze(1)
-
-    def replace(self, rows: Tensor, other: "Proven") -> "Proven":
-        """These bounds with those of some examples taken from ``other``, in its precision."""
-        lower = self.lower.to(other.lower.dtype).index_put((rows,), other.lower)
-        error = self.error.to(other.error.dtype).index_put((rows,), other.error)
-        claims = list(self.claim)
-        for row, claim in zip(rows.tolist(), other.claim, strict=True):
-            claims[row] = claim
-        failure = max(self.failure_probability, other.failure_probability)
-        return Proven(lower, error, self.bits.index_put((rows,), other.bits), tuple(claims), failure)
-
-    @classmethod
-    def over(cls, several: Sequence["Proven"]) -> "Proven":
-        """The bounds that hold over all of several sets."""
-        if len(several) == 1:
-            return several[0]
-        wide = reduce(torch.promote_types, (found.lower.dtype for found in several))
-        lower = torch.stack([found.lower.to(wide) for found in several])
-        error = torch.stack([found.error.to(wide) for found in several])
-        least = lower.amin(0)
-        return cls(
-            least,
-            _left(lower, error, least).amax(0),
-            torch.stack([found.bits for found in several]).amin(0),
-            tuple(weakest(levels) for levels in zip(*(found.claim for found in several), strict=True)),
-            min(1.0, sum(found.failure_probability for found in several)),
-        )
-
-
-def _left(lower: Tensor, error: Tensor, least: Tensor) -> Tensor:
-    """The errors of bounds that are counted from a lower value on: what lies between is no error, (members, B, K)."""
-    room = torch.where(least.isfinite(), lower - least, 0.0)
-    # rounded up, so that in the end a row is above its error only where it is in each member
-    slack = 4 * torch.finfo(error.dtype).eps * (error + room)
-    return torch.where(room > 0, (error - room + slack).clamp(min=0), error)
-
-
-def _assumed_error(lower: Tensor) -> Tensor:
-    """√ε of the bound's size, for certifiers that do not track rounding: half of the digits are trusted."""
-    trusted: float = torch.finfo(lower.dtype).eps ** 0.5
-    return (1 + lower.abs().nan_to_num(posinf=0)) * trusted
+    def _where(self, levels: Sequence[bool]) -> Tensor:
+        """Which of some examples are certified, (B,)."""
+        return self.certified & torch.tensor(levels, dtype=torch.bool, device=self.certified.device)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Literal, final, get_args
 
 import attrs
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from inradius._component import Component
+from inradius.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certificate import Bounds as Bounds
 from inradius.certificate import Certificate as Certificate
-from inradius.certificate import Proven
 from inradius.errors import InputError, PluginError
-from inradius.inputs import check_kind, check_model, check_threat, numbered
+from inradius.inputs import check_flag, check_kind, check_model, check_threat, numbered
 from inradius.modes import evaluating, full_precision
+from inradius.passes import Passes, Question
 from inradius.preserved import preserved
 from inradius.property import Property as Property
 from inradius.proving import proving
@@ -31,7 +33,7 @@ class Certifier(Component, ABC):
 
     Law: no perturbation of the set has a value below the bound, less the stated rounding error.
     ``widens`` says that ``lower_bound`` takes inputs in a wider type than the model's own (float64; float32 for a model in
-    half precision), and bounds the exact function of the model's stored weights all the same.
+    half precision), and bounds the function of the model's stored weights all the same.
     """
 
     widens: ClassVar[bool] = False
@@ -42,7 +44,11 @@ class Certifier(Component, ABC):
 
     @abstractmethod
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        """Lower bounds of the property over Δ(x), for a batch x (B, *S) and a model in eval mode."""
+        """Lower bounds of the property over Δ(x), for a batch x (B, *S) and a model in eval mode.
+
+        Within a certificate ``inradius.proving.current_proof`` says at which level they are asked for. Bounds that say nothing
+        of their level are bounds of the exact function of the stored weights.
+        """
 
     @final
     def __call__(
@@ -55,28 +61,36 @@ class Certifier(Component, ABC):
         index: Tensor | None = None,
         parts: Parts = "each",
         prop: Property | None = None,
+        claim: Claim = DEFAULT_CLAIM,
+        decide: bool = False,
     ) -> Certificate:
         """Certifies a batch x (B, *S) with labels y (B,), in eval mode, without TF32 and without gradients.
 
         With a property ``prop`` no labels are needed, and the model's outputs need not be logits. A union is certified member by
         member (``parts="each"``) or in one pass as its convex hull (``"hull"``). By a certifier that ``widens``, a model in half
         precision is bounded in float32, and examples whose bound is within its rounding error of zero again in float64.
-        Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a layer or a set that
-        has no sound bound.
+        ``claim`` is the level that is asked for. Examples that level "float" may have failed because of the rounding of the
+        model's own execution alone are tried again at level "real", so that each has the strongest level at which it was proved.
+        With ``decide`` the sign of a bound is all that matters, and a certifier may leave a row as soon as it is proved to be
+        above 0 or refuted. Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a layer
+        or a set that has no sound bound.
         """
         where = _checked(model, x, y, threat, index, parts)
+        check_claim(claim)
+        check_flag(decide, "decide")
         with (
             torch.inference_mode(False),
             torch.no_grad(),
             preserved(model),
             evaluating(model),
             full_precision(),
-            proving(x.dtype),
+            proving(x.dtype, claim=claim, decide=decide),
         ):
             # a copy, because what came from inference_mode cannot be saved for a gradient
             x = x.detach().clone()
             asked_for = self._property(model, x, y, prop)
-            proven = Proven.over([self._prove(model, x, part, asked_for, where) for part in _members(threat, parts)])
+            passes = Passes(partial(self._bound, model), self.widens)
+            proven = passes(Question(x, asked_for, where), _members(threat, parts))
         return Certificate(
             lower=proven.lower,
             certified=proven.certified(asked_for),
@@ -86,6 +100,7 @@ class Certifier(Component, ABC):
             error=proven.error,
             parts=parts,
             claim=proven.claim,
+            asked=claim,
         )
 
     @final
@@ -104,7 +119,8 @@ class Certifier(Component, ABC):
         where = _checked(model, x, y, threat, index, parts)
         with evaluating(model), full_precision():
             asked_for = self._property(model, x, y, prop).to(x.dtype)
-            bounds = [self._bound(model, x, part, asked_for, where).value for part in _members(threat, parts)]
+            question = Question(x, asked_for, where)
+            bounds = [self._bound(model, question, part).value for part in _members(threat, parts)]
         return torch.stack(bounds).amin(0)
 
     def _property(self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None) -> Property:
@@ -125,23 +141,11 @@ class Certifier(Component, ABC):
             )
         return prop.move(x.device).expand(len(x))
 
-    def _prove(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, where: Tensor) -> Proven:
-        """Bounds over one set, with the examples that rounding leaves open bounded again in float64."""
-        first = x.float() if self.widens and torch.finfo(x.dtype).bits < 32 else x
-        proven = self._proven(model, first, threat, prop, where)
-        open_rows = proven.open_rows(prop)
-        if not self.widens or x.dtype == torch.float64 or not len(open_rows):
-            return proven
-        chosen, part = threat.select(open_rows), prop.select(open_rows)
-        return proven.replace(open_rows, self._proven(model, x[open_rows].double(), chosen, part, where[open_rows]))
-
-    def _proven(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, where: Tensor) -> Proven:
-        return Proven.of(self._bound(model, x, threat, prop.to(x.dtype), where), x.dtype)
-
-    def _bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, where: Tensor) -> Bounds:
-        if not len(x):
+    def _bound(self, model: nn.Module, asked: Question, threat: Oracles) -> Bounds:
+        prop = asked.prop
+        if not len(asked.x):
             return Bounds(prop.offsets)
-        bounds = self.lower_bound(model, x, threat, prop, Streams(0, where))
+        bounds = self.lower_bound(model, asked.x, threat, prop, Streams(0, asked.where))
         if bounds.value.shape != prop.offsets.shape:
             raise PluginError(
                 f"{self} returned bounds of shape {tuple(bounds.value.shape)}; it must be {tuple(prop.offsets.shape)}"

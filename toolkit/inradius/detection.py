@@ -1,8 +1,11 @@
 """Detection of adversarial inputs at test time, without false negatives."""
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
+from inradius.certificate import DEFAULT_CLAIM, IN_PYTHON, Claim, weaker
 from inradius.certifier import Certifier
 from inradius.errors import UnsupportedError
 from inradius.inputs import check_flag, check_kind, check_model, check_threat
@@ -19,13 +22,15 @@ def suspicious(
     *,
     index: Tensor | None = None,
     accept_solver: bool = False,
+    claim: Claim = DEFAULT_CLAIM,
 ) -> Tensor:
     """Whether each input of a batch (B, *S) may be an adversarial one, (B,): it is not certified to keep its prediction.
 
     An adversarial input is x + δ with δ ∈ Δ(x) whose prediction differs from that of x. Where Δ is symmetric, x lies within
     the set around x + δ, so the prediction there cannot be certified, and every adversarial input is flagged: there are no
     false negatives. Inputs that are merely close to a decision boundary are flagged as well. No labels are needed.
-    The model is in eval mode meanwhile. A solver's word counts as a certificate with ``accept_solver`` alone.
+    The model is in eval mode meanwhile. ``claim`` is the level that a proof must have to count; a solver's word counts as a
+    certificate with ``accept_solver`` alone. Inputs that are left out for their level alone are told of in a warning.
 
     Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a set that is not symmetric.
     Source: wong2018, Corollary 2.
@@ -43,5 +48,7 @@ def suspicious(
     with torch.no_grad(), evaluating(model):
         logits = asked(certifier.subject(model), x)
     check_logits(logits, len(x))
-    proof = certifier(model, x, logits.argmax(1), threat, index=index)
+    proof = certifier(model, x, logits.argmax(1), threat, index=index, claim=claim, decide=True)
+    if bool(proof.weaker.any()):
+        warnings.warn(weaker(int(proof.weaker.sum()), IN_PYTHON), UserWarning, stacklevel=2)
     return ~proof.counted(accept_solver=accept_solver)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from inradius.bracketing.signs import flags
 from inradius.bracketing.store import KeptDeltas, Store
 from inradius.bracketing.team import Team, team
 from inradius.bracketing.work import Work
+from inradius.certificate import DEFAULT_CLAIM, Claim
 from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset, Examples
 from inradius.errors import InputError
@@ -46,6 +48,7 @@ def bracket(
     seed: int = 0,
     optimize_model: bool = False,
     accept_solver: bool = False,
+    claim: Claim = DEFAULT_CLAIM,
     progress: bool = False,
     model_name: str | None = None,
 ) -> Report:
@@ -56,9 +59,11 @@ def bracket(
     for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands every example to every method.
     ``seed`` draws the audit; attacks have seeds of their own. Every answer of an attack is judged again by a referee. With
     ``optimize_model`` attacks of a fixed budget ask a copy of the model that computes the same in less time, and the referee
-    asks the model itself. A certificate that is a solver's word, and no proof, counts with ``accept_solver`` alone. Results
-    go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a kill goes on where it stopped, with
-    ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where
+    asks the model itself. ``claim`` is the level that a proof must have to count: "float" is one about every floating-point
+    execution of the model, "real" also counts those about its exact function; each example has the strongest level at which
+    it was proved. A certificate that may fail counts with its stated probability, and a solver's word, which is no proof,
+    with ``accept_solver`` alone. Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a
+    kill goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where
     ``torchrun`` or ``accelerate launch`` started several processes, each makes this call, takes its share of the batches
     and gets the same report.
 
@@ -82,6 +87,7 @@ def bracket(
         seed=seed,
         optimize_model=optimize_model,
         accept_solver=accept_solver,
+        claim=claim,
         progress=progress,
         model_name=model_name,
     )
@@ -105,12 +111,19 @@ def bracket_knowing(
     seed: int = 0,
     optimize_model: bool = False,
     accept_solver: bool = False,
+    claim: Claim = DEFAULT_CLAIM,
     progress: bool = False,
     model_name: str | None = None,
 ) -> Report:
     """``bracket`` with what other radii of a curve have decided, or None where there is no curve."""
-    options = {"parts": parts, "audit": audit, "exhaustive": exhaustive, "seed": seed, "batch_size": batch_size}
-    options |= {"optimize_model": optimize_model, "accept_solver": accept_solver}
+    options: dict[str, Any] = {
+        "parts": parts,
+        "audit": audit,
+        "exhaustive": exhaustive,
+        "seed": seed,
+        "batch_size": batch_size,
+    }
+    options |= {"optimize_model": optimize_model, "accept_solver": accept_solver, "claim": claim}
     _check_files(folder, fresh, progress, model_name)
     crew, here = team(device, home(model))
     job = Job.of(model, data, threat, attacks, certifiers, here, **options)

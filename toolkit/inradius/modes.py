@@ -64,13 +64,32 @@ def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
 def full_precision() -> Iterator[None]:
     """No TF32, no autocast and no reduced-precision accumulation: products are as exact as their dtype."""
     matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = (matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction)
-    matmul.allow_tf32 = conv.allow_tf32 = matmul.allow_fp16_reduced_precision_reduction = False
+    before = (matmul.allow_tf32, conv.allow_tf32)
+    sums = (matmul.allow_fp16_reduced_precision_reduction, matmul.allow_bf16_reduced_precision_reduction)
+    matmul.allow_tf32 = conv.allow_tf32 = False
+    matmul.allow_fp16_reduced_precision_reduction = matmul.allow_bf16_reduced_precision_reduction = False
     try:
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
-        matmul.allow_tf32, conv.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = before
+        matmul.allow_tf32, conv.allow_tf32 = before
+        matmul.allow_fp16_reduced_precision_reduction, matmul.allow_bf16_reduced_precision_reduction = sums
+
+
+@contextmanager
+def covered_kernels() -> Iterator[None]:
+    """Kernels that certificates at level "float" cover: each output is one sum of rounded products, in some order.
+
+    ``full_precision``, and neither NNPACK nor cuDNN, whose convolutions may be Winograd's or FFT's. That float32 products are
+    computed in float32 on CPUs, as ``torch.set_float32_matmul_precision`` says, and environment variables are the caller's.
+    """
+    before = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = False
+    try:
+        with torch.backends.nnpack.flags(enabled=False), full_precision():
+            yield
+    finally:
+        torch.backends.cudnn.enabled = before
 
 
 def at_least(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,12 +1,15 @@
 """The radius of each example: the largest that is certified, the smallest that an attack breaks."""
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from inradius.attack import Attack
+from inradius.certificate import DEFAULT_CLAIM, IN_PYTHON, Claim, weaker
 from inradius.certifier import Certifier
 from inradius.errors import InputError
 from inradius.inputs import check_flag, check_kind, check_model, numbered
@@ -42,20 +45,26 @@ def radii(
     index: Tensor | None = None,
     tolerance: float = 0.01,
     accept_solver: bool = False,
+    claim: Claim = DEFAULT_CLAIM,
 ) -> Radii:
     """The certified and the attacked radius of each example of a batch x (B, *S), as factors of the set's own radius.
 
     Both are found by bisection on each example's own radius, to a relative ``tolerance``; every radius reported was itself
     certified or attacked. Δ(x) must grow with its radius. The model is in eval mode meanwhile; what is attacked is what the
-    certifier certifies. A solver's word counts as a certificate with ``accept_solver`` alone. Raises ``InputError`` for
-    inputs that are not what they must be, and ``UnsupportedError`` for a set without a radius.
+    certifier certifies. ``claim`` is the level that a proof must have to count; a solver's word counts as a certificate with
+    ``accept_solver`` alone. Examples that have no radius for their level alone are told of in a warning. Raises ``InputError``
+    for inputs that are not what they must be, and ``UnsupportedError`` for a set without a radius.
     """
     y = _checked(model, x, y, threat, certifier, attack, tolerance)
     check_flag(accept_solver, "accept_solver")
     where, subject = numbered(index, x), certifier.subject(model)
+    # examples that are certified somewhere, at a level that does not count
+    left_out = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def proved(rows: Tensor, factors: Tensor) -> Tensor:
-        found = certifier(model, x[rows], y[rows], threat.per_example(factors), index=where[rows])
+        options: dict[str, Any] = {"index": where[rows], "claim": claim, "decide": True}
+        found = certifier(model, x[rows], y[rows], threat.per_example(factors), **options)
+        left_out[rows] |= found.weaker
         return found.counted(accept_solver=accept_solver)
 
     def withstood(rows: Tensor, factors: Tensor) -> Tensor:
@@ -68,6 +77,8 @@ def radii(
         outer = torch.full_like(inner, torch.inf)
         if attack is not None:
             _, outer = _search(withstood, x, ~wrong, tolerance)
+    if lost := int((left_out & (inner == 0)).sum()):
+        warnings.warn(weaker(lost, IN_PYTHON), UserWarning, stacklevel=2)
     return Radii(inner, torch.where(wrong, torch.zeros_like(outer), outer))
 
 

@@ -1,4 +1,4 @@
-"""An example whose proved margin an attack undercuts: confirmed in float64, saved, and the run stops."""
+"""An example whose proved margin an attack undercuts: confirmed, saved, and the run stops."""
 
 import copy
 import json
@@ -14,6 +14,7 @@ from inradius.bracketing.job import Job
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.store import CONTRADICTION, Store
 from inradius.errors import ContradictionError
+from inradius.modes import covered_kernels
 from inradius.objective import class_margin
 from inradius.report.examples import Example, Verdict
 from inradius.report.files import write_atomic
@@ -23,6 +24,8 @@ from inradius.report.files import write_atomic
 _ALLOWANCE = 1e-9
 # how far a projected perturbation is drawn towards 0 until it is a member with no tolerance at all
 _PULLS = (1e-12, 1e-9, 1e-6)
+# and where x + δ is rounded to a shorter type
+_LONGER_PULLS = (0.0, 1e-6, 1e-4, 1e-2)
 
 
 @attrs.frozen(eq=False)
@@ -38,12 +41,17 @@ class Conflict:
 
 @attrs.frozen(eq=False)
 class Contradiction:
-    """A conflict that float64 confirms: δ is a member with no tolerance and its margin is below what was proved."""
+    """A conflict that a run of the model confirms: δ is a member with no tolerance and its margin is below what was proved.
+
+    run: "in float64", which stands for the exact function, or "in a run of the model in its own type", which a proof at level
+    "float" speaks of as well.
+    """
 
     conflict: Conflict
     delta: Tensor
     margin: float
     allowance: float
+    run: str
 
 
 def check(job: Job, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
@@ -57,22 +65,29 @@ def check(job: Job, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
 
 def _conflicts(job: Job, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
     example = ledger.example(row, int(job.data.index[row]), int(job.data.labels[row]))
+    for verdict in _strongest(example):
+        certifier = ledger.certifiers.index(verdict.certifier)
+        if example.clean_margin < verdict.guaranteed:
+            yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(job.read([row]).inputs[0]))
+        for stage, made in ledger.attempts.items():
+            if row in made and made[row].inside and made[row].margin < verdict.guaranteed:
+                yield Conflict(example, certifier, verdict, made[row].attack, store.delta(*ledger.places[stage, row]))
+
+
+def _strongest(example: Example) -> Iterator[Verdict]:
+    """The proof with the highest bound, and where that is another one the highest that speaks of float executions."""
     proofs = [verdict for verdict in example.verdicts if verdict.proof]
-    if not proofs:
-        return
-    verdict = max(proofs, key=lambda proof: proof.guaranteed)
-    certifier = ledger.certifiers.index(verdict.certifier)
-    if example.clean_margin < verdict.guaranteed:
-        yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(job.read([row]).inputs[0]))
-    for stage, made in ledger.attempts.items():
-        if row in made and made[row].inside and made[row].margin < verdict.guaranteed:
-            yield Conflict(example, certifier, verdict, made[row].attack, store.delta(*ledger.places[stage, row]))
+    executed = [verdict for verdict in proofs if verdict.claim == "float"]
+    best, other = (max(some, key=lambda proof: proof.guaranteed, default=None) for some in (proofs, executed))
+    if best is not None:
+        yield best
+    if other is not None and other is not best:
+        yield other
 
 
 def _confirm(job: Job, conflict: Conflict) -> Contradiction | None:
     """The contradiction, if there is one; None where rounding explains the conflict."""
-    row = conflict.example.row
-    found = job.read([row])
+    found = job.read([conflict.example.row])
     x, label = found.inputs.to("cpu", torch.float64), found.labels.cpu()
     delta = _member(job, conflict.delta[None].to("cpu", torch.float64), x)
     if delta is None:
@@ -80,11 +95,34 @@ def _confirm(job: Job, conflict: Conflict) -> Contradiction | None:
     exact = job.certifiers[conflict.certifier].subject(copy.deepcopy(job.model).to("cpu", torch.float64))
     with torch.no_grad():
         logits = exact(x + delta)
+    confirmed = _compared(conflict, delta, logits, label, _ALLOWANCE, "in float64")
+    return _executed(job, conflict) if confirmed is None and conflict.verdict.claim == "float" else confirmed
+
+
+def _executed(job: Job, conflict: Conflict) -> Contradiction | None:
+    """The contradiction between a proof about float executions and one of them, at a point that the type can hold."""
+    batch = job.batch([conflict.example.row])
+    x = batch.inputs.cpu().double()
+    for pull in _LONGER_PULLS:
+        point = (x + conflict.delta.cpu().double() * (1 - pull)).to(batch.inputs)
+        delta = point.cpu().double() - x
+        if bool(job.threat.contains(delta, x, tol=0.0)):
+            with torch.no_grad(), covered_kernels():
+                logits = job.subject(point).cpu().double()
+            # the difference of two logits is all that is rounded here
+            unit = torch.finfo(logits.dtype).eps
+            return _compared(conflict, delta, logits, batch.labels.cpu(), unit, "in a run of the model in its own type")
+    return None
+
+
+def _compared(
+    conflict: Conflict, delta: Tensor, logits: Tensor, label: Tensor, allowed: float, run: str
+) -> Contradiction | None:
+    """The contradiction where the margin is below the proved one by more than a share ``allowed`` of the largest logit."""
     margin = float(class_margin(logits, label))
-    allowance = _ALLOWANCE * max(1.0, float(logits.abs().max()))
-    return (
-        Contradiction(conflict, delta, margin, allowance) if margin < conflict.verdict.guaranteed - allowance else None
-    )
+    allowance = allowed * max(1.0, float(logits.abs().max()))
+    confirmed = margin < conflict.verdict.guaranteed - allowance
+    return Contradiction(conflict, delta, margin, allowance, run) if confirmed else None
 
 
 def _member(job: Job, delta: Tensor, x: Tensor) -> Tensor | None:
@@ -110,7 +148,7 @@ def _stop(job: Job, store: Store, found: Contradiction) -> NoReturn:
     raise ContradictionError(
         f"{conflict.verdict.certifier} proves that the margin of example {example.index} is at least "
         f"{conflict.verdict.guaranteed:.6g} on {job.threat}, but it is {found.margin:.6g} "
-        f"at a member that {conflict.attack} gives, confirmed in float64: "
+        f"at a member that {conflict.attack} gives, confirmed {found.run}: "
         f"one of the two is wrong, and what is needed to find out which is in {str(path)!r}"
     )
 
@@ -129,6 +167,8 @@ def _record(job: Job, found: Contradiction) -> dict[str, Any]:
         "bound": conflict.verdict.bound,
         "error": conflict.verdict.error,
         "allowance": found.allowance,
+        "claim": conflict.verdict.claim,
+        "run": found.run,
         "example": attrs.asdict(example),
         "tensors": f"{CONTRADICTION}.safetensors",
     }

@@ -13,6 +13,7 @@ from inradius._version import __version__
 from inradius.attack import Attack
 from inradius.bracketing.key import code_fingerprint, full_specs, run_key
 from inradius.bracketing.survey import survey
+from inradius.certificate import Claim, check_claim, counts
 from inradius.certifier import Certifier, Parts
 from inradius.data import Dataset, Examples
 from inradius.errors import InputError, UnsupportedError
@@ -49,6 +50,7 @@ class Job:
     batch_size: int
     optimize_model: bool
     accept_solver: bool
+    claim: Claim
     device: torch.device
 
     @classmethod
@@ -98,6 +100,7 @@ class Job:
             "reuse": reuse,
             "optimize_model": self.optimize_model,
             "accept_solver": self.accept_solver,
+            "claim": self.claim,
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": self.fingerprint,
             "version": __version__,
@@ -113,6 +116,10 @@ class Job:
             minimal=tuple(str(attack) for attack in self.attacks if attack.minimal),
             key=run_key(decisive),
         )
+
+    def accepts(self, level: str) -> bool:
+        """Whether a certificate at this level counts."""
+        return counts(level, self.claim, accept_solver=self.accept_solver)
 
     @property
     def size(self) -> int:
@@ -148,6 +155,7 @@ def _check_options(
     batch_size: int,
     optimize_model: bool,
     accept_solver: bool,
+    claim: Claim,
 ) -> None:
     if parts not in get_args(Parts):
         raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
@@ -156,6 +164,7 @@ def _check_options(
     check_flag(exhaustive, "exhaustive")
     check_flag(optimize_model, "optimize_model")
     check_flag(accept_solver, "accept_solver")
+    check_claim(claim)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise InputError(f"seed={seed!r} is not allowed; allowed is an integer")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

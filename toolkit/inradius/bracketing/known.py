@@ -56,10 +56,13 @@ class KnownCertifierStage(Stage):
 
     def answer(self, job: Job, rows: Sequence[int]) -> Findings:
         found = [self.verdicts[row] for row in rows]
-        names = ("certified", "bound", "error", "precision", "failure_probability", "accepted")
+        names = ("certified", "bound", "error", "precision", "failure_probability")
         columns = {name: torch.tensor([getattr(v, name) for v in found], dtype=_TYPES.get(name)) for name in names}
         reused = torch.ones(len(rows), dtype=torch.bool)
-        return Findings(rows, {**columns, "reused": reused, "claim": [verdict.claim for verdict in found]})
+        # the other radius may have been asked at another level
+        accepted = torch.tensor([job.accepts(verdict.claim) for verdict in found])
+        claims = [verdict.claim for verdict in found]
+        return Findings(rows, {**columns, "reused": reused, "accepted": accepted, "claim": claims})
 
 
 _TYPES = {"bound": torch.float64, "error": torch.float64, "failure_probability": torch.float64}
@@ -73,9 +76,10 @@ class Known:
     certified: Mapping[int, Verdict] = attrs.field(factory=dict)
 
     def stages(self, job: Job) -> Iterator[KnownAttackStage | KnownCertifierStage]:
-        """A stage for each method that decided something."""
+        """A stage for each method that decided something; a certificate that does not count here is left out."""
+        counted = {row: verdict for row, verdict in self.certified.items() if job.accepts(verdict.claim)}
         for n, spec in enumerate(map(str, job.certifiers)):
-            verdicts = {row: verdict for row, verdict in self.certified.items() if verdict.certifier == spec}
+            verdicts = {row: verdict for row, verdict in counted.items() if verdict.certifier == spec}
             if verdicts:
                 yield KnownCertifierStage(f"certifier {n}", f"{spec}, known", verdicts)
         for n, spec in enumerate(map(str, job.attacks)):

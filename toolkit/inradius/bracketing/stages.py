@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import torch
@@ -13,6 +13,7 @@ from inradius.attack import Attack, Attacked
 from inradius.bracketing.job import Job
 from inradius.bracketing.ledger import CLEAN
 from inradius.bracketing.referee import rule, weights_seal
+from inradius.certificate import Claim
 from inradius.certifier import Certifier
 from inradius.data import Dataset
 from inradius.errors import PluginError, UnsupportedError
@@ -133,11 +134,12 @@ class CertifierStage(Stage):
 
     def answer(self, job: Job, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
-        found = self.certifier(job.model, batch.inputs, batch.labels, job.threat, index=batch.index, parts=job.parts)
+        options: dict[str, Any] = {"index": batch.index, "parts": job.parts, "claim": job.claim, "decide": True}
+        found = self.certifier(job.model, batch.inputs, batch.labels, job.threat, **options)
         lower, error = found.lower.double(), found.error.double()
         bound, guaranteed = lower.amin(1), (lower - error).amin(1)
         # what does not rest on chance cannot fail by it
-        chance = [0.0 if claim == "real" else found.failure_probability for claim in found.claim]
+        chance = [0.0 if level in get_args(Claim) else found.failure_probability for level in found.claim]
         columns: dict[str, Tensor | Sequence[str]] = {
             "certified": found.certified,
             "bound": bound,
@@ -146,7 +148,7 @@ class CertifierStage(Stage):
             "precision": found.precision,
             "failure_probability": torch.tensor(chance, dtype=torch.float64),
             "claim": found.claim,
-            "accepted": torch.tensor([job.accept_solver or claim != "solver" for claim in found.claim]),
+            "accepted": torch.tensor([job.accepts(level) for level in found.claim]),
         }
         return Findings(rows, columns)
 

@@ -1,5 +1,6 @@
 """``inradius bracket``."""
 
+from inradius.certificate import DEFAULT_CLAIM
 from inradius.cli import options
 from inradius.cli.question import Question, demand
 
@@ -24,6 +25,7 @@ def bracket(
     audit: options.Audit = 0.1,
     over: options.Over = None,
     accept_solver: options.AcceptSolver = False,
+    claim: options.ClaimOption = DEFAULT_CLAIM,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, with a report.
@@ -47,6 +49,7 @@ def bracket(
         exhaustive=exhaustive,
         per_class=per_class,
         accept_solver=accept_solver,
+        claim=claim,
         audit=audit,
     )
     report = question.answer(attack, certifier, factors)

@@ -1,5 +1,6 @@
 """``inradius certify``."""
 
+from inradius.certificate import DEFAULT_CLAIM
 from inradius.cli import options
 from inradius.cli.question import Question, demand
 
@@ -21,6 +22,7 @@ def certify(
     exhaustive: options.Exhaustive = True,
     radius: options.Radius = False,
     accept_solver: options.AcceptSolver = False,
+    claim: options.ClaimOption = DEFAULT_CLAIM,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
@@ -39,5 +41,6 @@ def certify(
         exhaustive=exhaustive,
         per_class=per_class,
         accept_solver=accept_solver,
+        claim=claim,
     )
     demand(question.answer((), certifier, radius=radius), fail_under)

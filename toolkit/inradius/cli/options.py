@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from inradius.certificate import Claim
 from inradius.certifier import Parts
 from inradius.errors import InputError
 
@@ -76,6 +77,13 @@ OptimizeModel = Annotated[
 ]
 AcceptSolver = Annotated[
     bool, typer.Option("--accept-solver", help="Count a solver's word as certified; it is no proof, as milp's is none.")
+]
+ClaimOption = Annotated[
+    Claim,
+    typer.Option(
+        "--claim",
+        help="The level at which a proof counts: float, of every floating-point execution; real, also of exact arithmetic.",
+    ),
 ]
 Radius = Annotated[
     bool,

@@ -10,6 +10,7 @@ import torch
 import typer
 
 from inradius.attack import Attack
+from inradius.certificate import DEFAULT_CLAIM, Claim
 from inradius.certifier import Certifier, Parts
 from inradius.cli import radii, summary
 from inradius.cli.console import console, say
@@ -44,6 +45,7 @@ class Question:
     audit: float = 0.0
     parts: Parts = "each"
     accept_solver: bool = False
+    claim: Claim = DEFAULT_CLAIM
 
     def answer(
         self,
@@ -82,9 +84,8 @@ class Question:
         if radius:
             with frozen(model):
                 attack = make(threat.default_attacks[-1], Attack)
-                found = radii.find(
-                    model, chosen, threat, below, attack, self.batch_size, accept_solver=self.accept_solver
-                )
+                counted: dict[str, Any] = {"accept_solver": self.accept_solver, "claim": self.claim}
+                found = radii.find(model, chosen, threat, below, attack, self.batch_size, **counted)
             radii.show(found, threat, chosen, report.folder)
         return report
 
@@ -98,6 +99,7 @@ class Question:
             "seed": self.seed,
             "optimize_model": self.optimize_model,
             "accept_solver": self.accept_solver,
+            "claim": self.claim,
             "progress": console().is_terminal,
             "model_name": self._model_name,
         }

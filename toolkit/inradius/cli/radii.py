@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.attack import Attack
+from inradius.certificate import Claim
 from inradius.certifier import Certifier
 from inradius.cli.console import console, say, table
 from inradius.data import Dataset
@@ -26,14 +27,15 @@ def find(
     attack: Attack,
     batch: int,
     *,
-    accept_solver: bool = False,
+    accept_solver: bool,
+    claim: Claim,
 ) -> Radii:
     """The radii of all examples, in batches, by all of the certifiers and the attack."""
     certifier = certifiers[0] if len(certifiers) == 1 else make(f"certifier_cascade({_listed(certifiers)})", Certifier)
     parts = []
     for first in range(0, len(data), batch):
         some = data.select(torch.arange(first, min(first + batch, len(data))))
-        options: dict[str, Any] = {"index": some.index, "accept_solver": accept_solver}
+        options: dict[str, Any] = {"index": some.index, "accept_solver": accept_solver, "claim": claim}
         parts.append(radii(model, some.inputs, some.labels, threat, certifier, attack, **options))
     return Radii(torch.cat([part.certified for part in parts]), torch.cat([part.attacked for part in parts]))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+from inradius.certificate import MEANING
 from inradius.cli.console import console, say, table
-from inradius.report import Report, plot_curve, robustness_curve
-from inradius.report.cells import levels
+from inradius.report import Report, levels, plot_curve, robustness_curve
 
 STATUSES = {
     "wrong": "misclassified",
@@ -37,12 +37,16 @@ def show(
         say(f"         {report.setting.convention}")
     if report.setting.certifiers and (parts > 1 or report.setting.parts == "hull"):
         say(f"parts    {PARTS[report.setting.parts]}")
+    if report.setting.certifiers:
+        say(f"claim    {report.setting.claim}, {MEANING[report.setting.claim]}")
     say()
     printer.print(_accuracies(report))
     if report.setting.attacks and report.setting.certifiers:
         say(f"gap {100 * (report.upper - report.lower):.1f} points")
     words = STATUSES | {"undecided": _undecided(report)}
     say(", ".join(f"{report.counts[status]} {words[status]}" for status in STATUSES if report.counts[status]))
+    if found := levels.more(report):
+        say(found)
     for made in (_attacks(report), _certifiers(report), *([_classes(report)] if classes else [])):
         if made.row_count:
             say()
@@ -172,6 +176,6 @@ def _certifiers(report: Report) -> Table:
     numbers = ("tried on", "certified", "claim", "seconds")
     made = table("certifier", *numbers, right=numbers)
     for spec, entry in report.summary()["certifiers"].items():
-        claims = levels(entry["claims"])
+        claims = levels.listed(entry["claims"])
         made.add_row(spec, str(entry["tried"]), str(entry["certified"]), claims or "–", f"{entry['seconds']:.2f}")
     return made

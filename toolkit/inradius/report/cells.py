@@ -1,6 +1,6 @@
 """What the page's tables are made of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 
@@ -12,11 +12,6 @@ def spec(name: str, full: str) -> str:
 def number(value: float | None, form: str) -> str:
     """A number, or a dash where there is none."""
     return "–" if value is None else form.format(value)
-
-
-def levels(claims: Mapping[str, int]) -> str:
-    """How many examples each level has, in words."""
-    return ", ".join(f"{count} {claim}" for claim, count in claims.items())
 
 
 def share(value: float, interval: Sequence[float]) -> str:

@@ -1,8 +1,11 @@
 """What was found out about one example."""
 
+import math
 from typing import Literal
 
 import attrs
+
+from inradius.certificate import CLAIMS
 
 Status = Literal["wrong", "attacked", "certified", "undecided", "within_rounding"]
 STATUSES: tuple[Status, ...] = ("wrong", "attacked", "within_rounding", "undecided", "certified")
@@ -14,7 +17,7 @@ DOUBTFUL = ("probabilistic", "solver")
 
 def strength(claim: str) -> int:
     """A number that grows as a level gets weaker."""
-    return DOUBTFUL.index(claim) + 1 if claim in DOUBTFUL else 0
+    return CLAIMS.index(claim)
 
 
 @attrs.frozen(kw_only=True)
@@ -45,8 +48,8 @@ class Verdict:
 
     bound: the smallest lower bound of the margins; error: what rounding may have added to it, so that bound − error is
     guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof; reused: whether it was proved at
-    another radius of a curve; claim: the level, "real", "probabilistic" or "solver"; accepted: whether such a level counts,
-    as a solver's word does where it was asked for alone.
+    another radius of a curve; claim: the level, "float", "real", "probabilistic" or "solver"; accepted: whether such a level
+    counts, as "real" does not where "float" was asked for, and a solver's word does where it was asked for alone.
     """
 
     certifier: str
@@ -71,8 +74,8 @@ class Verdict:
 
     @property
     def proof(self) -> bool:
-        """Whether the example is certified for sure."""
-        return self.counted and self.claim not in DOUBTFUL
+        """Whether the example is certified for sure, also at a weaker level than the one that was asked for."""
+        return self.certified and self.claim not in DOUBTFUL
 
     @property
     def guaranteed(self) -> float:
@@ -139,8 +142,8 @@ class Example:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict that counts: the first that certifies, a proof before others; else the one of largest bound."""
-        return max(self.verdicts, key=lambda v: (v.proof, v.counted, 0 if v.counted else v.bound), default=None)
+        """The verdict that counts: the first that certifies at the strongest level; else the one of largest bound."""
+        return max(self.verdicts, key=_rank, default=None)
 
     @property
     def claim(self) -> str | None:
@@ -172,3 +175,9 @@ class Example:
     def bound(self) -> float | None:
         """The lower bound of the margin by the certifier that counts."""
         return self.verdict.bound if self.verdict else None
+
+
+def _rank(verdict: Verdict) -> tuple[bool, float, float]:
+    """What puts one verdict before another."""
+    level = -strength(verdict.claim) if verdict.certified else -math.inf
+    return verdict.counted, level, 0.0 if verdict.certified else verdict.bound

@@ -5,9 +5,9 @@ from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from inradius.report import tables
+from inradius.report import levels, tables
 from inradius.report.bar import bracket_bar
-from inradius.report.cells import levels, number, share, spec, table
+from inradius.report.cells import number, share, spec, table
 from inradius.report.gallery import gallery
 from inradius.report.kill_section import kill_section
 from inradius.report.palette import COLOURS, WORDS
@@ -124,7 +124,7 @@ def _certifiers(report: "Report") -> str:
             spec(name, found["spec"]),
             found["tried"],
             found["certified"],
-            levels(found["claims"]),
+            levels.listed(found["claims"]),
             found["decided"],
             f"{found['failure_probability']:g}",
             f"{found['seconds']:.1f}",
@@ -132,16 +132,11 @@ def _certifiers(report: "Report") -> str:
         for name, found in tables.by_certifier(report).items()
     ]
     head = ("certifier", "tried on", "certified", "claim", "credited", "failure probability", "seconds")
-    return table(head, rows) + f"<p>{_levels(report)}</p>" if rows else "<p>No certifier was run.</p>"
-
-
-def _levels(report: "Report") -> str:
-    """What the certificates of unbroken examples claim, in a sentence."""
-    text = f"By what is claimed: {levels(report.claims) or 'nothing is certified'}."
-    if "solver" in report.claims:
-        counts = "counts, as was asked for" if report.setting.accept_solver else "does not count"
-        text += f" A solver's word is no proof; it {counts} as certified."
-    return text
+    return (
+        table(head, rows) + f"<p>{escape(levels.sentences(report), quote=False)}</p>"
+        if rows
+        else "<p>No certifier was run.</p>"
+    )
 
 
 def _audit(report: "Report") -> str:
@@ -192,6 +187,7 @@ def _setting(report: "Report") -> dict[str, object]:
         "model": f"{setting.model} ({setting.model_fingerprint[:16]})",
         "data": f"{setting.data} ({setting.data_fingerprint[:16]})",
         "parts of a union": setting.parts,
+        "level of claims": setting.claim,
         "audit": "every example" if setting.exhaustive else f"{setting.audit:.0%}, at least 32 of each kind",
         "seed": setting.seed,
         "run": setting.key,

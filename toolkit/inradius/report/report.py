@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from torch import Tensor
 
-from inradius.report import page, storage, tables
+from inradius.report import levels, page, storage, tables
 from inradius.report.examples import STATUSES, Example
 from inradius.report.intervals import clopper_pearson
 from inradius.report.setting import Setting
@@ -51,13 +51,21 @@ class Report:
 
     @property
     def lower(self) -> float:
-        """Certified accuracy: the share of examples that are certified, and neither broken nor within rounding of it."""
+        """Certified accuracy: the share of examples that are certified, and neither broken nor within rounding of it.
+
+        A proof counts at the level that was asked for (``setting.claim``) or a stronger one; ``uncounted`` says what is left.
+        """
         return self._share(self.counts["certified"])
 
     @property
     def claims(self) -> dict[str, int]:
-        """How many unbroken examples are held to be robust at each level; a solver's word need not count in ``lower``."""
-        return tables.claims(example.claim for example in self.examples if example.status in ("certified", "undecided"))
+        """How many unbroken examples are held to be robust at each level, the strongest that each has, counted or not."""
+        return levels.claims(example.claim for example in self.examples if example.status in ("certified", "undecided"))
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        """How many of these do not count in ``lower``: they have a weaker level than was asked for, or a solver's word."""
+        return levels.uncounted(self)
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:

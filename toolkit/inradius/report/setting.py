@@ -14,7 +14,8 @@ class Setting:
     ``eps``, None where it has none; convention: what that radius measures, where the set says it; bounds: the box of valid
     inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run; reuse:
     whether other radii of a curve may have decided examples; optimize_model: whether attacks asked a quicker copy of the
-    model; minimal: the attacks that look for the smallest perturbation; accept_solver: whether a solver's word counts as certified.
+    model; minimal: the attacks that look for the smallest perturbation; accept_solver: whether a solver's word counts as
+    certified; claim: the level that a proof must have to count, "real" in reports that name none.
     """
 
     threat: str
@@ -38,6 +39,7 @@ class Setting:
     optimize_model: bool = False
     minimal: tuple[str, ...] = ()
     accept_solver: bool = False
+    claim: str = "real"
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":

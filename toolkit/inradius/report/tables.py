@@ -1,13 +1,12 @@
 """The report as tables: by example, by class, by method, and in sum."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from inradius.report import kills
-from inradius.report.examples import Attempt, Example, strength
+from inradius.report import kills, levels
+from inradius.report.examples import Attempt, Example
 from inradius.report.files import csv_text
 from inradius.report.intervals import clopper_pearson
 
@@ -130,18 +129,12 @@ def _certifier(report: "Report", spec: str, full: str) -> dict[str, Any]:
         "spec": full,
         "tried": len(made),
         "certified": sum(verdict.counted for _, verdict in made),
-        "claims": claims(verdict.claim for _, verdict in made if verdict.certified),
+        "claims": levels.claims(verdict.claim for _, verdict in made if verdict.certified),
         "decided": sum(example.status == "certified" and example.certified_by == spec for example, _ in made),
         "failure_probability": max((v.failure_probability for _, v in made), default=0.0),
         "reused": sum(verdict.reused for _, verdict in made),
         "seconds": report.seconds.get(spec, 0.0),
     }
-
-
-def claims(found: Iterable[str | None]) -> dict[str, int]:
-    """How many examples are held to be robust at each level, the strongest first; levels that no example has are left out."""
-    counts = Counter(claim for claim in found if claim is not None)
-    return {claim: counts[claim] for claim in sorted(counts, key=strength)}
 
 
 def audit(report: "Report") -> dict[str, Any]:
@@ -178,7 +171,9 @@ def summary(report: "Report") -> dict[str, Any]:
         "gap": report.upper - report.lower,
         "counts": dict(report.counts),
         "intervals": {name: list(interval) for name, interval in report.intervals.items()},
+        "claim": report.setting.claim,
         "claims": report.claims,
+        "uncounted": report.uncounted,
         "attacks": by_attack(report),
         "certifiers": by_certifier(report),
         "membership": membership(attempts),
