@@ -37,7 +37,7 @@ class HighsProgram:
             # a row at its lower end has a multiplier ≥ 0, one at its upper end one ≤ 0
             below.append(self._weights(found.duals, layer.below, shape, row, +1.0))
             above.append(self._weights(found.duals, layer.above, shape, row, -1.0))
-        return Solution(found.value + constant + float(cost @ self.program.shift), below, above)
+        return Solution(found.value + constant + float(cost @ self.program.shift), below, above, found.failure)
 
     @staticmethod
     def _weights(duals: object, first: list[int], shape: torch.Size, like: Tensor, sign: float) -> Tensor:

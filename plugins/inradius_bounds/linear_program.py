@@ -29,12 +29,13 @@ Lines = tuple[list[Line], list[Line]]
 class Solution:
     """The optimum, and for each hidden layer the multipliers of its lines below and above, (lines, *shape) each.
 
-    Of a solver that gave up the optimum is NaN and the multipliers are 0: any multipliers make a bound.
+    ``failure`` says how a solver gave up, and is empty where it did not: then the optimum is NaN and the multipliers are 0.
     """
 
     optimum: float
     below: list[Tensor]
     above: list[Tensor]
+    failure: str = ""
 
 
 @attrs.define(eq=False)
@@ -54,15 +55,9 @@ class LinearProgram:
     def minimise(self, row: Tensor, constant: float) -> Solution:
         """The minimum of row · z + constant over the relaxation, z the last block's input."""
         problem = self.cp.Problem(self.cp.Minimize(array(row.flatten()) @ self.output), self.constraints)
-        if not _solve(self.cp, problem):
-            none = [
-                [
-                    torch.zeros((len(lines), *shape), dtype=row.dtype, device=row.device)
-                    for lines, shape in zip(side, self.shapes, strict=True)
-                ]
-                for side in (self.below, self.above)
-            ]
-            return Solution(math.nan, *none)
+        failure = _solve(self.cp, problem)
+        if failure:
+            return Solution(math.nan, self._none(self.below, row), self._none(self.above, row), failure)
         below, above = (
             [
                 torch.stack([_multiplier(line, shape, row) for line in lines])
@@ -71,6 +66,11 @@ class LinearProgram:
             for side in (self.below, self.above)
         )
         return Solution(float(problem.value) + constant, below, above)
+
+    def _none(self, side: list[list[Any]], like: Tensor) -> list[Tensor]:
+        """Multipliers of 0, for the lines of one side of every layer."""
+        sizes = zip(side, self.shapes, strict=True)
+        return [torch.zeros((len(lines), *shape), dtype=like.dtype, device=like.device) for lines, shape in sizes]
 
 
 def linear_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> LinearProgram:
@@ -109,22 +109,18 @@ def cvxpy_module() -> Any:
     return cvxpy
 
 
-def _solve(cp: Any, problem: Any) -> bool:
-    """Solves with HiGHS where the set is a polytope, else with Clarabel; whether the solver came to an end."""
+def _solve(cp: Any, problem: Any) -> str:
+    """Solves with HiGHS where the set is a polytope, else with Clarabel; how the solver gave up, empty where it did not."""
     solver = cp.HIGHS if problem.is_lp() and cp.HIGHS in cp.installed_solvers() else cp.CLARABEL
     with warnings.catch_warnings():
         # the multipliers are proved on their own, however inaccurate
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         try:
             problem.solve(solver=solver)
-        except cp.SolverError:
+        except cp.SolverError as error:
             # numbers of very different sizes are more than an interior-point method can do
-            return False
-    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
-        raise UnsupportedError(
-            f"{solver} ended with status {problem.status!r}; the relaxation of a non-empty set has an optimum"
-        )
-    return True
+            return f"{solver}: {error}"
+    return "" if problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) else f"{solver} ended with {problem.status}"
 
 
 def affine_matrix(block: AffineBlock, x: Tensor) -> Any:

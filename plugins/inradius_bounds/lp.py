@@ -7,17 +7,20 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Operator, Oracles, Property, Relaxation, Streams, UnsupportedError
-from inradius.layers import Line
+from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius_bounds.agenda import Agenda
 from inradius_bounds.backward import Rows, lower_bound
+from inradius_bounds.crown import closed
 from inradius_bounds.forward import Box, fold
 from inradius_bounds.highs_program import HighsProgram
-from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
+from inradius_bounds.layer_bounds import layer_bounds
 from inradius_bounds.linear_program import LinearProgram, Solution, linear_program
+from inradius_bounds.multipliers import relaxations
 from inradius_bounds.polytope import set_polytope
 from inradius_bounds.relax import smallest_area, steepest
 from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import Chain, trace
+from inradius_bounds.verdicts import answered, verdicts_alone
 
 
 @attrs.frozen(kw_only=True)
@@ -27,8 +30,9 @@ class LP(Certifier):
     A solver's optimum is not a proof. Its multipliers choose a mean of the lines below and above each undecided neuron;
     one backward pass with these lines, closed by the support function, is a bound that holds whatever the solver did, and
     equals the optimum where its multipliers are optimal. Of a polytope HiGHS is asked itself and keeps its model from one
-    class to the next; any other convex set goes through cvxpy. Slow: one LP per example and class. Source: wong2018,
-    (3.5) and Theorem 1.
+    class to the next; any other convex set goes through cvxpy. Slow: one LP per example and class; in brackets and cascades,
+    for those classes that ``crown`` leaves open, until one of them has no proof. Where a solver fails, a class keeps the bound
+    of ``crown``. Source: wong2018, (3.5) and Theorem 1.
     """
 
     widens = True
@@ -40,20 +44,31 @@ class LP(Certifier):
             )
         chain = trace(model, x, threat)
         layers = layer_bounds(chain, x, threat, relax=smallest_area)
-        rows, constant = fold(chain, prop)
-        values = []
+        function = Rows(*fold(chain, prop))
+        value = closed(chain, function, layers, x, threat, intersect=True, best=True)
+        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=steepest)
+        if not chain.hidden or not len(x):
+            return Bounds(value, exact=threat.tight, error=error)
+        doubt = error() if verdicts_alone() else None
+        found = []
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
-            part, chosen = _example(layers, index), threat.select(index)
-            if not _finite(chain, part.bounds):
-                # bounds or lines that overflowed, or reach a pole, say nothing
-                values.append(torch.full_like(constant[index], -torch.inf))
-                continue
-            program = relaxed_program(chain, x[index], chosen, part.bounds)
-            values.append(_bounds(chain, x[index], chosen, part, program, Rows(rows[index], constant[index])))
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=steepest)
-        value = torch.cat(values) if values else constant
-        return Bounds(value, exact=threat.tight and not chain.hidden, error=error)
+            part = _Part(chain, x[index], threat.select(index), _boxes(layers.bounds, index), function.select(index))
+            agenda = Agenda.of(prop, value[example], None if doubt is None else doubt[example])
+            found.append(self._bounds(part, agenda, value[example], example))
+        return Bounds(torch.stack(found), error=error if doubt is None else doubt)
+
+    def _bounds(self, part: "_Part", agenda: Agenda, value: Tensor, example: int) -> Tensor:
+        """The bounds of one example, (K,): those of ``value``, but for the rows that a solver answers."""
+        found, program = list(value), None
+        # bounds or lines that overflowed, or reach a pole, make no program
+        for row in agenda if part.finite else ():
+            program = relaxed_program(part.chain, part.x, part.threat, part.bounds) if program is None else program
+            solution = answered(partial(program.minimise, *part.row(row)), self, example, row)
+            if solution is not None:
+                found[row] = part.proved(row, solution)
+                agenda.answer(row, found[row])
+        return torch.stack(found)
 
 
 @torch.no_grad()
@@ -65,37 +80,10 @@ def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property
     optima = torch.empty_like(constant)
     for example in range(len(x)):
         index = torch.tensor([example], device=x.device)
-        program = relaxed_program(chain, x[index], threat.select(index), _example(layers, index).bounds)
+        program = relaxed_program(chain, x[index], threat.select(index), _boxes(layers.bounds, index))
         for row in range(constant.shape[1]):
             optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
     return optima
-
-
-def _finite(chain: Chain, bounds: Sequence[Box]) -> bool:
-    """Whether all numbers are that the program is made of."""
-    if not all(bool(side.isfinite().all()) for box in bounds for side in box):
-        return False
-    places = zip(chain.hidden, bounds, strict=True)
-    lines = [line for (_, op), box in places for side in op.rule.lines(op, *box) for line in side]
-    return all(bool(number.isfinite().all()) for line in lines for number in line)
-
-
-def _example(layers: LayerBounds, index: Tensor) -> LayerBounds:
-    """The bounds of one example; the relaxations follow from the multipliers."""
-    return LayerBounds([(lower[index].detach(), upper[index].detach()) for lower, upper in layers.bounds], [])
-
-
-def _bounds(
-    chain: Chain, x: Tensor, threat: Oracles, layers: LayerBounds, program: LinearProgram | HighsProgram, function: Rows
-) -> Tensor:
-    """The proved bound of each row of one example, (1, K)."""
-    values = []
-    for row in range(function.constant.shape[1]):
-        solution = program.minimise(function.rows[0, row].detach(), float(function.constant[0, row].detach()))
-        relaxations = _relaxations(chain, layers, solution)
-        single = Rows(function.rows[:, row : row + 1], function.constant[:, row : row + 1])
-        values.append(lower_bound(chain, len(chain.hidden), single, relaxations, x, threat.support))
-    return torch.cat(values, dim=1)
 
 
 def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> "LinearProgram | HighsProgram":
@@ -106,22 +94,34 @@ def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[B
     return HighsProgram.of(chain, x, bounds, polytope)
 
 
-def _relaxations(chain: Chain, layers: LayerBounds, solution: Solution) -> list[Relaxation]:
-    places = zip(chain.hidden, layers.bounds, solution.below, solution.above, strict=True)
-    return [_mixed(activation, *box, below, above) for (_, activation), box, below, above in places]
+def _boxes(bounds: Sequence[Box], index: Tensor) -> list[Box]:
+    """The bounds of a part of the examples."""
+    return [(lower[index].detach(), upper[index].detach()) for lower, upper in bounds]
 
 
-def _mixed(op: Operator, lower: Tensor, upper: Tensor, below: Tensor, above: Tensor) -> Relaxation:
-    """The relaxation whose lines are means of the rule's lines under the multipliers, feasible for any multipliers."""
-    floor, ceiling = op.rule.lines(op, lower, upper)
-    (slope, offset), (top, top_offset) = _mean(floor, below), _mean(ceiling, above)
-    return Relaxation(lower_slope=slope, lower_offset=offset, upper_slope=top, upper_offset=top_offset)
+@attrs.frozen(eq=False)
+class _Part:
+    """One example x (1, *S): the bounds of its layers, and the property as a function of the last block's input."""
 
+    chain: Chain
+    x: Tensor
+    threat: Oracles
+    bounds: Sequence[Box]
+    function: Rows
 
-def _mean(lines: Sequence[Line], weights: Tensor) -> Line:
-    """The mean of lines (B, *in) under weights (lines, *in) ≥ 0; the plain mean where all are 0."""
-    total = weights.sum(0)
-    share = torch.where(total > 0, weights / total.clamp(min=torch.finfo(total.dtype).tiny), 1 / len(lines))
-    share = share / share.sum(0)
-    slopes, offsets = (torch.cat([line[side] for line in lines]) for side in (0, 1))
-    return (share * slopes).sum(0, keepdim=True), (share * offsets).sum(0, keepdim=True)
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are that the program is made of."""
+        places = list(zip(self.chain.hidden, self.bounds, strict=True))
+        lines = [line for (_, op), box in places for side in op.rule.lines(op, *box) for line in side]
+        return all(bool(number.isfinite().all()) for pair in (*self.bounds, *lines) for number in pair)
+
+    def row(self, row: int) -> tuple[Tensor, float]:
+        """A row of the property and its constant."""
+        return self.function.rows[0, row].detach(), float(self.function.constant[0, row].detach())
+
+    def proved(self, row: int, solution: Solution) -> Tensor:
+        """The bound of a row that the multipliers of a solution prove, a scalar."""
+        lines = relaxations(self.chain, self.bounds, solution)
+        single = Rows(self.function.rows[:, row : row + 1], self.function.constant[:, row : row + 1])
+        return lower_bound(self.chain, len(self.chain.hidden), single, lines, self.x, self.threat.support)[0, 0]

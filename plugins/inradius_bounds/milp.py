@@ -1,6 +1,8 @@
 """The exact minimum of a ReLU network over a polytope, by mixed-integer programming."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import attrs
 import torch
@@ -9,17 +11,19 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
 from inradius.validators import as_float, positive
+from inradius_bounds.agenda import Agenda
 from inradius_bounds.backward import Rows
 from inradius_bounds.crown import closed
 from inradius_bounds.forward import Box, fold
-from inradius_bounds.highs import Optimum, Solver
+from inradius_bounds.highs import Sign
 from inradius_bounds.layer_bounds import layer_bounds
 from inradius_bounds.layout.segments import Segments
-from inradius_bounds.linear_program import array
-from inradius_bounds.polytope import relaxation, set_polytope, switches
+from inradius_bounds.polytope import Polytope, set_polytope
 from inradius_bounds.relax import smallest_area
 from inradius_bounds.rounding import rounding_error
+from inradius_bounds.switched_program import SwitchedProgram
 from inradius_bounds.trace import Chain, trace
+from inradius_bounds.verdicts import answered, verdicts_alone
 
 # what HiGHS may be off by, relative to 1 + |value|: its feasibility tolerance is 1e-7 to 1e-6
 TOLERANCE = 1e-5
@@ -33,7 +37,9 @@ class MILP(Certifier):
     that HiGHS gave when it ended, less its tolerance, or that of ``crown`` where that is higher; ``seconds`` limits each search
     (one per example and class), after which the bound so far counts. That is the word of a solver which computes in floating
     point, and no proof: the claim is "solver". Where the bound of ``crown`` alone proves an example, the claim is "real", and
-    what the search adds to that bound is stated as error. For small networks. Source: tjeng2019.
+    what the search adds to that bound is stated as error. In brackets and cascades a search ends when it knows the sign of the
+    minimum, and classes that no longer matter have none. Where HiGHS fails, a class keeps the bound of ``crown``. For small
+    networks. Source: tjeng2019.
     """
 
     widens = True
@@ -45,34 +51,55 @@ class MILP(Certifier):
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
         chain = trace(model, x, threat)
         _check_relus(chain)
+        if len(x):
+            # refused whether or not an example is left to the solver
+            _polytope(threat.select(torch.zeros(1, dtype=torch.int64, device=x.device)), x[:1])
         layers = layer_bounds(chain, x, threat, relax=smallest_area)
-        rows, constant = fold(chain, prop)
-        value = proved = closed(chain, Rows(rows, constant), layers, x, threat, intersect=True, best=True)
+        function = Rows(*fold(chain, prop))
+        value = proved = closed(chain, function, layers, x, threat, intersect=True, best=True)
+        error = rounding_error(chain, x, threat, layers.bounds, prop, relax=smallest_area)
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             boxes = [(lower[index], upper[index]) for lower, upper in layers.bounds]
             if not all(bool(side.isfinite().all()) for box in boxes for side in box):
                 continue
-            found = self._example(chain, x[index], threat.select(index), boxes, Rows(rows[example], constant[example]))
+            agenda = Agenda.of(prop, value[example], error[example] if verdicts_alone() else None)
+            build = partial(self._program, chain, x[index], threat.select(index), boxes)
+            found = self._bounds(build, function.select(index), agenda, example)
             value = value.index_put((index,), torch.maximum(value[index], found.to(value)[None]))
-        return _claimed(value, proved, rounding_error(chain, x, threat, layers.bounds, prop, relax=smallest_area), prop)
+        return _claimed(value, proved, error, prop)
+
+    def _program(self, chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> SwitchedProgram:
+        return SwitchedProgram.of(chain, x, bounds, _polytope(threat, x), self.seconds)
 
     @torch.no_grad()
-    def _example(self, chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box], function: Rows) -> Tensor:
-        """What HiGHS proves of each row of one example, (K,)."""
-        polytope = set_polytope(threat, x)
-        if polytope is None:
-            raise UnsupportedError(f"{threat} is no polytope; milp certifies sets such as linf, l1 and wasserstein")
-        program = relaxation(chain, x, bounds, polytope, boxed=True)
-        whole, columns = switches(program, chain, bounds)
-        solver = Solver(whole, columns, self.seconds)
-        values = []
-        for row, constant in zip(function.rows, function.constant, strict=True):
-            cost = array(row.flatten())
-            best = _bound(solver.minimise(program.output, cost), len(columns) > 0)
-            value = best + float(cost @ program.shift) + float(constant)
-            values.append(value - TOLERANCE * (1 + abs(value)))
-        return torch.tensor(values, dtype=torch.float64)
+    def _bounds(self, build: Callable[[], SwitchedProgram], function: Rows, agenda: Agenda, example: int) -> Tensor:
+        """What HiGHS proves of each row of one example, −∞ where it is not asked or fails, (K,)."""
+        found, program = torch.full(agenda.value.shape, -torch.inf, dtype=torch.float64), None
+        for row in agenda:
+            program = build() if program is None else program
+            asked = function.rows[0, row], float(function.constant[0, row]), _sign(agenda, row)
+            best = answered(partial(program.minimise, *asked), self, example, row)
+            if best is not None:
+                found[row] = best.bound - TOLERANCE * (1 + abs(best.bound))
+                agenda.answer(row, torch.maximum(agenda.value[row], found[row].to(agenda.value)))
+        return found
+
+
+def _sign(agenda: Agenda, row: int) -> Sign | None:
+    """What is to be known of a row, where its sign is enough: more than its error and the solver's tolerance."""
+    error, doubt = float(agenda.error[row]), float(agenda.doubt[row])
+    if not agenda.decide or not error + doubt < math.inf:
+        return None
+    return Sign((error + TOLERANCE) / (1 - TOLERANCE), -doubt)
+
+
+def _polytope(threat: Oracles, x: Tensor) -> Polytope:
+    """Δ(x) of one example. Raises ``UnsupportedError`` where it is no polytope."""
+    polytope = set_polytope(threat, x)
+    if polytope is None:
+        raise UnsupportedError(f"{threat} is no polytope; milp certifies sets such as linf, l1 and wasserstein")
+    return polytope
 
 
 def _claimed(value: Tensor, proved: Tensor, error: Tensor, prop: Property) -> Bounds:
@@ -86,11 +113,6 @@ def _claimed(value: Tensor, proved: Tensor, error: Tensor, prop: Property) -> Bo
         error=torch.where(kept, wide, error),
         claim=tuple("real" if settled else "solver" for settled in real.tolist()),
     )
-
-
-def _bound(found: Optimum, switched: bool) -> float:
-    """The bound proved by the search; of a plain LP its optimum."""
-    return found.bound if switched else found.value
 
 
 def _check_relus(chain: Chain) -> None:

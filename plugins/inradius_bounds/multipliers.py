@@ -1,0 +1,34 @@
+"""A relaxation from the multipliers of a linear program: sound whatever the multipliers are."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import Operator, Relaxation
+from inradius.layers import Line
+from inradius_bounds.forward import Box
+from inradius_bounds.linear_program import Solution
+from inradius_bounds.trace import Chain
+
+
+def relaxations(chain: Chain, bounds: Sequence[Box], solution: Solution) -> list[Relaxation]:
+    """The relaxation of every hidden layer, over its bounds, whose lines are means under the multipliers of a solution."""
+    places = zip(chain.hidden, bounds, solution.below, solution.above, strict=True)
+    return [_mixed(activation, *box, below, above) for (_, activation), box, below, above in places]
+
+
+def _mixed(op: Operator, lower: Tensor, upper: Tensor, below: Tensor, above: Tensor) -> Relaxation:
+    """The relaxation whose lines are means of the rule's lines under the multipliers, feasible for any multipliers."""
+    floor, ceiling = op.rule.lines(op, lower, upper)
+    (slope, offset), (top, top_offset) = _mean(floor, below), _mean(ceiling, above)
+    return Relaxation(lower_slope=slope, lower_offset=offset, upper_slope=top, upper_offset=top_offset)
+
+
+def _mean(lines: Sequence[Line], weights: Tensor) -> Line:
+    """The mean of lines (B, *in) under weights (lines, *in) ≥ 0; the plain mean where all are 0."""
+    total = weights.sum(0)
+    share = torch.where(total > 0, weights / total.clamp(min=torch.finfo(total.dtype).tiny), 1 / len(lines))
+    share = share / share.sum(0)
+    slopes, offsets = (torch.cat([line[side] for line in lines]) for side in (0, 1))
+    return (share * slopes).sum(0, keepdim=True), (share * offsets).sum(0, keepdim=True)

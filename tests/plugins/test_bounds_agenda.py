@@ -1,0 +1,114 @@
+"""Which rows a solver is asked for: all, or those that the verdict waits for."""
+
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inradius import Property
+from inradius_bounds.agenda import Agenda
+
+SETTINGS = settings(max_examples=300, deadline=None, derandomize=True)
+# in fourths, so that ties and equality with the error come up
+BOUNDS, GAINS, ERRORS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25), (None, 0.0, 0.25, 0.25, 0.5, 0.75, 1.0), (0.0, 0.25, 0.5)
+
+
+def prop(count, clauses):
+    return Property(torch.eye(count), torch.zeros(count), clauses)
+
+
+def question(seed):
+    """A property of K rows, the bounds before, the answers of a solver, no lower, or None where it fails, errors, doubts."""
+    draw = random.Random(seed)
+    count = draw.randint(1, 5)
+    clauses = [[draw.random() < 0.4 for _ in range(count)] for _ in range(draw.randint(1, 4))]
+    clauses = (
+        None if draw.random() < 0.5 else torch.tensor([clause for clause in clauses if any(clause)] or [[True] * count])
+    )
+    value, error = (torch.tensor([draw.choice(some) for _ in range(count)]) for some in (BOUNDS, ERRORS))
+    gains = [draw.choice(GAINS) for _ in range(count)]
+    answers = [None if gain is None else value[row] + gain for row, gain in enumerate(gains)]
+    return prop(count, clauses), value, answers, error, draw.choice([None, error + 0.25])
+
+
+questions = st.integers(0, 10**9).map(question)
+
+
+def asked_for(agenda, answers):
+    """The rows that are asked for, in order; the agenda takes the answers."""
+    rows = []
+    for row in agenda:
+        rows.append(row)
+        if answers[row] is not None:
+            agenda.answer(row, answers[row])
+    return rows
+
+
+def holds(prop, above):
+    return bool(prop.holds(above[None])[0])
+
+
+@SETTINGS
+@given(questions)
+def test_without_errors_every_row_is_asked_for_in_turn(case):
+    asked, value, answers, _, _ = case
+    assert asked_for(Agenda.of(asked, value, None), answers) == list(range(len(value)))
+
+
+@SETTINGS
+@given(questions)
+def test_the_verdict_is_that_of_asking_for_every_row(case):
+    """Also whether an example is open: not proved, but within its doubt, so that another pass may prove it."""
+    asked, value, answers, error, doubt = case
+    agenda = Agenda.of(asked, value, error, doubt)
+    asked_for(agenda, answers)
+    whole = torch.stack([before if after is None else after for before, after in zip(value, answers, strict=True)])
+    assert holds(asked, agenda.value > error) == holds(asked, whole > error)
+    wide = error if doubt is None else doubt
+    assert holds(asked, agenda.value >= -wide) == holds(asked, whole >= -wide) or holds(asked, whole > error)
+
+
+@SETTINGS
+@given(questions)
+def test_no_row_is_asked_for_that_decides_nothing(case):
+    """What is asked for lies in a clause that no row proves, is asked for once, and no clause is refuted before."""
+    asked, value, answers, error, doubt = case
+    agenda, seen = Agenda.of(asked, value, error, doubt), []
+    clauses = torch.eye(len(value), dtype=torch.bool) if asked.clauses is None else asked.clauses
+    wide = error if doubt is None else doubt
+    known = value.clone()
+    for row in agenda:
+        assert row not in seen
+        refuted = torch.tensor([place in seen and bool(known[place] < -wide[place]) for place in range(len(value))])
+        assert not bool((clauses <= refuted).all(1).any())
+        assert bool((clauses[:, row] & ~(clauses & (known > error)).any(1)).any())
+        if answers[row] is not None:
+            seen.append(row)
+            known[row] = answers[row]
+            agenda.answer(row, answers[row])
+
+
+@SETTINGS
+@given(questions)
+def test_the_lowest_clause_comes_first_and_in_it_the_highest_row(case):
+    asked, value, _, error, doubt = case
+    first = next(iter(Agenda.of(asked, value, error, doubt)), None)
+    clauses = torch.eye(len(value), dtype=torch.bool) if asked.clauses is None else asked.clauses
+    left = [clause for clause in clauses if not bool((clause & (value > error)).any())]
+    assert (first is None) == (not left)
+    if left:
+        highest = [float(value[clause].max()) for clause in left]
+        assert float(value[first]) == min(highest)
+        assert any(bool(clause[first]) for clause, top in zip(left, highest, strict=True) if top == min(highest))
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf"), -float("inf")])
+def test_bounds_and_errors_that_are_no_numbers_prove_nothing(bound):
+    """A bound that is no number is as good as none; an error that is none is larger than any."""
+    asked = prop(2, None)
+    unknown = Agenda.of(asked, torch.tensor([bound if bound < 0 else float("nan"), 1.0]), torch.zeros(2))
+    assert asked_for(unknown, [torch.tensor(1.0)] * 2) == [0]
+    doubtful = Agenda.of(asked, torch.tensor([1.0, 1.0]), torch.tensor([0.0, float("nan")]))
+    assert asked_for(doubtful, [torch.tensor(-1.0)] * 2) == [1]
