@@ -1,24 +1,23 @@
 """The backward pass with slopes found by ascent."""
 
-from functools import partial
 from typing import Literal, get_args
 
 import attrs
-import torch
 from attrs.validators import in_
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
 from inradius.validators import count, flag
-from inradius_bounds.backward import Rows
 from inradius_bounds.crown import closed
-from inradius_bounds.forward import Box, fold
-from inradius_bounds.inner_slopes import tightened
-from inradius_bounds.layer_bounds import LayerBounds, layer_bounds
-from inradius_bounds.relax import smallest_area, steepest
-from inradius_bounds.rounding import rounding_error
-from inradius_bounds.slopes import ascended
-from inradius_bounds.trace import Chain, trace
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes.ascent import Start, ascended
+from inradius_bounds.passes.closing import Found
+from inradius_bounds.passes.inner import relaxed
+from inradius_bounds.passes.property import highest
+from inradius_bounds.passes.start import bounds_of, values_of
+from inradius_bounds.passes.tightened import tightened
+from inradius_bounds.relax import smallest_area
+from inradius_bounds.rows.dense import Dense
 
 Layers = Literal["final", "all"]
 
@@ -42,59 +41,48 @@ class Alpha(Certifier):
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x, threat)
-        layers = layer_bounds(chain, x, threat, relax=smallest_area)
-        function = Rows(*fold(chain, prop))
-        value = closed(chain, function, layers, x, threat, intersect=True, best=True)
-        if not chain.hidden:
-            return Bounds(value, exact=threat.tight, error=partial(rounding_error, chain, x, threat, [], prop))
-        boxes = [layers.bounds]
-        value = self._raised(chain, function, layers.bounds, x, threat, value)
-        if self.layers == "all" and len(chain.hidden) > 1:
-            value, inner = self._with_all(chain, function, layers, x, threat, value)
-            boxes.append(inner)
-        return Bounds(value, error=partial(_error, chain, x, threat, boxes, prop))
+        values = values_of(model, x, threat)
+        found = relaxed(values, relax=smallest_area)
+        best = closed(found, prop)
+        if values.network.curves:
+            best = self._raised(values, prop, best)
+            if self.layers == "all":
+                best = self._with_all(values, prop, best)
+        return bounds_of(values, best, exact=threat.tight and not values.network.curves)
 
     @property
     def _goal(self) -> float:
         return float("inf") if self.keep_maximising else 0.0
 
-    def _open(self, value: Tensor) -> Tensor:
+    def _open(self, found: Found) -> Tensor:
         """The examples with a row that is not proved."""
-        return (value.detach() <= self._goal).any(1).nonzero().squeeze(1)
+        return (found.safe.detach() <= self._goal).any(1).nonzero().squeeze(1)
 
-    def _raised(
-        self, chain: Chain, function: Rows, boxes: list[Box], x: Tensor, threat: Oracles, value: Tensor
-    ) -> Tensor:
-        """``value`` (B, K), raised by slopes of their own for the rows of examples that it leaves open."""
-        index = self._open(value)
+    def _raised(self, values: Values, prop: Property, best: Found) -> Found:
+        """Bounds raised by slopes of their own for the rows of examples that are open."""
+        index = self._open(best)
         if not len(index):
-            return value
-        part = Rows(function.rows[index], function.constant[index])
-        intervals = [(lower[index], upper[index]) for lower, upper in boxes]
-        found = ascended(chain, part, intervals, x[index], threat.select(index), self.steps, goal=self._goal)
-        return value.index_put((index,), torch.maximum(value[index], found))
+            return best
+        part, node = prop.select(index), values.network.result
+        rows = Dense(part.weights.reshape(*part.offsets.shape, *node.stored))
+        found = ascended(values.select(index), Start(node, rows, part.offsets), self.steps, goal=self._goal)
+        return _merged(best, index, found)
 
-    def _with_all(
-        self, chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles, value: Tensor
-    ) -> tuple[Tensor, list[Box]]:
-        """``value`` raised over tighter bounds of inner layers, and those bounds, where examples are open."""
-        index = self._open(value)
-        if not len(index):
-            return value, layers.bounds
-        bounds = [(lower[index], upper[index]) for lower, upper in layers.bounds]
-        part, chosen = Rows(function.rows[index], function.constant[index]), threat.select(index)
-        inner = tightened(chain, bounds, x[index], chosen, self.steps)
-        found = closed(chain, part, inner, x[index], chosen, intersect=True, best=True)
-        found = self._raised(chain, part, inner.bounds, x[index], chosen, found)
-        merged = [
-            tuple(whole.index_put((index,), side) for whole, side in zip(before, after, strict=True))
-            for before, after in zip(layers.bounds, inner.bounds, strict=True)
-        ]
-        return value.index_put((index,), torch.maximum(value[index], found)), [(low, high) for low, high in merged]
+    def _with_all(self, values: Values, prop: Property, best: Found) -> Found:
+        """Bounds raised over tighter bounds of inner layers, where examples are open."""
+        index = self._open(best)
+        if not len(index) or all(node.sources[0] in values.network.straight for node in values.network.curves):
+            return best
+        chosen, part = values.select(index), prop.select(index)
+        tighter = tightened(chosen, self.steps)
+        found = self._raised(tighter.values, part, closed(tighter, part))
+        return _merged(best, index, found)
 
 
-def _error(chain: Chain, x: Tensor, threat: Oracles, boxes: list[list[Box]], prop: Property) -> Tensor:
-    """The rounding error of bounds over any of the boxes; slopes between the lines are no steeper than the steepest."""
-    errors = [rounding_error(chain, x, threat, bounds, prop, relax=steepest) for bounds in boxes]
-    return torch.stack(errors).amax(0)
+def _merged(best: Found, index: Tensor, found: Found) -> Found:
+    """The bounds with the higher ones of some examples."""
+    pairs = ((best.value, found.value), (best.error, found.error), (best.execution, found.execution))
+    parts = (None if mine is None or its is None else mine.index_put((index,), its) for mine, its in pairs)
+    value, error, execution = parts
+    assert value is not None
+    return highest([best, Found(value, error, execution)])

@@ -1,21 +1,18 @@
 """The backward pass with adaptive slopes."""
 
-from functools import partial
 from typing import get_args
 
 import attrs
-import torch
 from attrs.validators import in_
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
 from inradius.validators import flag
-from inradius_bounds.backward import Rows, lower_bound
-from inradius_bounds.forward import fold, last_box_bound
-from inradius_bounds.layer_bounds import Inner, LayerBounds, layer_bounds
+from inradius_bounds.passes.closing import Found
+from inradius_bounds.passes.inner import Inner, Relaxed, over_boxes, relaxed
+from inradius_bounds.passes.property import highest, lines_of, property_bounds
+from inradius_bounds.passes.start import bounds_of, values_of
 from inradius_bounds.relax import relax_by_rule, smallest_area
-from inradius_bounds.rounding import rounding_error
-from inradius_bounds.trace import Chain, trace
 
 
 @attrs.frozen(kw_only=True)
@@ -37,25 +34,18 @@ class Crown(Certifier):
     best: bool = attrs.field(default=True, validator=flag)
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x, threat)
-        layers = layer_bounds(chain, x, threat, intersect=self.intersect, relax=smallest_area, inner=self.inner)
-        function = Rows(*fold(chain, prop))
-        value = closed(chain, function, layers, x, threat, intersect=self.intersect, best=self.best)
-        exact = threat.tight and not chain.hidden
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=smallest_area)
-        return Bounds(value, exact=exact, error=error)
+        values = values_of(model, x, threat)
+        found = relaxed(values, intersect=self.intersect, relax=smallest_area, inner=self.inner)
+        best = closed(found, prop, intersect=self.intersect, best=self.best)
+        return bounds_of(values, best, exact=threat.tight and not values.network.curves)
 
 
-def closed(
-    chain: Chain, function: Rows, layers: LayerBounds, x: Tensor, threat: Oracles, *, intersect: bool, best: bool
-) -> Tensor:
+def closed(found: Relaxed, prop: Property, *, intersect: bool = True, best: bool = True) -> Found:
     """The backward pass from the property to the input, with the better slopes where ``best``, (B, K)."""
-    depth = len(chain.hidden)
-    value = lower_bound(chain, depth, function, layers.relaxations, x, threat.support)
-    if best and depth:
-        pairs = zip(chain.hidden, layers.bounds, strict=True)
-        parallel = [relax_by_rule(activation, *interval) for (_, activation), interval in pairs]
-        value = torch.maximum(value, lower_bound(chain, depth, function, parallel, x, threat.support))
-    if intersect and depth:
-        value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
-    return value
+    values = found.values
+    several = [property_bounds(values, prop, lines_of(found))]
+    if best and values.network.curves:
+        several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
+    if intersect and values.network.curves:
+        several.append(property_bounds(values, prop, {}, stops=True))
+    return highest(several)

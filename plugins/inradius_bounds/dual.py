@@ -1,20 +1,17 @@
 """The dual network of Wong and Kolter."""
 
-from functools import partial
 from typing import get_args
 
 import attrs
-import torch
 from attrs.validators import in_
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
 from inradius.validators import flag
-from inradius_bounds.backward import Rows, lower_bound
-from inradius_bounds.forward import fold, last_box_bound
-from inradius_bounds.layer_bounds import Inner, layer_bounds
-from inradius_bounds.rounding import rounding_error
-from inradius_bounds.trace import trace
+from inradius_bounds.passes.inner import Inner, over_boxes, relaxed
+from inradius_bounds.passes.property import highest, lines_of, property_bounds
+from inradius_bounds.passes.start import bounds_of, values_of
+from inradius_bounds.relax import relax_by_rule
 
 
 @attrs.frozen(kw_only=True)
@@ -35,11 +32,11 @@ class Dual(Certifier):
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x, threat)
-        layers = layer_bounds(chain, x, threat, intersect=self.intersect, inner=self.inner)
-        function = Rows(*fold(chain, prop))
-        value = lower_bound(chain, len(chain.hidden), function, layers.relaxations, x, threat.support)
-        if self.intersect and chain.hidden:
-            value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
-        exact = threat.tight and not chain.hidden
-        return Bounds(value, exact=exact, error=partial(rounding_error, chain, x, threat, layers.bounds, prop))
+        values = values_of(model, x, threat)
+        found = relaxed(values, intersect=self.intersect, inner=self.inner, slopes=True)
+        several = [property_bounds(values, prop, lines_of(found))]
+        if found.backward:
+            several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
+        if self.intersect and values.network.curves:
+            several.append(property_bounds(values, prop, {}, stops=True))
+        return bounds_of(values, highest(several), exact=threat.tight and not values.network.curves)

@@ -1,7 +1,7 @@
 """The LP relaxation, solved for every example and class: the referee of the cheaper certifiers."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import attrs
 import torch
@@ -9,17 +9,22 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
 from inradius_bounds.agenda import Agenda
-from inradius_bounds.backward import Rows, lower_bound
 from inradius_bounds.crown import closed
 from inradius_bounds.forward import Box, fold
 from inradius_bounds.highs_program import HighsProgram
-from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.layer_bounds import by_node, level_boxes
 from inradius_bounds.linear_program import LinearProgram, Solution, linear_program
 from inradius_bounds.multipliers import relaxations
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes.closing import Found
+from inradius_bounds.passes.inner import relaxed
+from inradius_bounds.passes.lines import Lines
+from inradius_bounds.passes.property import property_bounds
+from inradius_bounds.passes.start import bounds_of, values_of
 from inradius_bounds.polytope import set_polytope
-from inradius_bounds.relax import smallest_area, steepest
-from inradius_bounds.rounding import rounding_error
-from inradius_bounds.trace import Chain, trace
+from inradius_bounds.relax import smallest_area
+from inradius_bounds.stage import Chain
+from inradius_bounds.trace import trace
 from inradius_bounds.verdicts import answered, verdicts_alone
 
 
@@ -42,45 +47,46 @@ class LP(Certifier):
             raise UnsupportedError(
                 f"{threat} is not convex; lp certifies convex sets, a union member by member (parts='each')"
             )
-        chain = trace(model, x, threat)
-        layers = layer_bounds(chain, x, threat, relax=smallest_area)
-        function = Rows(*fold(chain, prop))
-        value = closed(chain, function, layers, x, threat, intersect=True, best=True)
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop, relax=steepest)
+        values, chain = values_of(model, x, threat), trace(model, x, threat)
+        found = relaxed(values, relax=smallest_area)
+        best = closed(found, prop)
         if not chain.hidden or not len(x):
-            return Bounds(value, exact=threat.tight, error=error)
-        doubt = error() if verdicts_alone() else None
-        found = []
+            return bounds_of(values, best, exact=threat.tight)
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
-            part = _Part(chain, x[index], threat.select(index), _boxes(layers.bounds, index), function.select(index))
-            agenda = Agenda.of(prop, value[example], None if doubt is None else doubt[example])
-            found.append(self._bounds(part, agenda, value[example], example))
-        return Bounds(torch.stack(found), error=error if doubt is None else doubt)
+            part = _Part(chain, values.select(index), prop.select(index))
+            best = self._raised(part, best, example)
+        return bounds_of(values, best)
 
-    def _bounds(self, part: "_Part", agenda: Agenda, value: Tensor, example: int) -> Tensor:
-        """The bounds of one example, (K,): those of ``value``, but for the rows that a solver answers."""
-        found, program = list(value), None
+    def _raised(self, part: "_Part", best: Found, example: int) -> Found:
+        """The bounds with those of one example's rows that a solver answers."""
+        value = best.value[example]
+        doubt = best.owed[example] if verdicts_alone() else None
+        agenda, program = Agenda.of(part.prop, value, doubt), None
         # bounds or lines that overflowed, or reach a pole, make no program
         for row in agenda if part.finite else ():
             program = relaxed_program(part.chain, part.x, part.threat, part.bounds) if program is None else program
             solution = answered(partial(program.minimise, *part.row(row)), self, example, row)
             if solution is not None:
-                found[row] = part.proved(row, solution)
-                agenda.answer(row, found[row])
-        return torch.stack(found)
+                proved = part.proved(row, solution)
+                best = best.replaced(example, row, proved)
+                agenda.answer(row, proved.value[0, 0])
+        return best
 
 
 @torch.no_grad()
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
-    chain = trace(model, x, threat)
-    layers = layer_bounds(chain, x, threat, relax=smallest_area)
+    values, chain = values_of(model, x, threat), trace(model, x, threat)
+    relaxed(values, relax=smallest_area)
+    boxes = level_boxes(chain, values)
     rows, constant = fold(chain, prop)
     optima = torch.empty_like(constant)
     for example in range(len(x)):
         index = torch.tensor([example], device=x.device)
-        program = relaxed_program(chain, x[index], threat.select(index), _boxes(layers.bounds, index))
+        program = relaxed_program(
+            chain, x[index], threat.select(index), [(lower[index], upper[index]) for lower, upper in boxes]
+        )
         for row in range(constant.shape[1]):
             optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
     return optima
@@ -94,20 +100,33 @@ def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[B
     return HighsProgram.of(chain, x, bounds, polytope)
 
 
-def _boxes(bounds: Sequence[Box], index: Tensor) -> list[Box]:
-    """The bounds of a part of the examples."""
-    return [(lower[index].detach(), upper[index].detach()) for lower, upper in bounds]
-
-
-@attrs.frozen(eq=False)
+@attrs.define(eq=False, slots=False)
 class _Part:
-    """One example x (1, *S): the bounds of its layers, and the property as a function of the last block's input."""
+    """One example: the bounds of its values, and the property."""
 
     chain: Chain
-    x: Tensor
-    threat: Oracles
-    bounds: Sequence[Box]
-    function: Rows
+    values: Values
+    prop: Property
+
+    @property
+    def x(self) -> Tensor:
+        """The example, (1, *S)."""
+        return self.values.x
+
+    @property
+    def threat(self) -> Oracles:
+        """Its set."""
+        return self.values.threat
+
+    @cached_property
+    def bounds(self) -> list[Box]:
+        """The bounds of the levels."""
+        return [(lower.detach(), upper.detach()) for lower, upper in level_boxes(self.chain, self.values)]
+
+    @cached_property
+    def function(self) -> tuple[Tensor, Tensor]:
+        """The property as a function of the last block's input: rows (1, K, *in) and constants (1, K)."""
+        return fold(self.chain, self.prop)
 
     @property
     def finite(self) -> bool:
@@ -118,10 +137,17 @@ class _Part:
 
     def row(self, row: int) -> tuple[Tensor, float]:
         """A row of the property and its constant."""
-        return self.function.rows[0, row].detach(), float(self.function.constant[0, row].detach())
+        rows, constant = self.function
+        return rows[0, row].detach(), float(constant[0, row].detach())
 
-    def proved(self, row: int, solution: Solution) -> Tensor:
-        """The bound of a row that the multipliers of a solution prove, a scalar."""
-        lines = relaxations(self.chain, self.bounds, solution)
-        single = Rows(self.function.rows[:, row : row + 1], self.function.constant[:, row : row + 1])
-        return lower_bound(self.chain, len(self.chain.hidden), single, lines, self.x, self.threat.support)[0, 0]
+    def proved(self, row: int, solution: Solution) -> Found:
+        """The bound of a row that the multipliers of a solution prove, (1, 1)."""
+        means = by_node(self.chain, relaxations(self.chain, self.bounds, solution))
+        lines = {node: Lines.of(self.values, node, relaxation) for node, relaxation in means.items()}
+        single = attrs.evolve(
+            self.prop,
+            weights=self.prop.weights[:, row : row + 1],
+            offsets=self.prop.offsets[:, row : row + 1],
+            clauses=None,
+        )
+        return property_bounds(self.values, single, lines)

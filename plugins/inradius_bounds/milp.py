@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
 from inradius.validators import as_float, positive
 from inradius_bounds.agenda import Agenda
-from inradius_bounds.backward import Rows
 from inradius_bounds.crown import closed
 from inradius_bounds.forward import Box, fold
 from inradius_bounds.highs import Sign
-from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.layer_bounds import level_boxes
 from inradius_bounds.layout.segments import Segments
+from inradius_bounds.passes.inner import relaxed
+from inradius_bounds.passes.start import bounds_of, values_of
 from inradius_bounds.polytope import Polytope, set_polytope
 from inradius_bounds.relax import smallest_area
-from inradius_bounds.rounding import rounding_error
+from inradius_bounds.stage import Chain
 from inradius_bounds.switched_program import SwitchedProgram
-from inradius_bounds.trace import Chain, trace
+from inradius_bounds.trace import trace
 from inradius_bounds.verdicts import answered, verdicts_alone
 
 # what HiGHS may be off by, relative to 1 + |value|: its feasibility tolerance is 1e-7 to 1e-6
@@ -49,36 +50,37 @@ class MILP(Certifier):
     )
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        chain = trace(model, x, threat)
+        values, chain = values_of(model, x, threat), trace(model, x, threat)
         _check_relus(chain)
         if len(x):
             # refused whether or not an example is left to the solver
             _polytope(threat.select(torch.zeros(1, dtype=torch.int64, device=x.device)), x[:1])
-        layers = layer_bounds(chain, x, threat, relax=smallest_area)
-        function = Rows(*fold(chain, prop))
-        value = proved = closed(chain, function, layers, x, threat, intersect=True, best=True)
-        error = rounding_error(chain, x, threat, layers.bounds, prop, relax=smallest_area)
+        best = closed(relaxed(values, relax=smallest_area), prop)
+        levels, (rows, constant) = level_boxes(chain, values), fold(chain, prop)
+        value, error = best.value, best.owed
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
-            boxes = [(lower[index], upper[index]) for lower, upper in layers.bounds]
+            boxes = [(lower[index], upper[index]) for lower, upper in levels]
             if not all(bool(side.isfinite().all()) for box in boxes for side in box):
                 continue
             agenda = Agenda.of(prop, value[example], error[example] if verdicts_alone() else None)
             build = partial(self._program, chain, x[index], threat.select(index), boxes)
-            found = self._bounds(build, function.select(index), agenda, example)
+            found = self._bounds(build, (rows[example], constant[example]), agenda, example)
             value = value.index_put((index,), torch.maximum(value[index], found.to(value)[None]))
-        return _claimed(value, proved, error, prop)
+        return _claimed(value, bounds_of(values, best), prop)
 
     def _program(self, chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> SwitchedProgram:
         return SwitchedProgram.of(chain, x, bounds, _polytope(threat, x), self.seconds)
 
     @torch.no_grad()
-    def _bounds(self, build: Callable[[], SwitchedProgram], function: Rows, agenda: Agenda, example: int) -> Tensor:
+    def _bounds(
+        self, build: Callable[[], SwitchedProgram], function: tuple[Tensor, Tensor], agenda: Agenda, example: int
+    ) -> Tensor:
         """What HiGHS proves of each row of one example, −∞ where it is not asked or fails, (K,)."""
         found, program = torch.full(agenda.value.shape, -torch.inf, dtype=torch.float64), None
         for row in agenda:
             program = build() if program is None else program
-            asked = function.rows[0, row], float(function.constant[0, row]), _sign(agenda, row)
+            asked = function[0][row], float(function[1][row]), _sign(agenda, row)
             best = answered(partial(program.minimise, *asked), self, example, row)
             if best is not None:
                 found[row] = best.bound - TOLERANCE * (1 + abs(best.bound))
@@ -102,8 +104,11 @@ def _polytope(threat: Oracles, x: Tensor) -> Polytope:
     return polytope
 
 
-def _claimed(value: Tensor, proved: Tensor, error: Tensor, prop: Property) -> Bounds:
-    """The solver's bounds, (B, K): "real" where those that are proved, of the stated error, settle the example, else "solver"."""
+def _claimed(value: Tensor, crown: Bounds, prop: Property) -> Bounds:
+    """The solver's bounds, (B, K), of level "solver" but where those of ``crown``, of the stated error, settle the example."""
+    proved, error = crown.value, crown.error
+    if not isinstance(error, Tensor):
+        return Bounds(value, claim="solver")
     real = prop.holds(proved.detach() > error)
     # rounded up; a row above all of it is above its rounding error without the solver
     wide = (error + (value - proved).detach()) * (1 + 4 * torch.finfo(error.dtype).eps)
@@ -111,7 +116,8 @@ def _claimed(value: Tensor, proved: Tensor, error: Tensor, prop: Property) -> Bo
     return Bounds(
         torch.where(real[:, None] & ~kept, proved, value),
         error=torch.where(kept, wide, error),
-        claim=tuple("real" if settled else "solver" for settled in real.tolist()),
+        claim=tuple(claim if settled else "solver" for claim, settled in zip(crown.claims, real.tolist(), strict=True)),
+        float_cost=crown.float_cost,
     )
 
 

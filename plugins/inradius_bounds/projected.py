@@ -10,13 +10,15 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Operator, Oracles, Property, Relaxation, Streams, UnsupportedError
 from inradius.validators import as_float, count
-from inradius_bounds.backward import Rows, lower_bound
 from inradius_bounds.carried import Sketch, carried_bounds
-from inradius_bounds.forward import Box, first_bounds, fold, last_box_bound, next_bounds
-from inradius_bounds.layer_bounds import LayerBounds
+from inradius_bounds.forward import Box, first_bounds, next_bounds
+from inradius_bounds.forward_error import forward_error
+from inradius_bounds.layer_bounds import LayerBounds, by_node
+from inradius_bounds.network.values import Values
 from inradius_bounds.norm_estimates import Estimator, draws, norms
+from inradius_bounds.passes.lines import Lines
+from inradius_bounds.passes.property import highest, property_bounds
 from inradius_bounds.relax import relax_by_rule
-from inradius_bounds.rounding import rounding_error
 from inradius_bounds.trace import Chain, trace
 
 
@@ -56,13 +58,10 @@ class Projected(Certifier):
             )
         chain = trace(model, x, threat)
         layers = self._layers(chain, x, threat, sketch, rng)
-        function = Rows(*fold(chain, prop))
-        value = lower_bound(chain, len(chain.hidden), function, layers.relaxations, x, threat.support)
-        if chain.hidden:
-            value = torch.maximum(value, last_box_bound(chain, function.rows, function.constant, layers.bounds[-1]))
+        value = _closed(chain, layers, x, threat, prop)
         if self.estimator == "median":
             return Bounds(value, failure_probability=1.0, error=self._refuse)
-        error = partial(rounding_error, chain, x, threat, layers.bounds, prop)
+        error = partial(forward_error, chain, x, threat, layers.bounds, prop)
         return Bounds(value, failure_probability=self.failure, error=error)
 
     def _refuse(self) -> Tensor:
@@ -104,6 +103,19 @@ class Projected(Certifier):
         radius = radius * (1 + 1e4 * torch.finfo(radius.dtype).eps)
         lower, upper = next_bounds(chain, depth, before.bounds[-1])
         return torch.maximum(lower, center - radius), torch.minimum(upper, center + radius)
+
+
+def _closed(chain: Chain, layers: LayerBounds, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
+    """Lower bounds of the property over the bounds of all layers, whose rounding is not looked at here, (B, K)."""
+    values = Values(chain.network, x, threat, None)
+    for stage, (lower, upper) in zip(chain.stages, layers.bounds, strict=False):
+        boxes = zip(stage.target.nodes, stage.target.split(lower), stage.target.split(upper), strict=True)
+        values.boxes |= {node: (low, high) for node, low, high in boxes}
+    lines = {node: Lines.of(values, node, relaxed) for node, relaxed in by_node(chain, layers.relaxations).items()}
+    several = [property_bounds(values, prop, lines)]
+    if chain.hidden:
+        several.append(property_bounds(values, prop, {}, stops=True))
+    return highest(several).value
 
 
 def _forward(chain: Chain, start: int, depth: int, before: LayerBounds, vectors: Tensor, *, constant: bool) -> Tensor:

@@ -46,6 +46,8 @@ def _best(lines: Sequence[Line], middle: Tensor, sign: float) -> Line:
     """Of several lines the one that is highest (sign 1) or lowest (sign −1) at the middle; the first where they tie."""
     slope, offset = lines[0]
     for other_slope, other_offset in lines[1:]:
-        better = sign * ((other_slope - slope) * middle + other_offset - offset) > 0
+        # a difference that rounding may have made is a tie
+        noise = 64 * torch.finfo(offset.dtype).eps * (middle.abs() * (slope.abs() + other_slope.abs()) + offset.abs())
+        better = sign * ((other_slope - slope) * middle + other_offset - offset) > noise
         slope, offset = torch.where(better, other_slope, slope), torch.where(better, other_offset, offset)
     return slope, offset

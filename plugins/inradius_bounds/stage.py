@@ -6,6 +6,9 @@ from torch import Tensor
 
 from inradius import Operator
 from inradius_bounds.block import AffineBlock
+from inradius_bounds.layout.state import State
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.network import Network
 
 
 @attrs.frozen(eq=False)
@@ -14,6 +17,9 @@ class Stage:
 
     block: AffineBlock
     activation: Operator | None
+    # the nodes that the non-linear layer makes, and the state that it meets: their inputs, and values that pass by
+    curves: tuple[Node, ...]
+    target: State
 
 
 @attrs.frozen(eq=False)
@@ -21,7 +27,12 @@ class Chain:
     """The stages of a network, from the input to the logits."""
 
     stages: tuple[Stage, ...]
-    device: torch.device
+    network: Network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the constants are."""
+        return self.network.device
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits, (B, *S) -> (B, C)."""

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from inradius import InputError, PerExample, Streams, ThreatModel
 from inradius.arithmetic.answers import rows_of
+from inradius.arithmetic.outward import above
 from inradius.box import Box, check_inside, room
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, radius
-from inradius_lp.oracles import BoxedBall, Cell
+from inradius_lp.oracles import Answers, BoxedBall, Cell
 
 if TYPE_CHECKING:
     import cvxpy
@@ -45,12 +46,17 @@ class LpBall(BoxedBall, ThreatModel, ABC):
         """The point of the set that goes farthest along c, (B, K, n)."""
 
     @abstractmethod
-    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-        """How far that is, rounded upwards, (B, K), and with ``slope`` its gradient in c, (B, K, n)."""
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
+        """How far that is, as computed and as an upper bound, two of (B, K), and with ``slope`` its gradient in c, (B, K, n).
+
+        Room and radius are rounded outward, and ``lost`` is what underflow may take from a product with a point of the room.
+        """
 
     @abstractmethod
-    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-        """A cheaper upper bound of it, at most that of the ball and that of the box alone, and its gradient."""
+    def value_bound(
+        self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
+    ) -> Answers:
+        """The same with a cheaper upper bound, at most that of the ball and that of the box alone."""
 
     @abstractmethod
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -77,6 +83,10 @@ class LpBall(BoxedBall, ThreatModel, ABC):
 
     def radii(self, rows: Tensor, largest: float) -> Tensor:
         return torch.full((1, 1, 1), min(self.eps, largest), dtype=rows.dtype, device=rows.device)
+
+    def outer_radii(self, rows: Tensor, largest: float) -> Tensor:
+        radius = above(min(self.eps, largest), rows.dtype)
+        return torch.full((1, 1, 1), radius, dtype=rows.dtype, device=rows.device)
 
     def cell(self, rows: Tensor) -> Cell:
         # numbers, where BoxedBall has tensors: half of the sweeps
@@ -126,6 +136,14 @@ class BallPerExample(BoxedBall, PerExample):
         return self._ball
 
     def radii(self, rows: Tensor, largest: float) -> Tensor:
+        return self._own(rows).clamp(max=largest).to(rows.device, rows.dtype).view(-1, 1, 1)
+
+    def outer_radii(self, rows: Tensor, largest: float) -> Tensor:
+        found = [above(min(radius, largest), rows.dtype) for radius in self._own(rows).tolist()]
+        return torch.tensor(found, dtype=rows.dtype, device=rows.device).view(-1, 1, 1)
+
+    def _own(self, rows: Tensor) -> Tensor:
+        """The radius of each example, (B,)."""
         if len(rows) != len(self._radii):
             raise InputError(f"{len(self._radii)} radii were given for {len(rows)} examples; allowed is one each")
-        return self._radii.clamp(max=largest).to(rows.device, rows.dtype).view(-1, 1, 1)
+        return self._radii

@@ -8,9 +8,10 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import Streams, ThreatModel
-from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.answers import point, rows_of, value_in_room
 from inradius.arithmetic.precision import upward
-from inradius.arithmetic.sums import total, upper
+from inradius.arithmetic.rooms import lost_in, outer_room
+from inradius.arithmetic.sums import depth, total, upper
 from inradius.box import Box, check_inside, corner, excess, room
 from inradius.threat import check_finite
 from inradius.validators import as_floats, box, radius
@@ -86,13 +87,14 @@ class L0(ThreatModel):
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         channels = self._channels(x)
 
-        def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-            vertex = corner(c, low, high)
-            gains, kept = self._dearest(c * vertex, channels)
-            bound = upper(upper(total(gains), gains.shape[-1]), channels)
-            return (bound, vertex * kept) if slope else (bound,)
+        def most(c: Tensor, low: Tensor, high: Tensor, lost: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+            gains, kept = self._dearest(torch.maximum(c * high, c * low), channels)
+            value = total(gains)
+            found = value, upper(value, gains.shape[-1], depth(channels) + 4) + lost.squeeze(-1)
+            return (*found, corner(c, low, high) * kept) if slope else found
 
-        return value(most, c, *self._cell(x, c.dtype))
+        low, high = self._outer_cell(x, c.dtype)
+        return value_in_room(most, c, low, high, lost_in(low, high))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         """The gradient, so long that a step of PGD decides anew which pixels change, (B, *S).
@@ -127,7 +129,7 @@ class L0(ThreatModel):
         return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = (side * min(1, int(self.k)) for side in self._cell(x, x.dtype))
+        low, high = self._outer_cell(x, x.dtype)
         return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
 
     def scaled(self, factor: float) -> Self:
@@ -149,6 +151,11 @@ class L0(ThreatModel):
 
     def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         return room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+
+    def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
+        low, high = outer_room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+        return low * min(1, int(self.k)), high * min(1, int(self.k))
 
     def _pixels(self, rows: Tensor, channels: int) -> Tensor:
         """The numbers of each pixel in a column, (B, K, n) -> (B, K, channels, pixels)."""

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.arithmetic.sums import settle, total, upper
+from inradius.arithmetic.rooms import lost_in
+from inradius.arithmetic.sums import depth, settle, total, upper
 from inradius.box import movable
 from inradius.validators import count
 from inradius_lp.ball import LpBall
 from inradius_lp.knapsack import dearest, dual_value, last_price, purchase
+from inradius_lp.oracles import Answers
 from inradius_lp.sample import scatter
 from inradius_lp.soft_threshold import shrink
 from inradius_lp.spread import movers, spread
@@ -56,17 +58,20 @@ class L1(LpBall):
         point = purchase(prices, caps, radius, theta).copysign_(c)
         return settle(point, self.length(point), radius)
 
-    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
         c, prices, caps = _market(c, low, high, radius)
         theta, top, chosen = self._spend(prices, caps, radius)
-        value = upper(dual_value(top, chosen, radius, theta), c.shape[-1])
-        return (value, purchase(prices, caps, radius, theta).copysign_(c)) if slope else (value,)
+        value = dual_value(top, chosen, radius, theta)
+        found = _raised(value, max(top.shape[-1], c.shape[-1], key=depth), radius, lost)
+        return (*found, purchase(prices, caps, radius, theta).copysign_(c)) if slope else found
 
     def _spend(self, prices: Tensor, caps: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         top, chosen = dearest(prices, caps, radius, self._first(prices))
         return last_price(top, chosen, radius, complete=top.shape[-1] == prices.shape[-1]), top, chosen
 
-    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+    def value_bound(
+        self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
+    ) -> Answers:
         c, prices, caps = _market(c, low, high, radius)
         size = c.shape[-1]
         count = min(_CHEAP, self._first(prices), size)
@@ -74,11 +79,11 @@ class L1(LpBall):
         chosen = caps.gather(-1, places)
         theta = last_price(top, chosen, radius, complete=count == size)
         ball, box = dual_value(top, chosen, radius, theta), total(prices * caps)
-        value = upper(torch.minimum(ball, box), size)
+        found = _raised(torch.minimum(ball, box), max(count, size, key=depth), radius, lost)
         if not slope:
-            return (value,)
+            return found
         theta = torch.where((ball <= box).unsqueeze(-1), theta, 0)
-        return value, purchase(prices, caps, radius, theta).copysign_(c)
+        return *found, purchase(prices, caps, radius, theta).copysign_(c)
 
     def ascent(
         self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
@@ -100,3 +105,8 @@ def _market(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tenso
     """The direction where it can move, prices |c|, and caps: how far each coordinate can go, three of (..., n)."""
     c = movable(c, low, high)
     return c, c.abs(), torch.clamp(c.sign().mul_(radius), low, high).abs_()
+
+
+def _raised(value: Tensor, size: int, radius: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
+    """A dual value of so many terms, and rounded upwards; underflow takes from θ · radius what it takes from a coordinate."""
+    return value, upper(value, size) + 2 * (lost + lost_in(-radius, radius)).squeeze(-1)

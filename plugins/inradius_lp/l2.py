@@ -1,5 +1,6 @@
 """The ℓ2 ball ∩ box."""
 
+import math
 from typing import ClassVar
 
 import attrs
@@ -7,10 +8,14 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.arithmetic.sums import length_within_unit, peak, settle, total, upper
+from inradius.arithmetic.bits import power
+from inradius.arithmetic.outward import smallest
+from inradius.arithmetic.rooms import within
+from inradius.arithmetic.sums import amplifier, length_within_unit, settle, upper
 from inradius.box import movable
 from inradius_lp.ball import LpBall
 from inradius_lp.length import between, length, sane
+from inradius_lp.oracles import Answers
 from inradius_lp.ray import dual_value, exit_point, first_time, growth, split
 from inradius_lp.sample import scatter
 
@@ -50,18 +55,21 @@ class L2(LpBall):
         _, point = _leave(c, low, high, radius)
         return settle(point, self.length(point), radius)
 
-    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
         ray = _Ray(c, low, high, radius)
         t = ray.exit_time(None)
-        return (ray.value(t), ray.point(t)) if slope else (ray.value(t),)
+        return (*ray.value(t), ray.point(t)) if slope else ray.value(t)
 
-    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+    def value_bound(
+        self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
+    ) -> Answers:
         ray = _Ray(c, low, high, radius)
         t = ray.exit_time(_CHEAP)
-        corner = ray.point(torch.full_like(t, torch.finfo(t.dtype).max))
-        ball, box = ray.value(t), upper(total(c * corner), c.shape[-1])
-        value = torch.minimum(ball, box)
-        return (value, torch.where((ball <= box).unsqueeze(-1), ray.slope(t), corner)) if slope else (value,)
+        (value, ball), (_, box, *corner) = ray.value(t), within(c, low, high, lost, slope=slope)
+        bound = torch.minimum(ball, box)
+        if not slope:
+            return value, bound
+        return value, bound, torch.where((ball <= box).unsqueeze(-1), ray.slope(t), corner[0])
 
     def ascent(
         self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
@@ -95,11 +103,11 @@ def _leave(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tensor
 
 
 class _Ray:
-    """The ray along c in units in which the largest movable |c| and the radius are 1."""
+    """The ray along c in units in which the largest movable |c| is between 1 and 2, exactly, and the radius is 1."""
 
     def __init__(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> None:
         c = movable(c, low, high)
-        self._scale, self._low, self._high, self._radius = peak(c), low, high, radius
+        self._scale, self._low, self._high, self._radius = power(c), low, high, radius
         unit = torch.where(radius > 0, radius, torch.ones_like(radius))
         self._unit_low, self._unit_high = low / unit, high / unit
         self._c = c.div_(self._scale)
@@ -120,9 +128,14 @@ class _Ray:
     def _pace(self, t: Tensor) -> Tensor:
         return (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
 
-    def value(self, t: Tensor) -> Tensor:
-        value = dual_value(self._c, t, self._unit_low, self._unit_high)
-        return upper(value, self._c.shape[-1]) * (self._radius * self._scale).squeeze(-1)
+    def value(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The dual value, and rounded upwards, two of (B, K)."""
+        value, size, few = dual_value(self._c, t, self._unit_low, self._unit_high), self._c.shape[-1], smallest(t.dtype)
+        unit = (self._radius * self._scale).squeeze(-1)
+        # underflow: of the squares behind the length, of products and sums in units, of the unit, and of c
+        lost = 2 * math.sqrt(size * few) / amplifier(t.dtype) + 16 * size * few
+        further = (value + 4) * few + (self._radius.clamp(min=1) * (4 * math.sqrt(size) * few)).squeeze(-1)
+        return value * unit, (upper(value, size, 12) + lost) * unit + further
 
     def slope(self, t: Tensor) -> Tensor:
         """The gradient of the dual value at fixed t: radius · p / ‖p‖ where the ball pays, the bound where the box does."""

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.arithmetic.sums import total, upper
+from inradius.arithmetic.rooms import within
 from inradius_lp.ball import LpBall
+from inradius_lp.oracles import Answers
 
 
 @attrs.frozen(kw_only=True)
@@ -29,13 +30,13 @@ class Linf(LpBall):
     def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
         return torch.clamp(c.sign() * radius, low, high)
 
-    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-        vertex = self.farthest(c, low, high, radius)
-        value = upper(total(c * vertex), c.shape[-1])
-        return (value, vertex) if slope else (value,)
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
+        return within(c, low, high, lost, slope=slope)
 
-    def value_bound(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-        return self.value(c, low, high, radius, slope=slope)
+    def value_bound(
+        self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
+    ) -> Answers:
+        return within(c, low, high, lost, slope=slope)
 
     def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         # uniform, as PGD starts (madry2018), and beyond the radius for a fifth of the coordinates

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
-from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.answers import point, room_span, rows_of, value_in_room
+from inradius.arithmetic.outward import raised_sum
 from inradius.arithmetic.precision import toward_zero, upward
-from inradius.box import box_span, excess, grain, room
+from inradius.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room
+from inradius.box import excess, grain, room
 from inradius_lp.spread import movers, spread_evenly
 
 if TYPE_CHECKING:
@@ -21,13 +23,17 @@ _BLOCK = 1 << 22
 
 # How far each coordinate may move down (≤ 0) and up (≥ 0) within box and radius, (B, K or 1, n), and the radius.
 Cell = tuple[Tensor, Tensor, Tensor]
-Values = Callable[..., tuple[Tensor, ...]]
+# The same, each rounded outward, and what underflow may take from a product with it, (B or 1, 1, 1).
+OuterCell = tuple[Tensor, Tensor, Tensor, Tensor]
+Answers = tuple[Tensor, ...]
+Values = Callable[..., Answers]
 
 
 class BoxedBall(Oracles, ABC):
     """{δ : ‖δ‖ ≤ r, x + δ in the box}, with one radius r for all examples or one for each.
 
-    Points carry no gradient; support functions carry that in ``c``.
+    Points carry no gradient; support functions carry that in ``c``. Points are in the cell as it rounds, bounds are of one that
+    holds it: radius and room are rounded outward.
     """
 
     @property
@@ -39,11 +45,23 @@ class BoxedBall(Oracles, ABC):
     def radii(self, rows: Tensor, largest: float) -> Tensor:
         """The radius of each example, or of all, at most ``largest``, (B, 1, 1) or (1, 1, 1) beside rows (B, 1, n)."""
 
+    @abstractmethod
+    def outer_radii(self, rows: Tensor, largest: float) -> Tensor:
+        """The same, rounded up; infinite beyond the type's range."""
+
     def cell(self, rows: Tensor) -> Cell:
         """The room of each coordinate within box and radius, (B, 1, n)."""
         radius = self.radii(rows, self.ball.reach(rows))
         low, high = room(rows, self.ball.bounds)
         return torch.maximum(low, -radius), torch.minimum(high, radius), radius
+
+    def outer_cell(self, x: Tensor, dtype: torch.dtype) -> OuterCell:
+        """The room of each coordinate and the radius, none smaller than it is, (B, 1, n); a radius may be infinite."""
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        radius = self.outer_radii(rows, torch.inf if self.ball.bounds is None else self.ball.reach(rows))
+        low, high = outer_room(rows, self.ball.bounds)
+        low, high = torch.maximum(low, -radius), torch.minimum(high, radius)
+        return low, high, radius, lost_in(low, high)
 
     @property
     def convex(self) -> bool:
@@ -71,16 +89,13 @@ class BoxedBall(Oracles, ABC):
         return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.ball.bounds, x.dtype)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        return value(self.ball.value, c, *self._cell(x, c.dtype))
+        return self._value(self.ball.value, c, self.outer_cell(x, c.dtype))
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
-        return value(self.ball.value_bound, c, *self._cell(x, c.dtype))
+        return self._value(self.ball.value_bound, c, self.outer_cell(x, c.dtype))
 
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        cell = self._cell(x, c.dtype)
-        if self.ball.is_box and c.dtype == cell[0].dtype:
-            return box_span(c.flatten(2), cell[0], cell[1])
-        return self._span(self.ball.value_bound, c.flatten(2), cell)
+        return self._span(self.ball.value_bound, c, self.outer_cell(x, c.dtype))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         with torch.no_grad():
@@ -114,38 +129,40 @@ class BoxedBall(Oracles, ABC):
         return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high, _ = self._cell(x, x.dtype)
+        low, high, _, _ = self.outer_cell(x, x.dtype)
         return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
-        low, high, radius = self._cell(x, x.dtype)
+        low, high, radius, _ = self.outer_cell(x, x.dtype)
         if self.ball.is_box:
-            return ((low + high) / 2).view(x.shape).to(x.dtype), ((high - low) / 2).view(x.shape).to(x.dtype), 1.0
+            middle, half = middle_and_half(low, high, x.dtype)
+            return middle.view(x.shape), half.view(x.shape), 1.0
         dual = self.ball.order / (self.ball.order - 1) if self.ball.order > 1 else torch.inf
-        return torch.zeros_like(x), radius.expand_as(low).reshape(x.shape).to(x.dtype), dual
+        return torch.zeros_like(x), upward(radius, x.dtype).expand_as(low).reshape(x.shape), dual
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.ball.is_box and op.exact_interval:
-            low, high = self.hull(x)
-            return op.interval(x + low, x + high)
+            low, high, _, _ = self.outer_cell(x, x.dtype)
+            return op.interval(*corners(x, low, high, self.ball.bounds))
         local = None if self.ball.is_box else op.local_rows()
         if local is None:
             return Oracles.bound_affine(self, op, x)
-        down, up = self._local_span(*local, self._cell(x, x.dtype))
+        down, up = self._local_span(*local, self.outer_cell(x, x.dtype))
         center = op(x)
-        return center + down.view_as(center), center + up.view_as(center)
+        return -raised_sum(-center, -down.view_as(center)), raised_sum(center, up.view_as(center))
 
-    def _local_span(self, index: Tensor, weights: Tensor, cell: Cell) -> tuple[Tensor, Tensor]:
-        """Bounds of ⟨weights, δ at index⟩ for rows of few entries (N, m), two of (B, N); exact."""
-        low, high, radius = cell
-        rows, places = (weights * (index >= 0))[None], index.clamp(min=0)
+    def _local_span(self, index: Tensor, weights: Tensor, cell: OuterCell) -> tuple[Tensor, Tensor]:
+        """Bounds of ⟨weights, δ at index⟩ for rows of few entries (N, m), two of (B, N); exact up to rounding."""
+        low, high, radius, _ = cell
+        rows, places = torch.where(index >= 0, weights, 0)[None], index.clamp(min=0)
         step = max(1, _BLOCK // max(1, index.numel()))
         spans = []
         for first in range(0, len(low), step):
             part = slice(first, first + step)
             near, far = low[part, 0][:, places], high[part, 0][:, places]
             size = radius[part] if len(radius) > 1 else radius
-            spans.append(self._span(self.ball.value, rows.expand(len(near), -1, -1), (near, far, size)))
+            room = near, far, size, lost_in(near, far)
+            spans.append(self._span(self.ball.value, rows.expand(len(near), -1, -1), room))
         down, up = (torch.cat(side) for side in zip(*spans, strict=True))
         return down, up
 
@@ -155,5 +172,16 @@ class BoxedBall(Oracles, ABC):
     def _point(self, kernel: Callable[..., Tensor], v: Tensor, x: Tensor) -> Tensor:
         return point(kernel, v, x, *self._cell(x, v.dtype))
 
-    def _span(self, kernel: Values, rows: Tensor, cell: Cell) -> tuple[Tensor, Tensor]:
-        return -value(kernel, -rows, *cell), value(kernel, rows, *cell)
+    def _span(self, kernel: Values, c: Tensor, cell: OuterCell) -> tuple[Tensor, Tensor]:
+        low, high, radius, lost = cell
+        if self.ball.is_box and bool((radius < torch.inf).all()):
+            return room_span(c, low, high, lost)
+        return -self._value(kernel, -c, cell), self._value(kernel, c, cell)
+
+    def _value(self, kernel: Values, c: Tensor, cell: OuterCell) -> Tensor:
+        beyond = (cell[2] == torch.inf).squeeze(-1)
+        if not bool(beyond.any()):
+            return value_in_room(kernel, c, *cell)
+        largest = torch.finfo(cell[2].dtype).max
+        bound = value_in_room(kernel, c, *(side.clamp(-largest, largest) for side in cell))
+        return torch.where(beyond & (bound > 0), torch.inf, bound)

@@ -9,7 +9,11 @@ from torch import Tensor
 
 from inradius import Streams, ThreatModel
 from inradius.arithmetic.answers import rows_of, value
+from inradius.arithmetic.bits import power, stored
+from inradius.arithmetic.outward import above, raised_product, smallest
 from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius.arithmetic.products import paired
+from inradius.arithmetic.rooms import outer_room
 from inradius.arithmetic.sums import total, upper
 from inradius.box import Box, check_inside, corner, excess, room
 from inradius.threat import check_finite
@@ -103,15 +107,14 @@ class Affine(ThreatModel):
         return self.project(self._at(self.eps * shift, x, x), x)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        rows = self._rows(x).to(working(torch.promote_types(c.dtype, x.dtype)))
-        low, high = (side.to(rows) for side in self._limits(x, self._rows(x)))
+        rows, dtype = self._rows(x), working(torch.promote_types(c.dtype, x.dtype))
+        low, high = self._outer_limits(x, rows)
+        low, high = -upward(-low, dtype), upward(high, dtype)
 
         def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-            pairing, size = c @ rows.T, c.abs() @ rows.abs().T
-            # whatever order the products are added in (Higham 2002, 3.1)
-            error = (c.shape[-1] + 4) * torch.finfo(c.dtype).eps * size
+            pairing, error = paired(c, rows)
             bound = self._most(pairing, error, low, high)
-            return (bound, self._shift(pairing, size, low, high) @ rows) if slope else (bound,)
+            return (bound, self._shift(pairing, error, low, high) @ rows.to(dtype)) if slope else (bound,)
 
         return value(most, c, low, high)
 
@@ -133,14 +136,19 @@ class Affine(ThreatModel):
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         rows = self._rows(x)
-        low, high = (side.mT for side in self._limits(x, rows))
+        low, high = (side.mT for side in self._outer_limits(x, rows))
         if self.norm == "2":
-            reach = upper(self.eps * total(rows.mT.square()).sqrt(), len(rows)).expand(len(x), -1)
-            low, high = -reach, reach
-        else:
-            ends = torch.stack([rows * low, rows * high])
-            low, high = -upper(total(-ends.amin(0).mT), len(rows)), upper(total(ends.amax(0).mT), len(rows))
-        return -_raised(-low, x), _raised(high, x)
+            scale = power(rows.mT)
+            length = upper(total((rows.mT / scale).square()).sqrt(), len(rows))
+            reach = raised_product(length, self.eps)
+            reach = torch.where(reach > 0, (reach * scale[:, 0]).clamp(min=smallest(rows.dtype)), 0).expand(len(x), -1)
+            return -upward(reach, x.dtype).view(x.shape), upward(reach, x.dtype).view(x.shape)
+        ends = torch.stack([rows * low, rows * high]).mT
+        # underflow takes from every product
+        moved = (stored(rows) & ((low != 0) | (high != 0))).mT
+        lost = moved.to(rows.dtype).sum(-1) * (4 * smallest(rows.dtype))
+        down, up = (upper(total(side), len(rows)) + lost for side in (-ends.amin(0), ends.amax(0)))
+        return -upward(down, x.dtype).view(x.shape), upward(up, x.dtype).view(x.shape)
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         import cvxpy
@@ -184,6 +192,25 @@ class Affine(ThreatModel):
         up = torch.where(moved, ends.amax(0), torch.inf).amin(-1).unsqueeze(1)
         return torch.maximum(down, -side), torch.minimum(up, side)
 
+    def _outer_limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, no nearer than they are."""
+        side = rows.new_full((len(x), 1, len(rows)), above(self.eps, rows.dtype))
+        if self.bounds is None:
+            return -side, side
+        low, high = outer_room(rows_of(x, rows.dtype), self.bounds)
+        further = 1 + 4 * torch.finfo(rows.dtype).eps
+        shares = [(end / rows) * further for end in (low, high)]
+        few = smallest(rows.dtype)
+        # what has underflown is not 0
+        shares = [
+            torch.where(end != 0, share.abs().clamp(min=few).copysign(share), share)
+            for end, share in zip((low, high), shares, strict=True)
+        ]
+        ends, moved = torch.stack(shares).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf), rows != 0
+        down = torch.where(moved, ends.amin(0), -torch.inf).amax(-1).unsqueeze(1)
+        up = torch.where(moved, ends.amax(0), torch.inf).amin(-1).unsqueeze(1)
+        return torch.maximum(down, -side), torch.minimum(up, side)
+
     def _coefficients(self, delta: Tensor, x: Tensor) -> Tensor:
         rows = self._rows(x)
         return delta.flatten(1).to(rows) @ rows.T / rows.square().sum(1)
@@ -207,13 +234,20 @@ class Affine(ThreatModel):
         return ray * (self.eps / total(ray.square()).sqrt().clamp(min=0.5).unsqueeze(-1))
 
     def _most(self, pairing: Tensor, error: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """The most that the pairings, known up to their errors, allow, (B, K)."""
+        """The most that the pairings, known up to their errors, allow, rounded upwards, (B, K)."""
+        few, size = smallest(pairing.dtype), pairing.shape[-1]
         if self.norm == "inf":
             gains = torch.maximum((pairing + error) * high, (pairing - error) * low)
-            return upper(total(gains), pairing.shape[-1])
+            reach = torch.maximum(high, -low).clamp(min=1) * (4 * few)
+            # underflow takes from each product, and from the pairing, which the coefficient multiplies
+            moved = ((pairing != 0) | (error != 0)) & ((low != 0) | (high != 0))
+            return upper(total(gains), size) + (reach * moved).sum(-1)
         reach = pairing.abs() + error
-        peak = reach.amax(-1, keepdim=True).clamp(min=torch.finfo(reach.dtype).tiny)
-        return upper(self.eps * peak.squeeze(-1) * total((reach / peak).square()).sqrt(), pairing.shape[-1])
+        scale = power(reach)
+        length = upper(total((reach / scale).square()).sqrt(), size)
+        radius = above(self.eps, reach.dtype)
+        found = length * (radius * scale.squeeze(-1)) + (length + 2) * (2 * few)
+        return torch.where((reach != 0).any(-1), found, 0) if radius else torch.zeros_like(found)
 
 
 def _in_ball(pairing: Tensor, squares: Tensor, eps: float) -> Tensor:
@@ -232,10 +266,3 @@ def _in_ball(pairing: Tensor, squares: Tensor, eps: float) -> Tensor:
         low, high = torch.where(long, middle, low), torch.where(long, high, middle)
     inside = torch.linalg.vector_norm(free, dim=1, keepdim=True) <= eps
     return torch.where(inside, free, pairing / (squares + high))
-
-
-def _raised(bound: Tensor, x: Tensor) -> Tensor:
-    """Bounds ≥ 0 in x's type and shape, none smaller than it was; float32 is rounded up by one step."""
-    if x.dtype != torch.float32 or bound.dtype == x.dtype:
-        return upward(bound, x.dtype).view(x.shape)
-    return torch.nextafter(bound.to(x.dtype), torch.full((), torch.inf).to(x)).view(x.shape)

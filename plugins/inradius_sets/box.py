@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, InputError, Oracles, Streams, ThreatModel
-from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.answers import point, room_span, rows_of, value_in_room
+from inradius.arithmetic.outward import raised_product
 from inradius.arithmetic.precision import upward
-from inradius.arithmetic.sums import total, upper
+from inradius.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, within
 from inradius.box import Box as Bounds
-from inradius.box import box_span, check_inside, corner, excess, room
+from inradius.box import check_inside, corner, excess, room
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, radius
 from inradius.validators import box as box_of_inputs
@@ -55,13 +56,12 @@ class Box(ThreatModel):
         return point(corner, c, x, *self._cell(x, c.dtype))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        return value(_most, c, *self._cell(x, c.dtype))
+        low, high = self._outer_cell(x, c.dtype)
+        return value_in_room(within, c, low, high, lost_in(low, high))
 
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        cell = self._cell(x, c.dtype)
-        if c.dtype == cell[0].dtype:
-            return box_span(c.flatten(2), *cell)
-        return -value(_most, -c, *cell), value(_most, c, *cell)
+        low, high = self._outer_cell(x, c.dtype)
+        return room_span(c, low, high, lost_in(low, high))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         # the room within bounds is left to the projection: a share of a step that it cuts would creep towards the bound
@@ -87,18 +87,17 @@ class Box(ThreatModel):
         return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self._cell(x, x.dtype)
+        low, high = self._outer_cell(x, x.dtype)
         return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
-        low, high = (side.view(x.shape) for side in self._cell(x, x.dtype))
-        return ((low + high) / 2).to(x.dtype), ((high - low) / 2).to(x.dtype), 1.0
+        middle, half = middle_and_half(*self._outer_cell(x, x.dtype), x.dtype)
+        return middle.view(x.shape), half.view(x.shape), 1.0
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
         if not op.exact_interval:
             return Oracles.bound_affine(self, op, x)
-        low, high = self.hull(x)
-        return op.interval(x + low, x + high)
+        return op.interval(*corners(x, *self._outer_cell(x, x.dtype), self.bounds))
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         low, high = (side.flatten().double().cpu().numpy() for side in self._cell(x[None], x.dtype))
@@ -138,11 +137,16 @@ class Box(ThreatModel):
         least, most = self._sides(rows, x)
         return torch.maximum(low, least), torch.minimum(high, most)
 
+    def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        low, high = outer_room(rows, self.bounds)
+        down, up = (upward(self._outer_side(side, x), rows.dtype).to(rows.device) for side in (self.lo, self.hi))
+        return torch.maximum(low, -down), torch.minimum(high, up)
 
-def _most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-    vertex = corner(c, low, high)
-    bound = upper(total(c * vertex), c.shape[-1])
-    return (bound, vertex) if slope else (bound,)
+    def _outer_side(self, side: Numbers, x: Tensor) -> Tensor:
+        """scale · |side| rounded up, in float64, (1, 1, n)."""
+        return raised_product(spread(side, x).abs(), self.scale).expand(x.shape[1:]).reshape(1, 1, -1)
 
 
 def _negated(low: Numbers, high: Numbers) -> bool:

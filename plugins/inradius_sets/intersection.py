@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Streams, ThreatModel
-from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius.arithmetic.answers import finite_or_above, sloped
+from inradius.arithmetic.bits import widened
+from inradius.arithmetic.precision import toward_zero, working
 from inradius.box import Box
 from inradius_sets.feasible import best_point
 from inradius_sets.shares import shared_support
@@ -107,13 +109,12 @@ class Intersection(ThreatModel):
             return self.members[0].support(c, x)
         dtype = working(torch.promote_types(c.dtype, x.dtype))
         with torch.no_grad():
-            around, tol = x.to(dtype), _tolerance(dtype)
+            around, tol = widened(x, dtype), _tolerance(dtype)
             hull = self.hull(around)
-            found, slope = shared_support(self.members, c.detach().to(dtype), around, hull, _SUPPORT_STEPS, tol)
-            bound = upward(found, c.dtype)
+            found, slope = shared_support(self.members, widened(c, dtype), around, hull, _SUPPORT_STEPS, tol)
+            bound = finite_or_above(found, c.dtype)
         # the point that the search ended with is nearer to the maximiser than that of any member
-        linear = (c * slope.to(c.dtype)).flatten(2).sum(2)
-        return bound + (linear - linear.detach())
+        return sloped(bound, c.flatten(2), slope.flatten(2))
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
         return torch.stack([member.support_bound(c, x) for member in self.members]).amin(0)

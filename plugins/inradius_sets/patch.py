@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from inradius import InputError, Streams, ThreatModel
-from inradius.arithmetic.answers import point, rows_of, value
+from inradius.arithmetic.answers import point, rows_of, value_in_room
+from inradius.arithmetic.outward import above
 from inradius.arithmetic.precision import upward
-from inradius.arithmetic.sums import total, upper
+from inradius.arithmetic.rooms import lost_in, outer_room
+from inradius.arithmetic.sums import share, total
 from inradius.box import Box, check_inside, corner, excess, room
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, count, radius
@@ -68,13 +70,14 @@ class Patch(ThreatModel):
         # a gain passes so many additions: over channels, then the window's columns, then its rows
         additions = channels + sum(self._window(height, width))
 
-        def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-            vertex = corner(c, low, high)
-            gain, inside = self._best(c * vertex, x)
-            bound = upper(gain, additions**2)
-            return (bound, vertex * inside) if slope else (bound,)
+        def most(c: Tensor, low: Tensor, high: Tensor, lost: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
+            gains = c * high
+            gain, inside = self._best(torch.maximum(gains, c * low, out=gains), x)
+            found = gain, gain * above(1 + share(additions + 4, gain.dtype), gain.dtype) + lost.squeeze(-1)
+            return (*found, corner(c, low, high) * inside) if slope else found
 
-        return value(most, c, *self._cell(x, c.dtype))
+        low, high = self._outer_cell(x, c.dtype)
+        return value_in_room(most, c, low, high, lost_in(low, high))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         """The gradient, so long that a step of PGD decides anew where the patch is, (B, *S).
@@ -111,7 +114,7 @@ class Patch(ThreatModel):
         return torch.maximum(outside.to(over.dtype), over)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self._cell(x, x.dtype)
+        low, high = self._outer_cell(x, x.dtype)
         return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
 
     def scaled(self, factor: float) -> Self:
@@ -131,6 +134,12 @@ class Patch(ThreatModel):
     def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         low, high = room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
         return low.clamp(min=-self.eps), high.clamp(max=self.eps)
+
+    def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        (low, high), radius = outer_room(rows, self.bounds), above(self.eps, rows.dtype)
+        return low.clamp(min=-radius), high.clamp(max=radius)
 
     def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The window with the largest sum of gains, and 1 at its numbers, else 0, (B, K, n) -> (B, K) and (B, K, n)."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
+from inradius.arithmetic.outward import smallest
+from inradius.arithmetic.sums import total
 from inradius_sets.splitting import solve
 
 # numbers of one copy of the members' points that the search holds at once
@@ -31,7 +33,7 @@ def shared_support(
     others = sum((part * ~mine for part, mine in zip(rest, held, strict=True)), torch.zeros_like(c))
     shares = [torch.where(mine, c - others, part) for part, mine in zip(rest, held, strict=True)]
     value = torch.stack([member.support(share, x) for member, share in zip(members, shares, strict=True)]).sum(0)
-    value = value * (1 + len(members) * torch.finfo(c.dtype).eps) + _rounding(shares, hull)
+    value = value * (1 + (len(members) + 4) * torch.finfo(c.dtype).eps) + _rounding(shares, hull)
     better = value < alone
     return torch.where(better, value, alone), torch.where(better.view(shape), points, start)
 
@@ -60,7 +62,9 @@ def _ended(
 
 def _rounding(shares: list[Tensor], hull: tuple[Tensor, Tensor]) -> Tensor:
     """The most that ⟨c − Σ shares, δ⟩ can be because the carrier's share was rounded, (B, K)."""
-    unit = torch.finfo(shares[0].dtype).eps
+    unit, few = torch.finfo(shares[0].dtype).eps, smallest(shares[0].dtype)
     reach = torch.maximum(-hull[0], hull[1]).unsqueeze(1)
     size = torch.stack([share.abs() for share in shares]).sum(0)
-    return (2 * (len(shares) + 1) * unit * size * reach).flatten(2).sum(2)
+    # each difference and each product may underflow
+    lost = 4 * (len(shares) + 1) * few * (1 + reach)
+    return total((2 * (len(shares) + 1) * unit * size * reach + lost).flatten(2))

@@ -8,7 +8,9 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import InputError, PerExample, ThreatModel
-from inradius.arithmetic.sums import total
+from inradius.arithmetic.bits import stored
+from inradius.arithmetic.outward import above, raised_product, smallest
+from inradius.arithmetic.sums import total, upper
 from inradius.box import Box, check_inside
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, positive, radius
@@ -122,6 +124,18 @@ class Wasserstein(TransportBall, ThreatModel):
         mass = total(x.flatten(1)) if self.mass == "unit" else torch.ones_like(x[:, 0, 0, 0])
         return self.eps * mass
 
+    def outer_budgets(self, x: Tensor) -> Tensor:
+        return raised_product(self.outer_mass(x), self.eps)
+
+    def outer_mass(self, x: Tensor) -> Tensor:
+        """What the radius is multiplied with, rounded up, and further by what costs lose in x's type, (B,)."""
+        rows = x.flatten(1)
+        if self.mass == "absolute":
+            return upper(torch.ones_like(rows[:, 0]), 1)
+        # a unit for each cost; a sum of subnormal numbers may be taken for 0
+        mass = upper(total(rows), rows.shape[1]) + 2 * rows.shape[1] * smallest(x.dtype)
+        return torch.where(stored(rows).any(1), mass, 0)
+
     def scaled(self, factor: float) -> Self:
         return attrs.evolve(self, eps=self.eps * factor)
 
@@ -153,3 +167,7 @@ class WassersteinPerExample(TransportBall, PerExample):
         if len(x) != len(self.factors):
             raise InputError(f"{len(self.factors)} radii were given for {len(x)} examples; allowed is one each")
         return self._ball.budgets(x) * self.factors.to(x)
+
+    def outer_budgets(self, x: Tensor) -> Tensor:
+        eps = [above(factor * self._ball.eps, x.dtype) for factor in self.factors.double().tolist()]
+        return raised_product(self._ball.outer_mass(x), torch.tensor(eps, dtype=x.dtype, device=x.device))

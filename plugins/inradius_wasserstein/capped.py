@@ -8,6 +8,7 @@ Source: polyak1969.
 import torch
 from torch import Tensor
 
+from inradius.arithmetic.outward import smallest
 from inradius.arithmetic.sums import total, upper
 from inradius_wasserstein.market import Flow, Market, change
 from inradius_wasserstein.moves import Moves
@@ -47,10 +48,11 @@ def _bound(c: Tensor, prices: Tensor, x: Tensor, room: Tensor, moves: Moves, bud
     """The bound at given prices, rounded upwards, and its gradient."""
     left = c - prices
     value, point = support_both(left, x, moves, budget)
-    # rounding of c − μ is a change of μ
-    grain = torch.finfo(c.dtype).eps
+    # rounding of c − μ is a change of μ, and so is its underflow, also of a μ that is below 0 then
+    grain, few = torch.finfo(c.dtype).eps, smallest(c.dtype)
     paid = (prices + grain * left.abs() * (prices > 0)) * room
-    return value + upper(total(paid), c.shape[2]), point
+    lost = 4 * few * (total(room + x[:, None]) + room.shape[2])
+    return (value + upper(total(paid), c.shape[2]) + lost) * (1 + 2 * grain), point
 
 
 def capped_value(c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> Tensor:

@@ -13,8 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import AffineOperator
+from inradius.arithmetic.outward import smallest
+from inradius.arithmetic.sums import share
 from inradius_wasserstein.hull import edges
 from inradius_wasserstein.levels import Sources, best_within, levels
+from inradius_wasserstein.market import lost_by
 from inradius_wasserstein.moves import Moves, window_moves
 
 # First each halving of the dearest price, then a grid on both sides of the one where an image has found its least value.
@@ -101,7 +104,11 @@ class Gains:
         )
         hulls = edges(values, found.cost)
         self._price = hulls.price.view(len(hulls.price), *source.shape, worth.shape[1]) * margin
-        self._width = hulls.width.view(-1, 1, 1, 1) * margin
+        # sources share the widths, or their hulls have been walked around one by one
+        shape = (1, 1, 1) if hulls.ends is None else (*source.shape, worth.shape[1])
+        self._width = (hulls.width * margin).clamp(min=smallest(worth.dtype)).view(-1, *shape)
+        self._ends = hulls.ends
+        self._cost, self._mass = found.cost, patches.mass.sum(-1)[..., None]
         self._start = (hulls.start - worth.index_select(0, source.flatten())).view(*source.shape, -1)
 
     def bound(self, budget: Tensor) -> Tensor:
@@ -141,8 +148,13 @@ class Gains:
         for edge in range(1, len(surplus)):
             gain.addcmul_(surplus[edge], self._width[edge])
         value = self._product(gain) + psi[self._patches.kind][:, None] * budget[:, None]
-        terms = gain.shape[1] + len(surplus) + 16
-        return value * (1 + terms * torch.finfo(value.dtype).eps)
+        terms = gain.shape[1] + 2 * len(surplus) + 24
+        # underflow takes from each price and width, and from what mass and budget are multiplied with
+        lost = lost_by(self._mass, self._cost, gain.shape[1], budget[:, None])
+        raised = (
+            value * (1 + share(terms, value.dtype)) + lost + len(surplus) * self._mass * (8 * smallest(value.dtype))
+        )
+        return torch.where((budget[:, None] > 0) | (value > 0), raised, value)
 
     def _product(self, gain: Tensor) -> Tensor:
         """⟨x, gain⟩ at each place, (Q, S, K) -> (P, B, K)."""
@@ -176,7 +188,8 @@ class Gains:
         linear = torch.zeros_like(choice, dtype=worth.dtype)
         for number in sorted(set(choice.flatten().tolist())):
             level = (self._price > grid[number][:, None]).sum(0).flatten(0, 1)
-            target = places.gather(0, level[None])[0]
+            level = level[None] if self._ends is None else self._ends.gather(0, level[None])
+            target = places.gather(0, level)[0]
             gain = (worth.gather(0, target) - stays).view(*self._patches.source.shape, -1)
             linear = linear + self._product(gain) * (choice == number)
         return linear

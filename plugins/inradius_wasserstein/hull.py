@@ -52,7 +52,9 @@ def _compared(values: list[Tensor], cost: list[float]) -> Edges:
 
 def _walked(values: Tensor, cost: Tensor) -> Edges:
     """From each corner to the point that is seen under the steepest slope, (V, S, K), (V, 1 or S, 1)."""
-    cost = cost.expand_as(values)
+    # costs so small that their differences may underflow are none
+    least = torch.finfo(cost.dtype).smallest_normal / torch.finfo(cost.dtype).eps
+    cost = torch.where(cost < least, 0, cost).expand_as(values)
     at = ((cost == 0).sum(0, keepdim=True) - 1).expand_as(values[:1])
     start = values.gather(0, at)[0]
     ends, prices, widths = [at], [values[:0]], [values[:0]]

@@ -15,12 +15,14 @@ def pixel_bounds(x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tenso
         return None
     mass, (height, width) = x.flatten(2), x.shape[2:]
     outward = 1 + (moves.target.shape[1] + 16) * torch.finfo(x.dtype).eps
-    out = moves.cost.masked_fill(~moves.valid, torch.inf)[:, 1:]
+    cost = _seen(moves.cost)
+    out = cost.masked_fill(~moves.valid, torch.inf)[:, 1:]
     cheapest = out.amin(1) if out.shape[1] else torch.full_like(moves.cost[:, 0], torch.inf)
     free = cheapest == 0
-    limit = budget[:, None, None] / torch.where(free, torch.ones_like(cheapest), cheapest)
-    low = torch.where(free, mass, torch.minimum(mass, limit * outward))
-    high = _gained(mass, window_moves(_back(moves), height, width, x.device, x.dtype), budget[:, None, None])
+    spent = budget[:, None, None]
+    limit = spent / torch.where(free, torch.ones_like(cheapest), cheapest) * outward + _few(spent)
+    low = torch.where(free, mass, torch.where(cheapest < torch.inf, torch.minimum(mass, limit), 0))
+    high = _gained(mass, window_moves(_back(moves), height, width, x.device, x.dtype), spent)
     return -low.view_as(x), (high * outward).view_as(x)
 
 
@@ -32,11 +34,24 @@ def _back(moves: Moves) -> tuple[tuple[float, ...], ...]:
 
 def _gained(mass: Tensor, back: Moves, budget: Tensor) -> Tensor:
     """The mass that can be brought to each pixel, (B, C, n), (B, 1, 1) -> (B, C, n)."""
-    gained, left = torch.zeros_like(mass), budget.expand_as(mass)
+    gained, left, few = torch.zeros_like(mass), budget.expand_as(mass), _few(budget)
+    costs = _seen(back.cost)
     for column in range(1, back.target.shape[1]):
         offer = mass[:, :, back.target[:, column]] * back.valid[:, column]
-        cost = back.cost[:, column]
-        bought = torch.where(cost > 0, torch.minimum(offer, left / cost.clamp(min=torch.finfo(cost.dtype).tiny)), offer)
+        cost = costs[:, column]
+        bought = torch.minimum(offer, left / torch.where(cost > 0, cost, 1) + few)
+        bought = torch.where(cost > 0, bought, offer)
         gained = gained + bought
-        left = (left - bought * cost).clamp(min=0)
+        left = torch.maximum(left - bought * cost, few)
     return gained
+
+
+def _seen(cost: Tensor) -> Tensor:
+    """Costs, 0 for those so small that quotients by them may overflow."""
+    info = torch.finfo(cost.dtype)
+    return torch.where(cost < info.smallest_normal / info.eps, 0, cost)
+
+
+def _few(budget: Tensor) -> Tensor:
+    """What underflow may take from a budget, 0 for none."""
+    return (budget > 0).to(budget.dtype) * torch.finfo(budget.dtype).smallest_normal

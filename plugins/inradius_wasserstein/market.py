@@ -8,7 +8,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.arithmetic.sums import total, upper
+from inradius.arithmetic.bits import power, stored
+from inradius.arithmetic.outward import smallest
+from inradius.arithmetic.sums import depth, total, upper
+from inradius.arithmetic.underflow import recovered
 from inradius_wasserstein.hull import Edges, edges
 from inradius_wasserstein.levels import Sources, best_within, levels, table
 from inradius_wasserstein.moves import Moves
@@ -49,11 +52,12 @@ class Market:
     ) -> None:
         self._shape, self._budget, self._sources = c.shape, budget[:, None], Sources.of(x)
         # a power of two is exact, and differences of c must not lose a digit
-        self._scale = _power(c if own is None else own)
+        self._c, self._scale = c, power(c if own is None else own).squeeze(-1)
         row = self._sources.row.flatten()
         rows = table(c / self._scale[:, :, None])
         stays = (rows if own is None else table(own / self._scale[:, :, None])).index_select(0, row)
         values, self._places = best_within(rows, stays, self._sources, moves, where=where)
+        self._stays, self._best = stays, values[-1]
         self._cost = levels(moves).at(row % len(moves.target))
         self._edges = edges(values, self._cost)
         self._free = self._edges.start - stays
@@ -66,24 +70,40 @@ class Market:
         """Prices (B, A · S, K) and widths times mass (B, A · S, 1 or K), both rounded upwards."""
         batch, sources = self._sources.mass.shape
         mass = self._sources.mass.view(1, -1, 1)
+        # no width of mass is taken for 0
+        wide = torch.where(mass > 0, (found.width * mass).clamp(min=smallest(mass.dtype)), 0)
         price, width = (
             (side * (1 + self._margin))
             .view(len(side), batch, sources, side.shape[-1])
             .transpose(0, 1)
             .reshape(batch, len(side) * sources, side.shape[-1])
-            for side in (found.price, found.width * mass)
+            for side in (found.price, wide)
         )
         return price, width
 
     def value(self) -> Tensor:
-        """ψ · budget + Σ width · (price − ψ)₊ a little above the last price, where ties add nothing, (B, K)."""
-        psi = self._spent.psi * (1 + self._margin)
+        """ψ · budget + Σ width · (price − ψ)₊ a little above the last price, where ties add nothing, rounded upwards, (B, K)."""
+        psi = (self._spent.psi * (1 + self._margin)).clamp(min=0)
         surplus = (self._price - psi[:, None]).clamp_(min=0).mul_(self._width)
         value = psi * self._budget + total(surplus.transpose(1, 2))
         if bool(self._free.any()):
             gained = self._free.view(*self._sources.mass.shape, -1) * self._sources.mass[:, :, None]
             value = value + total(gained.transpose(1, 2))
-        return upper(value, max(1, self._price.shape[1])) * self._scale
+        mass = total(self._sources.mass)[:, None]
+        size = max(self._price.shape[1], self._sources.mass.shape[1], key=depth)
+        # c itself may be taken for 0, and so may the product with its scale
+        lost = 4 * smallest(value.dtype) * (1 + mass)
+        raised = (upper(value, size) + lost_by(mass, self._cost, size, self._budget)) * self._scale + lost
+        return recovered(value, raised, self._moved)
+
+    def _moved(self, where: Tensor) -> Tensor:
+        """Whether some mass can gain in directions (mask (B, K)), or may have been too small to be seen to, (count,)."""
+        mass = (self._sources.mass > 0)[:, :, None]
+        gains = self._best > self._stays
+        gains, free = (side.view(*mass.shape[:2], -1) & mass for side in (gains, self._free != 0))
+        tiny = stored(self._c) & ((self._c / self._scale[:, :, None]).abs() < smallest(self._c.dtype))
+        paid = (gains.any(1) | (tiny.any(-1) & mass.any(1))) & (self._budget > 0)
+        return (paid | free.any(1))[where]
 
     def flows(self) -> tuple[Flow, Flow]:
         """What is bought: from each source to at most two targets, of which at most one price is bought in part."""
@@ -122,7 +142,11 @@ def change(flows: tuple[Flow, Flow], leaves: Tensor, shape: torch.Size) -> Tenso
     return rows.view(batch, size, count).transpose(1, 2)
 
 
-def _power(c: Tensor) -> Tensor:
-    """A power of two near the largest |c| of each direction, (B, K, n) -> (B, K)."""
-    largest = c.abs().amax(-1)
-    return torch.exp2(torch.where(largest > 0, largest, torch.ones_like(largest)).log2().floor().clamp(-120, 120))
+def lost_by(mass: Tensor, cost: Tensor, edges: int, budget: Tensor) -> Tensor:
+    """What underflow may take from so many edges and the budget, of directions below 2, mass and budget (B, 1), (B, 1).
+
+    The smallest normal number from a product and a sum, and from what mass, cost and budget are multiplied with.
+    """
+    few = smallest(mass.dtype)
+    farthest = float(cost.max()) if cost.numel() else 0.0
+    return mass * (few * 8 * (2 + farthest)) + budget * (4 * few) + few * 8 * (1 + edges)

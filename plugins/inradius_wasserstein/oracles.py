@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
+from inradius.arithmetic.answers import finite_or_above, sloped
+from inradius.arithmetic.bits import stored, widened
+from inradius.arithmetic.outward import raised_sum, smallest
 from inradius.arithmetic.precision import toward_zero, upward, working
+from inradius.arithmetic.rooms import outer_room
 from inradius_wasserstein import interior_point, sinkhorn
 from inradius_wasserstein.capped import capped_both, capped_point
 from inradius_wasserstein.first_layer import first_layer
@@ -47,6 +51,10 @@ class TransportBall(Oracles, ABC):
     @abstractmethod
     def budgets(self, x: Tensor) -> Tensor:
         """The cost that each example's plan may have, (B,)."""
+
+    @abstractmethod
+    def outer_budgets(self, x: Tensor) -> Tensor:
+        """The same, rounded up by as much as costs may have been rounded, (B,)."""
 
     @property
     def convex(self) -> bool:
@@ -92,8 +100,10 @@ class TransportBall(Oracles, ABC):
     def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
         """A maximiser of ⟨c, δ⟩ over Δ(x), with a cap of the pixels a point that comes near the maximum, (B, *S)."""
         with torch.no_grad():
-            (point,) = self._ask(self._point, c.flatten(1)[:, None], x, c.dtype)
-            return toward_zero(point, torch.promote_types(c.dtype, x.dtype)).view(x.shape)
+            dtype = torch.promote_types(c.dtype, x.dtype)
+            x = x.to(working(dtype))
+            (point,) = self._ask(self._point, c.flatten(1)[:, None], x, self.budgets(x))
+            return toward_zero(point, dtype).view(x.shape)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         """An upper bound on max ⟨c, δ⟩, exact without a cap of the pixels, (B, K, *S) -> (B, K)."""
@@ -105,12 +115,10 @@ class TransportBall(Oracles, ABC):
     def _value(self, rows: Tensor, x: Tensor, cap: float | None) -> Tensor:
         wanted = torch.is_grad_enabled() and rows.requires_grad
         with torch.no_grad():
-            answers = self._ask(_value_kernel(cap, slope=wanted), rows, x, rows.dtype)
-            value = upward(answers[0], rows.dtype)
-        if not wanted:
-            return value
-        linear = (rows * answers[1].to(rows.dtype)).sum(-1)
-        return value + (linear - linear.detach())
+            x, budget = self._outer(x, rows.dtype)
+            answers = self._ask(_value_kernel(cap, slope=wanted), rows, x, budget)
+            value = finite_or_above(answers[0], rows.dtype)
+        return sloped(value, rows, answers[1]) if wanted else value
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
         """The maximiser around x + δ, (B, *S).
@@ -128,37 +136,38 @@ class TransportBall(Oracles, ABC):
         return toward_zero(vertex * rng.uniform(dtype=x.dtype).to(x.device).view(-1, 1, 1, 1), x.dtype)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        images = x.to(working(x.dtype))
-        found = pixel_bounds(images, self.ball.moves(images), self.budgets(images))
+        images, budget = self._outer(x, x.dtype)
+        found = pixel_bounds(images, self.ball.moves(images), budget)
         if found is None:
             return Oracles.hull(self, x)
         low, high = found
         if self.ball.cap is not None:
-            high = torch.minimum(high, _room(images, self.ball.cap))
+            high = torch.minimum(high, _outer_room(images, self.ball.cap))
         return -upward(-low, x.dtype), upward(high, x.dtype)
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
         """Bounds by a grid of prices that images share, without a cap of the pixels, two of (B, *out)."""
         center = op(x)
-        dtype = working(torch.promote_types(x.dtype, center.dtype))
-        images = x.to(dtype)
-        up = first_layer(op, images, self.ball.moves(images), self.budgets(images))
+        images, budget = self._outer(x, center.dtype)
+        up = first_layer(op, images, self.ball.moves(images), budget)
         if up is None:
             return Oracles.bound_affine(self, op, x)
-        low, high = (upward(side, center.dtype).view_as(center) for side in up)
-        return center - low, center + high
+        low, high = (finite_or_above(side, center.dtype).view_as(center) for side in up)
+        return -raised_sum(-center, low), raised_sum(center, high)
+
+    def _outer(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Images in the precision of computation, no mass so small that a kernel takes it for 0, and their budgets."""
+        images = widened(x, working(torch.promote_types(x.dtype, dtype)))
+        return torch.where(stored(images), images.clamp(min=smallest(images.dtype)), images), self.outer_budgets(images)
 
     def _point(self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
         if self.ball.cap is None:
             return (support_point(c, x, moves, budget),)
         return (capped_point(c, x, _room(x, self.ball.cap), moves, budget),)
 
-    def _ask(self, kernel: Kernel, rows: Tensor, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    def _ask(self, kernel: Kernel, rows: Tensor, x: Tensor, budget: Tensor) -> tuple[Tensor, ...]:
         """The kernel's answers for directions (B, K, n), block by block."""
-        dtype = working(torch.promote_types(x.dtype, dtype))
-        x = x.to(dtype)
-        moves, budget = self.ball.moves(x), self.budgets(x)
-        return _in_blocks(kernel, rows.to(dtype), x.flatten(1), moves, budget)
+        return _in_blocks(kernel, widened(rows, x.dtype), x.flatten(1), self.ball.moves(x), budget)
 
 
 def _value_kernel(cap: float | None, *, slope: bool) -> Kernel:
@@ -166,7 +175,7 @@ def _value_kernel(cap: float | None, *, slope: bool) -> Kernel:
 
     def answer(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
         if cap is not None:
-            return capped_both(c, x, _room(x, cap), moves, budget)[:2]
+            return capped_both(c, x, _outer_room(x, cap), moves, budget)[:2]
         return support_both(c, x, moves, budget) if slope else (support_value(c, x, moves, budget),)
 
     return answer
@@ -174,6 +183,10 @@ def _value_kernel(cap: float | None, *, slope: bool) -> Kernel:
 
 def _room(x: Tensor, cap: float) -> Tensor:
     return (cap - x).clamp(min=0)
+
+
+def _outer_room(x: Tensor, cap: float) -> Tensor:
+    return outer_room(x, (0.0, cap))[1]
 
 
 def _in_blocks(kernel: Kernel, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:

@@ -11,8 +11,10 @@ from torch import nn
 import inradius
 from inradius import Attack, Certifier, Operator, Property, ThreatModel
 from inradius_bounds.forward import fold
-from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.layer_bounds import level_boxes
 from inradius_bounds.linear_program import linear_program
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes.inner import relaxed
 from inradius_bounds.relax import smallest_area
 from inradius_bounds.rules import by_layer
 from inradius_bounds.trace import trace
@@ -110,15 +112,17 @@ def lp_over_crowns_bounds(net, x, y, found):
     pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
     chain, prop = trace(net, x), Property.margins(y, 3, dtype=F64)
     with torch.no_grad():
-        layers = layer_bounds(chain, x, found, relax=smallest_area)
+        values = Values(chain.network, x, found, None)
+        relaxed(values, relax=smallest_area)
+        levels = level_boxes(chain, values)
         rows, constant = fold(chain, prop)
     optima = torch.empty_like(constant)
     for example in range(len(x)):
-        bounds = [(lower[example : example + 1], upper[example : example + 1]) for lower, upper in layers.bounds]
+        bounds = [(lower[example : example + 1], upper[example : example + 1]) for lower, upper in levels]
         program = linear_program(chain, x[example : example + 1], found, bounds)
         for row in range(constant.shape[1]):
             optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
-    return optima, layers.bounds
+    return optima, levels
 
 
 @pytest.mark.parametrize("spec", SETS)

@@ -146,11 +146,11 @@ class RandomGraph(nn.Module):
             "tanh": lambda: torch.tanh(a),
             "mul": lambda: torch.tanh(a) * torch.sigmoid(b),
             "cat": lambda: torch.cat([a[:, :2], b[:, 2:]], dim=1),
-            "leaky": lambda: F.leaky_relu(a, 0.2),
+            "leaky": lambda: F.leaky_relu(a, 0.25),
             "square": lambda: torch.tanh(a) ** 2,
             "max": lambda: torch.maximum(a, b),
             "slice": lambda: a[:, [3, 0, 2, 1]].neg(),
-            "clamp": lambda: a.clamp(-0.3, 0.4),
+            "clamp": lambda: a.clamp(-0.25, 0.375),
             "mean": lambda: a - b.mean(1, keepdim=True),
         }[name]()
 

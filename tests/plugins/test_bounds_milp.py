@@ -13,9 +13,11 @@ import inradius
 from inradius import Attack, Certifier, Property, ThreatModel, UnsupportedError
 from inradius_bounds.forward import fold
 from inradius_bounds.highs_program import HighsProgram
-from inradius_bounds.layer_bounds import layer_bounds
+from inradius_bounds.layer_bounds import level_boxes
 from inradius_bounds.linear_program import linear_program
 from inradius_bounds.lp import relaxed_minimum
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes.inner import relaxed
 from inradius_bounds.polytope import set_polytope
 from inradius_bounds.relax import smallest_area
 from inradius_bounds.trace import trace
@@ -51,9 +53,10 @@ def certified(kind, net, x, y, threat):
 def test_highs_and_cvxpy_find_the_same_optimum(spec, activation):
     net, (x, y) = mlp(1, activation=activation), batch()
     threat, chain = inradius.make(spec, ThreatModel), trace(net, x)
-    layers = layer_bounds(chain, x, threat, relax=smallest_area)
+    values = Values(chain.network, x, threat, None)
+    relaxed(values, relax=smallest_area)
     rows, constant = fold(chain, Property.margins(y, 3, dtype=F64))
-    boxes = [(lower[:1], upper[:1]) for lower, upper in layers.bounds]
+    boxes = [(lower[:1], upper[:1]) for lower, upper in level_boxes(chain, values)]
     polytope = set_polytope(threat, x[:1])
     ours, theirs = HighsProgram.of(chain, x[:1], boxes, polytope), linear_program(chain, x[:1], threat, boxes)
     for row in range(2):
@@ -171,7 +174,7 @@ def test_what_milp_refuses(net, spec, fragment):
 
 
 def claimed(kind, net, x, y, threat, **options):
-    return inradius.make(kind, Certifier)(net, x, y, threat, **options)
+    return inradius.make(kind, Certifier)(net, x, y, threat, claim="real", **options)
 
 
 @pytest.mark.parametrize("seed", [2, 3])

@@ -84,9 +84,10 @@ def test_dual_is_algorithm_1_on_the_published_network():
         flat = (x[image].flatten(), low[image].flatten(), high[image].flatten())
         theirs = algorithm_1(affine, *flat, rows[image])
         torch.testing.assert_close(alone[image], theirs, rtol=0, atol=1e-9)
-        # tighter inner bounds move the slopes u / (u − ℓ), so a margin may end a little lower: no law, but small
-        assert float(ours[image].min()) >= float(theirs.min()) - 1e-3
-        assert float(quick[image].min()) >= float(theirs.min()) - 1e-3
+        # tighter inner bounds leave the slopes as they are, so that no margin is lower
+        assert bool((ours[image] >= theirs - 1e-9).all())
+        # what rounding costs in float32
+        assert float(quick[image].min()) >= float(theirs.min()) - 5e-3
 
 
 def check_order(count):

@@ -8,8 +8,8 @@ from torch import nn
 
 from inradius import InputError, Normalize, UnsupportedError
 from inradius_bounds.block import AffineBlock
+from inradius_bounds.rows.units import Units
 from inradius_bounds.trace import trace
-from inradius_bounds.windows import unit_windows
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -160,7 +160,12 @@ def test_a_changed_model_is_traced_again():
 def test_the_windows_of_outputs_are_their_rows(data):
     channels, layer = conv(data)
     shape = (channels, 6, 7)
-    block = block_of(layer.requires_grad_(False), shape=shape)
-    every = torch.arange(block.out_shape.numel()).expand(2, -1)
-    found = unit_windows(block, every, torch.zeros(2, *shape, dtype=torch.float64)).dense(torch.Size(shape))
-    torch.testing.assert_close(found.rows, block.unit_rows(every, torch.float64))
+    torch.manual_seed(0)
+    model = nn.Sequential(layer.requires_grad_(False)).double().eval()
+    network = trace(model, torch.zeros(1, *shape, dtype=torch.float64)).network
+    every = torch.arange(network.result.stored.numel()).expand(2, -1)
+    found = Units(every, None, torch.float64)
+    for node in reversed(network.nodes[1:]):
+        ((_, found),) = found.through(node)
+    block = network.block(network.result)
+    torch.testing.assert_close(found.dense(torch.Size(shape)).rows, block.unit_rows(every, torch.float64))

@@ -18,7 +18,7 @@ TYPES = [torch.float32, *HALVES]
 
 def certify(model, x, y, name="crown", eps=0.01):
     threat = inradius.make(f"linf(eps={eps}, bounds=None)", ThreatModel)
-    return inradius.make(name, Certifier)(model, x, torch.full((len(x),), y), threat)
+    return inradius.make(name, Certifier)(model, x, torch.full((len(x),), y), threat, claim="real")
 
 
 def outcome(*given, **options):

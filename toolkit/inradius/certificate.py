@@ -16,7 +16,7 @@ CLAIMS = ("float", "real", "probabilistic", "solver")
 # the levels that can be asked for
 Claim = Literal["float", "real"]
 # the level that is asked for where none is given: in Python, on the command line, in brackets
-DEFAULT_CLAIM: Claim = "real"
+DEFAULT_CLAIM: Claim = "float"
 # what a proof at such a level speaks of
 MEANING = {"float": "every floating-point execution", "real": "exact arithmetic on the stored weights"}
 # how level "real" is asked for, where a reader may be in Python or at the command line

@@ -41,7 +41,9 @@ class CurveRule(LayerRule):
         return upper > lower
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
-        slope = self._chord(op, lower, upper)
+        return self.with_slope(op, self._chord(op, lower, upper), lower, upper)
+
+    def with_slope(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> Relaxation:
         low, high = self._extremes(op, slope, lower, upper)
         return Relaxation(lower_slope=slope, lower_offset=low, upper_slope=slope, upper_offset=high)
 
@@ -80,7 +82,8 @@ class CurveRule(LayerRule):
         for value in values[1:]:
             low, high = torch.minimum(low, value), torch.maximum(high, value)
         size = torch.maximum(lower.abs(), upper.abs())
-        slack = 8 * torch.finfo(low.dtype).eps * (low.abs() + high.abs() + slope.abs() * size)
+        info = torch.finfo(low.dtype)
+        slack = 8 * info.eps * (low.abs() + high.abs() + slope.abs() * size) + 8 * info.smallest_normal
         gap = self.gap(op, lower, upper)
         low, high = low - slack - gap, high + slack + gap
         if valid is None:

@@ -73,6 +73,8 @@ class LayerRule:
     affine: ClassVar[bool] = False
     # An affine layer that mixes no coordinates (a scaling, a reshape): the interval of a chain stays exact through it.
     elementwise: ClassVar[bool] = False
+    # False for an affine layer that only moves numbers, so that nothing is rounded.
+    rounds: ClassVar[bool] = True
 
     def check(self, module: nn.Module) -> None:
         """Raises ``UnsupportedError`` where this very layer (its mode, its options) is not covered."""
@@ -84,6 +86,10 @@ class LayerRule:
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
         """Linear functions below and above op on [lower, upper], for an elementwise operator."""
         raise UnsupportedError(f"the rule {type(self).__name__} has no linear relaxation for {op.module}")
+
+    def with_slope(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> Relaxation:
+        """Parallel lines of a given slope (B, *in), where the rule can choose it; by default those of ``relax``."""
+        return self.relax(op, lower, upper)
 
     def lines(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], list[Line]]:
         """The lines below and above an elementwise op that the LP relaxation uses; by default those of ``relax``."""
@@ -130,6 +136,13 @@ class LayerRule:
     def fan(self, op: Operator) -> int:
         """How many rows one number of ``adjoint`` adds up, at most; by default all of them."""
         return op.out_shape.numel()
+
+    def ulps(self, op: Operator) -> float | None:
+        """By how many units in the last place (2 u times its size) a non-linear op's execution may miss its exact value.
+
+        0 for an exact one; None, the default, where that is not known, so that certificates are at most ``real``.
+        """
+        return None
 
     def known(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
         """Where a non-linear op has bounds on [lower, upper] at all, (B, *in); by default everywhere."""

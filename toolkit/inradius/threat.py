@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 from inradius._component import Component
+from inradius.arithmetic.bits import stored
+from inradius.arithmetic.outward import raised_sum, smallest
+from inradius.arithmetic.sums import added
+from inradius.arithmetic.underflow import recovered
 from inradius.errors import InputError, UnsupportedError
 from inradius.streams import Streams
 
@@ -63,7 +67,15 @@ class AffineOperator(Protocol):
 
 
 class Oracles(ABC):
-    """The questions that attacks and certifiers ask a set. ``B`` batch, ``*S`` input shape, ``K`` directions."""
+    """The questions that attacks and certifiers ask a set. ``B`` batch, ``*S`` input shape, ``K`` directions.
+
+    Certificates rest on ``support``, ``support_bound``, ``span``, ``hull``, ``bound_affine`` and ``sketch``. Their answers are
+    bounds in exact arithmetic: of the set that x, directions, radius and box define as the numbers that they are, each kept in its
+    own type (float32, float64; shorter ones are widened first). Rounding is on the safe side, and so is underflow, although kernels
+    may take subnormal numbers for 0, going in and coming out. Where numbers are too large for their type a bound is infinite;
+    none is NaN. Inputs are those that ``check_inputs`` lets pass. An input that is beyond the box has no room on that side, and
+    δ = 0 is a member.
+    """
 
     @property
     @abstractmethod
@@ -103,9 +115,12 @@ class Oracles(ABC):
         return delta.new_zeros(len(delta))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        """An upper bound on max ⟨c, δ⟩ over Δ(x), exact where ``tight``, (B, K, *S) -> (B, K).
+        """An upper bound on max ⟨c, δ⟩ over Δ(x), where ``tight`` exact up to rounding, (B, K, *S) -> (B, K).
 
-        The gradient in ``c`` is the maximiser. Raises ``UnsupportedError`` where ``linear_max`` is not declared exact.
+        Never below the maximum in exact arithmetic for finite rows c as they are given, of any size; 0 where every product is.
+        The gradient in ``c`` is the maximiser, and what rounding adds has none. The default is ⟨c, δ⟩ at δ = ``linear_max`` with
+        the error of that sum: it trusts ``linear_max`` to be a maximiser up to 2 units in the last place of each coordinate.
+        Raises ``UnsupportedError`` where ``linear_max`` is not declared exact.
         """
         if not self.tight:
             raise UnsupportedError(
@@ -128,7 +143,10 @@ class Oracles(ABC):
         return self.support(c, x)
 
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A lower and an upper bound on ⟨c, δ⟩ over Δ(x), two of (B, K); by default through ``support_bound``."""
+        """A lower and an upper bound on ⟨c, δ⟩ over Δ(x), two of (B, K); by default through ``support_bound``.
+
+        Outward in exact arithmetic, as ``support`` is.
+        """
         return -self.support_bound(-c, x), self.support_bound(c, x)
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
@@ -145,14 +163,18 @@ class Oracles(ABC):
         return self.project(vertex * expand(rng.uniform(dtype=x.dtype).to(x.device), vertex), x)
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Lower and upper bounds of op(x + δ) over Δ(x), two of (B, *out); by default each row through ``support``."""
+        """Lower and upper bounds of op(x + δ) over Δ(x), two of (B, *out); by default each row through ``span``.
+
+        The op's own answers (its value at x, intervals, rows, weights) count as exact: who asks adds their rounding. All else is
+        outward in exact arithmetic: norms of rows, what they are multiplied with, sums, and the corners of a box x + δ.
+        """
         center = op(x).flatten(1)
         size = center.shape[1]
         step = max(1, _BLOCK // max(1, x.numel()))
         parts = [self._row_bounds(op, x, first, min(first + step, size)) for first in range(0, size, step)]
         down, up = (torch.cat(side, dim=1) for side in zip(*parts, strict=True))
         shape = (len(x), *op.out_shape)
-        return (center + down).view(shape), (center + up).view(shape)
+        return -raised_sum(-center, -down).view(shape), raised_sum(center, up).view(shape)
 
     def _row_bounds(self, op: AffineOperator, x: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
         index = torch.arange(first, last, device=x.device).expand(len(x), -1)
@@ -160,7 +182,7 @@ class Oracles(ABC):
         return self.span(rows, x)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Elementwise lower and upper bounds of δ over Δ(x), two of (B, *S); by default through ``support``."""
+        """Elementwise lower and upper bounds of δ over Δ(x), rounded outward, two of (B, *S); by default through ``span``."""
         size = x[0].numel()
         step = max(1, _BLOCK // max(1, x.numel()))
         down, up = [], []
@@ -174,7 +196,10 @@ class Oracles(ABC):
         return torch.cat(down, dim=1).view_as(x), torch.cat(up, dim=1).view_as(x)
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
-        """(m, w, q) with support(c) ≤ ⟨c, m⟩ + ‖w·c‖_q, for random projections; None where there is no such bound."""
+        """(m, w, q) with max ⟨c, δ⟩ ≤ ⟨c, m⟩ + ‖w·c‖_q in exact arithmetic, w ≥ 0 rounded up for the m as it is; None without such.
+
+        For random projections.
+        """
         return None
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
@@ -328,18 +353,22 @@ def expand(values: Tensor, like: Tensor) -> Tensor:
 
 
 def dual_pairing(c: Tensor, delta: Tensor) -> Tensor:
-    """⟨c, δ⟩ per direction with the outward error of its summation, two of (B, K, *S) -> (B, K)."""
-    products = (c * delta).flatten(2)
-    return products.sum(2) + summation_error(products)
+    """An upper bound on ⟨c, δ*⟩ for every δ* within 2 units in the last place of δ, two of (B, K, *S) -> (B, K).
+
+    0 where every product is. The gradient in ``c`` is δ.
+    """
+    c, delta = c.flatten(2), delta.flatten(2)
+    value, error = added(c * delta, roundings=5)
+    # a subnormal number may be taken for 0, whatever it is multiplied with
+    size = c.detach().abs().amax(-1) + delta.detach().abs().amax(-1)
+    error = error + size * (2 * c.shape[-1] * smallest(error.dtype))
+    error = recovered(value.detach(), error, lambda at: (stored(c[at]) & stored(delta[at])).any(-1))
+    return (value + error).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.finfo(value.dtype).min)
 
 
 def summation_error(terms: Tensor) -> Tensor:
-    """A bound on the rounding error of multiplying and adding up ``terms`` over the last axis, (..., n) -> (...).
-
-    The a-priori bound of recursive summation, (n + 2) · u · Σ|terms|: no order of summation is worse (Higham 2002, 4.2).
-    """
-    unit = torch.finfo(terms.dtype).eps / 2
-    return (terms.shape[-1] + 2) * unit * terms.detach().abs().sum(-1)
+    """A bound on the error of multiplying and adding up ``terms`` over the last axis by ``total``, (..., n) -> (...)."""
+    return added(terms)[1]
 
 
 def check_finite(x: Tensor) -> None:

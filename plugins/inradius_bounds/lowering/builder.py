@@ -27,15 +27,18 @@ class Builder:
     constants: Constants
     device: torch.device
     where: str = "the model"
+    # whether the operator's execution rounds as its steps do, or less
+    executed: bool = False
 
     def step(self, source: Node, module: Any, rule: LayerRule, shape: torch.Size) -> Node:
         """The result of a step, or of a layer."""
         operator = Operator(self.where, module, rule, source.stored, stored(shape))
-        return Node(shape, (source.root,), operator, where=self.where)
+        return Node(shape, (source.root,), operator, where=self.where, executed=self.executed)
 
     def join(self, join: Join, sources: tuple[Node, ...], shape: torch.Size) -> Node:
         """The result of a join of several values."""
-        return Node(shape, tuple(source.root for source in sources), join=join, where=self.where)
+        sources = tuple(source.root for source in sources)
+        return Node(shape, sources, join=join, where=self.where, executed=self.executed)
 
     def curve(self, source: Node, layer: nn.Module) -> Node:
         """An elementwise layer that has a rule."""
@@ -133,16 +136,18 @@ class Builder:
             return source
         return self._affine(source, self.constant(factor), None)
 
-    def affine(self, source: Node, factor: Constant, shift: Constant) -> Node:
-        """factor · value + shift."""
-        return self._affine(source, factor, shift)
+    def affine(self, source: Node, factor: Constant, shift: Constant, size: Constant | None = None) -> Node:
+        """factor · value + shift; ``size``: that of the numbers that an execution adds up to make the shift."""
+        return self._affine(source, factor, shift, size)
 
-    def _affine(self, source: Node, factor: Constant | None, shift: Constant | None) -> Node:
+    def _affine(
+        self, source: Node, factor: Constant | None, shift: Constant | None, size: Constant | None = None
+    ) -> Node:
         shapes = [part.value.shape for part in (factor, shift) if part is not None]
         shape = _broadcast(source.shape, *shapes)
         source = self.expanded(source, shape)
         dtype = self.constants.dtype
-        parts = [None if part is None else part.then(_aligned(shape, dtype)) for part in (factor, shift)]
+        parts = [None if part is None else part.then(_aligned(shape, dtype)) for part in (factor, shift, size)]
         return self.step(source, Scale(*parts), ScaleRule(), shape)
 
     def sum(self, source: Node, axes: tuple[int, ...], keepdim: bool, factor: float = 1.0) -> Node:

@@ -13,6 +13,7 @@ from inradius_bounds.capture.graph import Call, Graph, Kept, Value, replaced, va
 from inradius_bounds.layers import Rounding
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import Constants
+from inradius_bounds.lowering.executed import executed
 from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.lowering.operators import REWRITES
 
@@ -49,6 +50,7 @@ def lower(
     with torch.no_grad():
         for call in _needed(graph):
             build.where = call.where or "the model"
+            build.executed = executed(call, graph.entry.dtype)
             results = _rewritten(build, call, made)
             made |= {value: result for value, result in zip(call.results, results, strict=False) if value is not None}
         found = made[graph.result]

@@ -19,6 +19,8 @@ class Node:
     operator: Operator | None = None
     join: Join | None = None
     where: str = ""
+    # whether the model's own operator rounds as this step does, or less
+    executed: bool = False
     # the node whose numbers these are, in another shape that is stored alike
     same: "Node | None" = None
 
@@ -31,6 +33,13 @@ class Node:
     def stored(self) -> torch.Size:
         """The shape of one example in a batch of ours, which has an axis of its own in front."""
         return stored(self.shape)
+
+    @property
+    def rounds(self) -> bool:
+        """False if it holds numbers of its sources, unchanged and each once, so that neither it nor its adjoint rounds."""
+        if self.join is not None:
+            return self.join.adds or self.join.fan > 1
+        return self.operator is None or self.operator.rule.rounds or self.operator.rule.fan(self.operator) > 1
 
     @property
     def curved(self) -> bool:

@@ -1,12 +1,15 @@
 """Conv2d with any stride, zero padding, dilation and groups."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
 
-_FEW_CHANNELS = 4
+# so many channels are few
+_FEW = 4
 
 
 class ConvolutionRule(LayerRule):
@@ -27,26 +30,29 @@ class ConvolutionRule(LayerRule):
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
         conv = op.module
-        bias = None if conv.bias is None else conv.bias.abs()
+        size = getattr(conv, "bias_size", conv.bias)
+        bias = None if size is None else size.abs()
         return F.conv2d(bound, conv.weight.abs(), bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         conv = op.module
         (top, bottom), (left, right) = pads(conv)
-        padded = (op.in_shape[1] + top + bottom, op.in_shape[2] + left + right)
-        extra = [
-            padded[axis]
-            - (
-                (op.out_shape[1 + axis] - 1) * conv.stride[axis]
-                + conv.dilation[axis] * (conv.kernel_size[axis] - 1)
-                + 1
-            )
+        # rows below and to the right that the last stride does not reach
+        spare = [
+            op.in_shape[1 + axis]
+            + sum(pads(conv)[axis])
+            - (op.out_shape[1 + axis] - 1) * conv.stride[axis]
+            - conv.dilation[axis] * (conv.kernel_size[axis] - 1)
+            - 1
             for axis in (0, 1)
         ]
-        # inputs that the last stride does not reach have weight zero: output_padding may not exceed the stride, F.pad may
-        pulled = F.pad(_transposed(conv, rows.flatten(0, 1)), (0, extra[1], 0, extra[0]))
-        pulled = pulled[:, :, top : top + op.in_shape[1], left : left + op.in_shape[2]].contiguous()
-        return pulled.view(*rows.shape[:2], *op.in_shape)
+        if (top, left) == (bottom, right) and all(more < step for more, step in zip(spare, conv.stride, strict=True)):
+            pulled = _transposed(conv, rows.flatten(0, 1), (top, left), spare)
+        else:
+            # output_padding may not exceed the stride, F.pad may
+            pulled = F.pad(_transposed(conv, rows.flatten(0, 1)), (0, spare[1], 0, spare[0]))
+            pulled = pulled[:, :, top : top + op.in_shape[1], left : left + op.in_shape[2]]
+        return pulled.reshape(*rows.shape[:2], *pulled.shape[1:])
 
     def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
         (top, _), (left, _) = pads(op.module)
@@ -54,7 +60,7 @@ class ConvolutionRule(LayerRule):
 
     def pull_window(self, op: Operator, windows: Tensor) -> Tensor:
         pulled = _transposed(op.module, windows.flatten(0, 1))
-        return pulled.view(*windows.shape[:2], *pulled.shape[1:])
+        return pulled.reshape(*windows.shape[:2], *pulled.shape[1:])
 
     def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:
         # a weight is not the window where its taps lie apart
@@ -77,22 +83,39 @@ class ConvolutionRule(LayerRule):
         return index.flatten(0, 2), weight.flatten(0, 2)
 
     def terms(self, op: Operator) -> int:
-        return int(op.module.weight[0].numel())
+        return int(op.module.weight[0].numel()) + int(getattr(op.module, "more", 0))
 
     def fan(self, op: Operator) -> int:
-        return int(op.module.weight[:, 0].numel()) // int(op.module.groups)
+        # a number meets each filter with every stride-th tap
+        conv = op.module
+        taps = [
+            -(-conv.kernel_size[axis] // conv.stride[axis]) if conv.dilation[axis] == 1 else conv.kernel_size[axis]
+            for axis in (0, 1)
+        ]
+        return int(conv.weight.shape[0] // conv.groups * taps[0] * taps[1])
 
 
-def _transposed(conv: nn.Conv2d, rows: Tensor) -> Tensor:
-    """The transposed convolution without padding, (n, C, h, w) -> (n, C', h', w')."""
-    if conv.groups > 1 or conv.in_channels > _FEW_CHANNELS:
-        return F.conv_transpose2d(rows, conv.weight, None, conv.stride, 0, 0, conv.groups, conv.dilation)
-    # one matrix product and an overlap-add: several times faster than torch's kernel on images of few channels
+def _transposed(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int] = (0, 0), spare: Sequence[int] = (0, 0)) -> Tensor:
+    """The transposed convolution, (n, C, h, w) -> (n, C', h', w')."""
+    if conv.in_channels <= _FEW and conv.groups == 1 and max(conv.stride) > 1:
+        return _folded(conv, rows, pad, spare)
+    # many images are fastest with channels last
+    rows = rows.contiguous(memory_format=torch.channels_last)
+    return F.conv_transpose2d(rows, conv.weight, None, conv.stride, pad, spare, conv.groups, conv.dilation)
+
+
+def _folded(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:
+    """The same as one matrix product and an overlap-add: faster for images of few channels and with strides."""
     columns = conv.weight.flatten(1).t() @ rows.flatten(2)
     height, width = (
-        (rows.shape[2 + a] - 1) * conv.stride[a] + conv.dilation[a] * (conv.kernel_size[a] - 1) + 1 for a in (0, 1)
+        (rows.shape[2 + a] - 1) * conv.stride[a]
+        + conv.dilation[a] * (conv.kernel_size[a] - 1)
+        + 1
+        - 2 * pad[a]
+        + spare[a]
+        for a in (0, 1)
     )
-    return F.fold(columns, (height, width), conv.kernel_size, conv.dilation, 0, conv.stride)
+    return F.fold(columns, (height, width), conv.kernel_size, conv.dilation, tuple(pad), conv.stride)
 
 
 def pads(conv: nn.Conv2d) -> tuple[tuple[int, int], tuple[int, int]]:

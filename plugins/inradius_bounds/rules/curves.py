@@ -41,12 +41,18 @@ class PiecewiseRule(CurveRule):
 class LeakyReLURule(PiecewiseRule):
     """max(z, 0) + slope · min(z, 0)."""
 
+    def ulps(self, op: Operator) -> float:
+        return 2
+
     def slope(self, op: Operator, z: Tensor) -> Tensor:
         return torch.where(z >= 0, 1.0, op.module.negative_slope).to(z.dtype)
 
 
 class HardtanhRule(PiecewiseRule):
     """z between two numbers; with those of ReLU6 and clamp."""
+
+    def ulps(self, op: Operator) -> float:
+        return 0
 
     def kinks(self, op: Operator) -> Sequence[float]:
         return (op.module.min_val, op.module.max_val)
@@ -82,6 +88,9 @@ class CELURule(CurveRule):
 class SigmoidRule(CurveRule):
     """1 / (1 + exp(−z)), whose slope s = f (1 − f) is met at ± log(f / (1 − f))."""
 
+    def ulps(self, op: Operator) -> float:
+        return 8
+
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         # f = (1 + √(1 − 4 s)) / 2, and f / (1 − f) = f² / s
         high = (1 + (1 - 4 * slope).clamp(min=0).sqrt()) / 2
@@ -95,6 +104,9 @@ class SigmoidRule(CurveRule):
 class TanhRule(CurveRule):
     """tanh(z), whose slope s = 1 − f² is met at ± artanh √(1 − s)."""
 
+    def ulps(self, op: Operator) -> float:
+        return 8
+
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         # artanh f = log((1 + f)² / (1 − f²)) / 2
         root = (1 - slope).clamp(min=0).sqrt()
@@ -107,6 +119,9 @@ class TanhRule(CurveRule):
 
 class SoftplusRule(CurveRule):
     """log(1 + exp(β z)) / β, whose slope is the sigmoid of β z; linear behind torch's threshold; β > 0."""
+
+    def ulps(self, op: Operator) -> float:
+        return 8
 
     def check(self, module: nn.Module) -> None:
         _check_positive(module, "beta")
@@ -185,6 +200,9 @@ class SiLURule(_SampledRule):
 class ExpRule(CurveRule):
     """exp(z)."""
 
+    def ulps(self, op: Operator) -> float:
+        return 8
+
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         return [_log(slope)]
 
@@ -195,6 +213,9 @@ class ExpRule(CurveRule):
 class SquareRule(CurveRule):
     """z²."""
 
+    def ulps(self, op: Operator) -> float:
+        return 1
+
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         return [slope / 2]
 
@@ -204,6 +225,9 @@ class SquareRule(CurveRule):
 
 class ReciprocalRule(CurveRule):
     """1 / z for z > 0; nothing is known where an interval reaches 0."""
+
+    def ulps(self, op: Operator) -> float:
+        return 8
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         falling = slope < 0
@@ -218,6 +242,9 @@ class ReciprocalRule(CurveRule):
 
 class SquareRootRule(CurveRule):
     """√z for z > 0; nothing is known where an interval reaches 0."""
+
+    def ulps(self, op: Operator) -> float:
+        return 8
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         rising = slope > 0

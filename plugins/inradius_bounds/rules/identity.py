@@ -10,6 +10,7 @@ class IdentityRule(LayerRule):
 
     affine = True
     elementwise = True
+    rounds = False
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return lower, upper

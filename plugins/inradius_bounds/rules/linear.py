@@ -18,7 +18,8 @@ class LinearRule(LayerRule):
         return middle - spread, middle + spread
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
-        bias = None if op.module.bias is None else op.module.bias.abs()
+        size = getattr(op.module, "bias_size", op.module.bias)
+        bias = None if size is None else size.abs()
         return F.linear(bound, op.module.weight.abs(), bias)
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
@@ -32,7 +33,7 @@ class LinearRule(LayerRule):
         return rows
 
     def terms(self, op: Operator) -> int:
-        return int(op.module.in_features)
+        return int(op.module.in_features) + int(getattr(op.module, "more", 0))
 
     def fan(self, op: Operator) -> int:
         return int(op.module.weight.shape[0])

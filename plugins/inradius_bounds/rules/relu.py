@@ -16,6 +16,9 @@ class ReLURule(LayerRule):
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return lower.relu(), upper.relu()
 
+    def ulps(self, op: Operator) -> float:
+        return 0
+
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
         return (lower < 0) & (upper > 0)
 
@@ -24,7 +27,17 @@ class ReLURule(LayerRule):
         # the width is one where it is not used, so that no gradient divides by zero
         width = torch.where(crossing, upper - lower, torch.ones_like(upper))
         slope = torch.where(crossing, upper / width, (lower >= 0).to(upper.dtype))
-        offset = torch.where(crossing, -slope * lower, torch.zeros_like(lower))
+        return self.with_slope(op, slope, lower, upper)
+
+    def with_slope(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> Relaxation:
+        # beyond numbers that have a quotient any slope will do
+        slope = torch.where(slope.isfinite(), slope, 0.0).clamp(0, 1)
+        crossing = self.undecided(op, lower, upper)
+        info = torch.finfo(upper.dtype)
+        # the line above with this very slope, rounded up at both ends
+        least = torch.maximum(-slope * lower, (1 - slope) * upper)
+        offset = torch.where(crossing, least * (1 + 4 * info.eps) + info.smallest_normal, torch.zeros_like(lower))
+        slope = torch.where(crossing, slope, (lower >= 0).to(upper.dtype))
         return Relaxation(
             lower_slope=slope,
             lower_offset=torch.zeros_like(offset),

@@ -10,6 +10,7 @@ class FlattenRule(LayerRule):
 
     affine = True
     elementwise = True
+    rounds = False
 
     def check(self, module: nn.Module) -> None:
         if isinstance(module, nn.Flatten) and module.start_dim == 0:

@@ -29,6 +29,9 @@ class Convolution:
     output_padding: Numbers
     groups: int
     in_shape: torch.Size
+    # of a scaling behind it that was made part of it: the size of what makes the biases, and how many more roundings the model has
+    size: Constant | None = None
+    more: int = 0
 
     @property
     def weight(self) -> Tensor:
@@ -37,6 +40,11 @@ class Convolution:
     @property
     def bias(self) -> Tensor | None:
         return None if self.biases is None else self.biases.value
+
+    @property
+    def bias_size(self) -> Tensor | None:
+        """A bound on what is added up to make the biases."""
+        return self.bias if self.size is None else self.size.value
 
     @cached_property
     def kernel_size(self) -> Numbers:
@@ -88,6 +96,12 @@ class AnyConvolutionRule(LayerRule):
         spread = op.module.with_kernel(radius, op.module.weight.abs(), None)
         return middle - spread, middle + spread
 
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        step = op.module
+        bias = step.bias_size
+        found: Tensor = step.with_kernel(bound, step.weight.abs(), None if bias is None else bias.abs())
+        return found
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         step = op.module
         images = rows.reshape(-1, *op.out_shape[1 - len(step.in_shape) :])
@@ -95,7 +109,7 @@ class AnyConvolutionRule(LayerRule):
         return pulled.reshape(*rows.shape[:2], *op.in_shape)
 
     def terms(self, op: Operator) -> int:
-        return int(op.module.sizes[0])
+        return int(op.module.sizes[0]) + int(op.module.more)
 
     def fan(self, op: Operator) -> int:
         return int(op.module.sizes[1])

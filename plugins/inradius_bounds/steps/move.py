@@ -32,6 +32,7 @@ class ReshapeRule(LayerRule):
 
     affine = True
     elementwise = True
+    rounds = False
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return op(lower), op(upper)

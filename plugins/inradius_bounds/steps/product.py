@@ -15,6 +15,9 @@ class Linear:
 
     weights: Constant
     biases: Constant | None
+    # as those of a convolution
+    size: Constant | None = None
+    more: int = 0
 
     @property
     def weight(self) -> Tensor:
@@ -23,6 +26,11 @@ class Linear:
     @property
     def bias(self) -> Tensor | None:
         return None if self.biases is None else self.biases.value
+
+    @property
+    def bias_size(self) -> Tensor | None:
+        """A bound on what is added up to make the biases."""
+        return self.bias if self.size is None else self.size.value
 
     @property
     def in_features(self) -> int:

@@ -10,10 +10,14 @@ from inradius_bounds.lowering.constants import Constant
 
 @attrs.frozen(eq=False)
 class Scale:
-    """z -> factor · z + shift; both are constants that broadcast against one example, or None."""
+    """z -> factor · z + shift; both are constants that broadcast against one example, or None.
+
+    size: of the numbers that the model adds up to make the shift, where it does so at every run.
+    """
 
     factor: Constant | None
     shift: Constant | None
+    size: Constant | None = None
 
     def __call__(self, z: Tensor) -> Tensor:
         z = z if self.factor is None else z * self.factor.value
@@ -43,8 +47,15 @@ class ScaleRule(LayerRule):
         alike = all(length == 1 for length in shape[-2:])
         return ((1, 1), (0, 0)) if len(op.in_shape) == 3 and alike else None
 
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        step = op.module
+        bound = bound if step.factor is None else bound * step.factor.value.abs()
+        added = step.shift if step.size is None else step.size
+        return bound if added is None else bound + added.value.abs()
+
     def terms(self, op: Operator) -> int:
-        return 2
+        # a factor and a shift that are computed at every run: quotients, roots and products of statistics
+        return 2 if op.module.size is None else 12
 
     def fan(self, op: Operator) -> int:
         return 1

@@ -1,7 +1,9 @@
-"""Half precision is computed in single precision, and rounded back to the safe side."""
+"""Half precision is computed in single precision, and what is computed is rounded back to the safe side."""
 
 import torch
 from torch import Tensor
+
+from inradius.arithmetic.outward import smallest
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -20,8 +22,10 @@ def toward_zero(points: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def upward(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The values in ``dtype``, none smaller than it was."""
-    if dtype not in _HALF:
-        return values.to(dtype)
+    """The values in ``dtype``, none smaller than it was, and none above 0 so small that a kernel takes it for 0."""
     near = values.to(dtype)
-    return torch.where(near < values, torch.nextafter(near, torch.full_like(near, torch.inf)), near)
+    if torch.promote_types(values.dtype, dtype) == dtype:
+        return near
+    further = torch.nextafter(near, torch.full_like(near, torch.inf))
+    further = torch.where(values > 0, further.clamp(min=smallest(dtype)), further)
+    return torch.where(near < values, further, near)

@@ -68,7 +68,13 @@ def batch_norm(
     shift = build.constants.made(
         lambda middle, scale, lift: (lift - middle * scale.flatten()).reshape(shape), mean, factor, bias or zero
     )
-    return [build.affine(value, factor, shift), None, None]
+    size = build.constants.made(
+        lambda middle, scale, lift: (lift.abs() + (middle * scale.flatten()).abs()).reshape(shape),
+        mean,
+        factor,
+        bias or zero,
+    )
+    return [build.affine(value, factor, shift, size), None, None]
 
 
 NORMS: dict[str, Callable[..., Any]] = {

@@ -1,0 +1,39 @@
+"""Which recorded operators round as the steps do that stand for them, or less: what the claim ``float`` rests on."""
+
+import torch
+
+from inradius_bounds.capture.compare import MOVES
+from inradius_bounds.capture.graph import Call, Kept, Value, values_in
+
+# Each result is one sum of rounded products or an elementary function. What stands for an operator may be several steps: where
+# they are exact together but for the last, which rounds no less than the operator, its execution is one of theirs.
+_KNOWN = {
+    "add", "sub", "rsub", "neg", "mul", "div", "square", "reciprocal", "mm", "bmm", "matmul", "mv", "dot", "addmm", "baddbmm",
+    "linear", "convolution", "relu", "leaky_relu", "hardtanh", "clamp", "clamp_min", "clamp_max", "sigmoid", "tanh", "softplus",
+    "exp", "sqrt", "rsqrt", "pow", "abs", "maximum", "minimum", "sum", "mean", "avg_pool2d", "_adaptive_avg_pool2d",
+    "max_pool2d_with_indices", "max_pool2d", "native_batch_norm", "_native_batch_norm_legit_no_training",
+    "constant_pad_nd", "masked_fill", "where", "cat", "stack", "split", "split_with_sizes", "unbind", "chunk", "index",
+    "index_select", "narrow", "flip", "roll", "repeat", "unfold", "im2col", "pixel_shuffle", "pixel_unshuffle", "diagonal",
+}  # fmt: skip
+
+
+def executed(call: Call, dtype: torch.dtype) -> bool:
+    """Whether a call's own execution in a type is among those of its steps."""
+    if isinstance(call.op, Kept) or not (call.name in MOVES or call.name in _KNOWN):
+        return False
+    given = values_in((call.args, call.kwargs))
+    results = [value for value in call.results if value is not None and value.varies]
+    own = all(value.dtype == dtype for value in (*given, *results) if value.varies)
+    return own and all(_stored(value, dtype) for value in given if not value.varies)
+
+
+def _stored(value: Value, dtype: torch.dtype) -> bool:
+    """Whether a constant is a tensor of the model, or numbers of one in other places, so that no run computes it."""
+    if value.leaf is not None:
+        return not value.dtype.is_floating_point or value.dtype == dtype
+    call = value.call
+    return (
+        call is not None
+        and call.name in MOVES
+        and all(_stored(each, dtype) for each in values_in((call.args, call.kwargs)))
+    )

@@ -1,0 +1,88 @@
+"""Scalings behind convolutions and products, as batch norm is one, made part of their weights."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Operator
+from inradius_bounds.lowering.constants import Constant, Constants
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.steps.convolution import Convolution
+from inradius_bounds.steps.product import Linear
+from inradius_bounds.steps.scale import Scale
+
+
+def fused(order: Iterable[Node], constants: Constants) -> dict[Node, Node]:
+    """New nodes for those of a computation, by the old ones; a scaling of each channel stands in the step before it.
+
+    What the model itself rounds on the way stays known to the step, as ``size`` and ``more``.
+    """
+    order = list(order)
+    uses = Counter(source for node in order for source in node.sources)
+    found: dict[Node, Node] = {}
+    for node in order:
+        one = _one_step(node, uses, constants)
+        before, executed = node, node.executed
+        if one is not None:
+            before = node.sources[0]
+            executed = node.executed and before.executed
+        sources = tuple(found[each] for each in before.sources)
+        found[node] = attrs.evolve(before, sources=sources, operator=one or before.operator, executed=executed)
+    return found
+
+
+def _one_step(node: Node, uses: Counter[Node], constants: Constants) -> Operator | None:
+    """A step that is another and the scaling of its channels behind it; None for anything else."""
+    if node.operator is None or not isinstance(node.operator.module, Scale) or uses[node.sources[0]] > 1:
+        return None
+    before, scale = node.sources[0].operator, node.operator.module
+    if before is None or before.out_shape != node.operator.out_shape:
+        return None
+    step = before.module
+    if isinstance(step, Convolution) and not step.transposed and len(before.out_shape) == len(step.in_shape) - 1:
+        channels, axes = before.out_shape[0], len(before.out_shape) - 1
+    elif isinstance(step, Linear) and len(before.out_shape) == 1:
+        channels, axes = before.out_shape[0], 0
+    else:
+        return None
+    parts = [part for part in (scale.factor, scale.shift, scale.size) if part is not None]
+    if any(not _per_channel(part.value, channels, axes) for part in parts):
+        return None
+    return attrs.evolve(before, module=_scaled(step, scale, channels, constants))
+
+
+def _per_channel(value: Tensor, channels: int, axes: int) -> bool:
+    """Whether a constant broadcasts against (channels, ...) as one number for each channel, or for all."""
+    shape = value.shape[1:] if value.ndim > axes + 1 and value.shape[0] == 1 else value.shape
+    if len(shape) <= axes:
+        return all(length == 1 for length in shape)
+    return len(shape) == axes + 1 and shape[0] in (1, channels) and all(length == 1 for length in shape[1:])
+
+
+def _scaled(step: Convolution | Linear, scale: Scale, channels: int, constants: Constants) -> Convolution | Linear:
+    weight = step.weights if isinstance(step, Linear) else step.kernel
+    one, zero = (Constant(constants, _filled(weight, number)) for number in (1.0, 0.0))
+    factor, bias, lift = scale.factor or one, step.biases or zero, scale.shift or zero
+
+    def flat(value: Tensor) -> Tensor:
+        return value.reshape(-1).expand(channels)
+
+    kernel = constants.made(
+        lambda kernel, gain: kernel * flat(gain).view(-1, *(1,) * (kernel.ndim - 1)), weight, factor
+    )
+    biases = constants.made(lambda gain, bias, lift: flat(gain) * flat(bias) + flat(lift), factor, bias, lift)
+    size = constants.made(
+        lambda gain, bias, lift: (flat(gain) * flat(bias)).abs() + flat(lift).abs(), factor, bias, scale.size or lift
+    )
+    # the scaling's own products and sums; more where its numbers are computed at every run
+    more = 3 if scale.size is None else 13
+    if isinstance(step, Linear):
+        return attrs.evolve(step, weights=kernel, biases=biases, size=size, more=more)
+    return attrs.evolve(step, kernel=kernel, biases=biases, size=size, more=more)
+
+
+def _filled(like: Constant, number: float) -> Callable[[Constants], Tensor]:
+    return lambda store: torch.full_like(like.on(store).flatten()[:1], number)

@@ -1,0 +1,113 @@
+"""A computation as a graph: the nodes from the input to the result, in order."""
+
+from functools import cached_property
+
+import attrs
+import torch
+
+from inradius_bounds.block import AffineBlock
+from inradius_bounds.layout.between import block_between
+from inradius_bounds.layout.state import State
+from inradius_bounds.lowering.fusing import fused
+from inradius_bounds.lowering.lower import Lowered
+from inradius_bounds.lowering.node import Node
+
+
+@attrs.define(eq=False, slots=False)
+class Network:
+    """The nodes that the result is made of, each behind its sources; the first is the input."""
+
+    entry: Node
+    result: Node
+    nodes: tuple[Node, ...]
+    device: torch.device
+    _blocks: dict[Node, AffineBlock] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, lowered: Lowered) -> "Network":
+        """The network of a computation that was lowered."""
+        made = fused(in_order(lowered.result.root), lowered.constants)
+        result = made[lowered.result.root]
+        return cls(made[lowered.entry], result, tuple(in_order(result)), lowered.device)
+
+    @cached_property
+    def curves(self) -> tuple[Node, ...]:
+        """The nodes that a non-linear layer makes, in order."""
+        return tuple(node for node in self.nodes if node.curved)
+
+    @cached_property
+    def place(self) -> dict[Node, int]:
+        """Each node's place in the order."""
+        return {node: place for place, node in enumerate(self.nodes)}
+
+    @cached_property
+    def uses(self) -> dict[Node, list[Node]]:
+        """For each node those that are made of it, as often as it stands among their sources."""
+        found: dict[Node, list[Node]] = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for source in node.sources:
+                found[source].append(node)
+        return found
+
+    @cached_property
+    def bent(self) -> frozenset[Node]:
+        """The inputs of non-linear layers."""
+        return frozenset(node.sources[0] for node in self.curves)
+
+    @cached_property
+    def straight(self) -> frozenset[Node]:
+        """The nodes that are affine functions of the input."""
+        found: set[Node] = set()
+        for node in self.nodes:
+            if not node.curved and all(source in found for source in node.sources):
+                found.add(node)
+        return frozenset(found)
+
+    @cached_property
+    def due(self) -> frozenset[Node]:
+        """The nodes at which rows pay: a step that adds numbers up follows, and they are more than scalings of the input."""
+        found = set()
+        plain = {self.entry}
+        for node in self.nodes[1:]:
+            if node.curved:
+                continue
+            if not mixes(node) and all(source in plain for source in node.sources):
+                plain.add(node)
+            elif any(mixes(use) for use in self.uses[node]):
+                found.add(node)
+        return frozenset(found)
+
+    @cached_property
+    def executed(self) -> bool:
+        """Whether the steps of every node round as the model's own operators do, or more."""
+        return all(node.executed for node in self.nodes[1:])
+
+    def block(self, node: Node) -> AffineBlock:
+        """An affine function of the input as one operator."""
+        if node not in self._blocks:
+            self._blocks[node] = block_between(self.nodes, State((self.entry,)), State((node,)))
+        return self._blocks[node]
+
+    @cached_property
+    def widest(self) -> int:
+        """How many numbers the largest value has."""
+        return max(node.stored.numel() for node in self.nodes)
+
+
+def in_order(result: Node) -> list[Node]:
+    """The nodes that a result is made of, each behind its sources."""
+    order: dict[Node, None] = {}
+    stack: list[tuple[Node, bool]] = [(result, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order[node] = None
+        elif node not in order:
+            stack.append((node, True))
+            stack += [(source, False) for source in node.sources if source not in order]
+    return list(order)
+
+
+def mixes(node: Node) -> bool:
+    """Whether an affine node may add up several numbers of one source."""
+    return node.operator is not None and not node.curved and node.operator.rule.mixes(node.operator)

@@ -1,0 +1,190 @@
+"""Bounds on the numbers that are added up to make a value, and what their rounding may do to it."""
+
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.network import Network, mixes
+from inradius_bounds.rounding import ROOM, Rounding, gamma, tiny, unit
+
+if TYPE_CHECKING:
+    from inradius_bounds.network.values import Values
+
+# each two of (B, *shape): of the computation of bounds, and of the model's own execution; None where there is none
+Owed = tuple[Tensor, Tensor | None]
+
+
+@attrs.define(eq=False, slots=False)
+class Sizes:
+    """For each node: what a linear function of it owes to rounding, per unit of its rows.
+
+    Rows on a node are taken as they were computed. What one affine step adds to the error of a backward pass is
+    γ ⟨|rows|, |W| m + |b|⟩, m bounding the step's inputs. The vector γ (|W| m + |b|) is handed on through steps that add up
+    nothing, to the curve that follows, where it widens the lines. Where a step follows that adds numbers up, it is paid when
+    the rows arrive at the node (``due``).
+    """
+
+    network: Network
+    values: "Values"
+    rounding: Rounding
+    _size: dict[Node, Tensor] = attrs.field(factory=dict)
+    _own: dict[Node, Owed] = attrs.field(factory=dict)
+    _owed: dict[Node, Owed | None] = attrs.field(factory=dict)
+    _single: dict[Node, Owed | None] = attrs.field(factory=dict)
+    _lost: dict[Node, Tensor] = attrs.field(factory=dict)
+
+    def size(self, node: Node) -> Tensor:
+        """A bound on the sizes of all numbers that are added up to make the node's, (B, *shape)."""
+        if node not in self._size:
+            self._size[node] = self._sized(node)
+        return self._size[node]
+
+    def _sized(self, node: Node) -> Tensor:
+        if node is self.network.entry or node.curved:
+            return self.reach(node)
+        if node.join is not None:
+            return node.join.magnitude(*(self.size(source) for source in node.sources))
+        op, source = node.operator, node.sources[0]
+        assert op is not None
+        return op.rule.magnitude(op, self.reach(source) if mixes(node) else self.size(source))
+
+    def reach(self, node: Node) -> Tensor:
+        """A bound on the node's own numbers, (B, *shape)."""
+        box = self.values.box(node) if node.curved else self.values.known(node)
+        return self.size(node) if box is None else torch.maximum(box[0].abs(), box[1].abs())
+
+    def own(self, node: Node) -> Owed:
+        """What the node's own step may be off by, per unit of the rows on it: in a backward pass, and in an execution."""
+        if node not in self._own:
+            self._own[node] = self._step(node)
+        return self._own[node]
+
+    def widening(self, node: Node) -> Tensor:
+        """What an affine node's interval that comes from those of its sources may be off by, in all."""
+        forth, _ = counts(node)
+        size, dtype = self.size(node), self.rounding.dtype
+        if not node.rounds:
+            return torch.zeros_like(size)
+        here = gamma(forth + 6, dtype) * size + (2 * forth + 8) * tiny(dtype)
+        run = self.own(node)[1]
+        return here if run is None else here + run
+
+    def whole(self, node: Node) -> Tensor:
+        """What the bounds of an affine function of the input may be off by, all steps together."""
+        if node is self.network.entry:
+            return torch.zeros_like(self.size(node))
+        own = self.own(node)[0] + self.widening(node)
+        return own + self._passed(node, [self.whole(source) for source in node.sources])
+
+    def _step(self, node: Node) -> Owed:
+        size, dtype, run = self.size(node), self.rounding.dtype, self.rounding.execution
+        # rows of several uses are added up
+        adds = max(0, len(self.network.uses[node]) - 1)
+        if node.curved:
+            return gamma(adds, dtype) * size, self.curve(node, size)
+        forth, back = counts(node)
+        # a constant that sources hand on is added up as values are
+        sums = forth if any(self.values.handed(source) is not None for source in node.sources) else 1
+        rounds = max(sums, back) + 2 if node.rounds else 0
+        here = gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype)
+        if run is None:
+            return here, None
+        if not node.rounds:
+            return here, torch.zeros_like(here)
+        return here, _kept(gamma(forth + 1, run) * size + (forth + 1) * tiny(run), size, run)
+
+    def curve(self, node: Node, size: Tensor) -> Tensor | None:
+        """What an execution of a curve may be off by, whose exact values are no larger than ``size``."""
+        run = self.rounding.execution
+        if run is None:
+            return None
+        op = node.operator
+        assert op is not None
+        ulps = op.rule.ulps(op)
+        if ulps == 0:
+            return torch.zeros_like(size)
+        return _kept((torch.inf if ulps is None else 2 * ulps * unit(run) * ROOM) * size + tiny(run), size, run)
+
+    def owed(self, node: Node, *, single: bool = False) -> Owed | None:
+        """What rows on the node owe per unit, at the node itself; None for nothing.
+
+        single: for rows that see one number each, whose products with the node's weights are not added up.
+        """
+        kept = self._single if single else self._owed
+        if node not in kept:
+            kept[node] = self._all(node, single)
+        return kept[node]
+
+    def _all(self, node: Node, single: bool) -> Owed | None:
+        if node is self.network.entry:
+            return None
+        found = self.own(node)
+        if node.curved:
+            return found
+        if single:
+            found = gamma(3, self.rounding.dtype) * self.size(node), found[1]
+        handed = [self.handed(source, single=single and not mixes(node)) for source in node.sources]
+        return found if all(each is None for each in handed) else self._with(node, found, handed)
+
+    def handed(self, node: Node, *, single: bool = False) -> Owed | None:
+        """What a node hands on to those that are made of it."""
+        return None if node in self.network.due or node.curved else self.owed(node, single=single)
+
+    def _with(self, node: Node, found: Owed, handed: list[Owed | None]) -> Owed:
+        here = found[0] + self._passed(node, [None if each is None else each[0] for each in handed])
+        if found[1] is None:
+            return here, None
+        return here, found[1] + self._passed(node, [None if each is None else each[1] for each in handed])
+
+    def _passed(self, node: Node, vectors: list[Tensor | None]) -> Tensor:
+        """|A| times vectors ≥ 0; the rounding of this is that of the node's size, and counted there."""
+        zeros = [torch.zeros_like(self.size(source)) for source in node.sources]
+        given = [
+            zero if vector is None else vector.expand_as(zero) for zero, vector in zip(zeros, vectors, strict=True)
+        ]
+        return (spread(node, *given) - spread(node, *(zero[:1] for zero in zeros))).clamp(min=0)
+
+    def lost(self, node: Node) -> Tensor:
+        """What underflow may take from one row on its way from the node to the input, (B,)."""
+        network = self.network
+        # not beyond the node: boxes of later ones may not be as tight yet as they will be
+        for other in network.nodes[len(self._lost) : network.place[node] + 1]:
+            before = next(reversed(self._lost.values()), None)
+            least = self._least(other)
+            self._lost[other] = least if before is None else before + least
+        return self._lost[node]
+
+    def _least(self, node: Node) -> Tensor:
+        """What underflow may take at one node, (B,)."""
+        sources = [self.size(source).flatten(1).sum(1) for source in node.sources]
+        if not sources:
+            return self.size(node).new_zeros(len(self.values.x))
+        products = 8 if node.curved else max(counts(node)) + 8
+        numbers = sum(sources, self.size(node).flatten(1).sum(1))
+        return ROOM * tiny(self.rounding.dtype) * (products * numbers + 16 * node.stored.numel())
+
+
+def _kept(error: Tensor, size: Tensor, dtype: torch.dtype) -> Tensor:
+    """Errors, infinite where numbers so large may overflow."""
+    return torch.where(size < float(torch.finfo(dtype).max) / 4, error, torch.inf)
+
+
+def spread(node: Node, *vectors: Tensor) -> Tensor:
+    """|A| vectors + |b| of an affine node."""
+    if node.join is not None:
+        return node.join.magnitude(*vectors)
+    op = node.operator
+    assert op is not None
+    return op.rule.magnitude(op, vectors[0])
+
+
+def counts(node: Node) -> tuple[int, int]:
+    """How many products a number of an affine node adds up, and how many rows a number of its adjoint, at most."""
+    if node.join is not None:
+        return node.join.terms, node.join.fan + len(node.sources)
+    op = node.operator
+    assert op is not None
+    return op.rule.terms(op), op.rule.fan(op)

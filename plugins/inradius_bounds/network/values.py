@@ -1,0 +1,118 @@
+"""Bounds of the values of a network over Δ(x), node by node."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Oracles
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.network import Network
+from inradius_bounds.network.sizes import Sizes
+from inradius_bounds.rounding import Rounding, unit
+
+Box = tuple[Tensor, Tensor]
+
+
+@attrs.define(eq=False, slots=False)
+class Values:
+    """What is known of the values for a batch x (B, *S): boxes, constants, and what rounding may do.
+
+    rounding: how bounds are computed; None where they are trained on, and rounding is not looked at.
+    """
+
+    network: Network
+    x: Tensor
+    threat: Oracles
+    rounding: Rounding | None
+    boxes: dict[Node, Box] = attrs.field(factory=dict)
+    constants: dict[Node, Tensor] = attrs.field(factory=dict)
+    # the largest share that rounding has in the width of any bounds, (B,)
+    noise: Tensor | None = None
+    sizes: Sizes | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.sizes = None if self.rounding is None else Sizes(self.network, self, self.rounding)
+
+    def known(self, node: Node) -> Box | None:
+        """The box of a node, two of (B, *shape), where it was computed; that of the input always is."""
+        if node is self.network.entry and node not in self.boxes:
+            self.boxes[node] = self._hull()
+        return self.boxes.get(node)
+
+    def box(self, node: Node) -> Box:
+        """The box of a node whose sources have boxes."""
+        found = self.known(node)
+        if found is None:
+            found = self.boxes[node] = self._computed(node)
+        return found
+
+    def _hull(self) -> Box:
+        low, high = self.threat.hull(self.x)
+        lower, upper = self.x + low, self.x + high
+        if self.rounding is None:
+            return lower, upper
+        u = 2 * unit(self.rounding.dtype)
+        return lower - u * lower.abs(), upper + u * upper.abs()
+
+    def _computed(self, node: Node) -> Box:
+        if node in self.network.straight and node in self.network.bent:
+            lower, upper = self.threat.bound_affine(self.network.block(node), self.x)
+            return (lower, upper) if self.sizes is None else self._widened(lower, upper, self.sizes.whole(node))
+        boxes = [self.box(source) for source in node.sources]
+        if node.join is not None:
+            lower, upper = node.join.interval(*boxes)
+        else:
+            assert node.operator is not None
+            lower, upper = node.operator.rule.interval(node.operator, *boxes[0])
+        if self.sizes is None:
+            return lower, upper
+        if not node.curved:
+            return self._widened(lower, upper, self.sizes.widening(node))
+        # the rule rounds outwards
+        run = self.sizes.curve(node, torch.maximum(lower.abs(), upper.abs()))
+        return (lower, upper) if run is None else self._widened(lower, upper, run)
+
+    def _widened(self, lower: Tensor, upper: Tensor, error: Tensor) -> Box:
+        self.note(error, upper - lower)
+        return lower - error, upper + error
+
+    def note(self, error: Tensor, width: Tensor) -> None:
+        """Takes note of bounds of this width (B, ...) that rounding has widened by an error on either side."""
+        wide = error.detach().expand_as(width).flatten(1).sum(1)
+        share = (wide / (wide + width.detach().flatten(1).sum(1))).nan_to_num(nan=1.0)
+        self.noise = share if self.noise is None else torch.maximum(self.noise, share)
+
+    def constant(self, node: Node) -> Tensor | None:
+        """The part of a node's value that no source of it has, (1, *shape), from where rows last met it; None for 0."""
+        if node is self.network.entry or node.curved:
+            return None
+        if node not in self.constants:
+            self.constants[node] = self._evaluated(node)
+        return self.constants[node]
+
+    def _evaluated(self, node: Node) -> Tensor:
+        given = [self.handed(source) for source in node.sources]
+        zeros = [
+            self.x.new_zeros(1, *source.stored) if value is None else value
+            for source, value in zip(node.sources, given, strict=True)
+        ]
+        if node.join is not None:
+            return node.join(*zeros)
+        assert node.operator is not None
+        return node.operator(zeros[0])
+
+    def handed(self, node: Node) -> Tensor | None:
+        """The constant that a node hands on to those that are made of it."""
+        return None if node in self.network.due else self.constant(node)
+
+    @property
+    def plain(self) -> "Values":
+        """The same without a look at rounding."""
+        return Values(self.network, self.x, self.threat, None, dict(self.boxes), self.constants)
+
+    def select(self, index: Tensor) -> "Values":
+        """The same for a part of the examples."""
+        boxes = {node: (box[0][index], box[1][index]) for node, box in self.boxes.items()}
+        noise = None if self.noise is None else self.noise[index]
+        threat = self.threat.select(index)
+        return Values(self.network, self.x[index], threat, self.rounding, boxes, self.constants, noise)

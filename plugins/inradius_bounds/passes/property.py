@@ -1,0 +1,40 @@
+"""Bounds of a property, from the rows on a network's result."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from inradius import Property
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes.backward import Pass
+from inradius_bounds.passes.closing import Found, lower
+from inradius_bounds.passes.inner import Relaxed
+from inradius_bounds.passes.lines import Lines
+from inradius_bounds.rows.dense import Dense
+
+
+def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False) -> Found:
+    """Lower bounds of the property's rows by one backward pass, to the input or (``stops``) to the curves before it."""
+    result = values.network.result
+    rows = Dense(prop.weights.reshape(*prop.offsets.shape, *result.stored))
+    return lower(Pass(values, lines, {result: rows}, prop.offsets, stops=stops).run(result))
+
+
+def lines_of(found: Relaxed) -> dict[Node, Lines]:
+    """The lines of all curves, at which rows pay what they owe."""
+    return {node: Lines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
+
+
+def highest(several: Sequence[Found]) -> Found:
+    """Row by row that of several bounds which proves most."""
+    best = several[0]
+    for other in several[1:]:
+        better = other.safe.detach() > best.safe.detach()
+        pairs = ((other.value, best.value), (other.error, best.error), (other.execution, best.execution))
+        value, error, execution = (
+            None if mine is None or its is None else torch.where(better, mine, its) for mine, its in pairs
+        )
+        assert value is not None
+        best = Found(value, error, execution)
+    return best

@@ -1,0 +1,35 @@
+"""Adam on shares between 0 and 1, written out, so that examples can leave. Source: kingma2015."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from inradius_bounds.lowering.node import Node
+
+
+class Run:
+    """Shares on their way, by node."""
+
+    def __init__(self, shares: dict[Node, Tensor]) -> None:
+        self.shares = shares
+        self._mean = {node: torch.zeros_like(share) for node, share in shares.items()}
+        self._square = {node: torch.zeros_like(share) for node, share in shares.items()}
+        self._count = 0
+
+    def move(self, gradients: Mapping[Node, Tensor], rate: float) -> None:
+        """One step of ascent within [0, 1]."""
+        self._count += 1
+        for node, gradient in gradients.items():
+            mean = self._mean[node].lerp_(gradient, 0.1)
+            square = self._square[node].mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+            size = (square / (1 - 0.999**self._count)).sqrt_().add_(1e-8)
+            self.shares[node] = (self.shares[node] + rate / (1 - 0.9**self._count) * mean / size).clamp_(0, 1)
+
+    def select(self, index: Tensor) -> "Run":
+        """The run of a part of the examples."""
+        part = Run({node: share[index] for node, share in self.shares.items()})
+        part._mean = {node: each[index] for node, each in self._mean.items()}
+        part._square = {node: each[index] for node, each in self._square.items()}
+        part._count = self._count
+        return part

@@ -1,0 +1,51 @@
+"""What a certifier begins with: a network's values over Δ(x), not yet bounded, and the rounding that is looked at."""
+
+import torch
+from torch import Tensor, nn
+
+from inradius import Bounds, Oracles
+from inradius.proving import current_proof
+from inradius_bounds.network.network import Network
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes.closing import Found
+from inradius_bounds.rounding import Rounding
+from inradius_bounds.trace import trace
+
+# inner bounds are moved by rounding as well, which the error of the last pass does not show; about as much as these many errors
+_INNER = 4
+# from this share of rounding in the width of inner bounds on, a bound that proves nothing is doubtful
+_NOISY = 0.02
+
+
+def values_of(model: nn.Module, x: Tensor, threat: Oracles) -> Values:
+    """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on."""
+    return Values(*_network(model, x, threat))
+
+
+def _network(model: nn.Module, x: Tensor, threat: Oracles) -> tuple[Network, Tensor, Oracles, Rounding | None]:
+    network = trace(model, x, threat).network
+    return network, x, threat, rounding_of(network, x)
+
+
+def rounding_of(network: Network, x: Tensor) -> Rounding | None:
+    """How bounds of a network are computed for inputs like x, and whether they are to hold for each execution."""
+    proof = current_proof()
+    if proof is None:
+        return None if torch.is_grad_enabled() else Rounding(x.dtype)
+    return Rounding(x.dtype, proof.dtype if proof.claim == "float" and network.executed else None)
+
+
+def bounds_of(values: Values, found: Found, *, exact: bool = False) -> Bounds:
+    """What a certifier returns: the bounds with their error, and the claim that was proved."""
+    if found.error is None:
+        return Bounds(found.value, exact=exact)
+    error, run = found.owed, found.execution
+    lost = torch.zeros_like(error) if run is None else _INNER * run
+    if values.noise is not None:
+        # what such bounds say may be rounding as a whole
+        doubtful = (values.noise > _NOISY)[:, None] & (found.safe.detach() <= 0)
+        size = found.value.detach().abs()
+        error, lost = (torch.where(doubtful, torch.maximum(each, size), each) for each in (error, lost))
+    if run is None:
+        return Bounds(found.value, exact=exact, error=error)
+    return Bounds(found.value, exact=exact, error=error, claim="float", float_cost=lost)

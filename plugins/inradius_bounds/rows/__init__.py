@@ -1,0 +1,1 @@
+"""Linear functions of a value, row by row: dense, as windows of images, or of single numbers."""

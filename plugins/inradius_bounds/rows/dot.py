@@ -1,0 +1,47 @@
+"""Products of rows with vectors, added up in two levels, so that few roundings add up."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# a sum is that of so many partial sums, each over a run of the numbers
+_PARTS = 16
+# numbers beyond these form sums of their own
+_CHUNK = 2048
+_SHORT = 64
+
+
+def dot(rows: Tensor, values: Tensor) -> Tensor:
+    """⟨row, values⟩, (B, K, *S) and (B or 1, *S) -> (B, K)."""
+    if rows.ndim == 5 and rows.stride(2) == 1:
+        # channels come last
+        rows, values = rows.permute(0, 1, 3, 4, 2), values.permute(0, 2, 3, 1)
+    flat, other = rows.flatten(2), values.flatten(1)
+    size = flat.shape[2]
+    # bounds to train on have no look at rounding
+    if torch.is_grad_enabled():
+        return (flat @ other[..., None]).squeeze(2)
+    if size <= _SHORT:
+        return (flat * other[:, None]).sum(2)
+    if size <= _CHUNK:
+        return (flat @ _spread(other)).sum(2)
+    parts = zip(torch.split(flat, _CHUNK, dim=2), torch.split(other, _CHUNK, dim=1), strict=True)
+    return torch.stack([(part @ _spread(vector)).sum(2) for part, vector in parts]).sum(0)
+
+
+def _spread(values: Tensor) -> Tensor:
+    """Columns that hold one run of the numbers each, and zeros, (B, n) -> (B, n, parts); a sum with zeros is not rounded."""
+    size = values.shape[1]
+    run = math.ceil(size / _PARTS)
+    padded = F.pad(values, (0, run * _PARTS - size)).view(len(values), _PARTS, run)
+    return torch.diag_embed(padded.transpose(1, 2), dim1=1, dim2=3).flatten(1, 2)[:, :size]
+
+
+def dot_terms(shape: torch.Size) -> int:
+    """How many roundings a sum over a value of this shape adds up, at most, here and for windows of it."""
+    size = shape.numel()
+    runs = math.ceil(min(size, _CHUNK) / _PARTS) + _PARTS + math.ceil(size / _CHUNK)
+    windows = shape[0] + shape[1] * shape[2] if len(shape) == 3 else 0
+    return max(size if size <= _SHORT else runs, windows) + 1

@@ -1,0 +1,120 @@
+"""Rounding is counted as bounds are made: it adds up over the depth, and holds for numbers of any size."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+import inradius
+from inradius import Certifier, Property, ThreatModel
+from inradius_bounds.rows.dot import dot, dot_terms
+
+POINT = "linf(eps=0.0, bounds=None)"
+
+
+def certify(kind, model, x, y=None, spec=POINT, **options):
+    certifier, threat = inradius.make(kind, Certifier), inradius.make(spec, ThreatModel)
+    return certifier(model, x, y, threat, **options)
+
+
+def deep(layers=16, width=100):
+    torch.manual_seed(0)
+    sizes = [64, *[width] * layers, 10]
+    parts = []
+    for before, after in itertools.pairwise(sizes):
+        layer = nn.Linear(before, after)
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.normal_(layer.bias, 0, 0.05)
+        parts += [layer, nn.ReLU()]
+    return nn.Sequential(*parts[:-1]).eval()
+
+
+@pytest.mark.parametrize("claim", ["float", "real"])
+@pytest.mark.parametrize("kind", ["crown()", "dual()", "alpha()"])
+def test_rounding_does_not_grow_with_the_depth(kind, claim):
+    net = deep()
+    x = inradius.make("digits").take(20).inputs.flatten(1)
+    y = net(x).argmax(1)
+    proof = certify(kind, net, x, y, claim=claim)
+    assert bool(proof.certified.all())
+    assert int((proof.precision == 32).sum()) >= 18
+    assert float(proof.error.median()) < 8e-3
+    assert proof.claim.count(claim) >= 18
+
+
+class Block(nn.Module):
+    def __init__(self, before, after, stride):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(before, after, 3, stride, 1), nn.Conv2d(after, after, 3, 1, 1)
+        self.norm, self.again = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
+        self.skip = nn.Conv2d(before, after, 1, stride) if stride > 1 else nn.Identity()
+
+    def forward(self, x):
+        return (self.again(self.second(self.norm(self.first(x)).relu())) + self.skip(x)).relu()
+
+
+@pytest.mark.parametrize("kind", ["interval()", "crown(inner='interval')"])
+def test_a_deep_residual_network_is_certified_at_a_point(kind):
+    torch.manual_seed(0)
+    blocks = [Block(8, 8, 1), Block(8, 8, 1), Block(8, 16, 2), Block(16, 16, 1), Block(16, 32, 2), Block(32, 32, 1)]
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)
+    ).eval()
+    x = torch.rand(1, 3, 16, 16)
+    assert bool(certify(kind, net, x, net(x).argmax(1)).certified.all())
+
+
+def scaled(*factors, bias=0.0):
+    layers = [part for factor in factors for part in (nn.Linear(1, 1), nn.ReLU())][:-1]
+    net = nn.Sequential(*layers)
+    with torch.no_grad():
+        for layer, factor in zip(net[::2], factors, strict=True):
+            layer.weight.fill_(factor)
+            layer.bias.zero_()
+        net[-1].bias.fill_(bias)
+    return net.eval()
+
+
+@pytest.mark.parametrize("claim", ["float", "real"])
+@pytest.mark.parametrize("kind", ["interval()", "dual()", "crown()", "alpha(keep_maximising=True)"])
+@pytest.mark.parametrize(
+    ("factors", "bias"),
+    [((1e19, 1e19, 1.3e-22, -1e-22), 0.0), ((1e-23, 1e-23, 1e23, -1e23), 0.41)],
+    ids=["large", "small"],
+)
+def test_products_that_underflow_prove_nothing(factors, bias, kind, claim):
+    """In exact arithmetic the output is −1.3e-6 or −0.59; what underflows to 0 would leave it at 0 or above."""
+    net, x = scaled(*factors, bias=bias), torch.ones(1, 1)
+    prop = Property(weights=torch.ones(1, 1, 1), offsets=torch.zeros(1, 1))
+    proof = certify(kind, net, x, prop=prop, claim=claim)
+    exact = bias + float(torch.tensor(factors[0]).double())
+    for factor in factors[1:]:
+        exact = (exact - bias) * float(torch.tensor(factor).double()) + bias
+    assert bool((proof.lower.double() - proof.error.double() <= exact).all())
+    assert not bool(proof.certified.any())
+
+
+@pytest.mark.parametrize("shape", [(5,), (64,), (65,), (784,), (3, 7, 5), (2, 40, 40), (5000,)])
+def test_sums_in_two_levels_are_sums(shape):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(2, 3, *shape, dtype=torch.float64, generator=generator)
+    values = torch.randn(2, *shape, dtype=torch.float64, generator=generator)
+    torch.testing.assert_close(dot(rows, values), (rows * values[:, None]).flatten(2).sum(2))
+    torch.testing.assert_close(dot(rows, values[:1]), (rows * values[:1, None]).flatten(2).sum(2))
+    narrow = dot(rows.float(), values.float()).double()
+    exact = (rows.float().double() * values[:, None].float().double()).flatten(2)
+    bound = dot_terms(torch.Size(shape)) * 2.0**-24 * 1.01 * exact.abs().sum(2)
+    assert bool(((narrow - exact.sum(2)).abs() <= bound).all())
+
+
+def test_a_sum_that_hangs_on_its_order_is_real_and_not_float():
+    """2²⁴ + 1 − 2²⁴ is 1 in exact arithmetic, and 0 in one order of float32."""
+    net = nn.Linear(3, 1, bias=True)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[2.0**24, 1.0, -(2.0**24)]]))
+        net.bias.fill_(-0.5)
+    prop = Property(weights=torch.ones(1, 1, 1), offsets=torch.zeros(1, 1))
+    proof = certify("crown()", net.eval(), torch.ones(1, 3), prop=prop)
+    assert proof.claim == ("real",)
+    assert bool(proof.certified.all())
