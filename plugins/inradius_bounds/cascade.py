@@ -53,7 +53,7 @@ class CertifierCascade(Certifier):
     steps: int = attrs.field(default=20, validator=integer)
     # benchmarks/cascade_promise.py: the largest share that a certified example needed was 0.119 for each layer
     promise: float | None = attrs.field(
-        default=cast("float | None", 0.1), validator=optional(positive), converter=attrs.converters.optional(as_float)
+        default=cast("float | None", 0.125), validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
     seconds: float | None = attrs.field(
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)

@@ -20,9 +20,12 @@ def tiny(dtype: torch.dtype) -> float:
 
 
 def gamma(terms: int, dtype: torch.dtype) -> float:
-    """How far n roundings may move a number, relative to the sum of the sizes: n u / (1 − n u); infinite from n u = 1/2 on."""
+    """How far n roundings may move a number, relative to the sum of the sizes as it was computed; infinite from n u = 1/2 on.
+
+    The sum of the sizes is rounded alike, so that this is n u / (1 − n u)².
+    """
     share = terms * unit(dtype)
-    return ROOM * share / (1 - share) if share < 0.5 else math.inf
+    return ROOM * share / (1 - share) ** 2 if share < 0.5 else math.inf
 
 
 @attrs.frozen

@@ -56,7 +56,8 @@ class Outcome:
     refusals: list[str] = attrs.field(factory=list)
     violations: list[str] = attrs.field(factory=list)
     errors: list[str] = attrs.field(factory=list)
-    # (certifier and level, observed / stated) of plain bounds over one point, in the first type that they are computed in
+    # (certifier and level, (bound − value) / stated error) of plain bounds over one point, in the first type that they
+    # are computed in; above 1 the certificate is wrong
     shares: list[tuple[str, float]] = attrs.field(factory=list)
 
 
@@ -118,7 +119,7 @@ def _certify(outcome, found, asked, weights, least):
     if float(threat.eps) == 0 and int(plain.precision) == max(32, found.bits):
         pairs = zip(lower.tolist(), error.tolist(), least, strict=True)
         outcome.shares += [
-            (f"{spec} {level.get('claim', '')}", float(abs(mpf(low) - value) / mpf(off)))
+            (f"{spec} {level.get('claim', '')}", float((mpf(low) - value) / mpf(off)))
             for low, off, value in pairs
             if off
         ]
@@ -161,9 +162,10 @@ class Summary:
     def _line(self, label, observed):
         if not observed:
             return f"  {label:44} none"
-        some = sorted(1 / share for share in observed if share > 0)
-        middle = f"{statistics.median(some):.3g}" if some else "-"
-        return f"  {label:44} {len(observed):6} rows, observed / stated ≤ {max(observed):.3f}; stated / observed {middle} (median)"
+        ratios = sorted(1 / abs(share) for share in observed if share)
+        middle = f"{statistics.median(ratios):.3g}" if ratios else "-"
+        closest = max(observed)
+        return f"  {label:44} {len(observed):6} rows: bound − value ≤ {closest:.3f} errors; stated / observed {middle} (median)"
 
     def __str__(self):
         kinds = collections.Counter(outcome.name for outcome in self.outcomes)

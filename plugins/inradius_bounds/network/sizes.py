@@ -68,7 +68,7 @@ class Sizes:
         size, dtype = self.size(node), self.rounding.dtype
         if not node.rounds:
             return torch.zeros_like(size)
-        here = gamma(forth + 6, dtype) * size + (2 * forth + 8) * tiny(dtype)
+        here = gamma(forth + 8, dtype) * size + (2 * forth + 8) * tiny(dtype)
         run = self.own(node)[1]
         return here if run is None else here + run
 
@@ -88,7 +88,8 @@ class Sizes:
         forth, back = counts(node)
         # a constant that sources hand on is added up as values are
         sums = forth if any(self.values.handed(source) is not None for source in node.sources) else 1
-        rounds = max(sums, back) + 2 if node.rounds else 0
+        # the weights may be off by four roundings, where they were computed from others
+        rounds = max(sums, back) + 5 if node.rounds else 0
         here = gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype)
         if run is None:
             return here, None
@@ -125,7 +126,7 @@ class Sizes:
         if node.curved:
             return found
         if single:
-            found = gamma(3, self.rounding.dtype) * self.size(node), found[1]
+            found = gamma(6, self.rounding.dtype) * self.size(node), found[1]
         handed = [self.handed(source, single=single and not mixes(node)) for source in node.sources]
         return found if all(each is None for each in handed) else self._with(node, found, handed)
 
