@@ -32,6 +32,8 @@ FACTORS = tuple(0.8 * 1.12**step for step in range(10))
 PROMISES = (0.05, 0.1, 0.125, 0.15, 0.2)
 # the most that the cascade asks for, whatever the depth
 MOST = 0.8
+# how many examples are bounded at once
+PART = 8
 Inputs = tuple[Tensor, Tensor]
 
 
@@ -94,8 +96,8 @@ def main() -> None:
         part = list(measured(name, depth, net.double(), inputs))
         found += part
         print(line(name, part), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps([attrs.asdict(each) for each in found]))
+        if options.out:
+            options.out.write_text(json.dumps([attrs.asdict(each) for each in found]))
     print_rules(found)
 
 
@@ -193,14 +195,14 @@ def measured(name: str, depth: int, net: nn.Module, inputs: Inputs) -> Iterator[
     middle = threshold(net, x, y)
     for factor in FACTORS:
         threat = inradius.make(f"linf(eps={middle * factor})", ThreatModel)
-        before = torch.stack([member(net, x, y, threat).lower for member in STANDARD[:-2]]).amax(0)
-        after = torch.maximum(before, STANDARD[-2](net, x, y, threat).lower)
+        before = torch.stack([bounds(member, net, x, y, threat) for member in STANDARD[:-2]]).amax(0)
+        after = torch.maximum(before, bounds(STANDARD[-2], net, x, y, threat))
         prop = Property.margins(y, 10, dtype=x.dtype)
         left = ((after.amin(1) <= 0) & ~refuted(net, x, threat, prop, 20)).nonzero().squeeze(1)
         if not len(left):
             continue
         start = time.process_time()
-        best = torch.maximum(after[left], STANDARD[-1](net, x[left], y[left], threat).lower).amin(1)
+        best = torch.maximum(after[left], bounds(STANDARD[-1], net, x[left], y[left], threat)).amin(1)
         seconds = (time.process_time() - start) / len(left)
         clean = prop.weakest(prop.values(net(x)))[left]
         numbers = zip(
@@ -209,12 +211,19 @@ def measured(name: str, depth: int, net: nn.Module, inputs: Inputs) -> Iterator[
         yield from (Asked(name, depth, *each, seconds) for each in numbers)
 
 
+def bounds(member: Certifier, net: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
+    """The bounds of the network's exact function, in parts that fit into memory."""
+    parts = zip(x.split(PART), y.split(PART), strict=True)
+    return torch.cat([member(net, *part, threat, claim="real").lower for part in parts])
+
+
 def threshold(net: nn.Module, x: Tensor, y: Tensor) -> float:
     """About the radius at which crown certifies half of the inputs."""
     crown, low, high = inradius.make("crown()", Certifier), 1e-5, 1.0
     for _ in range(12):
         middle = (low * high) ** 0.5
-        share = float(crown(net, x, y, inradius.make(f"linf(eps={middle})", ThreatModel)).certified.double().mean())
+        found = bounds(crown, net, x, y, inradius.make(f"linf(eps={middle})", ThreatModel))
+        share = float((found > 0).all(1).double().mean())
         low, high = (middle, high) if share > 0.5 else (low, middle)
     return (low * high) ** 0.5
 

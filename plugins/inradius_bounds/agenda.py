@@ -13,43 +13,52 @@ from inradius import Property
 class Agenda:
     """The rows of one example in the order in which a solver is asked for them; it ends where nothing more is wanted.
 
-    value (K,): the bounds so far, each replaced by ``answer``; error (K,): what a bound must be above to be a proof; doubt (K,):
-    what an answer must be below 0 by, so that no other pass proves the row; clauses (M, K): as those of the property; decide:
-    whether the verdict alone is wanted. Without it every row is asked for, in turn. With it a clause that a row proves is
-    done, and a clause whose rows are all refuted, for the method, ends everything. Of the other clauses the one with the
-    lowest bound comes first, as it is the likeliest to be refuted, and of its rows the one with the highest bound, as one that
-    is proved is enough.
+    value (K,): the bounds so far, each replaced by ``answer``; error (K,): what a bound must be above to be a proof; slack (K,):
+    how much higher another pass might bound a row; clauses (M, K): as those of the property; decide: whether the verdict alone
+    is wanted. Without it every row is asked for, in turn. With it a clause that a row proves is done, and a clause whose rows
+    are all refuted ends everything: answered by so much below 0 that no pass of the method proves them. Of the other clauses
+    the one with the lowest bound comes first, as it is the likeliest to be refuted, and of its rows the one with the highest
+    bound, as one that is proved is enough.
     """
 
     value: Tensor
     error: Tensor
-    doubt: Tensor
+    slack: Tensor
     clauses: Tensor
     decide: bool
     asked: Tensor
     refuted: Tensor
 
     @classmethod
-    def of(cls, prop: Property, value: Tensor, error: Tensor | None, doubt: Tensor | None = None) -> "Agenda":
+    def of(cls, prop: Property, value: Tensor, error: Tensor | None, slack: Tensor | None = None) -> "Agenda":
         """The agenda of one example, with bounds (K,) so far; without errors every row is asked for.
 
-        ``doubt`` is the error, where it is not given: an example within its rounding error of 0 is bounded again in float64.
+        An example within its error of 0 is bounded again in float64, and so is refuted by no row that is.
         """
         clauses = torch.eye(len(value), dtype=torch.bool) if prop.clauses is None else prop.clauses
         none = torch.zeros(len(value), dtype=torch.bool, device=value.device)
         known = value.detach().clone().nan_to_num(nan=-torch.inf)
-        above = torch.zeros_like(known) if error is None else error.detach().nan_to_num(nan=torch.inf)
-        below = above if doubt is None else doubt.detach().nan_to_num(nan=torch.inf)
-        return cls(known, above, below, clauses.to(value.device), error is not None, none, none.clone())
+        above, more = (
+            torch.zeros_like(known) if part is None else part.detach().clone().nan_to_num(nan=torch.inf)
+            for part in (error, slack)
+        )
+        return cls(known, above, more, clauses.to(value.device), error is not None, none, none.clone())
+
+    @property
+    def doubt(self) -> Tensor:
+        """How far below 0 an answer refutes its row, (K,)."""
+        return self.error + self.slack
 
     def __iter__(self) -> Iterator[int]:
         while (row := self._next()) is not None:
             self.asked[row] = True
             yield row
 
-    def answer(self, row: int, value: Tensor) -> None:
-        """Takes the bound that a solver's answer gives a row. Without an answer a row is neither proved nor refuted."""
+    def answer(self, row: int, value: Tensor, error: Tensor | None = None) -> None:
+        """Takes what a solver's answer proves of a row, with its own error. Without an answer none is proved or refuted."""
         self.value[row] = value.detach()
+        if error is not None:
+            self.error[row] = error.detach()
         self.refuted[row] = self.value[row] < -self.doubt[row]
 
     def _next(self) -> int | None:

@@ -25,7 +25,7 @@ from inradius_bounds.polytope import set_polytope
 from inradius_bounds.relax import smallest_area
 from inradius_bounds.stage import Chain
 from inradius_bounds.trace import trace
-from inradius_bounds.verdicts import answered, verdicts_alone
+from inradius_bounds.verdicts import answered, slack_of, verdicts_alone
 
 
 @attrs.frozen(kw_only=True)
@@ -52,25 +52,25 @@ class LP(Certifier):
         best = closed(found, prop)
         if not chain.hidden or not len(x):
             return bounds_of(values, best, exact=threat.tight)
+        slack = slack_of(bounds_of(values, best))
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             part = _Part(chain, values.select(index), prop.select(index))
-            best = self._raised(part, best, example)
+            error = best.owed[example] if verdicts_alone() else None
+            agenda = Agenda.of(prop, best.value[example], error, slack[example])
+            best = self._raised(part, agenda, best, example)
         return bounds_of(values, best)
 
-    def _raised(self, part: "_Part", best: Found, example: int) -> Found:
+    def _raised(self, part: "_Part", agenda: Agenda, best: Found, example: int) -> Found:
         """The bounds with those of one example's rows that a solver answers."""
-        value = best.value[example]
-        doubt = best.owed[example] if verdicts_alone() else None
-        agenda, program = Agenda.of(part.prop, value, doubt), None
+        program = None
         # bounds or lines that overflowed, or reach a pole, make no program
         for row in agenda if part.finite else ():
             program = relaxed_program(part.chain, part.x, part.threat, part.bounds) if program is None else program
             solution = answered(partial(program.minimise, *part.row(row)), self, example, row)
             if solution is not None:
-                proved = part.proved(row, solution)
-                best = best.replaced(example, row, proved)
-                agenda.answer(row, proved.value[0, 0])
+                best = best.replaced(example, row, part.proved(row, solution))
+                agenda.answer(row, best.value[example, row], best.owed[example, row])
         return best
 
 

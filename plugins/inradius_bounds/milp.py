@@ -24,7 +24,7 @@ from inradius_bounds.relax import smallest_area
 from inradius_bounds.stage import Chain
 from inradius_bounds.switched_program import SwitchedProgram
 from inradius_bounds.trace import trace
-from inradius_bounds.verdicts import answered, verdicts_alone
+from inradius_bounds.verdicts import answered, slack_of, verdicts_alone
 
 # what HiGHS may be off by, relative to 1 + |value|: its feasibility tolerance is 1e-7 to 1e-6
 TOLERANCE = 1e-5
@@ -57,13 +57,13 @@ class MILP(Certifier):
             _polytope(threat.select(torch.zeros(1, dtype=torch.int64, device=x.device)), x[:1])
         best = closed(relaxed(values, relax=smallest_area), prop)
         levels, (rows, constant) = level_boxes(chain, values), fold(chain, prop)
-        value, error = best.value, best.owed
+        value, error, slack = best.value, best.owed, slack_of(bounds_of(values, best))
         for example in range(len(x)):
             index = torch.tensor([example], device=x.device)
             boxes = [(lower[index], upper[index]) for lower, upper in levels]
             if not all(bool(side.isfinite().all()) for box in boxes for side in box):
                 continue
-            agenda = Agenda.of(prop, value[example], error[example] if verdicts_alone() else None)
+            agenda = Agenda.of(prop, value[example], error[example] if verdicts_alone() else None, slack[example])
             build = partial(self._program, chain, x[index], threat.select(index), boxes)
             found = self._bounds(build, (rows[example], constant[example]), agenda, example)
             value = value.index_put((index,), torch.maximum(value[index], found.to(value)[None]))

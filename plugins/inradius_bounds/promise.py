@@ -6,15 +6,16 @@ from inradius import Oracles, Property
 from inradius_bounds.refutation import smallest
 from inradius_bounds.trace import trace
 
-# for deep networks: on no example that was measured was the share larger
+# the largest share that a certified example needed was 0.76, in networks of up to ten layers (benchmarks/cascade_promise.py)
 _MOST = 0.8
 
 
 def promising(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, bounds: Tensor, promise: float) -> Tensor:
-    """Whether bounds (B, K) are so near to 0 that closing a share of their distance to the values at x proves it, (B,).
+    """Whether bounds (B, K) are proved when a share of their distance to the values at x is gained, (B,).
 
-    The share is ``promise`` for each non-linear layer, and at most 0.8.
+    The share is ``promise`` for each layer whose bounds are found anew, which is every non-linear one but the first, and at most
+    0.8.
     """
-    share = min(_MOST, promise * len(trace(model, x, threat).hidden))
+    share = min(_MOST, promise * (len(trace(model, x, threat).hidden) - 1))
     worst, known = prop.weakest(bounds.detach()), smallest(model, x, prop).detach()
     return worst.isfinite() & (-worst <= share * (known - worst))

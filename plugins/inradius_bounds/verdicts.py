@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
+from inradius import Bounds
 from inradius.proving import current_proof
 
 
@@ -39,6 +41,12 @@ def verdicts_alone() -> bool:
     """Whether it is enough to know which examples are proved."""
     proof = current_proof()
     return _places.get() is not None or (proof is not None and proof.decide)
+
+
+def slack_of(bounds: Bounds) -> Tensor:
+    """How much higher bounds might be that need not hold for each floating-point execution of the model, (B, K)."""
+    cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
+    return torch.zeros_like(bounds.value.detach()) if cost is None else cost.detach()
 
 
 def answered(ask: Callable[[], Given], method: object, example: int, row: int) -> Given | None:

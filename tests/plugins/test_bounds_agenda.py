@@ -20,7 +20,7 @@ def prop(count, clauses):
 
 
 def question(seed):
-    """A property of K rows, the bounds before, the answers of a solver, no lower, or None where it fails, errors, doubts."""
+    """A property of K rows, the bounds before, the answers of a solver, no lower, or None where it fails, errors, slack."""
     draw = random.Random(seed)
     count = draw.randint(1, 5)
     clauses = [[draw.random() < 0.4 for _ in range(count)] for _ in range(draw.randint(1, 4))]
@@ -30,7 +30,7 @@ def question(seed):
     value, error = (torch.tensor([draw.choice(some) for _ in range(count)]) for some in (BOUNDS, ERRORS))
     gains = [draw.choice(GAINS) for _ in range(count)]
     answers = [None if gain is None else value[row] + gain for row, gain in enumerate(gains)]
-    return prop(count, clauses), value, answers, error, draw.choice([None, error + 0.25])
+    return prop(count, clauses), value, answers, error, draw.choice([None, torch.full((count,), 0.25)])
 
 
 questions = st.integers(0, 10**9).map(question)
@@ -61,12 +61,12 @@ def test_without_errors_every_row_is_asked_for_in_turn(case):
 @given(questions)
 def test_the_verdict_is_that_of_asking_for_every_row(case):
     """Also whether an example is open: not proved, but within its doubt, so that another pass may prove it."""
-    asked, value, answers, error, doubt = case
-    agenda = Agenda.of(asked, value, error, doubt)
+    asked, value, answers, error, slack = case
+    agenda = Agenda.of(asked, value, error, slack)
     asked_for(agenda, answers)
     whole = torch.stack([before if after is None else after for before, after in zip(value, answers, strict=True)])
     assert holds(asked, agenda.value > error) == holds(asked, whole > error)
-    wide = error if doubt is None else doubt
+    wide = error if slack is None else error + slack
     assert holds(asked, agenda.value >= -wide) == holds(asked, whole >= -wide) or holds(asked, whole > error)
 
 
@@ -74,10 +74,10 @@ def test_the_verdict_is_that_of_asking_for_every_row(case):
 @given(questions)
 def test_no_row_is_asked_for_that_decides_nothing(case):
     """What is asked for lies in a clause that no row proves, is asked for once, and no clause is refuted before."""
-    asked, value, answers, error, doubt = case
-    agenda, seen = Agenda.of(asked, value, error, doubt), []
+    asked, value, answers, error, slack = case
+    agenda, seen = Agenda.of(asked, value, error, slack), []
     clauses = torch.eye(len(value), dtype=torch.bool) if asked.clauses is None else asked.clauses
-    wide = error if doubt is None else doubt
+    wide = error if slack is None else error + slack
     known = value.clone()
     for row in agenda:
         assert row not in seen
@@ -93,8 +93,8 @@ def test_no_row_is_asked_for_that_decides_nothing(case):
 @SETTINGS
 @given(questions)
 def test_the_lowest_clause_comes_first_and_in_it_the_highest_row(case):
-    asked, value, _, error, doubt = case
-    first = next(iter(Agenda.of(asked, value, error, doubt)), None)
+    asked, value, _, error, slack = case
+    first = next(iter(Agenda.of(asked, value, error, slack)), None)
     clauses = torch.eye(len(value), dtype=torch.bool) if asked.clauses is None else asked.clauses
     left = [clause for clause in clauses if not bool((clause & (value > error)).any())]
     assert (first is None) == (not left)
@@ -112,3 +112,17 @@ def test_bounds_and_errors_that_are_no_numbers_prove_nothing(bound):
     assert asked_for(unknown, [torch.tensor(1.0)] * 2) == [0]
     doubtful = Agenda.of(asked, torch.tensor([1.0, 1.0]), torch.tensor([0.0, float("nan")]))
     assert asked_for(doubtful, [torch.tensor(-1.0)] * 2) == [1]
+
+
+@pytest.mark.parametrize(("own", "rows"), [(0.25, [0, 1]), (0.125, [0])])
+def test_an_answer_has_an_error_of_its_own(own, rows):
+    """Of two rows in one clause the second is asked for where the first is within its error of 0."""
+    agenda = Agenda.of(prop(2, torch.ones(1, 2, dtype=torch.bool)), torch.tensor([-1.0, -2.0]), torch.zeros(2))
+    seen = []
+    for row in agenda:
+        seen.append(row)
+        agenda.answer(row, torch.tensor(0.25), torch.tensor(own))
+    assert seen == rows
+    low = Agenda.of(prop(2, None), torch.tensor([-1.0, -2.0]), torch.zeros(2))
+    low.answer(0, torch.tensor(-0.25), torch.tensor(own))
+    assert bool(low.refuted[0]) == (own < 0.25)

@@ -25,21 +25,18 @@ import inradius
 from inradius import Certifier, CurveRule, Property, Streams, ThreatModel, UnsupportedError
 from inradius.testing import check_layer_rule, rules
 from inradius.testing.rules import operator
-from inradius_bounds import (
-    backward,
-    forward,
-    layer_bounds,
-    norm_estimates,
-    projected,
-    rounding,
-    slopes,
-    windows,
-)
-from inradius_bounds.block import AffineBlock
+from inradius_bounds import norm_estimates, projected
 from inradius_bounds.capture import captured
+from inradius_bounds.layer_bounds import level_boxes
 from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
 from inradius_bounds.layout import program
+from inradius_bounds.network import values
+from inradius_bounds.passes import backward, closing, run, start
+from inradius_bounds.passes import inner as inner_bounds
+from inradius_bounds.passes import lines as bending
+from inradius_bounds.passes import shares as shared
 from inradius_bounds.relax import relax_by_rule, smallest_area
+from inradius_bounds.rows import windows
 from inradius_bounds.rules import batch_norm, convolution, linear, relu
 from inradius_bounds.steps import convolution as any_convolution
 from inradius_bounds.steps import join, move, product, scale, sums
@@ -234,7 +231,9 @@ def inner(boxes, *builds, sets=("linf(eps=0.1, bounds=None)", "l2(eps=0.3, bound
 
 
 def by_rows(relax, chain, x, threat):
-    return layer_bounds.layer_bounds(chain, x, threat, intersect=False, relax=relax).bounds
+    known = values.Values(chain.network, x, threat, None)
+    inner_bounds.relaxed(known, intersect=False, relax=relax)
+    return level_boxes(chain, known)
 
 
 def by_projections(chain, x, threat):
@@ -267,7 +266,7 @@ def rounded(spec, curve=nn.ReLU):
         with torch.no_grad():
             found = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(8)))
             value = _values(exact, x.double(), prop.to(F64), torch.zeros(1, dtype=F64))
-            error = found.error()
+            error = found.error
         assert bool((found.value.double() - error.double() <= value + 1e-12).all()), seed
 
 
@@ -281,7 +280,7 @@ def last_layer(spec="interval()"):
         with torch.no_grad():
             found = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(8)))
             value = _values(exact, x.double(), prop.to(F64), torch.zeros(1, dtype=F64))
-            assert bool((found.value.double() - found.error().double() <= value).all()), seed
+            assert bool((found.value.double() - found.error.double() <= value).all()), seed
 
 
 def rates():
@@ -418,6 +417,7 @@ RELU = partial(layer, nn.ReLU, (3,))
 LINEAR = partial(layer, lambda: nn.Linear(4, 3), (4,))
 CONVOLUTION = partial(layer, lambda: nn.Conv2d(2, 4, (2, 3), (1, 2), (1, 0), (1, 2), groups=2), (2, 4, 6))
 PLAIN_CONVOLUTION = partial(layer, lambda: nn.Conv2d(1, 2, 3, 2, 1), (1, 5, 4))
+SAME = partial(layer, lambda: nn.Conv2d(1, 1, (2, 2), padding="same"), (1, 3, 3))
 BATCH_NORM = partial(layer, falling, (2, 2, 2))
 ALPHA = "alpha(steps=5, keep_maximising=True)"
 # the backward pass alone, as interval bounds would hide a pass that proves too little
@@ -435,9 +435,9 @@ LIKELY_BOXES = partial(inner, by_projections, dense, deep, seeds=2)
 ROUNDED = partial(rounded, "dual()")
 
 RULES = [
-    Mutation(relu.ReLURule, "relax", "-slope * lower", "slope * lower", RELU),
-    Mutation(relu.ReLURule, "relax", "-slope * lower", "-0.9 * slope * lower", RELU),
-    Mutation(relu.ReLURule, "relax", "lower_offset=torch.zeros_like(offset)", "lower_offset=offset", RELU),
+    Mutation(relu.ReLURule, "with_slope", "least * (1 + 4", "-least * (1 + 4", RELU),
+    Mutation(relu.ReLURule, "with_slope", "least * (1 + 4", "0.9 * least * (1 + 4", RELU),
+    Mutation(relu.ReLURule, "with_slope", "lower_offset=torch.zeros_like(offset)", "lower_offset=offset", RELU),
     Mutation(relu.ReLURule, "interval", "upper.relu()", "0.9 * upper.relu()", RELU),
     Mutation(relu.ReLURule, "undecided", "(lower < 0) & (upper > 0)", "(lower < 0) & (upper < 0)", RELU),
     Mutation(relu.ReLURule, "lines", "torch.ones_like(lower)", "1.1 * torch.ones_like(lower)", RELU),
@@ -446,14 +446,15 @@ RULES = [
     Mutation(linear.LinearRule, "adjoint", "rows @", "-rows @", LINEAR),
     Mutation(linear.LinearRule, "unit_rows", "weight[index]", "weight[index] * 2", LINEAR),
     Mutation(linear.LinearRule, "magnitude", ".weight.abs()", ".weight", LINEAR),
-    Mutation(linear.LinearRule, "magnitude", ".bias.abs()", ".bias", LINEAR),
+    Mutation(linear.LinearRule, "magnitude", "size.abs()", "size", LINEAR),
     Mutation(linear.LinearRule, "terms", "int(op.module.in_features)", "1", LINEAR),
     Mutation(convolution.ConvolutionRule, "interval", ".weight.abs()", ".weight", CONVOLUTION),
-    Mutation(convolution.ConvolutionRule, "adjoint", "top : top +", "top + 1 : top + 1 +", CONVOLUTION),
-    Mutation(convolution.ConvolutionRule, "adjoint", "(0, extra[1], 0, extra[0])", "(extra[1], 0, extra[0], 0)", CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "adjoint", "top : top +", "top + 1 : top + 1 +", SAME),
+    Mutation(convolution.ConvolutionRule, "adjoint", "(top, left), spare)", "(top, left), (0, 0))", PLAIN_CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "adjoint", "(top, left), spare)", "(top + 1, left), spare)", CONVOLUTION),
     Mutation(convolution, "_transposed", "conv.groups, conv.dilation)", "conv.groups)", CONVOLUTION),
-    Mutation(convolution, "_transposed", "conv.kernel_size, conv.dilation, 0", "conv.kernel_size, 1, 0", partial(
-        layer, lambda: nn.Conv2d(1, 2, 2, 1, 1, 2), (1, 4, 4))),
+    Mutation(convolution, "_folded", "conv.kernel_size, conv.dilation, tuple", "conv.kernel_size, 1, tuple", partial(
+        layer, lambda: nn.Conv2d(1, 2, 2, 2, 1, 2), (1, 5, 5))),
     Mutation(convolution, "_transposed", "conv.weight, None", "conv.weight.flip(2), None", CONVOLUTION),
     Mutation(convolution.ConvolutionRule, "local_rows", "torch.int64) - 1", "torch.int64) - 2", PLAIN_CONVOLUTION),
     Mutation(convolution.ConvolutionRule, "magnitude", ".weight.abs()", ".weight", CONVOLUTION),
@@ -470,7 +471,7 @@ CURVES = [
     Mutation(CurveRule, "_extremes", "(lower, upper, *turns)", "(lower, upper)", partial(lines, nn.Tanh)),
     Mutation(CurveRule, "_extremes", "(lower, upper, *turns)", "(lower, *turns)", partial(lines, nn.ELU)),
     Mutation(CurveRule, "_extremes", "low - slack - gap", "low - slack", partial(lines, lambda: nn.Softplus(3, 5))),
-    Mutation(CurveRule, "relax", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
+    Mutation(CurveRule, "with_slope", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
     Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:0]", partial(lines, nn.LeakyReLU)),
     Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:1]", partial(lines, lambda: nn.Hardtanh(-1, 0.5))),
     Mutation(curves.ELURule, "turns", "slope / op.module.alpha", "slope", partial(lines, lambda: nn.ELU(2.5))),
@@ -492,68 +493,50 @@ CURVES = [
 ]  # fmt: skip
 
 PASSES = [
-    Mutation(backward, "below", "center.constant - radius", "center.constant + radius", PASS),
-    Mutation(backward, "below", "center.constant - radius", "center.constant", PASS),
-    Mutation(backward, "below", "_dot(negative, relaxation.upper_offset)", "_dot(negative, relaxation.lower_offset)", SLANTED),
-    Mutation(backward, "below", "negative * relaxation.upper_slope", "negative * relaxation.lower_slope", SLANTED),
-    Mutation(backward, "between", "function.rows.abs(), half", "function.rows, half", PASS),
-    Mutation(backward, "between", "function.rows.abs(), half", "function.rows.abs(), half / 2", PASS),
-    Mutation(backward, "between", " + _dot(function.rows, middle)", "", PASS),
-    Mutation(backward.Rows, "through_block", " + self.rows.flatten(2) @ offset", "", PASS),
-    Mutation(backward, "lower_bound", "- support(", "+ support(", PASS),
-    Mutation(backward, "lower_bound", "- support(", "- 0.9 * support(", partial(bounds, "dual()", dense, deep, seeds=1)),
-    Mutation(backward, "lower_bound", "support(-function.rows", "support(0 * function.rows", PASS),
-    Mutation(backward, "close", " + _dot(function.rows, x)", "", PASS),
-    Mutation(backward, "parallel_bounds", "value - radius + low", "value + low", ROWS),
-    Mutation(backward, "parallel_bounds", "value + radius + high", "value + high", ROWS),
-    Mutation(backward, "parallel_bounds", "radius + added", "added", ROWS),
-    Mutation(backward, "parallel_bounds", "+ low, value", "- low, value", ROWS),
-    Mutation(backward, "both_bounds", "-function.constant", "function.constant", SLANTED_ROWS),
-    Mutation(backward, "both_bounds", "lower, -lower_bound", "lower, lower_bound", SLANTED_ROWS),
-    Mutation(forward, "fold", " + prop.offsets", "", partial(bounds, "interval()", dense)),
-    Mutation(forward, "fold", "prop.weights @ offset + ", "", partial(bounds, "interval()", dense)),
-    Mutation(forward, "box_minimum", " - flat.abs()", " + flat.abs()", partial(bounds, "interval()", dense)),
-    Mutation(forward, "box_minimum", "flat.abs() @", "flat @", partial(bounds, "interval()", dense)),
-    Mutation(forward, "last_box_bound", "constant + ", "", partial(bounds, "interval()", dense)),
-    Mutation(forward, "next_bounds", "activation.rule.interval(activation, *before)", "before", partial(
-        bounds, "interval()", smooth)),
-    Mutation(AffineBlock, "interval", "lower, upper = op.rule.interval(op, lower, upper)", "lower, upper = op(lower), op(upper)",
-        partial(bounds, "interval()", dense, deep)),
-    Mutation(AffineBlock, "adjoint", "reversed(self.ops)", "self.ops[:0]", partial(bounds, "dual()", images)),
-    Mutation(layer_bounds, "_part_bounds", "return lower, -negated", "return negated, -lower", SLANTED_WINDOWS),
+    Mutation(bending, "_dense", "constant - radius, None", "constant + radius, None", SLANTED),
+    Mutation(bending, "_dense", "constant - radius, None", "constant, None", SLANTED),
+    Mutation(bending, "_dense", "dot(size, lines.band)", "dot(rows, lines.band)", PASS),
+    Mutation(bending, "_dense", "dot(size, lines.band)", "dot(size, lines.band / 2)", PASS),
+    Mutation(bending, "_dense", "dot(rows, lines.offset)", "0 * dot(rows, lines.offset)", PASS),
+    Mutation(bending, "_dense", "value=-1", "value=1", SLANTED),
+    Mutation(bending.Lines, "of", "low + relaxed.lower_slope * constant", "low", PASS),
+    Mutation(bending.Lines, "of", "(relaxed.upper_slope - slope) / 2", "0 * slope", SLANTED),
+    Mutation(backward.Pass, "_through_curve", "self.radius + found.radius", "found.radius", ROWS),
+    Mutation(backward.Pass, "_through_curve", "self._shift(found.constant)", "self._shift(0 * found.constant)", PASS),
+    Mutation(backward.Pass, "_pay", "self._shift(function.over(constant))", "pass", PASS),
+    Mutation(backward.Pass, "_double", "-self.constant", "self.constant", SLANTED_ROWS),
+    Mutation(closing, "lower", "center - around", "center + around", PASS),
+    Mutation(closing, "lower", "support(-rows, values.x)", "0.9 * support(-rows, values.x)",
+        partial(bounds, "dual()", dense, deep, seeds=1)),
+    Mutation(closing, "lower", "support(-rows, values.x)", "support(0 * rows, values.x)", PASS),
+    Mutation(closing, "lower", "dot(rows, values.x), support", "0 * support(rows, values.x), support", PASS),
+    Mutation(closing, "lower", "dot(rows.abs(), (high - low) / 2)", "dot(rows, (high - low) / 2)",
+        partial(bounds, "interval()", dense)),
+    Mutation(closing, "both", "center - room + low", "center + low", ROWS),
+    Mutation(closing, "both", "center + room + high", "center + high", ROWS),
+    Mutation(closing, "both", "return least, -negated", "return -negated, least", SLANTED_ROWS),
 ]  # fmt: skip
 
 WINDOWED = [
     Mutation(windows.Geometry, "pulled", "self.pad[0] * stride[0] + pad[0]", "pad[0]", WINDOWS),
     Mutation(windows.Geometry, "pulled", "self.stride[0] * stride[0]", "self.stride[0]", WINDOWS),
-    Mutation(windows.WindowRows, "_between", "self.radius + away.abs().sum(2)", "self.radius", WINDOWS),
-    Mutation(windows.WindowRows, "_between", "self.radius + away.abs().sum(2)", "away.abs().sum(2)", WINDOWS),
-    Mutation(windows.WindowRows, "_between", "self.constant + near.sum(2)", "self.constant", WINDOWS),
-    Mutation(windows.WindowRows, "_below", "negative * self.at(relaxation.upper_offset)", "0 * negative", SLANTED_WINDOWS),
-    Mutation(windows.WindowRows, "_below", "relaxation.upper_slope", "relaxation.lower_slope", SLANTED_WINDOWS),
-    Mutation(windows.WindowRows, "through_block", "constant=constant", "constant=self.constant", WINDOWS),
-    Mutation(windows, "_shifted", "last or pad == (0, 0)", "True", IN_A_ROW),
-    Mutation(windows, "unit_windows", "block.offset(x).flatten()[index]", "block.offset(x).flatten()[index] * 0", WINDOWS),
+    Mutation(bending, "_windows", "total(size * band)", "total(0 * band)", WINDOWS),
+    Mutation(bending, "_windows", "rows * function.seen(lines.offset)", "0 * rows", WINDOWS),
+    Mutation(bending, "_windows", "offset, size, band, value=-1", "offset, size, band, value=1", SLANTED_WINDOWS),
+    Mutation(bending, "_windows", "below, size, function.seen(lines.turn), value=-1",
+        "below, size, function.seen(lines.turn), value=1", SLANTED_WINDOWS),
+    Mutation(windows.Windows, "through", "self.cleaned(op.out_shape)", "self", IN_A_ROW),
 ]  # fmt: skip
 
 ASCENTS = [
-    Mutation(slopes.Fan, "below", "negative * self.above[0]", "negative * slope", ASCENT),
-    Mutation(slopes.Fan, "below", " + negative * self.above[1]", "", ASCENT),
-    Mutation(slopes.Fan, "below", "positive * offset", "0 * positive", ASCENT),
-    Mutation(slopes.Fan, "below", "function.constant + added", "function.constant", ASCENT),
-    Mutation(slopes.Ascent, "value", " - self.threat.support(", " + self.threat.support(", ASCENT),
-    Mutation(slopes.Ascent, "value", "close(final, self.x) - ", " - ", ASCENT),
-    Mutation(slopes.Run, "move", ".clamp_(0, 1)", ".clamp_(0, 3)", ASCENT),
+    Mutation(shared.Shared, "bent", "negative * above[0]", "negative * slope", ASCENT),
+    Mutation(shared.Shared, "bent", " + negative * above[1]", "", ASCENT),
+    Mutation(shared.Shared, "bent", "positive * offset", "0 * positive", ASCENT),
+    Mutation(run.Run, "move", ".clamp_(0, 1)", ".clamp_(0, 3)", ASCENT),
 ]  # fmt: skip
 
 ROUNDINGS = [
-    Mutation(rounding, "rounding_error", "return (rows @ error[..., None]).squeeze(2) + own", "return 0 * own", ROUNDED),
-    Mutation(rounding, "rounding_error", "return (rows @ error[..., None]).squeeze(2) + own", "return own", ROUNDED),
-    Mutation(rounding, "_through_block", "gamma * _mag", "0 * _mag", ROUNDED),
-    Mutation(rounding, "_through_block", "size + (error + tiny * products) / gamma", "size", ROUNDED),
-    Mutation(rounding, "_magnitude", "op.rule.magnitude(op, size)", "op(size)", ROUNDED),
-    Mutation(rounding, "_through_activation", "(1 + slope) * error, slope * error", "0 * error, 0 * error", ROUNDED),
-    Mutation(rounding, "rounding_error", "return (rows @ error[..., None]).squeeze(2) + own", "return 0 * own", last_layer),
+    Mutation(start, "bounds_of", "error, run = found.owed", "error, run = 0 * found.owed", last_layer),
 ]  # fmt: skip
 
 LIKELY = [

@@ -12,6 +12,7 @@ from torch import nn
 
 import inradius
 from inradius import Bounds, Certifier, Property, Streams, ThreatModel
+from inradius.proving import proving
 from inradius_bounds.agenda import Agenda
 from inradius_bounds.cascade import CertifierCascade
 from inradius_bounds.forward import fold
@@ -135,9 +136,12 @@ def test_members_of_a_cascade_are_asked_for_verdicts_alone(kind, monkeypatch):
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
-    seed=st.integers(0, 10**6), above=st.sampled_from([-0.3, -0.01, 0.0, 0.01, 0.3]), wide=st.sampled_from([0.0, 0.05])
+    seed=st.integers(0, 10**6),
+    above=st.sampled_from([-0.3, -0.01, 0.0, 0.01, 0.3]),
+    wide=st.sampled_from([0.0, 0.05]),
+    added=st.sampled_from([-3.0, 0.0, 3.0]),
 )
-def test_a_search_for_a_sign_decides_as_the_optimum_does(seed, above, wide):
+def test_a_search_for_a_sign_decides_as_the_optimum_does(seed, above, wide, added):
     """Between the two ends nothing is decided, and the bound is that of the optimum."""
     net, x = mlp(seed, (4, 10, 8, 3)), inputs(1, seed)
     the_set, chain = threat(0.3), trace(net, x)
@@ -146,7 +150,7 @@ def test_a_search_for_a_sign_decides_as_the_optimum_does(seed, above, wide):
     rows, constant = (side.detach() for side in fold(chain, Property.margins(net(x).argmax(1), 3, dtype=F64)))
     program = SwitchedProgram.of(chain, x, level_boxes(chain, values), set_polytope(the_set, x), None)
     for row in range(2):
-        asked = rows[0, row], float(constant[0, row])
+        asked = rows[0, row], float(constant[0, row]) + added
         least = program.minimise(*asked, None)
         sign = Sign(least.value + above + wide, least.value + above)
         best = program.minimise(*asked, sign)
@@ -160,19 +164,35 @@ def test_a_search_for_a_sign_decides_as_the_optimum_does(seed, above, wide):
             assert best.bound == pytest.approx(least.bound, abs=1e-3 * (1 + abs(least.value)))
 
 
-@given(error=st.floats(0, 10), doubt=st.floats(0, 10), least=st.floats(-20, 20), decide=st.booleans())
-def test_what_milp_looks_for_is_what_it_needs(error, doubt, least, decide):
+@given(error=st.floats(0, 10), slack=st.floats(0, 10), least=st.floats(-20, 20))
+def test_what_milp_looks_for_is_what_it_needs(error, slack, least):
     """A bound beyond the sign's end is above its error after the solver's tolerance, and not much further."""
     agenda = Agenda.of(
-        Property(torch.eye(1), torch.zeros(1)), *(torch.tensor([end], dtype=F64) for end in (least, error, doubt))
+        Property(torch.eye(1), torch.zeros(1)), *(torch.tensor([end], dtype=F64) for end in (least, error, slack))
     )
     sign = _sign(agenda, 0)
     enough = sign.proved + 1e-9 * (1 + error)
     assert enough - TOLERANCE * (1 + enough) > error
     assert sign.proved <= error + 3 * TOLERANCE * (1 + error)
-    assert sign.refuted == -doubt
+    assert sign.refuted == -(error + slack)
     assert _sign(attrs.evolve(agenda, decide=False), 0) is None
     assert _sign(attrs.evolve(agenda, error=torch.tensor([float("inf")])), 0) is None
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+@pytest.mark.parametrize("claim", ["float", "real"])
+def test_a_row_is_refuted_at_level_float_where_it_would_be_at_level_real_as_well(kind, claim, monkeypatch):
+    """What holding for each execution costs is room, as such an example is tried once more without."""
+    net, x, given = mlp(2).float(), inputs(4, dtype=torch.float32), []
+    of = Agenda.of
+    monkeypatch.setattr(Agenda, "of", lambda *asked: given.append(asked) or of(*asked))
+    certificate(kind, net, x, 0.1, decide=True, claim=claim)
+    slack = torch.stack([asked[3] for asked in given[:4]])
+    assert bool((slack > 0).all()) == (claim == "float")
+    prop = Property.margins(net(x).argmax(1), 4)
+    with proving(torch.float32, claim=claim):
+        crown = inradius.make("crown()", Certifier).lower_bound(net, x, threat(0.1), prop, Streams(0, torch.arange(4)))
+    torch.testing.assert_close(slack, torch.zeros_like(slack) if crown.float_cost is None else crown.float_cost)
 
 
 def broken(solver):

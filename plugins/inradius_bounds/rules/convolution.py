@@ -46,11 +46,11 @@ class ConvolutionRule(LayerRule):
             - 1
             for axis in (0, 1)
         ]
-        if (top, left) == (bottom, right) and all(more < step for more, step in zip(spare, conv.stride, strict=True)):
+        if (top, left) == (bottom, right):
             pulled = _transposed(conv, rows.flatten(0, 1), (top, left), spare)
         else:
-            # output_padding may not exceed the stride, F.pad may
-            pulled = F.pad(_transposed(conv, rows.flatten(0, 1)), (0, spare[1], 0, spare[0]))
+            # padding that differs from side to side comes with stride 1, which leaves no spare rows
+            pulled = _transposed(conv, rows.flatten(0, 1))
             pulled = pulled[:, :, top : top + op.in_shape[1], left : left + op.in_shape[2]]
         return pulled.reshape(*rows.shape[:2], *pulled.shape[1:])
 
