@@ -123,7 +123,9 @@ class _Ray:
 
     def unclipped(self, c: Tensor, t: Tensor) -> Tensor:
         """The ray's point for c itself, without the box."""
-        return c / self._scale * self._pace(t)
+        # a ray that moves nothing has no unit
+        unit = torch.where(self._c.abs().amax(-1, keepdim=True) > 0, self._scale, torch.ones_like(self._scale))
+        return c / unit * self._pace(t)
 
     def _pace(self, t: Tensor) -> Tensor:
         return (t * self._radius).clamp(max=torch.finfo(t.dtype).max)

@@ -12,7 +12,7 @@ from inradius.arithmetic.answers import rows_of, value
 from inradius.arithmetic.bits import power, stored
 from inradius.arithmetic.outward import above, raised_product, smallest
 from inradius.arithmetic.precision import toward_zero, upward, working
-from inradius.arithmetic.products import paired
+from inradius.arithmetic.products import Rows
 from inradius.arithmetic.rooms import outer_room
 from inradius.arithmetic.sums import total, upper
 from inradius.box import Box, check_inside, corner, excess, room
@@ -109,10 +109,10 @@ class Affine(ThreatModel):
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         rows, dtype = self._rows(x), working(torch.promote_types(c.dtype, x.dtype))
         low, high = self._outer_limits(x, rows)
-        low, high = -upward(-low, dtype), upward(high, dtype)
+        low, high, basis = -upward(-low, dtype), upward(high, dtype), Rows(rows, dtype)
 
         def most(c: Tensor, low: Tensor, high: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-            pairing, error = paired(c, rows)
+            pairing, error = basis.paired(c)
             bound = self._most(pairing, error, low, high)
             return (bound, self._shift(pairing, error, low, high) @ rows.to(dtype)) if slope else (bound,)
 

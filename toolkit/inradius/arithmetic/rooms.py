@@ -23,8 +23,12 @@ def outer_room(x: Tensor, bounds: Box) -> tuple[Tensor, Tensor]:
 
 def _gap(x: Tensor, most: float) -> Tensor:
     """most − x where that is > 0, else 0, rounded up."""
-    gap = raised_sum(-x, torch.full_like(x, most))
-    return torch.where(gap > 0, gap.clamp(min=smallest(x.dtype)), 0)
+    info = torch.finfo(x.dtype)
+    if abs(most) < 4 * info.smallest_normal / info.eps:
+        gap = raised_sum(-x, torch.full_like(x, most))
+        return torch.where(gap > 0, gap.clamp(min=info.smallest_normal), 0)
+    # differences of larger numbers do not underflow
+    return torch.where(stored(x), (most - x) * (1 + 2 * info.eps), most).clamp(min=0)
 
 
 def corners(x: Tensor, low: Tensor, high: Tensor, bounds: Box) -> tuple[Tensor, Tensor]:
@@ -54,8 +58,8 @@ def lost_in(low: Tensor, high: Tensor) -> Tensor:
 
     The smallest normal number from a coordinate's product, as much from its sum, and as much from c, which δ multiplies.
     """
-    reach = torch.maximum(low.abs(), high.abs())
-    return 4 * total(reach.clamp(min=1) * smallest(low.dtype) * (reach > 0)).unsqueeze(-1)
+    width = high - low
+    return total(width.clamp(min=1).mul_(width > 0)).mul_(4 * smallest(low.dtype)).unsqueeze(-1)
 
 
 def stirs(c: Tensor, low: Tensor, high: Tensor, where: Tensor) -> Tensor:
