@@ -40,10 +40,10 @@ class CertifierCascade(Certifier):
     no further member begins; what is open then depends on the machine. An example's bound is the best that it has seen, and
     its claim the weakest of those of the members that its bounds are from.
 
-    Alpha over all layers costs more than all the others. It is left out for an example whose worst bound needs more than a
-    share of its distance to the margin at x: ``promise`` for each non-linear layer but the first, at most 0.8 in all. On
-    networks of two to ten layers that left out none that it certifies, at about half of its CPU time; of untrained networks of
-    twelve layers it left out some. ``promise=None`` leaves none out.
+    Alpha over all layers costs more than all the others. It is left out for an example whose worst bound lacks more than a
+    share of its distance to the margin at x: ``promise`` for each non-linear layer but the first, at most 0.85 in all. Of 2596
+    open examples of networks of two to eight layers that left out none of the 306 that it certifies, at 30 % of its CPU time.
+    Of untrained networks of twelve layers it left out some. ``promise=None`` leaves none out.
     """
 
     positional = ("*members",)

@@ -15,6 +15,7 @@ import inradius
 from inradius import InputError, Oracles, SpecError, ThreatModel
 from inradius.cli.summary import show
 from inradius_bounds.trace import trace
+from inradius_wasserstein import hull
 from inradius_wasserstein.hull import edges
 from inradius_wasserstein.price import spend
 
@@ -260,6 +261,35 @@ def test_first_layers_by_shared_prices_are_those_of_rows(name, options, trained)
         assert bool((gain >= least * (1 - 1e-12) - 1e-12).all())
         assert bool((gain <= each * least + 1e-12).all())
         assert float(gain.sum()) <= together * float(least.sum()) + 1e-9
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("name", ["padded", "plain", "small"])
+def test_first_layers_are_the_same_where_hulls_are_walked_around(name, trained, monkeypatch):
+    net, shape = made(name)
+    threat, x = ball(eps=0.1), images(np.random.default_rng(5), 3, *shape)
+    block, weight = trace(net, x).stages[0].block, net[0].weight
+    found = []
+    for few in (24, 2):
+        monkeypatch.setattr(hull, "_FEW", few)
+        with torch.set_grad_enabled(trained):
+            lower, upper = threat.bound_affine(block, x)
+        slope = torch.autograd.grad((upper - lower).sum(), weight)[0] if trained else weight.detach()
+        found.append((lower.detach(), upper.detach(), slope))
+    for compared, walked in zip(*found, strict=True):
+        torch.testing.assert_close(walked, compared, rtol=1e-9, atol=1e-9)
+
+
+def test_first_layers_with_moves_at_many_distances():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(200, 2)).double().eval()
+    threat, x = ball(eps=0.05, kernel=13), images(np.random.default_rng(5), 1, 1, 10, 10)
+    with torch.no_grad():
+        block = trace(net, x).stages[0].block
+        exact, found = Oracles.bound_affine(threat, block, x)[1], threat.bound_affine(block, x)[1]
+        gain, least = found - block(x), exact - block(x)
+    assert bool((gain >= least * (1 - 1e-12)).all())
+    assert float(gain.sum()) <= 1.002 * float(least.sum())
 
 
 def test_the_gradient_of_first_layer_bounds_goes_to_the_weights():
