@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
 from inradius.validators import flag
-from inradius_bounds.passes.inner import Inner, over_boxes, relaxed
+from inradius_bounds.passes.inner import Inner, relaxed
 from inradius_bounds.passes.property import highest, lines_of, property_bounds
 from inradius_bounds.passes.start import bounds_of, values_of
-from inradius_bounds.relax import relax_by_rule
 
 
 @attrs.frozen(kw_only=True)
@@ -35,8 +34,6 @@ class Dual(Certifier):
         values = values_of(model, x, threat)
         found = relaxed(values, intersect=self.intersect, inner=self.inner, slopes=True)
         several = [property_bounds(values, prop, lines_of(found))]
-        if found.backward:
-            several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
         if self.intersect and values.network.curves:
             several.append(property_bounds(values, prop, {}, stops=True))
         return bounds_of(values, highest(several), exact=threat.tight and not values.network.curves)

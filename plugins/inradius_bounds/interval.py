@@ -19,6 +19,6 @@ class Interval(Certifier):
     widens = True
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        values = values_of(model, x, threat)
+        values = values_of(model, x, threat, about=False)
         found = property_bounds(values, prop, {}, stops=True)
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)

@@ -18,8 +18,8 @@ _Key = tuple[torch.Size, torch.dtype, torch.device]
 _captured: WeakKeyDictionary[nn.Module, dict[_Key, Captured]] = WeakKeyDictionary()
 
 
-def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None) -> Chain:
-    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x``.
+def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> Chain:
+    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or another one.
 
     For a certificate the model is run once more, and captured anew where it runs anything else than before; within one
     certificate, and while bounds are trained on, its modules are looked at alone. In a certificate ``x`` may be of a wider
@@ -31,11 +31,14 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None) -> Chain:
         raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
     proof = current_proof()
     own = x.to(proof.dtype) if proof is not None else x
+    dtype = dtype or x.dtype
     if proof is None:
-        return _kept(model, own, threat, None).chain(x.dtype)
-    key = model, own.shape[1:], x.dtype, x.device
+        return _kept(model, own, threat, None).chain(dtype)
+    known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype)
+    if known not in proof.memo:
+        proof.memo[known] = _kept(model, own, threat, proof)
     if key not in proof.memo:
-        proof.memo[key] = _kept(model, own, threat, proof).chain(x.dtype)
+        proof.memo[key] = proof.memo[known].chain(dtype)
     found: Chain = proof.memo[key]
     return found
 

@@ -189,6 +189,21 @@ def bounds(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, boun
         assert not bool((value > lowest + 1e-9).any()), (spec, build.__name__, around, value, lowest)
 
 
+def proved(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, bounds=None)"), seeds=3):
+    """The same of certificates, in which values are counted from those at the inputs."""
+    certifier = inradius.make(spec, Certifier)
+    for build, seed, around in itertools.product(builds, range(seeds), sets):
+        model, x, threat, prop, lowest = question(build, seed, around)
+        proof = certifier(model, x, None, threat, prop=prop)
+        assert not bool((proof.lower - proof.error > lowest + 1e-9).any()), (
+            spec,
+            build.__name__,
+            around,
+            proof,
+            lowest,
+        )
+
+
 @cache
 def before_activations(build, seed, spec):
     """A network's chain with inputs and a set, and the least and largest inputs of its non-linear layers that are found."""
@@ -423,6 +438,7 @@ ALPHA = "alpha(steps=5, keep_maximising=True)"
 # the backward pass alone, as interval bounds would hide a pass that proves too little
 DUAL, CROWN = "dual(intersect=False)", "crown(intersect=False, best=False)"
 PASS = partial(bounds, DUAL, dense, deep)
+PROVED = partial(proved, "dual()", dense, deep)
 SLANTED = partial(bounds, CROWN, dense, smooth)
 ROWS = partial(inner, partial(by_rows, relax_by_rule), dense, deep)
 SLANTED_ROWS = partial(inner, partial(by_rows, smallest_area), dense, smooth)
@@ -499,17 +515,23 @@ PASSES = [
     Mutation(bending, "_dense", "dot(size, lines.band)", "dot(size, lines.band / 2)", PASS),
     Mutation(bending, "_dense", "dot(rows, lines.offset)", "0 * dot(rows, lines.offset)", PASS),
     Mutation(bending, "_dense", "value=-1", "value=1", SLANTED),
-    Mutation(bending.Lines, "of", "low + relaxed.lower_slope * constant", "low", PASS),
+    Mutation(bending, "moved", "offset + slope * constant", "offset", PASS),
+    Mutation(bending, "moved", "rise + offset - behind", "offset - behind", PROVED),
+    Mutation(bending, "moved", "rise + offset - behind", "rise + offset", PROVED),
+    Mutation(backward.Pass, "_begin", "self._count_from(self.values.about.value(start), self.pending[start])", "pass", PROVED),
+    Mutation(values.Values, "around", "low - center - size, high - center + size", "low, high", PROVED),
     Mutation(bending.Lines, "of", "(relaxed.upper_slope - slope) / 2", "0 * slope", SLANTED),
     Mutation(backward.Pass, "_through_curve", "self.radius + found.radius", "found.radius", ROWS),
     Mutation(backward.Pass, "_through_curve", "self._shift(found.constant)", "self._shift(0 * found.constant)", PASS),
     Mutation(backward.Pass, "_pay", "self._shift(function.over(constant))", "pass", PASS),
     Mutation(backward.Pass, "_double", "-self.constant", "self.constant", SLANTED_ROWS),
-    Mutation(closing, "lower", "center - around", "center + around", PASS),
+    Mutation(closing, "lower", "center - around", "center + around", partial(bounds, "interval()", dense)),
+    Mutation(closing, "lower", "values.x) - around", "values.x) + around", PASS),
+    Mutation(closing, "lower", "least = -around", "least = around", PROVED),
     Mutation(closing, "lower", "support(-rows, values.x)", "0.9 * support(-rows, values.x)",
         partial(bounds, "dual()", dense, deep, seeds=1)),
     Mutation(closing, "lower", "support(-rows, values.x)", "support(0 * rows, values.x)", PASS),
-    Mutation(closing, "lower", "dot(rows, values.x), support", "0 * support(rows, values.x), support", PASS),
+    Mutation(closing, "lower", "dot(rows, values.x) - around", "-around", PASS),
     Mutation(closing, "lower", "dot(rows.abs(), (high - low) / 2)", "dot(rows, (high - low) / 2)",
         partial(bounds, "interval()", dense)),
     Mutation(closing, "both", "center - room + low", "center + low", ROWS),

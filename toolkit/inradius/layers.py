@@ -125,6 +125,13 @@ class LayerRule:
         lower, upper = self.interval(op, -bound, bound)
         return torch.maximum(lower.abs(), upper.abs())
 
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        """|A| bound for an affine op, of which rounding errors are passed on, (B, *in) -> (B, *out)."""
+        found = self.magnitude(op, bound)
+        fixed = self.magnitude(op, torch.zeros_like(bound[:1]))
+        # the difference of the two, rounded up
+        return (found - fixed + 4 * torch.finfo(found.dtype).eps * found).clamp(min=0)
+
     def exact(self, op: Operator) -> bool:
         """Whether ``interval`` of an affine op is exact over a box."""
         return True

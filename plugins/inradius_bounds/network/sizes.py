@@ -25,12 +25,15 @@ class Sizes:
     γ ⟨|rows|, |W| m + |b|⟩, m bounding the step's inputs. The vector γ (|W| m + |b|) is handed on through steps that add up
     nothing, to the curve that follows, where it widens the lines. Where a step follows that adds numbers up, it is paid when
     the rows arrive at the node (``due``).
+
+    Where values are counted from a reference (see ``Reference``), m bounds their distance from it and b is gone.
     """
 
     network: Network
     values: "Values"
     rounding: Rounding
     _size: dict[Node, Tensor] = attrs.field(factory=dict)
+    _deviation: dict[Node, Tensor] = attrs.field(factory=dict)
     _own: dict[Node, Owed] = attrs.field(factory=dict)
     _owed: dict[Node, Owed | None] = attrs.field(factory=dict)
     _single: dict[Node, Owed | None] = attrs.field(factory=dict)
@@ -54,7 +57,43 @@ class Sizes:
     def reach(self, node: Node) -> Tensor:
         """A bound on the node's own numbers, (B, *shape)."""
         box = self.values.box(node) if node.curved else self.values.known(node)
-        return self.size(node) if box is None else torch.maximum(box[0].abs(), box[1].abs())
+        if box is None:
+            return self.size(node)
+        found = torch.maximum(box[0].abs(), box[1].abs())
+        about = self.values.about
+        return found if about is None else torch.maximum(found, about.value(node).abs().to(found.dtype))
+
+    def deviation(self, node: Node) -> Tensor:
+        """A bound on what is added up to make the node's distance from its reference, and on the distance, (B, *shape)."""
+        if self.values.about is None:
+            return self.size(node)
+        if node not in self._deviation:
+            self._deviation[node] = self._deviated(node)
+        return self._deviation[node]
+
+    def _deviated(self, node: Node) -> Tensor:
+        if node is self.network.entry or node.curved:
+            return self.distance(node)
+        given = [self.distance(source) if mixes(node) else self.deviation(source) for source in node.sources]
+        found = stretched(node, *given) + self._unmatched(node)
+        run = self._run(node)
+        return found if run is None else found + run
+
+    def distance(self, node: Node) -> Tensor:
+        """A bound on the distance of the node's numbers from its reference, (B, *shape)."""
+        if self.values.about is None:
+            return self.reach(node)
+        if not node.curved and self.values.known(node) is None:
+            return self.deviation(node)
+        low, high = self.values.around(node)
+        return torch.maximum(low.abs(), high.abs())
+
+    def _unmatched(self, node: Node) -> Tensor:
+        """By how much the reference of an affine node may miss what its sources' references give, (B, *shape)."""
+        forth, _ = counts(node)
+        wide = torch.float64
+        # the size is rounded in a shorter type
+        return 2 * gamma(forth + 10, wide) * self.size(node) + (2 * forth + 8) * tiny(wide)
 
     def own(self, node: Node) -> Owed:
         """What the node's own step may be off by, per unit of the rows on it: in a backward pass, and in an execution."""
@@ -80,22 +119,31 @@ class Sizes:
         return own + self._passed(node, [self.whole(source) for source in node.sources])
 
     def _step(self, node: Node) -> Owed:
-        size, dtype, run = self.size(node), self.rounding.dtype, self.rounding.execution
+        size, dtype = self.size(node), self.rounding.dtype
         # rows of several uses are added up
         adds = max(0, len(self.network.uses[node]) - 1)
         if node.curved:
-            return gamma(adds, dtype) * size, self.curve(node, size)
+            return gamma(adds, dtype) * self.deviation(node), self.curve(node, size)
         forth, back = counts(node)
+        if self.values.about is not None:
+            rounds = back + 5 if node.rounds else 0
+            moved = gamma(rounds + adds, dtype) * self.deviation(node)
+            return moved + self._unmatched(node) + (2 * forth + 8) * tiny(dtype), self._run(node)
         # a constant that sources hand on is added up as values are
         sums = forth if any(self.values.handed(source) is not None for source in node.sources) else 1
         # the weights may be off by four roundings, where they were computed from others
         rounds = max(sums, back) + 5 if node.rounds else 0
-        here = gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype)
+        return gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype), self._run(node)
+
+    def _run(self, node: Node) -> Tensor | None:
+        """What an execution of an affine node may be off by."""
+        run = self.rounding.execution
         if run is None:
-            return here, None
+            return None
+        size, (forth, _) = self.size(node), counts(node)
         if not node.rounds:
-            return here, torch.zeros_like(here)
-        return here, _kept(gamma(forth + 1, run) * size + (forth + 1) * tiny(run), size, run)
+            return torch.zeros_like(size)
+        return _kept(gamma(forth + 1, run) * size + (forth + 1) * tiny(run), size, run)
 
     def curve(self, node: Node, size: Tensor) -> Tensor | None:
         """What an execution of a curve may be off by, whose exact values are no larger than ``size``."""
@@ -126,7 +174,8 @@ class Sizes:
         if node.curved:
             return found
         if single:
-            found = gamma(6, self.rounding.dtype) * self.size(node), found[1]
+            moved = gamma(6, self.rounding.dtype) * self.deviation(node)
+            found = (moved if self.values.about is None else moved + self._unmatched(node)), found[1]
         handed = [self.handed(source, single=single and not mixes(node)) for source in node.sources]
         return found if all(each is None for each in handed) else self._with(node, found, handed)
 
@@ -146,7 +195,7 @@ class Sizes:
         given = [
             zero if vector is None else vector.expand_as(zero) for zero, vector in zip(zeros, vectors, strict=True)
         ]
-        return (spread(node, *given) - spread(node, *(zero[:1] for zero in zeros))).clamp(min=0)
+        return stretched(node, *given)
 
     def lost(self, node: Node) -> Tensor:
         """What underflow may take from one row on its way from the node to the input, (B,)."""
@@ -160,11 +209,11 @@ class Sizes:
 
     def _least(self, node: Node) -> Tensor:
         """What underflow may take at one node, (B,)."""
-        sources = [self.size(source).flatten(1).sum(1) for source in node.sources]
+        sources = [self.deviation(source).flatten(1).sum(1) for source in node.sources]
         if not sources:
-            return self.size(node).new_zeros(len(self.values.x))
+            return self.deviation(node).new_zeros(len(self.values.x))
         products = 8 if node.curved else max(counts(node)) + 8
-        numbers = sum(sources, self.size(node).flatten(1).sum(1))
+        numbers = sum(sources, self.deviation(node).flatten(1).sum(1))
         return ROOM * tiny(self.rounding.dtype) * (products * numbers + 16 * node.stored.numel())
 
 
@@ -173,13 +222,13 @@ def _kept(error: Tensor, size: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(size < float(torch.finfo(dtype).max) / 4, error, torch.inf)
 
 
-def spread(node: Node, *vectors: Tensor) -> Tensor:
-    """|A| vectors + |b| of an affine node."""
+def stretched(node: Node, *vectors: Tensor) -> Tensor:
+    """|A| vectors of an affine node."""
     if node.join is not None:
-        return node.join.magnitude(*vectors)
+        return node.join.stretch(*vectors)
     op = node.operator
     assert op is not None
-    return op.rule.magnitude(op, vectors[0])
+    return op.rule.stretch(op, vectors[0])
 
 
 def counts(node: Node) -> tuple[int, int]:

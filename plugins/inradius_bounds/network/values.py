@@ -7,8 +7,9 @@ from torch import Tensor
 from inradius import Oracles
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.network import Network
+from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.sizes import Sizes
-from inradius_bounds.rounding import Rounding, unit
+from inradius_bounds.rounding import Rounding, tiny, unit
 
 Box = tuple[Tensor, Tensor]
 
@@ -17,7 +18,8 @@ Box = tuple[Tensor, Tensor]
 class Values:
     """What is known of the values for a batch x (B, *S): boxes, constants, and what rounding may do.
 
-    rounding: how bounds are computed; None where they are trained on, and rounding is not looked at.
+    rounding: how bounds are computed; None where they are trained on, and rounding is not looked at. about: what values are
+    counted from in backward passes, or None for 0.
     """
 
     network: Network
@@ -28,6 +30,7 @@ class Values:
     constants: dict[Node, Tensor] = attrs.field(factory=dict)
     # the largest share that rounding has in the width of any bounds, (B,)
     noise: Tensor | None = None
+    about: Reference | None = None
     sizes: Sizes | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -56,6 +59,10 @@ class Values:
 
     def _computed(self, node: Node) -> Box:
         if node in self.network.straight and node in self.network.bent:
+            if self.about is not None:
+                found = self._outward(*self.about.box(node))
+                self._heard(self.about.wide.noise)
+                return found
             lower, upper = self.threat.bound_affine(self.network.block(node), self.x)
             return (lower, upper) if self.sizes is None else self._widened(lower, upper, self.sizes.whole(node))
         boxes = [self.box(source) for source in node.sources]
@@ -76,15 +83,39 @@ class Values:
         self.note(error, upper - lower)
         return lower - error, upper + error
 
+    def _outward(self, lower: Tensor, upper: Tensor) -> Box:
+        """A box in the type that bounds are computed in, no smaller than it is in float64."""
+        dtype = self.x.dtype
+        if dtype == torch.float64:
+            return lower, upper
+        u, least = 2 * unit(dtype), tiny(dtype)
+        low, high = lower.to(dtype), upper.to(dtype)
+        return low - u * low.abs() - least, high + u * high.abs() + least
+
+    def around(self, node: Node) -> Box:
+        """The box of a node, counted from its reference."""
+        if self.about is None:
+            return self.box(node)
+        if node is self.network.entry:
+            return self.threat.hull(self.x)
+        low, high = self.box(node)
+        center = self.about.value(node)
+        size = 4 * unit(torch.float64) * (center.abs() + torch.maximum(low.abs(), high.abs()))
+        return self._outward(low - center - size, high - center + size)
+
     def note(self, error: Tensor, width: Tensor) -> None:
         """Takes note of bounds of this width (B, ...) that rounding has widened by an error on either side."""
         wide = error.detach().expand_as(width).flatten(1).sum(1)
-        share = (wide / (wide + width.detach().flatten(1).sum(1))).nan_to_num(nan=1.0)
-        self.noise = share if self.noise is None else torch.maximum(self.noise, share)
+        self._heard((wide / (wide + width.detach().flatten(1).sum(1))).nan_to_num(nan=1.0))
+
+    def _heard(self, share: Tensor | None) -> None:
+        if share is not None:
+            share = share.to(self.x.dtype)
+            self.noise = share if self.noise is None else torch.maximum(self.noise, share)
 
     def constant(self, node: Node) -> Tensor | None:
         """The part of a node's value that no source of it has, (1, *shape), from where rows last met it; None for 0."""
-        if node is self.network.entry or node.curved:
+        if node is self.network.entry or node.curved or self.about is not None:
             return None
         if node not in self.constants:
             self.constants[node] = self._evaluated(node)
@@ -108,11 +139,12 @@ class Values:
     @property
     def plain(self) -> "Values":
         """The same without a look at rounding."""
-        return Values(self.network, self.x, self.threat, None, dict(self.boxes), self.constants)
+        return Values(self.network, self.x, self.threat, None, dict(self.boxes), self.constants, about=self.about)
 
     def select(self, index: Tensor) -> "Values":
         """The same for a part of the examples."""
         boxes = {node: (box[0][index], box[1][index]) for node, box in self.boxes.items()}
         noise = None if self.noise is None else self.noise[index]
         threat = self.threat.select(index)
-        return Values(self.network, self.x[index], threat, self.rounding, boxes, self.constants, noise)
+        about = None if self.about is None else self.about.select(index)
+        return Values(self.network, self.x[index], threat, self.rounding, boxes, self.constants, noise, about)

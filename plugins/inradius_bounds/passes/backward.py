@@ -14,7 +14,8 @@ from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.values import Values
-from inradius_bounds.rounding import ROOM, unit
+from inradius_bounds.rounding import ROOM, gamma, tiny, unit
+from inradius_bounds.rows.dot import dot_terms
 from inradius_bounds.rows.sums import Function, added
 from inradius_bounds.rows.units import Units
 
@@ -66,8 +67,17 @@ class Pass:
             self.owed = sizes.lost(start)[:, None].expand_as(self.constant)
             if sizes.rounding.execution is not None:
                 self.execution = torch.zeros_like(self.constant)
+        if self.values.about is not None:
+            self._count_from(self.values.about.value(start), self.pending[start])
         if not start.curved:
             self._pay(start, self.pending[start])
+
+    def _count_from(self, center: Tensor, function: Function) -> None:
+        """Adds the rows' values at the reference of the node that they begin on, computed in float64."""
+        wide = function.wide()
+        self._shift(wide.over(center).to(self.constant.dtype))
+        u = gamma(dot_terms(center.shape[1:]) + 8, torch.float64)
+        self._owe(u * wide.sizes().over(center.abs()).to(self.constant.dtype) + tiny(self.constant.dtype), None)
 
     def _pay(self, node: Node, function: Function) -> None:
         """Adds the constants that a node has, and what rows on it owe."""
@@ -81,10 +91,10 @@ class Pass:
         self._owe(size.over(owed[0]), None if owed[1] is None else size.over(owed[1]))
 
     def _shift(self, constant: Tensor) -> None:
-        """Adds to the constants; the rounding of the sum is owed."""
+        """Adds to the constants; the rounding of the sum and of what is added is owed."""
         self.constant = self.constant + constant
         if self.owed is not None:
-            self._owe(unit(self.constant.dtype) * (self.constant.abs() + self.radius), None)
+            self._owe(unit(self.constant.dtype) * (self.constant.abs() + constant.abs() + self.radius), None)
 
     def _owe(self, owed: Tensor | None, execution: Tensor | None) -> None:
         if owed is not None and self.owed is not None:

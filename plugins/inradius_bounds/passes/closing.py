@@ -4,6 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.lowering.node import Node
 from inradius_bounds.passes.backward import Pass
 from inradius_bounds.rounding import ROOM, gamma, unit
 from inradius_bounds.rows.dot import dot, dot_terms
@@ -43,17 +44,17 @@ class Found:
 
 def lower(ended: Pass, *, cheap: bool = False) -> Found:
     """Lower bounds of the rows of a pass; ``cheap``: by the support's own cheaper bound."""
-    values = ended.values
+    values, about = ended.values, ended.values.about
     value, owed = ended.constant - ended.radius, ended.owed
     for node, function in ended.pending.items():
         rows = function.dense(node.stored).rows
         if node is values.network.entry:
             support = values.threat.support_bound if cheap else values.threat.support
-            center, around = dot(rows, values.x), support(-rows, values.x)
-            least = center - around
+            around = support(-rows, values.x)
+            least = -around if about is not None else dot(rows, values.x) - around
             size = around.abs()
         else:
-            low, high = values.box(node)
+            low, high = values.around(node)
             center, around = dot(rows, (low + high) / 2), dot(rows.abs(), (high - low) / 2)
             least = center - around
             size = around
@@ -63,15 +64,23 @@ def lower(ended: Pass, *, cheap: bool = False) -> Found:
     return Found(value, None if owed is None else owed.detach(), ended.execution)
 
 
-def _rounding(ended: Pass, node: "object", rows: Tensor, sizes: Tensor) -> Tensor:
+def _rounding(ended: Pass, node: Node, rows: Tensor, sizes: Tensor) -> Tensor:
     """What the products of rows with a node's numbers and their sums may be off by, (B, K)."""
     values = ended.values
     assert values.sizes is not None
-    dtype = rows.dtype
-    terms = dot_terms(rows.shape[2:]) + 8 + len(values.network.uses[node])  # type: ignore[index]
-    reach = values.x.abs() if node is values.network.entry else torch.zeros((), dtype=dtype)
-    reach = torch.maximum(reach, values.sizes.reach(node))  # type: ignore[arg-type]
-    return ROOM * (gamma(terms, dtype) * dot(rows.detach().abs(), reach) + 4 * unit(dtype) * sizes.detach())
+    dtype, uses = rows.dtype, len(values.network.uses[node])
+    last = 4 * unit(dtype) * sizes.detach()
+    terms = dot_terms(rows.shape[2:]) + 8 + uses
+    if node is not values.network.entry:
+        reach = values.sizes.distance(node)
+    elif values.about is None:
+        reach = torch.maximum(values.x.abs(), values.sizes.reach(node))
+    elif uses == 1:
+        # the set's own answer is a bound for the rows as they are
+        return ROOM * last
+    else:
+        reach, terms = values.sizes.distance(node), uses + 2
+    return ROOM * (gamma(terms, dtype) * dot(rows.detach().abs(), reach) + last)
 
 
 def both(ended: Pass) -> tuple[Tensor, Tensor]:
@@ -86,7 +95,8 @@ def both(ended: Pass) -> tuple[Tensor, Tensor]:
     owed = ended.owed
     for node, function in ended.pending.items():
         rows = function.dense(node.stored).rows
-        center = center + dot(rows, values.x)
+        if values.about is None:
+            center = center + dot(rows, values.x)
         low, high = values.threat.span(rows, values.x)
         if owed is not None:
             owed = owed + _rounding(

@@ -16,13 +16,14 @@ from inradius_bounds.network.values import Box, Values
 from inradius_bounds.passes.backward import Pass
 from inradius_bounds.passes.closing import both
 from inradius_bounds.passes.lines import Lines
+from inradius_bounds.passes.room import numbers_of_row
 from inradius_bounds.relax import Relax, relax_by_rule
 from inradius_bounds.rows.units import Units
 
 # where the bounds of inner layers come from: the backward pass, or interval arithmetic alone
 Inner = Literal["backward", "interval"]
 
-# how many numbers a block of rows may hold at the widest layer
+# how many numbers a block of rows may hold where it is widest
 _BLOCK = 1 << 21
 
 
@@ -128,9 +129,7 @@ def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 def _row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
     """Bounds of chosen numbers of a node by backward passes, flat indices (B, K) -> two of (B, K)."""
-    network = before.values.network
-    widest = max(other.stored.numel() for other in network.nodes[: network.place[node]])
-    step = max(1, _BLOCK // (widest * len(index)))
+    step = max(1, _BLOCK // (numbers_of_row(before.values.network, node) * len(index)))
     sides = [row_bounds(before, node, part) for part in torch.split(index, step, dim=1)]
     lower, upper = zip(*sides, strict=True)
     return torch.cat(lower, dim=1), torch.cat(upper, dim=1)

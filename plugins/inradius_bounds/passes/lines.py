@@ -19,7 +19,7 @@ from inradius_bounds.rows.windows import Windows, total
 class Lines:
     """Lines (slope ∓ turn) · z + offset ∓ band below and above a curve of z, (B, *shape) each.
 
-    turn: None where the two lines are parallel. The offsets hold the constants that z owes (``Values.constant``). owed: what
+    turn: None where the two lines are parallel. Offsets are counted as values are (``moved``). owed: what
     a row on the curve owes to the rounding of the computation of bounds, per unit; execution: to that of the model.
     """
 
@@ -33,26 +33,28 @@ class Lines:
     @classmethod
     def of(cls, values: Values, node: Node, relaxed: Relaxation) -> "Lines":
         """The lines of a curve whose relaxation is given."""
-        constant = values.handed(node.sources[0])
-        low, high = relaxed.lower_offset, relaxed.upper_offset
-        if constant is not None:
-            low, high = low + relaxed.lower_slope * constant, high + relaxed.upper_slope * constant
+        low, missed = moved(values, node, relaxed.lower_slope, relaxed.lower_offset)
+        high, more = moved(values, node, relaxed.upper_slope, relaxed.upper_offset)
         slope, turn = relaxed.lower_slope, None
         if not relaxed.parallel:
             slope, turn = (slope + relaxed.upper_slope) / 2, (relaxed.upper_slope - slope) / 2
-        found = cls(slope, turn, (low + high) / 2, (high - low) / 2)
+        band = (high - low) / 2
+        if missed is not None and more is not None:
+            band = band + missed + more
+        found = cls(slope, turn, ((low + high) / 2).to(slope.dtype), band.to(slope.dtype))
         return found if values.sizes is None else found.with_rounding(values.sizes, node)
 
-    def with_rounding(self, sizes: Sizes, node: Node) -> "Lines":
-        """The lines with what rows on the curve owe."""
+    def with_rounding(self, sizes: Sizes, node: Node, *, owed: Tensor | float = 0.0) -> "Lines":
+        """The lines with what rows on the curve owe, beside what they are known to owe."""
         source = node.sources[0]
         steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
         u = ROOM * unit(self.slope.dtype)
         terms = dot_terms(node.stored) + 4
         handed, own = sizes.handed(source), sizes.own(node)
         owed = (
-            own[0]
-            + (3 if self.turn is None else 8) * u * steep * sizes.size(source)
+            owed
+            + own[0]
+            + (3 if self.turn is None else 8) * u * steep * sizes.deviation(source)
             + terms * u * (self.offset.abs() + self.band.abs())
         )
         execution = own[1]
@@ -72,6 +74,20 @@ class Lines:
     def bent(self, function: Dense | Windows) -> Bent:
         """The rows on the curve's input."""
         return _windows(function, self) if isinstance(function, Windows) else _dense(function, self)
+
+
+def moved(values: Values, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The offset of a line at a curve that is counted as values are, (B, *shape), and what this may miss.
+
+    Counted from references it is slope · c + offset − c′, of the references c and c′ of the curve's input and of the curve.
+    """
+    if values.about is None:
+        constant = values.handed(node.sources[0])
+        return offset if constant is None else offset + slope * constant, None
+    before, behind = values.about.value(node.sources[0]), values.about.value(node)
+    rise = slope * before
+    found = rise + offset - behind
+    return found, 4 * unit(found.dtype) * (rise.abs() + offset.abs() + behind.abs())
 
 
 def _dense(function: Dense, lines: "Lines") -> Bent:

@@ -8,7 +8,7 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes.bending import Bent
 from inradius_bounds.passes.inner import operator
-from inradius_bounds.passes.lines import Lines
+from inradius_bounds.passes.lines import Lines, moved
 from inradius_bounds.rows.dense import Dense
 from inradius_bounds.rows.dot import dot
 from inradius_bounds.rows.windows import Windows, total
@@ -34,18 +34,16 @@ class Fan:
         """The fan of a curve whose input has a box."""
         op, source = operator(node), node.sources[0]
         floor, ceiling = op.rule.lines(op, *values.box(source))
-        constant = values.handed(source)
-        sides = [_shifted(line, constant) for line in (ceiling[0], floor[0], floor[-1])]
+        lines = (ceiling[0], floor[0], floor[-1])
+        found = [moved(values, node, *line) for line in lines]
+        sides = [(line[0], offset.to(line[0].dtype)) for line, (offset, _) in zip(lines, found, strict=True)]
         if values.sizes is None:
             return cls(sides[0], sides[1], sides[2], None, None)
         slope, offset = (torch.stack([side[part].abs() for side in sides]).amax(0) for part in (0, 1))
+        missed = sum((each.to(offset.dtype) for _, each in found if each is not None), torch.zeros_like(offset))
         # a mean of two lines is rounded where it is made: twice what one line owes
-        owed = Lines(2 * slope, None, 2 * offset, torch.zeros_like(offset)).with_rounding(values.sizes, node)
+        owed = Lines(2 * slope, None, 2 * offset, missed).with_rounding(values.sizes, node, owed=2 * missed)
         return cls(sides[0], sides[1], sides[2], owed.owed, owed.execution)
-
-
-def _shifted(line: Side, constant: Tensor | None) -> Side:
-    return line if constant is None else (line[0], line[1] + line[0] * constant)
 
 
 @attrs.define(eq=False)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from inradius import Bounds, Oracles
 from inradius.proving import current_proof
 from inradius_bounds.network.network import Network
+from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes.closing import Found
 from inradius_bounds.rounding import Rounding
@@ -17,14 +18,23 @@ _INNER = 4
 _NOISY = 0.02
 
 
-def values_of(model: nn.Module, x: Tensor, threat: Oracles) -> Values:
-    """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on."""
-    return Values(*_network(model, x, threat))
+def values_of(model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True) -> Values:
+    """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on.
 
-
-def _network(model: nn.Module, x: Tensor, threat: Oracles) -> tuple[Network, Tensor, Oracles, Rounding | None]:
+    about: whether passes count from the values at x where rounding is looked at; where there are few passes it costs more
+    than it helps.
+    """
     network = trace(model, x, threat).network
-    return network, x, threat, rounding_of(network, x)
+    rounding = rounding_of(network, x)
+    reference = _reference(model, network, x, threat, rounding) if about and rounding is not None else None
+    return Values(network, x, threat, rounding, about=reference)
+
+
+def _reference(model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding) -> Reference:
+    wide = x.detach().to(torch.float64)
+    other = network if x.dtype == wide.dtype else trace(model, x, threat, wide.dtype).network
+    values = Values(other, wide, threat, Rounding(wide.dtype, rounding.execution))
+    return Reference(values, dict(zip(network.nodes, other.nodes, strict=True)))
 
 
 def rounding_of(network: Network, x: Tensor) -> Rounding | None:

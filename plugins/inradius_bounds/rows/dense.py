@@ -32,6 +32,10 @@ class Dense:
         """The rows' absolute values."""
         return Dense(self.rows.abs())
 
+    def wide(self) -> "Dense":
+        """The rows in float64."""
+        return Dense(self.rows.double())
+
     def times(self, factor: float) -> "Dense":
         """The rows times a number."""
         return self if factor == 1 else Dense(-self.rows if factor == -1 else self.rows * factor)

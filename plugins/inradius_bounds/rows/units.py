@@ -40,6 +40,11 @@ class Units:
         """The rows' absolute values."""
         return self if self.factor is None else attrs.evolve(self, factor=self.factor.abs())
 
+    def wide(self) -> "Units":
+        """The rows in float64."""
+        factor = None if self.factor is None else self.factor.double()
+        return attrs.evolve(self, factor=factor, dtype=torch.float64)
+
     def times(self, factor: float) -> "Units":
         """The rows times a number."""
         if factor == 1:

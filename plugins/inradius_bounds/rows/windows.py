@@ -90,6 +90,10 @@ class Windows:
         """The rows' absolute values."""
         return attrs.evolve(self, rows=self.rows.abs())
 
+    def wide(self) -> Self:
+        """The rows in float64."""
+        return attrs.evolve(self, rows=self.rows.double())
+
     def times(self, factor: float) -> Self:
         """The rows times a number."""
         return self if factor == 1 else attrs.evolve(self, rows=self.rows * factor)

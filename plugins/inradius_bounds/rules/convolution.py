@@ -34,6 +34,10 @@ class ConvolutionRule(LayerRule):
         bias = None if size is None else size.abs()
         return F.conv2d(bound, conv.weight.abs(), bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        conv = op.module
+        return F.conv2d(bound, conv.weight.abs(), None, conv.stride, conv.padding, conv.dilation, conv.groups)
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         conv = op.module
         (top, bottom), (left, right) = pads(conv)

@@ -22,6 +22,9 @@ class LinearRule(LayerRule):
         bias = None if size is None else size.abs()
         return F.linear(bound, op.module.weight.abs(), bias)
 
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        return F.linear(bound, op.module.weight.abs())
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         pulled: Tensor = rows @ op.module.weight
         return pulled

@@ -102,6 +102,10 @@ class AnyConvolutionRule(LayerRule):
         found: Tensor = step.with_kernel(bound, step.weight.abs(), None if bias is None else bias.abs())
         return found
 
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        found: Tensor = op.module.with_kernel(bound, op.module.weight.abs(), None)
+        return found
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         step = op.module
         images = rows.reshape(-1, *op.out_shape[1 - len(step.in_shape) :])

@@ -39,6 +39,10 @@ class Added:
         """Σ |factorᵢ| · boundᵢ."""
         return Added(tuple(map(abs, self.factors)))(*bounds)
 
+    def stretch(self, *bounds: Tensor) -> Tensor:
+        """The same, as there are no constants."""
+        return self.magnitude(*bounds)
+
     def adjoint(self, rows: Tensor) -> list[Tensor]:
         """The rows on each value, (B, K, *out) -> (B, K, *in) each."""
         return [self._times(factor, rows) for factor in self.factors]
@@ -80,6 +84,13 @@ class Gathered:
     def magnitude(self, *bounds: Tensor) -> Tensor:
         """Bounds on the size of the gathered numbers."""
         return self(*bounds).abs() if self.constants is not None else self(*bounds)
+
+    def stretch(self, *bounds: Tensor) -> Tensor:
+        """The gathered bounds, and 0 at the places of constants."""
+        parts = [bound.flatten(1) for bound in bounds]
+        if self.constants is not None:
+            parts.append(parts[0].new_zeros(len(parts[0]), self.constants.value.numel()))
+        return torch.cat(parts, dim=1)[:, self.index].reshape(-1, *self.out_shape)
 
     def adjoint(self, rows: Tensor) -> list[Tensor]:
         """The rows on each value, (B, K, *out) -> (B, K, *in) each."""

@@ -75,6 +75,13 @@ class ProductRule(LayerRule):
         middle, spread = op(center), op.module.times(radius, op.module.matrix.value.abs())
         return middle - spread, middle + spread
 
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        found: Tensor = op.module.times(bound, op.module.matrix.value.abs())
+        return found
+
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        return self.magnitude(op, bound)
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         step = op.module
         matrix = step.matrix.value

@@ -53,6 +53,10 @@ class ScaleRule(LayerRule):
         added = step.shift if step.size is None else step.size
         return bound if added is None else bound + added.value.abs()
 
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        factor = op.module.factor
+        return bound if factor is None else bound * factor.value.abs()
+
     def terms(self, op: Operator) -> int:
         # a factor and a shift that are computed at every run: quotients, roots and products of statistics
         return 2 if op.module.size is None else 12

@@ -1,0 +1,51 @@
+"""A network's values at the inputs themselves, from which bounds are counted, so that only distances from them are rounded."""
+
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.lowering.node import Node
+
+if TYPE_CHECKING:
+    from inradius_bounds.network.values import Values
+
+
+@attrs.define(eq=False)
+class Reference:
+    """For each node of a network its numbers at x in float64, (B, *shape); any others would do, these are near.
+
+    wide: the values of the same network lowered in float64, at the same inputs. What a reference misses is bounded where its
+    node's rounding is (``Sizes``): the number of a step at the references of its sources, as float64 has it.
+    """
+
+    wide: "Values"
+    partner: dict[Node, Node]
+    _numbers: dict[Node, Tensor] = attrs.field(factory=dict)
+
+    def value(self, node: Node) -> Tensor:
+        """The reference of a node, (B, *shape)."""
+        if node not in self._numbers:
+            # infinite numbers have no distance; the errors that belong to such sizes are infinite
+            self._numbers[node] = self._computed(node).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        return self._numbers[node]
+
+    @torch.no_grad()
+    def _computed(self, node: Node) -> Tensor:
+        if not node.sources:
+            return self.wide.x
+        own, given = self.partner[node], [self.value(source) for source in node.sources]
+        if own.join is not None:
+            return own.join(*given)
+        assert own.operator is not None
+        return own.operator(given[0])
+
+    def box(self, node: Node) -> tuple[Tensor, Tensor]:
+        """The box of an affine function of the input in float64, two of (B, *shape)."""
+        return self.wide.box(self.partner[node])
+
+    def select(self, index: Tensor) -> "Reference":
+        """The same for a part of the examples."""
+        numbers = {node: number[index] for node, number in self._numbers.items()}
+        return Reference(self.wide.select(index), self.partner, numbers)
