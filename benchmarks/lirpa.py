@@ -228,7 +228,7 @@ def on_pixels(net: nn.Module) -> nn.Module:
 def ours(net: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, spec: str) -> Run:
     """The lower bounds by a certifier of this project, of a network on pixels."""
     certifier = inradius.make(spec, Certifier)
-    return lambda: certifier(net, x, y, threat).lower.double()
+    return lambda: certifier(net, x, y, threat, claim=OPTIONS.claim).lower.double()
 
 
 def bounded(net: nn.Module, x: Tensor, options: dict[str, object] | None = None) -> nn.Module:
@@ -316,7 +316,8 @@ HEAD = (
 
 def grown(side: str, case: str, batch: int) -> float:
     """How many MB a fresh process grows by to bound the images, NaN where it fails."""
-    command = [sys.executable, __file__, "--lirpa", os.pathsep.join(peers()), "--measure", side, case, str(batch)]
+    command = [sys.executable, __file__, "--lirpa", os.pathsep.join(peers()), "--claim", OPTIONS.claim]
+    command += ["--measure", side, case, str(batch)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if line.startswith("grown")]
     if not found:
@@ -398,7 +399,8 @@ def compare_seven(seconds: float) -> None:
         flush=True,
     )
     for side in ("ours", "theirs"):
-        command = [sys.executable, __file__, "--lirpa", os.pathsep.join(peers()), "--measure", side, "seven", "1"]
+        command = [sys.executable, __file__, "--lirpa", os.pathsep.join(peers()), "--claim", OPTIONS.claim]
+        command += ["--measure", side, "seven", "1"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -456,6 +458,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="the cases whose name this is a part of")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--claim", default="real", help="real, as the peer's bounds are meant, or float")
     parser.add_argument("--no-memory", dest="memory", action="store_false")
     parser.add_argument("--images", type=int, default=100, help="of alpha")
     parser.add_argument("--seconds", type=float, default=1800, help="the limit of each side on the seven-layer network")

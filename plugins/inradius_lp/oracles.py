@@ -49,6 +49,10 @@ class BoxedBall(Oracles, ABC):
     def outer_radii(self, rows: Tensor, largest: float) -> Tensor:
         """The same, rounded up; infinite beyond the type's range."""
 
+    @property
+    def is_box(self) -> bool:
+        return self.ball.is_box
+
     def cell(self, rows: Tensor) -> Cell:
         """The room of each coordinate within box and radius, (B, 1, n)."""
         radius = self.radii(rows, self.ball.reach(rows))

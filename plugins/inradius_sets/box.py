@@ -38,6 +38,10 @@ class Box(ThreatModel):
     bounds: Bounds = attrs.field(default=(0.0, 1.0), validator=box_of_inputs, converter=as_floats)
 
     @property
+    def is_box(self) -> bool:
+        return True
+
+    @property
     def convex(self) -> bool:
         return True
 

@@ -62,6 +62,10 @@ class Intersection(ThreatModel):
     members: tuple[ThreatModel, ...] = attrs.field(validator=_members, converter=_flat)
 
     @property
+    def is_box(self) -> bool:
+        return all(member.is_box for member in self.members)
+
+    @property
     def convex(self) -> bool:
         return True
 

@@ -28,6 +28,10 @@ class UnionOracles(Oracles, ABC):
         return len(self.parts()) == 1 and self.parts()[0].convex
 
     @property
+    def is_box(self) -> bool:
+        return len(self.parts()) == 1 and self.parts()[0].is_box
+
+    @property
     def symmetric(self) -> bool:
         return all(part.symmetric for part in self.parts())
 

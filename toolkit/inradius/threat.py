@@ -98,6 +98,11 @@ class Oracles(ABC):
         """Whether ``support`` is exact; the default ``support`` needs ``linear_max`` to be exact, and so needs this."""
         return False
 
+    @property
+    def is_box(self) -> bool:
+        """Whether every Δ(x) is the box that ``hull`` gives, so that its oracles are products of coordinates."""
+        return False
+
     @abstractmethod
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         """A Euclidean-nearest point of Δ(x), (B, *S)."""
@@ -279,6 +284,10 @@ class PerExample(Oracles):
     @property
     def tight(self) -> bool:
         return self.threat.tight
+
+    @property
+    def is_box(self) -> bool:
+        return self.threat.is_box
 
     def _groups(self) -> Iterator[tuple[ThreatModel, Tensor]]:
         for factor in sorted(set(self.factors.tolist())):

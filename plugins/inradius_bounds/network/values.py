@@ -1,5 +1,7 @@
 """Bounds of the values of a network over Δ(x), node by node."""
 
+from functools import cached_property
+
 import attrs
 import torch
 from torch import Tensor
@@ -49,8 +51,24 @@ class Values:
             found = self.boxes[node] = self._computed(node)
         return found
 
+    @cached_property
+    def sides(self) -> Box | None:
+        """Middle and half width of Δ(x), the width rounded up, where the set is a box of finite size around 0, two of (B, *S)."""
+        if not self.threat.is_box:
+            return None
+        low, high = self.room
+        middle = (low + high) / 2
+        half = torch.maximum(high - middle, middle - low)
+        half = half * (1 + 4 * unit(half.dtype)) + tiny(half.dtype) * (half > 0)
+        return (middle, half) if bool((half.isfinite() & (middle.abs() <= half)).all()) else None
+
+    @cached_property
+    def room(self) -> Box:
+        """The least and the largest δ of each coordinate over Δ(x), two of (B, *S)."""
+        return self.threat.hull(self.x)
+
     def _hull(self) -> Box:
-        low, high = self.threat.hull(self.x)
+        low, high = self.room
         lower, upper = self.x + low, self.x + high
         if self.rounding is None:
             return lower, upper
@@ -97,7 +115,7 @@ class Values:
         if self.about is None:
             return self.box(node)
         if node is self.network.entry:
-            return self.threat.hull(self.x)
+            return self.room
         low, high = self.box(node)
         center = self.about.value(node)
         size = 4 * unit(torch.float64) * (center.abs() + torch.maximum(low.abs(), high.abs()))

@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.values import Box, Values
 from inradius_bounds.passes.backward import Pass
-from inradius_bounds.rounding import ROOM, gamma, unit
+from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 from inradius_bounds.rows.dot import dot, dot_terms
+from inradius_bounds.rows.sums import Function
 
 
 @attrs.frozen(eq=False)
@@ -42,67 +44,119 @@ class Found:
         return found if self.execution is None else found - self.execution
 
 
+@attrs.frozen(eq=False)
+class Ends:
+    """The range of rows over what a node's numbers may be, (B, K) each; half is None where ``low`` and ``high`` say it.
+
+    error: what rounding may have moved each of them by, or None where it is not looked at.
+    """
+
+    low: Tensor
+    high: Tensor
+    error: Tensor | None
+
+
 def lower(ended: Pass, *, cheap: bool = False) -> Found:
     """Lower bounds of the rows of a pass; ``cheap``: by the support's own cheaper bound."""
-    values, about = ended.values, ended.values.about
+    values = ended.values
     value, owed = ended.constant - ended.radius, ended.owed
     for node, function in ended.pending.items():
-        rows = function.dense(node.stored).rows
-        if node is values.network.entry:
-            support = values.threat.support_bound if cheap else values.threat.support
-            around = support(-rows, values.x)
-            least = -around if about is not None else dot(rows, values.x) - around
-            size = around.abs()
+        if node is values.network.entry and values.sides is None:
+            found = _below(values, function, cheap)
         else:
-            low, high = values.around(node)
-            center, around = dot(rows, (low + high) / 2), dot(rows.abs(), (high - low) / 2)
-            least = center - around
-            size = around
-        value = value + least
-        if owed is not None:
-            owed = owed + _rounding(ended, node, rows, size + least.abs() + value.abs())
+            found = _over(values, node, function)
+        value = value + found.low
+        if owed is not None and found.error is not None:
+            last = 4 * unit(value.dtype) * (value.detach().abs() + found.low.detach().abs())
+            owed = owed + ROOM * (found.error + last)
     return Found(value, None if owed is None else owed.detach(), ended.execution)
-
-
-def _rounding(ended: Pass, node: Node, rows: Tensor, sizes: Tensor) -> Tensor:
-    """What the products of rows with a node's numbers and their sums may be off by, (B, K)."""
-    values = ended.values
-    assert values.sizes is not None
-    dtype, uses = rows.dtype, len(values.network.uses[node])
-    last = 4 * unit(dtype) * sizes.detach()
-    terms = dot_terms(rows.shape[2:]) + 8 + uses
-    if node is not values.network.entry:
-        reach = values.sizes.distance(node)
-    elif values.about is None:
-        reach = torch.maximum(values.x.abs(), values.sizes.reach(node))
-    elif uses == 1:
-        # the set's own answer is a bound for the rows as they are
-        return ROOM * last
-    else:
-        reach, terms = values.sizes.distance(node), uses + 2
-    return ROOM * (gamma(terms, dtype) * dot(rows.detach().abs(), reach) + last)
 
 
 def both(ended: Pass) -> tuple[Tensor, Tensor]:
     """Lower and upper bounds of the rows that a pass over two sides began with, less what is owed, two of (B, K)."""
+    values = ended.values
     if ended.doubled:
         found = lower(ended, cheap=True)
         least, negated = found.safe.chunk(2, dim=1)
-        ended.values.note(found.owed.chunk(2, dim=1)[0], -negated - least)
+        values.note(found.owed.chunk(2, dim=1)[0], -negated - least)
         return least, -negated
-    values = ended.values
     center, low, high = ended.constant, torch.zeros_like(ended.constant), torch.zeros_like(ended.constant)
     owed = ended.owed
     for node, function in ended.pending.items():
-        rows = function.dense(node.stored).rows
-        if values.about is None:
-            center = center + dot(rows, values.x)
-        low, high = values.threat.span(rows, values.x)
-        if owed is not None:
-            owed = owed + _rounding(
-                ended, node, rows, center.abs() + torch.maximum(low.abs(), high.abs()) + ended.radius
-            )
+        ends = _spanned(values, function) if values.sides is None else _over(values, node, function)
+        low, high = ends.low, ends.high
+        if owed is not None and ends.error is not None:
+            size = center.abs() + torch.maximum(low.abs(), high.abs()) + ended.radius
+            owed = owed + ROOM * (ends.error + 4 * unit(center.dtype) * size.detach())
     room = ended.radius if owed is None else ended.radius + ROOM * owed.detach()
     room = room if ended.execution is None else room + ended.execution
     values.note(room - ended.radius, 2 * room + high - low)
     return center - room + low, center + room + high
+
+
+def _over(values: Values, node: Node, function: Function) -> Ends:
+    """The range of rows over a box of a node's numbers, counted as values are."""
+    entry = node is values.network.entry
+    middle, half = _sides(values, node)
+    center, around = function.over(middle), function.sizes().over(half)
+    if values.sizes is None:
+        return Ends(center - around, center + around, None)
+    # rows of several uses were added up
+    terms = dot_terms(node.stored) + 8 + len(values.network.uses[node])
+    small = node.stored.numel() * tiny(half.dtype)
+    if entry and values.about is not None:
+        # 0 lies in the box, so that |middle| is at most half
+        size = 2 * around.detach()
+    else:
+        reach = values.sizes.distance(node)
+        reach = torch.maximum(reach, values.x.abs()) if entry else reach
+        size = around.detach() + function.sizes().over(reach).detach()
+    return Ends(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
+
+
+def _sides(values: Values, node: Node) -> Box:
+    """Middle and half width of a box of a node's numbers, counted as values are."""
+    if node is values.network.entry:
+        assert values.sides is not None
+        middle, half = values.sides
+        return (middle, half) if values.about is not None else (values.x + middle, half)
+    low, high = values.around(node)
+    return (low + high) / 2, (high - low) / 2
+
+
+def _below(values: Values, function: Function, cheap: bool) -> Ends:
+    """Lower bounds of rows over Δ(x) by the set's support."""
+    entry = values.network.entry
+    rows = function.dense(entry.stored).rows
+    support = values.threat.support_bound if cheap else values.threat.support
+    around = support(-rows, values.x)
+    least = -around if values.about is not None else dot(rows, values.x) - around
+    return Ends(least, least, _rounding(values, rows, around.detach().abs()))
+
+
+def _spanned(values: Values, function: Function) -> Ends:
+    """The range of rows over Δ(x) by the set's span."""
+    rows = function.dense(values.network.entry.stored).rows
+    low, high = values.threat.span(rows, values.x)
+    error = _rounding(values, rows, torch.maximum(low.abs(), high.abs()))
+    if values.about is None:
+        center = dot(rows, values.x)
+        low, high = low + center, high + center
+    return Ends(low, high, error)
+
+
+def _rounding(values: Values, rows: Tensor, size: Tensor) -> Tensor | None:
+    """What rows on the input may be off by that are added up and multiplied, beside the set's own answers, (B, K)."""
+    if values.sizes is None:
+        return None
+    dtype, entry = rows.dtype, values.network.entry
+    uses = len(values.network.uses[entry])
+    last = 4 * unit(dtype) * size.detach()
+    if values.about is not None and uses == 1:
+        # the set's own answer is a bound for the rows as they are
+        return last
+    reach = values.sizes.distance(entry)
+    terms = uses + 2
+    if values.about is None:
+        reach, terms = torch.maximum(values.x.abs(), reach), dot_terms(rows.shape[2:]) + 8 + uses
+    return gamma(terms, dtype) * dot(rows.detach().abs(), reach) + last

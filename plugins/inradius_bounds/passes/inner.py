@@ -24,7 +24,7 @@ from inradius_bounds.rows.units import Units
 Inner = Literal["backward", "interval"]
 
 # how many numbers a block of rows may hold where it is widest
-_BLOCK = 1 << 21
+_BLOCK = 1 << 19
 
 
 @attrs.define(eq=False)

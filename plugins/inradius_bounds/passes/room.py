@@ -30,7 +30,7 @@ def _wider(extent: Extent | None, node: Node, source: Node) -> Extent | None:
     """The pixels of a source that those of a node are made of; None for all of its numbers."""
     if extent is None or len(source.stored) != 3:
         return None
-    if node.curved or node.join is not None and node.join.adds:
+    if node.curved or (node.join is not None and node.join.adds):
         return extent
     op = node.operator
     step = None if op is None else op.rule.window(op)

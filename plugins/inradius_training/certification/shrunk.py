@@ -26,6 +26,10 @@ class Shrunk(Oracles):
     def tight(self) -> bool:
         return self.threat.tight
 
+    @property
+    def is_box(self) -> bool:
+        return self.threat.is_box
+
     def _small(self, delta: Tensor) -> Tensor:
         return self._shift + self.share * delta
 

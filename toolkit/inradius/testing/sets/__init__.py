@@ -7,6 +7,7 @@ from inradius.testing.sets.batching import per_example_agrees_with_scaled as per
 from inradius.testing.sets.batching import results_live_where_inputs_live as results_live_where_inputs_live
 from inradius.testing.sets.enclosure import bound_affine_is_never_inside as bound_affine_is_never_inside
 from inradius.testing.sets.enclosure import hull_is_never_inside as hull_is_never_inside
+from inradius.testing.sets.enclosure import hull_of_a_box_is_the_set as hull_of_a_box_is_the_set
 from inradius.testing.sets.enclosure import sketch_is_never_inside as sketch_is_never_inside
 from inradius.testing.sets.membership import bad_inputs_are_refused as bad_inputs_are_refused
 from inradius.testing.sets.membership import gauge_at_radius_zero as gauge_at_radius_zero
@@ -47,6 +48,7 @@ LAWS = (
     support_bound_is_above_support,
     hull_is_never_inside,
     bound_affine_is_never_inside,
+    hull_of_a_box_is_the_set,
     sketch_is_never_inside,
     ignores_batch_mates,
     per_example_agrees_with_scaled,

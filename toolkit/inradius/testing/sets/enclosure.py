@@ -33,6 +33,18 @@ def bound_affine_is_never_inside(threat: ThreatModel, case: Case) -> None:
             require(value <= upper + rounding(case.x) * size, "no value is above its bound", value=value, upper=upper)
 
 
+def hull_of_a_box_is_the_set(threat: ThreatModel, case: Case) -> None:
+    """A set that is a box holds the corners of its hull, up to rounding."""
+    if not threat.is_box:
+        return
+    lower, upper = threat.hull(case.x)
+    for c in case.c.unbind(1):
+        corner = torch.where(c > 0, upper, lower)
+        missed = (threat.project(corner, case.x) - corner).abs()
+        slack = 4 * rounding(case.x) * (case.x.abs() + corner.abs())
+        require(missed <= slack, "no corner of the hull is outside of a box", corner=corner, missed=missed)
+
+
 def sketch_is_never_inside(threat: ThreatModel, case: Case) -> None:
     """Where the set has a sketch (m, w, q), ⟨c, δ⟩ ≤ ⟨c, m⟩ + ‖w·c‖_q for every δ ∈ Δ(x), up to rounding."""
     sketch = threat.sketch(case.x)
