@@ -530,7 +530,6 @@ PASSES = [
     Mutation(closing, "_over", "function.sizes().over(half)", "function.over(half)", PASS),
     Mutation(closing, "_over", "function.sizes().over(half)", "0.9 * function.sizes().over(half)",
         partial(bounds, "dual()", dense, deep, seeds=1)),
-    Mutation(closing, "_sides", "values.x + middle, half", "middle, half", PASS),
     Mutation(closing, "_sides", "(low + high) / 2", "low", partial(bounds, "interval()", dense)),
     Mutation(closing, "_below", "support(-rows, values.x)", "0.9 * support(-rows, values.x)",
         partial(bounds, "dual()", dense, deep, seeds=1)),

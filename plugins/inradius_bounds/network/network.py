@@ -64,6 +64,14 @@ class Network:
         return frozenset(found)
 
     @cached_property
+    def front(self) -> Node:
+        """The last node of those that only scale the input, behind which everything lies; the input where there is none."""
+        node = self.entry
+        while len(self.uses[node]) == 1 and scales(self.uses[node][0]):
+            node = self.uses[node][0]
+        return node
+
+    @cached_property
     def due(self) -> frozenset[Node]:
         """The nodes at which rows pay: a step that adds numbers up follows, and they are more than scalings of the input."""
         found = set()
@@ -106,6 +114,12 @@ def in_order(result: Node) -> list[Node]:
             stack.append((node, True))
             stack += [(source, False) for source in node.sources if source not in order]
     return list(order)
+
+
+def scales(node: Node) -> bool:
+    """Whether each number of an affine node is made of one number of its source, and each makes one."""
+    op = node.operator
+    return op is not None and not node.curved and op.rule.elementwise and op.in_shape.numel() == op.out_shape.numel()
 
 
 def mixes(node: Node) -> bool:

@@ -53,14 +53,23 @@ class Values:
 
     @cached_property
     def sides(self) -> Box | None:
-        """Middle and half width of Δ(x), the width rounded up, where the set is a box of finite size around 0, two of (B, *S)."""
+        """Where Δ(x) is a box, middle and half width of that of ``network.front``, counted as values are, the width rounded up.
+
+        None for other sets, for boxes of infinite size, and for ones that do not hold the reference.
+        """
         if not self.threat.is_box:
             return None
-        low, high = self.room
+        low, high = self.around(self.network.front)
         middle = (low + high) / 2
         half = torch.maximum(high - middle, middle - low)
         half = half * (1 + 4 * unit(half.dtype)) + tiny(half.dtype) * (half > 0)
-        return (middle, half) if bool((half.isfinite() & (middle.abs() <= half)).all()) else None
+        holds = half.isfinite() if self.about is None else half.isfinite() & (middle.abs() <= half)
+        return (middle, half) if bool(holds.all()) else None
+
+    @cached_property
+    def end(self) -> Node:
+        """The node at which backward passes end."""
+        return self.network.entry if self.sides is None else self.network.front
 
     @cached_property
     def room(self) -> Box:
@@ -116,7 +125,11 @@ class Values:
             return self.box(node)
         if node is self.network.entry:
             return self.room
-        low, high = self.box(node)
+        if node in self.network.straight:
+            low, high = self.about.box(node)
+            self._heard(self.about.wide.noise)
+        else:
+            low, high = self.box(node)
         center = self.about.value(node)
         size = 4 * unit(torch.float64) * (center.abs() + torch.maximum(low.abs(), high.abs()))
         return self._outward(low - center - size, high - center + size)

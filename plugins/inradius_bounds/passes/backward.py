@@ -43,10 +43,10 @@ class Pass:
         self.radius = torch.zeros_like(self.constant)
 
     def run(self, start: Node) -> "Pass":
-        """Pulls all rows to the input, from the start on; what is left is in ``pending``."""
+        """Pulls all rows to where passes end, from the start on; what is left is in ``pending``."""
         self._begin(start)
         network = self.values.network
-        for place in range(network.place[start], 0, -1):
+        for place in range(network.place[start], network.place[self.values.end], -1):
             node = network.nodes[place]
             function = self.pending.get(node)
             if function is None or (node.curved and self.stops):

@@ -61,7 +61,7 @@ def lower(ended: Pass, *, cheap: bool = False) -> Found:
     values = ended.values
     value, owed = ended.constant - ended.radius, ended.owed
     for node, function in ended.pending.items():
-        if node is values.network.entry and values.sides is None:
+        if node is values.end and values.sides is None:
             found = _below(values, function, cheap)
         else:
             found = _over(values, node, function)
@@ -96,7 +96,6 @@ def both(ended: Pass) -> tuple[Tensor, Tensor]:
 
 def _over(values: Values, node: Node, function: Function) -> Ends:
     """The range of rows over a box of a node's numbers, counted as values are."""
-    entry = node is values.network.entry
     middle, half = _sides(values, node)
     center, around = function.over(middle), function.sizes().over(half)
     if values.sizes is None:
@@ -104,22 +103,19 @@ def _over(values: Values, node: Node, function: Function) -> Ends:
     # rows of several uses were added up
     terms = dot_terms(node.stored) + 8 + len(values.network.uses[node])
     small = node.stored.numel() * tiny(half.dtype)
-    if entry and values.about is not None:
-        # 0 lies in the box, so that |middle| is at most half
+    if node is values.end and values.about is not None:
+        # the reference lies in the box, so that |middle| is at most half
         size = 2 * around.detach()
     else:
-        reach = values.sizes.distance(node)
-        reach = torch.maximum(reach, values.x.abs()) if entry else reach
-        size = around.detach() + function.sizes().over(reach).detach()
+        size = around.detach() + function.sizes().over(values.sizes.distance(node)).detach()
     return Ends(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
 
 
 def _sides(values: Values, node: Node) -> Box:
     """Middle and half width of a box of a node's numbers, counted as values are."""
-    if node is values.network.entry:
+    if node is values.end:
         assert values.sides is not None
-        middle, half = values.sides
-        return (middle, half) if values.about is not None else (values.x + middle, half)
+        return values.sides
     low, high = values.around(node)
     return (low + high) / 2, (high - low) / 2
 
