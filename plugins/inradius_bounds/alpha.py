@@ -3,16 +3,17 @@
 from typing import Literal, get_args
 
 import attrs
-from attrs.validators import in_
+from attrs.validators import in_, optional
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
-from inradius.validators import count, flag
+from inradius.validators import as_float, count, flag, positive
 from inradius_bounds.crown import closed
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes.ascent import Start, ascended
 from inradius_bounds.passes.closing import Found
 from inradius_bounds.passes.inner import relaxed
+from inradius_bounds.passes.memory import in_parts
 from inradius_bounds.passes.property import highest
 from inradius_bounds.passes.start import bounds_of, values_of
 from inradius_bounds.passes.tightened import tightened
@@ -30,7 +31,8 @@ class Alpha(Certifier):
     example slopes of its own, over the bounds of inner layers that ``crown`` has: with one hidden layer the maximum is the
     optimum of the LP relaxation. With ``layers="all"`` the examples that are still open get bounds of inner layers found in
     the same way, undecided neuron by undecided neuron, and then their margins once more. An example is done as soon as it
-    is certified; with ``keep_maximising`` every example takes every step. Source: xu2021.
+    is certified; with ``keep_maximising`` every example takes every step. ``memory``: the megabytes that rows may take; by default
+    a quarter of what is free. Source: xu2021.
     """
 
     widens = True
@@ -39,16 +41,25 @@ class Alpha(Certifier):
     steps: int = attrs.field(default=20, validator=count)
     layers: Layers = attrs.field(default="final", validator=in_(get_args(Layers)))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
+    memory: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        values = values_of(model, x, threat)
+        values = values_of(model, x, threat, memory=self.memory)
+        # an ascent keeps a share for each number that meets a curve
+        shares = sum(node.stored.numel() for node in values.network.curves)
+        found = in_parts(values, prop, self._found, shares)
+        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+
+    def _found(self, values: Values, prop: Property) -> Found:
         found = relaxed(values, relax=smallest_area)
         best = closed(found, prop)
         if values.network.curves:
             best = self._raised(values, prop, best)
             if self.layers == "all":
                 best = self._with_all(values, prop, best)
-        return bounds_of(values, best, exact=threat.tight and not values.network.curves)
+        return best
 
     @property
     def _goal(self) -> float:

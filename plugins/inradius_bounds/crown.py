@@ -3,13 +3,15 @@
 from typing import get_args
 
 import attrs
-from attrs.validators import in_
+from attrs.validators import in_, optional
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, Oracles, Property, Streams
-from inradius.validators import flag
+from inradius.validators import as_float, flag, positive
+from inradius_bounds.network.values import Values
 from inradius_bounds.passes.closing import Found
 from inradius_bounds.passes.inner import Inner, Relaxed, over_boxes, relaxed
+from inradius_bounds.passes.memory import in_parts
 from inradius_bounds.passes.property import highest, lines_of, property_bounds
 from inradius_bounds.passes.start import bounds_of, values_of
 from inradius_bounds.relax import relax_by_rule, smallest_area
@@ -24,7 +26,8 @@ class Crown(Certifier):
     backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
     slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
     each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
-    ``inner="interval"`` takes interval bounds of inner layers as they are, which is CROWN-IBP. Source: zhang2018, zhang2020.
+    ``inner="interval"`` takes interval bounds of inner layers as they are, which is CROWN-IBP. ``memory``: the megabytes that
+    rows may take, of which as many are pulled at once as fit; by default a quarter of what is free. Source: zhang2018, zhang2020.
     """
 
     widens = True
@@ -32,12 +35,18 @@ class Crown(Certifier):
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
     best: bool = attrs.field(default=True, validator=flag)
+    memory: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
-        values = values_of(model, x, threat)
+        values = values_of(model, x, threat, memory=self.memory)
+        found = in_parts(values, prop, self._found)
+        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+
+    def _found(self, values: Values, prop: Property) -> Found:
         found = relaxed(values, intersect=self.intersect, relax=smallest_area, inner=self.inner)
-        best = closed(found, prop, intersect=self.intersect, best=self.best)
-        return bounds_of(values, best, exact=threat.tight and not values.network.curves)
+        return closed(found, prop, intersect=self.intersect, best=self.best)
 
 
 def closed(found: Relaxed, prop: Property, *, intersect: bool = True, best: bool = True) -> Found:

@@ -21,7 +21,7 @@ class Values:
     """What is known of the values for a batch x (B, *S): boxes, constants, and what rounding may do.
 
     rounding: how bounds are computed; None where they are trained on, and rounding is not looked at. about: what values are
-    counted from in backward passes, or None for 0.
+    counted from in backward passes, or None for 0. limit: how many numbers rows may have at once, or None.
     """
 
     network: Network
@@ -33,6 +33,7 @@ class Values:
     # the largest share that rounding has in the width of any bounds, (B,)
     noise: Tensor | None = None
     about: Reference | None = None
+    limit: int | None = None
     sizes: Sizes | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -170,7 +171,14 @@ class Values:
     @property
     def plain(self) -> "Values":
         """The same without a look at rounding."""
-        return Values(self.network, self.x, self.threat, None, dict(self.boxes), self.constants, about=self.about)
+        boxes, constants = dict(self.boxes), self.constants
+        return Values(self.network, self.x, self.threat, None, boxes, constants, about=self.about, limit=self.limit)
+
+    @property
+    def unbounded(self) -> "Values":
+        """The same without boxes."""
+        x, constants = self.x, self.constants
+        return Values(self.network, x, self.threat, self.rounding, {}, constants, about=self.about, limit=self.limit)
 
     def select(self, index: Tensor) -> "Values":
         """The same for a part of the examples."""
@@ -178,4 +186,5 @@ class Values:
         noise = None if self.noise is None else self.noise[index]
         threat = self.threat.select(index)
         about = None if self.about is None else self.about.select(index)
-        return Values(self.network, self.x[index], threat, self.rounding, boxes, self.constants, noise, about)
+        x, limit = self.x[index], self.limit
+        return Values(self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit)

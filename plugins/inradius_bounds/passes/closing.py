@@ -1,5 +1,7 @@
 """The ends of a backward pass: bounds of linear functions of the input over Δ(x), and of curves over their boxes."""
 
+from collections.abc import Sequence
+
 import attrs
 import torch
 from torch import Tensor
@@ -25,6 +27,17 @@ class Found:
         """All that rounding may have added, (B, K)."""
         parts = [part for part in (self.error, self.execution) if part is not None]
         return sum(parts, torch.zeros_like(self.value.detach()))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Found"], dim: int = 0) -> "Found":
+        """The bounds of several parts, of the examples (``dim`` 0) or of the rows (1)."""
+
+        def side(several: list[Tensor | None]) -> Tensor | None:
+            kept = [each for each in several if each is not None]
+            return torch.cat(kept, dim) if len(kept) == len(parts) else None
+
+        value = torch.cat([part.value for part in parts], dim)
+        return cls(value, side([part.error for part in parts]), side([part.execution for part in parts]))
 
     def replaced(self, example: int, row: int, other: "Found") -> "Found":
         """The bounds with one of them taken from ``other``, (1, 1), where that proves more."""
@@ -61,10 +74,8 @@ def lower(ended: Pass, *, cheap: bool = False) -> Found:
     values = ended.values
     value, owed = ended.constant - ended.radius, ended.owed
     for node, function in ended.pending.items():
-        if node is values.end and values.sides is None:
-            found = _below(values, function, cheap)
-        else:
-            found = _over(values, node, function)
+        by_support = node is values.end and values.sides is None
+        found = _below(values, function, cheap) if by_support else _over(values, node, function)
         value = value + found.low
         if owed is not None and found.error is not None:
             last = 4 * unit(value.dtype) * (value.detach().abs() + found.low.detach().abs())

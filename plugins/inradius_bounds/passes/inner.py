@@ -16,15 +16,13 @@ from inradius_bounds.network.values import Box, Values
 from inradius_bounds.passes.backward import Pass
 from inradius_bounds.passes.closing import both
 from inradius_bounds.passes.lines import Lines
+from inradius_bounds.passes.memory import rows_at_once
 from inradius_bounds.passes.room import numbers_of_row
 from inradius_bounds.relax import Relax, relax_by_rule
 from inradius_bounds.rows.units import Units
 
 # where the bounds of inner layers come from: the backward pass, or interval arithmetic alone
 Inner = Literal["backward", "interval"]
-
-# how many numbers a block of rows may hold where it is widest
-_BLOCK = 1 << 19
 
 
 @attrs.define(eq=False)
@@ -129,7 +127,7 @@ def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 def _row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
     """Bounds of chosen numbers of a node by backward passes, flat indices (B, K) -> two of (B, K)."""
-    step = max(1, _BLOCK // (numbers_of_row(before.values.network, node) * len(index)))
+    step = rows_at_once(before.values, numbers_of_row(before.values.network, node))
     sides = [row_bounds(before, node, part) for part in torch.split(index, step, dim=1)]
     lower, upper = zip(*sides, strict=True)
     return torch.cat(lower, dim=1), torch.cat(upper, dim=1)

@@ -11,14 +11,25 @@ from inradius_bounds.passes.backward import Pass
 from inradius_bounds.passes.closing import Found, lower
 from inradius_bounds.passes.inner import Relaxed
 from inradius_bounds.passes.lines import Lines
+from inradius_bounds.passes.memory import rows_at_once
 from inradius_bounds.rows.dense import Dense
+
+# so many rows are pulled together in any case
+_AT_LEAST = 16
 
 
 def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False) -> Found:
     """Lower bounds of the property's rows by one backward pass, to the input or (``stops``) to the curves before it."""
     result = values.network.result
-    rows = Dense(prop.weights.reshape(*prop.offsets.shape, *result.stored))
-    return lower(Pass(values, lines, {result: rows}, prop.offsets, stops=stops).run(result))
+    weights = prop.weights.reshape(*prop.offsets.shape, *result.stored)
+    step = rows_at_once(values, values.network.widest) if values.limit is not None else weights.shape[1]
+    # a block of rows for each example is small enough, where examples are bounded in parts
+    step = max(step, _AT_LEAST)
+    parts = zip(torch.split(weights, step, dim=1), torch.split(prop.offsets, step, dim=1), strict=True)
+    found = [
+        lower(Pass(values, lines, {result: Dense(rows)}, offsets, stops=stops).run(result)) for rows, offsets in parts
+    ]
+    return found[0] if len(found) == 1 else Found.joined(found, dim=1)
 
 
 def lines_of(found: Relaxed) -> dict[Node, Lines]:

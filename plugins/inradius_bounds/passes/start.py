@@ -9,6 +9,7 @@ from inradius_bounds.network.network import Network
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes.closing import Found
+from inradius_bounds.passes.memory import numbers_within
 from inradius_bounds.rounding import Rounding
 from inradius_bounds.trace import trace
 
@@ -18,16 +19,20 @@ _INNER = 4
 _NOISY = 0.02
 
 
-def values_of(model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True) -> Values:
+def values_of(
+    model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True, memory: float | None = None
+) -> Values:
     """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on.
 
     about: whether passes count from the values at x where rounding is looked at; where there are few passes it costs more
-    than it helps.
+    than it helps. memory: the megabytes that rows may take, a share of what is free without it; none is looked at while
+    bounds are trained on.
     """
     network = trace(model, x, threat).network
     rounding = rounding_of(network, x)
     reference = _reference(model, network, x, threat, rounding) if about and rounding is not None else None
-    return Values(network, x, threat, rounding, about=reference)
+    limit = None if rounding is None else numbers_within(memory, x)
+    return Values(network, x, threat, rounding, about=reference, limit=limit)
 
 
 def _reference(model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding) -> Reference:

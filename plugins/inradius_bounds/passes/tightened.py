@@ -20,7 +20,7 @@ def tightened(values: Values, steps: int) -> Relaxed:
     Node by node, each over the boxes just found for the ones before it.
     """
     network = values.network
-    fresh = Values(network, values.x, values.threat, values.rounding, {}, values.constants, about=values.about)
+    fresh = values.unbounded
     found = Relaxed(fresh)
     for node in network.nodes:
         if node.curved:
