@@ -1,6 +1,7 @@
 """Rounding is counted as bounds are made: it adds up over the depth, and holds for numbers of any size."""
 
 import itertools
+from fractions import Fraction
 
 import pytest
 import torch
@@ -118,3 +119,60 @@ def test_a_sum_that_hangs_on_its_order_is_real_and_not_float():
     proof = certify("crown()", net.eval(), torch.ones(1, 3), prop=prop)
     assert proof.claim == ("real",)
     assert bool(proof.certified.all())
+
+
+class Shifted(nn.Module):
+    """The sum of many numbers of a constant that meets the values behind the last curve: beside, added, or as a bias."""
+
+    def __init__(self, kind, numbers):
+        super().__init__()
+        self.kind, count = kind, numbers.numel()
+        self.register_buffer("numbers", numbers)
+        self.last = nn.Linear(count + (kind == "beside"), 1, bias=False)
+        self.bias = nn.Conv2d(1, 1, 1)
+        self.last.weight.data = numbers[None].clone() if kind == "bias" else torch.ones_like(self.last.weight)
+        nn.init.ones_(self.bias.bias)
+
+    def forward(self, z):
+        z = z.relu()
+        if self.kind == "bias":
+            return self.last(self.bias(z[:, None, None]).flatten(1))
+        if self.kind == "beside":
+            return self.last(torch.cat([z[:, :1], self.numbers[None].expand(len(z), -1)], 1))
+        return self.last(0.5 * z + self.numbers)
+
+
+@pytest.mark.parametrize("kind", ["beside", "added", "bias"])
+@pytest.mark.parametrize("spec", ["interval()", "dual()"])
+def test_sums_of_many_constants_are_rounded(spec, kind):
+    """1 + 0.99 u + ... − 1 loses the small numbers where it is added up in order."""
+    numbers = torch.full((2048,), 0.99 * 2.0**-24)
+    numbers[0], numbers[-1] = 1, -1
+    exact = -sum(Fraction(number) for number in numbers.double().tolist())
+    for offset in (1.17e-4, 1.2e-4):
+        prop = Property(-torch.ones(1, 1, 1), torch.full((1, 1), offset))
+        proof = certify(spec, Shifted(kind, numbers).eval(), torch.zeros(1, 2048), prop=prop, claim="real")
+        value = exact + Fraction(float(prop.offsets))
+        assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
+        assert not bool(proof.certified.any())
+
+
+@pytest.mark.parametrize("claim", ["float", "real"])
+@pytest.mark.parametrize(
+    ("spec", "place", "eps"), [("interval()", 0, 1), ("crown()", -3, 4), ("crown(intersect=False, best=False)", -3, 4)]
+)
+def test_boxes_and_lines_that_underflow_prove_nothing(spec, place, eps, claim):
+    """Halves of small boxes and bands of small lines are flushed to 0 by some machines, and a large weight follows."""
+    last, least = nn.Linear(1, 1, bias=False), torch.finfo(torch.float32).smallest_normal
+    nn.init.constant_(last.weight, -1e38)
+    prop = Property(torch.ones(1, 1, 1), torch.ones(1, 1))
+    assert torch.set_flush_denormal(True)
+    try:
+        # the value is 1 − 1e38 · least = −0.18 at x + eps
+        x, around = torch.tensor([[place * least]]), f"linf(eps={eps * least!r}, bounds=None)"
+        proof = certify(spec, nn.Sequential(nn.ReLU(), last).eval(), x, spec=around, prop=prop, claim=claim)
+    finally:
+        torch.set_flush_denormal(False)
+    value = 1 + Fraction(float(last.weight.detach())) * Fraction(least)
+    assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
+    assert not bool(proof.certified.any())

@@ -9,6 +9,7 @@ from torch import Tensor
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.network import Network, mixes
 from inradius_bounds.rounding import ROOM, Rounding, gamma, tiny, unit
+from inradius_bounds.rows.dot import dot_terms
 
 if TYPE_CHECKING:
     from inradius_bounds.network.values import Values
@@ -133,6 +134,9 @@ class Sizes:
         sums = forth if any(self.values.handed(source) is not None for source in node.sources) else 1
         # the weights may be off by four roundings, where they were computed from others
         rounds = max(sums, back) + 5 if node.rounds else 0
+        if self.values.constant(node) is not None:
+            # rows times the node's constants are added up as well
+            rounds = max(rounds, sums + dot_terms(node.stored) + 5)
         return gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype), self._run(node)
 
     def _run(self, node: Node) -> Tensor | None:

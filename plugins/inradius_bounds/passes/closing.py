@@ -128,7 +128,9 @@ def _sides(values: Values, node: Node) -> Box:
         assert values.sides is not None
         return values.sides
     low, high = values.around(node)
-    return (low + high) / 2, (high - low) / 2
+    half = (high - low) / 2
+    # a half may be lost to underflow
+    return (low + high) / 2, half if values.sizes is None else half + 2 * tiny(half.dtype)
 
 
 def _below(values: Values, function: Function, cheap: bool) -> Ends:

@@ -9,7 +9,7 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.sizes import Sizes
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes.bending import Bent
-from inradius_bounds.rounding import ROOM, unit
+from inradius_bounds.rounding import ROOM, tiny, unit
 from inradius_bounds.rows.dense import Dense
 from inradius_bounds.rows.dot import dot, dot_terms
 from inradius_bounds.rows.windows import Windows, total
@@ -56,6 +56,8 @@ class Lines:
             + own[0]
             + (3 if self.turn is None else 8) * u * steep * sizes.deviation(source)
             + terms * u * (self.offset.abs() + self.band.abs())
+            # slopes, offsets and bands that underflow
+            + 4 * tiny(self.slope.dtype) * (1 + sizes.deviation(source))
         )
         execution = own[1]
         if handed is not None:
