@@ -63,7 +63,9 @@ class Values:
         low, high = self.around(self.network.front)
         middle = (low + high) / 2
         half = torch.maximum(high - middle, middle - low)
-        half = half * (1 + 4 * unit(half.dtype)) + tiny(half.dtype) * (half > 0)
+        if self.rounding is not None:
+            # halves may be rounded, and lost to underflow
+            half = half * (1 + 4 * unit(half.dtype)) + 2 * tiny(half.dtype)
         holds = half.isfinite() if self.about is None else half.isfinite() & (middle.abs() <= half)
         return (middle, half) if bool(holds.all()) else None
 
