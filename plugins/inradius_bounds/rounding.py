@@ -4,6 +4,7 @@ import math
 
 import attrs
 import torch
+from torch import Tensor
 
 # numbers that bound errors are rounded themselves
 ROOM = 1.01
@@ -26,6 +27,13 @@ def gamma(terms: int, dtype: torch.dtype) -> float:
     """
     share = terms * unit(dtype)
     return ROOM * share / (1 - share) ** 2 if share < 0.5 else math.inf
+
+
+def gammas(terms: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same for each number of roundings, in float64."""
+    share = terms.double() * unit(dtype)
+    found = ROOM * share / (1 - share) ** 2
+    return torch.where(share < 0.5, found, math.inf)
 
 
 @attrs.frozen

@@ -100,6 +100,13 @@ def dense():
     return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
 
 
+def scaled_input():
+    """Batch norm in front, whose constants are large."""
+    norm = nn.BatchNorm1d(4)
+    norm.running_mean.fill_(-0.5)
+    return nn.Sequential(norm, nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+
+
 def smooth():
     return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.Sigmoid(), nn.Linear(5, 3))
 
@@ -137,6 +144,7 @@ def in_a_row():
 
 SHAPES = {
     dense: (4,),
+    scaled_input: (4,),
     smooth: (4,),
     odd: (4,),
     deep: (4,),
@@ -524,6 +532,8 @@ PASSES = [
     Mutation(backward.Pass, "_through_curve", "self.radius + found.radius", "found.radius", ROWS),
     Mutation(backward.Pass, "_through_curve", "self._shift(found.constant)", "self._shift(0 * found.constant)", PASS),
     Mutation(backward.Pass, "_pay", "self._shift(function.over(constant))", "pass", PASS),
+    Mutation(values.Values, "constant", "self.network.place[node] <= self.network.place[self.end]", "node is self.network.entry",
+        partial(bounds, "interval()", scaled_input)),
     Mutation(backward.Pass, "_double", "-self.constant", "self.constant", SLANTED_ROWS),
     Mutation(closing, "_over", "center - around, center + around, None", "center + around, center, None", PASS),
     Mutation(closing, "_over", "center - around, center + around, gamma", "center + around, center, gamma", PROVED),

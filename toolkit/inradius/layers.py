@@ -144,6 +144,14 @@ class LayerRule:
         """How many rows one number of ``adjoint`` adds up, at most; by default all of them."""
         return op.out_shape.numel()
 
+    def terms_of(self, op: Operator, some: Tensor) -> Tensor | None:
+        """How many products one output adds up, at most, where inputs are 0 but for ``some`` (B, *in), (B,); or None."""
+        return None
+
+    def fan_of(self, op: Operator, some: Tensor) -> Tensor | None:
+        """How many rows a number of ``adjoint`` adds up, where those of outputs are 0 but for ``some`` (B, *out), (B,); or None."""
+        return None
+
     def ulps(self, op: Operator) -> float | None:
         """By how many units in the last place (2 u times its size) a non-linear op's execution may miss its exact value.
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.network import Network, mixes
-from inradius_bounds.rounding import ROOM, Rounding, gamma, tiny, unit
+from inradius_bounds.rounding import ROOM, Rounding, gamma, gammas, tiny, unit
 from inradius_bounds.rows.dot import dot_terms
+from inradius_bounds.rules.relu import ReLURule
 
 if TYPE_CHECKING:
     from inradius_bounds.network.values import Values
@@ -38,6 +39,7 @@ class Sizes:
     _own: dict[Node, Owed] = attrs.field(factory=dict)
     _owed: dict[Node, Owed | None] = attrs.field(factory=dict)
     _single: dict[Node, Owed | None] = attrs.field(factory=dict)
+    _runs: dict[Node, Tensor | None] = attrs.field(factory=dict)
     _lost: dict[Node, Tensor] = attrs.field(factory=dict)
 
     def size(self, node: Node) -> Tensor:
@@ -109,7 +111,7 @@ class Sizes:
         if not node.rounds:
             return torch.zeros_like(size)
         here = gamma(forth + 8, dtype) * size + (2 * forth + 8) * tiny(dtype)
-        run = self.own(node)[1]
+        run = self._run(node)
         return here if run is None else here + run
 
     def whole(self, node: Node) -> Tensor:
@@ -127,8 +129,9 @@ class Sizes:
             return gamma(adds, dtype) * self.deviation(node), self.curve(node, size)
         forth, back = counts(node)
         if self.values.about is not None:
-            rounds = back + 5 if node.rounds else 0
-            moved = gamma(rounds + adds, dtype) * self.deviation(node)
+            moved = self._gamma(
+                node, self._back(node, back), (5 if node.rounds else -back) + adds, dtype
+            ) * self.deviation(node)
             return moved + self._unmatched(node) + (2 * forth + 8) * tiny(dtype), self._run(node)
         # a constant that sources hand on is added up as values are
         sums = forth if any(self.values.handed(source) is not None for source in node.sources) else 1
@@ -141,13 +144,43 @@ class Sizes:
 
     def _run(self, node: Node) -> Tensor | None:
         """What an execution of an affine node may be off by."""
+        if node not in self._runs:
+            self._runs[node] = self._executed(node)
+        return self._runs[node]
+
+    def _executed(self, node: Node) -> Tensor | None:
         run = self.rounding.execution
         if run is None:
             return None
         size, (forth, _) = self.size(node), counts(node)
         if not node.rounds:
             return torch.zeros_like(size)
-        return _kept(gamma(forth + 1, run) * size + (forth + 1) * tiny(run), size, run)
+        error = self._gamma(node, self._forth(node, forth), 1, run) * size + (forth + 1) * tiny(run)
+        return _kept(error, size, run)
+
+    def _forth(self, node: Node, forth: int) -> Tensor | int:
+        """How many products of numbers other than 0 a number of an affine node adds up, for each example or for all."""
+        op = node.operator
+        if op is None:
+            return forth
+        some = self.reach(node.sources[0]) > 0
+        found = op.rule.terms_of(op, some)
+        return forth if found is None else found.clamp(max=forth)
+
+    def _back(self, node: Node, back: int) -> Tensor | int:
+        """How many rows other than 0 a number of an affine node's adjoint adds up, for each example or for all."""
+        op, box = node.operator, self.values.known(node)
+        if op is None or box is None or not all(isinstance(_rule(use), ReLURule) for use in self.network.uses[node]):
+            return back
+        # the rows on numbers that are negative end at the ReLU
+        found = op.rule.fan_of(op, box[1] > 0)
+        return back if found is None else found.clamp(max=back)
+
+    @staticmethod
+    def _gamma(node: Node, terms: Tensor | int, more: int, dtype: torch.dtype) -> Tensor | float:
+        if isinstance(terms, int):
+            return gamma(terms + more, dtype)
+        return gammas(terms + more, dtype).view(-1, *(1,) * len(node.stored)).to(dtype)
 
     def curve(self, node: Node, size: Tensor) -> Tensor | None:
         """What an execution of a curve may be off by, whose exact values are no larger than ``size``."""
@@ -172,14 +205,16 @@ class Sizes:
         return kept[node]
 
     def _all(self, node: Node, single: bool) -> Owed | None:
-        if node is self.network.entry:
+        if self.network.place[node] <= self.network.place[self.values.end]:
+            # the box at which passes end holds it
             return None
-        found = self.own(node)
         if node.curved:
-            return found
+            return self.own(node)
         if single:
             moved = gamma(6, self.rounding.dtype) * self.deviation(node)
-            found = (moved if self.values.about is None else moved + self._unmatched(node)), found[1]
+            found = (moved if self.values.about is None else moved + self._unmatched(node)), self._run(node)
+        else:
+            found = self.own(node)
         handed = [self.handed(source, single=single and not mixes(node)) for source in node.sources]
         return found if all(each is None for each in handed) else self._with(node, found, handed)
 
@@ -219,6 +254,10 @@ class Sizes:
         products = 8 if node.curved else max(counts(node)) + 8
         numbers = sum(sources, self.deviation(node).flatten(1).sum(1))
         return ROOM * tiny(self.rounding.dtype) * (products * numbers + 16 * node.stored.numel())
+
+
+def _rule(node: Node) -> object:
+    return None if node.operator is None else node.operator.rule
 
 
 def _kept(error: Tensor, size: Tensor, dtype: torch.dtype) -> Tensor:

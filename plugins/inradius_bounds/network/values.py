@@ -53,26 +53,30 @@ class Values:
         return found
 
     @cached_property
-    def sides(self) -> Box | None:
-        """Where Δ(x) is a box, middle and half width of that of ``network.front``, counted as values are, the width rounded up.
-
-        None for other sets, for boxes of infinite size, and for ones that do not hold the reference.
-        """
+    def boxed(self) -> bool:
+        """Whether each Δ(x) is a box of finite size around 0."""
         if not self.threat.is_box:
+            return False
+        low, high = self.room
+        return bool((low.isfinite() & high.isfinite() & (low <= 0) & (high >= 0)).all())
+
+    @cached_property
+    def end(self) -> Node:
+        """The node at which backward passes end: the input, or for boxes the last node that only scales it."""
+        return self.network.front if self.boxed else self.network.entry
+
+    @cached_property
+    def sides(self) -> Box | None:
+        """Middle and half width of the box of ``end``, counted as values are, the width rounded up; None for other sets."""
+        if not self.boxed:
             return None
-        low, high = self.around(self.network.front)
+        low, high = self.around(self.end)
         middle = (low + high) / 2
         half = torch.maximum(high - middle, middle - low)
         if self.rounding is not None:
             # halves may be rounded, and lost to underflow
             half = half * (1 + 4 * unit(half.dtype)) + 2 * tiny(half.dtype)
-        holds = half.isfinite() if self.about is None else half.isfinite() & (middle.abs() <= half)
-        return (middle, half) if bool(holds.all()) else None
-
-    @cached_property
-    def end(self) -> Node:
-        """The node at which backward passes end."""
-        return self.network.entry if self.sides is None else self.network.front
+        return middle, half if self.about is None else torch.maximum(half, middle.abs())
 
     @cached_property
     def room(self) -> Box:
@@ -149,7 +153,7 @@ class Values:
 
     def constant(self, node: Node) -> Tensor | None:
         """The part of a node's value that no source of it has, (1, *shape), from where rows last met it; None for 0."""
-        if node is self.network.entry or node.curved or self.about is not None:
+        if node.curved or self.about is not None or self.network.place[node] <= self.network.place[self.end]:
             return None
         if node not in self.constants:
             self.constants[node] = self._evaluated(node)

@@ -98,6 +98,22 @@ class ConvolutionRule(LayerRule):
         ]
         return int(conv.weight.shape[0] // conv.groups * taps[0] * taps[1])
 
+    def terms_of(self, op: Operator, some: Tensor) -> Tensor | None:
+        conv = op.module
+        if conv.groups > 1:
+            return None
+        ones = conv.weight.new_ones(1, 1, *conv.kernel_size)
+        count = F.conv2d(some.sum(1, keepdim=True).to(ones), ones, None, conv.stride, conv.padding, conv.dilation)
+        return count.flatten(1).amax(1) + int(getattr(conv, "more", 0))
+
+    def fan_of(self, op: Operator, some: Tensor) -> Tensor | None:
+        conv = op.module
+        if conv.groups > 1:
+            return None
+        ones = conv.weight.new_ones(1, 1, *conv.kernel_size)
+        count = F.conv_transpose2d(some.sum(1, keepdim=True).to(ones), ones, None, conv.stride, 0, 0, 1, conv.dilation)
+        return count.flatten(1).amax(1)
+
 
 def _transposed(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int] = (0, 0), spare: Sequence[int] = (0, 0)) -> Tensor:
     """The transposed convolution, (n, C, h, w) -> (n, C', h', w')."""

@@ -38,5 +38,14 @@ class LinearRule(LayerRule):
     def terms(self, op: Operator) -> int:
         return int(op.module.in_features) + int(getattr(op.module, "more", 0))
 
+    def terms_of(self, op: Operator, some: Tensor) -> Tensor:
+        # of the vectors along the last axis the one with most numbers
+        found: Tensor = some.sum(-1).reshape(len(some), -1).amax(1) + int(getattr(op.module, "more", 0))
+        return found
+
+    def fan_of(self, op: Operator, some: Tensor) -> Tensor:
+        found: Tensor = some.sum(-1).reshape(len(some), -1).amax(1)
+        return found
+
     def fan(self, op: Operator) -> int:
         return int(op.module.weight.shape[0])

@@ -145,6 +145,32 @@ def magnitude_is_a_bound(op: Operator, case: Interval) -> None:
     assert op.rule.fan(op) >= rows, f"an input's row adds up {rows} products, but fan says {op.rule.fan(op)}"
 
 
+def stretch_is_a_bound(op: Operator, case: Interval) -> None:
+    """stretch of an affine layer is at least |A| bound, without its constants."""
+    if not op.rule.affine:
+        return
+    bound = torch.maximum(case.lower.abs(), case.upper.abs())
+    size, least = op.rule.stretch(op, bound).flatten(1), bound.flatten(1) @ _matrix(op).abs().T
+    require(size >= least * (1 - case.tol), "stretch ≥ |A| bound", stretch=size, least=least)
+
+
+def sums_over_some_are_counted(op: Operator, case: Interval) -> None:
+    """terms_of and fan_of of an affine layer are at least the entries of A where inputs and outputs are not 0."""
+    if not op.rule.affine:
+        return
+    entries = (_matrix(op) != 0).double()
+    inputs = case.lower > case.lower.flatten(1).median(1).values.view(-1, *(1,) * len(op.in_shape))
+    found = op.rule.terms_of(op, inputs)
+    if found is not None:
+        products = (inputs.flatten(1).double() @ entries.T).amax(1)
+        assert bool((found >= products).all()), f"outputs add up {products} products, but terms_of says {found}"
+    outputs = (torch.arange(op.out_shape.numel()) % 3 > 0).view(1, *op.out_shape)
+    found = op.rule.fan_of(op, outputs)
+    if found is not None:
+        rows = (outputs.flatten(1).double() @ entries).amax(1)
+        assert bool((found >= rows).all()), f"rows of inputs add up {rows} products, but fan_of says {found}"
+
+
 def _matrix(op: Operator) -> Tensor:
     """A of an affine layer, (out, in), one column per unit input."""
     size = op.in_shape.numel()
@@ -185,4 +211,6 @@ LAWS = (
     unit_rows_are_rows,
     affine_intervals_are_exact,
     magnitude_is_a_bound,
+    stretch_is_a_bound,
+    sums_over_some_are_counted,
 )
