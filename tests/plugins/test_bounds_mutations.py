@@ -533,7 +533,7 @@ PASSES = [
     Mutation(backward.Pass, "_through_curve", "self._shift(found.constant)", "self._shift(0 * found.constant)", PASS),
     Mutation(backward.Pass, "_pay", "self._shift(function.over(constant))", "pass", PASS),
     Mutation(values.Values, "constant", "self.network.place[node] <= self.network.place[self.end]", "node is self.network.entry",
-        partial(bounds, "interval()", scaled_input)),
+        partial(bounds, DUAL, scaled_input)),
     Mutation(backward.Pass, "_double", "-self.constant", "self.constant", SLANTED_ROWS),
     Mutation(closing, "_over", "center - around, center + around, None", "center + around, center, None", PASS),
     Mutation(closing, "_over", "center - around, center + around, gamma", "center + around, center, gamma", PROVED),
