@@ -26,7 +26,7 @@ SHAPE = (2, 4, 4)
 CLASSES = 3
 
 SETS = {
-    "affine": ["affine('colour', eps=0.2)", "affine('ramps', eps=0.2, norm='2', bounds=None)"],
+    "affine": ["affine('colour', eps=0.2)", "affine('ramps', eps=0.2, order='2', bounds=None)"],
     "box": ["box(lo=-0.1, hi=0.15)", "box(lo=-0.1, hi=0.15, bounds=None)"],
     "intersection": [
         "intersection(linf(eps=0.1), l2(eps=0.2))",

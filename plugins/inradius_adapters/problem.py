@@ -38,14 +38,13 @@ def groups(threat: Oracles, count: int, device: torch.device) -> Iterator[tuple[
 
 def ball_of(threat: Oracles) -> tuple[float, float] | tuple[None, None]:
     """Order and radius of a set that is an ℓp ball within its box."""
-    order, eps = getattr(threat, "order", None), getattr(threat, "eps", None)
-    known = isinstance(order, int | float) and isinstance(eps, int | float)
-    return (float(order), float(eps)) if known else (None, None)  # type: ignore[arg-type]
+    norm, radius = threat.norm, threat.radius
+    return (None, None) if norm is None or radius is None else (norm.order, float(radius))
 
 
 def box_of(threat: Oracles, asker: str) -> Box:
     """The box of valid inputs that all parts of the set share."""
-    found = {getattr(part, "bounds", None) for part in threat.parts()}
+    found = {part.bounds for part in threat.parts()}
     if len(found) > 1:
         raise UnsupportedError(f"{asker} knows one box of valid inputs, and the parts of {threat} have several")
     box: Box = found.pop()

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Oracles, PerExample, Streams, ThreatModel, UnsupportedError
+from inradius import Oracles, Streams, UnsupportedError
 from inradius.threat import expand
 
 # so many radii reach everything within the hard constraints
@@ -13,34 +13,9 @@ _FAR = 1e6
 _FORGIVEN = 1e-5
 
 
-def scaled(threat: Oracles, factor: float) -> Oracles:
-    """The set at ``factor`` times its radius, or each of its radii.
-
-    Raises ``UnsupportedError`` for oracles that have no other radius.
-    """
-    if isinstance(threat, ThreatModel):
-        return threat.scaled(factor)
-    if isinstance(threat, PerExample):
-        return threat.threat.per_example(threat.factors * factor)
-    raise UnsupportedError(
-        f"{threat} has no other radius; allowed are threat models, and those with a radius per example"
-    )
-
-
-def shares(threat: Oracles, factors: Tensor) -> Oracles:
-    """The set at a share of its radius for each example, (B,)."""
-    if isinstance(threat, ThreatModel):
-        return threat.per_example(factors.double())
-    if isinstance(threat, PerExample):
-        return threat.threat.per_example(threat.factors.double() * factors.double())
-    raise UnsupportedError(
-        f"{threat} has no other radius; allowed are threat models, and those with a radius per example"
-    )
-
-
 def far(threat: Oracles) -> Oracles:
     """The set at a radius that only its hard constraints limit."""
-    return scaled(threat, _FAR)
+    return threat.scaled(_FAR)
 
 
 @attrs.frozen(eq=False)
@@ -100,7 +75,7 @@ def corners_of(threat: Oracles, x: Tensor, asker: object) -> tuple[Tensor, Tenso
     boxed = bool(room.boxed.all())
     # within a box, half of the radii reach all of it as well
     if boxed and len(x):
-        boxed = torch.allclose(scaled(threat, _FAR / 2).linear_max(torch.ones_like(x), x), room.high)
+        boxed = torch.allclose(threat.scaled(_FAR / 2).linear_max(torch.ones_like(x), x), room.high)
     if not boxed:
         raise UnsupportedError(
             f"{asker} sets coordinates to the ends of a box, and {threat} has none at every radius; "

@@ -1,4 +1,4 @@
-"""Which norm a set measures, asked of its gauge alone."""
+"""The norm and the radii of a set that is a ball."""
 
 import math
 
@@ -31,26 +31,12 @@ class Shape:
 
 
 def shape_of(threat: Oracles, x: Tensor) -> Shape | None:
-    """The ball that a set is within its hard constraints, None for a set that is no ℓ1, ℓ2 or ℓ∞ ball.
-
-    The gauge of an ℓp ball of radius r is ‖δ‖_p / r, whoever wrote the set: it is compared at a corner, at a unit vector
-    and at a ramp of either sign.
-    """
-    size = x.shape[1:].numel()
-    if not threat.convex or len(threat.parts()) > 1 or size < 2:
+    """The ball that a set is within its box, None for a set that is no ℓ1, ℓ2 or ℓ∞ ball, and for radius 0."""
+    if threat.norm is None or threat.norm.order not in _ORDERS:
         return None
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
-    ramp = torch.linspace(-1.0, 2.0, size, dtype=x.dtype, device=x.device)
-    unit = torch.zeros_like(ramp)
-    unit[0] = 1
-    probes = [torch.ones_like(ramp), unit, ramp]
-    gauges = [threat.gauge(probe.view(x.shape[1:]).expand_as(x), x) for probe in probes]
-    for order in _ORDERS:
-        radii = [torch.linalg.vector_norm(p, ord=order) / g for p, g in zip(probes, gauges, strict=True)]
-        alike = all(torch.allclose(radii[0], other, rtol=1e-4, atol=0.0) for other in radii[1:])
-        if alike and bool((radii[0] > 0).any()):
-            return Shape(order, radii[0])
-    return None
+    known = torch.as_tensor(threat.radius, dtype=torch.float64)
+    radius = known.to(x.device, torch.promote_types(x.dtype, torch.float32)).expand(len(x))
+    return Shape(threat.norm.order, radius) if bool((radius > 0).any()) else None
 
 
 def scale_to(delta: Tensor, shape: Shape) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor
 from inradius.ascent import Part
 from inradius.threat import expand
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.room import far, scaled, shares
+from inradius_blackbox.room import far
 
 # noise of growing radius: four times at each power of two up to 2^12, then at that
 _TRIES = 64
@@ -45,7 +45,7 @@ def _noise(part: Part, radius: float, number: int) -> Tensor:
 
     Many networks see one class in all fine noise, which leaves out the examples of that class.
     """
-    threat, rng = scaled(part.threat, radius), part.rng.fork(number)
+    threat, rng = part.threat.scaled(radius), part.rng.fork(number)
     if number % 2 == 0:
         return threat.sample(part.x, rng=rng)
     blocks = tuple(min(_BLOCKS, length) for length in part.x.shape[1:])
@@ -65,7 +65,7 @@ def closer(decisions: Decisions, part: Part, delta: Tensor, passes: int) -> Tens
     low, answer = torch.zeros_like(high), delta
     for _ in range(passes):
         middle = (low + high) / 2
-        candidate = shares(part.threat, middle).project(delta, part.x)
+        candidate = part.threat.per_example(middle.double()).project(delta, part.x)
         fooled = decisions.ask(part, candidate)
         high, low = torch.where(fooled, middle, high), torch.where(fooled, low, middle)
         answer = torch.where(expand(fooled, answer), candidate, answer)

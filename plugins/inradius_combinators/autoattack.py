@@ -5,10 +5,11 @@ from typing import ClassVar
 import attrs
 
 from inradius import Attack, Oracles, UnsupportedError, make
+from inradius.norm import L1, L2, LINF, Norm
 from inradius.validators import count
-from inradius_combinators.suite import Suite, name_of
+from inradius_combinators.suite import Suite
 
-_SETS = ("linf", "l2", "l1")
+_NORMS = (LINF, L2, L1)
 
 
 @attrs.frozen(kw_only=True)
@@ -31,15 +32,15 @@ class AutoAttack(Suite):
     queries: int = attrs.field(default=5000, validator=count)
 
     def cascade(self, threat: Oracles) -> tuple[Attack, ...]:
-        norm = name_of(threat)
-        if norm not in _SETS:
+        norm = threat.norm
+        if norm is None or norm not in _NORMS:
             raise UnsupportedError(
-                f"{self} was given {threat}; allowed are {', '.join(_SETS)}: inradius_suite() takes any set, "
+                f"{self} was given {threat}; allowed are balls of {', '.join(map(str, _NORMS))}: inradius_suite() takes any set, "
                 "and worst_part(autoattack()) each part of a union"
             )
         return tuple(make(spec, Attack) for spec in self._specs(norm))
 
-    def _specs(self, norm: str) -> tuple[str, ...]:
+    def _specs(self, norm: Norm) -> tuple[str, ...]:
         steps, square = self.steps, f"square(queries={self.queries})"
         apgd_t = f"apgd_t(steps={steps}, classes={self.classes})"
         # a distance below the radius is enough to decide an example
@@ -50,7 +51,7 @@ class AutoAttack(Suite):
         if self.version == "plus":
             ce, dlr = (f"apgd(steps={steps}, restarts=5, objective={loss})" for loss in ("cross_entropy()", "dlr()"))
             return ce, dlr, f"fab(steps={steps}, restarts=5, classes={self.classes}, enough=1.0)", square, apgd_t, fab_t
-        if norm == "l1":
+        if norm == L1:
             few = f"apgd_t(steps={steps}, classes={min(self.classes, 5)})"
             return f"apgd(steps={steps}, restarts=5)", few, fab_t, square
         return f"apgd(steps={steps})", apgd_t, fab_t, square

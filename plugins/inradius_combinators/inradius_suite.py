@@ -5,8 +5,9 @@ from typing import ClassVar
 import attrs
 
 from inradius import Attack, Oracles, make
+from inradius.norm import L1, L2, LINF
 from inradius.validators import count
-from inradius_combinators.suite import Suite, name_of
+from inradius_combinators.suite import Suite
 
 
 @attrs.frozen(kw_only=True)
@@ -41,10 +42,10 @@ class InradiusSuite(Suite):
     def _gradients(self, threat: Oracles) -> tuple[str, ...]:
         steps, classes = self.steps, self.classes
         ce, targeted = f"apgd(steps={steps})", f"apgd_t(steps={steps}, classes={classes})"
-        if name_of(threat) in ("linf", "l2", "l1"):
+        if threat.norm in (LINF, L2, L1):
             # another start of the cheapest one finds what chance hid from the others
             return ce, f"beta(classes={3 * classes})", targeted, ce
         if threat.convex:
             greedy = (f"frank_wolfe(steps={steps // 4 + 1})", f"frank_wolfe(steps={steps}, classes={classes})")
-            return greedy if name_of(threat) == "wasserstein" else (*greedy, ce, targeted)
+            return greedy if threat.slow_projection else (*greedy, ce, targeted)
         return f"pgd(steps={steps}, restarts=2)", f"pgd(steps={steps}, restarts=2, objective=margin())", targeted

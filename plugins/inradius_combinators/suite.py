@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import attrs
 from torch import Tensor
 
-from inradius import Attack, Component, Margin, Oracles, PerExample, Streams, Subject
+from inradius import Attack, Margin, Oracles, Streams, Subject
 from inradius.ascent import Part
 from inradius.attack import Observer
 from inradius.nested import Series, check_goals, each
@@ -35,9 +35,3 @@ class Suite(Attack, ABC):
         check_goals(self, attacks, goal)
         whole = Part.whole(model, x, y, threat, rng, goal)
         return Series(whole, Margin(), survivors=True, start=start, observe=observe).run(each(attacks))
-
-
-def name_of(threat: Oracles) -> str:
-    """The spec name of a set, of one with a radius per example that of its set."""
-    owner = threat.threat if isinstance(threat, PerExample) else threat
-    return owner.spec_name() if isinstance(owner, Component) else ""

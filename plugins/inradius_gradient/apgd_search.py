@@ -7,14 +7,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Objective, Oracles
+from inradius import Objective
 from inradius.ascent import Part, gradient_of
 from inradius.attack import Observer
 from inradius.threat import expand
 from inradius_gradient.apgd_climb import Climb
 from inradius_gradient.apgd_momentum import Momentum
-from inradius_gradient.apgd_sparse import Sparse, SparseSteps
-from inradius_gradient.radii import scaled
+from inradius_gradient.apgd_sparse import Sparse
 
 # Croce and Hein 2021, sec. 3.4: the first two runs are around larger sets, each with a share of the steps
 _LARGER = ((3.0, 0.3), (2.0, 0.3))
@@ -80,7 +79,7 @@ class Search:
     def _approach(self, part: Part, delta: Tensor | None) -> None:
         """A run around the set, for sparse steps after those around larger sets, each from where the last one was best."""
         left = self._steps
-        for factor, steps in _stages(self._steps) if self._large_radii and _is_sparse(part.threat) else ():
+        for factor, steps in _stages(self._steps) if self._large_radii and part.threat.sparse else ():
             delta, left = self._climb(_around(part, factor), delta, steps, counts=False), left - steps
         self._climb(part, delta, left, counts=True)
 
@@ -138,21 +137,17 @@ class Search:
             self._seen += 1
 
 
-def _is_sparse(threat: Oracles) -> bool:
-    return isinstance(threat, SparseSteps) and threat.sparse
-
-
 def _start(part: Part, start: Tensor | None, steps: int) -> Climb:
     threat, x = part.threat, part.x
     delta = threat.sample(x, rng=part.rng) if start is None else threat.project(start, x)
-    if _is_sparse(part.threat):
+    if part.threat.sparse:
         return Sparse.start(steps, part, delta, cold=start is None)
     return Momentum.start(steps, part, delta)
 
 
 def _around(part: Part, factor: float) -> Part:
     """The same examples with a set of another radius."""
-    return attrs.evolve(part, threat=scaled(part.threat, factor))
+    return attrs.evolve(part, threat=part.threat.scaled(factor))
 
 
 def _stages(steps: int) -> Iterator[tuple[float, int]]:

@@ -3,7 +3,7 @@
 Source: croce2021.
 """
 
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 import attrs
 import torch
@@ -23,20 +23,6 @@ _LARGEST = 1.0
 _SMALLEST = 0.1
 _DECAY = 1.5
 _CHECKPOINTS = 25
-
-
-@runtime_checkable
-class SparseSteps(Protocol):
-    """A set that offers steps which change a given number of coordinates."""
-
-    @property
-    def sparse(self) -> bool:
-        """Whether its steps of steepest ascent change few coordinates."""
-        ...
-
-    def sparse_steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, count: Tensor) -> Tensor:
-        """The step spread evenly over ``count`` (n,) coordinates, as long as the radius, (n, *S)."""
-        ...
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -68,7 +54,6 @@ class Sparse(Climb):
 
     def move(self) -> Tensor:
         part = self.part
-        assert isinstance(part.threat, SparseSteps)
         step = part.threat.sparse_steepest(self.gradient, part.x, self.delta, self.count)
         return part.threat.project(torch.addcmul(self.delta, expand(self.size, step), step), part.x)
 

@@ -77,7 +77,7 @@ class BETA(Attack):
         first = None if start is None and self.random_start else torch.zeros_like(x)
         if start is not None:
             first = threat.project(start, x)
-        name = self.optimizer or usual_optimizer(threat, x)
+        name = self.optimizer or usual_optimizer(threat)
         for restart in range(self.restarts):
             for place, some in enumerate(torch.split(aims, self.together, dim=1)):
                 part = contest.survivors()

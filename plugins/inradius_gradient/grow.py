@@ -15,7 +15,6 @@ from inradius.nested import Show, answer, check_goals, fooled
 from inradius.threat import expand
 from inradius.validators import as_float, component, count, positive
 from inradius_gradient.pgd import PGD
-from inradius_gradient.radii import scaled
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +70,7 @@ class Grow(Attack):
             part = whole.take(left)
             if not len(part):
                 break
-            part = attrs.evolve(part, threat=scaled(part.threat, radius), rng=part.rng.fork(stage))
+            part = attrs.evolve(part, threat=part.threat.scaled(radius), rng=part.rng.fork(stage))
             last, inside = answer(attack, part, start=last, observe=show.of(kept, left))
             done = fooled(part, last) & inside
             kept[left] = torch.where(expand(done | (inside & (radius <= 1)), last), last, kept[left])

@@ -7,7 +7,6 @@ from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
 from inradius.ascent import Part
 from inradius.attack import Observer
 from inradius.validators import as_float, component, positive, radius
-from inradius_gradient.radii import scaled
 from inradius_gradient.single_step import climb_once
 
 
@@ -41,5 +40,5 @@ class NFGSM(Attack):
         goal: Tensor | None = None,
     ) -> Tensor:
         part = Part.whole(model, x, y, threat, rng, goal)
-        start = scaled(threat, self.noise).sample(x, rng=rng) if start is None else threat.project(start, x)
+        start = threat.scaled(self.noise).sample(x, rng=rng) if start is None else threat.project(start, x)
         return climb_once(part, start, self.objective, self.step, observe)

@@ -3,18 +3,16 @@
 import torch
 from torch import Tensor
 
-from inradius import Oracles, PerExample
+from inradius import Oracles
 from inradius.arithmetic.precision import working
 from inradius.ascent import Part
 from inradius.threat import expand
 from inradius_gradient.torch_steps import TorchSteps
 
 
-def usual_optimizer(threat: Oracles, x: Tensor) -> str:
+def usual_optimizer(threat: Oracles) -> str:
     """RMSprop where the set is a box, whose coordinates have nothing to do with each other; elsewhere plain steps."""
-    owner = threat.threat if isinstance(threat, PerExample) else threat
-    sketch = owner.sketch(x)
-    return "rmsprop" if sketch is not None and sketch[2] == 1 else "sgd"
+    return "rmsprop" if threat.is_box else "sgd"
 
 
 class Strides:

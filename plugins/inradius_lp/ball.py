@@ -11,6 +11,7 @@ from inradius import InputError, PerExample, Streams, ThreatModel
 from inradius.arithmetic.answers import rows_of
 from inradius.arithmetic.outward import above
 from inradius.box import Box, check_inside, room
+from inradius.norm import Norm
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, radius
 from inradius_lp.oracles import Answers, BoxedBall, Cell
@@ -76,6 +77,14 @@ class LpBall(BoxedBall, ThreatModel, ABC):
     def is_box(self) -> bool:
         """Whether the set is a box itself."""
         return self.order == torch.inf
+
+    @property
+    def norm(self) -> Norm:
+        return Norm(self.order)
+
+    @property
+    def radius(self) -> float:
+        return self.eps
 
     @property
     def symmetric(self) -> bool:

@@ -54,6 +54,10 @@ class L0(ThreatModel):
     bounds: Box = attrs.field(default=(0.0, 1.0), validator=_bounded, converter=as_floats)
 
     @property
+    def radius(self) -> float:
+        return self.k
+
+    @property
     def convex(self) -> bool:
         return False
 

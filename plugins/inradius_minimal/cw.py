@@ -10,13 +10,14 @@ from torch import Tensor
 from inradius import Margin, Oracles
 from inradius.ascent import Part
 from inradius.box import Box
+from inradius.norm import L2
 from inradius.threat import expand
 from inradius.validators import as_float, count, flag, positive
 from inradius_minimal.adam import Adam
 from inradius_minimal.gradients import climb
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.patience import Patience
-from inradius_minimal.radii import bounds_of, parts_measured_in
+from inradius_minimal.radii import parts_measured_in
 from inradius_minimal.smallest import Smallest
 from inradius_minimal.tradeoff import balance
 
@@ -44,7 +45,7 @@ class CW(MinimalAttack):
     abort_early: bool = attrs.field(default=True, validator=flag)
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
-        return parts_measured_in("l2", threat, self, "ddn, fmn and fab")
+        return parts_measured_in(L2, threat, self, "ddn, fmn and fab")
 
     def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
         tradeoff = balance(part, start, self.constant)
@@ -54,7 +55,7 @@ class CW(MinimalAttack):
     def _descend(self, part: Part, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
         """One search from ``start`` (n, *S) with constants (n,); whom it fools, (n,)."""
         ever, place = torch.zeros_like(constant, dtype=torch.bool), torch.arange(len(part), device=part.x.device)
-        bounds = bounds_of(part.threat)
+        bounds = part.threat.bounds
         free = _freed(part.x + start, bounds)
         adam, patience = Adam(free, self.rate), Patience(self.steps, constant)
         for step in range(self.steps):

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from inradius import CrossEntropy, Objective, Oracles
 from inradius.ascent import Part
+from inradius.norm import L2
 from inradius.threat import expand
 from inradius.validators import as_float, component, count, positive, share
 from inradius_minimal.boundary import Outlook
 from inradius_minimal.gradients import climb, unit
 from inradius_minimal.minimal import MinimalAttack
-from inradius_minimal.radii import at, measure_of
 from inradius_minimal.schedule import cosine
 from inradius_minimal.smallest import Smallest
 
@@ -51,8 +51,8 @@ class DDN(MinimalAttack):
 
 def _on_sphere(threat: Oracles, moved: Tensor, x: Tensor, radius: Tensor) -> Tensor:
     """The point of gauge ``radius`` (n,) along ``moved`` (n, *S), or nearest to it, as far as the hard constraints allow."""
-    ball = at(threat, radius)
+    ball = threat.per_example(radius)
     gauge = ball.gauge(moved, x)
     # what lies outside of an ℓ2 ball is nearest to the point on its ray: then the projection has the box left to do
-    scaled = (gauge > 0) & ((gauge < 1) | (measure_of(threat) == "l2")) & torch.isfinite(gauge)
+    scaled = (gauge > 0) & ((gauge < 1) | (threat.norm == L2)) & torch.isfinite(gauge)
     return ball.project(moved * expand(torch.where(scaled, 1 / gauge, 1.0), moved), x)

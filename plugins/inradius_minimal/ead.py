@@ -10,12 +10,13 @@ from torch import Tensor
 from inradius import Margin, Oracles
 from inradius.ascent import Part
 from inradius.box import room
+from inradius.norm import L1
 from inradius.threat import expand
 from inradius.validators import as_float, count, flag, positive, radius
 from inradius_minimal.gradients import climb
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.patience import Patience
-from inradius_minimal.radii import bounds_of, parts_measured_in
+from inradius_minimal.radii import parts_measured_in
 from inradius_minimal.smallest import Smallest
 from inradius_minimal.tradeoff import balance
 
@@ -42,7 +43,7 @@ class EAD(MinimalAttack):
     abort_early: bool = attrs.field(default=True, validator=flag)
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
-        return parts_measured_in("l1", threat, self, "ddn, fmn and fab")
+        return parts_measured_in(L1, threat, self, "ddn, fmn and fab")
 
     def measure(self, part: Part, delta: Tensor) -> Tensor:
         return part.threat.gauge(delta, part.x) if self.rule == "l1" else self._net(delta)
@@ -86,5 +87,5 @@ class EAD(MinimalAttack):
 
     def _shrunk(self, part: Part, moved: Tensor) -> Tensor:
         """The coordinates of ``moved`` (n, *S) nearer to 0 by ``beta``, and within the box."""
-        low, high = room(part.x, bounds_of(part.threat))
+        low, high = room(part.x, part.threat.bounds)
         return torch.clamp((moved.abs() - self.beta).clamp(min=0).copysign(moved), low, high)

@@ -14,7 +14,7 @@ from inradius.validators import as_float, count, positive, share
 from inradius_minimal.gradients import leads
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.nearest import Nearest
-from inradius_minimal.radii import at, kept_to_constraints
+from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.reach import reach
 from inradius_minimal.rivals import rivals
 from inradius_minimal.runs import Runs
@@ -148,4 +148,4 @@ def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor
 def _anywhere(part: Part, found: Smallest, restart: int) -> Tensor:
     """A random start within half of the best radius known, at most half of the set's own, (n, *S)."""
     radius = found.size[part.rows].clamp(max=1) / 2
-    return at(part.threat, radius).sample(part.x, rng=part.rng.fork(restart))
+    return part.threat.per_example(radius).sample(part.x, rng=part.rng.fork(restart))

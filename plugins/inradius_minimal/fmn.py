@@ -11,7 +11,6 @@ from inradius.validators import as_float, count, positive, share
 from inradius_minimal.boundary import Outlook, radius_ahead
 from inradius_minimal.gradients import climb, unit
 from inradius_minimal.minimal import MinimalAttack
-from inradius_minimal.radii import at
 from inradius_minimal.schedule import cosine
 from inradius_minimal.smallest import Smallest
 
@@ -42,7 +41,7 @@ class FMN(MinimalAttack):
         outlook = Outlook.of(part, start, self.classes)
         ever = found.record(part, start, outlook.logits)
         stride, radius, gradient = expand(outlook.length, start), outlook.radius, outlook.gradient
-        delta = at(part.threat, radius).project(start + unit(gradient) * stride * self.step, part.x)
+        delta = part.threat.per_example(radius).project(start + unit(gradient) * stride * self.step, part.x)
         for step in range(1, self.steps):
             logits, lead, gradient = climb(part, delta, Margin())
             fooled = found.record(part, delta, logits)
@@ -53,7 +52,7 @@ class FMN(MinimalAttack):
                 some = part.take(never)
                 radius[never] = radius_ahead(some, delta[never], found.past(some, lead[never]), gradient[never])
             pace = cosine(self.step, self.step * _LAST, step, self.steps)
-            delta = at(part.threat, radius).project(delta + unit(gradient) * stride * pace, part.x)
+            delta = part.threat.per_example(radius).project(delta + unit(gradient) * stride * pace, part.x)
         found.try_out(part, delta)
 
     def _adapted(self, step: int, radius: Tensor, best: Tensor, fooled: Tensor) -> Tensor:

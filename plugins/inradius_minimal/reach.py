@@ -1,20 +1,19 @@
 """The perturbation of smallest gauge that reaches a hyperplane: a projection in the set's own measure."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from inradius import Oracles, PerExample
+from inradius import Oracles
 from inradius.box import room
+from inradius.norm import L1, L2, LINF
 from inradius.threat import expand
 from inradius_minimal.hyperplane import shortest_l1, shortest_l2, shortest_linf
-from inradius_minimal.radii import measure_of
 from inradius_minimal.search import search
 
-# sets whose shortest step has a closed form
-_EXACT = {"linf": shortest_linf, "l2": shortest_l2, "l1": shortest_l1}
+# balls whose shortest step has a closed form
+_EXACT = {LINF: shortest_linf, L2: shortest_l2, L1: shortest_l1}
 
 
 def reach(threat: Oracles, normal: Tensor, need: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,7 +24,7 @@ def reach(threat: Oracles, normal: Tensor, need: Tensor, x: Tensor) -> tuple[Ten
     """
     sign = torch.where(need < 0, -1.0, 1.0).to(normal)
     normal, need = normal * expand(sign, normal), need * sign
-    exact = _EXACT.get(measure_of(threat))
+    exact = None if threat.norm is None else _EXACT.get(threat.norm)
     return search(threat, normal, need, x) if exact is None else _exact(exact, threat, normal, need, x)
 
 
@@ -36,9 +35,8 @@ def _exact(
     need: Tensor,
     x: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    ball: Any = threat.threat if isinstance(threat, PerExample) else threat
-    low, high = room(x.flatten(1), ball.bounds)
+    low, high = room(x.flatten(1), threat.bounds)
     step, length = shortest(normal.flatten(1), low, high, need[:, None])
-    radius = ball.eps * (threat.factors.to(length) if isinstance(threat, PerExample) else torch.ones_like(length))
+    radius = torch.as_tensor(threat.radius, dtype=torch.float64).to(length).expand_as(length)
     # of a set that is a point no radius reaches anything
     return step.view_as(x), torch.where(radius > 0, length / radius, torch.inf)

@@ -5,7 +5,6 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius.threat import expand
-from inradius_minimal.radii import at
 
 # how often the radius grows, by at least twice and at most _MOST times, and how often it is narrowed down
 _GROWTHS = 16
@@ -39,7 +38,7 @@ class _Search:
     def _ask(self, rows: Tensor, radius: Tensor) -> None:
         """Asks what the examples in ``rows`` reach at ``radius`` and moves their brackets."""
         normal = self._normal[rows]
-        point = at(self._threat.select(rows), radius).linear_max(normal, self._x[rows])
+        point = self._threat.select(rows).per_example(radius).linear_max(normal, self._x[rows])
         value = (point * normal).flatten(1).sum(1)
         enough = value >= self._need[rows]
         self._low[rows] = torch.where(enough, self._low[rows], radius)

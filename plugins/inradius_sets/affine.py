@@ -46,10 +46,10 @@ class Affine(ThreatModel):
     """{δ = Σ zⱼ aⱼ : ‖z‖ ≤ eps, x + δ in ``bounds``}: shifts along r directions aⱼ, which are orthogonal to each other.
 
     ``basis``: "colour" shifts each channel by a constant of its own, "brightness" all of them by one, "ramps" adds light
-    that grows from −z to z down and across the image; or the name of a ``.npy`` file with an array (r, *S). ``norm`` of z
-    is "inf" (each |zⱼ| ≤ eps) or "2"; the radius is in units of z, which are those of the inputs for the named directions.
+    that grows from −z to z down and across the image; or the name of a ``.npy`` file with an array (r, *S). ``order`` of
+    the norm of z is "inf" (each |zⱼ| ≤ eps) or "2"; the radius is in units of z, those of the inputs for the named directions.
 
-    With ``bounds=None`` every oracle is exact. The box (norm "inf", directions that share no pixel) is kept exactly too,
+    With ``bounds=None`` every oracle is exact. The box (order "inf", directions that share no pixel) is kept exactly too,
     only that ``support`` is rounded up further than a tight one; mind that a black pixel lets nothing grow darker and a
     white one nothing lighter. ``intersection`` joins other directions with a box.
     """
@@ -58,15 +58,19 @@ class Affine(ThreatModel):
 
     basis: str = attrs.field(validator=_basis, converter=_as_basis)
     eps: float = attrs.field(validator=radius, converter=as_float)
-    norm: str = attrs.field(default="inf", validator=in_(("inf", "2")))
+    order: str = attrs.field(default="inf", validator=in_(("inf", "2")))
     bounds: Box = attrs.field(default=None, validator=box, converter=as_floats)
 
     def __attrs_post_init__(self) -> None:
-        if self.bounds is not None and (self.norm != "inf" or self.basis == "ramps" or self._overlaps()):
+        if self.bounds is not None and (self.order != "inf" or self.basis == "ramps" or self._overlaps()):
             raise ValueError(
-                f"bounds={self.bounds} is not allowed for {self.basis!r} with norm={self.norm!r}; allowed are norm='inf' and "
+                f"bounds={self.bounds} is not allowed for {self.basis!r} with order={self.order!r}; allowed are order='inf' and "
                 "directions that share no pixel, or intersection(affine(...), box(lo=-1, hi=1))"
             )
+
+    @property
+    def radius(self) -> float:
+        return self.eps
 
     @property
     def convex(self) -> bool:
@@ -84,7 +88,7 @@ class Affine(ThreatModel):
         with torch.no_grad():
             rows = self._rows(x)
             pairing, squares = delta.flatten(1).to(rows) @ rows.T, rows.square().sum(1)
-            if self.norm == "2":
+            if self.order == "2":
                 return self._at(_in_ball(pairing, squares, self.eps), delta, x)
             low, high = self._limits(x, rows)
             return self._at(torch.clamp(pairing / squares, low[:, 0], high[:, 0]), delta, x)
@@ -120,7 +124,7 @@ class Affine(ThreatModel):
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
         shift = self._coefficients(delta, x)
-        length = shift.abs().amax(1) if self.norm == "inf" else torch.linalg.vector_norm(shift, dim=1)
+        length = shift.abs().amax(1) if self.order == "inf" else torch.linalg.vector_norm(shift, dim=1)
         at_zero = torch.where((delta != 0).flatten(1).any(1), torch.inf, length)
         share = length / self.eps if self.eps else at_zero
         return upward(share, torch.promote_types(delta.dtype, x.dtype)).to(delta.dtype)
@@ -137,7 +141,7 @@ class Affine(ThreatModel):
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         rows = self._rows(x)
         low, high = (side.mT for side in self._outer_limits(x, rows))
-        if self.norm == "2":
+        if self.order == "2":
             scale = power(rows.mT)
             length = upper(total((rows.mT / scale).square()).sqrt(), len(rows))
             reach = raised_product(length, self.eps)
@@ -157,7 +161,7 @@ class Affine(ThreatModel):
         # not a variable of its own, so that membership needs no solver
         shift = (rows / rows.square().sum(1, keepdim=True)).numpy() @ delta
         same = delta == rows.T.numpy() @ shift
-        short = [shift <= self.eps, shift >= -self.eps] if self.norm == "inf" else [cvxpy.norm(shift, 2) <= self.eps]
+        short = [shift <= self.eps, shift >= -self.eps] if self.order == "inf" else [cvxpy.norm(shift, 2) <= self.eps]
         allowed = [same, *short]
         if self.bounds is None:
             return allowed
@@ -226,7 +230,7 @@ class Affine(ThreatModel):
 
     def _shift(self, pairing: Tensor, size: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """The coefficients that go farthest; where terms cancel, those of their size, since all are as good, (B, K, r)."""
-        if self.norm == "inf":
+        if self.order == "inf":
             cancelled = torch.where(high >= -low, size, -size)
             return corner(torch.where(pairing == 0, cancelled, pairing), low, high)
         ray = torch.where((pairing == 0).all(-1, keepdim=True), size, pairing)
@@ -236,7 +240,7 @@ class Affine(ThreatModel):
     def _most(self, pairing: Tensor, error: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """The most that the pairings, known up to their errors, allow, rounded upwards, (B, K)."""
         few, size = smallest(pairing.dtype), pairing.shape[-1]
-        if self.norm == "inf":
+        if self.order == "inf":
             gains = torch.maximum((pairing + error) * high, (pairing - error) * low)
             reach = torch.maximum(high, -low).clamp(min=1) * (4 * few)
             # underflow takes from each product, and from the pairing, which the coefficient multiplies

@@ -85,7 +85,7 @@ class Intersection(ThreatModel):
     @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
-        boxes = [box for member in self.members if (box := getattr(member, "bounds", None)) is not None]
+        boxes = [box for member in self.members if (box := member.bounds) is not None]
         return (max(low for low, _ in boxes), min(high for _, high in boxes)) if boxes else None
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:

@@ -39,6 +39,10 @@ class Patch(ThreatModel):
     bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=as_floats)
 
     @property
+    def radius(self) -> float:
+        return self.eps
+
+    @property
     def convex(self) -> bool:
         return False
 

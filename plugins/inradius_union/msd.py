@@ -7,15 +7,16 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, Component, CrossEntropy, InputError, Objective, Oracles, PerExample, Streams, Subject
+from inradius import Attack, CrossEntropy, InputError, Objective, Oracles, Streams, Subject
 from inradius.ascent import Ascent, Part
 from inradius.attack import Observer
+from inradius.norm import L1, L2, LINF
 from inradius.threat import expand
 from inradius.validators import component, count, flag, positive
 
 # Maini et al. 2020 (thesis, 5.4.1), MNIST: steps of 0.01, 0.2 and 20 · 0.05 (spread over k coordinates) in balls of radius
 # 0.3, 1.5 and 12, as shares of the radius
-_SHARES = {"linf": 0.01 / 0.3, "l2": 0.2 / 1.5, "l1": 1 / 12}
+_SHARES = {LINF: 0.01 / 0.3, L2: 0.2 / 1.5, L1: 1 / 12}
 
 
 def _step(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -88,7 +89,10 @@ class MSD(Attack):
             return (self.step,) * len(parts)
         # Madry et al. 2018: 2.5 radii in all reach the boundary from any start
         least = 2.5 / self.steps
-        return tuple(max(_SHARES.get(_name(part), 0.0) if len(parts) > 1 else 0.0, least) for part in parts)
+        return tuple(
+            max(_SHARES.get(part.norm, 0.0) if part.norm is not None and len(parts) > 1 else 0.0, least)
+            for part in parts
+        )
 
     def _best(self, part: Part, candidates: Sequence[Tensor]) -> Tensor:
         """The candidate of the largest objective of each example, (n, *S)."""
@@ -115,9 +119,3 @@ def _candidates(part: Part, gradient: Tensor, delta: Tensor, sizes: Sequence[flo
         member.project(delta + size * member.steepest(gradient, part.x, delta, rng=part.rng), part.x)
         for member, size in zip(part.threat.parts(), sizes, strict=True)
     ]
-
-
-def _name(part: Oracles) -> str:
-    """The spec name of a part, of one with a radius per example that of its set."""
-    owner = part.threat if isinstance(part, PerExample) else part
-    return owner.spec_name() if isinstance(owner, Component) else ""

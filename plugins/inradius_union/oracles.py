@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
+from inradius.norm import Norm
 from inradius_union.choice import chosen, distance, largest, pairing, smallest
 
 # Members whose hard constraints are violated by less than membership forgives count as keeping them.
@@ -30,6 +31,14 @@ class UnionOracles(Oracles, ABC):
     @property
     def is_box(self) -> bool:
         return len(self.parts()) == 1 and self.parts()[0].is_box
+
+    @property
+    def norm(self) -> Norm | None:
+        return self.parts()[0].norm if len(self.parts()) == 1 else None
+
+    @property
+    def radius(self) -> float | Tensor | None:
+        return self.parts()[0].radius if len(self.parts()) == 1 else None
 
     @property
     def symmetric(self) -> bool:

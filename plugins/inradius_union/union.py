@@ -54,7 +54,7 @@ class Union(UnionOracles, ThreatModel):
     @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
-        boxes = [box for member in self.members if (box := getattr(member, "bounds", None)) is not None]
+        boxes = [box for member in self.members if (box := member.bounds) is not None]
         return (max(low for low, _ in boxes), min(high for _, high in boxes)) if boxes else None
 
     def scaled(self, factor: float) -> Self:

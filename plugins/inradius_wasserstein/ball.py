@@ -77,6 +77,14 @@ class Wasserstein(TransportBall, ThreatModel):
             raise ValueError("cost=... says where mass may go and at what price; allowed is to leave kernel and p out")
 
     @property
+    def radius(self) -> float:
+        return self.eps
+
+    @property
+    def slow_projection(self) -> bool:
+        return True
+
+    @property
     def tight(self) -> bool:
         return self.bounds is None
 

@@ -21,6 +21,10 @@ class Cube(ThreatModel):
     eps: float
 
     @property
+    def radius(self):
+        return self.eps
+
+    @property
     def convex(self):
         return True
 

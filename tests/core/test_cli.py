@@ -222,9 +222,9 @@ def test_a_union_is_certified_as_parts_says(capsys, asked, tmp_path, parts, line
 
 def test_certify_finds_the_radius_of_each_example(capsys, asked, tmp_path):
     out = printed(capsys, "certify", *asked, "--threat", "linf(eps=0.05)", "--radius", "--out", tmp_path / "out")
-    assert "certified eps below" in out
+    assert "certified radius below" in out
     lines = (tmp_path / "out" / "radii.csv").read_text().splitlines()
-    assert lines[0] == "index,label,certified eps,attacked eps"
+    assert lines[0] == "index,label,certified radius,attacked radius"
     status = {example.index: example.status for example in inradius.Report.load(tmp_path / "out").examples}
     assert len(lines) == 1 + len(status)
     for line in lines[1:]:

@@ -280,7 +280,7 @@ def test_windows_cover_their_share(shape, windows):
         ("union(l2(eps=0.3), linf(eps=0.1))", None, None),
     ],
 )
-def test_the_norm_of_a_set_is_told_by_its_gauge(threat, order, radius):
+def test_the_norm_of_a_set_is_that_of_its_one_part(threat, order, radius):
     found = shape_of(threat_of(threat), torch.rand(2, 1, 3, 3))
     assert (found.order if found else None) == order
     assert radius is None or torch.allclose(found.radius, torch.tensor(radius))

@@ -7,6 +7,7 @@ from gradient_cases import SIZE, labelled, perceptron
 
 import inradius
 from inradius import Attack, ThreatModel
+from inradius.norm import Norm
 from inradius_blackbox.shape import shape_of
 
 
@@ -19,6 +20,14 @@ class Round(ThreatModel):
     @property
     def convex(self):
         return True
+
+    @property
+    def norm(self):
+        return Norm(2.0)
+
+    @property
+    def radius(self):
+        return self.size
 
     def project(self, delta, x):
         return delta * (self.size / delta.flatten(1).norm(dim=1).clamp(min=self.size)).view(-1, *(1,) * (x.ndim - 1))
@@ -36,6 +45,10 @@ class Round(ThreatModel):
 @attrs.frozen(kw_only=True)
 class Uneven(Round):
     """Coordinates that may move less and less: no ball of a norm."""
+
+    @property
+    def norm(self):
+        return None
 
     def weights(self, x):
         return self.size / torch.arange(1, SIZE + 1, dtype=x.dtype)
@@ -74,7 +87,7 @@ def test_a_set_of_three_oracles_is_enough(spec, threat):
     torch.testing.assert_close(turned.delta[order], found.delta, rtol=0, atol=1e-12)
 
 
-def test_a_strangers_ball_is_told_by_its_gauge():
+def test_a_strangers_ball_says_what_it_is():
     x = torch.rand(3, SIZE)
     assert shape_of(Round(size=0.6), x).order == 2
     assert shape_of(Uneven(size=0.6), x) is None

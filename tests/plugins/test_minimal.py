@@ -257,7 +257,7 @@ def test_means_need_convex_sets(spec):
         attack_of(spec)(perceptron(), x, y, threat_of("l0(k=2)"))
 
 
-@pytest.mark.parametrize(("spec", "measure"), [("cw()", "l2"), ("ead()", "l1")])
+@pytest.mark.parametrize(("spec", "measure"), [("cw()", "ℓ2"), ("ead()", "ℓ1")])
 def test_attacks_of_one_norm_say_what_they_measure(spec, measure):
     x, y = labelled(perceptron())
     with pytest.raises(UnsupportedError, match=f"measured in another way than {measure}"):

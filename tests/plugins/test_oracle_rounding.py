@@ -291,7 +291,7 @@ def test_shifts(name, flush, seed, basis, norm, boxed, eps, shape):
     bounds = (0.0, 1.0) if boxed and norm == "inf" and basis in ("brightness", "colour", "disjoint") else None
     with based(rng, basis, shape) as held:
         threat = inradius.make("affine('colour', 1)", ThreatModel)
-        threat = attrs.evolve(threat, basis=held, eps=eps, norm=norm, bounds=bounds)
+        threat = attrs.evolve(threat, basis=held, eps=eps, order=norm, bounds=bounds)
         x, c = inputs(rng, name, bounds, *shape), numbers(rng, name, *shape)
         rows, radius = [fractions(row) for row in threat._rows(x[None])], Fraction(eps)
         limits = shifts(rows, fractions(x), bounds, radius)
@@ -607,7 +607,10 @@ def test_a_row_that_is_lost_in_a_shorter_type_is_an_error():
 
 @pytest.mark.parametrize("norm", ["inf", "2"])
 def test_what_overflows_on_both_sides_has_an_infinite_bound(norm):
-    threat, c = inradius.make(f"affine('brightness', 1, norm='{norm}')", ThreatModel), torch.full((1, 1, 1, 4, 4), 3e38)
+    threat, c = (
+        inradius.make(f"affine('brightness', 1, order='{norm}')", ThreatModel),
+        torch.full((1, 1, 1, 4, 4), 3e38),
+    )
     c[..., 2:, :] *= -1
     assert threat.support(c, torch.zeros(1, 1, 4, 4)).tolist() == [[math.inf]]
 

@@ -12,9 +12,9 @@ SHAPE = (2, 2, 3)
 SPECS = [
     "affine('colour', eps=0.2)",
     "affine('colour', eps=0.2, bounds=(0, 1))",
-    "affine('brightness', eps=0.3, norm='2')",
+    "affine('brightness', eps=0.3, order='2')",
     "affine('ramps', eps=0.2)",
-    "affine('ramps', eps=0.2, norm='2')",
+    "affine('ramps', eps=0.2, order='2')",
     "affine('colour', eps=0)",
 ]
 
@@ -63,7 +63,7 @@ def test_a_basis_from_a_file(tmp_path):
     generator = np.random.default_rng(0)
     basis = np.linalg.qr(generator.normal(size=(12, 3)))[0].T.reshape(3, *SHAPE)
     np.save(tmp_path / "basis.npy", basis)
-    threat = make(f"affine('{tmp_path / 'basis.npy'}', eps=0.4, norm='2')", ThreatModel)
+    threat = make(f"affine('{tmp_path / 'basis.npy'}', eps=0.4, order='2')", ThreatModel)
     assert make(str(threat)) == threat
     check_threat_model(threat, shape=SHAPE, examples=3)
     x = torch.zeros(1, *SHAPE, dtype=torch.float64)
@@ -80,10 +80,10 @@ def test_bad_bases(tmp_path):
     np.save(tmp_path / "skew.npy", np.ones((2, *SHAPE)))
     with pytest.raises(InputError, match="not orthogonal to each other"):
         make(f"affine('{tmp_path / 'skew.npy'}', eps=1)")
-    with pytest.raises(SpecError, match="is not allowed for 'ramps' with norm='inf'"):
+    with pytest.raises(SpecError, match="is not allowed for 'ramps' with order='inf'"):
         make("affine('ramps', eps=1, bounds=(0, 1))")
-    with pytest.raises(SpecError, match="with norm='2'"):
-        make("affine('colour', eps=1, norm='2', bounds=(0, 1))")
+    with pytest.raises(SpecError, match="with order='2'"):
+        make("affine('colour', eps=1, order='2', bounds=(0, 1))")
     with pytest.raises(InputError, match="are no images"):
         make("affine('ramps', eps=1)").check_inputs(torch.zeros(1, 3))
     assert inradius.make("affine('colour', eps=1)").check_inputs(torch.zeros(1, 3)) is None

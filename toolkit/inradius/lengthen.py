@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from inradius.threat import Oracles, PerExample, ThreatModel, expand
+from inradius.errors import UnsupportedError
+from inradius.threat import Oracles, expand
 
 # what rounding needs: it moves the boundary by much less
 SHARE = 1e-3
@@ -22,13 +23,8 @@ def lengthen(threat: Oracles, delta: Tensor, x: Tensor, share: float = SHARE) ->
     if not len(out):
         return longer
     radius = (gauge * factor)[out]
-    ball = _at(threat.select(out), torch.where(torch.isfinite(radius), radius, 1.0))
-    kept = delta[out] if ball is None else ball.project(longer[out], x[out])
-    return longer.index_copy(0, out, kept)
-
-
-def _at(threat: Oracles, factors: Tensor) -> Oracles | None:
-    """The oracles at ``factors`` (n,) times their radius; None for those that know no other."""
-    if isinstance(threat, PerExample):
-        return threat.threat.per_example(threat.factors * factors.to(threat.factors))
-    return threat.per_example(factors) if isinstance(threat, ThreatModel) else None
+    try:
+        ball = threat.select(out).per_example(torch.where(torch.isfinite(radius), radius, 1.0))
+    except UnsupportedError:
+        return longer.index_copy(0, out, delta[out])
+    return longer.index_copy(0, out, ball.project(longer[out], x[out]))

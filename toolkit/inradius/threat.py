@@ -14,7 +14,9 @@ from inradius.arithmetic.bits import stored
 from inradius.arithmetic.outward import raised_sum, smallest
 from inradius.arithmetic.sums import added
 from inradius.arithmetic.underflow import recovered
+from inradius.box import Box
 from inradius.errors import InputError, UnsupportedError
+from inradius.norm import Norm
 from inradius.streams import Streams
 
 if TYPE_CHECKING:
@@ -103,6 +105,38 @@ class Oracles(ABC):
         """Whether every Δ(x) is the box that ``hull`` gives, so that its oracles are products of coordinates."""
         return False
 
+    @property
+    def bounds(self) -> Box:
+        """The box that x + δ is kept in, (low, high); None without one."""
+        return None
+
+    @property
+    def norm(self) -> Norm | None:
+        """The norm of a ball: every Δ(x) is {δ : norm(δ) ≤ radius, x + δ in ``bounds``}; None for any other set."""
+        return None
+
+    @property
+    def radius(self) -> float | Tensor | None:
+        """The radius, one for all examples or one for each, (B,); None where a set has none, or several."""
+        return None
+
+    @property
+    def slow_projection(self) -> bool:
+        """Whether ``project`` costs much more than ``linear_max``, so that suites choose attacks that do without it."""
+        return False
+
+    def scaled(self, factor: float) -> "Oracles":
+        """The same set at ``factor`` times its radius. Raises ``UnsupportedError`` for oracles that know no other radius."""
+        raise UnsupportedError(
+            f"{self} has no other radius; allowed are threat models, and those with a radius per example"
+        )
+
+    def per_example(self, factors: Tensor) -> "Oracles":
+        """The same set with a radius of its own for each example, (B,) factors. Raises ``UnsupportedError`` as ``scaled`` does."""
+        raise UnsupportedError(
+            f"{self} has no other radius; allowed are threat models, and those with a radius per example"
+        )
+
     @abstractmethod
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         """A Euclidean-nearest point of Δ(x), (B, *S)."""
@@ -160,6 +194,15 @@ class Oracles(ABC):
         It may leave the set. Its projection from δ = 0 is ``linear_max`` wherever the steepest direction is unique.
         """
         return self.linear_max(gradient, x + delta)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether steps of steepest ascent change few coordinates, and ``sparse_steepest`` says how many."""
+        return False
+
+    def sparse_steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, count: Tensor) -> Tensor:
+        """A step of steepest ascent spread over the ``count`` (B,) best coordinates, (B, *S), where the set is ``sparse``."""
+        raise UnsupportedError(f"{self} is not sparse: its steps of steepest ascent change many coordinates")
 
     def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
         """A random point of Δ(x), (B, *S); by default the maximiser of a random direction, shrunk at random."""
@@ -288,6 +331,30 @@ class PerExample(Oracles):
     @property
     def is_box(self) -> bool:
         return self.threat.is_box
+
+    @property
+    def bounds(self) -> Box:
+        return self.threat.bounds
+
+    @property
+    def norm(self) -> Norm | None:
+        return self.threat.norm
+
+    @property
+    def radius(self) -> float | Tensor | None:
+        radius = self.threat.radius
+        return None if radius is None else radius * self.factors.double()
+
+    @property
+    def slow_projection(self) -> bool:
+        return self.threat.slow_projection
+
+    def scaled(self, factor: float) -> "PerExample":
+        return self.per_example(torch.full_like(self.factors, factor))
+
+    def per_example(self, factors: Tensor) -> "PerExample":
+        wide = torch.promote_types(self.factors.dtype, factors.dtype)
+        return self.threat.per_example(self.factors.to(wide) * factors.to(self.factors.device, wide))
 
     def _groups(self) -> Iterator[tuple[ThreatModel, Tensor]]:
         for factor in sorted(set(self.factors.tolist())):

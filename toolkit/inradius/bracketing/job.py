@@ -196,6 +196,5 @@ def _subject(model: nn.Module, certifiers: Sequence[Certifier]) -> Callable[[Ten
 
 
 def _radius(threat: ThreatModel) -> float | None:
-    """The threat model's ``eps``, where it has one."""
-    radius = getattr(threat, "eps", None)
-    return float(radius) if isinstance(radius, int | float) else None
+    """The threat model's radius, where it has one."""
+    return None if threat.radius is None else float(threat.radius)

@@ -77,10 +77,7 @@ def _measured(threat: ThreatModel, delta: Tensor, x: Tensor) -> tuple[Tensor, Te
 
 def _outside(part: Oracles, delta: Tensor, x: Tensor) -> Tensor:
     """How far x + δ leaves the box of valid inputs that the set declares, whatever its ``violation`` says, (B,)."""
-    box = getattr(part, "bounds", None)
-    # what a stranger's set calls its bounds may be something else
-    known = isinstance(box, tuple) and len(box) == 2 and all(isinstance(side, int | float) for side in box)
-    return excess(delta.flatten(1), x.flatten(1), box if known else None, x.dtype)
+    return excess(delta.flatten(1), x.flatten(1), part.bounds, x.dtype)
 
 
 def weights_seal(model: nn.Module) -> tuple[int, ...]:

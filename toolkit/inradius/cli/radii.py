@@ -46,8 +46,8 @@ def _listed(certifiers: list[Certifier]) -> str:
 
 def show(found: Radii, threat: ThreatModel, data: Dataset, folder: Path | None) -> None:
     """Prints how many examples have how large a radius, and writes radii.csv where there is a folder."""
-    eps = getattr(threat, "eps", None)
-    unit, name = (float(eps), "eps") if isinstance(eps, int | float) and eps > 0 else (1.0, "factor")
+    radius = threat.radius
+    unit, name = (float(radius), "radius") if radius is not None and radius > 0 else (1.0, "factor")
     columns = "share of the examples", f"certified {name} below", f"attacked {name} below"
     made = table(*columns, right=columns)
     for share in _SHARES:

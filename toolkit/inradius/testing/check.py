@@ -68,7 +68,7 @@ def check_threat_model(
     """
     subject = make(threat, ThreatModel)
     tol = tolerance if tolerance is not None else (1e-7 if dtype == torch.float64 else 1e-3)
-    strategy = cases(shape, inputs=inputs, bounds=getattr(subject, "bounds", (0.0, 1.0)), tolerance=tol)
+    strategy = cases(shape, inputs=inputs, bounds=subject.bounds, tolerance=tol)
     _check_all(subject, strategy.map(lambda case: case.to(dtype)), ThreatModel, examples, only, without)
 
 

@@ -29,7 +29,7 @@ def lessons(
     shape: Shape, threat: ThreatModel, *, images: st.SearchStrategy[Tensor] | None = None
 ) -> st.SearchStrategy[Lesson]:
     """Eight examples of three classes."""
-    drawn = images if images is not None else inputs(shape, getattr(threat, "bounds", (0.0, 1.0)), batch=8)
+    drawn = images if images is not None else inputs(shape, threat.bounds, batch=8)
 
     def build(x: Tensor, seed: int) -> Lesson:
         return Lesson(Dataset.of(x, torch.arange(len(x)) % 3, name="a lesson"), threat, seed)

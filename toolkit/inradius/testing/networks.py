@@ -93,4 +93,4 @@ def trials(
 
 
 def _inputs(shape: Shape, threat: Any, batch: int) -> st.SearchStrategy[Tensor]:
-    return inputs(shape, getattr(threat, "bounds", (0.0, 1.0)), batch=batch)
+    return inputs(shape, threat.bounds, batch=batch)

@@ -38,7 +38,7 @@ class Selection:
             "examples": len(self.held_out),
             "test_data": self.test_data,
             "threat": literal,
-            "radius": getattr(threat, "eps", None),
+            "radius": threat.radius,
         }
 
 

@@ -12,6 +12,7 @@ from inradius.testing.sets.enclosure import sketch_is_never_inside as sketch_is_
 from inradius.testing.sets.membership import bad_inputs_are_refused as bad_inputs_are_refused
 from inradius.testing.sets.membership import gauge_at_radius_zero as gauge_at_radius_zero
 from inradius.testing.sets.membership import gauge_scales as gauge_scales
+from inradius.testing.sets.membership import norm_is_that_of_the_gauge as norm_is_that_of_the_gauge
 from inradius.testing.sets.membership import oracles_stay_inside as oracles_stay_inside
 from inradius.testing.sets.membership import smaller_sets_are_inside as smaller_sets_are_inside
 from inradius.testing.sets.membership import symmetric_sets_allow_the_way_back as symmetric_sets_allow_the_way_back
@@ -34,6 +35,7 @@ LAWS = (
     smaller_sets_are_inside,
     symmetric_sets_allow_the_way_back,
     gauge_scales,
+    norm_is_that_of_the_gauge,
     gauge_at_radius_zero,
     bad_inputs_are_refused,
     projection_fixes_members,

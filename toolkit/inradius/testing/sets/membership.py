@@ -2,8 +2,9 @@
 
 import torch
 
+from inradius.box import room
 from inradius.errors import InputError
-from inradius.testing.claims import close, require
+from inradius.testing.claims import close, require, rounding
 from inradius.testing.strategies import Case
 from inradius.threat import ThreatModel
 
@@ -68,6 +69,24 @@ def gauge_scales(threat: ThreatModel, case: Case) -> None:
                 gauge=gauge,
                 scaled=scaled,
             )
+
+
+def norm_is_that_of_the_gauge(threat: ThreatModel, case: Case) -> None:
+    """Of a set with a norm, the gauge is the norm over the radius, and at a far radius only the bounds limit it."""
+    if threat.norm is None:
+        return
+    assert threat.radius is not None, "a set with a norm has a radius"
+    for delta in (case.delta, *case.members(threat)):
+        gauge, length = threat.gauge(delta, case.x), threat.norm.length(delta)
+        same = close(gauge * threat.radius, length, 4 * case.tol * length)
+        require(same | ~gauge.isfinite(), "the gauge is the norm over the radius", gauge=gauge, length=length)
+        low, high = room(case.x, threat.bounds)
+        outside = torch.maximum(low - delta, delta - high).flatten(1).amax(1)
+        limited = threat.violation(delta, case.x)
+        slack = rounding(case.x) * (1 + delta.flatten(1).abs().amax(1) + case.x.flatten(1).abs().amax(1))
+        require(
+            (limited - outside.clamp(min=0)).abs() <= slack, "the hard constraints are the bounds", violation=limited
+        )
 
 
 def gauge_at_radius_zero(threat: ThreatModel, case: Case) -> None:

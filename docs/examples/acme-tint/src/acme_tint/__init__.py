@@ -21,6 +21,10 @@ class Tint(ThreatModel):
 
     convex = symmetric = tight = True
 
+    @property
+    def radius(self) -> float:
+        return self.eps
+
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The interval that each channel's amount may come from, two of (B, C)."""
         lower, upper = x.flatten(2).new_full(x.shape[:2], -self.eps), x.new_full(x.shape[:2], self.eps)
