@@ -14,6 +14,8 @@ _DUAL, _PRIMAL = 1, 4
 # where a sign is all that is asked for, a search ends when its bound is as near as this to its value, relative to the value:
 # then the bound of a positive value is positive
 _GAP = 0.999
+# HiGHS takes no numbers beyond this for finite ones, and has crashed on programs that hold larger ones
+_LARGEST = 1e15
 
 
 @attrs.frozen(eq=False)
@@ -52,6 +54,8 @@ class Solver:
         self._module = highs_module()
         self._size, self._rows = len(polytope.lower), polytope.matrix.shape[0]
         self._linear = not len(whole)
+        sides = (polytope.lower, polytope.upper, polytope.row_lower, polytope.row_upper, polytope.matrix.data)
+        self._too_large = any(bool((np.isfinite(side) & (np.abs(side) > _LARGEST)).any()) for side in sides)
         self._highs = self._module.Highs()
         self._set("output_flag", False)
         self._set("threads", 1)
@@ -63,6 +67,8 @@ class Solver:
 
     def minimise(self, columns: Any, cost: Any, sign: Sign | None = None) -> Optimum:
         """The minimum of cost · v[columns]; with a sign, a search over whole numbers ends where that is known."""
+        if self._too_large or np.abs(cost).max(initial=0.0) > _LARGEST:
+            return self._none(f"the program holds numbers beyond {_LARGEST:g}, which HiGHS does not take")
         full = np.zeros(self._size)
         full[columns] = cost
         self._highs.changeColsCost(self._size, np.arange(self._size, dtype=np.int32), full)

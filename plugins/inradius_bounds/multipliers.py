@@ -22,7 +22,17 @@ def _mixed(op: Operator, lower: Tensor, upper: Tensor, below: Tensor, above: Ten
     """The relaxation whose lines are means of the rule's lines under the multipliers, feasible for any multipliers."""
     floor, ceiling = op.rule.lines(op, lower, upper)
     (slope, offset), (top, top_offset) = _mean(floor, below), _mean(ceiling, above)
+    # lines hold as they are stored: the means are rounded, so that they are moved apart by what that may change over the box
+    reach = torch.maximum(lower.abs(), upper.abs())
+    offset, top_offset = offset - _room(floor, reach), top_offset + _room(ceiling, reach)
     return Relaxation(lower_slope=slope, lower_offset=offset, upper_slope=top, upper_offset=top_offset)
+
+
+def _room(lines: Sequence[Line], reach: Tensor) -> Tensor:
+    """What the rounding of a mean of lines may change at inputs of a size up to ``reach``."""
+    info = torch.finfo(reach.dtype)
+    largest = torch.stack([slope.abs() * reach + offset.abs() for slope, offset in lines]).amax(0)
+    return (2 * len(lines) + 8) * (info.eps * largest + info.smallest_normal)
 
 
 def _mean(lines: Sequence[Line], weights: Tensor) -> Line:

@@ -1,7 +1,7 @@
 """A model's computation for one example, checked: once it stands for the model, bounds may be computed from it."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import attrs
 import torch
@@ -13,7 +13,7 @@ from inradius.proving import current_proof
 from inradius_bounds.capture.checks import check_affine, points_around
 from inradius_bounds.capture.compare import Match, depends_on_size
 from inradius_bounds.capture.constants import check_constants
-from inradius_bounds.capture.graph import Graph
+from inradius_bounds.capture.graph import Graph, Kept
 from inradius_bounds.capture.keep import Rules
 from inradius_bounds.capture.key import Structure
 from inradius_bounds.capture.local import check_operators
@@ -87,8 +87,9 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
             _check_same(model, single.graph, again.graph)
         outputs = [_check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points)]
     found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
-    chain = found.chain(torch.float64)
-    check_affine(chain, generator)
+    with _computed_in_float64(single.graph):
+        chain = found.chain(torch.float64)
+        check_affine(chain, generator)
     check_constants(single.graph, x.dtype)
     for run in runs if x[0].numel() < _LARGE else runs[:1]:
         lowered = lower(run.graph, layers, torch.float64, x.device, exact=False)
@@ -96,6 +97,21 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
     with put_back(model):
         check_values(model, chain, Tried(points, torch.cat([run.output for run in runs]), outputs))
     return found
+
+
+@contextmanager
+def _computed_in_float64(graph: Graph) -> Iterator[None]:
+    """Raises ``UnsupportedError`` where a module that has a rule of its own fails in float64, in which rules are checked."""
+    try:
+        yield
+    except RuntimeError as error:
+        kept = ", ".join(str(call.op.path) for call in graph.calls if isinstance(call.op, Kept))
+        if not kept:
+            raise
+        raise UnsupportedError(
+            f"the layer rule or the forward of one of {kept} fails in float64, in which rules are checked ({error}); use tensors "
+            "that are parameters, buffers or attributes of the module, in the type of the input"
+        ) from error
 
 
 def put_back(model: nn.Module) -> AbstractContextManager[None]:

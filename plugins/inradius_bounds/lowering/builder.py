@@ -117,7 +117,9 @@ class Builder:
         if isinstance(first, Node) and isinstance(second, Node):
             shape = _broadcast(first.shape, second.shape)
             if first.root is second.root and first.shape == second.shape:
-                return self.scale(first, 1.0 + factor)
+                found = self.scale(first, 1.0 + factor)
+                # a run rounds both terms, which may be far larger than their sum
+                return found if abs(factor) == 1 else attrs.evolve(found, executed=False)
             sources = self.expanded(first, shape), self.expanded(second, shape)
             return self.join(Added((1.0, float(factor))), sources, shape)
         if isinstance(first, Node):

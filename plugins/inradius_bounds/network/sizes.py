@@ -52,10 +52,13 @@ class Sizes:
         if node is self.network.entry or node.curved:
             return self.reach(node)
         if node.join is not None:
-            return node.join.magnitude(*(self.size(source) for source in node.sources))
-        op, source = node.operator, node.sources[0]
-        assert op is not None
-        return op.rule.magnitude(op, self.reach(source) if mixes(node) else self.size(source))
+            found = node.join.magnitude(*(self.size(source) for source in node.sources))
+        else:
+            op, source = node.operator, node.sources[0]
+            assert op is not None
+            found = op.rule.magnitude(op, self.reach(source) if mixes(node) else self.size(source))
+        # where the products underflow
+        return found + (2 * counts(node)[0] + 8) * tiny(self.rounding.dtype) if node.rounds else found
 
     def reach(self, node: Node) -> Tensor:
         """A bound on the node's own numbers, (B, *shape)."""
@@ -79,6 +82,7 @@ class Sizes:
             return self.distance(node)
         given = [self.distance(source) if mixes(node) else self.deviation(source) for source in node.sources]
         found = stretched(node, *given) + self._unmatched(node)
+        found = found + (2 * counts(node)[0] + 8) * tiny(self.rounding.dtype)
         run = self._run(node)
         return found if run is None else found + run
 
@@ -94,9 +98,8 @@ class Sizes:
     def _unmatched(self, node: Node) -> Tensor:
         """By how much the reference of an affine node may miss what its sources' references give, (B, *shape)."""
         forth, _ = counts(node)
-        wide = torch.float64
-        # the size is rounded in a shorter type
-        return 2 * gamma(forth + 10, wide) * self.size(node) + (2 * forth + 8) * tiny(wide)
+        # the size is rounded in a shorter type, and so is this
+        return 2 * gamma(forth + 10, torch.float64) * self.size(node) + tiny(self.rounding.dtype)
 
     def own(self, node: Node) -> Owed:
         """What the node's own step may be off by, per unit of the rows on it: in a backward pass, and in an execution."""
@@ -123,11 +126,10 @@ class Sizes:
 
     def _step(self, node: Node) -> Owed:
         size, dtype = self.size(node), self.rounding.dtype
-        # rows of several uses are added up
-        adds = max(0, len(self.network.uses[node]) - 1)
         if node.curved:
-            return gamma(adds, dtype) * self.deviation(node), self.curve(node, size)
-        forth, back = counts(node)
+            # what its rows owe on its input, the lines know
+            return torch.zeros_like(size), self.curve(node, size)
+        adds, (forth, back) = self.adds(node), counts(node)
         if self.values.about is not None:
             moved = self._gamma(
                 node, self._back(node, back), (5 if node.rounds else -back) + adds, dtype
@@ -155,8 +157,15 @@ class Sizes:
         size, (forth, _) = self.size(node), counts(node)
         if not node.rounds:
             return torch.zeros_like(size)
-        error = self._gamma(node, self._forth(node, forth), 1, run) * size + (forth + 1) * tiny(run)
+        error = self._gamma(node, self._forth(node, forth), 1, run) * size + (forth + 2) * tiny(run)
+        # constants that a machine takes for 0
+        inputs = sum(self.reach(source).flatten(1).sum(1) for source in node.sources)
+        error = error + tiny(run) * torch.as_tensor(inputs).view(-1, *(1,) * len(node.stored))
         return _kept(error, size, run)
+
+    def adds(self, node: Node) -> int:
+        """How many sums of rows a part that a node sends to a source passes, as those of all its uses are added up there."""
+        return max((len(self.network.uses[source]) - 1 for source in node.sources), default=0)
 
     def _forth(self, node: Node, forth: int) -> Tensor | int:
         """How many products of numbers other than 0 a number of an affine node adds up, for each example or for all."""
@@ -211,7 +220,8 @@ class Sizes:
         if node.curved:
             return self.own(node)
         if single:
-            moved = gamma(6, self.rounding.dtype) * self.deviation(node)
+            moved = gamma(6 + self.adds(node), self.rounding.dtype) * self.deviation(node)
+            moved = moved + (2 * counts(node)[0] + 8) * tiny(self.rounding.dtype)
             found = (moved if self.values.about is None else moved + self._unmatched(node)), self._run(node)
         else:
             found = self.own(node)

@@ -88,8 +88,8 @@ class Values:
         lower, upper = self.x + low, self.x + high
         if self.rounding is None:
             return lower, upper
-        u = 2 * unit(self.rounding.dtype)
-        return lower - u * lower.abs(), upper + u * upper.abs()
+        u, least = 2 * unit(self.rounding.dtype), tiny(self.rounding.dtype)
+        return lower - u * lower.abs() - 2 * least, upper + u * upper.abs() + 2 * least
 
     def _computed(self, node: Node) -> Box:
         if node in self.network.straight and node in self.network.bent:

@@ -111,8 +111,7 @@ def _over(values: Values, node: Node, function: Function) -> Ends:
     center, around = function.over(middle), function.sizes().over(half)
     if values.sizes is None:
         return Ends(center - around, center + around, None)
-    # rows of several uses were added up
-    terms = dot_terms(node.stored) + 8 + len(values.network.uses[node])
+    terms = dot_terms(node.stored) + 8
     small = node.stored.numel() * tiny(half.dtype)
     if node is values.end and values.about is not None:
         # the reference lies in the box, so that |middle| is at most half
@@ -158,14 +157,13 @@ def _rounding(values: Values, rows: Tensor, size: Tensor) -> Tensor | None:
     """What rows on the input may be off by that are added up and multiplied, beside the set's own answers, (B, K)."""
     if values.sizes is None:
         return None
-    dtype, entry = rows.dtype, values.network.entry
-    uses = len(values.network.uses[entry])
+    dtype = rows.dtype
     last = 4 * unit(dtype) * size.detach()
-    if values.about is not None and uses == 1:
+    if values.sizes.rounding.execution is not None:
+        # inputs that a machine takes for 0
+        last = last + 2 * tiny(values.sizes.rounding.execution) * rows.detach().abs().flatten(2).sum(2)
+    if values.about is not None:
         # the set's own answer is a bound for the rows as they are
         return last
-    reach = values.sizes.distance(entry)
-    terms = uses + 2
-    if values.about is None:
-        reach, terms = torch.maximum(values.x.abs(), reach), dot_terms(rows.shape[2:]) + 8 + uses
+    reach, terms = torch.maximum(values.x.abs(), values.sizes.reach(values.network.entry)), dot_terms(rows.shape[2:]) + 8
     return gamma(terms, dtype) * dot(rows.detach().abs(), reach) + last

@@ -54,7 +54,7 @@ class Lines:
         owed = (
             owed
             + own[0]
-            + (3 if self.turn is None else 8) * u * steep * sizes.deviation(source)
+            + ((3 if self.turn is None else 8) + 2 * sizes.adds(node)) * u * steep * sizes.deviation(source)
             + terms * u * (self.offset.abs() + self.band.abs())
             # slopes, offsets and bands that underflow
             + 4 * tiny(self.slope.dtype) * (1 + sizes.deviation(source))

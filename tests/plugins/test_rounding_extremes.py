@@ -1,0 +1,199 @@
+"""Networks at which rounding is as large as the bound: many uses of a value, terms that cancel, numbers near underflow."""
+
+from contextlib import contextmanager
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import nn
+
+import inradius
+from inradius import Certifier, Property, ThreatModel
+
+LEAST = 2.0**-126
+SPECS = ("interval()", "dual()", "crown()", "alpha(steps=2)")
+
+
+class Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def certify(spec, function, x, offset, threat, claim, row=1.0):
+    model = function.eval() if isinstance(function, nn.Module) else Function(function).eval()
+    prop = Property(torch.full((1, 1), row, dtype=x.dtype), torch.tensor([offset], dtype=x.dtype))
+    return inradius.make(spec, Certifier)(model, x, None, inradius.make(threat, ThreatModel), prop=prop, claim=claim)
+
+
+def proves_no_more(proof, least):
+    """That the bound less its error is no higher than a value that is reached, which is below 0."""
+    assert least < 0
+    low = float(proof.lower) - float(proof.error)
+    assert not low > float(least), (low, float(least), proof.claim)
+    assert not bool(proof.certified.any())
+
+
+@contextmanager
+def flushing():
+    assert torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def in_order(parts):
+    return torch.cat(parts, 1).sum(1, keepdim=True)
+
+
+def as_tree(parts):
+    while len(parts) > 1:
+        parts = [parts[k] + parts[k + 1] if k + 1 < len(parts) else parts[k] for k in range(0, len(parts), 2)]
+    return parts[0]
+
+
+@pytest.mark.parametrize("added", [in_order, as_tree])
+@pytest.mark.parametrize("behind", ["input", "relu"])
+@pytest.mark.parametrize("claim", ["real", "float"])
+@pytest.mark.parametrize("spec", SPECS)
+def test_rows_of_many_uses_are_added_up(spec, claim, behind, added):
+    """1 + 2⁻²⁴ + ... − 1: the rows of the uses lose the small ones where they are added up one after another."""
+    weights = [1.0, *[2.0**-24] * 64, -1.0]
+
+    def model(x):
+        z = x.relu() if behind == "relu" else x
+        return added([z * weight for weight in weights])
+
+    center, sign = (2.0, -1.0) if behind == "relu" else (0.0, 1.0)
+    least = -sum(map(Fraction, weights)) * (3 if behind == "relu" else 1)
+    offset = float(torch.tensor(-float(least) * 0.9))
+    proof = certify(spec, model, torch.full((1, 1), center), offset, "linf(eps=1.0, bounds=None)", claim, row=sign)
+    proves_no_more(proof, least + Fraction(offset))
+
+
+@pytest.mark.parametrize(
+    "threat", ["linf(eps=1.0, bounds=None)", "l2(eps=1.0, bounds=None)", "l1(eps=1.0, bounds=None)"]
+)
+@pytest.mark.parametrize("spec", SPECS)
+def test_uses_of_the_input_are_added_up_in_float64(spec, threat):
+    count = 254
+
+    def model(x):
+        return as_tree([x * weight for weight in [1.0, *[2.0**-53] * count, -1.0]]).relu() * -(2.0**53)
+
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    proves_no_more(certify(spec, model, x, 0.9 * count, threat, "real"), -0.1 * count)
+
+
+@pytest.mark.parametrize("claim", ["real", "float"])
+@pytest.mark.parametrize("spec", ["crown()", "dual()", "alpha(steps=2, layers='all')"])
+def test_references_are_rounded_where_sizes_underflow(spec, claim):
+    """Products below float32's numbers, added up in float64, scaled by 2¹²⁷ and by 2⁸⁵ behind a ReLU."""
+    pair, many, less = 64, 40000, 8000
+    weight = [2.0**-100] * pair + [2.0**-120] * many + [-(2.0**-100)] * pair + [-(2.0**-110)]
+    x = [2.0**-57] * pair + [2.0**-90] * many + [2.0**-57] * pair + [less * 2.0**-100]
+    layer = nn.Linear(len(weight), 1, bias=False)
+    layer.weight.data = torch.tensor([weight])
+
+    def model(x):
+        z = torch.nn.functional.linear(x.relu(), layer.weight)
+        # a second use, so that the scaling is not made part of the weights
+        return (z * 2.0**127).relu() * -(2.0**85) - (z * 2.0**100 - 1.0).relu()
+
+    exact = sum(Fraction(w) * Fraction(v) for w, v in zip(weight, x, strict=True))
+    least = -max(exact, 0) * Fraction(2) ** 212
+    proof = certify(spec, model, torch.tensor([x]), 1.0, "linf(eps=0.0, bounds=None)", claim)
+    proves_no_more(proof, least + 1)
+
+
+@pytest.mark.parametrize("claim", ["real", "float"])
+@pytest.mark.parametrize("spec", [*SPECS, "certifier_cascade()"])
+def test_halves_of_boxes_do_not_vanish(spec, claim):
+    """The box of the ReLU ends at the smallest subnormal number, whose half is 0."""
+    small, row = 2.0**-149, -float(torch.tensor(3e38))
+    x, eps = torch.full((1, 1), -(LEAST + 2 * small)), LEAST + 3 * small
+    least = Fraction(row) * Fraction(small)
+    offset = float(torch.tensor(-float(least) / 2))
+    proof = certify(spec, torch.relu, x, offset, f"linf(eps={eps!r}, bounds=None)", claim, row=row)
+    proves_no_more(proof, least + Fraction(offset))
+
+
+@pytest.mark.parametrize("factor", [0.98, 0.99, 0.995])
+@pytest.mark.parametrize("spec", ["interval()", "crown()"])
+def test_a_difference_of_multiples_of_one_value_is_not_certified_as_float(spec, factor):
+    """x − αx is computed from αx as it is rounded, which may be more than the whole difference."""
+    for seed in range(6):
+        x = torch.rand(1, 1, generator=torch.Generator().manual_seed(seed)) + 1
+        proof = certify(spec, lambda z: torch.sub(z, z, alpha=factor), x, 0.0, "linf(eps=0.0, bounds=None)", "float")
+        assert proof.claim == ("real",)
+
+
+@pytest.mark.parametrize("spec", ["interval()", "crown()"])
+@pytest.mark.parametrize(("weight", "x"), [(1e-39, 1e30), (1e38, 1e-39)])
+def test_operands_that_a_machine_takes_for_0_are_paid_at_level_float(spec, weight, x):
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, weight)
+    x = torch.full((1, 1), x)
+    value = float(layer(x).detach())
+    with flushing():
+        assert float(layer(x).detach()) == 0
+    proof = certify(spec, layer, x, -value / 2, "linf(eps=0.0, bounds=None)", "float")
+    assert not bool(proof.certified.all()) or proof.claim == ("real",)
+
+
+@pytest.mark.parametrize("spec", [*SPECS, "crown(intersect=False)"])
+def test_certificates_made_on_a_machine_that_flushes(spec):
+    large, most = float(torch.tensor(3e38)), float(torch.tensor(0.6))
+    cases = [
+        (lambda x: x.relu() * -large, 0.0, 1.1e-38, 3.0, lambda x, eps: -large * eps),
+        (lambda x: torch.nn.functional.leaky_relu(x, 0.125) * -large, 0.0, 1.17e-38, 3.0, lambda x, eps: -large * eps),
+        (lambda x: x * large + x.relu() * -large, 1.2e-38, 1.6e-38, most, lambda x, eps: large * (x - eps)),
+    ]
+    for model, x, eps, offset, least in cases:
+        with flushing():
+            x = torch.full((1, 1), x)
+            proof = certify(spec, model, x, offset, f"linf(eps={eps!r}, bounds=None)", "real")
+        proves_no_more(proof, least(float(x), eps) + offset)
+
+
+def test_a_program_with_numbers_that_highs_does_not_take_is_left_out():
+    layer = nn.Linear(2, 2)
+    nn.init.constant_(layer.weight, 1e20)
+    model = nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 1)).eval()
+    with pytest.warns(RuntimeWarning, match="beyond 1e"):
+        proof = certify("lp()", model, torch.ones(1, 2), 0.0, "linf(eps=0.5, bounds=None)", "real")
+    assert not bool(proof.lower.isnan().any())
+
+
+class Held(nn.Module):
+    """A module whose weights lie in a list, where nothing finds them."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = [torch.ones(3, 4)]
+
+    def forward(self, z):
+        return z @ self.parts[0].t()
+
+
+class HeldRule(inradius.LayerRule):
+    affine = True
+
+    def interval(self, op, lower, upper):
+        return op(lower), op(upper)
+
+
+def test_a_module_that_fails_in_float64_is_named(monkeypatch):
+    from inradius_bounds import trace
+
+    known = trace.layer_rules()
+    monkeypatch.setattr(trace, "layer_rules", lambda: {**known, Held: HeldRule()})
+    model = nn.Sequential(Held(), nn.ReLU(), nn.Linear(3, 1)).eval()
+    with pytest.raises(inradius.UnsupportedError, match=r"of model\.0 fails in float64"):
+        certify("crown()", model, torch.ones(1, 4), 0.0, "linf(eps=0.1, bounds=None)", "real")
