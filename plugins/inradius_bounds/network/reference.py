@@ -1,15 +1,11 @@
 """A network's values at the inputs themselves, from which bounds are counted, so that only distances from them are rounded."""
 
-from typing import TYPE_CHECKING
-
 import attrs
 import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
-
-if TYPE_CHECKING:
-    from inradius_bounds.network.values import Values
+from inradius_bounds.network.known import Wide
 
 
 @attrs.define(eq=False)
@@ -20,7 +16,7 @@ class Reference:
     node's rounding is (``Sizes``): the number of a step at the references of its sources, as float64 has it.
     """
 
-    wide: "Values"
+    wide: Wide
     partner: dict[Node, Node]
     _numbers: dict[Node, Tensor] = attrs.field(factory=dict)
 

@@ -1,19 +1,15 @@
 """Bounds on the numbers that are added up to make a value, and what their rounding may do to it."""
 
-from typing import TYPE_CHECKING
-
 import attrs
 import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.known import Known
 from inradius_bounds.network.network import Network, mixes
 from inradius_bounds.rounding import ROOM, Rounding, gamma, gammas, tiny, unit
 from inradius_bounds.rows.dot import dot_terms
 from inradius_bounds.rules.relu import ReLURule
-
-if TYPE_CHECKING:
-    from inradius_bounds.network.values import Values
 
 # each two of (B, *shape): of the computation of bounds, and of the model's own execution; None where there is none
 Owed = tuple[Tensor, Tensor | None]
@@ -32,7 +28,7 @@ class Sizes:
     """
 
     network: Network
-    values: "Values"
+    values: Known
     rounding: Rounding
     _size: dict[Node, Tensor] = attrs.field(factory=dict)
     _deviation: dict[Node, Tensor] = attrs.field(factory=dict)

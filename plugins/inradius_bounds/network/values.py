@@ -8,12 +8,11 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.known import Box
 from inradius_bounds.network.network import Network
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.sizes import Sizes
 from inradius_bounds.rounding import Rounding, tiny, unit
-
-Box = tuple[Tensor, Tensor]
 
 
 @attrs.define(eq=False, slots=False)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Box, Values
+from inradius_bounds.network.known import Box
+from inradius_bounds.network.values import Values
 from inradius_bounds.passes.backward import Pass
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 from inradius_bounds.rows.dot import dot, dot_terms
@@ -165,5 +166,8 @@ def _rounding(values: Values, rows: Tensor, size: Tensor) -> Tensor | None:
     if values.about is not None:
         # the set's own answer is a bound for the rows as they are
         return last
-    reach, terms = torch.maximum(values.x.abs(), values.sizes.reach(values.network.entry)), dot_terms(rows.shape[2:]) + 8
+    reach, terms = (
+        torch.maximum(values.x.abs(), values.sizes.reach(values.network.entry)),
+        dot_terms(rows.shape[2:]) + 8,
+    )
     return gamma(terms, dtype) * dot(rows.detach().abs(), reach) + last

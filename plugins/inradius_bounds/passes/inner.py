@@ -12,7 +12,8 @@ from torch import Tensor
 
 from inradius import Operator, Relaxation
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Box, Values
+from inradius_bounds.network.known import Box
+from inradius_bounds.network.values import Values
 from inradius_bounds.passes.backward import Pass
 from inradius_bounds.passes.closing import both
 from inradius_bounds.passes.lines import Lines

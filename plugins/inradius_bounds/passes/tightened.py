@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Box, Values
+from inradius_bounds.network.known import Box
+from inradius_bounds.network.values import Values
 from inradius_bounds.passes.ascent import Start, ascended
 from inradius_bounds.passes.inner import Relaxed, ragged, undecided
 from inradius_bounds.relax import smallest_area
