@@ -176,3 +176,55 @@ def test_boxes_and_lines_that_underflow_prove_nothing(spec, place, eps, claim):
     value = 1 + Fraction(float(last.weight.detach())) * Fraction(least)
     assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
     assert not bool(proof.certified.any())
+
+
+class Gated(nn.Module):
+    """−10⁶ times the positive part of a function of a number, so that bounds of what it gives decide on the sign."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.same, self.last = function, nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.same.weight)
+        nn.init.constant_(self.last.weight, -1e6)
+
+    def forward(self, z):
+        return self.last(self.function(self, z).relu())
+
+
+def used_often(model, z):
+    """1 + 0.99 u + ... + 0.99 u times a number, less 1 + 60 u: the rows of all its uses are added up, and lose the small ones."""
+    z, small = model.same(z.relu()), 2.0**-24 * 0.99
+    total = small * z
+    for _ in range(119):
+        total = total + small * z
+    return z + total - (1 + 60 * 2.0**-24)
+
+
+@pytest.mark.parametrize("spec", ["interval()", "dual()", "crown()", "crown(intersect=False, best=False)"])
+def test_rows_of_several_uses_are_rounded(spec):
+    """An inner number is one row's alone, but not behind the sum in which its source is used many times."""
+    prop = Property(torch.ones(1, 1, 1), torch.full((1, 1), 2.0))
+    around = "linf(eps=0.5, bounds=None)"
+    proof = certify(spec, Gated(used_often).eval(), torch.full((1, 1), 0.5), spec=around, prop=prop, claim="real")
+    # at z = 1
+    small = Fraction(float(torch.tensor(2.0**-24 * 0.99)))
+    value = 2 - Fraction(10**6) * (120 * small - Fraction(60, 2**24))
+    assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
+    assert not bool(proof.certified.any())
+
+
+@pytest.mark.parametrize("spec", ["interval()", "dual()", "crown()", "crown(intersect=False, best=False)"])
+def test_ends_of_the_input_s_box_that_underflow_prove_nothing(spec):
+    """x − eps is −least / 2, which some machines flush to 0; a large weight follows."""
+    least, prop = torch.finfo(torch.float32).smallest_normal, Property(torch.ones(1, 1, 1), torch.full((1, 1), 1e3))
+    model = Gated(lambda model, z: -1e38 * z + z.relu() - 0.3).eval()
+    assert torch.set_flush_denormal(True)
+    try:
+        x, around = torch.tensor([[1.5 * least]]), f"linf(eps={2 * least!r}, bounds=None)"
+        proof = certify(spec, model, x, spec=around, prop=prop, claim="real")
+    finally:
+        torch.set_flush_denormal(False)
+    # at z = −least / 2
+    value = 1e3 - Fraction(10**6) * (Fraction(float(torch.tensor(1e38))) * Fraction(least) / 2 - Fraction(3, 10))
+    assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
+    assert not bool(proof.certified.any())

@@ -221,7 +221,9 @@ class Sizes:
             found = (moved if self.values.about is None else moved + self._unmatched(node)), self._run(node)
         else:
             found = self.own(node)
-        handed = [self.handed(source, single=single and not mixes(node)) for source in node.sources]
+        # rows that come back from several uses see several numbers
+        alone = [single and not mixes(node) and len(self.network.uses[source]) == 1 for source in node.sources]
+        handed = [self.handed(source, single=one) for source, one in zip(node.sources, alone, strict=True)]
         return found if all(each is None for each in handed) else self._with(node, found, handed)
 
     def handed(self, node: Node, *, single: bool = False) -> Owed | None:

@@ -87,8 +87,9 @@ class Values:
         lower, upper = self.x + low, self.x + high
         if self.rounding is None:
             return lower, upper
-        u, least = 2 * unit(self.rounding.dtype), tiny(self.rounding.dtype)
-        return lower - u * lower.abs() - 2 * least, upper + u * upper.abs() + 2 * least
+        # inputs, distances and sums may be lost to underflow
+        u, least = 2 * unit(lower.dtype), 2 * tiny(lower.dtype)
+        return lower - u * lower.abs() - least, upper + u * upper.abs() + least
 
     def _computed(self, node: Node) -> Box:
         if node in self.network.straight and node in self.network.bent:
