@@ -1,0 +1,679 @@
+"""Laws of what bounds owe to rounding, on numbers for which rounding is about as bad as the laws allow.
+
+A sum of 1 and of many 0.99 u, u being the unit roundoff, stays 1 where it is added up in order, which an execution may do.
+Numbers just below the smallest normal one become 0 where a machine flushes them. Everything is compared as fractions.
+"""
+
+import contextlib
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import inradius
+from inradius import Certifier, Property, Relaxation, Streams, ThreatModel
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes import closing, lines, shares, start
+from inradius_bounds.passes.backward import Pass
+from inradius_bounds.passes.bending import Bent
+from inradius_bounds.rounding import Rounding, tiny, unit
+from inradius_bounds.rows import dense
+from inradius_bounds.rows.dense import Dense
+from inradius_bounds.rows.units import Units
+from inradius_bounds.trace import trace
+
+F32, F64 = torch.float32, torch.float64
+COUNT = 64
+POINT = "linf(eps=0.0, bounds=None)"
+AROUND = "linf(eps=1.0, bounds=None)"
+LEAST = tiny(F32)
+# half of this number is flushed
+NEAR = float(torch.tensor(1.98 * LEAST))
+
+
+@contextlib.contextmanager
+def flushing():
+    """While the block runs, the machine flushes what is smaller than the smallest normal number."""
+    assert torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def exact(numbers):
+    """An array of fractions."""
+    return np.vectorize(Fraction, otypes=[object])(numbers.detach().double().numpy())
+
+
+def losing(*shape, dtype=F32):
+    """1 and many 0.99 u, in this shape."""
+    found = torch.full((int(np.prod(shape)),), 0.99 * unit(dtype), dtype=dtype)
+    found[0] = 1
+    return found.view(shape)
+
+
+def in_order(numbers):
+    """The sums over the last axis as they are added up one by one."""
+    found = numbers[..., 0]
+    for place in range(1, numbers.shape[-1]):
+        found = found + numbers[..., place]
+    return found
+
+
+def lost(numbers):
+    """What a sum in order loses, exactly."""
+    return abs(exact(numbers).sum() - Fraction(float(in_order(numbers))))
+
+
+@contextlib.contextmanager
+def summed_in_order():
+    """While the block runs, products of rows with vectors are added up one by one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (dense, lines, closing):
+            patch.setattr(module, "dot", lambda rows, numbers: in_order((rows * numbers[:, None]).flatten(2)))
+        yield
+
+
+class Net(nn.Module):
+    """A function of a model's parts."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            if isinstance(part, torch.Tensor):
+                self.register_buffer(name, part)
+            else:
+                setattr(self, name, part)
+
+    def forward(self, z):
+        return self.function(self, z)
+
+
+def linear(weight):
+    """A layer with these weights."""
+    found = nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=weight.dtype)
+    found.weight.data.copy_(weight)
+    return found
+
+
+def ones(*shape, dtype=F32):
+    return torch.ones(shape, dtype=dtype)
+
+
+def values_of(model, x, spec=POINT, *, about=False, run=None):
+    """The values of a model, and its nodes."""
+    model, threat = model.eval().requires_grad_(False), inradius.make(spec, ThreatModel)
+    network, rounding = trace(model, x, threat).network, Rounding(x.dtype, run)
+    reference = start._reference(model, network, x, threat, rounding) if about else None
+    return Values(network, x, threat, rounding, about=reference), network.nodes
+
+
+def spread(*layers):
+    """A layer that copies its input, and others."""
+    return nn.Sequential(linear(ones(COUNT, 1)), *layers)
+
+
+def total(*layers, weight=None):
+    """A layer that adds its inputs up, and others."""
+    return nn.Sequential(linear(ones(1, COUNT) if weight is None else weight), *layers)
+
+
+# references
+
+
+def references_miss(place=0):
+    """A reference may be what its step adds up in order."""
+    values, nodes = values_of(total(weight=losing(1, COUNT, dtype=F64)), ones(1, COUNT, dtype=F64), about=True)
+    values.about._numbers[nodes[1]] = in_order(losing(1, 1, COUNT, dtype=F64))
+    miss, sizes = lost(losing(COUNT, dtype=F64)), values.sizes
+    bounds = sizes._unmatched(nodes[1]), sizes.own(nodes[1])[0], sizes.owed(nodes[1], single=True)[0]
+    assert miss <= exact(bounds[place]).item()
+
+
+def references_underflow():
+    """A reference may be 0 where all its products are flushed."""
+    least = tiny(F64)
+    with flushing():
+        values, nodes = values_of(
+            total(weight=torch.full((1, COUNT), 0.5, dtype=F64)), torch.full((1, COUNT), 1.98 * least, dtype=F64), about=True
+        )
+        bound, found = values.sizes._unmatched(nodes[1]), values.about.value(nodes[1])
+    assert abs(COUNT * Fraction(1.98 * least) / 2 - exact(found).item()) <= exact(bound).item()
+
+
+# what one step owes
+
+
+def rows_meet(about=False):
+    """Rows that meet at one number are added up in order."""
+    x = torch.zeros(1, 1) if about else ones(1, 1)
+    values, nodes = values_of(spread(nn.Flatten(), linear(ones(1, COUNT))), x, AROUND if about else POINT, about=about)
+    bound = exact(values.sizes.own(nodes[1])[0])[0]
+    assert lost(losing(COUNT)) <= (exact(losing(COUNT)) * bound).sum()
+
+
+def used_often(model, z):
+    z = model.same(z.relu()) if model.affine else z.relu()
+    return torch.cat([z, *(-z for _ in range(COUNT - 1))], 1)
+
+
+def uses_meet(affine, about=False):
+    """Rows of many uses of one number are added up in order."""
+    x, spec = (torch.full((1, 1), 0.5), "linf(eps=0.5, bounds=None)") if about else (ones(1, 1), POINT)
+    values, nodes = values_of(Net(used_often, same=linear(ones(1, 1)), affine=affine), x, spec, about=about)
+    node = nodes[2 if affine else 1]
+    assert len(values.network.uses[node]) == COUNT
+    reach = Fraction(1, 2) if about else 1
+    assert lost(losing(COUNT)) * reach <= exact(values.sizes.own(node)[0]).item()
+
+
+def constants_meet(kind):
+    """Constants that a step hands on are added up with the weights, and rows times constants as well."""
+    shift = losing(COUNT)
+    if kind == "handed":
+        values, nodes = values_of(Net(lambda m, z: m.last(z + m.shift), shift=shift, last=total()), torch.zeros(1, COUNT))
+        assert values.handed(nodes[1]) is not None
+        bound = exact(values.sizes.own(nodes[2])[0]).sum()
+    else:
+        values, nodes = values_of(Net(lambda m, z: z.relu() + m.shift, shift=shift), torch.zeros(1, COUNT))
+        bound = exact(values.sizes.own(nodes[-1])[0]).sum()
+    assert lost(shift) <= bound
+
+
+def constants_underflow():
+    """Products of weights and constants are flushed."""
+    parts = {"shift": torch.full((COUNT,), NEAR), "last": total(weight=torch.full((1, COUNT), 0.5))}
+    with flushing():
+        values, nodes = values_of(Net(lambda m, z: m.last(z + m.shift), **parts), torch.zeros(1, COUNT))
+        found, bound = values.constant(nodes[2]), values.sizes.own(nodes[2])[0]
+    value = exact(parts["shift"]).sum() / 2
+    assert abs(value - exact(found).item()) <= exact(bound).item()
+
+
+def distances_underflow():
+    """Where a distance is flushed, the rounding of a large row times it is owed nevertheless."""
+    large, small, eps = torch.tensor(1.1e37), torch.tensor(1e-20), 1e-19
+    model = nn.Sequential(linear(small.view(1, 1)), nn.Flatten(), linear(large.view(1, 1)))
+    with flushing():
+        values, nodes = values_of(model, torch.zeros(1, 1), f"linf(eps={eps}, bounds=None)", about=True)
+        first, second = (values.sizes.own(node)[0] for node in (nodes[1], nodes[-1]))
+    row = Fraction(float(large)) * 3
+    moved = abs(row - Fraction(float(3 * large))) * Fraction(float(small)) * Fraction(eps)
+    assert 0 < moved <= row * exact(first).item() + 3 * exact(second).item()
+
+
+# executions
+
+
+def an_execution_loses():
+    """An execution adds up in order."""
+    values, nodes = values_of(total(weight=losing(1, COUNT)), ones(1, COUNT), run=F32)
+    assert lost(losing(COUNT)) <= exact(values.sizes._run(nodes[1])).item()
+
+
+def an_execution_underflows():
+    """An execution flushes each product."""
+    with flushing():
+        values, nodes = values_of(
+            total(weight=torch.full((1, COUNT), 0.5)), torch.full((1, COUNT), NEAR), run=F32
+        )
+        bound = values.sizes._run(nodes[1])
+    assert COUNT * Fraction(NEAR) / 2 <= exact(bound).item()
+
+
+def an_execution_overflows():
+    """64 numbers are rounded up on the way, and reach infinity, while their exact sum does not."""
+    last = 2.0**104
+    numbers = torch.full((COUNT + 1,), 0.51 * last, dtype=F64)
+    numbers[0] = torch.finfo(F32).max - 60 * last
+    assert float(numbers.sum()) < torch.finfo(F32).max
+    assert in_order(numbers.float()).isinf()
+    values, nodes = values_of(linear(ones(1, COUNT + 1, dtype=F64)), numbers[None], run=F32)
+    assert bool(values.sizes._run(nodes[1]).isinf().all())
+
+
+def a_curve(curve, ulps, value=1.0):
+    """An execution of a curve misses its value by so many units in the last place, or overflows, or flushes it."""
+    values, nodes = values_of(nn.Sequential(curve()), ones(1, 1, dtype=F64), run=F32)
+    bound = values.sizes.curve(nodes[1], torch.full((1, 1), value, dtype=F64))
+    assert float(bound) >= (ulps * 2 * unit(F32) * value if value > LEAST else 0.99 * LEAST)
+
+
+def overflowing_boxes():
+    """The box of a curve holds executions that overflow."""
+    values, nodes = values_of(nn.Sequential(nn.LeakyReLU()), torch.full((1, 1), 1e39, dtype=F64), run=F32)
+    assert bool(values.box(nodes[1])[1].isinf().all())
+
+
+# what is handed on
+
+
+def single_rows_meet_in_norms():
+    """A single row meets the factor of a batch norm, which is a quotient."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(400).eval()
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.running_var.uniform_(0.5, 2)
+    values, nodes = values_of(nn.Sequential(norm, nn.ReLU()), torch.zeros(1, 400), AROUND, about=True)
+    ((_, rows),) = Units(torch.arange(400)[None], None, F32).through(nodes[1])
+    found = rows.over(ones(1, 400))
+    # float64 is near enough to exact numbers here
+    factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    assert bool(((found.double() - factor).abs() <= values.sizes.owed(nodes[1], single=True)[0]).all())
+
+
+def several(model, z):
+    z, small = model.same(z.relu()), 0.99 * unit(F32)
+    found = small * z
+    for _ in range(COUNT - 2):
+        found = found + small * z
+    return z + found
+
+
+def single_rows_of_several_uses():
+    """A single row meets a number many times, where it is used many times."""
+    model, x = Net(several, same=linear(ones(1, 1))), torch.full((1, 1), 0.5)
+    values, nodes = values_of(model, x, "linf(eps=0.5, bounds=None)", about=True)
+    assert lost(losing(COUNT)) / 2 <= exact(values.sizes.owed(nodes[-1], single=True)[0]).item()
+
+
+def steps_hand_on(side):
+    """A sum of two layers owes what they do."""
+    first = linear(ones(COUNT, 1)) if side == 0 else linear(losing(1, COUNT))
+    other = linear(torch.zeros_like(first.weight))
+    x = ones(1, first.weight.shape[1])
+    values, nodes = values_of(Net(lambda m, z: m.first(z) + m.other(z), first=first, other=other), x, run=F32)
+    bound = exact(values.sizes.owed(nodes[-1])[side])[0]
+    assert lost(losing(COUNT)) <= ((exact(losing(COUNT)) * bound).sum() if side == 0 else bound.item())
+
+
+# boxes
+
+
+def intervals(run=None):
+    """Middle and spread of an interval are added up in order, and so is an execution at its end."""
+    weight = losing(1, COUNT)
+    values, nodes = values_of(nn.Sequential(nn.ReLU(), linear(weight)), ones(1, COUNT), AROUND, run=run)
+    # of numbers between 0 and 2: middle 1 less spread 1, and twice the sum itself
+    miss = 2 * lost(losing(COUNT)) * (1 if run is None else 2)
+    assert miss <= exact(values.sizes.widening(nodes[2])).item()
+
+
+def intervals_underflow():
+    """Products of middle and of spread are flushed."""
+    with flushing():
+        values, nodes = values_of(
+            nn.Sequential(nn.ReLU(), linear(torch.full((1, COUNT), 0.5))), torch.zeros(1, COUNT)
+        )
+        bound = values.sizes.widening(nodes[2])
+    assert 2 * COUNT * Fraction(NEAR) / 2 <= exact(bound).item()
+
+
+def affine_functions(kind):
+    """The bounds of an affine function of the input miss what its steps lose."""
+    last = [nn.Flatten(), linear(ones(1, 1))] if kind == "steps" else []
+    values, nodes = values_of(total(*last, weight=losing(1, COUNT)), ones(1, COUNT))
+    assert lost(losing(COUNT)) <= exact(values.sizes.whole(nodes[-1])).item()
+
+
+def boxes_hold(curved):
+    """1 + 0.99 u is in the box of its sum."""
+    first = [nn.ReLU()] if curved else []
+    values, nodes = values_of(nn.Sequential(*first, linear(losing(1, 2)), nn.ReLU()), ones(1, 2))
+    low, high = (exact(side).item() for side in values.box(nodes[-2]))
+    assert low <= exact(losing(2)).sum() <= high
+
+
+def underflow_on_the_way(place=1):
+    """Products of rows and weights are flushed, and large inputs follow."""
+    with flushing():
+        values, nodes = values_of(spread(nn.Flatten(), nn.ReLU()), torch.full((1, 1), 1000.0))
+        found = exact(values.sizes.lost(nodes[place])).item()
+    assert COUNT * Fraction(NEAR) / 2 * 1000 <= found
+
+
+def underflow_at_a_curve():
+    """Products of rows with a curve's offsets and bands are flushed."""
+    with flushing():
+        values, nodes = values_of(nn.ReLU(), torch.zeros(1, COUNT))
+        found = exact(values.sizes.lost(nodes[1])).item()
+    assert 2 * COUNT * Fraction(NEAR) / 2 <= found
+
+
+def _draw(*shape, seed=0, dtype=F32):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=F64).mul(2).sub(1).to(dtype)
+
+
+def _holds(inner, outer):
+    """One box lies in another, exactly."""
+    (low, high), (lower, upper) = inner, outer
+    assert bool(np.all(lower <= low)) and bool(np.all(high <= upper))
+
+
+def small_boxes(count=2000):
+    """Boxes of numbers about as small as the smallest normal one."""
+    ends = (_draw(2, 1, count) * 4 * LEAST).sort(0).values
+    return tuple(torch.where(side.abs() < LEAST, 0 * side, side) for side in ends)
+
+
+def halves(small, last=True):
+    """Middle and half width of the set's box hold it; ``last``: where passes end, and elsewhere."""
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, 2000))
+    box = small_boxes() if small else tuple(_draw(2, 1, 2000).sort(0).values)
+    node = nodes[0 if last else 1]
+    values.boxes[node] = box
+    with flushing() if small else contextlib.nullcontext():
+        middle, half = map(exact, values.sides if last else closing._sides(values, node))
+    _holds(tuple(map(exact, box)), (middle - half, middle + half))
+
+
+def hulls(small):
+    """The box of the input holds x + δ."""
+    x, eps = _draw(1, 2000, seed=1), 0.3
+    if small:
+        x, eps = 4 * LEAST * x, 3 * LEAST
+        x = torch.where(x.abs() < LEAST, 0 * x, x)
+    with flushing() if small else contextlib.nullcontext():
+        values, nodes = values_of(nn.ReLU(), x, f"linf(eps={eps!r}, bounds=None)")
+        (low, high), box = values.room, values.box(nodes[0])
+    _holds((exact(x) + exact(low), exact(x) + exact(high)), tuple(map(exact, box)))
+
+
+def shorter_boxes(small):
+    """A box of float64 lies in what it is in float32."""
+    values, _ = values_of(nn.ReLU(), torch.zeros(1, 2000))
+    box = _draw(2, 1, 2000, dtype=F64).sort(0).values * (4 * LEAST if small else 1)
+    with flushing() if small else contextlib.nullcontext():
+        found = values._outward(*box)
+    _holds(tuple(map(exact, box)), tuple(map(exact, found)))
+
+
+def boxes_around_references():
+    """A box less the reference lies in what it is counted from there."""
+    values, nodes = values_of(nn.Sequential(nn.Sigmoid()), torch.zeros(1, 2000, dtype=F64), about=True)
+    box, center = tuple(_draw(2, 1, 2000, dtype=F64).sort(0).values), _draw(1, 2000, seed=1, dtype=F64)
+    values.boxes[nodes[1]], values.about._numbers[nodes[1]] = box, center
+    _holds(tuple(exact(side) - exact(center) for side in box), tuple(map(exact, values.around(nodes[1]))))
+
+
+# lines
+
+
+def _relaxed(values, node, below, above):
+    """A relaxation with slopes and offsets, and its lines as fractions."""
+    (slope, low), (steep, high) = below, above
+    found = Relaxation(lower_slope=slope, lower_offset=low, upper_slope=steep, upper_offset=high)
+    return found, tuple((exact(a), exact(b)) for a, b in (below, above))
+
+
+def _bent(values, nodes, below, above, *, folded=False, rows=None, flush=False):
+    """Rows on the curve's input, less what they owe, are below those on a curve that touches its lines at the box's ends."""
+    source, node = nodes[0], nodes[1]
+    relaxed, exact_lines = _relaxed(values, node, below, above)
+    rows = ones(*values.x.shape, dtype=values.x.dtype)[:, None] if rows is None else rows
+    with flushing() if flush else contextlib.nullcontext(), summed_in_order():
+        found = lines.Lines.of(values, node, relaxed)
+        found = found.folded if folded else found
+        bent = found.bent(Dense(rows))
+    _below(values, (source, node), rows, bent, exact_lines)
+
+
+def _below(values, nodes, rows, bent, exact_lines):
+    source, node = nodes
+    box, row, pulled = values.box(source), exact(rows)[:, 0], exact(bent.function.rows)[:, 0]
+    here, there = (0, 0) if values.about is None else (exact(values.about.value(each)) for each in nodes)
+    least = None
+    for end in map(exact, box):
+        (slope, low), (steep, high) = exact_lines
+        touched = np.where(row >= 0, slope * end + low, steep * end + high)
+        part = row * (touched - there) - pulled * (end - here)
+        least = part if least is None else np.minimum(least, part)
+    claimed = exact(bent.constant)[:, 0]
+    for lost_part in (bent.radius, bent.owed):
+        claimed = claimed if lost_part is None else claimed - exact(lost_part)[:, 0]
+    assert bool(np.all(claimed <= least.sum(1)))
+
+
+def slopes_are_rounded(parallel, folded=False):
+    """Rows times slopes, of many boxes of one number."""
+    values, nodes = values_of(nn.Sequential(nn.Sigmoid()), torch.zeros(500, 1), AROUND, about=True)
+    values.about._numbers[nodes[1]] = torch.zeros(500, 1, dtype=F64)
+    slope, zero = _draw(500, 1), torch.zeros(500, 1)
+    steep = slope if parallel else _draw(500, 1, seed=1)
+    _bent(values, nodes, (slope, zero), (steep, zero), rows=_draw(500, 1, 1, seed=2), folded=folded)
+
+
+def offsets_are_summed(part):
+    """Rows times offsets, or bands, are added up in order."""
+    values, nodes = values_of(nn.Sequential(nn.Sigmoid()), torch.zeros(1, COUNT))
+    slope, offset = torch.zeros(1, COUNT), losing(1, COUNT)
+    _bent(values, nodes, (slope, -offset), (slope, -offset if part == "offset" else offset))
+
+
+def lines_underflow(part):
+    """Offsets, bands and slopes are flushed; x is 1000."""
+    values, nodes = values_of(nn.Sequential(nn.Sigmoid()), torch.full((1, 1), 1000.0 if part == "slope" else 1.0))
+    zero, least = torch.zeros(1, 1), torch.full((1, 1), 1.9 * LEAST)
+    above = (least, zero) if part == "slope" else (zero, least)
+    below = (zero, zero) if part == "slope" else (zero, torch.full((1, 1), LEAST))
+    _bent(values, nodes, below, above, rows=-ones(1, 1, 1), flush=True)
+
+
+def lines_are_moved(whole):
+    """A line that touches a curve at the reference is counted from there: large numbers cancel."""
+    x = 100 * _draw(500, 1, dtype=F64)
+    values, nodes = values_of(nn.Sequential(nn.Sigmoid()), x, "linf(eps=1e-30, bounds=None)", about=True)
+    slope, value = _draw(500, 1, seed=1, dtype=F64), values.about.value(nodes[1])
+    offset = value - slope * x
+    if whole:
+        values.boxes[nodes[0]] = (x, x)
+        _bent(values, nodes, (slope, offset), (slope, offset))
+        return
+    found, missed = lines.moved(values, nodes[1], slope, offset)
+    truth = exact(slope) * exact(x) + exact(offset) - exact(value)
+    assert bool(np.all(abs(exact(found) - truth) <= exact(missed)))
+
+
+def _unit_lines(values, node):
+    one, zero = torch.ones_like(values.box(node)[0]), torch.zeros_like(values.box(node)[0])
+    return lines.Lines.of(values, node, Relaxation(one, zero, one, zero))
+
+
+def lines_hold(kind):
+    """Lines owe what their source and the curve owe, in a pass and in an execution."""
+    if kind == "uses":
+        values, nodes = values_of(Net(used_often, affine=False), ones(1, 1))
+        found = _unit_lines(values, nodes[1])
+        assert lost(losing(COUNT)) <= exact(found.owed).item()
+    elif kind == "handed":
+        values, nodes = values_of(spread(nn.ReLU()), ones(1, 1))
+        found = _unit_lines(values, nodes[2])
+        assert lost(losing(COUNT)) <= (exact(losing(COUNT)) * exact(found.owed)[0]).sum()
+    elif kind == "curve":
+        values, nodes = values_of(nn.Sequential(nn.LeakyReLU()), ones(1, 1), run=F32)
+        assert Fraction(4 * unit(F32)) <= exact(_unit_lines(values, nodes[1]).execution).item()
+    else:
+        values, nodes = values_of(total(nn.ReLU(), weight=losing(1, COUNT)), ones(1, COUNT), run=F32)
+        found = _unit_lines(values, nodes[2])
+        part = found.execution if kind == "execution" else found.folded.band
+        assert lost(losing(COUNT)) <= exact(part).item()
+
+
+def means_are_rounded(moved=False):
+    """Means of two lines below a curve, with any share for each number."""
+    if moved:
+        x = 100 * _draw(500, 1, dtype=F64)
+        values, nodes = values_of(nn.Sequential(nn.Tanh()), x, POINT, about=True)
+        values.boxes[nodes[0]] = (x, x)
+    else:
+        values, nodes = values_of(nn.Sequential(nn.Tanh()), torch.zeros(500, 1), AROUND, about=True)
+    rows, dtype = _draw(500, 1, 1, seed=2, dtype=values.x.dtype).abs(), values.x.dtype
+    box = values.box(nodes[0])
+    steep = 100 * _draw(*box[0].shape, seed=3, dtype=dtype)
+    # lines that cross where they touch the reference
+    touching = [(slope, values.about.value(nodes[1]).to(dtype) - slope * values.x) for slope in (steep / 2, steep / 3)]
+    with pytest.MonkeyPatch.context() as patch, summed_in_order():
+        patch.setattr(type(nodes[1].operator.rule), "lines", lambda *given: (touching, [touching[0]]))
+        fan = shares.Fan.of(values, nodes[1])
+        share = _draw(500, 1, 1, seed=4, dtype=dtype).abs()
+        bent = shares.Shared(fan, share).bent(Dense(rows))
+    part = exact(share)[:, 0]
+    mean = tuple((1 - part) * exact(touching[0][k]) + part * exact(touching[1][k]) for k in (0, 1))
+    _below(values, nodes[:2], rows, bent, (mean, mean))
+
+
+# passes
+
+
+def _pass(values, node, rows, constant=0.0, *, run=False):
+    found = Pass(values, {}, {node: Dense(rows)}, torch.full(rows.shape[:2], constant, dtype=rows.dtype))
+    found.owed = torch.zeros_like(found.constant)
+    found.execution = torch.zeros_like(found.constant) if run else None
+    return found
+
+
+def passes_count_from_references():
+    """Rows times references are added up in order."""
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, COUNT, dtype=F64), about=True)
+    rows = losing(1, 1, COUNT, dtype=F64)
+    made = _pass(values, nodes[1], rows)
+    with summed_in_order():
+        made._count_from(ones(1, COUNT, dtype=F64), Dense(rows))
+    assert abs(exact(rows).sum() - exact(made.constant).item()) <= exact(made.owed).item()
+
+
+def passes_count_from_small_references():
+    """Rows times a reference are flushed in float32."""
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), about=True)
+    made = _pass(values, nodes[1], ones(1, 1, 1))
+    with flushing():
+        made._count_from(torch.full((1, 1), 0.99 * LEAST, dtype=F64), Dense(ones(1, 1, 1)))
+        constant, bound = made.constant, made.owed
+    assert abs(Fraction(0.99 * LEAST) - exact(constant).item()) <= exact(bound).item()
+
+
+def constants_are_shifted(kind):
+    """A constant, a sum or a radius loses a small number; or one that was rounded cancels."""
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), about=True)
+    small, made = torch.full((1, 1), 0.99 * unit(F32)), _pass(values, nodes[1], ones(1, 1, 1))
+    if kind == "radius":
+        made.radius = ones(1, 1)
+        bent = Bent(Dense(ones(1, 1, 1)), torch.zeros(1, 1), small)
+        made.lines = {nodes[1]: type("Stub", (), {"turn": None, "bent": lambda self, rows: bent})()}
+        made._through_curve(nodes[1], Dense(ones(1, 1, 1)))
+        miss = 1 + exact(small).item() - exact(made.radius).item()
+    elif kind == "rounded":
+        made.constant = -ones(1, 1)
+        center = 1 + small.double()
+        made._count_from(center, Dense(ones(1, 1, 1)))
+        miss = exact(center).item() - 1 - exact(made.constant).item()
+    else:
+        made.constant = ones(1, 1)
+        made._shift(small)
+        miss = 1 + exact(small).item() - exact(made.constant).item()
+    assert miss <= exact(made.owed).item()
+
+
+def passes_pay(kind):
+    """A pass owes what rows lose where they begin, where they arrive, and at a curve."""
+    curve = {"curve": [nn.ReLU()], "arrival": [nn.Flatten(), linear(ones(1, COUNT))]}.get(kind, [])
+    if kind == "execution":
+        values, nodes = values_of(total(weight=losing(1, COUNT)), ones(1, COUNT), run=F32)
+        rows = ones(1, 1, 1)
+    else:
+        if kind == "arrival":
+            curve[1].weight.data.copy_(losing(1, COUNT))
+        values, nodes = values_of(spread(*curve), ones(1, 1))
+        rows = ones(1, 1, 1) if kind == "arrival" else losing(1, 1, COUNT)
+    made = _pass(values, nodes[-1], rows)
+    made.lines = {node: _unit_lines(values, node) for node in nodes if node.curved}
+    made.run(nodes[-1])
+    assert lost(losing(COUNT)) <= exact(made.execution if kind == "execution" else made.owed).item()
+
+
+def passes_underflow():
+    """Products of rows and weights are flushed, and large inputs follow."""
+    with flushing():
+        values, nodes = values_of(spread(nn.ReLU()), torch.full((1, 1), 1000.0))
+        made = _pass(values, nodes[2], torch.zeros(1, 1, COUNT))
+        made.lines = {nodes[2]: _unit_lines(values, nodes[2])}
+        bound = made.run(nodes[2]).owed
+    assert COUNT * Fraction(NEAR) / 2 * 1000 <= exact(bound).item()
+
+
+# the ends of passes
+
+
+def rows_over_boxes(about):
+    """Rows times middle and half of a box are added up in order, over inputs between 0 and 1."""
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, COUNT), "linf(eps=1.0, bounds=(0, 1))", about=about)
+    rows = -2 * losing(1, 1, COUNT)
+    with summed_in_order():
+        ends = closing._over(values, nodes[0], Dense(rows))
+    assert exact(ends.low).item() - exact(ends.error).item() <= exact(rows).sum()
+
+
+def many_inputs(model, z):
+    return torch.cat([model.same(z) for _ in range(COUNT)], 1)
+
+
+def rows_of_uses_over_boxes(spec):
+    """Rows of many uses of the input were added up in order."""
+    values, nodes = values_of(Net(many_inputs, same=linear(ones(1, 1))), torch.zeros(1, 1), spec, about=True)
+    row = in_order(losing(1, 1, 1, COUNT))
+    rows = Dense(row)
+    ends = closing._below(values, rows, False) if values.sides is None else closing._over(values, nodes[0], rows)
+    # the exact row is longer, and so is what it takes off
+    assert exact(ends.low).item() - exact(ends.error).item() <= -exact(losing(COUNT)).sum()
+
+
+def rows_over_boxes_underflow():
+    """Products of rows with middle and half are flushed."""
+    values, nodes = values_of(nn.Sequential(nn.ReLU()), torch.zeros(1, COUNT))
+    values.boxes[nodes[0]] = (torch.zeros(1, COUNT), torch.full((1, COUNT), 2 * NEAR))
+    with flushing(), summed_in_order():
+        ends = closing._over(values, nodes[0], Dense(-ones(1, 1, COUNT) / 2))
+    assert exact(ends.low).item() - exact(ends.error).item() <= -COUNT * Fraction(NEAR)
+
+
+def rows_over_other_sets():
+    """Rows times x are added up in order, beside a set's support."""
+    values, nodes = values_of(nn.ReLU(), ones(1, COUNT), "l2(eps=0.0, bounds=None)")
+    with summed_in_order():
+        ends = closing._below(values, Dense(-losing(1, 1, COUNT)), False)
+    assert exact(ends.low).item() - exact(ends.error).item() <= -exact(losing(COUNT)).sum()
+
+
+def ends_are_added(kind):
+    """What a set takes off is lost beside the constant, and what is owed is taken off."""
+    small = float(torch.tensor(0.99 * unit(F32)))
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), f"l2(eps={small!r}, bounds=None)", about=True)
+    made = _pass(values, nodes[0], ones(1, 1, 1), constant=-1.0, run=True)
+    taken = 1 + Fraction(small)
+    if kind == "lower":
+        found = closing.lower(made)
+        assert exact(found.value).item() - exact(found.error).item() <= -taken
+        return
+    if kind != "both":
+        setattr(made, kind, torch.full((1, 1), 0.25))
+        taken += Fraction(1, 4)
+    low, high = (exact(side).item() for side in closing.both(made))
+    assert low <= -taken
+    assert high >= -2 + taken
+
+
+def bounds_state_their_error():
+    """A bound less its stated error is below 1 + 0.99 u times −1."""
+    model, x = linear(losing(1, 2)), ones(1, 2)
+    prop = Property(-ones(1, 1, 1), torch.zeros(1, 1))
+    with torch.no_grad():
+        found = inradius.make("interval()", Certifier).lower_bound(
+            model, x, inradius.make(POINT, ThreatModel), prop, Streams(0, torch.arange(1))
+        )
+    error = found.error() if callable(found.error) else found.error
+    assert exact(found.value).item() - exact(error).item() <= -exact(losing(2)).sum()

@@ -1,0 +1,170 @@
+"""Every term that bounds owe to rounding is watched: without it, or with half of it, a law of ``rounding_laws`` fails.
+
+Not here are terms without which the others would do: what an affine function of the input owes to its rows (``Sizes.whole``),
+which its forward step covers twice, and the last roundings where an error larger than they are is added at the same place.
+"""
+
+from functools import partial
+
+import pytest
+import rounding_laws as laws
+import torch
+from mutations import Mutation, laws_of, name_of
+from torch import nn
+
+from inradius_bounds.network import sizes
+from inradius_bounds.network.sizes import Sizes
+from inradius_bounds.network.values import Values
+from inradius_bounds.passes import closing, lines, shares, start
+from inradius_bounds.passes.backward import Pass
+from inradius_bounds.passes.lines import Lines
+
+MEET, MEET_AROUND = partial(laws.rows_meet), partial(laws.rows_meet, about=True)
+MISS = laws.references_miss
+TANGENT, MOVED = partial(laws.lines_are_moved, whole=True), partial(laws.lines_are_moved, whole=False)
+ULPS = partial(laws.a_curve, nn.Sigmoid, 8)
+
+STEPS = [
+    Mutation(Sizes, "_unmatched", "2 * gamma(", "0 * gamma(", MISS),
+    Mutation(Sizes, "_unmatched", "2 * gamma(", "0.5 * gamma(", MISS),
+    Mutation(Sizes, "_unmatched", "forth + 10", "10", MISS),
+    Mutation(Sizes, "_unmatched", "(2 * forth + 8) * tiny(wide)", "0", laws.references_underflow),
+    Mutation(Sizes, "_unmatched", "(2 * forth + 8)", "(forth + 8) / 2", laws.references_underflow),
+    Mutation(Sizes, "_step", "back + 5 if node.rounds", "5 if node.rounds", MEET_AROUND),
+    Mutation(Sizes, "_step", "moved = gamma(", "moved = 0.5 * gamma(", MEET_AROUND),
+    Mutation(Sizes, "_step", "moved + self._unmatched(node)", "moved", partial(MISS, place=1)),
+    Mutation(Sizes, "_step", "self._unmatched(node) + (2 * forth + 8) * tiny(dtype)", "self._unmatched(node)", laws.distances_underflow),
+    Mutation(Sizes, "_step", "max(sums, back) + 5", "sums + 5", MEET),
+    Mutation(Sizes, "_step", "return gamma(rounds + adds, dtype) * size", "return 0.5 * gamma(rounds + adds, dtype) * size", MEET),
+    Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0 * gamma(adds, dtype)", partial(laws.uses_meet, False)),
+    Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0.5 * gamma(adds, dtype)", partial(laws.uses_meet, False, about=True)),
+    Mutation(Sizes, "_step", "return gamma(rounds + adds", "return gamma(rounds", partial(laws.uses_meet, True)),
+    Mutation(Sizes, "_step", "moved = gamma(rounds + adds", "moved = gamma(rounds", partial(laws.uses_meet, True, about=True)),
+    Mutation(Sizes, "_step", "sums = forth if", "sums = 1 if", partial(laws.constants_meet, "handed")),
+    Mutation(Sizes, "_step", "max(rounds, sums + dot_terms(node.stored) + 5)", "rounds", partial(laws.constants_meet, "own")),
+    Mutation(Sizes, "_step", "size + (2 * forth + 8) * tiny(dtype)", "size", laws.constants_underflow),
+    Mutation(Sizes, "_run", "gamma(forth + 1, run)", "0", laws.an_execution_loses),
+    Mutation(Sizes, "_run", "gamma(forth + 1, run)", "0.5 * gamma(forth + 1, run)", laws.an_execution_loses),
+    Mutation(Sizes, "_run", " + (forth + 1) * tiny(run)", "", laws.an_execution_underflows),
+    Mutation(Sizes, "_run", "(forth + 1) * tiny(run)", "(forth + 1) / 2 * tiny(run)", laws.an_execution_underflows),
+    Mutation(sizes, "_kept", " / 4", "", laws.an_execution_overflows),
+    Mutation(Sizes, "curve", "2 * ulps * unit", "ulps * unit", ULPS),
+    Mutation(Sizes, "curve", " + tiny(run)", "", partial(laws.a_curve, nn.Sigmoid, 8, 0.99 * laws.LEAST)),
+    Mutation(Sizes, "curve", "tiny(run)", "tiny(run) / 2", partial(laws.a_curve, nn.Sigmoid, 8, 0.99 * laws.LEAST)),
+    Mutation(Sizes, "curve", "torch.inf if ulps is None else", "0 if ulps is None else", partial(laws.a_curve, nn.ELU, 1e6)),
+    Mutation(Sizes, "curve", "_kept(", "(lambda error, *size: error)(", partial(laws.a_curve, nn.Sigmoid, torch.inf, 1e39)),
+]  # fmt: skip
+
+HANDED = [
+    Mutation(Sizes, "_all", "gamma(6, ", "0 * gamma(6, ", laws.single_rows_meet_in_norms),
+    Mutation(Sizes, "_all", "moved + self._unmatched(node)", "moved", partial(MISS, place=2)),
+    Mutation(Sizes, "_all", " and len(self.network.uses[source]) == 1", "", laws.single_rows_of_several_uses),
+    Mutation(Sizes, "_with", "here = found[0] +", "here = found[0] + 0 *", partial(laws.steps_hand_on, 0)),
+    Mutation(Sizes, "_with", "found[1] +", "found[1] + 0 *", partial(laws.steps_hand_on, 1)),
+    Mutation(Sizes, "_passed", "stretched(node, *given)", "stretched(node, *given) / 2", partial(laws.steps_hand_on, 0)),
+    Mutation(Sizes, "_passed", "stretched(node, *given)", "stretched(node, *given) / 2", partial(laws.steps_hand_on, 1)),
+    Mutation(Sizes, "lost", "least if before is None else before + least", "least", partial(laws.underflow_on_the_way, 2)),
+    Mutation(Sizes, "_least", "(products * numbers", "(products * numbers / 2", laws.underflow_on_the_way),
+    Mutation(Sizes, "_least", "max(counts(node)) + 8", "8", laws.underflow_on_the_way),
+    Mutation(Sizes, "_least", " + 16 * node.stored.numel()", "", laws.underflow_at_a_curve),
+]  # fmt: skip
+
+BOXES = [
+    Mutation(Sizes, "widening", "gamma(forth + 8, dtype)", "gamma(8, dtype)", laws.intervals),
+    Mutation(Sizes, "widening", "gamma(forth + 8, dtype)", "0.5 * gamma(forth + 8, dtype)", laws.intervals),
+    Mutation(Sizes, "widening", " + (2 * forth + 8) * tiny(dtype)", "", laws.intervals_underflow),
+    Mutation(Sizes, "widening", "(2 * forth + 8)", "(forth + 4)", laws.intervals_underflow),
+    Mutation(Sizes, "widening", "here + run", "here", partial(laws.intervals, run=torch.float32)),
+    Mutation(Sizes, "whole", " + self.widening(node)", "", partial(laws.affine_functions, "one")),
+    Mutation(Sizes, "whole", "own + self._passed", "own + 0 * self._passed", partial(laws.affine_functions, "steps")),
+    Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.whole(node))", "(lower, upper)", partial(laws.boxes_hold, False)),
+    Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.widening(node))", "(lower, upper)", partial(laws.boxes_hold, True)),
+    Mutation(Values, "_computed", "if run is None else", "if True else", laws.overflowing_boxes),
+    Mutation(Values, "sides", "half * (1 + 4 * unit(half.dtype))", "half", partial(laws.halves, False)),
+    Mutation(Values, "sides", " + 2 * tiny(half.dtype)", "", partial(laws.halves, True)),
+    Mutation(Values, "_hull", "- u * lower.abs()", "", partial(laws.hulls, False)),
+    Mutation(Values, "_hull", "+ u * upper.abs()", "", partial(laws.hulls, False)),
+    Mutation(Values, "_hull", "lower.abs() - least", "lower.abs()", partial(laws.hulls, True)),
+    Mutation(Values, "_hull", "upper.abs() + least", "upper.abs()", partial(laws.hulls, True)),
+    Mutation(Values, "_outward", "- u * low.abs()", "", partial(laws.shorter_boxes, False)),
+    Mutation(Values, "_outward", "+ u * high.abs()", "", partial(laws.shorter_boxes, False)),
+    Mutation(Values, "_outward", "low.abs() - least", "low.abs()", partial(laws.shorter_boxes, True)),
+    Mutation(Values, "_outward", "high.abs() + least", "high.abs()", partial(laws.shorter_boxes, True)),
+    Mutation(Values, "around", "4 * unit(torch.float64)", "0", laws.boxes_around_references),
+    Mutation(closing, "_sides", "half + 2 * tiny(half.dtype)", "half", partial(laws.halves, True, last=False)),
+]  # fmt: skip
+
+LINES = [
+    Mutation(Lines, "with_rounding", "(3 if self.turn is None else 8)", "(0 if self.turn is None else 8)", partial(laws.slopes_are_rounded, True)),
+    Mutation(Lines, "with_rounding", "(3 if self.turn is None else 8)", "(3 if self.turn is None else 0)", partial(laws.slopes_are_rounded, False)),
+    Mutation(Lines, "with_rounding", "terms * u *", "0.5 * terms * u *", partial(laws.offsets_are_summed, "offset")),
+    Mutation(Lines, "with_rounding", "(self.offset.abs() + self.band.abs())", "self.band.abs()", partial(laws.offsets_are_summed, "offset")),
+    Mutation(Lines, "with_rounding", "(self.offset.abs() + self.band.abs())", "self.offset.abs()", partial(laws.offsets_are_summed, "band")),
+    Mutation(Lines, "with_rounding", "4 * tiny(self.slope.dtype)", "0", partial(laws.lines_underflow, "offset")),
+    Mutation(Lines, "with_rounding", "* (1 + sizes.deviation(source))", "", partial(laws.lines_underflow, "slope")),
+    Mutation(Lines, "with_rounding", "+ own[0]", "", partial(laws.lines_hold, "uses")),
+    Mutation(Lines, "with_rounding", "owed + steep * handed[0]", "owed", partial(laws.lines_hold, "handed")),
+    Mutation(Lines, "with_rounding", "execution + steep * handed[1]", "execution", partial(laws.lines_hold, "execution")),
+    Mutation(Lines, "with_rounding", "execution = own[1]", "execution = None if own[1] is None else 0 * own[1]", partial(laws.lines_hold, "curve")),
+    Mutation(Lines, "of", "band + missed + more", "band", TANGENT),
+    Mutation(lines, "moved", "4 * unit(found.dtype)", "0", MOVED),
+    Mutation(lines, "moved", "(rise.abs() + offset.abs() + behind.abs())", "found.abs()", MOVED),
+    Mutation(Lines, "folded", "(self.owed, self.execution)", "(self.execution,)", partial(laws.slopes_are_rounded, True, folded=True)),
+    Mutation(Lines, "folded", "(self.owed, self.execution)", "(self.owed,)", partial(laws.lines_hold, "folded")),
+    Mutation(shares.Fan, "of", "Lines(2 * slope", "Lines(0 * slope", laws.means_are_rounded),
+    Mutation(shares.Fan, "of", "owed=2 * missed", "owed=0", partial(laws.means_are_rounded, moved=True)),
+]  # fmt: skip
+
+PASSES = [
+    Mutation(Pass, "_count_from", "u * wide.sizes().over(center.abs())", "0 * wide.sizes().over(center.abs())", laws.passes_count_from_references),
+    Mutation(Pass, "_count_from", "u * wide.sizes().over(center.abs())", "u / 2 * wide.sizes().over(center.abs())", laws.passes_count_from_references),
+    Mutation(Pass, "_count_from", " + tiny(self.constant.dtype)", "", laws.passes_count_from_small_references),
+    Mutation(Pass, "_shift", "self.constant.abs() + constant.abs()", "constant.abs()", partial(laws.constants_are_shifted, "sum")),
+    Mutation(Pass, "_shift", "self.constant.abs() + constant.abs()", "self.constant.abs()", partial(laws.constants_are_shifted, "rounded")),
+    Mutation(Pass, "_shift", " + self.radius", "", partial(laws.constants_are_shifted, "radius")),
+    Mutation(Pass, "_shift", "unit(self.constant.dtype)", "0.5 * unit(self.constant.dtype)", partial(laws.constants_are_shifted, "sum")),
+    Mutation(Pass, "_pay", "size.over(owed[0])", "0 * size.over(owed[0])", partial(laws.passes_pay, "start")),
+    Mutation(Pass, "_pay", "size.over(owed[1])", "0 * size.over(owed[1])", partial(laws.passes_pay, "execution")),
+    Mutation(Pass, "run", "self._pay(node, function)", "pass", partial(laws.passes_pay, "arrival")),
+    Mutation(Pass, "_through_curve", "self._owe(found.owed, found.execution)", "pass", partial(laws.passes_pay, "curve")),
+    Mutation(Pass, "_begin", "sizes.lost(start)", "0 * sizes.lost(start)", laws.passes_underflow),
+]  # fmt: skip
+
+L2 = "l2(eps=1.0, bounds=None)"
+ENDS = [
+    Mutation(closing, "_over", "gamma(terms, half.dtype) * size", "0", partial(laws.rows_over_boxes, True)),
+    Mutation(closing, "_over", "gamma(terms, half.dtype) * size", "0", partial(laws.rows_over_boxes, False)),
+    Mutation(closing, "_over", "size = 2 * around", "size = around", partial(laws.rows_over_boxes, True)),
+    Mutation(closing, "_over", "around.detach() + function.sizes().over(values.sizes.distance(node)).detach()", "around.detach()", partial(
+        laws.rows_over_boxes, False)),
+    Mutation(closing, "_over", " + len(values.network.uses[node])", "", partial(laws.rows_of_uses_over_boxes, laws.AROUND)),
+    Mutation(closing, "_over", " + 2 * small", "", laws.rows_over_boxes_underflow),
+    Mutation(closing, "_over", " + 2 * small", " + small", laws.rows_over_boxes_underflow),
+    Mutation(closing, "_rounding", "gamma(terms, dtype)", "0", laws.rows_over_other_sets),
+    Mutation(closing, "_rounding", "gamma(terms, dtype)", "0.5 * gamma(terms, dtype)", laws.rows_over_other_sets),
+    Mutation(closing, "_rounding", "uses + 2", "2", partial(laws.rows_of_uses_over_boxes, L2)),
+    Mutation(closing, "lower", "found.error + last", "found.error", partial(laws.ends_are_added, "lower")),
+    Mutation(closing, "both", " + 4 * unit(center.dtype) * size.detach()", "", partial(laws.ends_are_added, "both")),
+    Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ended.radius", partial(laws.ends_are_added, "owed")),
+    Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ROOM * owed.detach()", partial(laws.ends_are_added, "radius")),
+    Mutation(closing, "both", "room + ended.execution", "room", partial(laws.ends_are_added, "execution")),
+    Mutation(start, "bounds_of", "error, run = found.owed", "error, run = 0 * found.owed", laws.bounds_state_their_error),
+]  # fmt: skip
+
+MUTATIONS = [*STEPS, *HANDED, *BOXES, *LINES, *PASSES, *ENDS]
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("law", laws_of(MUTATIONS), ids=name_of)
+def test_the_law_holds(law):
+    law()
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+def test_a_law_fails_when_it_must(mutation, monkeypatch):
+    mutation.fails(monkeypatch)
