@@ -132,8 +132,8 @@ PASSES = [
 
 L2 = "l2(eps=1.0, bounds=None)"
 ENDS = [
-    Mutation(closing, "_over", "gamma(terms, half.dtype) * size", "0", partial(laws.rows_over_boxes, True)),
-    Mutation(closing, "_over", "gamma(terms, half.dtype) * size", "0", partial(laws.rows_over_boxes, False)),
+    Mutation(closing, "_over", "gamma(terms, half.dtype)", "0", partial(laws.rows_over_boxes, True)),
+    Mutation(closing, "_over", "gamma(terms, half.dtype)", "0", partial(laws.rows_over_boxes, False)),
     Mutation(closing, "_over", "size = 2 * around", "size = around", partial(laws.rows_over_boxes, True)),
     Mutation(closing, "_over", "around.detach() + function.sizes().over(values.sizes.distance(node)).detach()", "around.detach()", partial(
         laws.rows_over_boxes, False)),
