@@ -19,7 +19,7 @@ from inradius_bounds.passes import closing, lines, shares, start
 from inradius_bounds.passes.backward import Pass
 from inradius_bounds.passes.bending import Bent
 from inradius_bounds.rounding import Rounding, tiny, unit
-from inradius_bounds.rows import dense
+from inradius_bounds.rows import dense, dot
 from inradius_bounds.rows.dense import Dense
 from inradius_bounds.rows.units import Units
 from inradius_bounds.trace import trace
@@ -144,7 +144,9 @@ def references_underflow():
     least = tiny(F64)
     with flushing():
         values, nodes = values_of(
-            total(weight=torch.full((1, COUNT), 0.5, dtype=F64)), torch.full((1, COUNT), 1.98 * least, dtype=F64), about=True
+            total(weight=torch.full((1, COUNT), 0.5, dtype=F64)),
+            torch.full((1, COUNT), 1.98 * least, dtype=F64),
+            about=True,
         )
         bound, found = values.sizes._unmatched(nodes[1]), values.about.value(nodes[1])
     assert abs(COUNT * Fraction(1.98 * least) / 2 - exact(found).item()) <= exact(bound).item()
@@ -161,6 +163,27 @@ def rows_meet(about=False):
     values, nodes = values_of(model, x, AROUND if about else POINT, about=about)
     bound = exact(values.sizes.own(nodes[1])[0])[0]
     assert lost(losing(count)) <= (exact(losing(count)) * bound).sum()
+
+
+MEETINGS = {
+    "moved": lambda m, z: z.relu()[:, m.places],
+    "joined": lambda m, z: torch.cat([z.relu()] * COUNT, 1),
+    "filters": lambda m, z: m.filters(z.relu()[:, :, None, None]),
+    "filters in a row": lambda m, z: m.lines(z.relu()[:, :, None]),
+}
+
+
+def copies_meet(kind):
+    """The same where numbers are moved, joined, or seen by many filters."""
+    filters, lines_of_filters = nn.Conv2d(1, COUNT, 1, bias=False), nn.Conv1d(1, COUNT, 1, bias=False)
+    nn.init.ones_(filters.weight)
+    nn.init.ones_(lines_of_filters.weight)
+    parts = {"places": torch.zeros(COUNT, dtype=torch.int64), "filters": filters, "lines": lines_of_filters}
+    x, spec = torch.full((1, 1), 0.5), "linf(eps=0.5, bounds=None)"
+    values, nodes = values_of(Net(MEETINGS[kind], **parts), x, spec, about=True)
+    assert nodes[-1].stored.numel() == COUNT
+    bound = exact(values.sizes.own(nodes[-1])[0]).flatten()
+    assert lost(losing(COUNT)) / 2 <= (exact(losing(COUNT)) * bound).sum()
 
 
 def used_often(model, z):
@@ -182,7 +205,9 @@ def constants_meet(kind):
     """Constants that a step hands on are added up with the weights, and rows times constants as well."""
     shift = losing(COUNT)
     if kind == "handed":
-        values, nodes = values_of(Net(lambda m, z: m.last(z + m.shift), shift=shift, last=total()), torch.zeros(1, COUNT))
+        values, nodes = values_of(
+            Net(lambda m, z: m.last(z + m.shift), shift=shift, last=total()), torch.zeros(1, COUNT)
+        )
         assert values.handed(nodes[1]) is not None
         bound = exact(values.sizes.own(nodes[2])[0]).sum()
     else:
@@ -216,18 +241,17 @@ def distances_underflow():
 # executions
 
 
-def an_execution_loses():
-    """An execution adds up in order."""
-    values, nodes = values_of(total(weight=losing(1, COUNT)), ones(1, COUNT), run=F32)
-    assert lost(losing(COUNT)) <= exact(values.sizes._run(nodes[1])).item()
+def an_execution_loses(count=COUNT, run=F32):
+    """An execution adds up in order; so many numbers of a short type that nothing is known are an infinity."""
+    numbers = losing(count, dtype=run)
+    values, nodes = values_of(total(weight=numbers[None].double()), ones(1, count, dtype=F64), run=run)
+    assert float(lost(numbers)) <= float(values.sizes._run(nodes[1]))
 
 
 def an_execution_underflows():
     """An execution flushes each product."""
     with flushing():
-        values, nodes = values_of(
-            total(weight=torch.full((1, COUNT), 0.5)), torch.full((1, COUNT), NEAR), run=F32
-        )
+        values, nodes = values_of(total(weight=torch.full((1, COUNT), 0.5)), torch.full((1, COUNT), NEAR), run=F32)
         bound = values.sizes._run(nodes[1])
     assert COUNT * Fraction(NEAR) / 2 <= exact(bound).item()
 
@@ -314,9 +338,7 @@ def intervals(run=None):
 def intervals_underflow():
     """Products of middle and of spread are flushed."""
     with flushing():
-        values, nodes = values_of(
-            nn.Sequential(nn.ReLU(), linear(torch.full((1, COUNT), 0.5))), torch.zeros(1, COUNT)
-        )
+        values, nodes = values_of(nn.Sequential(nn.ReLU(), linear(torch.full((1, COUNT), 0.5))), torch.zeros(1, COUNT))
         bound = values.sizes.widening(nodes[2])
     assert 2 * COUNT * Fraction(NEAR) / 2 <= exact(bound).item()
 
@@ -361,7 +383,8 @@ def _draw(*shape, seed=0, dtype=F32):
 def _holds(inner, outer):
     """One box lies in another, exactly."""
     (low, high), (lower, upper) = inner, outer
-    assert bool(np.all(lower <= low)) and bool(np.all(high <= upper))
+    assert bool(np.all(lower <= low))
+    assert bool(np.all(high <= upper))
 
 
 def small_boxes(count=2000):
@@ -413,28 +436,21 @@ def boxes_around_references():
 # lines
 
 
-def _relaxed(values, node, below, above):
-    """A relaxation with slopes and offsets, and its lines as fractions."""
-    (slope, low), (steep, high) = below, above
-    found = Relaxation(lower_slope=slope, lower_offset=low, upper_slope=steep, upper_offset=high)
-    return found, tuple((exact(a), exact(b)) for a, b in (below, above))
-
-
 def _bent(values, nodes, below, above, *, folded=False, rows=None, flush=False):
     """Rows on the curve's input, less what they owe, are below those on a curve that touches its lines at the box's ends."""
-    source, node = nodes[0], nodes[1]
-    relaxed, exact_lines = _relaxed(values, node, below, above)
+    (slope, low), (steep, high) = below, above
+    relaxed = Relaxation(lower_slope=slope, lower_offset=low, upper_slope=steep, upper_offset=high)
     rows = ones(*values.x.shape, dtype=values.x.dtype)[:, None] if rows is None else rows
     with flushing() if flush else contextlib.nullcontext(), summed_in_order():
-        found = lines.Lines.of(values, node, relaxed)
+        found = lines.Lines.of(values, nodes[1], relaxed)
         found = found.folded if folded else found
         bent = found.bent(Dense(rows))
-    _below(values, (source, node), rows, bent, exact_lines)
+    touching = [(exact(a), exact(b)) for a, b in (below, above)]
+    _below(values, nodes[:2], rows, bent, touching)
 
 
 def _below(values, nodes, rows, bent, exact_lines):
-    source, node = nodes
-    box, row, pulled = values.box(source), exact(rows)[:, 0], exact(bent.function.rows)[:, 0]
+    box, row, pulled = values.box(nodes[0]), exact(rows)[:, 0], exact(bent.function.rows)[:, 0]
     here, there = (0, 0) if values.about is None else (exact(values.about.value(each)) for each in nodes)
     least = None
     for end in map(exact, box):
@@ -462,6 +478,12 @@ def offsets_are_summed(part):
     values, nodes = values_of(nn.Sequential(nn.Sigmoid()), torch.zeros(1, COUNT))
     slope, offset = torch.zeros(1, COUNT), losing(1, COUNT)
     _bent(values, nodes, (slope, -offset), (slope, -offset if part == "offset" else offset))
+
+
+def windows_are_summed():
+    """Rows times offsets of an image are added up window by window."""
+    shape = torch.Size([1, 16, 16])
+    assert lost(losing(256)) <= dot.dot_terms(shape) * Fraction(unit(F32))
 
 
 def lines_underflow(part):
@@ -514,19 +536,20 @@ def lines_hold(kind):
         assert lost(losing(COUNT)) <= exact(part).item()
 
 
-def means_are_rounded(moved=False):
+def means_are_rounded(kind="slope"):
     """Means of two lines below a curve, with any share for each number."""
-    if moved:
+    if kind == "moved":
         x = 100 * _draw(500, 1, dtype=F64)
         values, nodes = values_of(nn.Sequential(nn.Tanh()), x, POINT, about=True)
         values.boxes[nodes[0]] = (x, x)
     else:
         values, nodes = values_of(nn.Sequential(nn.Tanh()), torch.zeros(500, 1), AROUND, about=True)
     rows, dtype = _draw(500, 1, 1, seed=2, dtype=values.x.dtype).abs(), values.x.dtype
-    box = values.box(nodes[0])
-    steep = 100 * _draw(*box[0].shape, seed=3, dtype=dtype)
+    steep = 100 * _draw(500, 1, seed=3, dtype=dtype)
     # lines that cross where they touch the reference
     touching = [(slope, values.about.value(nodes[1]).to(dtype) - slope * values.x) for slope in (steep / 2, steep / 3)]
+    if kind == "offset":
+        touching = [(0 * offset, offset) for offset in (steep / 2, steep / 3)]
     with pytest.MonkeyPatch.context() as patch, summed_in_order():
         patch.setattr(type(nodes[1].operator.rule), "lines", lambda *given: (touching, [touching[0]]))
         fan = shares.Fan.of(values, nodes[1])
@@ -654,28 +677,34 @@ def rows_over_boxes_underflow():
 
 def rows_over_other_sets():
     """Rows times x are added up in order, beside a set's support."""
-    values, nodes = values_of(nn.ReLU(), ones(1, COUNT), "l2(eps=0.0, bounds=None)")
+    values, _ = values_of(nn.ReLU(), ones(1, COUNT), "l2(eps=0.0, bounds=None)")
     with summed_in_order():
         ends = closing._below(values, Dense(-losing(1, 1, COUNT)), False)
     assert exact(ends.low).item() - exact(ends.error).item() <= -exact(losing(COUNT)).sum()
 
 
-def ends_are_added(kind):
-    """What a set takes off is lost beside the constant, and what is owed is taken off."""
+def ends_are_added(kind, doubled=False):
+    """What a set takes off is lost beside the constant; what is owed is taken off, and so is a radius."""
     small = float(torch.tensor(0.99 * unit(F32)))
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), f"l2(eps={small!r}, bounds=None)", about=True)
     made = _pass(values, nodes[0], ones(1, 1, 1), constant=-1.0, run=True)
     taken = 1 + Fraction(small)
-    if kind == "lower":
-        found = closing.lower(made)
-        assert exact(found.value).item() - exact(found.error).item() <= -taken
-        return
-    if kind != "both":
+    if kind != "set":
         setattr(made, kind, torch.full((1, 1), 0.25))
         taken += Fraction(1, 4)
+    if doubled:
+        made._double()
     low, high = (exact(side).item() for side in closing.both(made))
     assert low <= -taken
     assert high >= -2 + taken
+
+
+def lower_ends_are_added():
+    """What a set takes off is lost beside the constant of a lower bound."""
+    small = float(torch.tensor(0.99 * unit(F32)))
+    values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), f"l2(eps={small!r}, bounds=None)", about=True)
+    found = closing.lower(_pass(values, nodes[0], ones(1, 1, 1), constant=-1.0))
+    assert exact(found.value).item() - exact(found.error).item() <= -1 - Fraction(small)
 
 
 def bounds_state_their_error():

@@ -12,17 +12,42 @@ import torch
 from mutations import Mutation, laws_of, name_of
 from torch import nn
 
+from inradius_bounds import rounding
 from inradius_bounds.network import sizes
 from inradius_bounds.network.sizes import Sizes
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes import closing, lines, shares, start
 from inradius_bounds.passes.backward import Pass
+from inradius_bounds.passes.closing import Found
 from inradius_bounds.passes.lines import Lines
+from inradius_bounds.rows import dot
+from inradius_bounds.rules.convolution import ConvolutionRule
+from inradius_bounds.rules.linear import LinearRule
+from inradius_bounds.steps.convolution import AnyConvolutionRule
+from inradius_bounds.steps.join import Gathered
+from inradius_bounds.steps.move import MoveRule
 
-MEET, MEET_AROUND = partial(laws.rows_meet), partial(laws.rows_meet, about=True)
+MEET, MEET_AROUND = laws.rows_meet, partial(laws.rows_meet, about=True)
 MISS = laws.references_miss
 TANGENT, MOVED = partial(laws.lines_are_moved, whole=True), partial(laws.lines_are_moved, whole=False)
 ULPS = partial(laws.a_curve, nn.Sigmoid, 8)
+
+# how many roundings there are, and what each may do
+NUMBERS = [
+    Mutation(rounding, "unit", "/ 2", "/ 4", laws.an_execution_loses),
+    Mutation(rounding, "tiny", "smallest_normal", "smallest_normal / 2", laws.an_execution_underflows),
+    Mutation(rounding, "gamma", "terms * unit(dtype)", "0.5 * terms * unit(dtype)", laws.an_execution_loses),
+    Mutation(rounding, "gamma", "math.inf", "0", partial(laws.an_execution_loses, 200, torch.bfloat16)),
+    Mutation(dot, "dot_terms", "size if size <= _SHORT else runs", "1", laws.passes_count_from_references),
+    Mutation(dot, "dot_terms", "shape[1] * shape[2]", "shape[1]", laws.windows_are_summed),
+    Mutation(LinearRule, "fan", "int(op.module.weight.shape[0])", "1", MEET_AROUND),
+    Mutation(LinearRule, "terms", "int(op.module.in_features)", "1", laws.an_execution_loses),
+    Mutation(MoveRule, "fan", "int(op.module.index.bincount().max())", "1", partial(laws.copies_meet, "moved")),
+    Mutation(Gathered, "fan", "int(self.index.bincount().max())", "1", partial(laws.copies_meet, "joined")),
+    Mutation(ConvolutionRule, "fan", "return ", "return 1 or ", partial(laws.copies_meet, "filters")),
+    Mutation(AnyConvolutionRule, "fan", "return ", "return 1 or ", partial(laws.copies_meet, "filters in a row")),
+    Mutation(sizes, "counts", "node.join.fan + len(node.sources)", "1", partial(laws.copies_meet, "joined")),
+]  # fmt: skip
 
 STEPS = [
     Mutation(Sizes, "_unmatched", "2 * gamma(", "0 * gamma(", MISS),
@@ -33,11 +58,13 @@ STEPS = [
     Mutation(Sizes, "_step", "back + 5 if node.rounds", "5 if node.rounds", MEET_AROUND),
     Mutation(Sizes, "_step", "moved = gamma(", "moved = 0.5 * gamma(", MEET_AROUND),
     Mutation(Sizes, "_step", "moved + self._unmatched(node)", "moved", partial(MISS, place=1)),
-    Mutation(Sizes, "_step", "self._unmatched(node) + (2 * forth + 8) * tiny(dtype)", "self._unmatched(node)", laws.distances_underflow),
+    Mutation(Sizes, "_step", "self._unmatched(node) + (2 * forth + 8) * tiny(dtype)", "self._unmatched(node)",
+        laws.distances_underflow),
     Mutation(Sizes, "_step", "max(sums, back) + 5", "sums + 5", MEET),
     Mutation(Sizes, "_step", "return gamma(rounds + adds, dtype) * size", "return 0.5 * gamma(rounds + adds, dtype) * size", MEET),
     Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0 * gamma(adds, dtype)", partial(laws.uses_meet, False)),
-    Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0.5 * gamma(adds, dtype)", partial(laws.uses_meet, False, about=True)),
+    Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0.5 * gamma(adds, dtype)",
+        partial(laws.uses_meet, False, about=True)),
     Mutation(Sizes, "_step", "return gamma(rounds + adds", "return gamma(rounds", partial(laws.uses_meet, True)),
     Mutation(Sizes, "_step", "moved = gamma(rounds + adds", "moved = gamma(rounds", partial(laws.uses_meet, True, about=True)),
     Mutation(Sizes, "_step", "sums = forth if", "sums = 1 if", partial(laws.constants_meet, "handed")),
@@ -77,8 +104,10 @@ BOXES = [
     Mutation(Sizes, "widening", "here + run", "here", partial(laws.intervals, run=torch.float32)),
     Mutation(Sizes, "whole", " + self.widening(node)", "", partial(laws.affine_functions, "one")),
     Mutation(Sizes, "whole", "own + self._passed", "own + 0 * self._passed", partial(laws.affine_functions, "steps")),
-    Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.whole(node))", "(lower, upper)", partial(laws.boxes_hold, False)),
-    Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.widening(node))", "(lower, upper)", partial(laws.boxes_hold, True)),
+    Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.whole(node))", "(lower, upper)",
+        partial(laws.boxes_hold, False)),
+    Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.widening(node))", "(lower, upper)",
+        partial(laws.boxes_hold, True)),
     Mutation(Values, "_computed", "if run is None else", "if True else", laws.overflowing_boxes),
     Mutation(Values, "sides", "half * (1 + 4 * unit(half.dtype))", "half", partial(laws.halves, False)),
     Mutation(Values, "sides", " + 2 * tiny(half.dtype)", "", partial(laws.halves, True)),
@@ -95,36 +124,50 @@ BOXES = [
 ]  # fmt: skip
 
 LINES = [
-    Mutation(Lines, "with_rounding", "(3 if self.turn is None else 8)", "(0 if self.turn is None else 8)", partial(laws.slopes_are_rounded, True)),
-    Mutation(Lines, "with_rounding", "(3 if self.turn is None else 8)", "(3 if self.turn is None else 0)", partial(laws.slopes_are_rounded, False)),
+    Mutation(Lines, "with_rounding", "(3 if self.turn is None else 8)", "(0 if self.turn is None else 8)",
+        partial(laws.slopes_are_rounded, True)),
+    Mutation(Lines, "with_rounding", "(3 if self.turn is None else 8)", "(3 if self.turn is None else 0)",
+        partial(laws.slopes_are_rounded, False)),
     Mutation(Lines, "with_rounding", "terms * u *", "0.5 * terms * u *", partial(laws.offsets_are_summed, "offset")),
-    Mutation(Lines, "with_rounding", "(self.offset.abs() + self.band.abs())", "self.band.abs()", partial(laws.offsets_are_summed, "offset")),
-    Mutation(Lines, "with_rounding", "(self.offset.abs() + self.band.abs())", "self.offset.abs()", partial(laws.offsets_are_summed, "band")),
+    Mutation(Lines, "with_rounding", "(self.offset.abs() + self.band.abs())", "self.band.abs()",
+        partial(laws.offsets_are_summed, "offset")),
+    Mutation(Lines, "with_rounding", "(self.offset.abs() + self.band.abs())", "self.offset.abs()",
+        partial(laws.offsets_are_summed, "band")),
     Mutation(Lines, "with_rounding", "4 * tiny(self.slope.dtype)", "0", partial(laws.lines_underflow, "offset")),
     Mutation(Lines, "with_rounding", "* (1 + sizes.deviation(source))", "", partial(laws.lines_underflow, "slope")),
-    Mutation(Lines, "with_rounding", "+ own[0]", "", partial(laws.lines_hold, "uses")),
-    Mutation(Lines, "with_rounding", "owed + steep * handed[0]", "owed", partial(laws.lines_hold, "handed")),
-    Mutation(Lines, "with_rounding", "execution + steep * handed[1]", "execution", partial(laws.lines_hold, "execution")),
-    Mutation(Lines, "with_rounding", "execution = own[1]", "execution = None if own[1] is None else 0 * own[1]", partial(laws.lines_hold, "curve")),
+    Mutation(Lines, "with_rounding", "+ own[0]", "+ own[0] / 2", partial(laws.lines_hold, "uses")),
+    Mutation(Lines, "with_rounding", "owed + steep * handed[0]", "owed + steep * handed[0] / 2",
+        partial(laws.lines_hold, "handed")),
+    Mutation(Lines, "with_rounding", "execution + steep * handed[1]", "execution + steep * handed[1] / 2",
+        partial(laws.lines_hold, "execution")),
+    Mutation(Lines, "with_rounding", "execution = own[1]", "execution = None if own[1] is None else own[1] / 2",
+        partial(laws.lines_hold, "curve")),
     Mutation(Lines, "of", "band + missed + more", "band", TANGENT),
     Mutation(lines, "moved", "4 * unit(found.dtype)", "0", MOVED),
     Mutation(lines, "moved", "(rise.abs() + offset.abs() + behind.abs())", "found.abs()", MOVED),
-    Mutation(Lines, "folded", "(self.owed, self.execution)", "(self.execution,)", partial(laws.slopes_are_rounded, True, folded=True)),
+    Mutation(Lines, "folded", "(self.owed, self.execution)", "(self.execution,)",
+        partial(laws.slopes_are_rounded, True, folded=True)),
     Mutation(Lines, "folded", "(self.owed, self.execution)", "(self.owed,)", partial(laws.lines_hold, "folded")),
     Mutation(shares.Fan, "of", "Lines(2 * slope", "Lines(0 * slope", laws.means_are_rounded),
-    Mutation(shares.Fan, "of", "owed=2 * missed", "owed=0", partial(laws.means_are_rounded, moved=True)),
+    Mutation(shares.Fan, "of", "owed=2 * missed", "owed=0", partial(laws.means_are_rounded, "moved")),
+    Mutation(shares.Fan, "of", "None, 2 * offset, missed", "None, 0 * offset, missed", partial(laws.means_are_rounded, "offset")),
 ]  # fmt: skip
 
 PASSES = [
-    Mutation(Pass, "_count_from", "u * wide.sizes().over(center.abs())", "0 * wide.sizes().over(center.abs())", laws.passes_count_from_references),
-    Mutation(Pass, "_count_from", "u * wide.sizes().over(center.abs())", "u / 2 * wide.sizes().over(center.abs())", laws.passes_count_from_references),
-    Mutation(Pass, "_count_from", " + tiny(self.constant.dtype)", "", laws.passes_count_from_small_references),
+    Mutation(Pass, "_count_from", "u * wide.sizes().over(center.abs())", "0 * wide.sizes().over(center.abs())",
+        laws.passes_count_from_references),
+    Mutation(Pass, "_count_from", "u * wide.sizes().over(center.abs())", "u / 2 * wide.sizes().over(center.abs())",
+        laws.passes_count_from_references),
+    Mutation(Pass, "_count_from", "tiny(self.constant.dtype)", "tiny(self.constant.dtype) / 2",
+        laws.passes_count_from_small_references),
     Mutation(Pass, "_shift", "self.constant.abs() + constant.abs()", "constant.abs()", partial(laws.constants_are_shifted, "sum")),
-    Mutation(Pass, "_shift", "self.constant.abs() + constant.abs()", "self.constant.abs()", partial(laws.constants_are_shifted, "rounded")),
+    Mutation(Pass, "_shift", "self.constant.abs() + constant.abs()", "self.constant.abs()",
+        partial(laws.constants_are_shifted, "rounded")),
     Mutation(Pass, "_shift", " + self.radius", "", partial(laws.constants_are_shifted, "radius")),
-    Mutation(Pass, "_shift", "unit(self.constant.dtype)", "0.5 * unit(self.constant.dtype)", partial(laws.constants_are_shifted, "sum")),
-    Mutation(Pass, "_pay", "size.over(owed[0])", "0 * size.over(owed[0])", partial(laws.passes_pay, "start")),
-    Mutation(Pass, "_pay", "size.over(owed[1])", "0 * size.over(owed[1])", partial(laws.passes_pay, "execution")),
+    Mutation(Pass, "_shift", "unit(self.constant.dtype)", "0.5 * unit(self.constant.dtype)",
+        partial(laws.constants_are_shifted, "sum")),
+    Mutation(Pass, "_pay", "size.over(owed[0])", "size.over(owed[0]) / 2", partial(laws.passes_pay, "start")),
+    Mutation(Pass, "_pay", "size.over(owed[1])", "size.over(owed[1]) / 2", partial(laws.passes_pay, "execution")),
     Mutation(Pass, "run", "self._pay(node, function)", "pass", partial(laws.passes_pay, "arrival")),
     Mutation(Pass, "_through_curve", "self._owe(found.owed, found.execution)", "pass", partial(laws.passes_pay, "curve")),
     Mutation(Pass, "_begin", "sizes.lost(start)", "0 * sizes.lost(start)", laws.passes_underflow),
@@ -132,26 +175,34 @@ PASSES = [
 
 L2 = "l2(eps=1.0, bounds=None)"
 ENDS = [
-    Mutation(closing, "_over", "gamma(terms, half.dtype)", "0", partial(laws.rows_over_boxes, True)),
-    Mutation(closing, "_over", "gamma(terms, half.dtype)", "0", partial(laws.rows_over_boxes, False)),
+    Mutation(closing, "_over", "gamma(terms, half.dtype)", "0.5 * gamma(terms, half.dtype)", partial(laws.rows_over_boxes, True)),
+    Mutation(closing, "_over", "gamma(terms, half.dtype)", "0.5 * gamma(terms, half.dtype)", partial(laws.rows_over_boxes, False)),
     Mutation(closing, "_over", "size = 2 * around", "size = around", partial(laws.rows_over_boxes, True)),
-    Mutation(closing, "_over", "around.detach() + function.sizes().over(values.sizes.distance(node)).detach()", "around.detach()", partial(
-        laws.rows_over_boxes, False)),
+    Mutation(closing, "_over", "around.detach() + function.sizes().over(values.sizes.distance(node)).detach()", "around.detach()",
+        partial(laws.rows_over_boxes, False)),
     Mutation(closing, "_over", " + len(values.network.uses[node])", "", partial(laws.rows_of_uses_over_boxes, laws.AROUND)),
     Mutation(closing, "_over", " + 2 * small", "", laws.rows_over_boxes_underflow),
     Mutation(closing, "_over", " + 2 * small", " + small", laws.rows_over_boxes_underflow),
     Mutation(closing, "_rounding", "gamma(terms, dtype)", "0", laws.rows_over_other_sets),
     Mutation(closing, "_rounding", "gamma(terms, dtype)", "0.5 * gamma(terms, dtype)", laws.rows_over_other_sets),
     Mutation(closing, "_rounding", "uses + 2", "2", partial(laws.rows_of_uses_over_boxes, L2)),
-    Mutation(closing, "lower", "found.error + last", "found.error", partial(laws.ends_are_added, "lower")),
-    Mutation(closing, "both", " + 4 * unit(center.dtype) * size.detach()", "", partial(laws.ends_are_added, "both")),
+    Mutation(closing, "lower", "found.error + last", "found.error", laws.lower_ends_are_added),
+    Mutation(closing, "both", " + 4 * unit(center.dtype) * size.detach()", "", partial(laws.ends_are_added, "set")),
     Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ended.radius", partial(laws.ends_are_added, "owed")),
-    Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ROOM * owed.detach()", partial(laws.ends_are_added, "radius")),
+    Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ROOM * owed.detach()",
+        partial(laws.ends_are_added, "radius")),
     Mutation(closing, "both", "room + ended.execution", "room", partial(laws.ends_are_added, "execution")),
+    Mutation(Found, "safe", "self.value - ROOM * self.error", "self.value", partial(laws.ends_are_added, "owed", doubled=True)),
+    Mutation(Found, "safe", "found - self.execution", "found", partial(laws.ends_are_added, "execution", doubled=True)),
+    Mutation(Found, "safe", "self.value - ROOM * self.error", "self.value", partial(laws.ends_are_added, "set", doubled=True)),
+    Mutation(Pass, "_double", "self.owed.repeat(1, 2)", "0 * self.owed.repeat(1, 2)",
+        partial(laws.ends_are_added, "owed", doubled=True)),
+    Mutation(Pass, "_double", "self.radius.repeat(1, 2)", "0 * self.radius.repeat(1, 2)",
+        partial(laws.ends_are_added, "radius", doubled=True)),
     Mutation(start, "bounds_of", "error, run = found.owed", "error, run = 0 * found.owed", laws.bounds_state_their_error),
 ]  # fmt: skip
 
-MUTATIONS = [*STEPS, *HANDED, *BOXES, *LINES, *PASSES, *ENDS]
+MUTATIONS = [*NUMBERS, *STEPS, *HANDED, *BOXES, *LINES, *PASSES, *ENDS]
 
 
 @pytest.fixture(autouse=True)
