@@ -350,6 +350,15 @@ def affine_functions(kind):
     assert lost(losing(COUNT)) <= exact(values.sizes.whole(nodes[-1])).item()
 
 
+def affine_functions_underflow():
+    """The product of two small weights is lost, and a large distance follows."""
+    small, eps = torch.tensor([[1e-23]]), 1e19
+    values, nodes = values_of(
+        nn.Sequential(linear(small), linear(small)), torch.zeros(1, 1), f"linf(eps={eps}, bounds=None)"
+    )
+    assert exact(small).item() ** 2 * Fraction(eps) <= exact(values.sizes.whole(nodes[-1])).item()
+
+
 def boxes_hold(curved):
     """1 + 0.99 u is in the box of its sum."""
     first = [nn.ReLU()] if curved else []

@@ -1,6 +1,6 @@
 """Every term that bounds owe to rounding is watched: without it, or with half of it, a law of ``rounding_laws`` fails.
 
-Not here are terms without which the others would do: what an affine function of the input owes to its rows (``Sizes.whole``),
+Not here are terms without which the others would do: what an affine function of the input owes to its rows (``Sizes._through``),
 which its forward step covers twice, and the last roundings where an error larger than they are is added at the same place.
 """
 
@@ -102,8 +102,9 @@ BOXES = [
     Mutation(Sizes, "widening", " + (2 * forth + 8) * tiny(dtype)", "", laws.intervals_underflow),
     Mutation(Sizes, "widening", "(2 * forth + 8)", "(forth + 4)", laws.intervals_underflow),
     Mutation(Sizes, "widening", "here + run", "here", partial(laws.intervals, run=torch.float32)),
-    Mutation(Sizes, "whole", " + self.widening(node)", "", partial(laws.affine_functions, "one")),
-    Mutation(Sizes, "whole", "own + self._passed", "own + 0 * self._passed", partial(laws.affine_functions, "steps")),
+    Mutation(Sizes, "whole", " + lost.view(", " + 0 * lost.view(", laws.affine_functions_underflow),
+    Mutation(Sizes, "_through", " + self.widening(node)", "", partial(laws.affine_functions, "one")),
+    Mutation(Sizes, "_through", "own + self._passed", "own + 0 * self._passed", partial(laws.affine_functions, "steps")),
     Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.whole(node))", "(lower, upper)",
         partial(laws.boxes_hold, False)),
     Mutation(Values, "_computed", "self._widened(lower, upper, self.sizes.widening(node))", "(lower, upper)",
