@@ -228,3 +228,22 @@ def test_ends_of_the_input_s_box_that_underflow_prove_nothing(spec):
     value = 1e3 - Fraction(10**6) * (Fraction(float(torch.tensor(1e38))) * Fraction(least) / 2 - Fraction(3, 10))
     assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
     assert not bool(proof.certified.any())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("spec", ["interval()", "dual()", "crown()"])
+def test_rows_of_affine_functions_that_underflow_prove_nothing(spec, dtype):
+    """The product of two layers' small weights is lost, and a large distance and a large weight follow."""
+    small, eps, large = (1e-23, 1e19, -1e30) if dtype == torch.float32 else (1e-170, 1e150, -1e200)
+    layers = [nn.Linear(1, 1, bias=False, dtype=dtype) for _ in range(3)]
+    for layer, weight in zip(layers, (small, small, large), strict=True):
+        nn.init.constant_(layer.weight, weight)
+    model = nn.Sequential(*layers[:2], nn.ReLU(), layers[2]).eval()
+    prop = Property(torch.ones(1, 1, 1, dtype=dtype), torch.ones(1, 1, dtype=dtype))
+    x, around = torch.zeros(1, 1, dtype=dtype), f"linf(eps={eps!r}, bounds=None)"
+    proof = certify(spec, model, x, spec=around, prop=prop, claim="real")
+    # at x + eps
+    weights = [Fraction(float(layer.weight.detach())) for layer in layers]
+    value = 1 + weights[0] * weights[1] * weights[2] * Fraction(float(torch.tensor(eps, dtype=dtype)))
+    assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
+    assert not bool(proof.certified.any())

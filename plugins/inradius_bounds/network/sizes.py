@@ -115,10 +115,23 @@ class Sizes:
 
     def whole(self, node: Node) -> Tensor:
         """What the bounds of an affine function of the input may be off by, all steps together."""
+        made: dict[Node, Tensor] = {}
+        left = [node]
+        while left:
+            each = left.pop()
+            if each not in made:
+                made[each] = self._least(each)
+                left += each.sources
+        # rows are pulled to the input
+        lost = sum(made.values(), torch.zeros_like(made[node]))
+        return self._through(node) + lost.view(-1, *(1,) * len(node.stored))
+
+    def _through(self, node: Node) -> Tensor:
+        """The same without what underflow takes."""
         if node is self.network.entry:
             return torch.zeros_like(self.size(node))
         own = self.own(node)[0] + self.widening(node)
-        return own + self._passed(node, [self.whole(source) for source in node.sources])
+        return own + self._passed(node, [self._through(source) for source in node.sources])
 
     def _step(self, node: Node) -> Owed:
         size, dtype = self.size(node), self.rounding.dtype
