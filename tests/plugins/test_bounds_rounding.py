@@ -247,3 +247,21 @@ def test_rows_of_affine_functions_that_underflow_prove_nothing(spec, dtype):
     value = 1 + weights[0] * weights[1] * weights[2] * Fraction(float(torch.tensor(eps, dtype=dtype)))
     assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
     assert not bool(proof.certified.any())
+
+
+@pytest.mark.parametrize("spec", ["l2(eps=0.0, bounds=None)", "linf(eps=0.0, bounds=None)"])
+def test_products_with_the_input_that_underflow_prove_nothing(spec):
+    """4096 products of a row with x are flushed to 0 by some machines."""
+    least = torch.finfo(torch.float32).smallest_normal
+    model, x = nn.Linear(4096, 1, bias=False).eval(), torch.full((1, 4096), 1.98 * least)
+    nn.init.constant_(model.weight, 512)
+    prop = Property(torch.full((1, 1, 1), -1 / 1024), torch.full((1, 1), 200 * least))
+    assert torch.set_flush_denormal(True)
+    try:
+        proof = certify("interval()", model, x, spec=spec, prop=prop, claim="real")
+        bound = proof.lower - proof.error
+    finally:
+        torch.set_flush_denormal(False)
+    value = Fraction(200 * least) - 4096 * Fraction(float(x[0, 0])) / 2
+    assert Fraction(float(bound)) <= value < 0
+    assert not bool(proof.certified.any())

@@ -166,8 +166,8 @@ def _rounding(values: Values, rows: Tensor, size: Tensor) -> Tensor | None:
     if values.about is not None:
         # the set's own answer is a bound for the rows as they are
         return last
-    reach, terms = (
-        torch.maximum(values.x.abs(), values.sizes.reach(values.network.entry)),
-        dot_terms(rows.shape[2:]) + 8,
-    )
-    return gamma(terms, dtype) * dot(rows.detach().abs(), reach) + last
+    entry = values.network.entry
+    reach = torch.maximum(values.x.abs(), values.sizes.reach(entry))
+    # products that underflow
+    small = 2 * entry.stored.numel() * tiny(dtype)
+    return gamma(dot_terms(rows.shape[2:]) + 8, dtype) * dot(rows.detach().abs(), reach) + last + small
