@@ -692,6 +692,14 @@ def rows_over_other_sets():
     assert exact(ends.low).item() - exact(ends.error).item() <= -exact(losing(COUNT)).sum()
 
 
+def rows_over_other_sets_underflow():
+    """Products of rows with x are flushed, beside a set's support."""
+    with flushing(), summed_in_order():
+        values, _ = values_of(nn.ReLU(), torch.full((1, COUNT), NEAR), "l2(eps=0.0, bounds=None)")
+        ends = closing._below(values, Dense(-ones(1, 1, COUNT) / 2), False)
+    assert exact(ends.low).item() - exact(ends.error).item() <= -COUNT * Fraction(NEAR) / 2
+
+
 def ends_are_added(kind, doubled=False):
     """What a set takes off is lost beside the constant; what is owed is taken off, and so is a radius."""
     small = float(torch.tensor(0.99 * unit(F32)))

@@ -186,6 +186,7 @@ ENDS = [
     Mutation(closing, "_over", " + 2 * small", " + small", laws.rows_over_boxes_underflow),
     Mutation(closing, "_rounding", "gamma(terms, dtype)", "0", laws.rows_over_other_sets),
     Mutation(closing, "_rounding", "gamma(terms, dtype)", "0.5 * gamma(terms, dtype)", laws.rows_over_other_sets),
+    Mutation(closing, "_rounding", " + 2 * small", "", laws.rows_over_other_sets_underflow),
     Mutation(closing, "_rounding", "uses + 2", "2", partial(laws.rows_of_uses_over_boxes, L2)),
     Mutation(closing, "lower", "found.error + last", "found.error", laws.lower_ends_are_added),
     Mutation(closing, "both", " + 4 * unit(center.dtype) * size.detach()", "", partial(laws.ends_are_added, "set")),
