@@ -95,7 +95,7 @@ class Sizes:
         """By how much the reference of an affine node may miss what its sources' references give, (B, *shape)."""
         forth, _ = counts(node)
         # the size is rounded in a shorter type, and so is this
-        return 2 * gamma(forth + 10, torch.float64) * self.size(node) + tiny(self.rounding.dtype)
+        return 2 * gamma(forth + 10, torch.float64) * self.size(node) + (2 * forth + 8) * tiny(self.rounding.dtype)
 
     def own(self, node: Node) -> Owed:
         """What the node's own step may be off by, per unit of the rows on it: in a backward pass, and in an execution."""
