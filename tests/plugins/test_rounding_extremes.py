@@ -162,6 +162,22 @@ def test_certificates_made_on_a_machine_that_flushes(spec):
         proves_no_more(proof, least(float(x), eps) + offset)
 
 
+def test_certificates_leave_the_mode_of_subnormal_numbers_as_it_was():
+    def small():
+        return float(torch.full((), 1e-40) * 1.0) != 0
+
+    def model(x):
+        seen.append(small())
+        return x * 2.0
+
+    seen: list[bool] = []
+    with flushing():
+        certify("crown()", model, torch.ones(1, 1), 0.0, "linf(eps=0.1, bounds=None)", "real")
+        assert not small()
+    assert small()
+    assert all(seen)
+
+
 def test_a_program_with_numbers_that_highs_does_not_take_is_left_out():
     layer = nn.Linear(2, 2)
     nn.init.constant_(layer.weight, 1e20)

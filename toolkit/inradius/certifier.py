@@ -15,7 +15,7 @@ from inradius.certificate import Bounds as Bounds
 from inradius.certificate import Certificate as Certificate
 from inradius.errors import InputError, PluginError
 from inradius.inputs import check_flag, check_kind, check_model, check_threat, numbered
-from inradius.modes import evaluating, full_precision
+from inradius.modes import evaluating, full_precision, subnormals_kept
 from inradius.passes import Passes, Question
 from inradius.preserved import preserved
 from inradius.property import Property as Property
@@ -84,6 +84,7 @@ class Certifier(Component, ABC):
             preserved(model),
             evaluating(model),
             full_precision(),
+            subnormals_kept(),
             proving(x.dtype, claim=claim, decide=decide),
         ):
             # a copy, because what came from inference_mode cannot be saved for a gradient

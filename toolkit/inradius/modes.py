@@ -77,6 +77,19 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
+def subnormals_kept() -> Iterator[None]:
+    """Subnormal numbers are computed with on the CPU, and neither read nor written as 0."""
+    flushed = float(torch.full((), 2.0**-140) * 1.0) == 0
+    if flushed:
+        torch.set_flush_denormal(False)
+    try:
+        yield
+    finally:
+        if flushed:
+            torch.set_flush_denormal(True)
+
+
+@contextmanager
 def covered_kernels() -> Iterator[None]:
     """Kernels that certificates at level "float" cover: each output is one sum of rounded products, in some order.
 
