@@ -12,7 +12,7 @@ from inradius_bounds.network.values import Values
 from inradius_bounds.passes.closing import Found
 from inradius_bounds.passes.inner import Inner, Relaxed, over_boxes, relaxed
 from inradius_bounds.passes.memory import in_parts
-from inradius_bounds.passes.property import highest, lines_of, property_bounds
+from inradius_bounds.passes.property import highest, lines_of, property_bounds, settled
 from inradius_bounds.passes.start import bounds_of, values_of
 from inradius_bounds.relax import relax_by_rule, smallest_area
 
@@ -53,6 +53,8 @@ def closed(found: Relaxed, prop: Property, *, intersect: bool = True, best: bool
     """The backward pass from the property to the input, with the better slopes where ``best``, (B, K)."""
     values = found.values
     several = [property_bounds(values, prop, lines_of(found))]
+    if settled(several[0]):
+        return several[0]
     if best and values.network.curves:
         several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
     if intersect and values.network.curves:

@@ -12,7 +12,7 @@ from inradius_bounds.network.values import Values
 from inradius_bounds.passes.closing import Found
 from inradius_bounds.passes.inner import Inner, relaxed
 from inradius_bounds.passes.memory import in_parts
-from inradius_bounds.passes.property import highest, lines_of, property_bounds
+from inradius_bounds.passes.property import highest, lines_of, property_bounds, settled
 from inradius_bounds.passes.start import bounds_of, values_of
 
 
@@ -45,6 +45,6 @@ class Dual(Certifier):
     def _found(self, values: Values, prop: Property) -> Found:
         found = relaxed(values, intersect=self.intersect, inner=self.inner, slopes=True)
         several = [property_bounds(values, prop, lines_of(found))]
-        if self.intersect and values.network.curves:
+        if self.intersect and values.network.curves and not settled(several[0]):
             several.append(property_bounds(values, prop, {}, stops=True))
         return highest(several)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from inradius import Property
+from inradius.proving import current_proof
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.values import Values
 from inradius_bounds.passes.backward import Pass
@@ -35,6 +36,12 @@ def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines],
 def lines_of(found: Relaxed) -> dict[Node, Lines]:
     """The lines of all curves, at which rows pay what they owe."""
     return {node: Lines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
+
+
+def settled(found: Found) -> bool:
+    """Whether every row is proved and the verdict is all that is asked for, so that higher bounds change nothing."""
+    proof = current_proof()
+    return proof is not None and proof.decide and bool((found.safe > 0).all())
 
 
 def highest(several: Sequence[Found]) -> Found:
