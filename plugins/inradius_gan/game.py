@@ -2,7 +2,7 @@
 
 import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import torch
@@ -15,15 +15,13 @@ from inradius.training.derive import derive
 from inradius_gan.distance import prove, wasserstein_distance
 from inradius_gan.lipschitz import slopes
 from inradius_gan.player import Player
-
-if TYPE_CHECKING:
-    from inradius_gan.wgan import WGAN
+from inradius_gan.rules import Rules
 
 
 class Game:
     """Two players in turns. All that changes is in the run's memory after each epoch, so that a stopped run goes on."""
 
-    def __init__(self, method: "WGAN", critic: Player, generator: Player, run: Run, data: Dataset) -> None:
+    def __init__(self, method: Rules, critic: Player, generator: Player, run: Run, data: Dataset) -> None:
         self.method, self.critic, self.generator, self.run, self.data = method, critic, generator, run, data
         self.memory: dict[str, Any] = run.memory(method)
         if self.memory:

@@ -8,13 +8,13 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Dataset, Defense, InputError, Run, Streams, ThreatModel, load_model
+from inradius import Dataset, InputError, Run, ThreatModel, load_model
 from inradius.defense import SLOTS
 from inradius.modes import evaluating
 from inradius.training.derive import derive
-from inradius.validators import as_float, count, positive
 from inradius_gan.game import Game
 from inradius_gan.player import Player
+from inradius_gan.rules import Rules
 
 # both players have an optimiser of their own, at weights that are not averaged
 _OPTIONS = frozenset({"optimizer", "lr", "weight_decay", "clip", "ema", "precision", "compile"})
@@ -28,7 +28,7 @@ def _critic(_: object, field: "attrs.Attribute[str | None]", value: object) -> N
 
 
 @attrs.frozen(kw_only=True)
-class WGAN(Defense, ABC):
+class WGAN(Rules, ABC):
     """min_g max_f E f(x) − E f(g(z)) over generators g and critics f that are 1-Lipschitz; z is standard normal noise.
 
     The maximum is W₁ of the data and what g makes, by Kantorovich and Rubinstein. ``critic_steps`` mini-batches move the
@@ -42,14 +42,6 @@ class WGAN(Defense, ABC):
 
     # a network's spec; None: three hidden layers of 128 with ReLU
     critic: str | None = attrs.field(default=None, validator=_critic)
-    # Gulrajani et al. 2017, app. C
-    latent: int = attrs.field(default=128, validator=count)
-    # Arjovsky et al. 2017, Algorithm 1; the two later papers keep it
-    critic_steps: int = attrs.field(default=5, validator=count)
-    # Gulrajani et al. 2017, Algorithm 1
-    lr: float = attrs.field(default=1e-4, converter=as_float, validator=positive)
-    # how many examples are compared with as many generated ones after an epoch: the exact distance takes 20 ms for them
-    samples: int = attrs.field(default=256, validator=count)
 
     @abstractmethod
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -57,13 +49,6 @@ class WGAN(Defense, ABC):
 
     def prepare(self, critic: nn.Module) -> None:
         """Makes the new critic ready for its constraint, in place; by default leaves it as it is."""
-
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
-        """What is added to the critic's loss of each pair, (B,); by default nothing."""
-        return real.new_zeros(len(real))
-
-    def confine(self, critic: nn.Module) -> None:
-        """Puts the critic back within its constraint after each of its steps, in place; by default leaves it as it is."""
 
     def fit(self, model: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> nn.Module:
         """The generator, in eval mode, with the weights whose samples were nearest to the held-out examples."""

@@ -1,82 +1,37 @@
 """ℓp balls ∩ box as components, and the same with a radius for each example."""
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from abc import ABC
+from typing import TYPE_CHECKING, Self
 
 import attrs
 import torch
 from torch import Tensor
 
-from inradius import InputError, PerExample, Streams, ThreatModel
+from inradius import InputError, PerExample, ThreatModel
 from inradius.arithmetic.answers import rows_of
 from inradius.arithmetic.outward import above
 from inradius.box import Box, check_inside, room
 from inradius.norm import Norm
 from inradius.threat import check_finite
 from inradius.validators import as_float, as_floats, box, radius
-from inradius_lp.oracles import Answers, BoxedBall, Cell
+from inradius_lp.algorithms import NormAlgorithms
+from inradius_lp.oracles import BoxedBall, Cell
 
 if TYPE_CHECKING:
     import cvxpy
 
 
 @attrs.frozen(kw_only=True)
-class LpBall(BoxedBall, ThreatModel, ABC):
-    """A ball of one norm ∩ box, with the algorithms that answer for it.
-
-    They work on rows: directions c or points v (B, K, n), room ``low`` ≤ 0 ≤ ``high`` within box and radius, (B, 1, n) or
-    (B, K, n), and ``radius`` (B, 1, 1) or (1, 1, 1), whatever broadcasts.
-    """
+class LpBall(NormAlgorithms, BoxedBall, ThreatModel, ABC):
+    """A ball of one norm ∩ box, with the algorithms that answer for it."""
 
     positional = ("eps",)
-    order: ClassVar[float]
-
     eps: float = attrs.field(validator=radius, converter=as_float)
     bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=as_floats)
-
-    @abstractmethod
-    def length(self, z: Tensor) -> Tensor:
-        """The norm, (..., n) -> (...)."""
-
-    @abstractmethod
-    def nearest(self, v: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-        """The point of the set nearest to v, (B, K, n)."""
-
-    @abstractmethod
-    def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-        """The point of the set that goes farthest along c, (B, K, n)."""
-
-    @abstractmethod
-    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
-        """How far that is, as computed and as an upper bound, two of (B, K), and with ``slope`` its gradient in c, (B, K, n).
-
-        Room and radius are rounded outward, and ``lost`` is what underflow may take from a product with a point of the room.
-        """
-
-    @abstractmethod
-    def value_bound(
-        self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
-    ) -> Answers:
-        """The same with a cheaper upper bound, at most that of the ball and that of the box alone."""
-
-    @abstractmethod
-    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Random points in units of the radius, often outside the ball, (B, *shape)."""
-
-    def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
-    ) -> Tensor:
-        """The step of steepest ascent from where ``low`` and ``high`` are the room, (B, 1, n)."""
-        return self.farthest(gradient, low, high, radius)
 
     @property
     def ball(self) -> Self:
         return self
-
-    @property
-    def is_box(self) -> bool:
-        """Whether the set is a box itself."""
-        return self.order == torch.inf
 
     @property
     def norm(self) -> Norm:

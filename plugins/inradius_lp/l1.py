@@ -11,9 +11,9 @@ from inradius.arithmetic.rooms import lost_in
 from inradius.arithmetic.sums import depth, settle, total, upper
 from inradius.box import movable
 from inradius.validators import count
+from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
 from inradius_lp.knapsack import dearest, dual_value, last_price, purchase
-from inradius_lp.oracles import Answers
 from inradius_lp.sample import scatter
 from inradius_lp.soft_threshold import shrink
 from inradius_lp.spread import movers, spread

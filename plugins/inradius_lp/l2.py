@@ -13,9 +13,9 @@ from inradius.arithmetic.outward import smallest
 from inradius.arithmetic.rooms import within
 from inradius.arithmetic.sums import amplifier, length_within_unit, settle, upper
 from inradius.box import movable
+from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
 from inradius_lp.length import between, length, sane
-from inradius_lp.oracles import Answers
 from inradius_lp.ray import dual_value, exit_point, first_time, growth, split
 from inradius_lp.sample import scatter
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from inradius import Streams
 from inradius.arithmetic.rooms import within
+from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
-from inradius_lp.oracles import Answers
 
 
 @attrs.frozen(kw_only=True)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,10 +12,8 @@ from inradius.arithmetic.outward import raised_sum
 from inradius.arithmetic.precision import toward_zero, upward
 from inradius.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room
 from inradius.box import excess, grain, room
+from inradius_lp.algorithms import Answers, NormAlgorithms
 from inradius_lp.spread import movers, spread_evenly
-
-if TYPE_CHECKING:
-    from inradius_lp.ball import LpBall
 
 # How many gathered numbers bound_affine holds at once.
 _BLOCK = 1 << 22
@@ -25,7 +22,6 @@ _BLOCK = 1 << 22
 Cell = tuple[Tensor, Tensor, Tensor]
 # The same, each rounded outward, and what underflow may take from a product with it, (B or 1, 1, 1).
 OuterCell = tuple[Tensor, Tensor, Tensor, Tensor]
-Answers = tuple[Tensor, ...]
 Values = Callable[..., Answers]
 
 
@@ -38,7 +34,7 @@ class BoxedBall(Oracles, ABC):
 
     @property
     @abstractmethod
-    def ball(self) -> "LpBall":
+    def ball(self) -> NormAlgorithms:
         """The norm with its algorithms, and the box."""
 
     @abstractmethod

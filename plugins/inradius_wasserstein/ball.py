@@ -152,7 +152,8 @@ class Wasserstein(TransportBall, ThreatModel):
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         """A plan of its own for each channel, in extra variables."""
-        return plan_constraints(delta, x.detach().cpu().double(), self)
+        image = x.detach().cpu().double()
+        return plan_constraints(delta, image, self.moves(image[None]), float(self.budgets(image[None])), self.cap)
 
     def check_inputs(self, x: Tensor) -> None:
         check_finite(x)

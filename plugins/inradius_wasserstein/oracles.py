@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,9 +23,6 @@ from inradius_wasserstein.projected import Projected
 from inradius_wasserstein.support import support_both, support_point, support_value
 from inradius_wasserstein.transport import hard_violation, plan_cost
 
-if TYPE_CHECKING:
-    from inradius_wasserstein.ball import Wasserstein
-
 # Numbers a block holds: on a CPU larger ones leave the cache.
 _CPU = 1 << 20
 _OTHER = 1 << 26
@@ -37,6 +34,24 @@ _INSIDE = 1e-9
 Kernel = Callable[[Tensor, Tensor, Moves, Tensor], tuple[Tensor, ...]]
 
 
+class Transport(Protocol):
+    """Where mass may go, and at what price."""
+
+    @property
+    def cap(self) -> float | None:
+        """The largest number of a pixel; None without one."""
+        ...
+
+    @property
+    def projection(self) -> str:
+        """The algorithm of projections."""
+        ...
+
+    def moves(self, x: Tensor) -> Moves:
+        """The moves within one channel of images like x (B, channels, H, W)."""
+        ...
+
+
 class TransportBall(Oracles, ABC):
     """{δ : x + δ reachable from x by moves of total cost at most the budget}, one budget for each example.
 
@@ -45,7 +60,7 @@ class TransportBall(Oracles, ABC):
 
     @property
     @abstractmethod
-    def ball(self) -> "Wasserstein":
+    def ball(self) -> Transport:
         """The moves, their costs and the pixel cap."""
 
     @abstractmethod

@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from inradius_wasserstein.moves import Moves
+
 if TYPE_CHECKING:
     import cvxpy
 
-    from inradius_wasserstein.ball import Wasserstein
 
-
-def plan_constraints(delta: "cvxpy.Variable", x: Tensor, ball: "Wasserstein") -> "list[cvxpy.Constraint]":
-    """δ ∈ Δ(x) for one image (C, H, W) in float64, by plans with a variable for each move."""
+def plan_constraints(
+    delta: "cvxpy.Variable", x: Tensor, moves: Moves, budget: float, cap: float | None
+) -> "list[cvxpy.Constraint]":
+    """δ ∈ Δ(x) for one image (C, H, W) in float64, by plans with a variable for each move; ``cap`` limits the pixels."""
     import cvxpy
     from scipy.sparse import coo_matrix
 
-    moves, budget = ball.moves(x[None]), float(ball.budgets(x[None]))
     pixels, channels = len(moves.target), len(x)
     pixel, column = np.nonzero(moves.valid.numpy())
     first = np.repeat(np.arange(channels) * pixels, len(pixel))
@@ -28,4 +29,4 @@ def plan_constraints(delta: "cvxpy.Variable", x: Tensor, ball: "Wasserstein") ->
     leaves, arrives = (coo_matrix((ones, (place, each)), shape).tocsr() for place in (source, target))
     mass = x.flatten().numpy()
     found = [leaves @ plan == mass, delta == arrives @ plan - mass, cost @ plan <= budget]
-    return found if ball.cap is None else [*found, delta <= np.maximum(ball.cap - mass, 0)]
+    return found if cap is None else [*found, delta <= np.maximum(cap - mass, 0)]

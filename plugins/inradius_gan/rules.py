@@ -1,0 +1,30 @@
+"""The rules of the game between a critic and a generator."""
+
+from abc import ABC
+
+import attrs
+from torch import Tensor, nn
+
+from inradius import Defense, Streams
+from inradius.validators import as_float, count, positive
+
+
+@attrs.frozen(kw_only=True)
+class Rules(Defense, ABC):
+    """How many steps the players take, at which rate, and how the critic is held to its constraint."""
+
+    # Gulrajani et al. 2017, app. C
+    latent: int = attrs.field(default=128, validator=count)
+    # Arjovsky et al. 2017, Algorithm 1; the two later papers keep it
+    critic_steps: int = attrs.field(default=5, validator=count)
+    # Gulrajani et al. 2017, Algorithm 1
+    lr: float = attrs.field(default=1e-4, converter=as_float, validator=positive)
+    # how many examples are compared with as many generated ones after an epoch: the exact distance takes 20 ms for them
+    samples: int = attrs.field(default=256, validator=count)
+
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
+        """What is added to the critic's loss of each pair, (B,); by default nothing."""
+        return real.new_zeros(len(real))
+
+    def confine(self, critic: nn.Module) -> None:
+        """Puts the critic back within its constraint after each of its steps, in place; by default leaves it as it is."""

@@ -1,0 +1,67 @@
+"""What a norm brings: the algorithms that answer for its ball ∩ box."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from inradius import Streams
+from inradius.box import Box
+
+Answers = tuple[Tensor, ...]
+
+
+class NormAlgorithms(ABC):
+    """The algorithms of one norm, and the box.
+
+    They work on rows: directions c or points v (B, K, n), room ``low`` ≤ 0 ≤ ``high`` within box and radius, (B, 1, n) or
+    (B, K, n), and ``radius`` (B, 1, 1) or (1, 1, 1), whatever broadcasts.
+    """
+
+    order: ClassVar[float]
+    bounds: Box
+
+    @property
+    def is_box(self) -> bool:
+        """Whether the set is a box itself."""
+        return self.order == torch.inf
+
+    @abstractmethod
+    def reach(self, rows: Tensor) -> float:
+        """A radius that holds the whole box: larger ones change nothing, but could overflow."""
+
+    @abstractmethod
+    def length(self, z: Tensor) -> Tensor:
+        """The norm, (..., n) -> (...)."""
+
+    @abstractmethod
+    def nearest(self, v: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        """The point of the set nearest to v, (B, K, n)."""
+
+    @abstractmethod
+    def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+        """The point of the set that goes farthest along c, (B, K, n)."""
+
+    @abstractmethod
+    def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
+        """How far that is, as computed and as an upper bound, two of (B, K), and with ``slope`` its gradient in c, (B, K, n).
+
+        Room and radius are rounded outward, and ``lost`` is what underflow may take from a product with a point of the room.
+        """
+
+    @abstractmethod
+    def value_bound(
+        self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
+    ) -> Answers:
+        """The same with a cheaper upper bound, at most that of the ball and that of the box alone."""
+
+    @abstractmethod
+    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Random points in units of the radius, often outside the ball, (B, *shape)."""
+
+    def ascent(
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
+    ) -> Tensor:
+        """The step of steepest ascent from where ``low`` and ``high`` are the room, (B, 1, n)."""
+        return self.farthest(gradient, low, high, radius)
