@@ -130,10 +130,11 @@ class Sizes:
         """The same without what underflow takes."""
         if node is self.network.entry:
             return torch.zeros_like(self.size(node))
-        own = self.own(node)[0] + self.widening(node)
+        # rows over constants are sums of a backward pass
+        own = self._step(node, constants=False)[0] + self.widening(node)
         return own + self._passed(node, [self._through(source) for source in node.sources])
 
-    def _step(self, node: Node) -> Owed:
+    def _step(self, node: Node, *, constants: bool = True) -> Owed:
         size, dtype = self.size(node), self.rounding.dtype
         if node.curved:
             # what its rows owe on its input, the lines know
@@ -148,7 +149,7 @@ class Sizes:
         sums = forth if any(self.values.handed(source) is not None for source in node.sources) else 1
         # the weights may be off by four roundings, where they were computed from others
         rounds = max(sums, back) + 5 if node.rounds else 0
-        if self.values.constant(node) is not None:
+        if constants and self.values.constant(node) is not None:
             # rows times the node's constants are added up as well
             rounds = max(rounds, sums + dot_terms(node.stored) + 5)
         return gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype), self._run(node)
@@ -168,7 +169,7 @@ class Sizes:
             return torch.zeros_like(size)
         error = self._gamma(node, self._forth(node, forth), 1, run) * size + (forth + 2) * tiny(run)
         # constants that a machine takes for 0
-        inputs = sum(self.reach(source).flatten(1).sum(1) for source in node.sources)
+        inputs = sum(total(self.reach(source)) for source in node.sources)
         error = error + tiny(run) * torch.as_tensor(inputs).view(-1, *(1,) * len(node.stored))
         return _kept(error, size, run)
 
@@ -269,11 +270,11 @@ class Sizes:
 
     def _least(self, node: Node) -> Tensor:
         """What underflow may take at one node, (B,)."""
-        sources = [self.deviation(source).flatten(1).sum(1) for source in node.sources]
+        sources = [total(self.deviation(source)) for source in node.sources]
         if not sources:
             return self.deviation(node).new_zeros(len(self.values.x))
         products = 8 if node.curved else max(counts(node)) + 8
-        numbers = sum(sources, self.deviation(node).flatten(1).sum(1))
+        numbers = sum(sources, total(self.deviation(node)))
         return ROOM * tiny(self.rounding.dtype) * (products * numbers + 16 * node.stored.numel())
 
 
@@ -284,6 +285,11 @@ def _rule(node: Node) -> object:
 def _kept(error: Tensor, size: Tensor, dtype: torch.dtype) -> Tensor:
     """Errors, infinite where numbers so large may overflow."""
     return torch.where(size < float(torch.finfo(dtype).max) / 4, error, torch.inf)
+
+
+def total(numbers: Tensor) -> Tensor:
+    """The sum of each example's numbers, (B, *S) -> (B,)."""
+    return numbers.sum(dim=tuple(range(1, numbers.ndim)))
 
 
 def stretched(node: Node, *vectors: Tensor) -> Tensor:
