@@ -43,5 +43,5 @@ def dot_terms(shape: torch.Size) -> int:
     """How many roundings a sum over a value of this shape adds up, at most, here and for windows of it."""
     size = shape.numel()
     runs = math.ceil(min(size, _CHUNK) / _PARTS) + _PARTS + math.ceil(size / _CHUNK)
-    windows = shape[0] + shape[1] * shape[2] if len(shape) == 3 else 0
+    windows = sum(shape) if len(shape) == 3 else 0
     return max(size if size <= _SHORT else runs, windows) + 1

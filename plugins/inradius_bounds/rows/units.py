@@ -106,7 +106,8 @@ class Units:
             windows = windows if self.factor is None else windows * self.factor[..., None, None, None]
             grid = (op.out_shape[1], op.out_shape[2])
             unit = Windows(windows.permute(0, 1, 3, 4, 2), Geometry(grid), self.place(op.out_shape))
-            return unit.pulled(op, windows)
+            found = unit.pulled(op, windows)
+            return found if found.small(op.in_shape) else found.dense(op.in_shape)
         return self._rows(op)
 
     def _rows(self, op: Operator) -> Dense:

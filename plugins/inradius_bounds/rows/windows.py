@@ -119,9 +119,9 @@ class Windows:
         return Dense(image[..., 1:].reshape(*self.rows.shape[:2], *shape[1:], shape[0]).permute(0, 1, 4, 2, 3))
 
     def small(self, shape: torch.Size) -> bool:
-        """Whether the windows are smaller than an image of this shape, so that they are less work."""
+        """Whether the windows are smaller than an image of this shape, so that they are less work, and their sums no longer."""
         height, width = self.geometry.size
-        return _WORTH * height * width < shape[1] * shape[2]
+        return _WORTH * height * width < shape[1] * shape[2] and height + width <= shape[1] + shape[2]
 
     def through(self, node: Node) -> list[tuple[Node, Any]]:
         """The rows on each source of an affine node, times its linear part; as windows where the node lets them pass."""
@@ -133,8 +133,9 @@ class Windows:
         if op is None or not self.small(node.stored) or op.rule.window(op) is None:
             return self.dense(node.stored).through(node)
         own = self if self.clean or op.rule.elementwise else self.cleaned(op.out_shape)
-        pulled = op.rule.pull_window(op, own.rows.permute(0, 1, 4, 2, 3))
-        return [(node.sources[0], own.pulled(op, pulled))]
+        source = node.sources[0]
+        found = own.pulled(op, op.rule.pull_window(op, own.rows.permute(0, 1, 4, 2, 3)))
+        return [(source, found if found.small(source.stored) else found.dense(source.stored))]
 
     def pulled(self, op: Operator, windows: Tensor) -> Self:
         """The rows with these windows (B, s · K, C, h, w), one layer down."""
@@ -170,5 +171,5 @@ class Windows:
 
 
 def total(products: Tensor) -> Tensor:
-    """Sums over windows, (B, s, K, h, w, C) -> (B, s · K), over channels first."""
-    return products.sum(5).flatten(3).sum(3).flatten(1)
+    """Sums over windows, (B, s, K, h, w, C) -> (B, s · K), over one axis after the other, so that few roundings add up."""
+    return products.sum(5).sum(4).sum(3).flatten(1)
