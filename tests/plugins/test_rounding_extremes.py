@@ -147,6 +147,29 @@ def test_operands_that_a_machine_takes_for_0_are_paid_at_level_float(spec, weigh
     assert not bool(proof.certified.all()) or proof.claim == ("real",)
 
 
+SMALL_INPUTS = {
+    "scaled": lambda x: x * 1e38 - 0.05,
+    "in front of a relu": lambda x: 0.01 - (0.05 - x * 1e38).relu(),
+    "in front of two": lambda x: 0.01 - (0.05 - (x * 1e38).relu()).relu(),
+    "behind a relu": lambda x: x.relu() * 1e38 - 0.05,
+}
+
+
+@pytest.mark.parametrize(
+    "threat", ["linf(eps=0.0, bounds=None)", "linf(eps=1e-45, bounds=None)", "l2(eps=0.0, bounds=None)"]
+)
+@pytest.mark.parametrize("spec", [*SPECS, "crown(intersect=False)"])
+@pytest.mark.parametrize("kind", SMALL_INPUTS)
+def test_inputs_that_a_machine_takes_for_0_are_paid_at_level_float(kind, spec, threat):
+    """Also in bounds of float64, and in the boxes of affine functions of the input."""
+    model, x = SMALL_INPUTS[kind], torch.full((1, 1), 1e-39)
+    assert float(model(x)) > 0
+    with flushing():
+        assert float(model(x)) < 0
+    proof = certify(spec, model, x, 0.0, threat, "float")
+    assert not bool(proof.certified.all()) or proof.claim == ("real",)
+
+
 @pytest.mark.parametrize("spec", [*SPECS, "crown(intersect=False)"])
 def test_certificates_made_on_a_machine_that_flushes(spec):
     large, most = float(torch.tensor(3e38)), float(torch.tensor(0.6))

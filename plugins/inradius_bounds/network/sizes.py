@@ -129,7 +129,9 @@ class Sizes:
     def _through(self, node: Node) -> Tensor:
         """The same without what underflow takes."""
         if node is self.network.entry:
-            return torch.zeros_like(self.size(node))
+            run = self.rounding.execution
+            # inputs that a machine takes for 0
+            return torch.full_like(self.size(node), 0.0 if run is None else tiny(run))
         # rows over constants are sums of a backward pass
         own = self._step(node, constants=False)[0] + self.widening(node)
         return own + self._passed(node, [self._through(source) for source in node.sources])

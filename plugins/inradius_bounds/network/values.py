@@ -86,8 +86,12 @@ class Values:
 
     @cached_property
     def room(self) -> Box:
-        """The least and the largest δ of each coordinate over Δ(x), two of (B, *S)."""
-        return self.threat.hull(self.x)
+        """The least and the largest δ of each coordinate over Δ(x), two of (B, *S), with inputs that an execution takes for 0."""
+        low, high = self.threat.hull(self.x)
+        if self.rounding is None or self.rounding.execution is None:
+            return low, high
+        least = 2 * tiny(self.rounding.execution)
+        return low - least, high + least
 
     def _hull(self) -> Box:
         low, high = self.room
