@@ -1,7 +1,8 @@
 """Every term that bounds owe to rounding is watched: without it, or with half of it, a law of ``rounding_laws`` fails.
 
 Not here are terms without which the others would do: what an affine function of the input owes to its rows (``Sizes._through``),
-which its forward step covers twice, and the last roundings where an error larger than they are is added at the same place.
+which its forward step covers twice, and the last roundings where an error larger than they are is added at the same place
+(``closing._rounding``). Where two terms pay for the same, a law sets the other to what it is for exact references.
 """
 
 from functools import partial
@@ -30,6 +31,8 @@ from inradius_bounds.steps.move import MoveRule
 MEET, MEET_AROUND = laws.rows_meet, partial(laws.rows_meet, about=True)
 MISS = laws.references_miss
 TANGENT, MOVED = partial(laws.lines_are_moved, whole=True), partial(laws.lines_are_moved, whole=False)
+SENT = laws.parts_meet
+TAKEN = laws.an_execution_takes_inputs_for_0
 ULPS = partial(laws.a_curve, nn.Sigmoid, 8)
 
 # how many roundings there are, and what each may do
@@ -54,7 +57,13 @@ STEPS = [
     Mutation(Sizes, "_unmatched", "2 * gamma(", "0 * gamma(", MISS),
     Mutation(Sizes, "_unmatched", "2 * gamma(", "0.5 * gamma(", MISS),
     Mutation(Sizes, "_unmatched", "forth + 10", "10", MISS),
-    Mutation(Sizes, "_unmatched", "(2 * forth + 8) * tiny(wide)", "0", laws.references_underflow),
+    Mutation(Sizes, "_sized", " + (2 * counts(node)[0] + 8) * tiny(self.rounding.dtype)", "", laws.sizes_underflow),
+    Mutation(Sizes, "_sized", "(2 * counts(node)[0] + 8)", "(counts(node)[0] + 8) / 2", laws.sizes_underflow),
+    Mutation(Sizes, "_deviated", "found + (2 * counts(node)[0] + 8) * tiny(self.rounding.dtype)", "found",
+        laws.deviations_underflow),
+    Mutation(Sizes, "_deviated", "(2 * counts(node)[0] + 8)", "(counts(node)[0] + 8) / 2", laws.deviations_underflow),
+    Mutation(Sizes, "_unmatched", "(2 * forth + 8) * tiny(self.rounding.dtype)", "0", laws.references_underflow),
+    Mutation(Sizes, "_unmatched", "tiny(self.rounding.dtype)", "tiny(torch.float64)", laws.small_references_miss),
     Mutation(Sizes, "_unmatched", "(2 * forth + 8)", "(forth + 8) / 2", laws.references_underflow),
     Mutation(Sizes, "_step", "self._back(node, back)", "0", MEET_AROUND),
     Mutation(Sizes, "_step", "moved + self._unmatched", "0.5 * moved + self._unmatched", MEET_AROUND),
@@ -63,18 +72,27 @@ STEPS = [
         laws.distances_underflow),
     Mutation(Sizes, "_step", "max(sums, back) + 5", "sums + 5", MEET),
     Mutation(Sizes, "_step", "return gamma(rounds + adds, dtype) * size", "return 0.5 * gamma(rounds + adds, dtype) * size", MEET),
-    Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0 * gamma(adds, dtype)", partial(laws.uses_meet, False)),
-    Mutation(Sizes, "_step", "return gamma(adds, dtype)", "return 0.5 * gamma(adds, dtype)",
-        partial(laws.uses_meet, False, about=True)),
-    Mutation(Sizes, "_step", "return gamma(rounds + adds", "return gamma(rounds", partial(laws.uses_meet, True)),
-    Mutation(Sizes, "_step", "else -back) + adds", "else -back)", partial(laws.uses_meet, True, about=True)),
+    Mutation(Sizes, "_step", "gamma(rounds + adds, dtype)", "gamma(rounds, dtype)", partial(SENT, "scaled")),
+    Mutation(Sizes, "_step", "gamma(rounds + adds, dtype)", "gamma(rounds + adds // 2, dtype)", partial(SENT, "scaled")),
+    Mutation(Sizes, "_step", "gamma(rounds + adds, dtype)", "gamma(rounds, dtype)", partial(SENT, "moved")),
+    Mutation(Sizes, "_step", "gamma(rounds + adds, dtype)", "gamma(rounds, dtype)", partial(SENT, "scaled", owed="rows")),
+    Mutation(Sizes, "_step", "else -back) + adds", "else -back)", partial(SENT, "scaled", about=True)),
+    Mutation(Sizes, "_step", "else -back) + adds", "else -back) + adds // 2", partial(SENT, "scaled", about=True)),
+    Mutation(Sizes, "_step", "else -back) + adds", "else -back)", partial(SENT, "moved", about=True)),
+    Mutation(Sizes, "_step", "else -back) + adds", "else -back)", partial(SENT, "moved", about=True, owed="rows")),
+    Mutation(Sizes, "adds", "(len(self.network.uses[source]) - 1 ", "(len(self.network.uses[source]) // 2 ",
+        partial(SENT, "moved", about=True)),
+    Mutation(Sizes, "adds", "max((", "min((", partial(SENT, "added", about=True, owed="rows")),
     Mutation(Sizes, "_step", "sums = forth if", "sums = 1 if", partial(laws.constants_meet, "handed")),
     Mutation(Sizes, "_step", "max(rounds, sums + dot_terms(node.stored) + 5)", "rounds", partial(laws.constants_meet, "own")),
     Mutation(Sizes, "_step", "size + (2 * forth + 8) * tiny(dtype)", "size", laws.constants_underflow),
     Mutation(Sizes, "_executed", "error = self._gamma(", "error = 0 * self._gamma(", laws.an_execution_loses),
     Mutation(Sizes, "_executed", "error = self._gamma(", "error = 0.5 * self._gamma(", laws.an_execution_loses),
-    Mutation(Sizes, "_executed", " + (forth + 1) * tiny(run)", "", laws.an_execution_underflows),
-    Mutation(Sizes, "_executed", "(forth + 1) * tiny(run)", "(forth + 1) / 2 * tiny(run)", laws.an_execution_underflows),
+    Mutation(Sizes, "_executed", " + (forth + 2) * tiny(run)", "", laws.an_execution_underflows),
+    Mutation(Sizes, "_executed", "(forth + 2) * tiny(run)", "(forth + 2) / 2 * tiny(run)", laws.an_execution_underflows),
+    Mutation(Sizes, "_executed", "error + tiny(run) * torch", "error + 0 * torch", laws.an_execution_takes_weights_for_0),
+    Mutation(Sizes, "_executed", "error + tiny(run) * torch", "error + tiny(run) / 2 * torch",
+        laws.an_execution_takes_weights_for_0),
     Mutation(sizes, "_kept", " / 4", "", laws.an_execution_overflows),
     Mutation(Sizes, "curve", "2 * ulps * unit", "ulps * unit", ULPS),
     Mutation(Sizes, "curve", " + tiny(run)", "", partial(laws.a_curve, nn.Sigmoid, 8, 0.99 * laws.LEAST)),
@@ -84,7 +102,11 @@ STEPS = [
 ]  # fmt: skip
 
 HANDED = [
-    Mutation(Sizes, "_all", "gamma(6, ", "0 * gamma(6, ", laws.single_rows_meet_in_norms),
+    Mutation(Sizes, "_all", "gamma(6 + ", "0 * gamma(6 + ", laws.single_rows_meet_in_norms),
+    Mutation(Sizes, "_all", "6 + self.adds(node)", "6", partial(SENT, "scaled", owed="single")),
+    Mutation(Sizes, "_all", "6 + self.adds(node)", "6 + self.adds(node) // 2", partial(SENT, "scaled", owed="single")),
+    Mutation(Sizes, "_all", "moved + (2 * counts(node)[0] + 8) * tiny(self.rounding.dtype)", "moved",
+        partial(laws.distances_underflow, single=True)),
     Mutation(Sizes, "_all", "moved + self._unmatched(node)", "moved", partial(MISS, place=2)),
     Mutation(Sizes, "_all", " and len(self.network.uses[source]) == 1", "", laws.single_rows_of_several_uses),
     Mutation(Sizes, "_with", "here = found[0] +", "here = found[0] + 0 *", partial(laws.steps_hand_on, 0)),
@@ -117,6 +139,12 @@ BOXES = [
     Mutation(Values, "_hull", "+ u * upper.abs()", "", partial(laws.hulls, False)),
     Mutation(Values, "_hull", "lower.abs() - least", "lower.abs()", partial(laws.hulls, True)),
     Mutation(Values, "_hull", "upper.abs() + least", "upper.abs()", partial(laws.hulls, True)),
+    Mutation(Values, "_hull", "2 * tiny(lower.dtype)", "tiny(lower.dtype)", partial(laws.hulls_of_small_inputs, -1)),
+    Mutation(Values, "_hull", "2 * tiny(lower.dtype)", "tiny(lower.dtype)", partial(laws.hulls_of_small_inputs, 1)),
+    Mutation(Values, "room", "2 * tiny(self.rounding.execution)", "0", partial(TAKEN, "box")),
+    Mutation(Values, "room", "low - least", "low - least / 4", partial(TAKEN, "box", about=True)),
+    Mutation(Sizes, "_through", "0.0 if run is None else tiny(run)", "0.0", partial(TAKEN, "affine")),
+    Mutation(Sizes, "_through", "else tiny(run)", "else tiny(run) / 2", partial(TAKEN, "affine")),
     Mutation(Values, "_outward", "- u * low.abs()", "", partial(laws.shorter_boxes, False)),
     Mutation(Values, "_outward", "+ u * high.abs()", "", partial(laws.shorter_boxes, False)),
     Mutation(Values, "_outward", "low.abs() - least", "low.abs()", partial(laws.shorter_boxes, True)),
@@ -137,7 +165,9 @@ LINES = [
         partial(laws.offsets_are_summed, "band")),
     Mutation(Lines, "with_rounding", "4 * tiny(self.slope.dtype)", "0", partial(laws.lines_underflow, "offset")),
     Mutation(Lines, "with_rounding", "* (1 + sizes.deviation(source))", "", partial(laws.lines_underflow, "slope")),
-    Mutation(Lines, "with_rounding", "+ own[0]", "+ own[0] / 2", partial(laws.lines_hold, "uses")),
+    Mutation(Lines, "with_rounding", "2 * sizes.adds(node)", "0", partial(SENT, "bent")),
+    Mutation(Lines, "with_rounding", "2 * sizes.adds(node)", "0.5 * sizes.adds(node)", partial(SENT, "bent")),
+    Mutation(Lines, "with_rounding", "2 * sizes.adds(node)", "0.5 * sizes.adds(node)", partial(SENT, "bent", about=True)),
     Mutation(Lines, "with_rounding", "owed + steep * handed[0]", "owed + steep * handed[0] / 2",
         partial(laws.lines_hold, "handed")),
     Mutation(Lines, "with_rounding", "execution + steep * handed[1]", "execution + steep * handed[1] / 2",
@@ -175,20 +205,24 @@ PASSES = [
     Mutation(Pass, "_begin", "sizes.lost(start)", "0 * sizes.lost(start)", laws.passes_underflow),
 ]  # fmt: skip
 
-L2 = "l2(eps=1.0, bounds=None)"
 ENDS = [
     Mutation(closing, "_over", "gamma(terms, half.dtype)", "0.5 * gamma(terms, half.dtype)", partial(laws.rows_over_boxes, True)),
     Mutation(closing, "_over", "gamma(terms, half.dtype)", "0.5 * gamma(terms, half.dtype)", partial(laws.rows_over_boxes, False)),
     Mutation(closing, "_over", "size = 2 * around", "size = around", partial(laws.rows_over_boxes, True)),
     Mutation(closing, "_over", "around.detach() + function.sizes().over(values.sizes.distance(node)).detach()", "around.detach()",
         partial(laws.rows_over_boxes, False)),
-    Mutation(closing, "_over", " + len(values.network.uses[node])", "", partial(laws.rows_of_uses_over_boxes, laws.AROUND)),
     Mutation(closing, "_over", " + 2 * small", "", laws.rows_over_boxes_underflow),
     Mutation(closing, "_over", " + 2 * small", " + small", laws.rows_over_boxes_underflow),
-    Mutation(closing, "_rounding", "gamma(terms, dtype)", "0", laws.rows_over_other_sets),
-    Mutation(closing, "_rounding", "gamma(terms, dtype)", "0.5 * gamma(terms, dtype)", laws.rows_over_other_sets),
-    Mutation(closing, "_rounding", " + 2 * small", "", laws.rows_over_other_sets_underflow),
-    Mutation(closing, "_rounding", "uses + 2", "2", partial(laws.rows_of_uses_over_boxes, L2)),
+    Mutation(closing, "_rounding", "return gamma(", "return 0 * gamma(", laws.rows_over_other_sets),
+    Mutation(closing, "_rounding", "return gamma(", "return 0.5 * gamma(", laws.rows_over_other_sets),
+    Mutation(closing, "_rounding", "dot_terms(rows.shape[2:]) + 8", "8", laws.rows_over_other_sets),
+    Mutation(closing, "_rounding", " + last + small", " + last", laws.rows_over_other_sets_underflow),
+    Mutation(closing, "_rounding", "2 * entry.stored.numel()", "entry.stored.numel() / 2", laws.rows_over_other_sets_underflow),
+    Mutation(closing, "_rounding", " + last + small", " + small", partial(TAKEN, "below")),
+    Mutation(closing, "_rounding", "last + 2 * tiny(", "last + 0 * tiny(", partial(TAKEN, "below", about=True)),
+    Mutation(closing, "_rounding", "last + 2 * tiny(", "last + 0.5 * tiny(", partial(TAKEN, "below")),
+    Mutation(closing, "_rounding", "last + 2 * tiny(", "last + 0.5 * tiny(", partial(TAKEN, "below", about=True)),
+    Mutation(closing, "_rounding", "last + 2 * tiny(", "last + 0.5 * tiny(", partial(TAKEN, "spanned", about=True)),
     Mutation(closing, "lower", "found.error + last", "found.error", laws.lower_ends_are_added),
     Mutation(closing, "both", " + 4 * unit(center.dtype) * size.detach()", "", partial(laws.ends_are_added, "set")),
     Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ended.radius", partial(laws.ends_are_added, "owed")),
