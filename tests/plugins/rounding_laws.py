@@ -23,6 +23,7 @@ from inradius_bounds.rounding import Rounding, tiny, unit
 from inradius_bounds.rows import dense, dot
 from inradius_bounds.rows.dense import Dense
 from inradius_bounds.rows.units import Units
+from inradius_bounds.rows.windows import total
 from inradius_bounds.trace import trace
 
 F32, F64 = torch.float32, torch.float64
@@ -607,9 +608,11 @@ def offsets_are_summed(part):
 
 
 def windows_are_summed():
-    """Rows times offsets of an image are added up window by window."""
-    shape = torch.Size([1, 16, 16])
-    assert lost(losing(256)) <= dot.dot_terms(shape) * Fraction(unit(F32))
+    """Rows times offsets of an image are added up window by window, over one axis after the other."""
+    shape, numbers = torch.Size([100, 2, 2]), losing(100)
+    found = total(numbers.view(1, 1, 1, 1, 1, 100))
+    assert abs(exact(found).sum() - exact(numbers).sum()) <= lost(numbers)
+    assert lost(numbers) <= dot.dot_terms(shape) * Fraction(unit(F32))
 
 
 def lines_underflow(part):

@@ -43,7 +43,7 @@ NUMBERS = [
     Mutation(rounding, "gammas", "terms.double()", "0.5 * terms.double()", laws.an_execution_loses),
     Mutation(rounding, "gammas", "math.inf", "0", partial(laws.an_execution_loses, 200, torch.bfloat16)),
     Mutation(dot, "dot_terms", "size if size <= _SHORT else runs", "1", laws.passes_count_from_references),
-    Mutation(dot, "dot_terms", "shape[1] * shape[2]", "shape[1]", laws.windows_are_summed),
+    Mutation(dot, "dot_terms", "sum(shape)", "sum(shape[1:])", laws.windows_are_summed),
     Mutation(LinearRule, "fan", "int(op.module.weight.shape[0])", "1", MEET_AROUND),
     Mutation(LinearRule, "terms", "int(op.module.in_features)", "1", laws.an_execution_loses),
     Mutation(MoveRule, "fan", "int(op.module.index.bincount().max())", "1", partial(laws.copies_meet, "moved")),
