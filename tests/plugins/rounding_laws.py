@@ -21,9 +21,9 @@ from inradius_bounds.passes.backward import Pass
 from inradius_bounds.passes.bending import Bent
 from inradius_bounds.rounding import Rounding, tiny, unit
 from inradius_bounds.rows import dense, dot
+from inradius_bounds.rows import windows as sums_of_windows
 from inradius_bounds.rows.dense import Dense
 from inradius_bounds.rows.units import Units
-from inradius_bounds.rows.windows import total
 from inradius_bounds.trace import trace
 
 F32, F64 = torch.float32, torch.float64
@@ -610,7 +610,7 @@ def offsets_are_summed(part):
 def windows_are_summed():
     """Rows times offsets of an image are added up window by window, over one axis after the other."""
     shape, numbers = torch.Size([100, 2, 2]), losing(100)
-    found = total(numbers.view(1, 1, 1, 1, 1, 100))
+    found = sums_of_windows.total(numbers.view(1, 1, 1, 1, 1, 100))
     assert abs(exact(found).sum() - exact(numbers).sum()) <= lost(numbers)
     assert lost(numbers) <= dot.dot_terms(shape) * Fraction(unit(F32))
 
