@@ -97,7 +97,7 @@ class CertifierCascade(Certifier):
             part = prop.select(left)
             with verdicts_of(left):
                 best.take(left, member.lower_bound(model, x[left], threat.select(left), part, rng.take(left)))
-            left = left[~part.holds(best.value[left].detach() > 0)]
+            left = left[~part.holds(best.safe[left] > 0)]
         return best.bounds()
 
     def _still(

@@ -43,6 +43,11 @@ class Highest:
             float_cost=self._float_cost if costs else None,
         )
 
+    @property
+    def safe(self) -> Tensor:
+        """The bounds less their errors, (B, K)."""
+        return self.value.detach() - self._error()
+
     def _error(self) -> Tensor:
         """For each row the largest rounding error of the bounds that it has."""
         error = torch.zeros_like(self.value).detach()

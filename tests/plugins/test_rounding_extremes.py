@@ -236,3 +236,94 @@ def test_a_module_that_fails_in_float64_is_named(monkeypatch):
     model = nn.Sequential(Held(), nn.ReLU(), nn.Linear(3, 1)).eval()
     with pytest.raises(inradius.UnsupportedError, match=r"of model\.0 fails in float64"):
         certify("crown()", model, torch.ones(1, 4), 0.0, "linf(eps=0.1, bounds=None)", "real")
+
+
+def norm(channels, variance, weight=1.0, eps=1e-5, images=True):
+    layer = (nn.BatchNorm2d if images else nn.BatchNorm1d)(channels, eps=eps)
+    nn.init.constant_(layer.running_var, variance)
+    nn.init.constant_(layer.weight, weight)
+    return layer.eval()
+
+
+def never_float(function, x, threat, offset, specs=("interval()", "crown()")):
+    """That no certificate of level float is made; refusals are as good."""
+    for spec in specs:
+        try:
+            proof = certify(spec, function, x, offset, threat, "float")
+        except inradius.InradiusError:
+            continue
+        assert not bool(proof.certified.all()) or proof.claim == ("real",), (spec, proof)
+
+
+def test_overflow_between_a_convolution_and_its_scaling_is_not_certified_as_float():
+    """The sum overflows in float16 where all inputs are large; batch norm makes it small again in exact arithmetic."""
+    conv = nn.Conv2d(32, 1, 3, bias=False)
+    nn.init.constant_(conv.weight, 3.0)
+    model = nn.Sequential(conv, norm(1, 1e4), nn.Flatten(), nn.Linear(1, 1)).half().eval()
+    x = torch.zeros(1, 32, 3, 3, dtype=torch.float16)
+    assert not bool(model(x + 100).isfinite().all())
+    never_float(model, x, "linf(eps=100.0, bounds=None)", 3000.0)
+
+
+def test_underflow_between_a_product_and_its_scaling_is_paid_with_the_gain():
+    layer = nn.Linear(1, 1, bias=False).half()
+    nn.init.constant_(layer.weight, 1.7e-4)
+    x = torch.full((1, 1), 1.7e-4, dtype=torch.float16)
+    model = nn.Sequential(layer, Function(lambda z: z * 6e4)).eval()
+    assert float(model(x).detach()) == 0
+    never_float(model, x, "linf(eps=0.0, bounds=None)", -8.7e-4)
+
+
+@pytest.mark.parametrize("kind", ["mean", "pool", "adaptive"])
+def test_sums_of_means_may_overflow(kind):
+    model = {
+        "mean": lambda x: x.mean(1, keepdim=True),
+        "pool": lambda x: torch.nn.functional.avg_pool2d(x.view(-1, 1, 32, 32), 32).flatten(1),
+        "adaptive": lambda x: torch.nn.functional.adaptive_avg_pool2d(x.view(-1, 1, 32, 32), 1).flatten(1),
+    }[kind]
+    never_float(model, torch.zeros(1, 1024), "linf(eps=5e35, bounds=None)", 1e36)
+
+
+@pytest.mark.parametrize("spec", [*SPECS, "certifier_cascade()"])
+def test_weights_that_are_computed_among_subnormal_numbers(spec):
+    """A factor of 1e-20 makes a weight of 2e-25 a multiple of the smallest number."""
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 2e-25)
+    scaled = norm(1, 1.0, 1e-20, 0.0, images=False)
+    model = nn.Sequential(nn.ReLU(), layer, scaled, nn.ReLU(), Function(lambda z: z * -1e10))
+    factor = Fraction(float(scaled.weight.detach())) * Fraction(float(layer.weight.detach()))
+    reach = Fraction(float(torch.tensor(1e10))) * factor * Fraction(float(torch.tensor(1e37)))
+    offset = float(torch.tensor(float(reach) * 0.5))
+    proof = certify(spec, model, torch.zeros(1, 1), offset, "linf(eps=1e37, bounds=None)", "real")
+    proves_no_more(proof, Fraction(offset) - reach)
+
+
+@pytest.mark.parametrize("curve", [lambda x: x.relu() * 1e38, lambda x: x.relu().sqrt() * 1e19, lambda x: -x.rsqrt()])
+def test_curves_of_inputs_that_a_machine_takes_for_0(curve):
+    x = torch.full((1, 1), 1.1e-38)
+    value = float(curve(x))
+    never_float(curve, x, "linf(eps=0.0, bounds=None)", -value / 2 if value > 0 else -value * 1.5, SPECS)
+
+
+def test_constants_that_a_machine_takes_for_0_have_no_reciprocal():
+    x = torch.ones(1, 1)
+    never_float(lambda z: -(z * 1e-3 / torch.tensor(3e-39)), x, "linf(eps=0.0, bounds=None)", 1e36)
+    tiny = norm(1, 0.0, 1.1e-38, 1e-10, images=False)
+    never_float(nn.Sequential(tiny, Function(lambda z: z * 1e36)), x, "linf(eps=0.0, bounds=None)", -500.0)
+
+
+def test_softplus_overflows_where_its_threshold_is_large():
+    never_float(nn.Softplus(threshold=1000), torch.full((1, 1), 128.0), "linf(eps=0.5, bounds=None)", -64.0)
+
+
+def test_a_cascade_goes_on_where_an_error_is_as_large_as_the_bound():
+    """Interval bounds of a half-precision network may be above 0 by less than their error."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 3)).half().eval()
+    x = torch.rand(16, 20).half()
+    y, threat = model(x).argmax(1), inradius.make("linf(eps=0.002)", ThreatModel)
+    proofs = [inradius.make(spec, Certifier)(model, x, y, threat) for spec in ("crown()", "certifier_cascade()")]
+    alone, cascade = (
+        sum(c and level == "float" for c, level in zip(p.certified, p.claim, strict=True)) for p in proofs
+    )
+    assert cascade >= alone

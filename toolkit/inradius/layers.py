@@ -130,7 +130,8 @@ class LayerRule:
         found = self.magnitude(op, bound)
         fixed = self.magnitude(op, torch.zeros_like(bound[:1]))
         # the difference of the two, rounded up
-        return (found - fixed + 4 * torch.finfo(found.dtype).eps * found).clamp(min=0)
+        share = (self.terms(op) + 8) * torch.finfo(found.dtype).eps
+        return (found - fixed + 2 * share * found).clamp(min=0)
 
     def exact(self, op: Operator) -> bool:
         """Whether ``interval`` of an affine op is exact over a box."""

@@ -34,6 +34,11 @@ def check_operators(graph: Graph, nodes: Mapping[Value, Node], numbers: Mapping[
         for value in results:
             found, error = _evaluated(nodes[value].root, known, dtype)
             difference = (_exact(numbers[value], nodes[value]) - found).abs()
+            if not bool(numbers[value].isfinite().all()) and bool(found.isfinite().all()):
+                raise UnsupportedError(
+                    f"{call.where} uses {call.name}, whose numbers overflow in {value.dtype} at or near the first input; bounds "
+                    "know models whose numbers stay within their type"
+                )
             # a difference of infinities is no number
             if bool((difference > _ROOM * error).any()):
                 raise UnsupportedError(

@@ -13,7 +13,7 @@ from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.steps.join import Added, Gathered, Join
 from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
 from inradius_bounds.steps.product import Linear, Product, ProductRule
-from inradius_bounds.steps.scale import Scale, ScaleRule
+from inradius_bounds.steps.scale import Inside, Scale, ScaleRule
 from inradius_bounds.steps.sums import Sum, SumRule
 
 Part = Node | Constant | float
@@ -132,25 +132,41 @@ class Builder:
         """first − factor · second, broadcast."""
         return self.add(first, second, -factor)
 
-    def scale(self, source: Node, factor: Constant | float) -> Node:
-        """The value times a constant, broadcast."""
+    def scale(self, source: Node, factor: Constant | float, inside: Inside | None = None) -> Node:
+        """The value times a constant, broadcast; ``inside``: what an execution makes on the way."""
         if isinstance(factor, int | float) and factor == 1:
             return source
-        return self._affine(source, self.constant(factor), None)
+        return self._affine(source, self.constant(factor), None, inside=inside)
 
-    def affine(self, source: Node, factor: Constant, shift: Constant, size: Constant | None = None) -> Node:
+    def affine(
+        self,
+        source: Node,
+        factor: Constant,
+        shift: Constant,
+        size: Constant | None = None,
+        inside: Inside | None = None,
+    ) -> Node:
         """factor · value + shift; ``size``: that of the numbers that an execution adds up to make the shift."""
-        return self._affine(source, factor, shift, size)
+        return self._affine(source, factor, shift, size, inside)
 
     def _affine(
-        self, source: Node, factor: Constant | None, shift: Constant | None, size: Constant | None = None
+        self,
+        source: Node,
+        factor: Constant | None,
+        shift: Constant | None,
+        size: Constant | None = None,
+        inside: Inside | None = None,
     ) -> Node:
         shapes = [part.value.shape for part in (factor, shift) if part is not None]
         shape = _broadcast(source.shape, *shapes)
         source = self.expanded(source, shape)
         dtype = self.constants.dtype
-        parts = [None if part is None else part.then(_aligned(shape, dtype)) for part in (factor, shift, size)]
-        return self.step(source, Scale(*parts), ScaleRule(), shape)
+        align = _aligned(shape, dtype)
+        factor, shift, size = (None if part is None else part.then(align) for part in (factor, shift, size))
+        if inside is not None:
+            middle = None if inside.middle is None else inside.middle.then(align)
+            inside = Inside(inside.peak.then(align), middle)
+        return self.step(source, Scale(factor, shift, size, inside), ScaleRule(), shape)
 
     def sum(self, source: Node, axes: tuple[int, ...], keepdim: bool, factor: float = 1.0) -> Node:
         """factor times the sum over some axes; over all where none is named."""

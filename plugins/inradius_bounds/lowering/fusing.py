@@ -12,7 +12,7 @@ from inradius_bounds.lowering.constants import Constant, Constants
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.steps.convolution import Convolution
 from inradius_bounds.steps.product import Linear
-from inradius_bounds.steps.scale import Scale
+from inradius_bounds.steps.scale import Inside, Scale
 
 
 def fused(order: Iterable[Node], constants: Constants) -> dict[Node, Node]:
@@ -28,7 +28,9 @@ def fused(order: Iterable[Node], constants: Constants) -> dict[Node, Node]:
         before, executed = node, node.executed
         if one is not None:
             before = node.sources[0]
-            executed = node.executed and before.executed
+            # of two scalings in a row the first one's own numbers are not known any more
+            known = None if before.operator is None else before.operator.module.inside
+            executed = node.executed and before.executed and known is None
         sources = tuple(found[each] for each in before.sources)
         found[node] = attrs.evolve(before, sources=sources, operator=one or before.operator, executed=executed)
     return found
@@ -48,7 +50,8 @@ def _one_step(node: Node, uses: Counter[Node], constants: Constants) -> Operator
         channels, axes = before.out_shape[0], 0
     else:
         return None
-    parts = [part for part in (scale.factor, scale.shift, scale.size) if part is not None]
+    inside = () if scale.inside is None else (scale.inside.peak, scale.inside.middle)
+    parts = [part for part in (scale.factor, scale.shift, scale.size, *inside) if part is not None]
     if any(not _per_channel(part.value, channels, axes) for part in parts):
         return None
     return attrs.evolve(before, module=_scaled(step, scale, channels, constants))
@@ -79,9 +82,23 @@ def _scaled(step: Convolution | Linear, scale: Scale, channels: int, constants: 
     )
     # the scaling's own products and sums; more where its numbers are computed at every run
     more = 3 if scale.size is None else 13
+    inside = _inside(step, scale, channels, factor, constants)
     if isinstance(step, Linear):
-        return attrs.evolve(step, weights=kernel, biases=biases, size=size, more=more)
-    return attrs.evolve(step, kernel=kernel, biases=biases, size=size, more=more)
+        return attrs.evolve(step, weights=kernel, biases=biases, size=size, more=more, inside=inside)
+    return attrs.evolve(step, kernel=kernel, biases=biases, size=size, more=more, inside=inside)
+
+
+def _inside(step: Convolution | Linear, scale: Scale, channels: int, factor: Constant, constants: Constants) -> Inside:
+    """What an execution of the two makes on the way."""
+    axes = 0 if isinstance(step, Linear) else step.kernel.value.ndim - 2
+
+    def spread(value: Tensor) -> Tensor:
+        return value.reshape(-1).expand(channels).reshape(channels, *(1,) * axes)
+
+    known = scale.inside
+    peak = factor if known is None else known.peak
+    middle = None if known is None or known.middle is None else constants.made(spread, known.middle)
+    return Inside(constants.made(lambda value: spread(value.abs().clamp(min=1)), peak), middle, step)
 
 
 def _filled(like: Constant, number: float) -> Callable[[Constants], Tensor]:

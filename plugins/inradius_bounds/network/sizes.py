@@ -10,6 +10,7 @@ from inradius_bounds.network.network import Network, mixes
 from inradius_bounds.rounding import ROOM, Rounding, gamma, gammas, tiny, unit
 from inradius_bounds.rows.dot import dot_terms
 from inradius_bounds.rules.relu import ReLURule
+from inradius_bounds.steps.sums import Means, Sum
 
 # each two of (B, *shape): of the computation of bounds, and of the model's own execution; None where there is none
 Owed = tuple[Tensor, Tensor | None]
@@ -95,7 +96,12 @@ class Sizes:
         """By how much the reference of an affine node may miss what its sources' references give, (B, *shape)."""
         forth, _ = counts(node)
         # the size is rounded in a shorter type, and so is this
-        return 2 * gamma(forth + 10, torch.float64) * self.size(node) + (2 * forth + 8) * tiny(self.rounding.dtype)
+        small = (2 * forth + 8) * tiny(self.rounding.dtype) + self._small_constants(node)
+        return 2 * gamma(forth + 10, torch.float64) * self.size(node) + small
+
+    def _small_constants(self, node: Node) -> Tensor:
+        """What constants among the subnormal numbers may be off by, times a node's inputs, (B, 1, ...)."""
+        return tiny(self.rounding.dtype) * self._inputs(node)
 
     def own(self, node: Node) -> Owed:
         """What the node's own step may be off by, per unit of the rows on it: in a backward pass, and in an execution."""
@@ -109,7 +115,7 @@ class Sizes:
         size, dtype = self.size(node), self.rounding.dtype
         if not node.rounds:
             return torch.zeros_like(size)
-        here = gamma(forth + 8, dtype) * size + (2 * forth + 8) * tiny(dtype)
+        here = gamma(forth + 8, dtype) * size + (2 * forth + 8) * tiny(dtype) + self._small_constants(node)
         run = self._run(node)
         return here if run is None else here + run
 
@@ -154,7 +160,8 @@ class Sizes:
         if constants and self.values.constant(node) is not None:
             # rows times the node's constants are added up as well
             rounds = max(rounds, sums + dot_terms(node.stored) + 5)
-        return gamma(rounds + adds, dtype) * size + (2 * forth + 8) * tiny(dtype), self._run(node)
+        small = (2 * forth + 8) * tiny(dtype) + self._small_constants(node)
+        return gamma(rounds + adds, dtype) * size + small, self._run(node)
 
     def _run(self, node: Node) -> Tensor | None:
         """What an execution of an affine node may be off by."""
@@ -169,11 +176,33 @@ class Sizes:
         size, (forth, _) = self.size(node), counts(node)
         if not node.rounds:
             return torch.zeros_like(size)
-        error = self._gamma(node, self._forth(node, forth), 1, run) * size + (forth + 2) * tiny(run)
+        peak, inside = self._inside(node, size)
+        error = self._gamma(node, self._forth(node, forth), 1, run) * size + (forth + 2) * peak * tiny(run)
         # constants that a machine takes for 0
-        inputs = sum(total(self.reach(source)) for source in node.sources)
-        error = error + tiny(run) * torch.as_tensor(inputs).view(-1, *(1,) * len(node.stored))
-        return _kept(error, size, run)
+        error = error + tiny(run) * (peak * self._inputs(node) + inside)
+        return _kept(error, torch.maximum(size, inside), run)
+
+    def _inputs(self, node: Node) -> Tensor:
+        """A bound on the sum of the sizes of all numbers that a node is made of, (B, 1, ...)."""
+        found = torch.stack([total(self.reach(source)) for source in node.sources]).sum(0)
+        return found.view(-1, *(1,) * len(node.stored))
+
+    def _inside(self, node: Node, size: Tensor) -> tuple[Tensor | float, Tensor]:
+        """What an execution of an affine node may multiply a number by that it makes on the way, and a bound on those numbers."""
+        op = node.operator
+        module = None if op is None else op.module
+        if isinstance(module, Sum):
+            return max(1.0, abs(module.factor)), size / min(1.0, abs(module.factor)) if module.factor else size
+        if isinstance(module, Means):
+            return 1.0, size * module.terms
+        inside = getattr(module, "inside", None)
+        if inside is None or op is None:
+            return 1.0, size
+        before = self.reach(node.sources[0])
+        if inside.before is not None:
+            before = op.rule.magnitude(attrs.evolve(op, module=inside.before), before)
+        middle = 0.0 if inside.middle is None else inside.middle.value
+        return inside.peak.value, inside.peak.value * (before + middle)
 
     def adds(self, node: Node) -> int:
         """How many sums of rows a part that a node sends to a source passes, as those of all its uses are added up there."""
@@ -191,10 +220,11 @@ class Sizes:
     def _back(self, node: Node, back: int) -> Tensor | int:
         """How many rows other than 0 a number of an affine node's adjoint adds up, for each example or for all."""
         op, box = node.operator, self.values.known(node)
-        if op is None or box is None or not all(isinstance(_rule(use), ReLURule) for use in self.network.uses[node]):
+        uses = self.network.uses[node]
+        if op is None or box is None or not uses or not all(isinstance(_rule(use), ReLURule) for use in uses):
             return back
         # the rows on numbers that are negative end at the ReLU
-        found = op.rule.fan_of(op, box[1] > 0)
+        found = op.rule.fan_of(op, (box[1] > 0) | (box[0] >= 0))
         return back if found is None else found.clamp(max=back)
 
     @staticmethod

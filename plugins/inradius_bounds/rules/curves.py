@@ -120,8 +120,9 @@ class TanhRule(CurveRule):
 class SoftplusRule(CurveRule):
     """log(1 + exp(β z)) / β, whose slope is the sigmoid of β z; linear behind torch's threshold; β > 0."""
 
-    def ulps(self, op: Operator) -> float:
-        return 8
+    def ulps(self, op: Operator) -> float | None:
+        # exp overflows in float32 from 88.7 on, where the kernel is still asked for it
+        return 8 if float(op.module.threshold) <= 80 else None
 
     def check(self, module: nn.Module) -> None:
         _check_positive(module, "beta")

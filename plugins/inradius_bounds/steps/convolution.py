@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inradius import LayerRule, Operator
 from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.steps.scale import Inside
 
 Numbers = tuple[int, ...]
 
@@ -32,6 +33,7 @@ class Convolution:
     # of a scaling behind it that was made part of it: the size of what makes the biases, and how many more roundings the model has
     size: Constant | None = None
     more: int = 0
+    inside: Inside | None = None
 
     @property
     def weight(self) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inradius import LayerRule, Operator
 from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.steps.scale import Inside
 
 
 @attrs.frozen(eq=False)
@@ -18,6 +19,7 @@ class Linear:
     # as those of a convolution
     size: Constant | None = None
     more: int = 0
+    inside: Inside | None = None
 
     @property
     def weight(self) -> Tensor:

@@ -1,5 +1,7 @@
 """Steps that scale and shift each number by itself."""
 
+from typing import Any
+
 import attrs
 import torch
 from torch import Tensor
@@ -9,15 +11,30 @@ from inradius_bounds.lowering.constants import Constant
 
 
 @attrs.frozen(eq=False)
+class Inside:
+    """What an execution of a scaling makes on the way, each constant one for a channel, broadcast against a value.
+
+    Its numbers are at most peak · (|z| + middle), and what is lost of one of them grows by at most ``peak``; before: the step
+    that makes z, where the scaling is part of it.
+    """
+
+    peak: Constant
+    middle: Constant | None = None
+    before: Any = None
+
+
+@attrs.frozen(eq=False)
 class Scale:
     """z -> factor · z + shift; both are constants that broadcast against one example, or None.
 
-    size: of the numbers that the model adds up to make the shift, where it does so at every run.
+    size: of the numbers that the model adds up to make the shift, where it does so at every run. inside: where the model computes
+    the product by more than one operation.
     """
 
     factor: Constant | None
     shift: Constant | None
     size: Constant | None = None
+    inside: Inside | None = None
 
     def __call__(self, z: Tensor) -> Tensor:
         z = z if self.factor is None else z * self.factor.value

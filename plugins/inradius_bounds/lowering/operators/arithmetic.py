@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from inradius_bounds.layers import Reciprocal, Square
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.steps.scale import Inside
 
 
 def add(build: Builder, first: Part, second: Part, *, alpha: float = 1.0) -> Node:
@@ -59,7 +63,15 @@ def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | No
         return multiply(build, first, reciprocal(build, second))
     assert isinstance(first, Node)
     # whole numbers have reciprocals in the type of torch's default
-    return build.scale(first, build.constants.made(lambda value: 1 / value.double(), build.constant(second)))
+    divisor, least = build.constant(second), torch.finfo(build.constants.native).smallest_normal
+
+    def largest(value: Tensor) -> Tensor:
+        # a number that a machine may take for 0 has no reciprocal
+        small = (value != 0) & (value.abs() < least)
+        return torch.where(small, torch.inf, (1 / value.double()).abs().clamp(min=1))
+
+    inside = Inside(build.constants.made(largest, divisor))
+    return build.scale(first, build.constants.made(lambda value: 1 / value.double(), divisor), inside)
 
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from inradius_bounds.layers import Exp
 from inradius_bounds.lowering.builder import Builder
@@ -11,6 +12,7 @@ from inradius_bounds.lowering.constants import Constant
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply, reciprocal, square
 from inradius_bounds.lowering.operators.curves import reciprocal_root
+from inradius_bounds.steps.scale import Inside
 
 
 def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
@@ -74,7 +76,20 @@ def batch_norm(
         factor,
         bias or zero,
     )
-    return [build.affine(value, factor, shift, size), None, None]
+    least = torch.finfo(build.constants.native).smallest_normal
+
+    def largest(spread: Tensor, gain: Tensor) -> Tensor:
+        root = (spread + eps).rsqrt()
+        found = torch.stack([root, gain.abs().expand_as(root), (root * gain).abs()]).amax(0).clamp(min=1)
+        # numbers that a machine may take for 0
+        lost = ((spread > 0) & (spread < least)) | (spread + eps < 4 * least)
+        return torch.where(lost, torch.inf, found).reshape(shape)
+
+    inside = Inside(
+        build.constants.made(largest, variance, weight or one),
+        build.constants.made(lambda middle: middle.abs().reshape(shape), mean),
+    )
+    return [build.affine(value, factor, shift, size, inside), None, None]
 
 
 NORMS: dict[str, Callable[..., Any]] = {
