@@ -1,6 +1,5 @@
 """Data of one's own, saved with ``numpy.savez``."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from inradius import Dataset, InputError
+from inradius.arrays import read_npz
 
 
 def npz(path: str) -> Dataset:
@@ -18,7 +18,7 @@ def npz(path: str) -> Dataset:
     of valid inputs ([0, 1] where it is absent), an empty one says that there is none.
     Raises ``InputError`` for a file that is missing, is no such archive, or lacks an array.
     """
-    arrays = _read(Path(path).expanduser())
+    arrays = read_npz(Path(path).expanduser())
     inputs, labels = _pick(arrays, path, "inputs", "x"), _pick(arrays, path, "labels", "y")
     if inputs.ndim < 2 or inputs.dtype.kind not in "fiu":
         raise InputError(
@@ -27,21 +27,14 @@ def npz(path: str) -> Dataset:
     if labels.dtype.kind not in "iu":
         raise InputError(f"{path} has labels of type {labels.dtype}; allowed are integers")
     scale = 255 if inputs.dtype == np.uint8 else 1
-    pixels = torch.from_numpy(inputs.astype(np.float32)) / scale
+    with np.errstate(over="ignore"):
+        single = inputs.astype(np.float32)
+    if inputs.dtype.kind == "f" and bool((np.isinf(single) & np.isfinite(inputs)).any()):
+        raise InputError(f"{path} has inputs that are infinite in float32; allowed are numbers of its range")
+    pixels = torch.from_numpy(single) / scale
     return Dataset.of(
         pixels, torch.from_numpy(labels.astype(np.int64)), bounds=_bounds(arrays, path), name=f"npz({path!r})"
     )
-
-
-def _read(file: Path) -> Mapping[str, np.ndarray[Any, Any]]:
-    if not file.is_file():
-        raise InputError(f"there is no file {file}; npz needs an archive that numpy.savez wrote")
-    try:
-        # pickled objects could run code, so only plain arrays are read
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file} is not an archive of plain arrays; npz needs one that numpy.savez wrote") from error
 
 
 def _pick(arrays: Mapping[str, np.ndarray[Any, Any]], path: str, *names: str) -> np.ndarray[Any, Any]:

@@ -1,7 +1,6 @@
 """Numbers for the coordinates of an input: one for all, one for each channel or feature, or an array in a file."""
 
 import hashlib
-import io
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from inradius import InputError
+from inradius.arrays import read_npy
 from inradius.validators import as_float, as_floats
 
 Numbers = float | tuple[float, ...] | str
@@ -76,8 +76,9 @@ def load(found: str) -> Tensor:
     if found != f"{name}{_MARK}{hashlib.sha256(content).hexdigest()[:_DIGITS]}":
         raise InputError(f"{name} has changed since {found!r} was written; allowed is the file with that hash")
     try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-        held = torch.from_numpy(np.asarray(array, dtype=np.float64))
+        held = torch.from_numpy(np.asarray(read_npy(content, name), dtype=np.float64))
+    except InputError:
+        raise
     except (ValueError, TypeError, EOFError) as error:
         raise InputError(f"{name} is not an array of numbers; needed is one that numpy.save wrote") from error
     if not bool(torch.isfinite(held).all()):

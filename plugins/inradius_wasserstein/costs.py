@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from inradius import InputError
+from inradius.arrays import read_npy
 
 Costs = tuple[tuple[float, ...], ...]
 
@@ -84,8 +85,10 @@ def _holds_costs(found: Tensor) -> bool:
 def _read(value: str) -> Tensor:
     path = value.partition("#")[0]
     try:
-        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float64))
-    except (ValueError, TypeError, OSError) as error:
+        return torch.from_numpy(read_npy(Path(path).read_bytes(), path).astype(np.float64))
+    except InputError:
+        raise
+    except (ValueError, TypeError, EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read as an .npy file of numbers: {error}") from error
 
 

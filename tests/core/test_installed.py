@@ -46,6 +46,7 @@ def test_a_plugin_is_found_by_its_entry_point(install):
         ("", "installed_nowhere", "ModuleNotFoundError"),
         ("", "installed_acme_broken:plugin", "AttributeError"),
         ("raise SystemExit(3)", None, "SystemExit: 3"),
+        ("raise BaseException('no')", None, "BaseException: no"),
         (GOOD.replace("objectives()", "objectives(unknown)"), None, "PluginValidationError"),
         (GOOD.replace("return [Quiet]", "import a_library_that_nobody_has"), None, "ModuleNotFoundError"),
     ],

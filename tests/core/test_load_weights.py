@@ -106,3 +106,40 @@ def test_a_dict_of_something_else_says_where_weights_are_looked_for(tmp_path):
         InputError, match=r"allowed is a dict of tensors, also one under the key 'state_dict', .* 'weights'"
     ):
         load_weights(network(), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("key", ["model", "state_dict"])
+def test_a_dict_that_holds_itself_is_refused(tmp_path, state, key):
+    content = dict(state)
+    content[key] = content
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(InputError, match="holds no state dict"):
+        load_weights(network(), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(torch.int64, "int64"), (torch.complex64, "complex64"), (torch.bool, "bool")]
+)
+@pytest.mark.parametrize("end", [".pt", ".safetensors"])
+def test_numbers_of_another_kind_are_refused(tmp_path, state, kind, name, end):
+    changed = state | {"1.weight": state["1.weight"].to(kind)}
+    (torch.save if end == ".pt" else save_file)(changed, tmp_path / f"w{end}")
+    before = network()
+    with pytest.raises(InputError, match=rf"1\.weight is {name} where float32 is needed"):
+        load_weights(before, tmp_path / f"w{end}")
+    save_file(state | {"3.num_batches_tracked": torch.tensor(0.5)}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"num_batches_tracked is float32 where int64 is needed"):
+        load_weights(before, tmp_path / "w.safetensors")
+
+
+def test_numbers_that_the_type_cannot_hold_are_refused(tmp_path, state):
+    large = state["1.weight"].double()
+    large[0, 0] = 1e300
+    save_file(state | {"1.weight": large}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"1\.weight has a number that is infinite in float32"):
+        load_weights(network(), tmp_path / "w.safetensors")
+    doubled = {name: value.double() if value.is_floating_point() else value for name, value in state.items()}
+    save_file(doubled, tmp_path / "w.safetensors")
+    model = load_weights(network(), tmp_path / "w.safetensors")
+    assert fills(model, model, state)
+    load_weights(network().double(), tmp_path / "w.safetensors")

@@ -10,7 +10,7 @@ from inradius import (
     Component,
     Dataset,
     Objective,
-    PluginError,
+    PluginWarning,
     SpecError,
     ThreatModel,
     make,
@@ -170,47 +170,76 @@ def threat_models():
 """
 
 
-def test_two_plugins_with_one_name_are_an_error_that_names_both(install):
+def test_two_plugins_with_one_name_are_a_warning_that_names_both(install):
     source = BLOB.format(home=__name__)
     modules = [install(name, "1.0", source) for name in ("acme-one", "acme-two")]
-    with pytest.raises(PluginError) as caught:
-        make("blob(eps=1)")
-    text = str(caught.value)
+    with pytest.warns(PluginWarning) as caught:
+        assert str(make("blob(eps=1)")).startswith("blob(")
+    (text,) = [str(warning.message) for warning in caught]
     assert text.startswith("two plugins bring the name 'blob': ")
     assert f"{modules[0]} (acme-one 1.0)" in text
     assert f"{modules[1]} (acme-two 1.0)" in text
     assert "INRADIUS_DISABLE_PLUGINS" in text
 
 
-def test_two_plugins_with_one_layer_rule_are_an_error_that_names_both(register):
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+def test_a_stranger_does_not_take_a_built_in_s_name(install, name):
+    install(name, "1.0", BLOB.format(home=__name__).replace("Blob", "Linf").replace(".Linf", ".Blob"))
+    with pytest.warns(PluginWarning, match=rf"inradius_lp.*, which counts, and .* \({name} 1\.0\), which is left out"):
+        entry = registry.find("linf")
+    assert entry.build.__module__.startswith("inradius_lp")
+
+
+def test_two_plugins_with_one_layer_rule_are_a_warning_that_names_both(register):
     class Rule(inradius.LayerRule):
-        pass
+        def interval(self, op, lower, upper):
+            return lower, upper
 
     register(name="one", layer_rules={nn.Bilinear: Rule()})
     register(name="two", layer_rules={nn.Bilinear: Rule()})
-    with pytest.raises(PluginError, match="two plugins have a layer rule for Bilinear"):
-        registry.layer_rules()
+    with pytest.warns(PluginWarning, match="two plugins bring a layer rule for Bilinear"):
+        assert nn.Linear in registry.layer_rules()
+
+
+@pytest.mark.parametrize(
+    ("found", "what"), [([5], r"with \[5\]"), (5, "with 5"), ({"Linear": 5}, "registers 5 for 'Linear'")]
+)
+def test_layer_rules_that_are_none_are_left_out(register, found, what):
+    register(layer_rules=found)
+    with pytest.warns(PluginWarning, match=what):
+        assert nn.Linear in registry.layer_rules()
 
 
 @pytest.mark.parametrize(
     ("hooks", "what"),
     [
         ({"threat_models": [Poke]}, "test_registry registers <class 'test_registry.Poke'> as 'poke'"),
-        ({"threat_models": [Blob(eps=1)]}, "Blob(eps=1, bounds=(0.0, 1.0)) as 'Blob'; allowed are ThreatModel classes"),
-        ({"attacks": [Attacked]}, "as 'Attacked'; allowed are Attack classes"),
-        ({"attacks": Poke}, "a plugin answers a hook with <class 'test_registry.Poke'>; allowed are Attack classes"),
-        ({"attacks": 3}, "a plugin answers a hook with 3; allowed are Attack classes"),
+        (
+            {"threat_models": [Blob(eps=1)]},
+            "Blob(eps=1, bounds=(0.0, 1.0)) as 'Blob', which is left out; allowed are ThreatModel",
+        ),
+        ({"attacks": [Attacked]}, "as 'Attacked', which is left out; allowed are Attack classes"),
+        (
+            {"attacks": Poke},
+            "a plugin answers a hook with <class 'test_registry.Poke'>, which is left out; allowed are Attack",
+        ),
+        ({"attacks": [5]}, "an unknown module registers 5 as 'int', which is left out; allowed are Attack classes"),
+        ({"attacks": 3}, "a plugin answers a hook with 3, which is left out; allowed are Attack classes"),
         ({"datasets": [a_file]}, "allowed are functions that make a Dataset, by their names"),
-        ({"models": {"a_network": 3}}, "registers 3 as 'a_network'; allowed are functions that make a model"),
-        ({"models": {"not a name": a_network}}, "as 'not a name'; allowed are functions"),
+        (
+            {"models": {"a_network": 3}},
+            "registers 3 as 'a_network', which is left out; allowed are functions that make a model",
+        ),
+        ({"models": {"not a name": a_network}}, "as 'not a name', which is left out; allowed are functions"),
     ],
 )
 def test_what_a_hook_returns_is_checked(register, hooks, what):
     register(**hooks)
-    with pytest.raises(PluginError) as caught:
-        registry.entries()
-    assert what in str(caught.value)
-    assert "\n" not in str(caught.value)
+    with pytest.warns(PluginWarning) as caught:
+        assert "pgd" in registry.entries()
+    (text,) = [str(warning.message) for warning in caught]
+    assert what in text
+    assert "\n" not in text
 
 
 def test_the_names_of_first_party_plugins_stand_in_one_namespace():

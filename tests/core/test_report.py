@@ -16,8 +16,8 @@ from torch import nn
 
 import inradius
 from inradius.report import clopper_pearson, plot_curve
-from inradius.report.files import write_atomic
 from inradius.report.pictures import is_picture, png
+from inradius.stored.files import write_atomic
 
 LAW = settings(max_examples=50, derandomize=True, deadline=None)
 

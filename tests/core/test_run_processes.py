@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import inradius
-from inradius.training.checkpoint import load_weights
+from inradius import load_weights
 
 PARTS = '''
 import os, sys, attrs, torch, inradius

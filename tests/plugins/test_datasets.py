@@ -6,13 +6,15 @@ import os
 import pickle
 import struct
 import sys
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 
 import inradius
-from inradius import Dataset, InputError
+from inradius import Dataset, InputError, InradiusError
 from inradius_datasets import pickled
 
 
@@ -160,6 +162,53 @@ def test_npz_names_a_file_that_is_missing_or_damaged(tmp_path):
 
 
 # idx
+
+
+def announcing(shape, kind="<f8", held=16):
+    """An .npy file whose header announces more numbers than there are."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
+    return buffer.getvalue() + bytes(held)
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (3,)])
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_npz_takes_no_memory_for_what_is_only_announced(tmp_path, shape, packing):
+    with zipfile.ZipFile(tmp_path / "data.npz", "w", packing) as archive:
+        archive.writestr("inputs.npy", announcing(shape))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"data\.npz \(inputs\.npy\) announces numbers of shape .* and holds 16 bytes"):
+        load(f"npz:{tmp_path / 'data.npz'}")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_npz_does_not_believe_the_archive_either(tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("inputs.npy", announcing((10**8,)))
+    content = (tmp_path / "data.npz").read_bytes()
+    size = len(announcing((10**8,))).to_bytes(4, "little")
+    # the directory's size after unpacking, the last place where it stands
+    at = content.rindex(size)
+    (tmp_path / "data.npz").write_bytes(content[:at] + (900_000_000).to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(InputError, match="announces 900000000 bytes for inputs.npy"):
+        load(f"npz:{tmp_path / 'data.npz'}")
+
+
+@pytest.mark.parametrize("spec", ["box(lo='{file}', hi=1)", "wasserstein(eps=0.1, cost='{file}')"])
+def test_an_array_s_file_takes_no_memory_for_what_is_only_announced(tmp_path, spec):
+    (tmp_path / "a.npy").write_bytes(announcing((10**6, 10**6)))
+    with pytest.raises(
+        InradiusError, match=r"a\.npy announces numbers of shape \(1000000, 1000000\) and holds 16 bytes"
+    ):
+        inradius.make(spec.format(file=tmp_path / "a.npy"))
+
+
+def test_npz_refuses_numbers_that_become_infinite(tmp_path):
+    inputs = np.ones((2, 3))
+    inputs[0, 0] = 1e300
+    with pytest.raises(InputError, match="has inputs that are infinite in float32"):
+        load(save(tmp_path, inputs=inputs, labels=np.zeros(2, np.int64)))
 
 
 def idx_bytes(array):

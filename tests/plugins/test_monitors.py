@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import nn
 
 import inradius
+from inradius import load_weights
 from inradius.run import Run
 from inradius.slots import Monitor
 from inradius.slots.monitor import RollBack, Stop
-from inradius.training.checkpoint import load_weights
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
 

@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 import inradius
-from inradius import Defense
+from inradius import Defense, load_weights
 from inradius.losses import cross_entropy
 from inradius.run import Run
 from inradius.slots import Average
-from inradius.training.checkpoint import load_weights
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
 from inradius.views import Found, Views

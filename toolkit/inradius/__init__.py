@@ -25,6 +25,7 @@ from inradius.errors import InradiusError as InradiusError
 from inradius.errors import PluginError as PluginError
 from inradius.errors import PluginWarning as PluginWarning
 from inradius.errors import SpecError as SpecError
+from inradius.errors import StorageError as StorageError
 from inradius.errors import UnsupportedError as UnsupportedError
 from inradius.evaluate import bracket as bracket
 from inradius.flags import model_flags as model_flags

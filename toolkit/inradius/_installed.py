@@ -62,7 +62,9 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint, blocked: frozenset[s
         return attrs.evolve(plugin, blocked=True)
     try:
         _register(manager, entry.load(), entry.name)
-    except (Exception, SystemExit) as error:  # whatever a stranger's module raises, everything else must go on
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises, everything else must go on
         reason = f"{type(error).__name__}: {error}"
         warnings.warn(
             f"the plugin {entry.name!r} of {distribution} {version} failed to load and is left out: {reason}",
@@ -81,7 +83,7 @@ def _register(manager: pluggy.PluginManager, module: object, name: str) -> None:
             for implementation in caller.get_hookimpls():
                 if implementation.plugin is module and caller.spec is not None:
                     implementation.function()
-    except (Exception, SystemExit):
+    except BaseException:
         manager.unregister(module)
         raise
 

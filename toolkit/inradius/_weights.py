@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from inradius._renaming import renamed
 from inradius.errors import InputError
+from inradius.stored.reading import check
 
 # where training scripts keep the weights among other things, in the order they are looked for
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
@@ -32,7 +33,29 @@ def fill(model: nn.Module, spec: str, file: Path) -> None:
     ]
     if found := [problem for problem in problems if problem]:
         raise InputError(f"the weights {file} do not fit {spec}: the file {' and '.join(found[:2])}")
+    for name, value in wanted.items():
+        if isinstance(value, Tensor) and (reason := _lost(state[name], value.dtype)):
+            raise InputError(f"the weights {file} do not fit {spec}: {name} {reason}")
     model.load_state_dict(state)
+
+
+def _lost(value: Tensor, wanted: torch.dtype) -> str | None:
+    """What a tensor would lose as numbers of the wanted type; None where it is but rounded."""
+    if _kind(value.dtype) != _kind(wanted):
+        return (
+            f"is {_named_type(value.dtype)} where {_named_type(wanted)} is needed; allowed are numbers of the same kind"
+        )
+    if wanted.is_floating_point and bool((value.isfinite() & ~value.to(wanted).isfinite()).any()):
+        return f"has a number that is infinite in {_named_type(wanted)}; allowed are numbers of its range"
+    return None
+
+
+def _kind(dtype: torch.dtype) -> str:
+    return "floating" if dtype.is_floating_point else "complex" if dtype.is_complex else "whole"
+
+
+def _named_type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _named(verb: str, names: list[str]) -> str:
@@ -44,14 +67,15 @@ def _read(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a weights file by their names."""
     if not file.is_file():
         raise InputError(f"there is no weights file {file}")
+    if file.suffix not in (".safetensors", *_PICKLES):
+        raise InputError(
+            f"{file} is no weights file that is known; allowed are .safetensors, .pt and .pth (also .tar, .ckpt, .bin)"
+        )
+    check(file)
     try:
         if file.suffix == ".safetensors":
             tensors: dict[str, Tensor] = load_file(file)
             return tensors
-        if file.suffix not in _PICKLES:
-            raise InputError(
-                f"{file} is no weights file that is known; allowed are .safetensors, .pt and .pth (also .tar, .ckpt, .bin)"
-            )
         found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # a pickled object may run code when it is read, so that none is made
@@ -59,7 +83,7 @@ def _read(file: Path) -> Mapping[str, Tensor]:
             f"the weights {file} cannot be read without running code from the file ({_reason(error)}); "
             "allowed are tensors in dicts and lists, as torch.save(network.state_dict(), file) writes them"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, LookupError, TypeError) as error:
+    except (SafetensorError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"the weights {file} cannot be read: {_reason(error)}") from error
     return _state_dict(found, file)
 
@@ -70,12 +94,16 @@ def _reason(error: Exception) -> str:
 
 def _state_dict(found: object, file: Path) -> Mapping[str, Tensor]:
     state = found
-    while isinstance(state, Mapping) and (key := next((k for k in _KEYS if _holds_more(state.get(k))), None)):
-        state = state[key]
+    # no deeper than there are keys: a dict may hold itself
+    for _ in _KEYS:
+        if isinstance(state, Mapping) and (key := next((k for k in _KEYS if _holds_more(state.get(k))), None)):
+            state = state[key]
     # the thesis's checkpoints hold a list, of one network or of a cascade
     if isinstance(state, list) and len(state) == 1:
         state = state[0]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise InputError(
             f"{file} holds no state dict; allowed is a dict of tensors, also one under the key "
             f"{', '.join(repr(key) for key in _KEYS[:-1])} or {_KEYS[-1]!r}"

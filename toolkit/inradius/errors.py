@@ -13,6 +13,10 @@ class InputError(InradiusError, ValueError):
     """Images, labels, logits or weights are not what they must be."""
 
 
+class StorageError(InradiusError, OSError):
+    """A file cannot be written: the disk is full, or the folder is gone."""
+
+
 class PluginError(InradiusError, RuntimeError):
     """A plugin breaks the contract of its interface; the message names the plugin."""
 

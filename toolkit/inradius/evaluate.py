@@ -1,6 +1,5 @@
 """The bracket: attacks above, certifiers below, one report."""
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +27,7 @@ from inradius.modes import frozen
 from inradius.report import Example, Report, Setting
 from inradius.report.gallery import chosen
 from inradius.report.pictures import is_picture
+from inradius.stored.files import as_folder
 from inradius.threat import ThreatModel
 
 
@@ -143,8 +143,8 @@ def _check_files(folder: object, fresh: object, progress: object, model_name: ob
     """Raises ``InputError`` for what says nothing of the question itself, where it is wrong."""
     check_flag(fresh, "fresh")
     check_flag(progress, "progress")
-    if folder is not None and not isinstance(folder, str | os.PathLike):
-        raise InputError(f"the folder is {told(folder)}; allowed is a path, or None for inradius-runs/<key>")
+    if folder is not None:
+        as_folder(folder)
     if model_name is not None and not isinstance(model_name, str):
         raise InputError(f"model_name is {told(model_name)}; allowed is a string, or None for the name of the class")
 
@@ -186,5 +186,5 @@ def _deltas(job: Job, store: Store, ledger: Ledger, examples: Sequence[Example])
         for example in examples
         if example.attempt is not None
     }
-    kept = KeptDeltas(store.folder, places)
+    kept = KeptDeltas(store, places)
     return dict(kept) if isinstance(job.data, Dataset) else kept

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ from inradius.attack import Attack
 from inradius.certifier import Certifier
 from inradius.data import Dataset
 from inradius.defense import Defense
-from inradius.errors import InradiusError, PluginError, SpecError, reason
+from inradius.errors import InradiusError, PluginWarning, SpecError, reason
 from inradius.layers import LayerRule
 from inradius.objective import Objective
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
@@ -76,14 +77,19 @@ def layer_rules() -> dict[type[nn.Module], LayerRule]:
     """How bounds pass a layer, by the layer's class."""
     table: dict[type[nn.Module], LayerRule] = {}
 
-    def add(found: Mapping[type[nn.Module], LayerRule]) -> None:
+    def add(found: object) -> None:
+        if not isinstance(found, Mapping):
+            _leave_out(
+                f"a plugin answers a hook with {found!r}; allowed are layer rules by the classes of their layers"
+            )
+            return
         for layer, rule in found.items():
-            if layer in table and table[layer] is not rule:
-                raise PluginError(
-                    f"two plugins have a layer rule for {layer.__name__}: {_origin(type(table[layer]))} and "
-                    f"{_origin(type(rule))}; leave one out with INRADIUS_DISABLE_PLUGINS=name"
+            if not isinstance(layer, type) or not isinstance(rule, LayerRule):
+                _leave_out(
+                    f"{_origin(rule)} registers {rule!r} for {layer!r}; allowed are layer rules by layers' classes"
                 )
-        table.update(found)
+            elif layer not in table or _prevails(rule, table[layer], f"a layer rule for {layer.__name__}"):
+                table[layer] = rule
 
     _installed.host().manager.hook.layer_rules.call_historic(result_callback=add)
     return table
@@ -180,17 +186,30 @@ def _name_positionals(entry: Entry, args: list[object], kwargs: dict[str, object
 
 def _add(table: dict[str, Entry], kind: type, found: object) -> None:
     for name, build in _pairs(kind, found):
-        entry = Entry(name, kind, build, _origin(build))
-        if name in table and table[name].build is not build:
-            raise PluginError(
-                f"two plugins bring the name {name!r}: {table[name].origin} and {entry.origin}; "
-                "leave one out with INRADIUS_DISABLE_PLUGINS=name"
-            )
-        table[name] = entry
+        if name not in table or _prevails(build, table[name].build, f"the name {name!r}"):
+            table[name] = Entry(name, kind, build, _origin(build))
+
+
+def _prevails(new: object, old: object, what: str) -> bool:
+    """Whether the new one of two things takes the place of the old: where that is a stranger's and this inradius's own."""
+    if new is old:
+        return False
+    wins = _is_own(new) and not _is_own(old)
+    first, second = (new, old) if wins else (old, new)
+    _leave_out(
+        f"two plugins bring {what}: {_origin(first)}, which counts, and {_origin(second)}, which is left out; "
+        "leave one out with INRADIUS_DISABLE_PLUGINS=name"
+    )
+    return wins
+
+
+def _leave_out(sentence: str) -> None:
+    """Tells of a part of a plugin that is wrong; everything else goes on."""
+    warnings.warn(sentence, PluginWarning, stacklevel=2)
 
 
 def _pairs(kind: type, found: object) -> list[tuple[str, Callable[..., Any]]]:
-    """Names with what they build, from the answer to a hook. Raises ``PluginError`` for an answer that is none."""
+    """Names with what they build, from the answer to a hook; what is neither is left out with a warning."""
     parts = issubclass(kind, Component)
     allowed = f"{kind.__name__} classes" if parts else f"functions that make {_article(_title(kind))}, by their names"
     if isinstance(found, Mapping):
@@ -198,12 +217,16 @@ def _pairs(kind: type, found: object) -> list[tuple[str, Callable[..., Any]]]:
     elif parts and isinstance(found, Iterable):
         pairs = [(_spec_name(build), build) for build in found]
     else:
-        raise PluginError(f"a plugin answers a hook with {found!r}; allowed are {allowed}")
+        _leave_out(f"a plugin answers a hook with {found!r}, which is left out; allowed are {allowed}")
+        return []
+    good = []
     for name, build in pairs:
-        good = isinstance(build, type) and issubclass(build, kind) if parts else callable(build)
-        if not good or not str(name).isidentifier():
-            raise PluginError(f"{_origin(build)} registers {build!r} as {name!r}; allowed are {allowed}")
-    return pairs
+        fits = isinstance(build, type) and issubclass(build, kind) if parts else callable(build)
+        if fits and str(name).isidentifier():
+            good.append((name, build))
+        else:
+            _leave_out(f"{_origin(build)} registers {build!r} as {name!r}, which is left out; allowed are {allowed}")
+    return good
 
 
 def _spec_name(build: object) -> str:
@@ -211,12 +234,26 @@ def _spec_name(build: object) -> str:
     return build.spec_name() if known else getattr(build, "__name__", type(build).__name__)  # type: ignore[attr-defined]
 
 
-def _origin(build: Any) -> str:
-    module = str(getattr(build, "__module__", "an unknown module"))
-    for plugin in _installed.host().plugins:
-        if module == plugin.value or module.split(".")[0] == plugin.value.split(":")[0].split(".")[0]:
-            return f"{module} ({plugin.distribution} {plugin.version})"
-    return module
+def _origin(build: object) -> str:
+    plugin = _plugin(build)
+    return _module(build) if plugin is None else f"{_module(build)} ({plugin.distribution} {plugin.version})"
+
+
+def _is_own(build: object) -> bool:
+    plugin = _plugin(build)
+    return plugin is not None and plugin.distribution == "inradius"
+
+
+def _plugin(build: object) -> _installed.Plugin | None:
+    """The plugin whose module made a thing."""
+    home = _module(build).split(".")[0]
+    found = _installed.host().plugins
+    exact = (plugin for plugin in found if plugin.value == _module(build))
+    return next(exact, next((p for p in found if p.value.split(":")[0].split(".")[0] == home), None))
+
+
+def _module(build: object) -> str:
+    return str(getattr(build, "__module__", "an unknown module"))
 
 
 def _listed(entry: Entry) -> str:

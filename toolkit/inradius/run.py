@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from inradius._component import Component
+from inradius._weights import fill
 from inradius.data import Dataset
 from inradius.modes import BatchNormMode
 from inradius.nested import maximising
 from inradius.slots.monitor import SCHEDULED, Action, RollBack
+from inradius.stored.files import write_atomic, writing
+from inradius.stored.listing import LIST, begin, note
+from inradius.stored.tensor_file import tensor_file
 from inradius.threat import ThreatModel
 from inradius.training import state, validation, watch
 from inradius.training.batches import prepared
-from inradius.training.checkpoint import load_weights, weights_bytes, write_atomic
 from inradius.training.checks import check_losses
 from inradius.training.derive import derive
 from inradius.training.descent import Descent
@@ -151,11 +154,22 @@ class Run:
         """
         folder = self.folder / "parts" / name
         if self.processes.main:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.own(f"parts/{name}/{LIST}")
+            # a run of an older version has no list, and its parts get none
+            if (self.folder / LIST).exists():
+                begin(folder)
         self.processes.wait()
         part = Run(model, defense, self.recipe, held_out, folder, self.processes, self.display)
         part.classes = self.classes
         return part
+
+    def own(self, name: str) -> Path:
+        """The path of a file in the run's folder, for what a component writes itself; ``fresh`` deletes it with the run."""
+        path = self.folder / name
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        note(self.folder, name)
+        return path
 
     def reseeded(self, attack: A) -> A:
         """The attack with random numbers of this epoch's own."""
@@ -292,9 +306,9 @@ class Run:
         """The model with the best weights (the last ones where nothing was held out), in eval mode."""
         best = state.copied(self.judged(model)) if self.best_weights is None else self.best_weights
         if self.processes.main:
-            write_atomic(self.best_path, weights_bytes(best))
+            write_atomic(self.best_path, tensor_file(best))
         self.processes.wait()
-        load_weights(model, self.best_path)
+        fill(model, type(model).__name__, self.best_path)
         return model.eval()
 
     @property

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inradius.data import Dataset
 from inradius.errors import InputError
+from inradius.stored.files import writing
 
 Box = tuple[float, float] | None
 Reader = Callable[[Tensor], Tensor]
@@ -57,7 +58,9 @@ class Stream:
         Their inputs are written to ``file`` as they come, one batch in memory at a time, and read from there.
         """
         place, labels, shape, kind = Path(file), [np.empty(0, np.int64)], None, None
-        with place.open("wb") as out:
+        with writing(place):
+            out = place.open("wb")
+        with out:
             for inputs, targets in batches:
                 rows = _copied(inputs).contiguous().numpy()
                 if shape not in (None, rows.shape[1:]) or kind not in (None, rows.dtype):
@@ -66,7 +69,9 @@ class Stream:
                     )
                 shape, kind = rows.shape[1:], rows.dtype
                 labels.append(_copied(targets).numpy())
-                out.write(rows.tobytes())
+                with writing(place):
+                    out.write(rows.tobytes())
+                    out.flush()
         if shape is None or kind is None:
             raise InputError(f"{name} has no batches; at least one is needed")
         numbers = np.concatenate(labels)

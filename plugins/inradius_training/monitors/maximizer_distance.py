@@ -1,6 +1,5 @@
 """Whether the inner problem has one solution or many."""
 
-import json
 from typing import Any
 
 import attrs
@@ -12,7 +11,8 @@ from inradius import Attack, Dataset, Run, ThreatModel, make
 from inradius.modes import evaluating
 from inradius.slots import Monitor
 from inradius.slots.monitor import Action
-from inradius.training.checkpoint import write_atomic
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import write_atomic
 from inradius.validators import component, count
 from inradius_training.monitors.watched import note, title, training_examples
 
@@ -58,9 +58,8 @@ class MaximizerDistance(Monitor):
 
     def recorded(self, run: Run) -> None:
         if run.processes.main and (lines := run.memory(self).get("histograms")):
-            path = run.folder / "monitors" / f"{title(self, run)}.jsonl"
-            path.parent.mkdir(exist_ok=True)
-            write_atomic(path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+            path = run.own(f"monitors/{title(self, run)}.jsonl")
+            write_atomic(path, b"".join(map(sealed_json, lines)))
 
     def _maximisers(self, number: int, model: nn.Module, examples: Dataset, threat: ThreatModel) -> Tensor:
         """The answers of one start, (B, *S)."""

@@ -10,6 +10,7 @@ from torch import nn
 from inradius import Run, ThreatModel, UnsupportedError
 from inradius.slots import Monitor
 from inradius.slots.monitor import Action
+from inradius.stored.files import write_atomic
 
 
 @attrs.frozen(kw_only=True)
@@ -29,11 +30,9 @@ class Tensorboard(Monitor):
                 f'{self} needs the package tensorboard, which is not installed; pip install "inradius[tensorboard]" brings it'
             )
         if run.processes.main:
-            folder = run.folder / "monitors" / "tensorboard"
-            folder.mkdir(parents=True, exist_ok=True)
             for line in run.history:
                 # readers go through the files of a folder by their names
-                path = folder / f"events.out.tfevents.{int(line['epoch']):06d}"
+                path = run.own(f"monitors/tensorboard/events.out.tfevents.{int(line['epoch']):06d}")
                 if not path.exists():
                     _write(line, path)
 
@@ -49,6 +48,4 @@ def _write(line: dict[str, float], path: Path) -> None:
         tracker.log({name: float(value) for name, value in line.items() if name != "epoch"}, step=int(line["epoch"]))
         tracker.finish()
         (written,) = Path(elsewhere, "run").iterdir()
-        partial = path.with_name(".partial")
-        partial.write_bytes(written.read_bytes())
-    partial.replace(path)
+        write_atomic(path, written.read_bytes())

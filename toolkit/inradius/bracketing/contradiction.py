@@ -1,13 +1,11 @@
 """An example whose proved margin an attack undercuts: confirmed, saved, and the run stops."""
 
 import copy
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import attrs
 import torch
-from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from inradius.bracketing.job import Job
@@ -17,7 +15,9 @@ from inradius.errors import ContradictionError
 from inradius.modes import covered_kernels
 from inradius.objective import class_margin
 from inradius.report.examples import Example, Verdict
-from inradius.report.files import write_atomic
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import write_atomic
+from inradius.stored.tensor_file import tensor_file
 
 # what the float64 forward pass may be wrong by, as a share of the largest logit: far above its rounding error (a network
 # of a million operations in a row stays below 1e-10), far below any margin that means something
@@ -138,13 +138,13 @@ def _member(job: Job, delta: Tensor, x: Tensor) -> Tensor | None:
 def _stop(job: Job, store: Store, found: Contradiction) -> NoReturn:
     conflict, example = found.conflict, found.conflict.example
     tensors = {
-        "x": job.read([example.row]).inputs[0].cpu().clone(),
-        "delta": conflict.delta.cpu().clone(),
-        "delta_float64": found.delta[0].clone(),
+        "x": job.read([example.row]).inputs[0],
+        "delta": conflict.delta,
+        "delta_float64": found.delta[0],
     }
-    write_atomic(store.folder / f"{CONTRADICTION}.safetensors", dump_tensors(tensors))
+    write_atomic(store.folder / f"{CONTRADICTION}.safetensors", tensor_file(tensors))
     path = store.folder / f"{CONTRADICTION}.json"
-    write_atomic(path, (json.dumps(_record(job, found), indent=1) + "\n").encode())
+    write_atomic(path, sealed_json(_record(job, found), indent=1))
     raise ContradictionError(
         f"{conflict.verdict.certifier} proves that the margin of example {example.index} is at least "
         f"{conflict.verdict.guaranteed:.6g} on {job.threat}, but it is {found.margin:.6g} "

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inradius.errors import InputError
-
-LOCK = ".lock"
+from inradius.stored.files import writing
+from inradius.stored.listing import LOCK
 
 
 @contextmanager
@@ -21,7 +21,9 @@ def locked(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    with (folder / LOCK).open("w") as file:
+    with writing(folder / LOCK):
+        file = (folder / LOCK).open("w")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -1,7 +1,6 @@
 """The run folder: results are appended as they come, and a killed run finds them again."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +8,22 @@ from typing import Any
 
 import attrs
 from safetensors import safe_open
-from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from inradius.bracketing.lock import locked
 from inradius.errors import InputError
-from inradius.report.files import writable_folder, write_atomic
 from inradius.report.setting import Setting
+from inradius.report.storage import FILES
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import append, reading, writable_folder, write_atomic
+from inradius.stored.listing import RECORD, begin, check_own, clear, note
+from inradius.stored.reading import check, whole_lines
+from inradius.stored.reading import record as read_record
+from inradius.stored.tensor_file import tensor_file
 
-SETTING, RESULTS, DELTAS, CONTRADICTION = "run.json", "results.jsonl", "deltas", "contradiction"
+RESULTS, DELTAS, CONTRADICTION = "results.jsonl", "deltas", "contradiction"
+# beside those of the report, what a run writes and what is drawn of it later
+_OWN = (RESULTS, f"{CONTRADICTION}.json", f"{CONTRADICTION}.safetensors", "radii.csv", "curve/curve.svg")
 Record = dict[str, Any]
 
 
@@ -26,46 +32,33 @@ class Store:
     """A run folder, in the hands of one process at a time.
 
     results.jsonl has one line for each batch of each stage, on the disk before the next batch starts; deltas/ has the
-    perturbations of each batch of an attack, written before the line that names them. Where a kill tore a line apart, the
-    file is cut before it: what is left is what an uninterrupted run had at that moment.
+    perturbations of each batch of an attack, written before the line that names them. Where a kill tore a line apart, or one
+    is damaged, the file is cut before it: what is left is what an uninterrupted run had at that moment.
     """
 
     folder: Path
+    # the files of perturbations that were found to be whole
+    checked: set[str] = attrs.field(factory=set, eq=False, repr=False)
 
     @classmethod
     @contextmanager
     def open(cls, folder: Path, setting: Setting, *, fresh: bool) -> "Iterator[Store]":
         """The run folder of a setting, created or found. Raises ``InputError`` where it cannot be written or holds another run."""
+        if fresh:
+            check_own(folder)
         with locked(writable_folder(folder)):
             store = cls(folder)
             if fresh:
-                store._clear()
+                clear(folder)
             store._claim(setting)
             writable_folder(folder / DELTAS)
             store._mend()
             yield store
 
-    def _clear(self) -> None:
-        """Removes what a run wrote, and nothing else."""
-        patterns = (
-            SETTING,
-            RESULTS,
-            f"{DELTAS}/*.safetensors",
-            "deltas-*.safetensors",
-            f"{CONTRADICTION}.*",
-            "report.*",
-            "robustness.*",
-            "classes.csv",
-            "kills.csv",
-        )
-        for pattern in patterns:
-            for path in self.folder.glob(pattern):
-                path.unlink()
-
     def _claim(self, setting: Setting) -> None:
-        path = self.folder / SETTING
+        path = self.folder / RECORD
         if path.exists():
-            found = _parsed(path.read_bytes())
+            found = read_record(path)
             if found.get("key") == setting.key:
                 return
             asked = json.loads(json.dumps(attrs.asdict(setting)))
@@ -74,14 +67,12 @@ class Store:
                 f"the folder {str(self.folder)!r} holds another run (it differs in {', '.join(other)}); "
                 "give another folder, or fresh=True to start again in this one"
             )
-        write_atomic(path, (json.dumps(attrs.asdict(setting), indent=1) + "\n").encode())
+        begin(self.folder, RECORD, *_OWN, *FILES)
+        write_atomic(path, sealed_json(attrs.asdict(setting), indent=1))
 
     def append(self, record: Record) -> None:
         """Puts a record on the disk before it returns."""
-        with (self.folder / RESULTS).open("ab") as file:
-            file.write((json.dumps(record) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.folder / RESULTS, sealed_json(record))
 
     def records(self) -> Iterator[Record]:
         """The records up to the first that is not whole."""
@@ -89,9 +80,8 @@ class Store:
 
     def _whole(self) -> Iterator[tuple[bytes, Record]]:
         path = self.folder / RESULTS
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
-            record = _parsed(line) if line.endswith(b"\n") else {}
-            if not record or ("deltas" in record and not (self.folder / record["deltas"]).exists()):
+        for line, record in whole_lines(path) if path.exists() else ():
+            if "deltas" in record and not (self.folder / record["deltas"]).exists():
                 return
             yield line, record
 
@@ -105,12 +95,17 @@ class Store:
     def keep_deltas(self, stage: str, rows: Sequence[int], delta: Tensor) -> str:
         """Writes a batch of perturbations (B, *S) to the disk; the name of its file in the folder."""
         name = f"{DELTAS}/{stage.replace(' ', '-')}-{rows[0]}-{rows[-1]}-{len(rows)}.safetensors"
-        write_atomic(self.folder / name, dump_tensors({"delta": delta.contiguous().cpu()}))
+        note(self.folder, name)
+        write_atomic(self.folder / name, tensor_file({"delta": delta}))
         return name
 
     def delta(self, name: str, place: int) -> Tensor:
-        """One perturbation (*S) of a batch that was kept."""
-        with safe_open(self.folder / name, "pt") as file:
+        """One perturbation (*S) of a batch that was kept. Raises ``InputError`` where its file is damaged or gone."""
+        path = self.folder / name
+        if name not in self.checked:
+            check(path)
+            self.checked.add(name)
+        with reading(path), safe_open(path, "pt") as file:
             found: Tensor = file.get_slice("delta")[place]
         return found
 
@@ -119,23 +114,14 @@ class Store:
 class KeptDeltas(Mapping[int, Tensor]):
     """Perturbations (*S) by row, read from a run folder when they are asked for; places: file and place in it."""
 
-    folder: Path
+    store: Store
     places: Mapping[int, tuple[str, int]]
 
     def __getitem__(self, row: int) -> Tensor:
-        return Store(self.folder).delta(*self.places[row])
+        return self.store.delta(*self.places[row])
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.places)
 
     def __len__(self) -> int:
         return len(self.places)
-
-
-def _parsed(content: bytes) -> Record:
-    """A record; empty where the content is none."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -8,6 +8,16 @@ import typer
 from inradius.certificate import Claim
 from inradius.certifier import Parts
 from inradius.errors import InputError
+from inradius.stored.files import as_folder
+
+
+def folder(text: str) -> Path:
+    """The folder that an option names, refused in one sentence where it names none."""
+    try:
+        return as_folder(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 MODEL = "mnist_small_certified"
 DATA = "mnist5k"
@@ -54,7 +64,13 @@ Seed = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="The run's folder.", show_default="inradius-runs/ and the run's key"),
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        parser=folder,
+        help="The run's folder.",
+        show_default="inradius-runs/ and the run's key",
+    ),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start again where the folder holds a part of this run.")]
 Exhaustive = Annotated[

@@ -13,7 +13,8 @@ from inradius.cli.console import console, say, table
 from inradius.data import Dataset
 from inradius.radius import Radii, radii
 from inradius.registry import make
-from inradius.report.files import csv_text, write_atomic
+from inradius.report.csv_text import csv_text
+from inradius.stored.files import write_atomic
 from inradius.threat import ThreatModel
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -35,7 +35,7 @@ def train(
     defense: Annotated[
         str, typer.Argument(metavar="DEFENSE", help="A defense, as in standard or adversarial(attack=pgd).")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The run's folder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", parser=options.folder, help="The run's folder.")],
     model: options.Model = "mnist_small",
     weights: options.Weights = None,
     data: options.Data = "mnist5k(split='train')",

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inradius.errors import InputError, UnsupportedError
-from inradius.report.files import write_atomic
 from inradius.report.palette import COLOURS, WORDS
 from inradius.report.tables import by_class
+from inradius.stored.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

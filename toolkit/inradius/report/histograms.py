@@ -1,10 +1,9 @@
 """The histograms that a monitor wrote, one for each epoch, as columns beside each other."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from inradius.errors import InputError
+from inradius.stored.reading import records
 
 # a line of such a file: {"epoch": number, "edges": [...], "counts": [...]}
 _FIELDS = {"epoch", "edges", "counts"}
@@ -13,16 +12,11 @@ Histogram = dict[str, Any]
 
 
 def histograms(folder: Path) -> dict[str, list[Histogram]]:
-    """The epochs' histograms in a run's folder, by the title of the monitor. Raises ``InputError`` for what is no JSON."""
+    """The epochs' histograms in a run's folder, by the title of the monitor. Raises ``InputError`` for what is damaged."""
     found = {}
     for path in sorted(folder.glob("monitors/*.jsonl")):
-        try:
-            lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{str(path)!r} holds no readable lines ({error}); leave it out, or train again"
-            ) from error
-        if lines and all(isinstance(line, dict) and line.keys() >= _FIELDS for line in lines):
+        lines = records(path)
+        if lines and all(line.keys() >= _FIELDS for line in lines):
             found[path.stem] = lines
     return found
 

@@ -1,6 +1,5 @@
 """A training run as its folder tells it: one line of numbers for each epoch."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import attrs
 
 from inradius.errors import InputError
 from inradius.report.histograms import Histogram, histograms
+from inradius.stored.listing import RECORD
+from inradius.stored.reading import record, records
 
 METRICS = "metrics.jsonl"
 # what is no curve
@@ -27,15 +28,12 @@ class History:
     @classmethod
     def load(cls, folder: Path) -> "History":
         """What is in the folder. Raises ``InputError`` where no training run has finished an epoch there."""
-        try:
-            text = (folder / METRICS).read_text("utf-8")
-            lines = tuple(json.loads(line) for line in text.splitlines())
-            record = folder / "run.json"
-            known = json.loads(record.read_text("utf-8")) if record.is_file() else {}
-        except (OSError, ValueError) as error:
+        if not (folder / METRICS).is_file():
             raise InputError(
-                f"{str(folder)!r} holds no readable {METRICS} ({error}); give the folder of a training run"
-            ) from error
+                f"{str(folder)!r} holds no readable {METRICS} (there is none); give the folder of a training run"
+            )
+        lines = tuple(records(folder / METRICS))
+        known = record(folder / RECORD) if (folder / RECORD).is_file() else {}
         if not lines:
             raise InputError(f"the training run in {str(folder)!r} has finished no epoch yet; there is nothing to draw")
         return cls(folder.resolve().name, lines, known, histograms(folder))

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inradius.errors import InputError
-from inradius.report.files import write_atomic
 from inradius.report.histograms import draw_histograms
 from inradius.report.history import History, histories
+from inradius.stored.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from inradius.errors import InputError
 from inradius.report.figures import blank, draw
-from inradius.report.files import write_atomic
 from inradius.report.pictures import is_picture, signed, span
+from inradius.stored.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,6 +12,7 @@ from inradius.report import levels, page, storage, tables
 from inradius.report.examples import STATUSES, Example
 from inradius.report.intervals import clopper_pearson
 from inradius.report.setting import Setting
+from inradius.stored.files import as_folder
 
 
 @attrs.frozen(kw_only=True)
@@ -93,9 +94,10 @@ class Report:
     def save(self, folder: str | Path) -> Path:
         """Writes report.json, examples.csv, report.html, the perturbations and the figure; each file whole or not at all.
 
-        The figure needs matplotlib and is left out where that is not installed. Raises ``InputError`` where nothing can be written.
+        The figure needs matplotlib and is left out where that is not installed. Raises ``InputError`` where
+        nothing can be written, ``StorageError`` where the disk is full.
         """
-        return storage.save(self, Path(folder))
+        return storage.save(self, as_folder(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":

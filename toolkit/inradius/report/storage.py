@@ -1,6 +1,5 @@
 """A report in a folder: written so that a killed write is never mistaken for a report, and read back."""
 
-import json
 import math
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,26 +11,31 @@ from safetensors import SafetensorError
 from inradius.errors import InputError
 from inradius.report import kills, page, tables, tensors
 from inradius.report.examples import Attempt, Example, Verdict
-from inradius.report.files import writable_folder, write_atomic
 from inradius.report.robustness import robustness_curve
 from inradius.report.setting import Setting
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import writable_folder, write_atomic
+from inradius.stored.reading import check
+from inradius.stored.reading import record as read_record
 
 if TYPE_CHECKING:
     from inradius.report.report import Report
 
 REPORT = "report.json"
 FORMAT = 1
+# what is written beside the perturbations
+FILES = (
+    *("examples.csv", "classes.csv", "kills.csv", "robustness.csv", "report.html", "bracket.png", "bracket.svg"),
+    *("robustness.svg", REPORT),
+)
 
 
 def save(report: "Report", folder: Path) -> Path:
     """Writes the report's files; report.json last, because it is what says that a report is here."""
     writable_folder(folder)
-    try:
-        name = tensors.write(folder, {"delta": report.deltas, "input": report.inputs})
-        for file, content in _files(report, name).items():
-            write_atomic(folder / file, content)
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {str(folder)!r} ({error.strerror})") from error
+    name = tensors.write(folder, {"delta": report.deltas, "input": report.inputs})
+    for file, content in _files(report, name).items():
+        write_atomic(folder / file, content)
     return folder
 
 
@@ -42,7 +46,7 @@ def _files(report: "Report", name: str) -> dict[str, bytes]:
         **_csv_of_methods(report),
         "report.html": page.render(report).encode(),
         **_figures(report),
-        REPORT: (json.dumps(to_json(report, name), indent=1, allow_nan=False) + "\n").encode(),
+        REPORT: sealed_json(to_json(report, name), indent=1),
     }
 
 
@@ -83,18 +87,28 @@ def _spell(value: Any) -> Any:
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """The fields of the report in a folder."""
+    """The fields of the report in a folder. Raises ``InputError`` where there is none, or a file is damaged."""
+    if not (folder / REPORT).is_file():
+        raise InputError(
+            f"{str(folder)!r} holds no readable {REPORT} (there is none); give a folder that a report was saved to"
+        )
+    record = read_record(folder / REPORT)
     try:
-        record = json.loads((folder / REPORT).read_text())
         if record["format"] != FORMAT:
             raise InputError(f"the report in {str(folder)!r} has format {record['format']}; readable is {FORMAT}")
-        rows = {group: tensors.read(folder / record["deltas"], group) for group in ("delta", "input")}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
+        check(folder / record["deltas"])
+        return _fields(record, folder)
+    except InputError:
+        raise
+    # of files without a checksum anything may be wrong
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise InputError(
-            f"{str(folder)!r} holds no readable {REPORT} ({error}); give a folder that a report was saved to"
+            f"{str(folder)!r} holds no readable {REPORT} ({error!r}); give a folder that a report was saved to"
         ) from error
+
+
+def _fields(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    rows = {group: tensors.read(folder / record["deltas"], group) for group in ("delta", "input")}
     return {
         "setting": Setting.of(record["setting"]),
         "examples": tuple(_example(entry) for entry in record["table"]),

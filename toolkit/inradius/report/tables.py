@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from inradius.report import kills, levels
+from inradius.report.csv_text import csv_text
 from inradius.report.examples import Attempt, Example
-from inradius.report.files import csv_text
 from inradius.report.intervals import clopper_pearson
 
 if TYPE_CHECKING:

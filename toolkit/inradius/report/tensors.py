@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from inradius.report.files import sync_folder
+from inradius.stored.checksum import BLANK, FIELD, sealed
+from inradius.stored.files import reading, write_atomic
+from inradius.stored.listing import note
 
 Group = Mapping[int, Tensor]
 
@@ -26,29 +29,28 @@ def write(folder: Path, groups: Mapping[str, Group]) -> str:
 
     It is named by its content: a report never takes the perturbations of another one for its own.
     """
-    temporary = folder / f".deltas.{os.getpid()}.tmp"
-    digest = hashlib.sha256()
-    with temporary.open("wb") as file:
-        for piece in _pieces(groups):
-            digest.update(piece)
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    name = f"deltas-{digest.hexdigest()[:12]}.safetensors"
-    os.replace(temporary, folder / name)
-    sync_folder(folder)
+    # gone through twice, because the checksum stands before the numbers
+    head = sealed(_head(groups), _values(groups))
+    name = f"deltas-{hashlib.sha256(head).hexdigest()[:12]}.safetensors"
+    note(folder, name)
+    write_atomic(folder / name, chain([head], _values(groups)))
     return name
 
 
-def _pieces(groups: Mapping[str, Group]) -> Iterator[bytes]:
-    header, end = {}, 0
+def _head(groups: Mapping[str, Group]) -> bytes:
+    """What a safetensors file begins with: the length of its header, and the header."""
+    header: dict[str, Any] = {"__metadata__": {FIELD: BLANK}}
+    end = 0
     for name, value in _named(groups):
         size = value.numel() * value.element_size()
         header[name] = {"dtype": _TYPES[value.dtype], "shape": list(value.shape), "data_offsets": [end, end + size]}
         end += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    yield len(text).to_bytes(8, "little") + text
+    return len(text).to_bytes(8, "little") + text
+
+
+def _values(groups: Mapping[str, Group]) -> Iterator[bytes]:
     for _, value in _named(groups):
         yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
@@ -82,7 +84,7 @@ class FileRows(Mapping[int, Tensor]):
     def __getitem__(self, row: int) -> Tensor:
         if row not in self.rows:
             raise KeyError(row)
-        with safe_open(self.path, "pt") as file:
+        with reading(self.path), safe_open(self.path, "pt") as file:
             found: Tensor = file.get_tensor(f"{self.group}/{row}")
         return found
 

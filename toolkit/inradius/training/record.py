@@ -4,7 +4,6 @@ import hashlib
 import json
 import platform
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -17,42 +16,45 @@ from torch import Tensor
 
 from inradius import _installed
 from inradius.errors import InputError
-from inradius.training.checkpoint import write_atomic
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import writable_folder, write_atomic
+from inradius.stored.listing import RECORD, begin, check_own, clear
+from inradius.stored.reading import record as read_record
 from inradius.training.processes import Processes
 
-# the record is the last to go: a state without one would be taken for that of the next run
-_FILES = (
-    *("state.pt", "metrics.jsonl", "last.safetensors", "best.safetensors", "ema.safetensors", "learning_curves.svg"),
-    "run.json",
-)
-# where monitors write
-_FOLDER = "monitors"
+# what is drawn of a run later
+_CURVES = "learning_curves.svg"
 
 
 def open_folder(
     folder: Path, settings: dict[str, object], selection: dict[str, object], processes: Processes, fresh: bool
 ) -> dict[str, object]:
-    """The record of this run, new or as an interrupted run left it; raises ``InputError`` for another run's folder."""
-    path = folder / "run.json"
+    """The record of this run, new or as an interrupted run left it; raises ``InputError`` for another run's folder.
+
+    ``fresh`` deletes the files of the run that is there, and is refused where there are others.
+    """
+    path = folder / RECORD
     record: dict[str, object] = {
         "settings": settings,
         "selection": selection,
         "environment": _environment(processes),
         "command": _command(),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if processes.main and fresh:
-            _clear(folder)
+    if fresh:
+        check_own(folder)
+        # nobody deletes before everybody has looked
         processes.wait()
-        if path.exists():
-            record = _known(path)
-            _check_same(record["settings"], settings, folder)
-        elif processes.main:
-            _check_unused(folder)
-            write_json(path, record)
-    except OSError as error:
-        raise InputError(f"folder={str(folder)!r} cannot be written to ({error}); give a folder that can") from error
+    writable_folder(folder)
+    if processes.main and fresh:
+        clear(folder)
+    processes.wait()
+    if path.exists():
+        record = _known(path)
+        _check_same(record["settings"], settings, folder)
+    elif processes.main:
+        _check_unused(folder)
+        begin(folder, RECORD, _CURVES)
+        write_json(path, record)
     processes.wait()
     return record
 
@@ -67,25 +69,10 @@ def _check_unused(folder: Path) -> None:
 
 def _known(path: Path) -> dict[str, object]:
     """The record that an interrupted run left."""
-    try:
-        record: dict[str, object] = json.loads(path.read_text("utf-8"))
-        if isinstance(record["settings"], dict):
-            return record
-    except (ValueError, TypeError, LookupError) as error:
-        reason = f": {error!r}"
-    else:
-        reason = ""
-    raise InputError(
-        f"{str(path)!r} is no record of a training run{reason}; give another folder, or fresh=True to start again"
-    )
-
-
-def _clear(folder: Path) -> None:
-    """Removes what a run wrote."""
-    for place in (*folder.glob("parts/*"), folder):
-        shutil.rmtree(place / _FOLDER, ignore_errors=True)
-        for file in _FILES:
-            (place / file).unlink(missing_ok=True)
+    record: dict[str, object] = read_record(path)
+    if not isinstance(record.get("settings"), dict):
+        raise InputError(f"{str(path)!r} is no record of a training run; give another folder")
+    return record
 
 
 def _check_same(before: Any, now: dict[str, object], folder: Path) -> None:
@@ -99,7 +86,7 @@ def _check_same(before: Any, now: dict[str, object], folder: Path) -> None:
 
 
 def write_json(path: Path, record: dict[str, object]) -> None:
-    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    write_atomic(path, sealed_json(record, indent=2))
 
 
 def _environment(processes: Processes) -> dict[str, object]:

@@ -1,12 +1,16 @@
 """The state of a run in its folder: what is written after each epoch, and how a run goes on from it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from inradius.training.checkpoint import load_state, save_state, weights_bytes, write_atomic
+from inradius.errors import InputError
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import write_atomic
+from inradius.stored.listing import note
+from inradius.stored.tensor_file import tensor_file
+from inradius.training.checkpoint import load_state, save_state
 
 if TYPE_CHECKING:
     from inradius.run import Run
@@ -24,14 +28,18 @@ class Files:
         self.state, self.metrics = folder / "state.pt", folder / "metrics.jsonl"
         self.last, self.best, self.ema = (folder / f"{name}.safetensors" for name in ("last", "best", "ema"))
 
+    @property
+    def names(self) -> list[str]:
+        return [path.name for path in (self.state, self.metrics, self.last, self.best, self.ema)]
+
     def views(self, run: "Run") -> dict[Path, bytes]:
         """What each file but the state has to hold."""
-        lines = "".join(json.dumps(line) + "\n" for line in run.history)
-        views = {self.last: weights_bytes(run.model.state_dict()), self.metrics: lines.encode()}
+        lines = b"".join(map(sealed_json, run.history))
+        views = {self.last: tensor_file(run.model.state_dict()), self.metrics: lines}
         if run.best_weights is not None:
-            views[self.best] = weights_bytes(run.best_weights)
+            views[self.best] = tensor_file(run.best_weights)
         if run.averaged is not None:
-            views[self.ema] = weights_bytes(run.averaged.state_dict())
+            views[self.ema] = tensor_file(run.averaged.state_dict())
         return views
 
 
@@ -46,13 +54,14 @@ def save(run: "Run") -> None:
     if run.processes.main:
         save_state(state, run.files.state)
         for path, content in run.files.views(run).items():
-            # the state has them all
-            write_atomic(path, content, durable=False)
+            write_atomic(path, content)
     run.processes.wait()
 
 
 def resume(run: "Run") -> None:
     """Goes on where the run in this folder was stopped; a new one stays as it is."""
+    if run.processes.main:
+        note(run.folder, *run.files.names)
     state = load_state(run.files.state, run.device)
     # nobody writes before everybody has read
     run.processes.wait()
@@ -77,7 +86,10 @@ def roll_back(run: "Run") -> None:
     run.processes.wait()
     state = load_state(run.files.state, run.device)
     run.processes.wait()
-    assert state is not None
+    if state is None:
+        raise InputError(
+            f"{str(run.files.state)!r} is gone, and an epoch cannot be rolled back without it; train again"
+        )
     _restore(run, state)
 
 

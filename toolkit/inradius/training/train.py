@@ -14,6 +14,8 @@ from inradius.models import find_device
 from inradius.registry import make
 from inradius.run import Run
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
+from inradius.stored.files import as_folder
+from inradius.stored.listing import RECORD
 from inradius.threat import ThreatModel
 from inradius.training.compiling import compiled
 from inradius.training.display import progress_bar
@@ -111,7 +113,7 @@ def train(
         **_slots(defense, slots),
     )
     data = make(data, Dataset)
-    given, place = _set(defense, threat), _place(folder)
+    given, place = _set(defense, threat), as_folder(folder)
     if device is not None:
         find_device(device)
     processes = Processes(device, _home(model))
@@ -157,7 +159,7 @@ def _run(
         best = defense.fit(model, selection.training, threat, run)
     if processes.main:
         examples = {"trained_on": len(selection.training), "held_out": len(selection.held_out)}
-        write_json(folder / "run.json", record | {"result": examples | _result(run)})
+        write_json(folder / RECORD, record | {"result": examples | _result(run)})
     return best
 
 
@@ -176,12 +178,6 @@ def _result(run: Run) -> dict[str, object]:
         "last": run.history[-1] if run.history else {},
         "seconds": round(sum(line["seconds"] for line in run.history), 1),
     }
-
-
-def _place(folder: object) -> Path:
-    if not isinstance(folder, str | Path):
-        raise InputError(f"folder={folder!r} is {type(folder).__name__}; allowed is a path")
-    return Path(folder)
 
 
 def _home(model: nn.Module | str) -> torch.device:

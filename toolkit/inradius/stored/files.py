@@ -1,0 +1,99 @@
+"""Files that are whole or absent, whatever kills the writer."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inradius.errors import InputError, StorageError
+
+_REMEDY = "put a copy of it in its place, or make it again (a run: in another folder, or with fresh=True, --fresh)"
+
+
+def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Writes a file in one step: under a temporary name, to the disk, renamed, and the folder's names to the disk.
+
+    The content may come in pieces. Raises ``StorageError`` where the disk is full or the folder is gone.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            # what there is of it would keep a full disk full
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Puts content behind that of a file, and on the disk before it returns. Raises ``StorageError`` where it cannot."""
+    with writing(path), path.open("ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system says about a file that cannot be written into a ``StorageError`` of one sentence."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{str(path)!r} cannot be written ({error.strerror or error}); make room on the disk, or give a folder that is "
+            "there and may be written"
+        ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the system says about a file that cannot be read into an ``InputError`` of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be read ({error.strerror or error}); {_REMEDY}") from error
+
+
+def damaged(path: Path, what: str, place: str = "") -> InputError:
+    """The error for a file that is not as it was written; ``place`` says where in it."""
+    return InputError(f"{str(path)!r} is damaged{place}: {what}; {_REMEDY}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts the names in a folder on the disk, where the system can (not on Windows)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def as_folder(given: object) -> Path:
+    """The path of a folder as it was given. Raises ``InputError`` for what is no path, and for an empty one."""
+    if not isinstance(given, str | os.PathLike):
+        raise InputError(f"folder={given!r} is {type(given).__name__}; allowed is a path")
+    if not os.fspath(given):
+        raise InputError("folder='' names no folder; give the path of one, '.' for the current folder")
+    return Path(given)
+
+
+def writable_folder(folder: Path) -> Path:
+    """The folder, created if need be. Raises ``InputError`` where nothing can be written there."""
+    probe = folder / f".probe.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"the folder {str(folder)!r} cannot be written ({error.strerror}); give one where you may create files"
+        ) from error
+    return folder

@@ -1,0 +1,81 @@
+"""Reading what was stored: checked first, and one sentence where it is damaged."""
+
+import json
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from inradius.errors import InputError
+from inradius.stored.checksum import FIELD, intact
+from inradius.stored.files import damaged, reading
+from inradius.stored.listing import is_listed
+
+Record = dict[str, Any]
+
+
+def check(path: Path) -> None:
+    """Raises ``InputError`` where a file is not as it was written; to be asked before it is read.
+
+    It is gone through piece by piece, so that it need not fit in memory. One without a checksum passes, unless a run lists it
+    as its own: that run has written one.
+    """
+    with reading(path), path.open("rb") as file:
+        # an empty file cannot be mapped
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, 2) else b""
+        state = intact(content)
+        if isinstance(content, mmap.mmap):
+            content.close()
+    _demand(path, state, "")
+
+
+def record(path: Path) -> Record:
+    """The record in a JSON file, without its checksum. Raises ``InputError`` for a file that is damaged or holds none."""
+    check(path)
+    return _parsed(path, path.read_bytes(), "")
+
+
+def records(path: Path) -> list[Record]:
+    """The record of each line of a file. Raises ``InputError`` where one is damaged."""
+    return [_line(path, number, line) for number, line in enumerate(_lines(path), 1)]
+
+
+def whole_lines(path: Path) -> Iterator[tuple[bytes, Record]]:
+    """The lines of a file that is appended to, each with its record, up to the first that is torn or damaged."""
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            record = _line(path, number, line)
+        except InputError:
+            return
+        if line.endswith(b"\n"):
+            yield line, record
+
+
+def _lines(path: Path) -> list[bytes]:
+    with reading(path):
+        *whole, last = path.read_bytes().split(b"\n")
+    return [line + b"\n" for line in whole] + ([last] if last else [])
+
+
+def _line(path: Path, number: int, line: bytes) -> Record:
+    place = f" in line {number}"
+    _demand(path, intact(line), place)
+    return _parsed(path, line, place)
+
+
+def _demand(path: Path, state: bool | None, place: str) -> None:
+    if state is False:
+        raise damaged(path, "it does not have the checksum that it was written with", place)
+    if state is None and is_listed(path):
+        raise damaged(path, "the checksum is missing that its run wrote", place)
+
+
+def _parsed(path: Path, content: bytes, place: str) -> Record:
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise damaged(path, f"it is no JSON ({error})", place) from error
+    if not isinstance(found, dict):
+        raise damaged(path, f"it is {type(found).__name__} and no record", place)
+    found.pop(FIELD, None)
+    return found
