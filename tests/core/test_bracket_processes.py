@@ -1,6 +1,5 @@
 """Several processes share a run: what they find is what one finds, and a run may change hands."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import torch
 
 import inradius
 from inradius.bracketing.store import RESULTS
+from inradius.stored.reading import records
 
 SCRIPT = """
 import sys
@@ -39,7 +39,7 @@ else:
 
 def lines(folder):
     """The records of a run without its times, in their order."""
-    return [json.loads(line) | {"seconds": 0} for line in (folder / RESULTS).read_text().splitlines()]
+    return [record | {"seconds": 0} for record in records(folder / RESULTS)]
 
 
 def test_two_processes_find_what_one_finds_and_go_on_where_one_stopped(tmp_path):

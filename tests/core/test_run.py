@@ -12,6 +12,7 @@ from inradius import load_weights
 from inradius.run import Run
 from inradius.slots import Schedule
 from inradius.stored.files import write_atomic
+from inradius.stored.reading import records
 from inradius.streams import Streams
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
@@ -65,7 +66,7 @@ def weights(path):
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return records(folder / "metrics.jsonl")
 
 
 def test_training_learns_and_leaves_its_files(tmp_path):

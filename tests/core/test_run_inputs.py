@@ -117,7 +117,7 @@ def test_the_record_is_the_last_to_go_when_a_run_starts_again(tmp_path, monkeypa
     unlink, gone = Path.unlink, []
 
     def mortal(path, **options):
-        if path.exists():
+        if path.exists() and not path.name.startswith(".probe"):
             gone.append(path.name)
             if len(gone) == files:
                 raise KeyboardInterrupt

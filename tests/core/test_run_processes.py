@@ -4,7 +4,6 @@ Sums are taken in another order, so losses and weights agree to 1e-4, relative t
 attack may differ by that, which is why the attacks here take steps along the gradient.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import torch
 
 import inradius
 from inradius import load_weights
+from inradius.stored.reading import records
 
 PARTS = '''
 import os, sys, attrs, torch, inradius
@@ -119,8 +119,7 @@ def assert_agree(one, two):
             load_weights(network, folder / f"{name}.safetensors")
         for a, b in zip(*(network.state_dict().values() for network in networks), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-4 * max(1.0, float(a.abs().max())))
-    lines = [(folder / "metrics.jsonl").read_text().splitlines() for folder in (one, two)]
-    for first, second in zip(*([json.loads(line) for line in side] for side in lines), strict=True):
+    for first, second in zip(*(records(folder / "metrics.jsonl") for folder in (one, two)), strict=True):
         for name in first.keys() - {"seconds"}:
             assert first[name] == pytest.approx(second[name], rel=1e-4), name
 

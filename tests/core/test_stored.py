@@ -278,7 +278,7 @@ def test_a_folder_of_a_bracket_that_goes_away_is_one_sentence(tmp_path):
     lazy = bracket(tmp_path / "lazy", data=stream, model=linear())
     shutil.rmtree(tmp_path / "lazy")
     row = next(iter(lazy.deltas))
-    with pytest.raises(InputError, match="cannot be read .No such file or directory"):
+    with pytest.raises(InputError, match=r"cannot be read \(No such file or directory"):
         lazy.deltas[row]
     with pytest.raises(InputError, match=r"holds no readable report\.json"):
         inradius.Report.load(tmp_path / "lazy")

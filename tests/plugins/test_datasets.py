@@ -191,7 +191,7 @@ def test_npz_does_not_believe_the_archive_either(tmp_path):
     # the directory's size after unpacking, the last place where it stands
     at = content.rindex(size)
     (tmp_path / "data.npz").write_bytes(content[:at] + (900_000_000).to_bytes(4, "little") + content[at + 4 :])
-    with pytest.raises(InputError, match="announces 900000000 bytes for inputs.npy"):
+    with pytest.raises(InputError, match=r"announces 900000000 bytes for inputs\.npy"):
         load(f"npz:{tmp_path / 'data.npz'}")
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 import inradius
 from inradius import Dataset, Defense, DivergenceError, InputError, SpecError, Streams, UnsupportedError
+from inradius.stored.reading import records
 from inradius.testing.components import spec_round_trip
 from inradius_gan import Clip, GradientPenalty, SpectralNorm, lipschitz_bound, prove, wasserstein_distance
 from inradius_gan.game import Game
@@ -49,7 +50,7 @@ def train(folder, spec, model="mlp(2, 8, 2)", data="eight_gaussians(n=60)", **op
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return records(folder / "metrics.jsonl")
 
 
 def last_critic(folder, spec="mlp(2, 8, 1)"):

@@ -18,6 +18,7 @@ from inradius import load_weights
 from inradius.run import Run
 from inradius.slots import Monitor
 from inradius.slots.monitor import RollBack, Stop
+from inradius.stored.reading import records
 from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
 
@@ -98,7 +99,7 @@ def fit(folder, monitors, defense="adversarial(pgd(steps=2, keep_maximising=True
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return records(folder / "metrics.jsonl")
 
 
 # watching
