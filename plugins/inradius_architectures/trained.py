@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
+from importlib.resources import as_file, files
 
-from safetensors.torch import load
 from torch import nn
 
-from inradius import UnsupportedError
+from inradius import UnsupportedError, load_weights
 from inradius_architectures.convolutional import mnist_small
 from inradius_architectures.mlp import mlp
 
@@ -37,5 +36,6 @@ def _shipped(name: str, build: Callable[[], nn.Sequential] = mnist_small) -> nn.
     if not file.is_file():
         raise UnsupportedError(f"the weights of {name} are not in this installation: {file} does not exist")
     model = build()
-    model.load_state_dict(load(file.read_bytes()))
+    with as_file(file) as path:
+        load_weights(model, path)
     return model

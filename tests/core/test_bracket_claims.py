@@ -10,6 +10,7 @@ from bracket_toys import Corner, Cube, Exact, Guess, cloud, linear, run
 import inradius
 from inradius import Bounds, Certifier
 from inradius.report import Report
+from inradius.stored.checksum import sealed_json
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +113,7 @@ def test_a_report_from_before_there_were_claims_has_those_that_follow(tmp_path):
         for verdict in entry["verdicts"]:
             del verdict["claim"], verdict["accepted"]
     del record["setting"]["claim"], record["claim"], record["uncounted"]
-    (tmp_path / "report.json").write_text(json.dumps(record))
+    (tmp_path / "report.json").write_bytes(sealed_json(record))
     assert Report.load(tmp_path) == report
 
 

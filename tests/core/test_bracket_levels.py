@@ -14,6 +14,7 @@ from inradius import Bounds, Certifier, ContradictionError, Dataset, InputError
 from inradius.cli import run as command
 from inradius.proving import current_proof
 from inradius.report import Report
+from inradius.stored.checksum import sealed_json
 
 ALONE = {"attacks": [], "audit": 0.0}
 
@@ -144,7 +145,7 @@ def test_a_saved_report_that_names_no_level_is_one_at_level_real(tmp_path):
     for entry in record["table"]:
         for verdict in entry["verdicts"]:
             del verdict["claim"], verdict["accepted"]
-    (tmp_path / "report.json").write_text(json.dumps(record))
+    (tmp_path / "report.json").write_bytes(sealed_json(record))
     loaded = Report.load(tmp_path)
     assert loaded == report
     assert (loaded.setting.claim, loaded.claims, loaded.lower) == ("real", report.claims, report.lower)

@@ -15,6 +15,7 @@ import inradius
 from inradius.bracketing.nesting import nested
 from inradius.curve import _bisection
 from inradius.report import clopper_pearson, robustness_curve
+from inradius.stored.checksum import sealed_json
 
 FACTORS = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0]
 
@@ -282,5 +283,5 @@ def test_a_report_from_before_these_tables_is_read(tmp_path):
             del attempt["rejected"], attempt["reused"]
         for verdict in example["verdicts"]:
             del verdict["reused"]
-    (tmp_path / "report.json").write_text(json.dumps(record))
+    (tmp_path / "report.json").write_bytes(sealed_json(record))
     assert inradius.Report.load(tmp_path) == report

@@ -11,6 +11,7 @@ from torch import nn
 import inradius
 from inradius import Attack, Dataset
 from inradius.lengthen import lengthen
+from inradius.stored.checksum import sealed_json
 from inradius.verdict import certain, judge
 
 
@@ -235,5 +236,5 @@ def test_reports_of_other_versions_are_read(tmp_path, no_figures):
         for attempt in example["attempts"]:
             del attempt["within_rounding"]
             attempt["of_the_future"] = 1
-    path.write_text(json.dumps(record))
+    path.write_bytes(sealed_json(record))
     assert len(inradius.Report.load(tmp_path).examples) == len(cloud().labels) == len(report.examples)

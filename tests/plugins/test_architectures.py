@@ -1,11 +1,14 @@
 """The networks have the sizes that their papers print, and their pieces compute what they say."""
 
+from importlib.resources import files
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 import inradius
+from inradius.stored.checksum import intact
 from inradius_architectures import Residual, convolutional, trained
 
 
@@ -126,3 +129,10 @@ def test_shipped_networks_are_read_from_their_files(tmp_path, monkeypatch):
     monkeypatch.setattr(trained, "files", lambda package: tmp_path)
     again = trained.mnist_small_certified().state_dict()
     assert all(torch.equal(weights, again[name]) for name, weights in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((files("inradius_architectures") / "weights").glob("*.safetensors")), ids=lambda path: path.stem
+)
+def test_shipped_weights_carry_their_checksum(path):
+    assert intact(path.read_bytes())
