@@ -5,9 +5,10 @@ import json
 import re
 import shutil
 
+import attrs
 import pytest
 import torch
-from bracket_toys import cloud, linear
+from bracket_toys import Corner, cloud, linear
 from bracket_toys import run as bracket
 from safetensors.torch import load_file, save_file
 from test_run import Probe, blobs, fit, network
@@ -269,6 +270,18 @@ def test_a_folder_that_goes_away_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(Probe, "score", go)
     with pytest.raises(StorageError, match=r"state\.pt' cannot be written \(No such file or directory\)"):
         fit(tmp_path / "run")
+
+
+def test_a_bracket_whose_folder_goes_away_is_one_sentence(tmp_path):
+    @attrs.frozen(kw_only=True)
+    class Gone(Corner):
+        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+            return super().perturb(model, x, y, threat, rng)
+
+    with pytest.raises(StorageError, match=r"safetensors' cannot be written \(No such file or directory\)") as error:
+        bracket(tmp_path / "run", attacks=[Gone()])
+    said(error)
 
 
 def test_a_folder_of_a_bracket_that_goes_away_is_one_sentence(tmp_path):

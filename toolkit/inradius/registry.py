@@ -2,8 +2,7 @@
 
 import difflib
 import inspect
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -11,13 +10,14 @@ import attrs
 from torch import nn
 
 from inradius import _installed
+from inradius._answers import article, leave_out, origin, pairs, prevails, title
 from inradius._component import Component
 from inradius._spec import Call, parse
 from inradius.attack import Attack
 from inradius.certifier import Certifier
 from inradius.data import Dataset
 from inradius.defense import Defense
-from inradius.errors import InradiusError, PluginWarning, SpecError, reason
+from inradius.errors import InradiusError, SpecError, reason
 from inradius.layers import LayerRule
 from inradius.objective import Objective
 from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
@@ -79,16 +79,14 @@ def layer_rules() -> dict[type[nn.Module], LayerRule]:
 
     def add(found: object) -> None:
         if not isinstance(found, Mapping):
-            _leave_out(
-                f"a plugin answers a hook with {found!r}; allowed are layer rules by the classes of their layers"
-            )
+            leave_out(f"a plugin answers a hook with {found!r}; allowed are layer rules by the classes of their layers")
             return
         for layer, rule in found.items():
             if not isinstance(layer, type) or not isinstance(rule, LayerRule):
-                _leave_out(
-                    f"{_origin(rule)} registers {rule!r} for {layer!r}; allowed are layer rules by layers' classes"
+                leave_out(
+                    f"{origin(rule)} registers {rule!r} for {layer!r}; allowed are layer rules by layers' classes"
                 )
-            elif layer not in table or _prevails(rule, table[layer], f"a layer rule for {layer.__name__}"):
+            elif layer not in table or prevails(rule, table[layer], f"a layer rule for {layer.__name__}"):
                 table[layer] = rule
 
     _installed.host().manager.hook.layer_rules.call_historic(result_callback=add)
@@ -104,13 +102,11 @@ def make(spec: str | T, kind: type[T] = cast("type[Any]", object)) -> T:  # noqa
     if not isinstance(spec, str):
         if isinstance(spec, kind):
             return spec
-        raise SpecError(
-            f"{_shown(spec)} is {_article(type(spec).__name__)}, but {_article(_title(kind))} is needed here"
-        )
+        raise SpecError(f"{_shown(spec)} is {article(type(spec).__name__)}, but {article(title(kind))} is needed here")
     call = parse(spec)
     entry = find(call.name, kind)
     if not issubclass(entry.kind, kind):
-        raise SpecError(f"{spec!r} makes {_article(_title(entry.kind))}, but {_article(_title(kind))} is needed here")
+        raise SpecError(f"{spec!r} makes {article(title(entry.kind))}, but {article(title(kind))} is needed here")
     return cast("T", _build(entry, call))
 
 
@@ -185,90 +181,16 @@ def _name_positionals(entry: Entry, args: list[object], kwargs: dict[str, object
 
 
 def _add(table: dict[str, Entry], kind: type, found: object) -> None:
-    for name, build in _pairs(kind, found):
-        if name not in table or _prevails(build, table[name].build, f"the name {name!r}"):
-            table[name] = Entry(name, kind, build, _origin(build))
-
-
-def _prevails(new: object, old: object, what: str) -> bool:
-    """Whether the new one of two things takes the place of the old: where that is a stranger's and this inradius's own."""
-    if new is old:
-        return False
-    wins = _is_own(new) and not _is_own(old)
-    first, second = (new, old) if wins else (old, new)
-    _leave_out(
-        f"two plugins bring {what}: {_origin(first)}, which counts, and {_origin(second)}, which is left out; "
-        "leave one out with INRADIUS_DISABLE_PLUGINS=name"
-    )
-    return wins
-
-
-def _leave_out(sentence: str) -> None:
-    """Tells of a part of a plugin that is wrong; everything else goes on."""
-    warnings.warn(sentence, PluginWarning, stacklevel=2)
-
-
-def _pairs(kind: type, found: object) -> list[tuple[str, Callable[..., Any]]]:
-    """Names with what they build, from the answer to a hook; what is neither is left out with a warning."""
-    parts = issubclass(kind, Component)
-    allowed = f"{kind.__name__} classes" if parts else f"functions that make {_article(_title(kind))}, by their names"
-    if isinstance(found, Mapping):
-        pairs = list(found.items())
-    elif parts and isinstance(found, Iterable):
-        pairs = [(_spec_name(build), build) for build in found]
-    else:
-        _leave_out(f"a plugin answers a hook with {found!r}, which is left out; allowed are {allowed}")
-        return []
-    good = []
-    for name, build in pairs:
-        fits = isinstance(build, type) and issubclass(build, kind) if parts else callable(build)
-        if fits and str(name).isidentifier():
-            good.append((name, build))
-        else:
-            _leave_out(f"{_origin(build)} registers {build!r} as {name!r}, which is left out; allowed are {allowed}")
-    return good
-
-
-def _spec_name(build: object) -> str:
-    known = isinstance(build, type) and issubclass(build, Component)
-    return build.spec_name() if known else getattr(build, "__name__", type(build).__name__)  # type: ignore[attr-defined]
-
-
-def _origin(build: object) -> str:
-    plugin = _plugin(build)
-    return _module(build) if plugin is None else f"{_module(build)} ({plugin.distribution} {plugin.version})"
-
-
-def _is_own(build: object) -> bool:
-    plugin = _plugin(build)
-    return plugin is not None and plugin.distribution == "inradius"
-
-
-def _plugin(build: object) -> _installed.Plugin | None:
-    """The plugin whose module made a thing."""
-    home = _module(build).split(".")[0]
-    found = _installed.host().plugins
-    exact = (plugin for plugin in found if plugin.value == _module(build))
-    return next(exact, next((p for p in found if p.value.split(":")[0].split(".")[0] == home), None))
-
-
-def _module(build: object) -> str:
-    return str(getattr(build, "__module__", "an unknown module"))
+    for name, build in pairs(kind, found):
+        if name not in table or prevails(build, table[name].build, f"the name {name!r}"):
+            table[name] = Entry(name, kind, build, origin(build))
 
 
 def _listed(entry: Entry) -> str:
     return ", ".join(entry.parameters) or "none"
 
 
-def _title(kind: type) -> str:
-    return "model" if kind is nn.Module else "component" if kind is object else kind.__name__
-
-
 def _shown(given: object, limit: int = 60) -> str:
     """What was given in place of a spec, on one line."""
     text = " ".join(repr(given).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _article(noun: str) -> str:
-    return f"{'an' if noun[:1] in 'AEIOUaeiou' else 'a'} {noun}"

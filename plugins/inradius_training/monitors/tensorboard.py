@@ -10,7 +10,7 @@ from torch import nn
 from inradius import Run, ThreatModel, UnsupportedError
 from inradius.slots import Monitor
 from inradius.slots.monitor import Action
-from inradius.stored.files import write_atomic
+from inradius.stored.files import write_atomic, writing
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,7 @@ def _write(line: dict[str, float], path: Path) -> None:
     from accelerate.tracking import TensorBoardTracker
 
     # elsewhere, because a TensorBoard that watches the folder would show a file half written
-    with TemporaryDirectory() as elsewhere:
+    with writing(path), TemporaryDirectory() as elsewhere:
         tracker = TensorBoardTracker("run", elsewhere)
         tracker.start()
         tracker.log({name: float(value) for name, value in line.items() if name != "epoch"}, step=int(line["epoch"]))
