@@ -89,7 +89,7 @@ STEPS = [
     Mutation(Sizes, "_executed", "error = self._gamma(", "error = 0 * self._gamma(", laws.an_execution_loses),
     Mutation(Sizes, "_executed", "error = self._gamma(", "error = 0.5 * self._gamma(", laws.an_execution_loses),
     Mutation(Sizes, "_executed", " + (forth + 2) * peak * tiny(run)", "", laws.an_execution_underflows),
-    Mutation(Sizes, "_executed", "(forth + 2) * peak * tiny(run)", "(forth + 2) / 2 * peak * tiny(run)", laws.an_execution_underflows),
+    Mutation(Sizes, "_executed", "(forth + 2) * peak", "(forth + 2) / 2 * peak", laws.an_execution_underflows),
     Mutation(Sizes, "_executed", "peak * self._inputs(node)", "0 * self._inputs(node)", laws.an_execution_takes_weights_for_0),
     Mutation(Sizes, "_executed", "peak * self._inputs(node)", "peak / 2 * self._inputs(node)",
         laws.an_execution_takes_weights_for_0),
