@@ -17,6 +17,7 @@ from inradius import (
     SpecError,
     ThreatModel,
 )
+from inradius.norm import Norm
 from inradius.testing import (
     attacks,
     certifiers,
@@ -81,6 +82,10 @@ SETS = {
         "linear_max": lambda self, c, x: (c > 0) * self.eps,
     },
     sets.gauge_scales: {"gauge": lambda self, delta, x: (largest(delta) / self.eps) ** 2},
+    sets.norm_is_that_of_the_gauge: {
+        "norm": property(lambda self: Norm(2.0)),
+        "radius": property(lambda self: self.eps),
+    },
     sets.gauge_at_radius_zero: {"gauge": lambda self, delta, x: largest(delta) / max(self.eps, 1e-3)},
     sets.bad_inputs_are_refused: {"check_inputs": lambda self, x: None},
     sets.projection_fixes_members: {"project": lambda self, delta, x: delta.clamp(-self.eps, self.eps) * 0.99},
@@ -100,6 +105,10 @@ SETS = {
     sets.hull_is_never_inside: {"hull": lambda self, x: (x * 0 - self.eps, x * 0 + self.eps * 0.999)},
     sets.bound_affine_is_never_inside: {
         "bound_affine": lambda self, op, x: op.interval(x - 0.9 * self.eps, x + self.eps)
+    },
+    sets.hull_of_a_box_is_the_set: {
+        "is_box": property(lambda self: True),
+        "hull": lambda self, x: (x * 0 - 2 * self.eps, x * 0 + 2 * self.eps),
     },
     sets.sketch_is_never_inside: {"sketch": lambda self, x: (x * 0, x * 0 + self.eps, 2.0)},
     sets.ignores_batch_mates: {"gauge": lambda self, delta, x: largest(delta).max().expand(len(x)) / self.eps},
@@ -312,6 +321,8 @@ RULES = {
         {"interval": lambda self, op, lower, upper: (op(lower) - 1, op(upper))},
     ),
     rules.magnitude_is_a_bound: (LineRule, {"magnitude": lambda self, op, bound: 2 * bound}),
+    rules.stretch_is_a_bound: (LineRule, {"stretch": lambda self, op, bound: 1.9 * bound}),
+    rules.sums_over_some_are_counted: (LineRule, {"fan_of": lambda self, op, some: some.flatten(1).sum(1) * 0}),
 }
 
 

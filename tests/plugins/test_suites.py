@@ -79,7 +79,7 @@ def test_radii_of_their_own_get_the_list_of_their_set():
 @pytest.mark.parametrize("threat", SETS[3:6])
 def test_autoattack_on_another_set_is_refused(threat):
     x, y = labelled(linear(2))
-    with pytest.raises(UnsupportedError, match="allowed are linf, l2, l1: inradius_suite"):
+    with pytest.raises(UnsupportedError, match="allowed are balls of ℓ∞, ℓ2, ℓ1: inradius_suite"):
         attack_of("autoattack()")(linear(2), x, y, threat_of(threat))
     part = attack_of("worst_part(autoattack(steps=2, queries=4))")
     assert len(part(linear(2), x, y, threat_of("union(linf(eps=0.1), l2(eps=0.5))")).delta) == len(x)

@@ -16,9 +16,8 @@ from inradius_bounds.rounding import Rounding, tiny, unit
 
 
 def _fastest(side: Tensor) -> Tensor:
-    """Images with channels last, as convolutions are fastest so on CPUs; any other value as it is."""
-    images = side.ndim == 4 and side.device.type == "cpu"
-    return side.contiguous(memory_format=torch.channels_last) if images else side
+    """Images with channels last, as convolutions are fastest so; any other value as it is."""
+    return side.contiguous(memory_format=torch.channels_last) if side.ndim == 4 else side
 
 
 @attrs.define(eq=False, slots=False)
