@@ -474,7 +474,7 @@ WINDOWED = [
     Mutation(windows.Geometry, "pulled", "self.pad[0] * stride[0] + pad[0]", "pad[0]", WINDOWS),
     Mutation(windows.Geometry, "pulled", "self.stride[0] * stride[0]", "self.stride[0]", WINDOWS),
     Mutation(bending, "_windows", "total(size * band)", "total(0 * band)", WINDOWS),
-    Mutation(bending, "_windows", "rows * function.seen(lines.offset)", "0 * rows", WINDOWS),
+    Mutation(bending, "_windows", "rows * slope, rows * offset", "rows * slope, 0 * rows", WINDOWS),
     Mutation(bending, "_windows", "offset, size, band, value=-1", "offset, size, band, value=1", SLANTED_WINDOWS),
     Mutation(bending, "_windows", "below, size, function.seen(lines.turn), value=-1",
         "below, size, function.seen(lines.turn), value=1", SLANTED_WINDOWS),

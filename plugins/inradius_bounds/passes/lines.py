@@ -110,8 +110,8 @@ def _dense(function: Dense, lines: "Lines") -> Bent:
 def _windows(function: Windows, lines: "Lines") -> Bent:
     rows = function.families
     size = rows.abs()
-    below = rows * function.seen(lines.slope)
-    offset, band = rows * function.seen(lines.offset), function.seen(lines.band)
+    slope, offset, band = function.seen_together([lines.slope, lines.offset, lines.band])
+    below, offset = rows * slope, rows * offset
     radius = None
     if lines.turn is None:
         radius = total(size * band)

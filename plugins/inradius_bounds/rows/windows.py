@@ -6,6 +6,7 @@ place p of the neuron's own grid the window begins at p · stride − pad. Entri
 zeros and vanish.
 """
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import attrs
@@ -69,6 +70,11 @@ class Windows:
     def seen(self, image: Tensor) -> Tensor:
         """A map's windows at the rows' places, (1 or B, C, H, W) -> (B, 1, K, h, w, C)."""
         return self._at(self.geometry.cut(image))[:, None]
+
+    def seen_together(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """The windows of several maps of one shape, which are cut at once."""
+        whole = torch.cat([image.expand(len(images[0]), *image.shape[1:]) for image in images], dim=1)
+        return list(torch.split(self.seen(whole), images[0].shape[1], dim=5))
 
     def _at(self, cut: Tensor) -> Tensor:
         down, across = self.place // self.geometry.grid[1], self.place % self.geometry.grid[1]
