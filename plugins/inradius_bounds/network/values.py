@@ -68,7 +68,8 @@ class Values:
     @cached_property
     def end(self) -> Node:
         """The node at which backward passes end: the input, or for boxes the last node that only scales it."""
-        return self.network.front if self.boxed else self.network.entry
+        front, entry = self.network.front, self.network.entry
+        return front if front is not entry and self.boxed else entry
 
     @cached_property
     def sides(self) -> Box | None:
@@ -86,6 +87,10 @@ class Values:
     @cached_property
     def room(self) -> Box:
         """The least and the largest δ of each coordinate over Δ(x), two of (B, *S), with inputs that an execution takes for 0."""
+        if self.rounding is None and self.threat.is_box:
+            # without a look at rounding the corners as they are
+            ends = [self.threat.linear_max(torch.full_like(self.x, sign), self.x) for sign in (-1.0, 1.0)]
+            return ends[0], ends[1]
         low, high = self.threat.hull(self.x)
         if self.rounding is None or self.rounding.execution is None:
             return low, high
@@ -107,7 +112,7 @@ class Values:
                 found = self._outward(*self.about.box(node))
                 self._heard(self.about.wide.noise)
                 return found
-            lower, upper = self.threat.bound_affine(self.network.block(node), self.x)
+            lower, upper = self._affine(node)
             return (lower, upper) if self.sizes is None else self._widened(lower, upper, self.sizes.whole(node))
         boxes = [self.box(source) for source in node.sources]
         if node.join is not None:
@@ -122,6 +127,14 @@ class Values:
         # the rule rounds outwards
         run = self.sizes.curve(node, torch.maximum(lower.abs(), upper.abs()))
         return (lower, upper) if run is None else self._widened(lower, upper, run)
+
+    def _affine(self, node: Node) -> Box:
+        """The box of an affine function of the input as the set gives it."""
+        block = self.network.block(node)
+        if self.rounding is None and self.threat.is_box and block.exact_interval:
+            low, high = self.room
+            return block.interval(self.x + low, self.x + high)
+        return self.threat.bound_affine(block, self.x)
 
     def _widened(self, lower: Tensor, upper: Tensor, error: Tensor) -> Box:
         self.note(error, upper - lower)
