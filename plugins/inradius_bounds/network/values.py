@@ -53,8 +53,10 @@ class Values:
         """The box of a node whose sources have boxes."""
         found = self.known(node)
         if found is None:
-            low, high = self._computed(node)
-            found = self.boxes[node] = _fastest(low), _fastest(high)
+            found = self._computed(node)
+            # gradients of weights are no faster for it
+            found = found if self.rounding is None else (_fastest(found[0]), _fastest(found[1]))
+            self.boxes[node] = found
         return found
 
     @cached_property
