@@ -1,6 +1,6 @@
 """What is asked of a network's values by those that bound their rounding."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -23,8 +23,8 @@ class Known(Protocol):
     x: Tensor
 
     @property
-    def about(self) -> Any:
-        """What values are counted from, a ``Center``; None for 0."""
+    def about(self) -> Center | None:
+        """What values are counted from; None for 0."""
         ...
 
     @property

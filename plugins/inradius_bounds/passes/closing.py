@@ -60,9 +60,9 @@ class Found:
 
 @attrs.frozen(eq=False)
 class Ends:
-    """The range of rows over what a node's numbers may be, (B, K) each; half is None where ``low`` and ``high`` say it.
+    """Lower and upper bounds of rows over what a node's numbers may be, (B, K) each, and an error.
 
-    error: what rounding may have moved each of them by, or None where it is not looked at.
+    error: how far rounding may have moved either bound, (B, K), or None where rounding is not looked at.
     """
 
     low: Tensor
