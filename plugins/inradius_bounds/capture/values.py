@@ -15,7 +15,7 @@ from inradius_bounds.stage import Chain
 # how far two runs may differ that round in other orders, in units of the rounding that is seen
 _ORDERS = 16
 # how many numbers a batch has at most that is run without being recorded, too
-_SEVERAL = 1 << 20
+_SEVERAL = 400_000
 
 
 @attrs.frozen(eq=False)

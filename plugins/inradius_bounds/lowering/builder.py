@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+import numpy
 import torch
 from torch import Tensor, nn
 
@@ -203,8 +204,8 @@ class Builder:
 
 
 def _broadcast(*shapes: torch.Size) -> torch.Size:
-    found: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
-    return found
+    # torch's own function imports its reference operators, which takes most of a second
+    return torch.Size(numpy.broadcast_shapes(*shapes))
 
 
 def _shape(part: Node | Constant) -> torch.Size:
