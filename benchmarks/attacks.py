@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Attack, Dataset, ThreatModel
-from inradius.objective import class_margin
-from inradius.optimization import optimize
+from inradius.attacks.objective import class_margin
+from inradius.models.fuse import optimize
 
 PEERS = {
     "foolbox": "foolbox",

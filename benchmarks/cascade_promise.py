@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Certifier, Property, ThreatModel
-from inradius_bounds.cascade import STANDARD
-from inradius_bounds.refutation import refuted
+from inradius_bounds.certifiers.cascade import STANDARD
+from inradius_bounds.certifiers.refutation import refuted
 
 FACTORS = tuple(0.8 * 1.12**step for step in range(10))
 PROMISES = (0.05, 0.1, 0.125, 0.15, 0.2)

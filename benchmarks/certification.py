@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Certifier, Property, ThreatModel
-from inradius_bounds.lp import relaxed_minimum
+from inradius_bounds.certifiers.lp import relaxed_minimum
 
 EPS = 0.1
 Run = Callable[[Tensor, Tensor], Tensor]

@@ -125,7 +125,7 @@ def signs(x: Tensor) -> Tensor:
 
 
 def exact(eps: float) -> Projection:
-    from inradius_wasserstein.interior_point import nearest
+    from inradius_wasserstein.projection.interior_point import nearest
 
     threat = ball(eps)
     return lambda delta, x: nearest(delta, x, threat.moves(x), threat.budgets(x), None).delta
@@ -160,7 +160,7 @@ def peer_methods(eps: float, *settings: tuple[float, int]) -> dict[str, Projecti
 
 def table(x: Tensor, eps: float) -> None:
     """Mass, true transport cost over the radius, and distance from the projection, for each method."""
-    from inradius_wasserstein import sinkhorn
+    from inradius_wasserstein.entropic import sinkhorn
 
     threat = ball(eps)
     moves, budget = threat.moves(x), threat.budgets(x)

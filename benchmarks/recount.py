@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Attack, InradiusError, ThreatModel
-from inradius.attack import Attacked
-from inradius.objective import class_margin
-from inradius.registry import entries
+from inradius.attacks.attack import Attacked
+from inradius.attacks.objective import class_margin
+from inradius.components.registry import entries
 
 # few steps: an attack that stops on the boundary does so after few as well
 SPECS = {

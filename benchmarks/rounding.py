@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Certifier, ThreatModel
-from inradius.certificate import Claim
+from inradius.certifiers.certificate import Claim
 
 TESTS = Path(__file__).parents[1] / "tests" / "plugins"
 SPECS = ("interval()", "dual()", "crown()", "alpha(steps=5, keep_maximising=True)")

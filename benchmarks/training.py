@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import inradius
-from inradius.slots import Action, Monitor
+from inradius.training.slots import Action, Monitor
 
 EPS = "linf(eps=0.1)"
 EPOCHS = {

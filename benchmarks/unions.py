@@ -179,7 +179,11 @@ def compare_hull(options: argparse.Namespace) -> None:
 
 
 def certified(
-    certifier: Certifier, model: nn.Module, data: Dataset, threat: ThreatModel, parts: inradius.certifier.Parts
+    certifier: Certifier,
+    model: nn.Module,
+    data: Dataset,
+    threat: ThreatModel,
+    parts: inradius.certifiers.certifier.Parts,
 ) -> tuple[float, float]:
     """The share of examples certified, in percent, and the CPU seconds."""
     started, count = process_time(), 0

@@ -102,7 +102,7 @@ def attacked(model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, spec: 
 
 
 def margins(logits: Tensor, y: Tensor) -> Tensor:
-    return inradius.objective.class_margin(logits, y)
+    return inradius.attacks.objective.class_margin(logits, y)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ import hypothesis
 import pytest
 import torch
 
-from inradius import _installed, hookimpl, registry
+from inradius import hookimpl
+from inradius.components import installed as _installed
+from inradius.components import registry
 from inradius.testing import register_profiles
 
 hypothesis.settings.load_profile(register_profiles())

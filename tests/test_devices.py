@@ -19,7 +19,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, InradiusError, ThreatModel
-from inradius.registry import entries
+from inradius.components.registry import entries
 from pretend_device import NAME, pretend_device
 
 SHAPE = (2, 4, 4)

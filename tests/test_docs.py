@@ -21,9 +21,9 @@ import pytest
 import torch
 
 import inradius
-from inradius import hookspecs, registry
 from inradius.cli import run
-from inradius.plugins import installed
+from inradius.components import hookspecs, registry
+from inradius.components.plugins import installed
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -17,7 +17,8 @@ from inradius import (
     SpecError,
     ThreatModel,
 )
-from inradius.norm import Norm
+from inradius.sets.norm import Norm
+from inradius.sets.threat_model import dual_pairing
 from inradius.testing import (
     attacks,
     certifiers,
@@ -35,7 +36,6 @@ from inradius.testing import (
     sets,
 )
 from inradius.testing.components import spec_round_trip
-from inradius.threat import dual_pairing
 
 
 @attrs.frozen(kw_only=True)

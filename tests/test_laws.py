@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, Defense, Objective, ThreatModel, registry
+from inradius import Attack, Certifier, Defense, Objective, ThreatModel
+from inradius.components import registry
 from inradius.testing import (
     check_attack,
     check_certifier,
@@ -15,7 +16,7 @@ from inradius.testing import (
     check_threat_model,
 )
 from inradius.testing.strategies import inputs
-from inradius_bounds.layers import Rounding
+from inradius_bounds.rules.functions import Rounding
 
 SETS = [
     "linf(eps=0.1)",

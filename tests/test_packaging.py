@@ -80,7 +80,9 @@ def test_import_contracts_name_every_plugin():
     assert set(contracts["The core knows no plugin"]["forbidden_modules"]) == plugins
     assert set(contracts["Plugins know no other plugin"]["modules"]) == plugins
     assert any("inradius.testing" in contract.get("forbidden_modules", ()) for contract in contracts.values())
-    assert any("inradius.registry" in contract.get("forbidden_modules", ()) for contract in contracts.values())
+    assert any(
+        "inradius.components.registry" in contract.get("forbidden_modules", ()) for contract in contracts.values()
+    )
     assert all(contract["name"][0].isupper() and " " in contract["name"] for contract in contracts.values())
 
 

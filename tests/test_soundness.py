@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import inradius
-from inradius.registry import entries
+from inradius.components.registry import entries
 
 SETS = [
     "linf(eps=0.1)",

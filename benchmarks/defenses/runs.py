@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import inradius
 from inradius import Attack, Dataset, Run, ThreatModel
-from inradius.slots import Action, Monitor
+from inradius.training.slots import Action, Monitor
 
 
 @attrs.frozen(kw_only=True)

@@ -15,9 +15,9 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Dataset, Run, ThreatModel
-from inradius.losses import cross_entropy
-from inradius.slots import Monitor
-from inradius.slots.monitor import Action
+from inradius.training.losses import cross_entropy
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ from mkdocs.utils import get_relative_url
 from inradius import Attack, Certifier, Defense, LayerRule, Objective, ThreatModel, layer_rules
 from inradius.cli.app import app
 from inradius.cli.describe import parameters
-from inradius.plugins import installed
-from inradius.registry import KINDS, Entry, entries
-from inradius.slots import Sampler, Schedule, Transform
+from inradius.components.plugins import installed
+from inradius.components.registry import KINDS, Entry, entries
 from inradius.testing import laws
+from inradius.training.slots import Sampler, Schedule, Transform
 
 CARDS = Path(__file__).parents[2] / "plugins" / "inradius_architectures" / "weights"
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")

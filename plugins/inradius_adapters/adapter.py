@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, InradiusError, Oracles, PluginError, Streams, Subject, UnsupportedError
-from inradius.attack import Observer
-from inradius.lengthen import lengthen
-from inradius.threat import expand
-from inradius.validators import flag
-from inradius.verdict import against, unit
+from inradius.attacks.attack import Observer
+from inradius.attacks.verdict import against, unit
+from inradius.components.validators import flag
+from inradius.sets.lengthen import lengthen
+from inradius.sets.threat_model import expand
 from inradius_adapters.bridge import Bridge
 from inradius_adapters.library import built, is_installed, load, named
 from inradius_adapters.options import are_options, as_pairs, is_name

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Subject
-from inradius.box import Box
+from inradius.sets.box import Box
 
 
 class Bridge(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles, PerExample, UnsupportedError
-from inradius.box import Box
+from inradius.sets.box import Box
 from inradius_adapters.bridge import Bridge
 
 

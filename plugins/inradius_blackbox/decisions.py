@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.lengthen import lengthen
-from inradius.threat import expand
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.sets.lengthen import lengthen
+from inradius.sets.threat_model import expand
 
 # how many numbers the images of one call may hold
 _BLOCK = 1 << 22

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inradius.ascent import Part
-from inradius.attack import Observer
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
 from inradius_blackbox.decisions import fools
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.validators import count
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import count
+from inradius.sets.threat_model import expand
 from inradius_blackbox.draws import repeat
 
 

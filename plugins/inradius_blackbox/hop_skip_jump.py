@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.validators import count
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import count
+from inradius.sets.threat_model import expand
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.room import Room, far, room_of
+from inradius_blackbox.feasible_box import Room, far, room_of
 from inradius_blackbox.starts import begin, closer
 
 # halvings of a step before it is given up

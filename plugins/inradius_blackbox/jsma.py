@@ -9,11 +9,11 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject, UnsupportedError
-from inradius.ascent import Part, gradient_of
-from inradius.attack import Observer
-from inradius.validators import flag, share
+from inradius.attacks.ascent import Part, gradient_of
+from inradius.attacks.attack import Observer
+from inradius.components.validators import flag, share
+from inradius_blackbox.feasible_box import corners_of
 from inradius_blackbox.pixels import by_pixel, channels_of
-from inradius_blackbox.room import corners_of
 
 # pairs are looked for among so many pixels, those that let the class lead by most on their own
 _CANDIDATES = 64

@@ -8,12 +8,12 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.validators import count
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import count
 from inradius_blackbox.decisions import Decisions
+from inradius_blackbox.feasible_box import corners_of, far
 from inradius_blackbox.pixels import by_pixel, channels_of
-from inradius_blackbox.room import corners_of, far
 from inradius_blackbox.salt_and_pepper import season
 
 # bisections of one pixel in the second phase

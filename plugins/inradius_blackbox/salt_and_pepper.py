@@ -8,13 +8,13 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.validators import count
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import count
+from inradius.sets.threat_model import expand
 from inradius_blackbox.decisions import Decisions
+from inradius_blackbox.feasible_box import corners_of
 from inradius_blackbox.pixels import channels_of
-from inradius_blackbox.room import corners_of
 
 
 @attrs.frozen(kw_only=True)

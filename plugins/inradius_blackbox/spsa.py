@@ -8,10 +8,10 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, Margin, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.validators import component, count, flag, positive, share
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, flag, positive, share
+from inradius.sets.threat_model import expand
 
 # how many numbers are drawn for an example at once
 _BLOCK = 1 << 15

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, Margin, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.validators import component, count, positive
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, positive
+from inradius.sets.threat_model import expand
 from inradius_blackbox.square_moves import Proposals, moves_of
 from inradius_blackbox.square_windows import share_of
 

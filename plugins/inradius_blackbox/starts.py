@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from inradius.ascent import Part
-from inradius.threat import expand
+from inradius.attacks.ascent import Part
+from inradius.sets.threat_model import expand
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.room import far
+from inradius_blackbox.feasible_box import far
 
 # noise of growing radius: four times at each power of two up to 2^12, then at that
 _TRIES = 64

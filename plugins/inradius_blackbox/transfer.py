@@ -7,12 +7,12 @@ from attrs.validators import instance_of, optional
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.frozen_network import frozen_network, hashed, hashed_spec
-from inradius.nested import answer, check_goals
-from inradius.threat import expand
-from inradius.validators import component
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.composite import answer, check_goals
+from inradius.components.validators import component
+from inradius.models.frozen_network import frozen_network, hashed, hashed_spec
+from inradius.sets.threat_model import expand
 
 
 @attrs.frozen(kw_only=True)

@@ -3,14 +3,14 @@
 from torch import nn
 
 from inradius import Certifier, LayerRule, hookimpl
-from inradius_bounds.alpha import Alpha
-from inradius_bounds.cascade import CertifierCascade
-from inradius_bounds.crown import Crown
-from inradius_bounds.dual import Dual
-from inradius_bounds.interval import Interval
-from inradius_bounds.lp import LP
-from inradius_bounds.milp import MILP
-from inradius_bounds.projected import Projected
+from inradius_bounds.certifiers.alpha import Alpha
+from inradius_bounds.certifiers.cascade import CertifierCascade
+from inradius_bounds.certifiers.crown import Crown
+from inradius_bounds.certifiers.dual import Dual
+from inradius_bounds.certifiers.interval import Interval
+from inradius_bounds.certifiers.lp import LP
+from inradius_bounds.certifiers.milp import MILP
+from inradius_bounds.certifiers.projected import Projected
 from inradius_bounds.rules import by_layer
 
 

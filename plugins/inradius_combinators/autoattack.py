@@ -5,8 +5,8 @@ from typing import ClassVar
 import attrs
 
 from inradius import Attack, Oracles, UnsupportedError, make
-from inradius.norm import L1, L2, LINF, Norm
-from inradius.validators import count
+from inradius.components.validators import count
+from inradius.sets.norm import L1, L2, LINF, Norm
 from inradius_combinators.suite import Suite
 
 _NORMS = (LINF, L2, L1)

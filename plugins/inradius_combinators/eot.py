@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.nested import answer, check_goals
-from inradius.validators import component, count
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.composite import answer, check_goals
+from inradius.components.validators import component, count
 
 
 class Expected(Subject):

@@ -5,8 +5,8 @@ from typing import ClassVar
 import attrs
 
 from inradius import Attack, Oracles, make
-from inradius.norm import L1, L2, LINF
-from inradius.validators import count
+from inradius.components.validators import count
+from inradius.sets.norm import L1, L2, LINF
 from inradius_combinators.suite import Suite
 
 

@@ -4,10 +4,10 @@ import attrs
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.nested import Round, Series, check_goals, keeps_maximising, objective_of
-from inradius.validators import component, count
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.composite import Round, Series, check_goals, keeps_maximising, objective_of
+from inradius.components.validators import component, count
 
 
 @attrs.frozen(kw_only=True)

@@ -6,9 +6,9 @@ import attrs
 from torch import Tensor
 
 from inradius import Attack, Margin, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.nested import Series, check_goals, each
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.composite import Series, check_goals, each
 
 
 @attrs.frozen(kw_only=True)

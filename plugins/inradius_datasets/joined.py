@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import Dataset, InputError
-from inradius.losses import targets_of
+from inradius.training.losses import targets_of
 
 
 def joined(*members: Dataset) -> Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from inradius import Dataset, InputError
-from inradius.arrays import read_npz
+from inradius.data.arrays import read_npz
 
 
 def npz(path: str) -> Dataset:

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Dataset, fingerprint, load_model, load_weights
-from inradius.models import try_out
-from inradius.modes import evaluating
+from inradius.models.load import try_out
+from inradius.models.modes import evaluating
 from inradius_datasets.joined import joined
 
 _AT_ONCE = 256

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import nn
 
-from inradius.validators import as_float, positive
+from inradius.components.validators import as_float, positive
 from inradius_gan.wgan import WGAN
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from inradius import Dataset, Run, Streams
-from inradius.modes import evaluating
+from inradius.models.modes import evaluating
 from inradius.training.derive import derive
 from inradius_gan.distance import prove, wasserstein_distance
 from inradius_gan.lipschitz import slopes

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from inradius import Streams, UnsupportedError
-from inradius.validators import as_float, radius
+from inradius.components.validators import as_float, radius
 from inradius_gan.game import between
 from inradius_gan.lipschitz import slopes
 from inradius_gan.wgan import WGAN

@@ -6,7 +6,7 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Defense, Streams
-from inradius.validators import as_float, count, positive
+from inradius.components.validators import as_float, count, positive
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from inradius import UnsupportedError
-from inradius.validators import as_float, count, positive
+from inradius.components.validators import as_float, count, positive
 from inradius_gan.lipschitz import layer_norm, windows
 from inradius_gan.wgan import WGAN
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Dataset, InputError, Run, ThreatModel, load_model
-from inradius.defense import SLOTS
-from inradius.modes import evaluating
+from inradius.models.modes import evaluating
+from inradius.training.defense import SLOTS
 from inradius.training.derive import derive
 from inradius_gan.game import Game
 from inradius_gan.player import Player

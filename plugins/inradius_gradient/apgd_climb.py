@@ -7,8 +7,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.ascent import Part
-from inradius.threat import expand
+from inradius.attacks.ascent import Part
+from inradius.sets.threat_model import expand
 
 
 @attrs.define(eq=False, kw_only=True)

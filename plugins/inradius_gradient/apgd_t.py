@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from inradius import DLR, Attack, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.validators import component, count, flag
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, flag
 from inradius_gradient.apgd_search import Search
 
 

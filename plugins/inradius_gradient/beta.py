@@ -8,12 +8,12 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.validators import as_float, count, flag, positive
-from inradius_gradient.contest import Contest
-from inradius_gradient.rivals import rivals
-from inradius_gradient.strides import Strides, usual_optimizer
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import as_float, count, flag, positive
+from inradius_gradient.optimizer_steps import Strides, usual_optimizer
+from inradius_gradient.target_classes import rivals
+from inradius_gradient.targeted_ascent import Contest
 from inradius_gradient.torch_steps import OPTIMIZERS
 
 # Robey et al. 2023, sec. 5: 2 / 255 for ε = 8 / 255

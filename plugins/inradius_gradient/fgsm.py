@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part, gradient_of
-from inradius.attack import Observer
-from inradius.validators import component
+from inradius.attacks.ascent import Part, gradient_of
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component
 
 
 @attrs.frozen(kw_only=True)

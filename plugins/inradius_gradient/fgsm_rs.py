@@ -4,9 +4,9 @@ import attrs
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.validators import as_float, component, positive
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import as_float, component, positive
 from inradius_gradient.single_step import climb_once
 
 

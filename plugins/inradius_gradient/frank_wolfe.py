@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
-from inradius.ascent import Ascent, Part
-from inradius.attack import Observer
-from inradius.validators import component, count, flag, integer
-from inradius_gradient.rivals import rivals
+from inradius.attacks.ascent import Ascent, Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, flag, integer
+from inradius_gradient.target_classes import rivals
 
 
 @attrs.frozen(kw_only=True)

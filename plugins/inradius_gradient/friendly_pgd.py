@@ -6,9 +6,9 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part, gradient_of
-from inradius.attack import Observer
-from inradius.validators import component, count, flag, integer, positive
+from inradius.attacks.ascent import Part, gradient_of
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, flag, integer, positive
 
 
 @attrs.frozen(kw_only=True)

@@ -9,11 +9,11 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.nested import Show, answer, check_goals, fooled
-from inradius.threat import expand
-from inradius.validators import as_float, component, count, positive
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.composite import Show, answer, check_goals, fooled
+from inradius.components.validators import as_float, component, count, positive
+from inradius.sets.threat_model import expand
 from inradius_gradient.pgd import PGD
 
 

@@ -8,10 +8,10 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
-from inradius.arithmetic.precision import working
-from inradius.ascent import Ascent, Move, Part
-from inradius.attack import Observer
-from inradius.validators import as_float, component, count, flag, positive
+from inradius.attacks.ascent import Ascent, Move, Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import as_float, component, count, flag, positive
+from inradius.sets.arithmetic.precision import working
 
 
 def _inertia(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:

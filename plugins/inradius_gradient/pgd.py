@@ -6,9 +6,9 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
-from inradius.ascent import Ascent, Part
-from inradius.attack import Observer
-from inradius.validators import component, count, flag, positive
+from inradius.attacks.ascent import Ascent, Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, flag, positive
 
 
 @attrs.frozen(kw_only=True)

@@ -4,9 +4,9 @@ import attrs
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.validators import component, share
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, share
 from inradius_gradient.single_step import climb_once
 
 

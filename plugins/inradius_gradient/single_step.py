@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from inradius import Objective
-from inradius.ascent import Part, gradient_of
-from inradius.attack import Observer
+from inradius.attacks.ascent import Part, gradient_of
+from inradius.attacks.attack import Observer
 
 
 def climb_once(part: Part, start: Tensor, objective: Objective, size: float, observe: Observer | None) -> Tensor:

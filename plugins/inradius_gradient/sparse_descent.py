@@ -6,11 +6,11 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
-from inradius.arithmetic.precision import working
-from inradius.ascent import Ascent, Move, Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.validators import component, count, flag, positive, share
+from inradius.attacks.ascent import Ascent, Move, Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import component, count, flag, positive, share
+from inradius.sets.arithmetic.precision import working
+from inradius.sets.threat_model import expand
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.box import Box
+from inradius.sets.box import Box
 
 Answers = tuple[Tensor, ...]
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from inradius import InputError, PerExample, ThreatModel
-from inradius.arithmetic.answers import rows_of
-from inradius.arithmetic.outward import above
-from inradius.box import Box, check_inside, room
-from inradius.norm import Norm
-from inradius.threat import check_finite
-from inradius.validators import as_float, as_floats, box, radius
+from inradius.components.validators import as_float, as_floats, box, radius
+from inradius.sets.arithmetic.answers import rows_of
+from inradius.sets.arithmetic.outward import above
+from inradius.sets.box import Box, check_inside, room
+from inradius.sets.norm import Norm
+from inradius.sets.threat_model import check_finite
 from inradius_lp.algorithms import NormAlgorithms
 from inradius_lp.oracles import BoxedBall, Cell
 

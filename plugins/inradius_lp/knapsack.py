@@ -6,7 +6,7 @@ A radius is spent on coordinates whose prices are |c|, each up to its cap, deare
 import torch
 from torch import Tensor
 
-from inradius.arithmetic.sums import total
+from inradius.sets.arithmetic.sums import total
 
 
 def dearest(prices: Tensor, caps: Tensor, radius: Tensor, first: int) -> tuple[Tensor, Tensor]:

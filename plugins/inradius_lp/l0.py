@@ -8,13 +8,13 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import Streams, ThreatModel
-from inradius.arithmetic.answers import point, rows_of, value_in_room
-from inradius.arithmetic.precision import upward
-from inradius.arithmetic.rooms import lost_in, outer_room
-from inradius.arithmetic.sums import depth, total, upper
-from inradius.box import Box, check_inside, corner, excess, room
-from inradius.threat import check_finite
-from inradius.validators import as_floats, box, radius
+from inradius.components.validators import as_floats, box, radius
+from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
+from inradius.sets.arithmetic.precision import upward
+from inradius.sets.arithmetic.rooms import lost_in, outer_room
+from inradius.sets.arithmetic.sums import depth, total, upper
+from inradius.sets.box import Box, check_inside, corner, excess, room
+from inradius.sets.threat_model import check_finite
 
 # The ℓ1 length of a full step, in crossings of the box by all k pixels. On MNIST with k = 10, 40 steps of PGD break twice
 # as many images as with 40 crossings, and more do not help.

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.arithmetic.rooms import lost_in
-from inradius.arithmetic.sums import depth, settle, total, upper
-from inradius.box import movable
-from inradius.validators import count
+from inradius.components.validators import count
+from inradius.sets.arithmetic.rooms import lost_in
+from inradius.sets.arithmetic.sums import depth, settle, total, upper
+from inradius.sets.box import movable
 from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
 from inradius_lp.knapsack import dearest, dual_value, last_price, purchase
 from inradius_lp.sample import scatter
 from inradius_lp.soft_threshold import shrink
-from inradius_lp.spread import movers, spread
+from inradius_lp.steepest_l1 import movers, spread
 
 # How many coordinates the cheap bound sorts at most.
 _CHEAP = 64

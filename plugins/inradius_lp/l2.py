@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.arithmetic.bits import power
-from inradius.arithmetic.outward import smallest
-from inradius.arithmetic.rooms import within
-from inradius.arithmetic.sums import amplifier, length_within_unit, settle, upper
-from inradius.box import movable
+from inradius.sets.arithmetic.bits import power
+from inradius.sets.arithmetic.outward import smallest
+from inradius.sets.arithmetic.rooms import within
+from inradius.sets.arithmetic.sums import amplifier, length_within_unit, settle, upper
+from inradius.sets.box import movable
 from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
 from inradius_lp.length import between, length, sane

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from inradius.arithmetic.sums import peak
+from inradius.sets.arithmetic.sums import peak
 
 # So many squares are added one after the other at most, so that rounding stays small for large inputs too.
 _RUN = 1024

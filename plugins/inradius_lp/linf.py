@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Streams
-from inradius.arithmetic.rooms import within
+from inradius.sets.arithmetic.rooms import within
 from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
-from inradius.arithmetic.answers import point, room_span, rows_of, value_in_room
-from inradius.arithmetic.outward import raised_sum
-from inradius.arithmetic.precision import toward_zero, upward
-from inradius.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room
-from inradius.box import excess, grain, room
+from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
+from inradius.sets.arithmetic.outward import raised_sum
+from inradius.sets.arithmetic.precision import toward_zero, upward
+from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room
+from inradius.sets.box import excess, grain, room
 from inradius_lp.algorithms import Answers, NormAlgorithms
-from inradius_lp.spread import movers, spread_evenly
+from inradius_lp.steepest_l1 import movers, spread_evenly
 
 # How many gathered numbers bound_affine holds at once.
 _BLOCK = 1 << 22

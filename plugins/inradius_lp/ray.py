@@ -7,7 +7,7 @@ and ‖δ‖ grows with t.
 import torch
 from torch import Tensor
 
-from inradius.arithmetic.sums import length_within_unit, total
+from inradius.sets.arithmetic.sums import length_within_unit, total
 from inradius_lp.length import norm, sane
 
 

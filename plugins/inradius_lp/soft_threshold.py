@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius.arithmetic.sums import total
+from inradius.sets.arithmetic.sums import total
 
 # Newton's method takes 6 to 13 steps on images; from here on every third step halves the bracket.
 _NEWTON = 16

@@ -4,11 +4,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.ascent import Part
+from inradius.attacks.ascent import Part
 from inradius_minimal.gradients import leads, length
 from inradius_minimal.nearest import Nearest
 from inradius_minimal.reach import reach
-from inradius_minimal.rivals import strongest
+from inradius_minimal.target_classes import strongest
 
 
 @attrs.frozen(eq=False)

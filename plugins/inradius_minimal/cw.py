@@ -8,11 +8,11 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Margin, Oracles
-from inradius.ascent import Part
-from inradius.box import Box
-from inradius.norm import L2
-from inradius.threat import expand
-from inradius.validators import as_float, count, flag, positive
+from inradius.attacks.ascent import Part
+from inradius.components.validators import as_float, count, flag, positive
+from inradius.sets.box import Box
+from inradius.sets.norm import L2
+from inradius.sets.threat_model import expand
 from inradius_minimal.adam import Adam
 from inradius_minimal.gradients import climb
 from inradius_minimal.minimal import MinimalAttack

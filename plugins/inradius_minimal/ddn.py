@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from inradius import CrossEntropy, Objective, Oracles
-from inradius.ascent import Part
-from inradius.norm import L2
-from inradius.threat import expand
-from inradius.validators import as_float, component, count, positive, share
+from inradius.attacks.ascent import Part
+from inradius.components.validators import as_float, component, count, positive, share
+from inradius.sets.norm import L2
+from inradius.sets.threat_model import expand
 from inradius_minimal.boundary import Outlook
 from inradius_minimal.gradients import climb, unit
 from inradius_minimal.minimal import MinimalAttack

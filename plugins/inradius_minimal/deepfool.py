@@ -5,14 +5,14 @@ from typing import ClassVar
 import attrs
 from torch import Tensor
 
-from inradius.ascent import Part
-from inradius.validators import as_float, count, radius
+from inradius.attacks.ascent import Part
+from inradius.components.validators import as_float, count, radius
 from inradius_minimal.gradients import leads
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.nearest import Nearest
 from inradius_minimal.radii import kept_to_constraints
-from inradius_minimal.rivals import rivals
 from inradius_minimal.smallest import Smallest
+from inradius_minimal.target_classes import rivals
 
 
 @attrs.frozen(kw_only=True)

@@ -8,17 +8,17 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
-from inradius.ascent import Part
-from inradius.threat import expand
-from inradius.validators import as_float, count, positive, share
+from inradius.attacks.ascent import Part
+from inradius.components.validators import as_float, count, positive, share
+from inradius.sets.threat_model import expand
 from inradius_minimal.gradients import leads
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.nearest import Nearest
 from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.reach import reach
-from inradius_minimal.rivals import rivals
 from inradius_minimal.runs import Runs
 from inradius_minimal.smallest import Smallest
+from inradius_minimal.target_classes import rivals
 
 Leads = list[tuple[Tensor, Tensor]]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from inradius import Margin, Objective
-from inradius.ascent import Part, gradient_of, lead
-from inradius.threat import expand
+from inradius.attacks.ascent import Part, gradient_of, lead
+from inradius.sets.threat_model import expand
 
 # classes (n, A) for logits (n, C)
 Choice = Callable[[Tensor], Tensor]

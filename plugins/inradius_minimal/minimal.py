@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.validators import integer
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.components.validators import integer
 from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.shorten import shorten
 from inradius_minimal.smallest import Smallest

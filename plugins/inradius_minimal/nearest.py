@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.ascent import Part
+from inradius.attacks.ascent import Part
 from inradius_minimal.reach import reach
 
 

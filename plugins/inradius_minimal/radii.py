@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
-from inradius.box import room
-from inradius.norm import Norm
+from inradius.sets.box import room
+from inradius.sets.norm import Norm
 
 
 def parts_measured_in(norm: Norm, threat: Oracles, asker: object, others: str) -> Sequence[Oracles]:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from inradius import Margin
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.threat import expand
-from inradius.verdict import unit
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.verdict import unit
+from inradius.sets.threat_model import expand
 
 # How far the lead goes past zero, in units of rounding of the largest logit: an answer that stops at the boundary fools by
 # one order of summation and not by another. It is no more than a share of the lead at 0, and so of the length, but never

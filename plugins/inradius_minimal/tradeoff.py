@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from inradius import Margin
-from inradius.ascent import Part
+from inradius.attacks.ascent import Part
 from inradius_minimal.gradients import climb, length
 
 # a constant that fails is multiplied by this until one has worked

@@ -8,16 +8,16 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import Streams, ThreatModel
-from inradius.arithmetic.answers import rows_of, value
-from inradius.arithmetic.bits import power, stored
-from inradius.arithmetic.outward import above, raised_product, smallest
-from inradius.arithmetic.precision import toward_zero, upward, working
-from inradius.arithmetic.products import Rows
-from inradius.arithmetic.rooms import outer_room
-from inradius.arithmetic.sums import total, upper
-from inradius.box import Box, check_inside, corner, excess, room
-from inradius.threat import check_finite
-from inradius.validators import as_float, as_floats, box, radius
+from inradius.components.validators import as_float, as_floats, box, radius
+from inradius.sets.arithmetic.answers import rows_of, value
+from inradius.sets.arithmetic.bits import power, stored
+from inradius.sets.arithmetic.outward import above, raised_product, smallest
+from inradius.sets.arithmetic.precision import toward_zero, upward, working
+from inradius.sets.arithmetic.products import Rows
+from inradius.sets.arithmetic.rooms import outer_room
+from inradius.sets.arithmetic.sums import total, upper
+from inradius.sets.box import Box, check_inside, corner, excess, room
+from inradius.sets.threat_model import check_finite
 from inradius_sets.arrays import load, reference
 from inradius_sets.bases import NAMES, check_orthogonal, directions, disjoint
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from inradius import InputError
-from inradius.arrays import read_npy
-from inradius.validators import as_float, as_floats
+from inradius.components.validators import as_float, as_floats
+from inradius.data.arrays import read_npy
 
 Numbers = float | tuple[float, ...] | str
 

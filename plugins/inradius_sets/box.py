@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, InputError, Oracles, Streams, ThreatModel
-from inradius.arithmetic.answers import point, room_span, rows_of, value_in_room
-from inradius.arithmetic.outward import raised_product
-from inradius.arithmetic.precision import upward
-from inradius.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, within
-from inradius.box import Box as Bounds
-from inradius.box import check_inside, corner, excess, room
-from inradius.threat import check_finite
-from inradius.validators import as_float, as_floats, radius
-from inradius.validators import box as box_of_inputs
+from inradius.components.validators import as_float, as_floats, radius
+from inradius.components.validators import box as box_of_inputs
+from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
+from inradius.sets.arithmetic.outward import raised_product
+from inradius.sets.arithmetic.precision import upward
+from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, within
+from inradius.sets.box import Box as Bounds
+from inradius.sets.box import check_inside, corner, excess, room
+from inradius.sets.threat_model import check_finite
 from inradius_sets.arrays import Numbers, as_numbers, numbers, spread
 
 if TYPE_CHECKING:

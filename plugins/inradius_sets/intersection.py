@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Streams, ThreatModel
-from inradius.arithmetic.answers import finite_or_above, sloped
-from inradius.arithmetic.bits import widened
-from inradius.arithmetic.precision import toward_zero, working
-from inradius.box import Box
+from inradius.sets.arithmetic.answers import finite_or_above, sloped
+from inradius.sets.arithmetic.bits import widened
+from inradius.sets.arithmetic.precision import toward_zero, working
+from inradius.sets.box import Box
 from inradius_sets.feasible import best_point
 from inradius_sets.shares import shared_support
 from inradius_sets.splitting import solve

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from inradius import InputError, Streams, ThreatModel
-from inradius.arithmetic.answers import point, rows_of, value_in_room
-from inradius.arithmetic.outward import above
-from inradius.arithmetic.precision import upward
-from inradius.arithmetic.rooms import lost_in, outer_room
-from inradius.arithmetic.sums import share, total
-from inradius.box import Box, check_inside, corner, excess, room
-from inradius.threat import check_finite
-from inradius.validators import as_float, as_floats, box, count, radius
+from inradius.components.validators import as_float, as_floats, box, count, radius
+from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
+from inradius.sets.arithmetic.outward import above
+from inradius.sets.arithmetic.precision import upward
+from inradius.sets.arithmetic.rooms import lost_in, outer_room
+from inradius.sets.arithmetic.sums import share, total
+from inradius.sets.box import Box, check_inside, corner, excess, room
+from inradius.sets.threat_model import check_finite
 from inradius_sets.windows import best_window, least_outside, window_at
 
 # The ℓ1 length of a full step, in moves of a whole window by eps. On MNIST with size 5, 40 steps of PGD break three times

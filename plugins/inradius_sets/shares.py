@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
-from inradius.arithmetic.outward import smallest
-from inradius.arithmetic.sums import total
+from inradius.sets.arithmetic.outward import smallest
+from inradius.sets.arithmetic.sums import total
 from inradius_sets.splitting import solve
 
 # numbers of one copy of the members' points that the search holds at once

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from inradius import Defense, Objective, hookimpl
-from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
+from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 from inradius_training import adversarial, certification, distance
 from inradius_training.certification.cascade import Cascade as Cascade
 from inradius_training.certification.cascade import cascade

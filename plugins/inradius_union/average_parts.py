@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, Search, ThreatModel, make
-from inradius.losses import cross_entropy
-from inradius.validators import component
+from inradius.components.validators import component
+from inradius.training.losses import cross_entropy
 
 
 def _pgd() -> Attack:

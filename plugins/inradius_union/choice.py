@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inradius.arithmetic.precision import working
-from inradius.arithmetic.sums import length_within_unit, peak, total
-from inradius.threat import expand
+from inradius.sets.arithmetic.precision import working
+from inradius.sets.arithmetic.sums import length_within_unit, peak, total
+from inradius.sets.threat_model import expand
 
 # Values this close are a tie, which the earlier point wins: rounding differs with the batch, and must not decide.
 _TIE = 64

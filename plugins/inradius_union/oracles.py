@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, Oracles, Streams
-from inradius.norm import Norm
+from inradius.sets.norm import Norm
 from inradius_union.choice import chosen, distance, largest, pairing, smallest
 
 # Members whose hard constraints are violated by less than membership forgives count as keeping them.

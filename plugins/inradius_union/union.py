@@ -6,7 +6,7 @@ import attrs
 from torch import Tensor
 
 from inradius import PerExample, ThreatModel, UnsupportedError
-from inradius.box import Box
+from inradius.sets.box import Box
 from inradius_union.oracles import UnionOracles
 
 if TYPE_CHECKING:

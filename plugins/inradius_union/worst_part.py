@@ -5,10 +5,10 @@ from attrs.validators import optional
 from torch import Tensor
 
 from inradius import Attack, Objective, Oracles, Streams, Subject
-from inradius.ascent import Part
-from inradius.attack import Observer
-from inradius.nested import Round, Series, check_goals, keeps_maximising, objective_of
-from inradius.validators import component, flag
+from inradius.attacks.ascent import Part
+from inradius.attacks.attack import Observer
+from inradius.attacks.composite import Round, Series, check_goals, keeps_maximising, objective_of
+from inradius.components.validators import component, flag
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, InputError, PluginWarning, Subject, ThreatModel, UnsupportedError
-from inradius.grey import cheap_gradients
+from inradius.models.single_channel_conv import cheap_gradients
 
 
 @attrs.frozen(kw_only=True)

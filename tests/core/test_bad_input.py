@@ -12,7 +12,7 @@ from torch import nn
 
 import inradius
 from inradius.cli import run
-from inradius.models import load_model
+from inradius.models.load import load_model
 
 LINF = ["--threat", "linf(eps=0.05)"]
 # the same data and model reach the checks through either side

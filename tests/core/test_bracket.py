@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 import inradius
+from inradius.attacks.objective import class_margin
 from inradius.bracketing.audit import audited
 from inradius.bracketing.lock import locked
-from inradius.objective import class_margin
 
 LAW = settings(
     max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

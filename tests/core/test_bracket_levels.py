@@ -11,8 +11,8 @@ from torch import nn
 
 import inradius
 from inradius import Bounds, Certifier, ContradictionError, Dataset, InputError
+from inradius.certifiers.proving import current_proof
 from inradius.cli import run as command
-from inradius.proving import current_proof
 from inradius.report import Report
 from inradius.stored.checksum import sealed_json
 

@@ -9,7 +9,7 @@ from bracket_toys import Corner, Cube, Exact, cloud, linear, run
 from torch import nn
 
 import inradius
-from inradius.attack import Attacked
+from inradius.attacks.attack import Attacked
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call
 
 from inradius import Bounds, Certifier, InputError, PluginError, Property
-from inradius.proving import current_proof
+from inradius.certifiers.proving import current_proof
 from inradius.testing import check_certifier
 from inradius.testing.certifiers import members_lie_above_the_bound
 from inradius.testing.components import spec_round_trip

@@ -13,8 +13,8 @@ import inradius
 from inradius.cli import run
 from inradius.cli.app import COMMANDS
 from inradius.cli.guard import guarded
-from inradius.models import load_model
-from inradius.registry import KINDS, entries
+from inradius.components.registry import KINDS, entries
+from inradius.models.load import load_model
 
 QUICK = ["--threat", "linf(eps=0.05)", "--attack", "fgsm", "--attack", "pgd(steps=5)"]
 

@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import inradius
-from inradius import Component, InradiusError, registry
-from inradius._component import snake_case
+from inradius import Component, InradiusError
+from inradius.components import registry
+from inradius.components.component import snake_case
 from inradius.testing.components import spec_round_trip
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Bounds, Certifier, ThreatModel, UnsupportedError
-from inradius.detection import suspicious
+from inradius.certifiers.detection import suspicious
 
 F64 = torch.float64
 

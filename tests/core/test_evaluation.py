@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import inradius
 from inradius.bracketing.nesting import nested
-from inradius.curve import _bisection
+from inradius.bracketing.radius_curve import _bisection
 from inradius.report import clopper_pearson, robustness_curve
 from inradius.stored.checksum import sealed_json
 

@@ -8,7 +8,7 @@ from bracket_toys import Corner, Cube, Exact, cloud, linear, run
 from torch.utils.data import DataLoader, TensorDataset
 
 import inradius
-from inradius.stream import Stream
+from inradius.data.lazy_dataset import Stream
 
 
 @pytest.fixture(autouse=True)

@@ -18,12 +18,11 @@ from inradius import (
     Objective,
     ThreatModel,
     hookimpl,
-    hookspecs,
     make,
-    registry,
 )
 from inradius.cli.app import app
-from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
+from inradius.components import hookspecs, registry
+from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 
 
 @attrs.frozen(kw_only=True)

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 import inradius
-from inradius import PluginError, PluginWarning, SpecError, make, registry
-from inradius.plugins import installed
+from inradius import PluginError, PluginWarning, SpecError, make
+from inradius.components import registry
+from inradius.components.plugins import installed
 
 GOOD = """
 import inradius

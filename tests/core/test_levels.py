@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import inradius
 from inradius import Bounds, InputError
-from inradius.certificate import CLAIMS, DEFAULT_CLAIM, counts, weakest
-from inradius.modes import covered_kernels
-from inradius.proving import current_proof, proving, proving_at
+from inradius.certifiers.certificate import CLAIMS, DEFAULT_CLAIM, counts, weakest
+from inradius.certifiers.proving import current_proof, proving, proving_at
+from inradius.models.modes import covered_kernels
 
 SINGLE = torch.float32
 

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from inradius import InputError, Normalize
-from inradius.models import load_weights
+from inradius.models.load import load_weights
 
 
 def network():

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import inradius
-from inradius.data import Dataset
+from inradius.data.dataset import Dataset
 from inradius.errors import InputError, SpecError
-from inradius.models import find_device, fingerprint, load_model, try_out
+from inradius.models.load import find_device, fingerprint, load_model, try_out
 
 NETWORK = """
 import torch

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import inradius
 from inradius import DLR, CrossEntropy, InputError, Margin, Objective, Targeted
-from inradius.objective import class_margin
+from inradius.attacks.objective import class_margin
 
 LAW = settings(derandomize=True, deadline=None, max_examples=60)
 SPECS = ["cross_entropy()", "margin()", "dlr()", "targeted(margin(), goal=1)"]

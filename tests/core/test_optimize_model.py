@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from torch import nn
 
 import inradius
-from inradius.grey import GreyConv
-from inradius.optimization import ChannelsLastFlatten, optimize
+from inradius.models.fuse import ChannelsLastFlatten, optimize
+from inradius.models.single_channel_conv import GreyConv
 
 
 def logits_and_gradient(model, x):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from inradius.preserved import preserved
+from inradius.models.preserved import preserved
 from pretend_device import pretend_device
 
 TYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]

@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Bounds, Certifier, InputError, ThreatModel
-from inradius.radius import radii
+from inradius.bracketing.radii import radii
 
 F64 = torch.float64
 

@@ -5,19 +5,9 @@ import pytest
 from torch import nn
 
 import inradius
-from inradius import (
-    Attack,
-    Component,
-    Dataset,
-    Objective,
-    PluginWarning,
-    SpecError,
-    ThreatModel,
-    make,
-    registry,
-    validators,
-)
-from inradius.attack import Attacked
+from inradius import Attack, Component, Dataset, Objective, PluginWarning, SpecError, ThreatModel, make
+from inradius.attacks.attack import Attacked
+from inradius.components import registry, validators
 
 
 @attrs.frozen(kw_only=True)

@@ -9,13 +9,13 @@ from torch import nn
 
 import inradius
 from inradius import load_weights
-from inradius.run import Run
-from inradius.slots import Schedule
+from inradius.processes import Processes
+from inradius.rng import Streams
 from inradius.stored.files import write_atomic
 from inradius.stored.reading import records
-from inradius.streams import Streams
-from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
+from inradius.training.slots import Schedule
 
 SET = "linf(eps=0.05)"
 

@@ -17,8 +17,8 @@ from inradius.stored.reading import records
 
 PARTS = '''
 import os, sys, attrs, torch, inradius
-from inradius.losses import cross_entropy
-from inradius.slots import Direction, Monitor, Sampler
+from inradius.training.losses import cross_entropy
+from inradius.training.slots import Direction, Monitor, Sampler
 
 component = attrs.frozen(kw_only=True)
 dies = False
@@ -72,7 +72,7 @@ class Loss(Monitor):
     """The mean loss on what is trained on, each process looking at its part."""
     def after_epoch(self, model, threat, run):
         mine = run.data.select(run.processes.share(torch.arange(len(run.data))))
-        with inradius.modes.evaluating(model), torch.no_grad():
+        with inradius.models.modes.evaluating(model), torch.no_grad():
             run.log(watched=run.mean(cross_entropy(model(mine.inputs), mine)))
         return []
 

@@ -13,7 +13,7 @@ ACME = '''
 """Acme's defense."""
 import attrs
 import inradius
-from inradius.losses import cross_entropy, kl_divergence
+from inradius.training.losses import cross_entropy, kl_divergence
 
 
 def _attack():

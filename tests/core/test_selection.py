@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import inradius
-from inradius.slots.monitor import Monitor, RollBack
 from inradius.training.selection import says_test, select, why_test
+from inradius.training.slots.monitor import Monitor, RollBack
 
 SET = "linf(eps=8/255)"
 

@@ -10,8 +10,9 @@ from test_run import blobs, engine, fit, lines, network
 from torch import nn
 
 import inradius
-from inradius.losses import cross_entropy
-from inradius.slots import (
+from inradius.processes import Processes
+from inradius.training.losses import cross_entropy
+from inradius.training.slots import (
     Direction,
     Monitor,
     Regularizer,
@@ -23,7 +24,6 @@ from inradius.slots import (
     Transform,
     Update,
 )
-from inradius.training.processes import Processes
 
 component = attrs.frozen(kw_only=True)
 

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inradius import Component, SpecError
-from inradius._component import spell
-from inradius._spec import Call, parse
+from inradius.components.component import spell
+from inradius.components.spec import Call, parse
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(
     lambda name: name not in {"and", "as", "if", "in", "is", "or", "for", "not", "def", "del", "try", "pass", "from"}

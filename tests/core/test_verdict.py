@@ -10,9 +10,9 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Dataset
-from inradius.lengthen import lengthen
+from inradius.attacks.verdict import certain, judge
+from inradius.sets.lengthen import lengthen
 from inradius.stored.checksum import sealed_json
-from inradius.verdict import certain, judge
 
 
 @attrs.frozen(kw_only=True)

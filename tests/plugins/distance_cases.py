@@ -6,9 +6,9 @@ from torch import nn
 
 import inradius
 from inradius import Attack
-from inradius.run import Run
-from inradius.training.processes import Processes
+from inradius.processes import Processes
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
 
 LINF = inradius.make("linf(eps=0.1)", inradius.ThreatModel)
 ATTACK = "attack=pgd(steps=3, step=0.5, noise=0.001, objective=kl(), keep_maximising=True)"

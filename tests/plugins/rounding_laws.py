@@ -14,17 +14,17 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, Property, Relaxation, Streams, ThreatModel
+from inradius_bounds.backward import closing, lines, shares, start
+from inradius_bounds.backward.bending import Bent
+from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.rows import dense, dot
+from inradius_bounds.backward.rows import windows as sums_of_windows
+from inradius_bounds.backward.rows.dense import Dense
+from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.sizes import Sizes
 from inradius_bounds.network.values import Values
-from inradius_bounds.passes import closing, lines, shares, start
-from inradius_bounds.passes.backward import Pass
-from inradius_bounds.passes.bending import Bent
 from inradius_bounds.rounding import Rounding, tiny, unit
-from inradius_bounds.rows import dense, dot
-from inradius_bounds.rows import windows as sums_of_windows
-from inradius_bounds.rows.dense import Dense
-from inradius_bounds.rows.units import Units
-from inradius_bounds.trace import trace
 
 F32, F64 = torch.float32, torch.float64
 COUNT = 64

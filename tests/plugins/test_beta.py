@@ -190,7 +190,7 @@ def test_passes_through_the_model_may_be_small(monkeypatch):
     threat, model = threat_of("linf(eps=0.2)"), perceptron(6)
     x, y = labelled(model, 12)
     whole = make("beta(steps=6)")(model, x, y, threat)
-    monkeypatch.setattr("inradius_gradient.contest._PASS", 2 * x.numel())
+    monkeypatch.setattr("inradius_gradient.targeted_ascent._PASS", 2 * x.numel())
     sizes = []
     slabs = make("beta(steps=6)")(lambda z: (sizes.append(len(z)), model(z))[1], x, y, threat)
     assert max(sizes) == 24

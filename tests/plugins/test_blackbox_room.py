@@ -7,7 +7,7 @@ import torch
 import inradius
 from inradius import Attack, ThreatModel
 from inradius.testing.networks import network
-from inradius_blackbox.room import far, room_of
+from inradius_blackbox.feasible_box import far, room_of
 
 SHAPE = (1, 3, 3)
 

@@ -7,7 +7,7 @@ from gradient_cases import SIZE, labelled, perceptron
 
 import inradius
 from inradius import Attack, ThreatModel
-from inradius.norm import Norm
+from inradius.sets.norm import Norm
 from inradius_blackbox.shape import shape_of
 
 

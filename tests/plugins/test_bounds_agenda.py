@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inradius import Property
-from inradius_bounds.agenda import Agenda
+from inradius_bounds.solvers.agenda import Agenda
 
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True)
 # in fourths, so that ties and equality with the error come up

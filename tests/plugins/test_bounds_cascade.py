@@ -7,9 +7,9 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Bounds, Certifier, Property, SpecError, Streams, ThreatModel
-from inradius_bounds.cascade import STANDARD, CertifierCascade
-from inradius_bounds.promise import promising
-from inradius_bounds.refutation import refuted
+from inradius_bounds.certifiers.cascade import STANDARD, CertifierCascade
+from inradius_bounds.certifiers.promise import promising
+from inradius_bounds.certifiers.refutation import refuted
 
 F64 = torch.float64
 SEEN: list[list[float]] = []

@@ -11,9 +11,9 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, Normalize, Property, Streams, ThreatModel, UnsupportedError
-from inradius.objective import class_margin
-from inradius_bounds.lp import relaxed_minimum
-from inradius_bounds.rows.windows import Windows
+from inradius.attacks.objective import class_margin
+from inradius_bounds.backward.rows.windows import Windows
+from inradius_bounds.certifiers.lp import relaxed_minimum
 
 SETTINGS = settings(max_examples=15, deadline=None, derandomize=True)
 SETS = ["linf(eps=0.1)", "linf(eps=0.05, bounds=None)", "l2(eps=0.5)", "l2(eps=0.3, bounds=None)", "l1(eps=1.5)"]

@@ -10,14 +10,14 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, Operator, Property, ThreatModel
-from inradius_bounds.forward import fold
-from inradius_bounds.layer_bounds import level_boxes
-from inradius_bounds.linear_program import linear_program
+from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.layout.forward import fold
+from inradius_bounds.layout.layer_bounds import level_boxes
 from inradius_bounds.network.values import Values
-from inradius_bounds.passes.inner import relaxed
-from inradius_bounds.relax import smallest_area
 from inradius_bounds.rules import by_layer
-from inradius_bounds.trace import trace
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.solvers.linear_program import linear_program
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True)
 SETS = ["linf(eps=0.1)", "linf(eps=0.3, bounds=None)", "l2(eps=0.5)", "l1(eps=1.5)"]

@@ -10,8 +10,8 @@ from torch import nn
 import inradius
 from inradius import Attack, Certifier, Property, Streams, ThreatModel, UnsupportedError
 from inradius.testing import check_layer_rule
-from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
-from inradius_bounds.trace import trace
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
 
 SETTINGS = settings(max_examples=12, deadline=None, derandomize=True)
 CURVES = [

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inradius_bounds.highs import Sign, Solver
-from inradius_bounds.polytope import Polytope
+from inradius_bounds.solvers.highs import Sign, Solver
+from inradius_bounds.solvers.polytope import Polytope
 
 pytest.importorskip("highspy", reason="these are tests of it")
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)

@@ -7,10 +7,10 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, Property, ThreatModel
+from inradius_bounds.backward import memory
+from inradius_bounds.backward.room import numbers_of_row
+from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.values import Values
-from inradius_bounds.passes import memory
-from inradius_bounds.passes.room import numbers_of_row
-from inradius_bounds.trace import trace
 
 SPECS = ("interval()", "dual()", "crown()", "alpha(steps=3, layers='all')")
 

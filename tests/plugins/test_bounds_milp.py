@@ -11,16 +11,16 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, Property, ThreatModel, UnsupportedError
-from inradius_bounds.forward import fold
-from inradius_bounds.highs_program import HighsProgram
-from inradius_bounds.layer_bounds import level_boxes
-from inradius_bounds.linear_program import linear_program
-from inradius_bounds.lp import relaxed_minimum
+from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.certifiers.lp import relaxed_minimum
+from inradius_bounds.layout.forward import fold
+from inradius_bounds.layout.layer_bounds import level_boxes
 from inradius_bounds.network.values import Values
-from inradius_bounds.passes.inner import relaxed
-from inradius_bounds.polytope import set_polytope
-from inradius_bounds.relax import smallest_area
-from inradius_bounds.trace import trace
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.solvers.highs_program import HighsProgram
+from inradius_bounds.solvers.linear_program import linear_program
+from inradius_bounds.solvers.polytope import set_polytope
 
 pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
 F64 = torch.float64

@@ -20,22 +20,25 @@ import inradius
 from inradius import Certifier, CurveRule, Property, Streams, ThreatModel
 from inradius.testing import check_layer_rule, rules
 from inradius.testing.rules import operator
-from inradius_bounds import norm_estimates, projected
+from inradius_bounds.backward import adam as run
+from inradius_bounds.backward import closing
+from inradius_bounds.backward import inner as inner_bounds
+from inradius_bounds.backward import lines as bending
+from inradius_bounds.backward import propagate as backward
+from inradius_bounds.backward import shares as shared
+from inradius_bounds.backward.rows import windows
 from inradius_bounds.capture import captured
-from inradius_bounds.layer_bounds import level_boxes
-from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.certifiers import projected
 from inradius_bounds.layout import program
+from inradius_bounds.layout.layer_bounds import level_boxes
 from inradius_bounds.network import values
-from inradius_bounds.passes import backward, closing, run
-from inradius_bounds.passes import inner as inner_bounds
-from inradius_bounds.passes import lines as bending
-from inradius_bounds.passes import shares as shared
-from inradius_bounds.relax import relax_by_rule, smallest_area
-from inradius_bounds.rows import windows
+from inradius_bounds.projections import norm_estimates
 from inradius_bounds.rules import batch_norm, convolution, linear, relu
+from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
+from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 from inradius_bounds.steps import convolution as any_convolution
 from inradius_bounds.steps import join, move, product, scale, sums
-from inradius_bounds.trace import trace
 
 # the package has a function of this name
 curves = importlib.import_module("inradius_bounds.rules.curves")

@@ -9,9 +9,9 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, Property, SpecError, Streams, ThreatModel, UnsupportedError
-from inradius_bounds import projected
-from inradius_bounds.carried import vectors
-from inradius_bounds.norm_estimates import draws, norms, slack
+from inradius_bounds.certifiers import projected
+from inradius_bounds.projections.norm_estimates import draws, norms, slack
+from inradius_bounds.projections.random_projection_bounds import vectors
 
 F64 = torch.float64
 STREAMS = Streams(0, torch.arange(2))

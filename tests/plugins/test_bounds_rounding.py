@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, Property, ThreatModel
-from inradius_bounds.rows.dot import dot, dot_terms
+from inradius_bounds.backward.rows.dot import dot, dot_terms
 
 POINT = "linf(eps=0.0, bounds=None)"
 

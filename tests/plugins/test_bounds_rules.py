@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from inradius import InputError, Normalize, UnsupportedError
-from inradius_bounds.block import AffineBlock
-from inradius_bounds.rows.units import Units
-from inradius_bounds.trace import trace
+from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.layout.block import AffineBlock
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 

@@ -6,7 +6,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ThreatModel
-from inradius_bounds.rows.windows import Windows
+from inradius_bounds.backward.rows.windows import Windows
 
 F64 = torch.float64
 

@@ -12,20 +12,20 @@ from torch import nn
 
 import inradius
 from inradius import Bounds, Certifier, Property, Streams, ThreatModel
-from inradius.proving import proving
-from inradius_bounds.agenda import Agenda
-from inradius_bounds.cascade import CertifierCascade
-from inradius_bounds.forward import fold
-from inradius_bounds.highs import Sign, Solver
-from inradius_bounds.layer_bounds import level_boxes
-from inradius_bounds.linear_program import LinearProgram
-from inradius_bounds.milp import TOLERANCE, _sign
+from inradius.certifiers.proving import proving
+from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.certifiers.cascade import CertifierCascade
+from inradius_bounds.certifiers.milp import TOLERANCE, _sign
+from inradius_bounds.layout.forward import fold
+from inradius_bounds.layout.layer_bounds import level_boxes
 from inradius_bounds.network.values import Values
-from inradius_bounds.passes.inner import relaxed
-from inradius_bounds.polytope import set_polytope
-from inradius_bounds.relax import smallest_area
-from inradius_bounds.switched_program import SwitchedProgram
-from inradius_bounds.trace import trace
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.solvers.agenda import Agenda
+from inradius_bounds.solvers.highs import Sign, Solver
+from inradius_bounds.solvers.linear_program import LinearProgram
+from inradius_bounds.solvers.polytope import set_polytope
+from inradius_bounds.solvers.switched_program import SwitchedProgram
 
 pytest.importorskip("highspy", reason="lp and milp need highspy")
 F64 = torch.float64

@@ -6,7 +6,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, Property, Streams, ThreatModel
-from inradius_bounds.trace import trace
+from inradius_bounds.capture.trace import trace
 
 F64 = torch.float64
 SETS = [

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from torch import nn
 
 import inradius
-from inradius.slots import Average, Direction
-from inradius.training.processes import Processes
+from inradius.processes import Processes
+from inradius.training.slots import Average, Direction
 from inradius_training.directions.min_norm import MinNorm, min_norm_weights, simplex_weights
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)

@@ -6,8 +6,8 @@ from gradient_cases import SETS, labelled, perceptron, threat_of
 
 import inradius
 from inradius import Attack, Margin, Objective
-from inradius.ascent import lead
-from inradius.objective import class_margin
+from inradius.attacks.ascent import lead
+from inradius.attacks.objective import class_margin
 from inradius.testing import check_attack, check_objective
 from inradius.testing.strategies import inputs
 

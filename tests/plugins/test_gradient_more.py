@@ -11,9 +11,9 @@ from gradient_cases import SETS, SIZE, images, labelled, linear, perceptron, thr
 
 import inradius
 from inradius import Attack, CrossEntropy, Margin, SpecError, ThreatModel, UnsupportedError
+from inradius.components.validators import radius
 from inradius.testing import check_attack
 from inradius.testing.strategies import inputs
-from inradius.validators import radius
 
 ONE_STEP = ["r_fgsm()", "fgsm_rs()", "n_fgsm()"]
 LOOPS = ["mim(steps=6)", "sparse_l1_descent(steps=6, quantile=0.5)", "pgd(direction='gradient', step=0.5, steps=6)"]

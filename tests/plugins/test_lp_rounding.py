@@ -31,7 +31,7 @@ from test_oracle_rounding import (
 
 import inradius
 from inradius import ThreatModel
-from inradius.arithmetic.sums import amplifier
+from inradius.sets.arithmetic.sums import amplifier
 
 HUGE = [*RADII, 1e37, 1e39]
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inradius.arithmetic import blocks as in_blocks_module
+from inradius.sets.arithmetic import blocks as in_blocks_module
 from inradius.testing import directions, inputs
 from inradius_lp import L1, L2, Linf
 

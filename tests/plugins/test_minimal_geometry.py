@@ -4,7 +4,7 @@ import pytest
 import torch
 from minimal_cases import SETS, Tilted, threat_of
 
-from inradius.box import room
+from inradius.sets.box import room
 from inradius_minimal.hyperplane import shortest_l1, shortest_l2, shortest_linf
 from inradius_minimal.reach import reach
 from inradius_minimal.search import search

@@ -15,12 +15,12 @@ from torch import nn
 
 import inradius
 from inradius import load_weights
-from inradius.run import Run
-from inradius.slots import Monitor
-from inradius.slots.monitor import RollBack, Stop
+from inradius.processes import Processes
 from inradius.stored.reading import records
-from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import RollBack, Stop
 
 ALL = [
     "catastrophic_overfitting(examples=20)",

@@ -233,7 +233,7 @@ def test_each_stage_is_trained_on_what_the_ones_before_cannot_certify(heaps, tmp
 def test_the_folder_holds_the_cascade_and_the_run_goes_on_where_it_stopped(heaps, tmp_path, monkeypatch):
     cascade = train(heaps, tmp_path)
     again = inradius.make("cascade(mlp(2, 12, 3), mlp(2, 12, 3), threat=linf(eps=0.05))", nn.Module)
-    inradius.models.load_weights(again, tmp_path / "best.safetensors")
+    inradius.models.load.load_weights(again, tmp_path / "best.safetensors")
     assert torch.equal(cascade(heaps.inputs), again(heaps.inputs))
     result = json.loads((tmp_path / "run.json").read_text())["result"]
     assert 0 < result["best_score"] <= 1

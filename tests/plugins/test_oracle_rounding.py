@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import inradius
 from inradius import ThreatModel
-from inradius.arithmetic.outward import above, below, raised_product, raised_sum
-from inradius.arithmetic.precision import upward
-from inradius.arithmetic.products import Rows
-from inradius.arithmetic.sums import added
-from inradius.threat import dual_pairing
+from inradius.sets.arithmetic.outward import above, below, raised_product, raised_sum
+from inradius.sets.arithmetic.precision import upward
+from inradius.sets.arithmetic.products import Rows
+from inradius.sets.arithmetic.sums import added
+from inradius.sets.threat_model import dual_pairing
 from inradius_sets.shares import _rounding
 
 LAWS = settings(max_examples=40, deadline=None, derandomize=True)

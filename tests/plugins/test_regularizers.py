@@ -13,12 +13,12 @@ from torch.func import functional_call
 
 import inradius
 from inradius import Views
-from inradius.run import Run
-from inradius.slots import Regularizer, Schedule
-from inradius.threat import expand
+from inradius.processes import Processes
+from inradius.sets.threat_model import expand
 from inradius.training.derive import derive
-from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
+from inradius.training.slots import Regularizer, Schedule
 from inradius_training.regularizers.grad_align import misalignment
 from inradius_training.regularizers.local import losses_at, slopes_at
 from inradius_training.regularizers.weights import weights

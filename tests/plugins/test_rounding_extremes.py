@@ -229,7 +229,7 @@ class HeldRule(inradius.LayerRule):
 
 
 def test_a_module_that_fails_in_float64_is_named(monkeypatch):
-    from inradius_bounds import trace
+    from inradius_bounds.capture import trace
 
     known = trace.layer_rules()
     monkeypatch.setattr(trace, "layer_rules", lambda: {**known, Held: HeldRule()})

@@ -14,14 +14,14 @@ from mutations import Mutation, laws_of, name_of
 from torch import nn
 
 from inradius_bounds import rounding
+from inradius_bounds.backward import closing, lines, shares, start
+from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.lines import Lines
+from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.rows import dot
 from inradius_bounds.network import sizes
 from inradius_bounds.network.sizes import Sizes
 from inradius_bounds.network.values import Values
-from inradius_bounds.passes import closing, lines, shares, start
-from inradius_bounds.passes.backward import Pass
-from inradius_bounds.passes.closing import Found
-from inradius_bounds.passes.lines import Lines
-from inradius_bounds.rows import dot
 from inradius_bounds.rules.convolution import ConvolutionRule
 from inradius_bounds.rules.linear import LinearRule
 from inradius_bounds.steps.convolution import AnyConvolutionRule

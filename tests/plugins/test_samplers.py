@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 import inradius
-from inradius import registry
-from inradius.slots import Sampler
+from inradius.components import registry
 from inradius.testing import check_sampler, laws, samplers
 from inradius.testing.components import spec_round_trip
 from inradius.training.recipe import Recipe
+from inradius.training.slots import Sampler
 from inradius_datasets.joined import joined
 
 SPECS = [

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import registry
-from inradius.losses import cross_entropy
-from inradius.slots import Schedule
+from inradius.components import registry
 from inradius.testing import check_schedule, laws, schedules
 from inradius.testing.components import spec_round_trip
+from inradius.training.losses import cross_entropy
+from inradius.training.slots import Schedule
 
 SPECS = [
     "constant()",

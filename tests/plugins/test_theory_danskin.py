@@ -11,7 +11,7 @@ from torch import nn
 
 import inradius
 from inradius import Dataset, ThreatModel
-from inradius.losses import cross_entropy
+from inradius.training.losses import cross_entropy
 from inradius_training.directions.min_norm import min_norm_weights
 
 # Latorre et al. 2023, counterexample 2

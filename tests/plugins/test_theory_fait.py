@@ -9,7 +9,7 @@ from hypothesis import given
 
 import inradius
 from inradius import Attack, Dataset, ThreatModel
-from inradius.losses import entropy, kl_divergence
+from inradius.training.losses import entropy, kl_divergence
 
 seeds = st.integers(0, 2**32 - 1)
 shares = st.floats(0.001, 0.999)

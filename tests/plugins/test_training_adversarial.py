@@ -13,12 +13,12 @@ from torch import nn
 
 import inradius
 from inradius import Defense, load_weights
-from inradius.losses import cross_entropy
-from inradius.run import Run
-from inradius.slots import Average
-from inradius.training.processes import Processes
+from inradius.processes import Processes
+from inradius.training.attacked_batch import Found, Views
+from inradius.training.losses import cross_entropy
 from inradius.training.recipe import Recipe
-from inradius.views import Found, Views
+from inradius.training.run import Run
+from inradius.training.slots import Average
 from inradius_training.adversarial.ddi import DDi
 from inradius_training.adversarial.free import Free
 from inradius_training.adversarial.wrong_classes import leads, wrong_classes
@@ -294,7 +294,7 @@ def test_free_tells_a_sampler_what_became_of_the_batch(tmp_path, monkeypatch):
     model, run, batches = free_run(tmp_path, monkeypatch)
 
     @attrs.frozen(kw_only=True)
-    class Listener(inradius.slots.Shuffled):
+    class Listener(inradius.training.slots.Shuffled):
         observes = True
 
         def observe(self, labels, mistakes, run):
@@ -309,7 +309,7 @@ def test_free_counts_examples_as_the_sampler_weighs_them(tmp_path, monkeypatch):
     model, run, batches = free_run(tmp_path, monkeypatch, sizes=(6,), replays=1)
 
     @attrs.frozen(kw_only=True)
-    class Third(inradius.slots.Shuffled):
+    class Third(inradius.training.slots.Shuffled):
         def weights(self, labels, run):
             return 3.0 * (labels == 0)
 

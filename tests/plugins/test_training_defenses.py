@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import inradius
-from inradius.run import Run
-from inradius.training.processes import Processes
+from inradius.processes import Processes
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
 from inradius_training.adversarial.adversarial import Adversarial
 from inradius_training.adversarial.standard import Standard
 from inradius_training.certification.certified import Certified

@@ -11,8 +11,8 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Defense, SpecError
-from inradius.losses import entropy, kl_divergence
 from inradius.testing import check_defense
+from inradius.training.losses import entropy, kl_divergence
 
 
 @pytest.mark.parametrize("spec", [*SPECS, "fait(psi='squares', attack=pgd(steps=4, keep_maximising=True))"])

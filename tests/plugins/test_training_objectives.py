@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import inradius
 from inradius import Attack, CrossEntropy, Objective
-from inradius.losses import kl_divergence, squared_distance
 from inradius.testing import check_objective
+from inradius.training.losses import kl_divergence, squared_distance
 from inradius_training.objectives.kl import KL
 from inradius_training.objectives.squared_distance import SquaredDistance
 

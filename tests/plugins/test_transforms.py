@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import registry
-from inradius.losses import cross_entropy
-from inradius.slots import Transform
-from inradius.streams import Streams
+from inradius.components import registry
+from inradius.rng import Streams
 from inradius.testing import check_transform, laws, transforms
 from inradius.testing.components import spec_round_trip
+from inradius.training.losses import cross_entropy
+from inradius.training.slots import Transform
 
 IMAGES = [
     "shift(1)",

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import nn
 
 import inradius
-from inradius.run import Run
-from inradius.slots import Monitor, RollBack, Schedule, Stop, Update
+from inradius.processes import Processes
 from inradius.training.descent import Descent
-from inradius.training.processes import Processes
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
+from inradius.training.slots import Monitor, RollBack, Schedule, Stop, Update
 from inradius_training.regularizers.weights import weights
-from inradius_training.updates.elsewhere import ascent, moved
+from inradius_training.updates.shifted_weights import ascent, moved
 
 BOX = "linf(eps=0.1)"
 UPDATES = ["awp()", "sam()", "sampa()"]
@@ -209,11 +209,11 @@ def test_inputs_are_attacked_once_unless_asked(tmp_path, update, monkeypatch):
     found = []
 
     def counting(*arguments, **options):
-        found.append(inradius.run.search.__wrapped__(*arguments, **options))
+        found.append(inradius.training.run.search.__wrapped__(*arguments, **options))
         return found[-1]
 
-    counting.__wrapped__ = inradius.run.search
-    monkeypatch.setattr("inradius.run.search", counting)
+    counting.__wrapped__ = inradius.training.run.search
+    monkeypatch.setattr("inradius.training.run.search", counting)
     defense = inradius.make("adversarial(attack=fgsm())", inradius.Defense)
     for spec, attacks in ((f"{update}()", 1), (f"{update}(reattack=True)", 2)):
         found.clear()

@@ -10,7 +10,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack
-from inradius.objective import class_margin
+from inradius.attacks.objective import class_margin
 
 SPECS = {
     "fmn(steps=100)": "l2(eps=0.5)",

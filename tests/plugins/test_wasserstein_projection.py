@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, vstack
 
-from inradius_wasserstein import Wasserstein, conjugate_sinkhorn, interior_point, sinkhorn
-from inradius_wasserstein.lambert import lambert_w_exp
-from inradius_wasserstein.moves import window_costs, window_moves
-from inradius_wasserstein.support import support_value
+from inradius_wasserstein import Wasserstein, conjugate_sinkhorn
+from inradius_wasserstein.entropic import sinkhorn
+from inradius_wasserstein.entropic.lambert import lambert_w_exp
+from inradius_wasserstein.projection import interior_point
+from inradius_wasserstein.set.moves import window_costs, window_moves
+from inradius_wasserstein.support.support import support_value
 
 LAWS = settings(max_examples=60, deadline=None, derandomize=True)
 CASES = {

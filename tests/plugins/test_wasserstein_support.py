@@ -14,10 +14,10 @@ from torch import nn
 import inradius
 from inradius import InputError, Oracles, SpecError, ThreatModel
 from inradius.cli.summary import show
-from inradius_bounds.trace import trace
-from inradius_wasserstein import hull
-from inradius_wasserstein.hull import edges
-from inradius_wasserstein.price import spend
+from inradius_bounds.capture.trace import trace
+from inradius_wasserstein.support import concave_gain as hull
+from inradius_wasserstein.support.concave_gain import edges
+from inradius_wasserstein.support.price import spend
 
 LAWS = settings(max_examples=40, deadline=None, derandomize=True)
 SETS = {

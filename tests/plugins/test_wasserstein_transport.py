@@ -10,10 +10,11 @@ from scipy.optimize import linprog
 
 import inradius
 from inradius import InputError, ThreatModel
-from inradius_wasserstein import distance, flows
-from inradius_wasserstein.costs import distances
-from inradius_wasserstein.moves import window_costs, window_moves
-from inradius_wasserstein.transport import hard_violation, plan_cost
+from inradius_wasserstein import flows
+from inradius_wasserstein.plans import distance
+from inradius_wasserstein.plans.transport import hard_violation, plan_cost
+from inradius_wasserstein.set.costs import distances
+from inradius_wasserstein.set.moves import window_costs, window_moves
 
 LAWS = settings(max_examples=40, deadline=None, derandomize=True)
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import InputError, UnsupportedError
-from inradius.preserved import preserved
-from inradius.proving import current_proof
+from inradius.certifiers.proving import current_proof
+from inradius.models.preserved import preserved
 from inradius_bounds.capture.checks import check_affine, points_around
 from inradius_bounds.capture.compare import Match, depends_on_size
 from inradius_bounds.capture.constants import check_constants
@@ -19,9 +19,9 @@ from inradius_bounds.capture.key import Structure
 from inradius_bounds.capture.local import check_operators
 from inradius_bounds.capture.record import record
 from inradius_bounds.capture.values import Tried, batch_of, check_values
+from inradius_bounds.layout.chain import Chain
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
-from inradius_bounds.stage import Chain
 
 # the batches that a model is tried on; it is the function of one example that is certified
 BATCHES = (2, 3, 17)

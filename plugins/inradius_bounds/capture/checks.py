@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import Operator, UnsupportedError
-from inradius_bounds.stage import Chain
+from inradius_bounds.layout.chain import Chain
 
 # a model may round each of its operators in another way than the steps that stand for it, some of which are more than one
 _ROOM = 8

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inradius import UnsupportedError
 from inradius_bounds.capture.checks import pointwise
 from inradius_bounds.capture.record import plain_attention
-from inradius_bounds.stage import Chain
+from inradius_bounds.layout.chain import Chain
 
 # how far two runs may differ that round in other orders, in units of the rounding that is seen
 _ORDERS = 16

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from inradius import Operator
-from inradius_bounds.block import AffineBlock
+from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.program import Program, ProgramRule
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.node import Node

@@ -12,13 +12,13 @@ from torch import nn
 
 from inradius import Operator
 from inradius_bounds.layout.between import block_between
+from inradius_bounds.layout.chain import Chain, Stage
 from inradius_bounds.layout.segments import Segments, SegmentsRule
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.lower import Lowered
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.network import Network
 from inradius_bounds.rules.identity import IdentityRule
-from inradius_bounds.stage import Chain, Stage
 
 _IDENTITY = nn.Identity()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import LayerRule, Operator, Relaxation
-from inradius.layers import Line
+from inradius.certifiers.layer_rule import Line
 from inradius_bounds.layout.state import State
 from inradius_bounds.rules.identity import IdentityRule
 

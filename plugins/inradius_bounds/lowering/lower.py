@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
 from inradius_bounds.capture.graph import Call, Graph, Kept, Value, replaced, values_in
-from inradius_bounds.layers import Rounding
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import Constants
 from inradius_bounds.lowering.executed import executed
 from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.lowering.operators import REWRITES
+from inradius_bounds.rules.functions import Rounding
 
 
 @attrs.frozen(eq=False)

@@ -5,8 +5,8 @@ from functools import cached_property
 import attrs
 import torch
 
-from inradius_bounds.block import AffineBlock
 from inradius_bounds.layout.between import block_between
+from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.fusing import fused
 from inradius_bounds.lowering.lower import Lowered

@@ -4,11 +4,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.backward.rows.dot import dot_terms
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.known import Known
 from inradius_bounds.network.network import Network, mixes
 from inradius_bounds.rounding import ROOM, Rounding, gamma, gammas, tiny, unit
-from inradius_bounds.rows.dot import dot_terms
 from inradius_bounds.rules.relu import ReLURule
 from inradius_bounds.steps.sums import Means, Sum
 

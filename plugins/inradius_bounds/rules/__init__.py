@@ -3,11 +3,11 @@
 from torch import nn
 
 from inradius import LayerRule, Normalize
-from inradius_bounds.layers import Rounding
 from inradius_bounds.rules.average_pool import AveragePoolRule
 from inradius_bounds.rules.batch_norm import BatchNormRule
 from inradius_bounds.rules.convolution import ConvolutionRule
 from inradius_bounds.rules.curves import curves
+from inradius_bounds.rules.functions import Rounding
 from inradius_bounds.rules.identity import IdentityRule
 from inradius_bounds.rules.linear import LinearRule
 from inradius_bounds.rules.normalize import NormalizeRule

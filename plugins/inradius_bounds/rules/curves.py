@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import CurveRule, LayerRule, Operator, UnsupportedError
-from inradius_bounds.layers import Exp, Reciprocal, Square, SquareRoot
+from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
 
 
 def _log(values: Tensor) -> Tensor:

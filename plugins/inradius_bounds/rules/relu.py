@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from inradius import LayerRule, Operator, Relaxation
-from inradius.layers import Line
+from inradius.certifiers.layer_rule import Line
 
 
 class ReLURule(LayerRule):

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel, Views
-from inradius.losses import cross_entropy
-from inradius.modes import evaluating
-from inradius.views import Found
+from inradius.models.modes import evaluating
+from inradius.training.attacked_batch import Found
+from inradius.training.losses import cross_entropy
 from inradius_training.adversarial.wrong_classes import WrongClasses, leads
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, Search, Streams, ThreatModel, make
-from inradius.losses import cross_entropy
-from inradius.slots import Constant, Schedule
+from inradius.components.validators import component, count, flag
 from inradius.training.derive import derive
-from inradius.validators import component, count, flag
+from inradius.training.losses import cross_entropy
+from inradius.training.slots import Constant, Schedule
 
 
 def _pgd() -> Attack:

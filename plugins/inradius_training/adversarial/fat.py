@@ -7,8 +7,8 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, Search, ThreatModel, make
-from inradius.losses import cross_entropy
-from inradius.validators import as_floats, component
+from inradius.components.validators import as_floats, component
+from inradius.training.losses import cross_entropy
 
 
 def _friendly() -> Attack:

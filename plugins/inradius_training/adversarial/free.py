@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Attack, Dataset, Defense, Run, Streams, ThreatModel, make
-from inradius.losses import cross_entropy
+from inradius.components.validators import as_float, component, count, positive
 from inradius.training.derive import derive
-from inradius.validators import as_float, component, count, positive
+from inradius.training.losses import cross_entropy
 
 
 def _pgd() -> Attack:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel, UnsupportedError, Views, make
-from inradius.losses import cross_entropy
-from inradius.validators import as_float, component, share
+from inradius.components.validators import as_float, component, share
+from inradius.training.losses import cross_entropy
 
 
 def _pgd() -> Attack:

@@ -4,8 +4,8 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
-from inradius.losses import cross_entropy
-from inradius.validators import as_float, flag, radius
+from inradius.components.validators import as_float, flag, radius
+from inradius.training.losses import cross_entropy
 from inradius_training.adversarial.wrong_classes import WrongClasses, leads
 
 

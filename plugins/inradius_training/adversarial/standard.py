@@ -6,7 +6,7 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Dataset, Defense, Run, ThreatModel
-from inradius.losses import cross_entropy
+from inradius.training.losses import cross_entropy
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Oracles, Run, Search, Views, make
-from inradius.validators import component
+from inradius.components.validators import component
 
 
 def _towards() -> Attack:

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Certifier, ThreatModel, UnsupportedError, make
-from inradius.modes import evaluating
-from inradius.proving import current_proof
+from inradius.certifiers.proving import current_proof
+from inradius.models.modes import evaluating
 
 
 @attrs.frozen(eq=False)

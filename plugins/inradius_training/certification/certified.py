@@ -4,7 +4,7 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
-from inradius.validators import share
+from inradius.components.validators import share
 from inradius_training.certification.ramped import Ramped, bound_loss
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Certifier, Dataset, Run, ThreatModel, make
-from inradius.validators import component, share
+from inradius.components.validators import component, share
 from inradius_training.certification.certified import Certified
 
 

@@ -4,8 +4,8 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Attack, Certifier, Dataset, Run, ThreatModel, make
-from inradius.losses import cross_entropy
-from inradius.validators import component, share
+from inradius.components.validators import component, share
+from inradius.training.losses import cross_entropy
 from inradius_training.certification.ramped import Ramped, bound_loss, tight
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from inradius import Certifier, Dataset, Defense, Run, ThreatModel, make
-from inradius.validators import component, count
+from inradius.components.validators import component, count
 from inradius_training.certification.cascade import Cascade, verdict
 
 

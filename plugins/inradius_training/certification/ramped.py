@@ -21,9 +21,9 @@ from inradius import (
     Views,
     make,
 )
-from inradius.certifier import Parts
-from inradius.losses import cross_entropy
-from inradius.validators import component, positive, share
+from inradius.certifiers.certifier import Parts
+from inradius.components.validators import component, positive, share
+from inradius.training.losses import cross_entropy
 
 
 def interval() -> Certifier:

@@ -5,7 +5,7 @@ from attrs.validators import and_, optional
 from torch import Tensor, nn
 
 from inradius import Attack, Certifier, Dataset, Run, ThreatModel, make
-from inradius.validators import component, positive, share
+from inradius.components.validators import component, positive, share
 from inradius_training.certification.ramped import Ramped, bound_loss, tight
 from inradius_training.certification.shrunk import Shrunk
 

@@ -1,6 +1,6 @@
 """How several gradients become one."""
 
-from inradius.slots import Direction
+from inradius.training.slots import Direction
 from inradius_training.directions.min_norm import MinNorm
 
 DIRECTIONS: list[type[Direction]] = [MinNorm]

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Run
-from inradius.slots import Direction
-from inradius.validators import flag
+from inradius.components.validators import flag
+from inradius.training.slots import Direction
 
 # relative to the largest squared length; what is closer to optimal than this is rounding
 _TOLERANCE = 1e-13

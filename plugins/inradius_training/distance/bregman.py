@@ -7,7 +7,7 @@ import attrs
 from torch import Tensor
 
 from inradius import Dataset
-from inradius.losses import cross_entropy, entropy, kl_divergence, squared_distance, targets_of
+from inradius.training.losses import cross_entropy, entropy, kl_divergence, squared_distance, targets_of
 
 Psi = Literal["negative_entropy", "squares"]
 

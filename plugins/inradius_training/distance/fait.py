@@ -4,7 +4,7 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Dataset, Run, ThreatModel
-from inradius.validators import as_float, count, weight
+from inradius.components.validators import as_float, count, weight
 from inradius_training.distance.separated import Separated
 
 

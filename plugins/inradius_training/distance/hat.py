@@ -7,9 +7,9 @@ from attrs.validators import instance_of, optional
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
-from inradius.frozen_network import frozen_network, hashed, hashed_spec
-from inradius.losses import cross_entropy, kl_divergence
-from inradius.validators import as_float, component, weight
+from inradius.components.validators import as_float, component, weight
+from inradius.models.frozen_network import frozen_network, hashed, hashed_spec
+from inradius.training.losses import cross_entropy, kl_divergence
 from inradius_training.distance.compared import climber
 
 

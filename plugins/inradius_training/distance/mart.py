@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
-from inradius.losses import cross_entropy, kl_divergence, targets_of
-from inradius.objective import log_odds_against
-from inradius.validators import as_float, component, weight
+from inradius.attacks.objective import log_odds_against
+from inradius.components.validators import as_float, component, weight
+from inradius.training.losses import cross_entropy, kl_divergence, targets_of
 from inradius_training.distance.compared import climber
 
 

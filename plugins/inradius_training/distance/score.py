@@ -6,9 +6,9 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
-from inradius.losses import squared_distance, targets_of
-from inradius.modes import BatchNormMode
-from inradius.validators import as_float, component, share, weight
+from inradius.components.validators import as_float, component, share, weight
+from inradius.models.modes import BatchNormMode
+from inradius.training.losses import squared_distance, targets_of
 from inradius_training.distance.compared import climber
 
 

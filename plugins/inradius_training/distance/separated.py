@@ -5,7 +5,7 @@ from typing import get_args
 import attrs
 
 from inradius import AdversarialDefense, Attack
-from inradius.validators import component
+from inradius.components.validators import component
 from inradius_training.distance.bregman import BREGMAN, Bregman, Psi
 from inradius_training.distance.compared import climber
 

@@ -4,8 +4,8 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel
-from inradius.losses import cross_entropy, kl_divergence
-from inradius.validators import as_float, component, weight
+from inradius.components.validators import as_float, component, weight
+from inradius.training.losses import cross_entropy, kl_divergence
 from inradius_training.distance.compared import climber
 
 

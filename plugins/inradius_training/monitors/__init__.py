@@ -1,6 +1,6 @@
 """What watches a run."""
 
-from inradius.slots import Monitor
+from inradius.training.slots import Monitor
 from inradius_training.monitors.catastrophic_overfitting import CatastrophicOverfitting
 from inradius_training.monitors.class_accuracy import ClassAccuracy
 from inradius_training.monitors.gradient_misalignment import GradientMisalignment

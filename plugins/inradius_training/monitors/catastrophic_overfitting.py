@@ -4,10 +4,10 @@ import attrs
 from torch import nn
 
 from inradius import Attack, Run, ThreatModel, make
-from inradius.slots import Monitor
-from inradius.slots.monitor import Action, RollBack
-from inradius.validators import as_float, component, count, flag, share
-from inradius_training.monitors.watched import note, pgd, training_examples, withstanding
+from inradius.components.validators import as_float, component, count, flag, share
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action, RollBack
+from inradius_training.monitors.monitor_data import note, pgd, training_examples, withstanding
 
 
 def _fgsm() -> Attack:

@@ -6,10 +6,10 @@ from attrs.validators import optional
 from torch import nn
 
 from inradius import Attack, Run, ThreatModel
-from inradius.slots import Monitor
-from inradius.slots.monitor import Action
-from inradius.validators import component, count
-from inradius_training.monitors.watched import check_held_out, held_out_examples, note, pgd, withstanding
+from inradius.components.validators import component, count
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action
+from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, withstanding
 
 
 @attrs.frozen(kw_only=True)

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import Run, Streams, ThreatModel
-from inradius.modes import frozen
-from inradius.slots import Monitor
-from inradius.slots.monitor import Action
-from inradius.validators import count
-from inradius_training.monitors.watched import note, training_examples
+from inradius.components.validators import count
+from inradius.models.modes import frozen
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action
+from inradius_training.monitors.monitor_data import note, training_examples
 
 
 @attrs.frozen(kw_only=True)

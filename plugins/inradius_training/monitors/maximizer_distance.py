@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import Attack, Dataset, Run, ThreatModel, make
-from inradius.modes import evaluating
-from inradius.slots import Monitor
-from inradius.slots.monitor import Action
+from inradius.components.validators import component, count
+from inradius.models.modes import evaluating
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import write_atomic
-from inradius.validators import component, count
-from inradius_training.monitors.watched import note, title, training_examples
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action
+from inradius_training.monitors.monitor_data import note, title, training_examples
 
 
 def _pgd() -> Attack:

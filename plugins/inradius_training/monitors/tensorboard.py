@@ -8,9 +8,9 @@ import attrs
 from torch import nn
 
 from inradius import Run, ThreatModel, UnsupportedError
-from inradius.slots import Monitor
-from inradius.slots.monitor import Action
 from inradius.stored.files import write_atomic, writing
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action
 
 
 @attrs.frozen(kw_only=True)

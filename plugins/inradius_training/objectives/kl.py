@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import CrossEntropy, Objective
-from inradius.objective import log_odds_against
+from inradius.attacks.objective import log_odds_against
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """First-party regularizers."""
 
-from inradius.slots import Regularizer
+from inradius.training.slots import Regularizer
 from inradius_training.regularizers.cure import CURE
 from inradius_training.regularizers.elle import ELLE
 from inradius_training.regularizers.grad_align import GradAlign

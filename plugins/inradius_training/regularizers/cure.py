@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Dataset, Streams
-from inradius.slots import Schedule
-from inradius.slots.regularizer import weight_or_schedule
-from inradius.threat import Oracles
-from inradius.validators import as_float, share
+from inradius.components.validators import as_float, share
+from inradius.sets.threat_model import Oracles
+from inradius.training.slots import Schedule
+from inradius.training.slots.regularizer import weight_or_schedule
 from inradius_training.regularizers.local import Local, slopes_at
 
 

@@ -4,10 +4,10 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Run, Views
-from inradius.slots import Regularizer, Schedule
-from inradius.slots.regularizer import weight_or_schedule
-from inradius.threat import Oracles
-from inradius.validators import as_float
+from inradius.components.validators import as_float
+from inradius.sets.threat_model import Oracles
+from inradius.training.slots import Regularizer, Schedule
+from inradius.training.slots.regularizer import weight_or_schedule
 from inradius_training.regularizers.weights import total, weights
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from inradius import CrossEntropy, Dataset, Run, Streams, Views
-from inradius.modes import BatchNormMode, evaluating
-from inradius.slots import Regularizer
-from inradius.threat import Oracles
+from inradius.components.validators import integer
+from inradius.models.modes import BatchNormMode, evaluating
+from inradius.sets.threat_model import Oracles
 from inradius.training.derive import derive
-from inradius.validators import integer
+from inradius.training.slots import Regularizer
 
 
 @attrs.frozen(kw_only=True)

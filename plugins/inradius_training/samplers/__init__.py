@@ -1,6 +1,6 @@
 """Which examples make the next mini-batch."""
 
-from inradius.slots import Sampler
+from inradius.training.slots import Sampler
 from inradius_training.samplers.cfol import CFOL
 from inradius_training.samplers.mixed import Mixed
 

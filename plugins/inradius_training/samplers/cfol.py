@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from inradius import Dataset, Run, UnsupportedError
-from inradius.slots import Sampler
+from inradius.components.validators import as_float, as_floats, flag, positive, share
 from inradius.training.derive import derive
-from inradius.validators import as_float, as_floats, flag, positive, share
+from inradius.training.slots import Sampler
 from inradius_training.schedules.points import rising
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from inradius import Dataset, InputError, Run
-from inradius.slots import Sampler
+from inradius.components.validators import as_float, share
 from inradius.training.derive import derive
-from inradius.validators import as_float, share
+from inradius.training.slots import Sampler
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """How a number changes over a run."""
 
-from inradius.slots import Schedule
+from inradius.training.slots import Schedule
 from inradius_training.schedules.cyclic import Cyclic
 from inradius_training.schedules.elle_a import ElleA
 from inradius_training.schedules.linear import Linear

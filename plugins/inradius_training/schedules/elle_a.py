@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 
 from inradius import UnsupportedError
-from inradius.slots import Schedule
-from inradius.validators import as_float, count, positive, radius, share
+from inradius.components.validators import as_float, count, positive, radius, share
+from inradius.training.slots import Schedule
 
 
 @attrs.frozen(kw_only=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import attrs
 
-from inradius.slots import Schedule
-from inradius.validators import as_float, share
+from inradius.components.validators import as_float, share
+from inradius.training.slots import Schedule
 
 
 def _after_first(instance: Any, field: "attrs.Attribute[Any]", value: float) -> None:

@@ -4,8 +4,8 @@ import math
 
 import attrs
 
-from inradius.slots import Schedule
-from inradius.validators import as_float, count, share
+from inradius.components.validators import as_float, count, share
+from inradius.training.slots import Schedule
 
 
 @attrs.frozen(kw_only=True)

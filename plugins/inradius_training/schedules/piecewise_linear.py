@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from inradius.slots import Schedule
-from inradius.validators import as_floats
+from inradius.components.validators import as_floats
+from inradius.training.slots import Schedule
 from inradius_training.schedules.points import rising
 
 

@@ -2,8 +2,8 @@
 
 import attrs
 
-from inradius.slots import Schedule
-from inradius.validators import as_float, radius, share
+from inradius.components.validators import as_float, radius, share
+from inradius.training.slots import Schedule
 
 
 @attrs.frozen(kw_only=True)

@@ -2,8 +2,8 @@
 
 import attrs
 
-from inradius.slots import Schedule
-from inradius.validators import as_float, as_floats, positive
+from inradius.components.validators import as_float, as_floats, positive
+from inradius.training.slots import Schedule
 from inradius_training.schedules.points import rising
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import attrs
 
-from inradius.slots import Cosine, Schedule
-from inradius.validators import as_float, component, share
+from inradius.components.validators import as_float, component, share
+from inradius.training.slots import Cosine, Schedule
 
 
 @attrs.frozen(kw_only=True)

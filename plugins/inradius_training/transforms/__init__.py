@@ -1,6 +1,6 @@
 """Changes of the training examples."""
 
-from inradius.slots import Transform
+from inradius.training.slots import Transform
 from inradius_training.transforms.crop import Crop
 from inradius_training.transforms.cutout import Cutout
 from inradius_training.transforms.flip import Flip

@@ -5,8 +5,8 @@ from typing import Literal, get_args
 import attrs
 
 from inradius import Dataset, InputError, Streams
-from inradius.slots import Transform
-from inradius.validators import count
+from inradius.components.validators import count
+from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images, cropped, padded
 
 Border = Literal["lowest", "reflect"]

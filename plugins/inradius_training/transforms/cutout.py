@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from inradius import Dataset, InputError, Streams
-from inradius.slots import Transform
-from inradius.validators import count, flag
+from inradius.components.validators import count, flag
+from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images, lowest
 
 

@@ -4,8 +4,8 @@ import attrs
 import torch
 
 from inradius import Dataset, Streams
-from inradius.slots import Transform
-from inradius.validators import as_float, share
+from inradius.components.validators import as_float, share
+from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import Dataset, InputError
-from inradius.slots import Transform
+from inradius.training.slots import Transform
 
 
 def check_images(transform: Transform, batch: Dataset) -> None:

@@ -3,9 +3,9 @@
 import attrs
 
 from inradius import Dataset, Streams
-from inradius.losses import targets_of
-from inradius.slots import Transform
-from inradius.validators import as_float, share
+from inradius.components.validators import as_float, share
+from inradius.training.losses import targets_of
+from inradius.training.slots import Transform
 
 
 @attrs.frozen(kw_only=True)

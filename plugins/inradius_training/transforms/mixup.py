@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from inradius import Dataset, Streams
-from inradius.losses import targets_of
-from inradius.slots import Transform
-from inradius.validators import as_float, positive
+from inradius.components.validators import as_float, positive
+from inradius.training.losses import targets_of
+from inradius.training.slots import Transform
 
 Per = Literal["batch", "example"]
 

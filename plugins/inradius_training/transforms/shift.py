@@ -3,8 +3,8 @@
 import attrs
 
 from inradius import Dataset, Streams
-from inradius.slots import Transform
-from inradius.validators import count
+from inradius.components.validators import count
+from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images, cropped, padded
 
 

@@ -1,6 +1,6 @@
 """First-party updates."""
 
-from inradius.slots import Update
+from inradius.training.slots import Update
 from inradius_training.updates.awp import AWP
 from inradius_training.updates.sam import SAM
 from inradius_training.updates.sampa import SAMPa

@@ -2,11 +2,11 @@
 
 import attrs
 
-from inradius.slots import Update
+from inradius.components.validators import as_float, flag, radius, share
 from inradius.training.descent import Descent
-from inradius.validators import as_float, flag, radius, share
+from inradius.training.slots import Update
 from inradius_training.regularizers.weights import weights
-from inradius_training.updates.elsewhere import moved, unit, untracked
+from inradius_training.updates.shifted_weights import moved, unit, untracked
 
 
 @attrs.frozen(kw_only=True)

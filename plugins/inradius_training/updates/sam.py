@@ -2,10 +2,10 @@
 
 import attrs
 
-from inradius.slots import Update
+from inradius.components.validators import as_float, flag, radius
 from inradius.training.descent import Descent
-from inradius.validators import as_float, flag, radius
-from inradius_training.updates.elsewhere import ascent, gradients, moved, untracked
+from inradius.training.slots import Update
+from inradius_training.updates.shifted_weights import ascent, gradients, moved, untracked
 
 
 @attrs.frozen(kw_only=True)

@@ -8,10 +8,10 @@ import attrs
 from torch import Tensor, nn
 
 from inradius import Run
-from inradius.slots import Update
+from inradius.components.validators import as_float, flag, radius, share
 from inradius.training.descent import Descent
-from inradius.validators import as_float, flag, radius, share
-from inradius_training.updates.elsewhere import Gradients, ascent, gradients, kept, moved, untracked
+from inradius.training.slots import Update
+from inradius_training.updates.shifted_weights import Gradients, ascent, gradients, kept, moved, untracked
 
 
 @attrs.frozen(kw_only=True)

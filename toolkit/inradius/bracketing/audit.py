@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inradius.streams import Streams
+from inradius.rng import Streams
 
 # fewer would seldom meet a method that is wrong on a few per cent of the examples: 0.95 ** 32 = 0.19
 LEAST = 32

@@ -8,13 +8,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.bracketing.job import Job
+from inradius.attacks.objective import class_margin
+from inradius.bracketing.example import Example, Verdict
 from inradius.bracketing.ledger import Ledger
+from inradius.bracketing.plan import Job
 from inradius.bracketing.store import CONTRADICTION, Store
 from inradius.errors import ContradictionError
-from inradius.modes import covered_kernels
-from inradius.objective import class_margin
-from inradius.report.examples import Example, Verdict
+from inradius.models.modes import covered_kernels
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import write_atomic
 from inradius.stored.tensor_file import tensor_file

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from inradius._component import Component
+from inradius.components.component import Component
 
 
 def full_specs(components: Iterable[Component]) -> dict[str, str]:

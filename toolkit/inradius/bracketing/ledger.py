@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from inradius.report.examples import Attempt, Example, Verdict
+from inradius.bracketing.example import Attempt, Example, Verdict
 
 CLEAN, AUDIT = "clean", "audit"
 

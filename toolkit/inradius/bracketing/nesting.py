@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from inradius.data import Dataset
-from inradius.streams import Streams
-from inradius.threat import ThreatModel
+from inradius.data.dataset import Dataset
+from inradius.rng import Streams
+from inradius.sets.threat_model import ThreatModel
 
 _DRAWS = 2
 # so that no attack with the same seed draws these numbers for its own use

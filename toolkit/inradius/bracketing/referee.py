@@ -6,13 +6,13 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.box import excess
-from inradius.data import Dataset
+from inradius.attacks.counted_model import Subject
+from inradius.attacks.verdict import judge
+from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
-from inradius.modes import full_precision
-from inradius.subject import Subject
-from inradius.threat import Oracles, ThreatModel
-from inradius.verdict import judge
+from inradius.models.modes import full_precision
+from inradius.sets.box import excess
+from inradius.sets.threat_model import Oracles, ThreatModel
 
 # that of ``contains``: the rounding of float32 on sums of a few hundred pixels
 TOLERANCE = 1e-5

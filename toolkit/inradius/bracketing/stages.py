@@ -9,16 +9,16 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attack import Attack, Attacked
-from inradius.bracketing.job import Job
+from inradius.attacks.attack import Attack, Attacked
+from inradius.attacks.counted_model import Subject
+from inradius.attacks.objective import class_margin
 from inradius.bracketing.ledger import CLEAN
+from inradius.bracketing.plan import Job
 from inradius.bracketing.referee import rule, weights_seal
-from inradius.certificate import Claim
-from inradius.certifier import Certifier
-from inradius.data import Dataset
+from inradius.certifiers.certificate import Claim
+from inradius.certifiers.certifier import Certifier
+from inradius.data.dataset import Dataset
 from inradius.errors import PluginError, UnsupportedError
-from inradius.objective import class_margin
-from inradius.subject import Subject
 
 
 @attrs.frozen(eq=False)

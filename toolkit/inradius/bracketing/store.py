@@ -11,8 +11,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from inradius.bracketing.lock import locked
+from inradius.bracketing.setting import Setting
 from inradius.errors import InputError
-from inradius.report.setting import Setting
 from inradius.report.storage import FILES
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import append, reading, writable_folder, write_atomic

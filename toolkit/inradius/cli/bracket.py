@@ -1,6 +1,6 @@
 """``inradius bracket``."""
 
-from inradius.certificate import DEFAULT_CLAIM
+from inradius.certifiers.certificate import DEFAULT_CLAIM
 from inradius.cli import options
 from inradius.cli.question import Question, demand
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from inradius._component import Component, spell
 from inradius.cli.console import console, say, table
-from inradius.registry import KINDS, Entry, find
+from inradius.components.component import Component, spell
+from inradius.components.registry import KINDS, Entry, find
 
 REQUIRED = "required"
 

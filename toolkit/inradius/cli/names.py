@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from inradius.cli.console import console, say, table
+from inradius.components.registry import KINDS, Entry, entries, layer_rules
 from inradius.errors import SpecError
-from inradius.registry import KINDS, Entry, entries, layer_rules
 
 RULES = "layer_rules"
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from inradius.certificate import Claim
-from inradius.certifier import Parts
+from inradius.certifiers.certificate import Claim
+from inradius.certifiers.certifier import Parts
 from inradius.errors import InputError
 from inradius.stored.files import as_folder
 

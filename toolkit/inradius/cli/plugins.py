@@ -3,7 +3,7 @@
 import typer
 
 from inradius.cli.console import console, table
-from inradius.plugins import Plugin, installed
+from inradius.components.plugins import Plugin, installed
 
 
 def plugins() -> None:

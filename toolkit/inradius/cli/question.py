@@ -9,20 +9,20 @@ import attrs
 import torch
 import typer
 
-from inradius.attack import Attack
-from inradius.certificate import DEFAULT_CLAIM, Claim
-from inradius.certifier import Certifier, Parts
+from inradius.attacks.attack import Attack
+from inradius.bracketing.bracket import bracket
+from inradius.bracketing.radius_curve import bracket_curve
+from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
+from inradius.certifiers.certifier import Certifier, Parts
 from inradius.cli import radii, summary
 from inradius.cli.console import console, say
-from inradius.curve import bracket_curve
-from inradius.data import Dataset
-from inradius.evaluate import bracket
-from inradius.models import load_model
-from inradius.modes import frozen
-from inradius.registry import make
+from inradius.components.registry import make
+from inradius.data.dataset import Dataset
+from inradius.models.check import try_out
+from inradius.models.load import load_model
+from inradius.models.modes import frozen
 from inradius.report import Report
-from inradius.threat import ThreatModel
-from inradius.trial import try_out
+from inradius.sets.threat_model import ThreatModel
 
 
 @attrs.frozen(kw_only=True)

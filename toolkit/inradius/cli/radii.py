@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inradius.attack import Attack
-from inradius.certificate import Claim
-from inradius.certifier import Certifier
+from inradius.attacks.attack import Attack
+from inradius.bracketing.radii import Radii, radii
+from inradius.certifiers.certificate import Claim
+from inradius.certifiers.certifier import Certifier
 from inradius.cli.console import console, say, table
-from inradius.data import Dataset
-from inradius.radius import Radii, radii
-from inradius.registry import make
+from inradius.components.registry import make
+from inradius.data.dataset import Dataset
 from inradius.report.csv_text import csv_text
+from inradius.sets.threat_model import ThreatModel
 from inradius.stored.files import write_atomic
-from inradius.threat import ThreatModel
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 

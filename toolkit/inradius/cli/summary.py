@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from inradius.certificate import MEANING
+from inradius.certifiers.certificate import MEANING
 from inradius.cli.console import console, say, table
 from inradius.report import Report, levels, plot_curve, robustness_curve
 

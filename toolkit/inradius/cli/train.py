@@ -11,14 +11,14 @@ from torch import nn
 
 from inradius.cli import curves, options
 from inradius.cli.console import console, say
-from inradius.data import Dataset
-from inradius.defense import Defense
-from inradius.models import is_file, load_model
-from inradius.registry import make
+from inradius.components.registry import make
+from inradius.data.dataset import Dataset
+from inradius.models.check import try_out
+from inradius.models.load import is_file, load_model
 from inradius.report.history import is_training
-from inradius.threat import ThreatModel
+from inradius.sets.threat_model import ThreatModel
+from inradius.training.defense import Defense
 from inradius.training.train import train as train_network
-from inradius.trial import try_out
 
 OPTIMISATION = "How the weights move"
 SELECTION = "What compares the checkpoints"

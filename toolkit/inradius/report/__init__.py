@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inradius.report.examples import Attempt as Attempt
-from inradius.report.examples import Example as Example
-from inradius.report.examples import Status as Status
-from inradius.report.examples import Verdict as Verdict
+from inradius.bracketing.example import Attempt as Attempt
+from inradius.bracketing.example import Example as Example
+from inradius.bracketing.example import Status as Status
+from inradius.bracketing.example import Verdict as Verdict
+from inradius.bracketing.setting import Setting as Setting
 from inradius.report.intervals import clopper_pearson as clopper_pearson
 from inradius.report.learning import learning_curves as learning_curves
 from inradius.report.perturbations import perturbation_figure as perturbation_figure
 from inradius.report.report import Report as Report
 from inradius.report.robustness import Robustness as Robustness
 from inradius.report.robustness import robustness_curve as robustness_curve
-from inradius.report.setting import Setting as Setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

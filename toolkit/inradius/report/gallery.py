@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from inradius.report.examples import Example
+from inradius.bracketing.example import Example
 from inradius.report.palette import WORDS
 from inradius.report.pictures import SHOWN, data_address, is_picture, signed, span
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from inradius.bracketing.example import Example
 from inradius.report.csv_text import csv_text
-from inradius.report.examples import Example
 from inradius.report.intervals import clopper_pearson
 
 if TYPE_CHECKING:

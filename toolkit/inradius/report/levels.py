@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from inradius.certificate import IN_PYTHON, MEANING, weaker
-from inradius.report.examples import strength
+from inradius.bracketing.example import strength
+from inradius.certifiers.certificate import IN_PYTHON, MEANING, weaker
 
 if TYPE_CHECKING:
     from inradius.report.report import Report

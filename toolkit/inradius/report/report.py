@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 from torch import Tensor
 
+from inradius.bracketing.example import STATUSES, Example
+from inradius.bracketing.setting import Setting
 from inradius.report import levels, page, storage, tables
-from inradius.report.examples import STATUSES, Example
 from inradius.report.intervals import clopper_pearson
-from inradius.report.setting import Setting
 from inradius.stored.files import as_folder
 
 

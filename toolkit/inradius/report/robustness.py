@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from inradius.bracketing.example import Attempt, Example
 from inradius.errors import InputError
 from inradius.report.csv_text import csv_text
-from inradius.report.examples import Attempt, Example
 from inradius.report.intervals import clopper_pearson
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from safetensors import SafetensorError
 
+from inradius.bracketing.example import Attempt, Example, Verdict
+from inradius.bracketing.setting import Setting
 from inradius.errors import InputError
 from inradius.report import kills, page, tables, tensors
-from inradius.report.examples import Attempt, Example, Verdict
 from inradius.report.robustness import robustness_curve
-from inradius.report.setting import Setting
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import writable_folder, write_atomic
 from inradius.stored.reading import check

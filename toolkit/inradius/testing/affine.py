@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius.streams import Streams
+from inradius.rng import Streams
 
 Pair = tuple[int, int]
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from inradius.attack import Attack, Attacked
-from inradius.objective import class_margin
+from inradius.attacks.attack import Attack, Attacked
+from inradius.attacks.objective import class_margin
 from inradius.testing.claims import require
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import Trial

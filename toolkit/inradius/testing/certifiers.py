@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from inradius.certifier import Certificate, Certifier, Property
+from inradius.certifiers.certifier import Certificate, Certifier, Property
+from inradius.sets.threat_model import Oracles
 from inradius.testing.claims import close, require
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import Trial
-from inradius.threat import Oracles
 
 _STEPS = 10  # of the descent that looks for a value below a bound
 

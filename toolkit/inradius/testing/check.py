@@ -8,19 +8,19 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor, nn
 
-from inradius.attack import Attack
-from inradius.certifier import Certifier
-from inradius.defense import Defense
+from inradius.attacks.attack import Attack
+from inradius.attacks.objective import Objective
+from inradius.certifiers.certifier import Certifier
+from inradius.certifiers.layer_rule import LayerRule
+from inradius.components.registry import make
 from inradius.errors import SpecError
-from inradius.layers import LayerRule
-from inradius.objective import Objective
-from inradius.registry import make
-from inradius.slots import Sampler, Schedule, Transform
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing import attacks, certifiers, defenses, objectives, rules, samplers, schedules, sets, transforms
 from inradius.testing.defenses import lessons
 from inradius.testing.networks import trials
 from inradius.testing.strategies import Box, Shape, cases
-from inradius.threat import ThreatModel
+from inradius.training.defense import Defense
+from inradius.training.slots import Sampler, Schedule, Transform
 
 Law = Callable[[Any, Any], None]
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from inradius._component import Component
+from inradius.components.component import Component
+from inradius.components.registry import make
 from inradius.errors import SpecError
-from inradius.registry import make
 
 
 def spec_round_trip(component: Component, case: Any = None) -> None:

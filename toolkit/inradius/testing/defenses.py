@@ -7,12 +7,12 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor, nn
 
-from inradius.data import Dataset
-from inradius.defense import Defense
+from inradius.data.dataset import Dataset
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import network
 from inradius.testing.strategies import Shape, inputs
-from inradius.threat import ThreatModel
+from inradius.training.defense import Defense
 from inradius.training.train import train
 
 

@@ -8,9 +8,9 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor, nn
 
-from inradius.streams import Streams
+from inradius.rng import Streams
+from inradius.sets.threat_model import Oracles, ThreatModel
 from inradius.testing.strategies import Shape, inputs
-from inradius.threat import Oracles, ThreatModel
 
 
 @attrs.frozen(eq=False)

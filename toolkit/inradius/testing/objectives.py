@@ -5,7 +5,7 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor
 
-from inradius.objective import Objective
+from inradius.attacks.objective import Objective
 from inradius.testing.claims import close, require
 from inradius.testing.components import spec_round_trip
 from inradius.testing.strategies import perturbations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from inradius.threat import ThreatModel
+from inradius.sets.threat_model import ThreatModel
 
 if TYPE_CHECKING:
     import cvxpy

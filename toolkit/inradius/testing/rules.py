@@ -5,9 +5,9 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor
 
+from inradius.certifiers.layer_rule import Operator
 from inradius.errors import UnsupportedError
-from inradius.layers import Operator
-from inradius.streams import Streams
+from inradius.rng import Streams
 from inradius.testing.claims import close, require
 from inradius.testing.strategies import Shape, directions, inputs
 
@@ -188,7 +188,7 @@ def _size(op: Operator, z: Tensor) -> Tensor:
 
 def operator(module: torch.nn.Module, in_shape: Shape) -> Operator:
     """The layer as bounds see it, with the rule registered for its class; raises ``UnsupportedError`` without one."""
-    from inradius.registry import layer_rules
+    from inradius.components.registry import layer_rules
 
     rules = layer_rules()
     found = next((rules[each] for each in type(module).__mro__ if each in rules), None)

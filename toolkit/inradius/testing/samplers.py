@@ -9,16 +9,16 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor, nn
 
-from inradius.data import Dataset
-from inradius.defense import Defense
-from inradius.losses import cross_entropy
-from inradius.run import Run
-from inradius.slots import Sampler
+from inradius.data.dataset import Dataset
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import network
 from inradius.testing.strategies import Shape, inputs
-from inradius.threat import ThreatModel
+from inradius.training.defense import Defense
+from inradius.training.losses import cross_entropy
 from inradius.training.no_set import NoSet
+from inradius.training.run import Run
+from inradius.training.slots import Sampler
 from inradius.training.train import train
 
 _SIZE = 4

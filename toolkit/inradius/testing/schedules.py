@@ -6,8 +6,8 @@ import attrs
 import hypothesis.strategies as st
 
 from inradius.errors import UnsupportedError
-from inradius.slots import Schedule
 from inradius.testing.components import spec_round_trip
+from inradius.training.slots import Schedule
 
 
 @attrs.frozen(eq=False)

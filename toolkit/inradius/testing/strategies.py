@@ -11,8 +11,8 @@ import torch
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
-from inradius.streams import Streams
-from inradius.threat import Oracles
+from inradius.rng import Streams
+from inradius.sets.threat_model import Oracles
 
 Shape = tuple[int, ...]
 Box = tuple[float, float] | None

@@ -5,11 +5,11 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor
 
-from inradius.data import Dataset
-from inradius.slots import Transform
-from inradius.streams import Streams
+from inradius.data.dataset import Dataset
+from inradius.rng import Streams
 from inradius.testing.components import spec_round_trip
 from inradius.testing.strategies import Box, Shape, inputs
+from inradius.training.slots import Transform
 
 _CLASSES = 4
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from inradius.data import Dataset
+from inradius.data.dataset import Dataset
 from inradius.errors import InputError
-from inradius.streams import Streams
+from inradius.rng import Streams
 from inradius.training.derive import derive
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 
 def prepared(run: "Run", data: Dataset) -> Iterator[Dataset]:

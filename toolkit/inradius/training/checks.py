@@ -8,7 +8,7 @@ from torch import Tensor
 from inradius.errors import DivergenceError, PluginError
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 
 def check_losses(run: "Run", losses: Tensor, count: int) -> None:

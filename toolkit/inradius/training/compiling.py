@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.errors import UnsupportedError
-from inradius.modes import evaluating
+from inradius.models.modes import evaluating
 
 
 @contextmanager

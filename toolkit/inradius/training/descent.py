@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from inradius.data import Dataset
+from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
-from inradius.threat import ThreatModel
+from inradius.sets.threat_model import ThreatModel
 from inradius.training.checks import check_losses
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 
 class Descent:

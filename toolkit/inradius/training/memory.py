@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import Tensor
 
-from inradius._component import Component
+from inradius.components.component import Component
 from inradius.errors import InputError, PluginError
-from inradius.training.processes import Processes
+from inradius.processes import Processes
 
 # what a state file gives back as it was
 _PLAIN = (type(None), bool, int, float, str)

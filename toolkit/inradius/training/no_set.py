@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.threat import ThreatModel
+from inradius.sets.threat_model import ThreatModel
 
 
 @attrs.frozen(kw_only=True)

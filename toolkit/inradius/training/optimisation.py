@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from inradius.modes import at_least
+from inradius.models.modes import at_least
 from inradius.training.checks import check_finite
 from inradius.training.precision import GradientOverflowError, Precision
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 
 class Optimisation:

@@ -8,19 +8,19 @@ import attrs
 import torch
 from torch import nn
 
-from inradius import validators
-from inradius._component import Component
-from inradius.data import Dataset
+from inradius.components import validators
+from inradius.components.component import Component
+from inradius.data.dataset import Dataset
 from inradius.errors import InputError
-from inradius.slots.direction import Average, Direction
-from inradius.slots.monitor import Monitor
-from inradius.slots.regularizer import Regularizer
-from inradius.slots.sampler import Sampler, Shuffled
-from inradius.slots.schedule import Constant, Cosine, Schedule
-from inradius.slots.transform import Transform
-from inradius.slots.update import Plain, Update
 from inradius.training.derive import derive
 from inradius.training.precision import PRECISIONS
+from inradius.training.slots.direction import Average, Direction
+from inradius.training.slots.monitor import Monitor
+from inradius.training.slots.regularizer import Regularizer
+from inradius.training.slots.sampler import Sampler, Shuffled
+from inradius.training.slots.schedule import Constant, Cosine, Schedule
+from inradius.training.slots.transform import Transform
+from inradius.training.slots.update import Plain, Update
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inradius import _installed
+from inradius.components import installed as _installed
 from inradius.errors import InputError
+from inradius.processes import Processes
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import writable_folder, write_atomic
 from inradius.stored.listing import RECORD, begin, check_own, clear
 from inradius.stored.reading import record as read_record
-from inradius.training.processes import Processes
 
 # what is drawn of a run later
 _CURVES = "learning_curves.svg"

@@ -7,10 +7,10 @@ from pathlib import PurePath
 import attrs
 from torch import Tensor
 
-from inradius.data import Dataset
+from inradius.components.registry import make
+from inradius.data.dataset import Dataset
 from inradius.errors import InputError, InradiusError
-from inradius.registry import make
-from inradius.threat import ThreatModel
+from inradius.sets.threat_model import ThreatModel
 from inradius.training.recipe import Recipe
 
 # the names of the part of a data set that results are reported on

@@ -13,7 +13,7 @@ from inradius.stored.tensor_file import tensor_file
 from inradius.training.checkpoint import load_state, save_state
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 Weights = dict[str, Tensor]
 

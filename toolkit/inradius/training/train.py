@@ -7,23 +7,23 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from inradius.data import Dataset
-from inradius.defense import Defense
+from inradius.components.registry import make
+from inradius.data.dataset import Dataset
 from inradius.errors import InputError, SpecError, reason
-from inradius.models import find_device
-from inradius.registry import make
-from inradius.run import Run
-from inradius.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
+from inradius.models.load import find_device
+from inradius.processes import Processes
+from inradius.sets.threat_model import ThreatModel
 from inradius.stored.files import as_folder
 from inradius.stored.listing import RECORD
-from inradius.threat import ThreatModel
 from inradius.training.compiling import compiled
+from inradius.training.defense import Defense
 from inradius.training.display import progress_bar
 from inradius.training.no_set import NoSet
-from inradius.training.processes import Processes
 from inradius.training.recipe import RATES, Recipe
 from inradius.training.record import digest, open_folder, write_json
+from inradius.training.run import Run
 from inradius.training.selection import Selection, select
+from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 
 T = TypeVar("T")
 

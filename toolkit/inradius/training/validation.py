@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from inradius.modes import evaluating
-from inradius.threat import ThreatModel
+from inradius.models.modes import evaluating
+from inradius.sets.threat_model import ThreatModel
 from inradius.training import state
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 
 def score(run: "Run", model: nn.Module, threat: ThreatModel) -> float:

@@ -7,12 +7,12 @@ import attrs
 from torch import nn
 
 from inradius.errors import PluginError
-from inradius.slots.monitor import Action, RollBack, Set
-from inradius.threat import ThreatModel
+from inradius.sets.threat_model import ThreatModel
 from inradius.training import state
+from inradius.training.slots.monitor import Action, RollBack, Set
 
 if TYPE_CHECKING:
-    from inradius.run import Run
+    from inradius.training.run import Run
 
 
 def ask(run: "Run", model: nn.Module, threat: ThreatModel) -> list[Action]:

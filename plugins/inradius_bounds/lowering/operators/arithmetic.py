@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inradius_bounds.layers import Reciprocal, Square
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.rules.functions import Reciprocal, Square
 from inradius_bounds.steps.scale import Inside
 
 

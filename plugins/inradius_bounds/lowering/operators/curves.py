@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from inradius_bounds.layers import Exp, Rounding, SquareRoot
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.constants import Constant
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import reciprocal, square
+from inradius_bounds.rules.functions import Exp, Rounding, SquareRoot
 
 
 def _layer(make: Callable[..., nn.Module]) -> Callable[..., Node]:

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inradius_bounds.layers import Exp
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import Constant
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply, reciprocal, square
 from inradius_bounds.lowering.operators.curves import reciprocal_root
+from inradius_bounds.rules.functions import Exp
 from inradius_bounds.steps.scale import Inside
 
 

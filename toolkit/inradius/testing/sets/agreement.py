@@ -3,10 +3,10 @@
 import math
 
 from inradius.errors import UnsupportedError
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing import reference
 from inradius.testing.claims import norm, pairing, weight
 from inradius.testing.strategies import Case
-from inradius.threat import ThreatModel
 
 
 def agrees_with_cvxpy(threat: ThreatModel, case: Case) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from inradius.sets.threat_model import Oracles, ThreatModel
 from inradius.testing.claims import close, require
 from inradius.testing.strategies import Case
-from inradius.threat import Oracles, ThreatModel
 
 # name -> the oracle's answer on a part of the case
 ORACLES: dict[str, Callable[[Oracles, Case], Tensor]] = {

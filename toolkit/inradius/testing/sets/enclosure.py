@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from inradius.sets.threat_model import ThreatModel, expand
 from inradius.testing.affine import Matrix
 from inradius.testing.claims import pairing, require, rounding, weight
 from inradius.testing.strategies import Case
-from inradius.threat import ThreatModel, expand
 
 
 def hull_is_never_inside(threat: ThreatModel, case: Case) -> None:

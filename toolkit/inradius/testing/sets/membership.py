@@ -2,11 +2,11 @@
 
 import torch
 
-from inradius.box import room
 from inradius.errors import InputError
+from inradius.sets.box import room
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.claims import close, require, rounding
 from inradius.testing.strategies import Case
-from inradius.threat import ThreatModel
 
 
 def zero_is_inside(threat: ThreatModel, case: Case) -> None:

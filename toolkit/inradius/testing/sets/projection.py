@@ -1,8 +1,8 @@
 """Laws of the projection."""
 
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.claims import norm, pairing, require, rounding
 from inradius.testing.strategies import Case
-from inradius.threat import ThreatModel
 
 
 def projection_fixes_members(threat: ThreatModel, case: Case) -> None:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.claims import close, pairing, require, rounding, weight
 from inradius.testing.strategies import Case
-from inradius.threat import ThreatModel
 
 
 def linear_max_beats_samples(threat: ThreatModel, case: Case) -> None:

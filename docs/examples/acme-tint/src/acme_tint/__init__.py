@@ -6,7 +6,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, InputError, Oracles, Streams, Subject, ThreatModel, hookimpl, validators
+from inradius import Attack, InputError, Oracles, Streams, Subject, ThreatModel, hookimpl
+from inradius.components import validators
 
 if TYPE_CHECKING:
     import cvxpy

@@ -1,0 +1,107 @@
+"""Ascent on the slopes: the line below each undecided number, row by row, moved to where the bound is higher.
+
+maximise over s ∈ [0, 1]    the bound of the backward pass with (1 − s) · (first line) + s · (last line) below each curve.
+
+Every s is sound, so the search needs no proof. With one hidden layer the bound is concave in s, and its maximum is that
+of the LP relaxation with the same inner bounds. Source: xu2021.
+"""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.backward.adam import Run
+from inradius_bounds.backward.closing import Found, lower
+from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.rows.sums import Function
+from inradius_bounds.backward.shares import Fan, Shared
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.values import Values
+
+# the first step, as a share of the way between the two lines, and what it falls to
+_STEP, _LAST = 0.25, 0.02
+
+Select = Callable[[Function, Tensor], Function]
+
+
+@attrs.frozen(eq=False)
+class Start:
+    """Rows on a node, (B, K), with their constants (B, K)."""
+
+    node: Node
+    function: Function
+    constant: Tensor
+
+    def select(self, index: Tensor) -> "Start":
+        """The rows of a part of the examples."""
+        return Start(self.node, self.function.select(index), self.constant[index])
+
+
+def ascended(values: Values, start: Start, steps: int, *, goal: float = 0.0) -> Found:
+    """Lower bounds of rows with slopes of their own. An example is done as soon as all of its rows are above ``goal``."""
+    curves = [node for node in values.network.curves if values.network.place[node] < values.network.place[start.node]]
+    if start.node.curved:
+        curves.append(start.node)
+    fans = {node: Fan.of(values, node) for node in curves}
+    shares = _search(values.plain, start, {node: _bare(fan) for node, fan in fans.items()}, steps, goal)
+    lines = {node: Shared(fans[node], share) for node, share in shares.items()}
+    return _value(values, start, lines)
+
+
+def _bare(fan: Fan) -> Fan:
+    above, first, last = ((side[0].detach(), side[1].detach()) for side in (fan.above, fan.first, fan.last))
+    return Fan(above, first, last, None, None)
+
+
+def _value(values: Values, start: Start, lines: Mapping[Node, Shared]) -> Found:
+    return lower(Pass(values, lines, {start.node: start.function}, start.constant).run(start.node))
+
+
+def _search(values: Values, start: Start, fans: Mapping[Node, Fan], steps: int, goal: float) -> dict[Node, Tensor]:
+    """The best shares that so many steps of ascent find, each row by itself; an example above ``goal`` stops."""
+    lines = {node: Shared(fan) for node, fan in fans.items()}
+    highest = _value(values, start, lines).value.detach()
+    # curves that the rows do not meet have no shares
+    lines = {node: shared for node, shared in lines.items() if shared.share is not None}
+    best = {node: shared.share.clone() for node, shared in lines.items() if shared.share is not None}
+    run, left = (
+        Run({node: share.clone() for node, share in best.items()}),
+        torch.arange(len(values.x), device=values.x.device),
+    )
+    highest = torch.full_like(highest, -torch.inf)
+    for step in range(steps):
+        value, gradients = _ascent(values, start, lines, run.shares)
+        better = value > highest[left]
+        for node, kept in best.items():
+            kept[left] = torch.where(_wide(better, kept), run.shares[node], kept[left])
+        highest[left] = torch.maximum(highest[left], value)
+        going = (highest[left] <= goal).any(1).nonzero().squeeze(1)
+        if not len(going):
+            break
+        if len(going) < len(left):
+            values, start, left, run = values.select(going), start.select(going), left[going], run.select(going)
+            lines = {node: shared.select(going) for node, shared in lines.items()}
+            gradients = {node: each[going] for node, each in gradients.items()}
+        run.move(gradients, _STEP * (_LAST / _STEP) ** (step / steps))
+    return best
+
+
+def _ascent(
+    values: Values, start: Start, lines: Mapping[Node, Shared], shares: Mapping[Node, Tensor]
+) -> tuple[Tensor, dict[Node, Tensor]]:
+    """The bound and its gradient in the shares."""
+    asked = {node: share.detach().requires_grad_() for node, share in shares.items()}
+    for node, share in asked.items():
+        lines[node].share = share
+    with torch.enable_grad():
+        value = _value(values, start, lines).value
+        found = torch.autograd.grad(value.sum(), list(asked.values()))
+    return value.detach(), dict(zip(shares, found, strict=True))
+
+
+def _wide(rows: Tensor, like: Tensor) -> Tensor:
+    """A flag for each row, for the whole of the row, (B, K) -> as ``like``: (B, K, ...) or (B, 1, K, ...)."""
+    flags = rows if like.shape[1] == rows.shape[1] else rows[:, None]
+    return flags.view(*flags.shape, *(1,) * (like.ndim - flags.ndim))

@@ -1,0 +1,173 @@
+"""The ends of a backward pass: bounds of linear functions of the input over Δ(x), and of curves over their boxes."""
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.rows.dot import dot, dot_terms
+from inradius_bounds.backward.rows.sums import Function
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.known import Box
+from inradius_bounds.network.values import Values
+from inradius_bounds.rounding import ROOM, gamma, tiny, unit
+
+
+@attrs.frozen(eq=False)
+class Found:
+    """Lower bounds (B, K), and what rounding may have added to them: in their computation, and in an execution of the model."""
+
+    value: Tensor
+    error: Tensor | None
+    execution: Tensor | None
+
+    @property
+    def owed(self) -> Tensor:
+        """All that rounding may have added, (B, K)."""
+        parts = [part for part in (self.error, self.execution) if part is not None]
+        return sum(parts, torch.zeros_like(self.value.detach()))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Found"], dim: int = 0) -> "Found":
+        """The bounds of several parts, of the examples (``dim`` 0) or of the rows (1)."""
+
+        def side(several: list[Tensor | None]) -> Tensor | None:
+            kept = [each for each in several if each is not None]
+            return torch.cat(kept, dim) if len(kept) == len(parts) else None
+
+        value = torch.cat([part.value for part in parts], dim)
+        return cls(value, side([part.error for part in parts]), side([part.execution for part in parts]))
+
+    def replaced(self, example: int, row: int, other: "Found") -> "Found":
+        """The bounds with one of them taken from ``other``, (1, 1), where that proves more."""
+        if float(other.safe.detach()) <= float(self.safe[example, row].detach()):
+            return self
+        place = (torch.tensor(example), torch.tensor(row))
+        pairs = ((self.value, other.value), (self.error, other.error), (self.execution, other.execution))
+        parts = (None if mine is None or its is None else mine.index_put(place, its[0, 0]) for mine, its in pairs)
+        value, error, execution = parts
+        assert value is not None
+        return Found(value, error, execution)
+
+    @property
+    def safe(self) -> Tensor:
+        """The bounds less all that is owed, (B, K)."""
+        found = self.value if self.error is None else self.value - ROOM * self.error
+        return found if self.execution is None else found - self.execution
+
+
+@attrs.frozen(eq=False)
+class Ends:
+    """Lower and upper bounds of rows over what a node's numbers may be, (B, K) each, and an error.
+
+    error: how far rounding may have moved either bound, (B, K), or None where rounding is not looked at.
+    """
+
+    low: Tensor
+    high: Tensor
+    error: Tensor | None
+
+
+def lower(ended: Pass, *, cheap: bool = False) -> Found:
+    """Lower bounds of the rows of a pass; ``cheap``: by the support's own cheaper bound."""
+    values = ended.values
+    value, owed = ended.constant - ended.radius, ended.owed
+    for node, function in ended.pending.items():
+        by_support = node is values.end and values.sides is None
+        found = _below(values, function, cheap) if by_support else _over(values, node, function)
+        value = value + found.low
+        if owed is not None and found.error is not None:
+            last = 4 * unit(value.dtype) * (value.detach().abs() + found.low.detach().abs())
+            owed = owed + ROOM * (found.error + last)
+    return Found(value, None if owed is None else owed.detach(), ended.execution)
+
+
+def both(ended: Pass) -> tuple[Tensor, Tensor]:
+    """Lower and upper bounds of the rows that a pass over two sides began with, less what is owed, two of (B, K)."""
+    values = ended.values
+    if ended.doubled:
+        found = lower(ended, cheap=True)
+        least, negated = found.safe.chunk(2, dim=1)
+        values.note(found.owed.chunk(2, dim=1)[0], -negated - least)
+        return least, -negated
+    center, low, high = ended.constant, torch.zeros_like(ended.constant), torch.zeros_like(ended.constant)
+    owed = ended.owed
+    for node, function in ended.pending.items():
+        ends = _spanned(values, function) if values.sides is None else _over(values, node, function)
+        low, high = ends.low, ends.high
+        if owed is not None and ends.error is not None:
+            size = center.abs() + torch.maximum(low.abs(), high.abs()) + ended.radius
+            owed = owed + ROOM * (ends.error + 4 * unit(center.dtype) * size.detach())
+    room = ended.radius if owed is None else ended.radius + ROOM * owed.detach()
+    room = room if ended.execution is None else room + ended.execution
+    values.note(room - ended.radius, 2 * room + high - low)
+    return center - room + low, center + room + high
+
+
+def _over(values: Values, node: Node, function: Function) -> Ends:
+    """The range of rows over a box of a node's numbers, counted as values are."""
+    middle, half = _sides(values, node)
+    center, around = function.over(middle), function.sizes().over(half)
+    if values.sizes is None:
+        return Ends(center - around, center + around, None)
+    terms = dot_terms(node.stored) + 8
+    small = node.stored.numel() * tiny(half.dtype)
+    if node is values.end and values.about is not None:
+        # the reference lies in the box, so that |middle| is at most half
+        size = 2 * around.detach()
+    else:
+        size = around.detach() + function.sizes().over(values.sizes.distance(node)).detach()
+    return Ends(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
+
+
+def _sides(values: Values, node: Node) -> Box:
+    """Middle and half width of a box of a node's numbers, counted as values are."""
+    if node is values.end:
+        assert values.sides is not None
+        return values.sides
+    low, high = values.around(node)
+    half = (high - low) / 2
+    # a half may be lost to underflow
+    return (low + high) / 2, half if values.sizes is None else half + 2 * tiny(half.dtype)
+
+
+def _below(values: Values, function: Function, cheap: bool) -> Ends:
+    """Lower bounds of rows over Δ(x) by the set's support."""
+    entry = values.network.entry
+    rows = function.dense(entry.stored).rows
+    support = values.threat.support_bound if cheap else values.threat.support
+    around = support(-rows, values.x)
+    least = -around if values.about is not None else dot(rows, values.x) - around
+    return Ends(least, least, _rounding(values, rows, around.detach().abs()))
+
+
+def _spanned(values: Values, function: Function) -> Ends:
+    """The range of rows over Δ(x) by the set's span."""
+    rows = function.dense(values.network.entry.stored).rows
+    low, high = values.threat.span(rows, values.x)
+    error = _rounding(values, rows, torch.maximum(low.abs(), high.abs()))
+    if values.about is None:
+        center = dot(rows, values.x)
+        low, high = low + center, high + center
+    return Ends(low, high, error)
+
+
+def _rounding(values: Values, rows: Tensor, size: Tensor) -> Tensor | None:
+    """What rows on the input may be off by that are added up and multiplied, beside the set's own answers, (B, K)."""
+    if values.sizes is None:
+        return None
+    dtype = rows.dtype
+    last = 4 * unit(dtype) * size.detach()
+    if values.sizes.rounding.execution is not None:
+        # inputs that a machine takes for 0
+        last = last + 2 * tiny(values.sizes.rounding.execution) * rows.detach().abs().flatten(2).sum(2)
+    if values.about is not None:
+        # the set's own answer is a bound for the rows as they are
+        return last
+    entry = values.network.entry
+    reach = torch.maximum(values.x.abs(), values.sizes.reach(entry))
+    # products that underflow
+    small = 2 * entry.stored.numel() * tiny(dtype)
+    return gamma(dot_terms(rows.shape[2:]) + 8, dtype) * dot(rows.detach().abs(), reach) + last + small

@@ -1,0 +1,149 @@
+"""Bounds of all values that curves meet, by intervals and by backward passes (Algorithm 1 of Wong 2020).
+
+Node by node: interval arithmetic first, then rows for the numbers that it leaves undecided. An example's rows are its own; a
+batch is padded to the longest list of rows, which changes no example's bounds.
+"""
+
+from typing import Literal
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Operator, Relaxation
+from inradius_bounds.backward.closing import both
+from inradius_bounds.backward.lines import Lines
+from inradius_bounds.backward.memory import rows_at_once
+from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.room import numbers_of_row
+from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.known import Box
+from inradius_bounds.network.values import Values
+from inradius_bounds.rules.relax import Relax, relax_by_rule
+
+# where the bounds of inner layers come from: the backward pass, or interval arithmetic alone
+Inner = Literal["backward", "interval"]
+
+
+@attrs.define(eq=False)
+class Relaxed:
+    """The relaxation of each curve over its bounds, and the lines that inner passes run on."""
+
+    values: Values
+    relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
+    lines: dict[Node, Lines] = attrs.field(factory=dict)
+    # what backward passes alone give, by node, where slopes are to follow from that
+    backward: dict[Node, Box] = attrs.field(factory=dict)
+    slopes: bool = False
+
+    def add(self, node: Node, relax: Relax) -> None:
+        """Relaxes a curve whose input has a box."""
+        op, source = operator(node), node.sources[0]
+        found = relax(op, *self.values.box(source))
+        if source in self.backward and found.parallel:
+            slope = relax(op, *self.backward[source]).lower_slope
+            found = op.rule.with_slope(op, slope, *self.values.box(source))
+        self.relaxations[node] = found
+
+    def line(self, node: Node) -> Lines:
+        """The lines of a curve, with all that rows owe there in them."""
+        if node not in self.lines:
+            self.lines[node] = Lines.of(self.values, node, self.relaxations[node]).folded
+        return self.lines[node]
+
+
+def relaxed(
+    values: Values,
+    *,
+    intersect: bool = True,
+    relax: Relax = relax_by_rule,
+    inner: Inner = "backward",
+    slopes: bool = False,
+) -> Relaxed:
+    """Boxes of all values that curves meet over Δ(x), kept in ``values``, and the curves' relaxations over them.
+
+    With ``intersect``, interval bounds are kept where they are tighter, and only undecided numbers get rows; without,
+    all bounds are those of the backward pass alone. With ``inner="interval"`` they are interval bounds alone.
+    """
+    found, network = Relaxed(values, slopes=slopes), values.network
+    for node in network.nodes:
+        if node.curved:
+            found.add(node, relax)
+        elif node in network.bent and node not in network.straight and inner == "backward":
+            values.boxes[node] = _refined(found, node, values.box(node), intersect)
+    return found
+
+
+def over_boxes(found: Relaxed, relax: Relax) -> Relaxed:
+    """Other relaxations of the curves over the same boxes."""
+    other = Relaxed(found.values)
+    for node in found.relaxations:
+        other.add(node, relax)
+    return other
+
+
+def _refined(before: Relaxed, node: Node, start: Box, intersect: bool) -> Box:
+    """The box of a node, by rows where that may help a curve that meets it."""
+    wanted = undecided(before.values, node, start) if intersect else torch.ones_like(start[0], dtype=torch.bool)
+    index, used = ragged(wanted.flatten(1))
+    if not index.shape[1]:
+        return start
+    lower, upper = _row_bounds(before, node, index)
+    flat = (start[0].flatten(1), start[1].flatten(1))
+    examples, rows = used.nonzero(as_tuple=True)
+    places = (examples, index[examples, rows])
+    if intersect:
+        if before.slopes:
+            before.backward[node] = _placed(flat, places, (lower[examples, rows], upper[examples, rows]), start)
+        lower = torch.maximum(lower, flat[0].gather(1, index))
+        upper = torch.minimum(upper, flat[1].gather(1, index))
+    return _placed(flat, places, (lower[examples, rows], upper[examples, rows]), start)
+
+
+def _placed(flat: Box, places: tuple[Tensor, Tensor], numbers: Box, like: Box) -> Box:
+    """A box with other numbers at some places."""
+    lower, upper = (side.index_put(places, number) for side, number in zip(flat, numbers, strict=True))
+    return lower.view_as(like[0]), upper.view_as(like[1])
+
+
+def undecided(values: Values, node: Node, box: Box) -> Tensor:
+    """Where tighter bounds would tighten the relaxation of a curve that meets the node, (B, *shape)."""
+    found = torch.zeros_like(box[0], dtype=torch.bool)
+    for use in values.network.uses[node]:
+        if use.curved:
+            found = found | operator(use).rule.undecided(operator(use), *box)
+    return found
+
+
+def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The wanted places of each example, padded with place 0: indices (B, K) and which of them are used (B, K)."""
+    counts = wanted.sum(1)
+    longest = int(counts.max()) if len(counts) else 0
+    # a stable sort puts the wanted places first, in order
+    index = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :longest]
+    used = torch.arange(longest, device=wanted.device) < counts[:, None]
+    return torch.where(used, index, torch.zeros_like(index)), used
+
+
+def _row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
+    """Bounds of chosen numbers of a node by backward passes, flat indices (B, K) -> two of (B, K)."""
+    step = rows_at_once(before.values, numbers_of_row(before.values.network, node))
+    sides = [row_bounds(before, node, part) for part in torch.split(index, step, dim=1)]
+    lower, upper = zip(*sides, strict=True)
+    return torch.cat(lower, dim=1), torch.cat(upper, dim=1)
+
+
+def row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
+    """The same in one pass."""
+    values = before.values
+    lines = {curve: before.line(curve) for curve in before.relaxations}
+    zero = torch.zeros(index.shape, dtype=values.x.dtype, device=index.device)
+    start = {node: Units(index, None, values.x.dtype)}
+    return both(Pass(values, lines, dict(start), zero, two=True).run(node))
+
+
+def operator(node: Node) -> Operator:
+    """The layer that makes a curved node."""
+    assert node.operator is not None
+    return node.operator

@@ -1,0 +1,126 @@
+"""The lines that stand for a curve in a backward pass, with what rounding owes there."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Relaxation
+from inradius_bounds.backward.bending import Bent
+from inradius_bounds.backward.rows.dense import Dense
+from inradius_bounds.backward.rows.dot import dot, dot_terms
+from inradius_bounds.backward.rows.windows import Windows, total
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.sizes import Sizes
+from inradius_bounds.network.values import Values
+from inradius_bounds.rounding import ROOM, tiny, unit
+
+
+@attrs.frozen(eq=False)
+class Lines:
+    """Lines (slope ∓ turn) · z + offset ∓ band below and above a curve of z, (B, *shape) each.
+
+    turn: None where the two lines are parallel. Offsets are counted as values are (``moved``). owed: what
+    a row on the curve owes to the rounding of the computation of bounds, per unit; execution: to that of the model.
+    """
+
+    slope: Tensor
+    turn: Tensor | None
+    offset: Tensor
+    band: Tensor
+    owed: Tensor | None = None
+    execution: Tensor | None = None
+
+    @classmethod
+    def of(cls, values: Values, node: Node, relaxed: Relaxation) -> "Lines":
+        """The lines of a curve whose relaxation is given."""
+        low, missed = moved(values, node, relaxed.lower_slope, relaxed.lower_offset)
+        high, more = moved(values, node, relaxed.upper_slope, relaxed.upper_offset)
+        slope, turn = relaxed.lower_slope, None
+        if not relaxed.parallel:
+            slope, turn = (slope + relaxed.upper_slope) / 2, (relaxed.upper_slope - slope) / 2
+        band = (high - low) / 2
+        if missed is not None and more is not None:
+            band = band + missed + more
+        found = cls(slope, turn, ((low + high) / 2).to(slope.dtype), band.to(slope.dtype))
+        return found if values.sizes is None else found.with_rounding(values.sizes, node)
+
+    def with_rounding(self, sizes: Sizes, node: Node, *, owed: Tensor | float = 0.0) -> "Lines":
+        """The lines with what rows on the curve owe, beside what they are known to owe."""
+        source = node.sources[0]
+        steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
+        u = ROOM * unit(self.slope.dtype)
+        terms = dot_terms(node.stored) + 4
+        handed, own = sizes.handed(source), sizes.own(node)
+        owed = (
+            owed
+            + own[0]
+            + ((3 if self.turn is None else 8) + 2 * sizes.adds(node)) * u * steep * sizes.deviation(source)
+            + terms * u * (self.offset.abs() + self.band.abs())
+            # slopes, offsets and bands that underflow
+            + 4 * tiny(self.slope.dtype) * (1 + sizes.deviation(source))
+        )
+        execution = own[1]
+        if handed is not None:
+            owed = owed + steep * handed[0]
+            execution = execution if handed[1] is None or execution is None else execution + steep * handed[1]
+        return attrs.evolve(self, owed=ROOM * owed, execution=None if execution is None else ROOM * execution)
+
+    @property
+    def folded(self) -> "Lines":
+        """The lines moved apart by all that rows owe here, so that nothing is left to pay."""
+        band = self.band
+        for part in (self.owed, self.execution):
+            band = band if part is None else band + part
+        return attrs.evolve(self, band=band, owed=None, execution=None)
+
+    def bent(self, function: Dense | Windows) -> Bent:
+        """The rows on the curve's input."""
+        return _windows(function, self) if isinstance(function, Windows) else _dense(function, self)
+
+
+def moved(values: Values, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The offset of a line at a curve that is counted as values are, (B, *shape), and what this may miss.
+
+    Counted from references it is slope · c + offset − c′, of the references c and c′ of the curve's input and of the curve.
+    """
+    if values.about is None:
+        constant = values.handed(node.sources[0])
+        return offset if constant is None else offset + slope * constant, None
+    before, behind = values.about.value(node.sources[0]), values.about.value(node)
+    rise = slope * before
+    found = rise + offset - behind
+    return found, 4 * unit(found.dtype) * (rise.abs() + offset.abs() + behind.abs())
+
+
+def _dense(function: Dense, lines: "Lines") -> Bent:
+    rows = function.rows
+    size = rows.abs()
+    below = rows * lines.slope[:, None]
+    if lines.turn is not None:
+        below = torch.addcmul(below, size, lines.turn[:, None], value=-1)
+    owed, execution = (
+        None if part is None else dot(size, part.expand_as(lines.band)) for part in (lines.owed, lines.execution)
+    )
+    constant, radius = dot(rows, lines.offset), dot(size, lines.band)
+    if lines.turn is None:
+        return Bent(Dense(below), constant, radius, owed, execution)
+    return Bent(Dense(below), constant - radius, None, owed, execution)
+
+
+def _windows(function: Windows, lines: "Lines") -> Bent:
+    rows = function.families
+    size = rows.abs()
+    slope, offset, band = function.seen_together([lines.slope, lines.offset, lines.band])
+    below, offset = rows * slope, rows * offset
+    radius = None
+    if lines.turn is None:
+        radius = total(size * band)
+    else:
+        below = torch.addcmul(below, size, function.seen(lines.turn), value=-1)
+        offset = torch.addcmul(offset, size, band, value=-1)
+    owed, execution = (
+        None if part is None else total(size * function.seen(part.expand_as(lines.band)))
+        for part in (lines.owed, lines.execution)
+    )
+    bent = attrs.evolve(function, rows=below.flatten(1, 2), clean=True)
+    return Bent(bent, total(offset), radius, owed, execution)

@@ -1,0 +1,71 @@
+"""How many numbers rows may hold at once, and the parts of a batch that keep to it."""
+
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from inradius import Property
+from inradius_bounds.backward.closing import Found
+from inradius_bounds.network.values import Values
+
+# in so many copies rows exist while they are pulled through a layer
+_COPIES = 12
+# of the memory that is free, where none is stated
+_SHARE = 0.25
+# blocks of rows, and batches of examples, that are fastest on a CPU: they stay in its caches
+_ROWS, _EXAMPLES = 1 << 19, 1 << 22
+# where a machine does not say what is free
+_UNKNOWN = 4 << 30
+
+
+def numbers_within(memory: float | None, x: Tensor) -> int:
+    """How many numbers of the type of x rows may have in ``memory`` megabytes, or in a share of what is free."""
+    size = _SHARE * free_bytes(x.device) if memory is None else memory * 2**20
+    return max(1, int(size / (_COPIES * x.element_size())))
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory of a device that nothing uses."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        with open("/proc/meminfo") as lines:
+            return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        names = getattr(os, "sysconf_names", {})
+        known = "SC_AVPHYS_PAGES" in names and "SC_PAGE_SIZE" in names
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else _UNKNOWN
+
+
+def rows_at_once(values: Values, numbers: int) -> int:
+    """How many rows for each example are pulled at once, each of which has so many numbers where it is widest."""
+    if values.limit is None:
+        return 1 << 62
+    most = min(values.limit, _ROWS) if values.x.device.type == "cpu" else values.limit
+    return max(1, most // (numbers * len(values.x)))
+
+
+def in_parts(values: Values, prop: Property, run: Callable[[Values, Property], Found], numbers: int = 0) -> Found:
+    """The bounds that ``run`` finds, of a part of the examples at a time.
+
+    numbers: how many a row of the property has in all that is kept of it, where that is more than its widest value.
+    """
+    count = _examples_at_once(values, prop, numbers)
+    if count >= len(values.x):
+        return run(values, prop)
+    found, noise = [], []
+    for index in torch.split(torch.arange(len(values.x), device=values.x.device), count):
+        part = values.select(index)
+        found.append(run(part, prop.select(index)))
+        noise.append(torch.zeros_like(found[-1].value[:, 0]) if part.noise is None else part.noise)
+    values.noise = torch.cat(noise)
+    return Found.joined(found)
+
+
+def _examples_at_once(values: Values, prop: Property, numbers: int) -> int:
+    if values.limit is None:
+        return len(values.x)
+    most = min(values.limit, _EXAMPLES) if values.x.device.type == "cpu" else values.limit
+    return max(1, most // (max(1, prop.offsets.shape[1]) * max(numbers, values.network.widest)))

@@ -1,0 +1,130 @@
+"""The backward pass: rows on a value are pulled to the input, through affine nodes exactly and through curves by their lines.
+
+Rows that meet at a value add up there, so a skip connection costs one addition. Rows are taken as they were computed; what
+each step may be off by is counted as it is made (see ``Sizes``), and adds up over the depth without being multiplied.
+Source: wong2018, zhang2018.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.backward.rows.dot import dot_terms
+from inradius_bounds.backward.rows.sums import Function, added
+from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.values import Values
+from inradius_bounds.rounding import ROOM, gamma, tiny, unit
+
+
+@attrs.define(eq=False)
+class Pass:
+    """Rows on their way to the input: ``pending`` by node, constants and radii (B, s · K), and what is owed to rounding.
+
+    two: whether curves whose lines are not parallel double the rows, for lower bounds of the rows and of the same times −1.
+    stops: whether the rows end at curves, too.
+    """
+
+    values: Values
+    lines: Mapping[Node, Any]
+    pending: dict[Node, Function]
+    constant: Tensor
+    two: bool = False
+    stops: bool = False
+    doubled: bool = False
+    radius: Tensor = attrs.field(init=False)
+    owed: Tensor | None = None
+    execution: Tensor | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.radius = torch.zeros_like(self.constant)
+
+    def run(self, start: Node) -> "Pass":
+        """Pulls all rows to where passes end, from the start on; what is left is in ``pending``."""
+        self._begin(start)
+        network = self.values.network
+        for place in range(network.place[start], network.place[self.values.end], -1):
+            node = network.nodes[place]
+            function = self.pending.get(node)
+            if function is None or (node.curved and self.stops):
+                continue
+            del self.pending[node]
+            if node.curved:
+                self._through_curve(node, function)
+            else:
+                if node in network.due and node is not start:
+                    self._pay(node, function)
+                for source, pulled in function.through(node):
+                    self._collect(source, pulled)
+        return self
+
+    def _begin(self, start: Node) -> None:
+        sizes = self.values.sizes
+        if sizes is not None:
+            self.owed = sizes.lost(start)[:, None].expand_as(self.constant)
+            if sizes.rounding.execution is not None:
+                self.execution = torch.zeros_like(self.constant)
+        if self.values.about is not None:
+            self._count_from(self.values.about.value(start), self.pending[start])
+        if not start.curved:
+            self._pay(start, self.pending[start])
+
+    def _count_from(self, center: Tensor, function: Function) -> None:
+        """Adds the rows' values at the reference of the node that they begin on, computed in float64."""
+        wide = function.wide()
+        self._shift(wide.over(center).to(self.constant.dtype))
+        u = gamma(dot_terms(center.shape[1:]) + 8, torch.float64)
+        self._owe(u * wide.sizes().over(center.abs()).to(self.constant.dtype) + tiny(self.constant.dtype), None)
+
+    def _pay(self, node: Node, function: Function) -> None:
+        """Adds the constants that a node has, and what rows on it owe."""
+        constant, sizes = self.values.constant(node), self.values.sizes
+        if constant is not None:
+            self._shift(function.over(constant))
+        owed = None if sizes is None else sizes.owed(node, single=isinstance(function, Units))
+        if owed is None:
+            return
+        size = function.sizes()
+        self._owe(size.over(owed[0]), None if owed[1] is None else size.over(owed[1]))
+
+    def _shift(self, constant: Tensor) -> None:
+        """Adds to the constants; the rounding of the sum and of what is added is owed."""
+        self.constant = self.constant + constant
+        if self.owed is not None:
+            self._owe(unit(self.constant.dtype) * (self.constant.abs() + constant.abs() + self.radius), None)
+
+    def _owe(self, owed: Tensor | None, execution: Tensor | None) -> None:
+        if owed is not None and self.owed is not None:
+            self.owed = self.owed + ROOM * owed.detach()
+        if execution is not None and self.execution is not None:
+            self.execution = self.execution + ROOM * execution.detach()
+
+    def _through_curve(self, node: Node, function: Function) -> None:
+        lines = self.lines[node]
+        spread = function.spread(node.stored) if isinstance(function, Units) else function
+        if self.two and not self.doubled and lines.turn is not None:
+            self._double()
+            spread = spread.doubled()
+        found = lines.bent(spread)
+        if found.radius is not None:
+            self.radius = self.radius + found.radius
+        self._shift(found.constant)
+        self._owe(found.owed, found.execution)
+        self._collect(node.sources[0], found.function)
+
+    def _double(self) -> None:
+        self.doubled = True
+        for node, function in self.pending.items():
+            spread = function.spread(node.stored) if isinstance(function, Units) else function
+            self.pending[node] = spread.doubled()
+        self.constant = torch.cat([self.constant, -self.constant], dim=1)
+        self.radius = self.radius.repeat(1, 2)
+        self.owed = None if self.owed is None else self.owed.repeat(1, 2)
+        self.execution = None if self.execution is None else self.execution.repeat(1, 2)
+
+    def _collect(self, node: Node, function: Function) -> None:
+        before = self.pending.get(node)
+        self.pending[node] = function if before is None else added(before, function, node.stored)

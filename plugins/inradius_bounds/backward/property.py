@@ -1,0 +1,58 @@
+"""Bounds of a property, from the rows on a network's result."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from inradius import Property
+from inradius.certifiers.proving import current_proof
+from inradius_bounds.backward.closing import Found, lower
+from inradius_bounds.backward.inner import Relaxed
+from inradius_bounds.backward.lines import Lines
+from inradius_bounds.backward.memory import rows_at_once
+from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.rows.dense import Dense
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.values import Values
+
+# so many rows are pulled together in any case
+_AT_LEAST = 16
+
+
+def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False) -> Found:
+    """Lower bounds of the property's rows by one backward pass, to the input or (``stops``) to the curves before it."""
+    result = values.network.result
+    weights = prop.weights.reshape(*prop.offsets.shape, *result.stored)
+    step = rows_at_once(values, values.network.widest) if values.limit is not None else weights.shape[1]
+    # a block of rows for each example is small enough, where examples are bounded in parts
+    step = max(step, _AT_LEAST)
+    parts = zip(torch.split(weights, step, dim=1), torch.split(prop.offsets, step, dim=1), strict=True)
+    found = [
+        lower(Pass(values, lines, {result: Dense(rows)}, offsets, stops=stops).run(result)) for rows, offsets in parts
+    ]
+    return found[0] if len(found) == 1 else Found.joined(found, dim=1)
+
+
+def lines_of(found: Relaxed) -> dict[Node, Lines]:
+    """The lines of all curves, at which rows pay what they owe."""
+    return {node: Lines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
+
+
+def settled(found: Found) -> bool:
+    """Whether every row is proved and the verdict is all that is asked for, so that higher bounds change nothing."""
+    proof = current_proof()
+    return proof is not None and proof.decide and bool((found.safe > 0).all())
+
+
+def highest(several: Sequence[Found]) -> Found:
+    """Row by row that of several bounds which proves most."""
+    best = several[0]
+    for other in several[1:]:
+        better = other.safe.detach() > best.safe.detach()
+        pairs = ((other.value, best.value), (other.error, best.error), (other.execution, best.execution))
+        value, error, execution = (
+            None if mine is None or its is None else torch.where(better, mine, its) for mine, its in pairs
+        )
+        assert value is not None
+        best = Found(value, error, execution)
+    return best

@@ -1,0 +1,55 @@
+"""Rows over a whole value."""
+
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.backward.rows.dot import dot
+from inradius_bounds.lowering.node import Node
+
+
+@attrs.frozen(eq=False)
+class Dense:
+    """Rows (B, K, *shape)."""
+
+    rows: Tensor
+
+    def select(self, index: Tensor) -> "Dense":
+        """The rows of a part of the examples."""
+        return Dense(self.rows[index])
+
+    def doubled(self) -> "Dense":
+        """The rows and behind them the same times −1."""
+        return Dense(torch.cat([self.rows, -self.rows], dim=1))
+
+    def over(self, values: Tensor) -> Tensor:
+        """⟨row, values⟩, (B, K)."""
+        return dot(self.rows, values)
+
+    def sizes(self) -> "Dense":
+        """The rows' absolute values."""
+        return Dense(self.rows.abs())
+
+    def wide(self) -> "Dense":
+        """The rows in float64."""
+        return Dense(self.rows.double())
+
+    def times(self, factor: float) -> "Dense":
+        """The rows times a number."""
+        return self if factor == 1 else Dense(-self.rows if factor == -1 else self.rows * factor)
+
+    def dense(self, shape: torch.Size) -> "Dense":
+        """The same rows."""
+        return self
+
+    def through(self, node: Node) -> list[tuple[Node, Any]]:
+        """The rows on each source of an affine node, times its linear part."""
+        if node.join is not None:
+            return [
+                (source, Dense(part)) for source, part in zip(node.sources, node.join.adjoint(self.rows), strict=True)
+            ]
+        op = node.operator
+        assert op is not None
+        return [(node.sources[0], Dense(op.rule.adjoint(op, self.rows)))]

@@ -1,0 +1,66 @@
+"""What a certifier begins with: a network's values over Δ(x), not yet bounded, and the rounding that is looked at."""
+
+import torch
+from torch import Tensor, nn
+
+from inradius import Bounds, Oracles
+from inradius.certifiers.proving import current_proof
+from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.memory import numbers_within
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.network.network import Network
+from inradius_bounds.network.reference import Reference
+from inradius_bounds.network.values import Values
+from inradius_bounds.rounding import Rounding
+
+# inner bounds are moved by rounding as well, which the error of the last pass does not show; about as much as these many errors
+_INNER = 4
+# from this share of rounding in the width of inner bounds on, a bound that proves nothing is doubtful
+_NOISY = 0.02
+
+
+def values_of(
+    model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True, memory: float | None = None
+) -> Values:
+    """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on.
+
+    about: whether passes count from the values at x where rounding is looked at; where there are few passes it costs more
+    than it helps. memory: the megabytes that rows may take, a share of what is free without it; none is looked at while
+    bounds are trained on.
+    """
+    network = trace(model, x, threat).network
+    rounding = rounding_of(network, x)
+    reference = _reference(model, network, x, threat, rounding) if about and rounding is not None else None
+    limit = None if rounding is None else numbers_within(memory, x)
+    return Values(network, x, threat, rounding, about=reference, limit=limit)
+
+
+def _reference(model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding) -> Reference:
+    wide = x.detach().to(torch.float64)
+    other = network if x.dtype == wide.dtype else trace(model, x, threat, wide.dtype).network
+    values = Values(other, wide, threat, Rounding(wide.dtype, rounding.execution))
+    return Reference(values, dict(zip(network.nodes, other.nodes, strict=True)))
+
+
+def rounding_of(network: Network, x: Tensor) -> Rounding | None:
+    """How bounds of a network are computed for inputs like x, and whether they are to hold for each execution."""
+    proof = current_proof()
+    if proof is None:
+        return None if torch.is_grad_enabled() else Rounding(x.dtype)
+    return Rounding(x.dtype, proof.dtype if proof.claim == "float" and network.executed else None)
+
+
+def bounds_of(values: Values, found: Found, *, exact: bool = False) -> Bounds:
+    """What a certifier returns: the bounds with their error, and the claim that was proved."""
+    if found.error is None:
+        return Bounds(found.value, exact=exact)
+    error, run = found.owed, found.execution
+    lost = torch.zeros_like(error) if run is None else _INNER * run
+    if values.noise is not None:
+        # what such bounds say may be rounding as a whole
+        doubtful = (values.noise > _NOISY)[:, None] & (found.safe.detach() <= 0)
+        size = found.value.detach().abs()
+        error, lost = (torch.where(doubtful, torch.maximum(each, size), each) for each in (error, lost))
+    if run is None:
+        return Bounds(found.value, exact=exact, error=error)
+    return Bounds(found.value, exact=exact, error=error, claim="float", float_cost=lost)

@@ -1,0 +1,68 @@
+"""Bounds of inner layers with slopes found by ascent, for the numbers that are left undecided."""
+
+import torch
+from torch import Tensor
+
+from inradius_bounds.backward.ascent import Start, ascended
+from inradius_bounds.backward.inner import Relaxed, ragged, undecided
+from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.known import Box
+from inradius_bounds.network.values import Values
+from inradius_bounds.rules.relax import smallest_area
+
+# how many shares, over all layers, are ascended at once
+_SHARES = 1 << 22
+
+
+def tightened(values: Values, steps: int) -> Relaxed:
+    """Boxes no looser than those of ``values``: behind the first curves, each undecided number's own slopes are sought.
+
+    Node by node, each over the boxes just found for the ones before it.
+    """
+    network = values.network
+    fresh = values.unbounded
+    found = Relaxed(fresh)
+    for node in network.nodes:
+        if node.curved:
+            found.add(node, smallest_area)
+        elif node in network.bent:
+            before = values.boxes[node]
+            if node in network.straight:
+                fresh.boxes[node] = before
+                continue
+            forward = fresh.box(node)
+            start = torch.maximum(before[0], forward[0]), torch.minimum(before[1], forward[1])
+            fresh.boxes[node] = _tightened(fresh, node, start, steps)
+    return found
+
+
+def _tightened(values: Values, node: Node, start: Box, steps: int) -> Box:
+    """The box of one node, raised and lowered where it leaves numbers undecided."""
+    index, used = ragged(undecided(values, node, start).flatten(1))
+    if not index.shape[1]:
+        return start
+    network = values.network
+    width = (
+        2
+        * len(index)
+        * sum(curve.stored.numel() for curve in network.curves if network.place[curve] < network.place[node])
+    )
+    parts = torch.split(index, max(1, _SHARES // width), dim=1)
+    sides = [_sides(values, node, part, steps) for part in parts]
+    lower, upper = (torch.cat(side, dim=1) for side in zip(*sides, strict=True))
+    flat = start[0].flatten(1).clone(), start[1].flatten(1).clone()
+    examples, rows = used.nonzero(as_tuple=True)
+    places = (examples, index[examples, rows])
+    low = torch.maximum(flat[0][places], lower[examples, rows])
+    high = torch.minimum(flat[1][places], upper[examples, rows])
+    return flat[0].index_put(places, low).view_as(start[0]), flat[1].index_put(places, high).view_as(start[1])
+
+
+def _sides(values: Values, node: Node, index: Tensor, steps: int) -> Box:
+    """Lower and upper bounds of chosen numbers of a node, (B, K) flat indices -> two of (B, K)."""
+    both = Units(index, None, values.x.dtype).doubled()
+    zero = torch.zeros(both.shape, dtype=values.x.dtype, device=index.device)
+    found = ascended(values, Start(node, both, zero), steps, goal=float("inf")).safe
+    lower, negated = found.chunk(2, dim=1)
+    return lower, -negated

@@ -1,0 +1,87 @@
+"""Finds the chain that a network is, and keeps it for as long as the network runs the same operators."""
+
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from inradius import InputError, LayerRule, Oracles, Streams, UnsupportedError, layer_rules
+from inradius.certifiers.proving import Proof, current_proof
+from inradius_bounds.capture.captured import Captured, capture
+from inradius_bounds.capture.key import Structure
+from inradius_bounds.layout.chain import Chain as Chain
+from inradius_bounds.rules import by_layer
+
+_Key = tuple[torch.Size, torch.dtype, torch.device]
+
+# per model: what was captured, by the inputs' shape, type and device
+_captured: WeakKeyDictionary[nn.Module, dict[_Key, Captured]] = WeakKeyDictionary()
+
+
+def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> Chain:
+    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or another one.
+
+    For a certificate the model is run once more, and captured anew where it runs anything else than before; within one
+    certificate, and while bounds are trained on, its modules are looked at alone. In a certificate ``x`` may be of a wider
+    type than the model. Raises ``UnsupportedError`` for what has no bounds, with its name and its place.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{model!r} is not a torch.nn.Module; bounds need one, whose operators they record")
+    if x.layout != torch.strided:
+        raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
+    proof = current_proof()
+    own = x.to(proof.dtype) if proof is not None else x
+    dtype = dtype or x.dtype
+    if proof is None:
+        return _kept(model, own, threat, None).chain(dtype)
+    known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype)
+    if known not in proof.memo:
+        proof.memo[known] = _kept(model, own, threat, proof)
+    if key not in proof.memo:
+        proof.memo[key] = proof.memo[known].chain(dtype)
+    found: Chain = proof.memo[key]
+    return found
+
+
+def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: Proof | None) -> Captured:
+    """What was captured of a model, if that still holds; else what is captured now."""
+    known = _captured.setdefault(model, {})
+    key = x.shape[1:], x.dtype, x.device
+    found = known.get(key)
+    if found is None or not _holds(found, model, x, proof):
+        known.pop(key, None)
+        found = known[key] = _capture(model, x, threat)
+    return found
+
+
+def _holds(found: Captured, model: nn.Module, x: Tensor, proof: Proof | None) -> bool:
+    if not len(x):
+        return True
+    if not found.unchanged:
+        return False
+    if proof is None and not found.graph.volatile:
+        return found.structure.same(Structure.of(model))
+    return found.holds(model, x)
+
+
+def _capture(model: nn.Module, x: Tensor, threat: Oracles | None) -> Captured:
+    layers = layer_rules()
+    return capture(model, x, _members(x, threat), _strange(layers), layers)
+
+
+def _strange(layers: dict[type[nn.Module], LayerRule]) -> dict[type[nn.Module], LayerRule]:
+    """The rules of modules that stand as one operator: those of other plugins, as torch's own layers are seen through."""
+    own = by_layer()
+    return {kind: rule for kind, rule in layers.items() if kind not in own}
+
+
+def _members(x: Tensor, threat: Oracles | None) -> list[Tensor]:
+    """Members of the first input's set, none where the set cannot give any."""
+    if threat is None or not len(x):
+        return []
+    first = threat.select(torch.zeros(1, dtype=torch.int64, device=x.device))
+    rng = Streams(0, torch.zeros(1, dtype=torch.int64, device=x.device))
+    try:
+        return [first.sample(x[:1], rng=rng.fork(number)).to(x) for number in range(6)]
+    except UnsupportedError:
+        return []

@@ -1,0 +1,112 @@
+"""One certifier after the other, each for the examples that are left."""
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import Tensor, nn
+
+from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius.components.validators import as_float, integer, positive
+from inradius_bounds.certifiers.alpha import Alpha
+from inradius_bounds.certifiers.crown import Crown
+from inradius_bounds.certifiers.dual import Dual
+from inradius_bounds.certifiers.highest import Highest
+from inradius_bounds.certifiers.interval import Interval
+from inradius_bounds.certifiers.promise import promising
+from inradius_bounds.certifiers.refutation import refuted
+from inradius_bounds.certifiers.verdicts import verdicts_of
+
+STANDARD: tuple[Certifier, ...] = (Interval(), Dual(), Crown(), Alpha(), Alpha(layers="all"))
+
+
+def _members(_: Any, __: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(member, Certifier) for member in value):
+        raise ValueError(
+            f"members={value!r} is not allowed; allowed are certifiers, as in certifier_cascade(interval, dual)"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class CertifierCascade(Certifier):
+    """The highest of the bounds of ``members``, run in the order given, each on the examples that are still open.
+
+    Without members they are interval, dual, crown, alpha and alpha over all layers: cheap ones first, and an example costs
+    what it needs. Before ``alpha``, or with members given before the last one, ``steps`` of gradient descent look for a
+    perturbation that refutes the property; an example that has one is given up (``steps=0``: none is). After ``seconds``
+    no further member begins; what is open then depends on the machine. An example's bound is the best that it has seen, and
+    its claim the weakest of those of the members that its bounds are from.
+
+    Alpha over all layers costs more than all the others. It is left out for an example whose worst bound lacks more than a
+    share of its distance to the margin at x: ``promise`` for each non-linear layer but the first, at most 0.85 in all. Of 2596
+    open examples of networks of two to eight layers that left out none of the 306 that it certifies, at 30 % of its CPU time.
+    Of untrained networks of twelve layers it left out some. ``promise=None`` leaves none out.
+    """
+
+    positional = ("*members",)
+
+    members: tuple[Certifier, ...] = attrs.field(default=(), validator=_members, converter=tuple)
+    # enough to break what breaks easily; the bracket's attacks do the rest
+    steps: int = attrs.field(default=20, validator=integer)
+    # benchmarks/cascade_promise.py: the largest share that a certified example needed was 0.119 for each layer
+    promise: float | None = attrs.field(
+        default=cast("float | None", 0.125), validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
+    seconds: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
+
+    @property
+    def widens(self) -> bool:  # type: ignore[override]
+        """Whether all members take inputs in a wider type."""
+        return all(member.widens for member in self._chosen)
+
+    def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """What all members certify."""
+        subjects = [member.subject(model) for member in self._chosen]
+        if any(subject is not subjects[0] and subject != subjects[0] for subject in subjects):
+            raise UnsupportedError(f"the members of {self} certify different functions; give each a cascade of its own")
+        return subjects[0]
+
+    @property
+    def _chosen(self) -> tuple[Certifier, ...]:
+        return self.members or STANDARD
+
+    @property
+    def _refute_before(self) -> int:
+        return len(self._chosen) - (2 if not self.members else 1)
+
+    @property
+    def _last_of_standard(self) -> int:
+        """The place of the member that is worth its cost for promising examples alone; −1 where members were given."""
+        return -1 if self.members else len(STANDARD) - 1
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        started = time.monotonic()
+        best = Highest.of(prop.offsets)
+        left = torch.arange(len(x), device=x.device)
+        for place, member in enumerate(self._chosen):
+            if self.seconds is not None and best.parts and time.monotonic() - started > self.seconds:
+                break
+            left = self._still(place, left, best.value, model, x, threat, prop)
+            if not len(left):
+                break
+            part = prop.select(left)
+            with verdicts_of(left):
+                best.take(left, member.lower_bound(model, x[left], threat.select(left), part, rng.take(left)))
+            left = left[~part.holds(best.safe[left] > 0)]
+        return best.bounds()
+
+    def _still(
+        self, place: int, left: Tensor, best: Tensor, model: nn.Module, x: Tensor, threat: Oracles, prop: Property
+    ) -> Tensor:
+        """Those of the examples ``left`` that are neither refuted nor without promise for the member at this place."""
+        if place == self._refute_before and self.steps and len(left):
+            left = left[~refuted(model, x[left], threat.select(left), prop.select(left), self.steps)]
+        if place == self._last_of_standard and self.promise is not None and len(left):
+            part, chosen = prop.select(left), threat.select(left)
+            left = left[promising(model, x[left], chosen, part, best[left], self.promise)]
+        return left

@@ -1,0 +1,62 @@
+"""The backward pass with adaptive slopes."""
+
+from typing import get_args
+
+import attrs
+from attrs.validators import in_, optional
+from torch import Tensor, nn
+
+from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius.components.validators import as_float, flag, positive
+from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.inner import Inner, Relaxed, over_boxes, relaxed
+from inradius_bounds.backward.memory import in_parts
+from inradius_bounds.backward.property import highest, lines_of, property_bounds, settled
+from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.network.values import Values
+from inradius_bounds.rules.relax import relax_by_rule, smallest_area
+
+
+@attrs.frozen(kw_only=True)
+class Crown(Certifier):
+    """Bounds the margins as ``dual`` does, with the line below each undecided neuron chosen by area.
+
+    Below a ReLU over [ℓ, u] the dual network runs a line of slope u / (u − ℓ). Any slope in [0, 1] is sound; this takes 1
+    where u > −ℓ and else 0, which leaves the smallest area between the lines. Bounds of inner layers come from the same
+    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
+    slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
+    each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
+    ``inner="interval"`` takes interval bounds of inner layers as they are, which is CROWN-IBP. ``memory``: the megabytes that
+    rows may take, of which as many are pulled at once as fit; by default a quarter of what is free. Source: zhang2018, zhang2020.
+    """
+
+    widens = True
+
+    intersect: bool = attrs.field(default=True, validator=flag)
+    inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
+    best: bool = attrs.field(default=True, validator=flag)
+    memory: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        values = values_of(model, x, threat, memory=self.memory)
+        found = in_parts(values, prop, self._found)
+        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+
+    def _found(self, values: Values, prop: Property) -> Found:
+        found = relaxed(values, intersect=self.intersect, relax=smallest_area, inner=self.inner)
+        return closed(found, prop, intersect=self.intersect, best=self.best)
+
+
+def closed(found: Relaxed, prop: Property, *, intersect: bool = True, best: bool = True) -> Found:
+    """The backward pass from the property to the input, with the better slopes where ``best``, (B, K)."""
+    values = found.values
+    several = [property_bounds(values, prop, lines_of(found))]
+    if settled(several[0]):
+        return several[0]
+    if best and values.network.curves:
+        several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
+    if intersect and values.network.curves:
+        several.append(property_bounds(values, prop, {}, stops=True))
+    return highest(several)

@@ -1,0 +1,50 @@
+"""The dual network of Wong and Kolter."""
+
+from typing import get_args
+
+import attrs
+from attrs.validators import in_, optional
+from torch import Tensor, nn
+
+from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius.components.validators import as_float, flag, positive
+from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.inner import Inner, relaxed
+from inradius_bounds.backward.memory import in_parts
+from inradius_bounds.backward.property import highest, lines_of, property_bounds, settled
+from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.network.values import Values
+
+
+@attrs.frozen(kw_only=True)
+class Dual(Certifier):
+    """Bounds the margins by one backward pass through the dual network, closed by the set's support function.
+
+    The LP relaxation of the network (each ReLU replaced by its convex hull over [ℓ, u]) has a dual of which every feasible
+    point is a bound; α = u / (u − ℓ) is one that makes the dual network linear. Bounds of inner layers come from the same
+    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). The intersection
+    tightens every layer and saves most rows; the slopes stay those of the backward pass, so that no margin is lower for it.
+    ``inner="interval"`` takes interval bounds of inner layers as they are: one backward pass in all. ``memory``: the megabytes
+    that rows may take; by default a quarter of what is free.
+    Source: wong2018, Algorithm 1.
+    """
+
+    widens = True
+
+    intersect: bool = attrs.field(default=True, validator=flag)
+    inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
+    memory: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        values = values_of(model, x, threat, memory=self.memory)
+        found = in_parts(values, prop, self._found)
+        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+
+    def _found(self, values: Values, prop: Property) -> Found:
+        found = relaxed(values, intersect=self.intersect, inner=self.inner, slopes=True)
+        several = [property_bounds(values, prop, lines_of(found))]
+        if self.intersect and values.network.curves and not settled(several[0]):
+            several.append(property_bounds(values, prop, {}, stops=True))
+        return highest(several)

@@ -1,0 +1,153 @@
+"""The LP relaxation, solved for every example and class: the referee of the cheaper certifiers."""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.backward.lines import Lines
+from inradius_bounds.backward.property import property_bounds
+from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.certifiers.crown import closed
+from inradius_bounds.certifiers.verdicts import answered, slack_of, verdicts_alone
+from inradius_bounds.layout.chain import Chain
+from inradius_bounds.layout.forward import Box, fold
+from inradius_bounds.layout.layer_bounds import by_node, level_boxes
+from inradius_bounds.network.values import Values
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.solvers.agenda import Agenda
+from inradius_bounds.solvers.highs_program import HighsProgram
+from inradius_bounds.solvers.linear_program import LinearProgram, Solution, linear_program
+from inradius_bounds.solvers.multipliers import relaxations
+from inradius_bounds.solvers.polytope import set_polytope
+
+
+@attrs.frozen(kw_only=True)
+class LP(Certifier):
+    """Bounds each margin by the LP relaxation of the network, with the layer bounds of ``crown``.
+
+    A solver's optimum is not a proof. Its multipliers choose a mean of the lines below and above each undecided neuron;
+    one backward pass with these lines, closed by the support function, is a bound that holds whatever the solver did, and
+    equals the optimum where its multipliers are optimal. Of a polytope HiGHS is asked itself and keeps its model from one
+    class to the next; any other convex set goes through cvxpy. Slow: one LP per example and class; in brackets and cascades,
+    for those classes that ``crown`` leaves open, until one of them has no proof. Where a solver fails, a class keeps the bound
+    of ``crown``. Source: wong2018, (3.5) and Theorem 1.
+    """
+
+    widens = True
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        if not threat.convex:
+            raise UnsupportedError(
+                f"{threat} is not convex; lp certifies convex sets, a union member by member (parts='each')"
+            )
+        values, chain = values_of(model, x, threat), trace(model, x, threat)
+        found = relaxed(values, relax=smallest_area)
+        best = closed(found, prop)
+        if not chain.hidden or not len(x):
+            return bounds_of(values, best, exact=threat.tight)
+        slack = slack_of(bounds_of(values, best))
+        for example in range(len(x)):
+            index = torch.tensor([example], device=x.device)
+            part = _Part(chain, values.select(index), prop.select(index))
+            error = best.owed[example] if verdicts_alone() else None
+            agenda = Agenda.of(prop, best.value[example], error, slack[example])
+            best = self._raised(part, agenda, best, example)
+        return bounds_of(values, best)
+
+    def _raised(self, part: "_Part", agenda: Agenda, best: Found, example: int) -> Found:
+        """The bounds with those of one example's rows that a solver answers."""
+        program = None
+        # bounds or lines that overflowed, or reach a pole, make no program
+        for row in agenda if part.finite else ():
+            program = relaxed_program(part.chain, part.x, part.threat, part.bounds) if program is None else program
+            solution = answered(partial(program.minimise, *part.row(row)), self, example, row)
+            if solution is not None:
+                best = best.replaced(example, row, part.proved(row, solution))
+                agenda.answer(row, best.value[example, row], best.owed[example, row])
+        return best
+
+
+@torch.no_grad()
+def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
+    """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
+    values, chain = values_of(model, x, threat), trace(model, x, threat)
+    relaxed(values, relax=smallest_area)
+    boxes = level_boxes(chain, values)
+    rows, constant = fold(chain, prop)
+    optima = torch.empty_like(constant)
+    for example in range(len(x)):
+        index = torch.tensor([example], device=x.device)
+        program = relaxed_program(
+            chain, x[index], threat.select(index), [(lower[index], upper[index]) for lower, upper in boxes]
+        )
+        for row in range(constant.shape[1]):
+            optima[example, row] = program.minimise(rows[example, row], float(constant[example, row])).optimum
+    return optima
+
+
+def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> "LinearProgram | HighsProgram":
+    """The relaxation of one example x (1, *S): in HiGHS where the set is a polytope, else in cvxpy."""
+    polytope = set_polytope(threat, x)
+    if polytope is None:
+        return linear_program(chain, x, threat, bounds)
+    return HighsProgram.of(chain, x, bounds, polytope)
+
+
+@attrs.define(eq=False, slots=False)
+class _Part:
+    """One example: the bounds of its values, and the property."""
+
+    chain: Chain
+    values: Values
+    prop: Property
+
+    @property
+    def x(self) -> Tensor:
+        """The example, (1, *S)."""
+        return self.values.x
+
+    @property
+    def threat(self) -> Oracles:
+        """Its set."""
+        return self.values.threat
+
+    @cached_property
+    def bounds(self) -> list[Box]:
+        """The bounds of the levels."""
+        return [(lower.detach(), upper.detach()) for lower, upper in level_boxes(self.chain, self.values)]
+
+    @cached_property
+    def function(self) -> tuple[Tensor, Tensor]:
+        """The property as a function of the last block's input: rows (1, K, *in) and constants (1, K)."""
+        return fold(self.chain, self.prop)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are that the program is made of."""
+        places = list(zip(self.chain.hidden, self.bounds, strict=True))
+        lines = [line for (_, op), box in places for side in op.rule.lines(op, *box) for line in side]
+        return all(bool(number.isfinite().all()) for pair in (*self.bounds, *lines) for number in pair)
+
+    def row(self, row: int) -> tuple[Tensor, float]:
+        """A row of the property and its constant."""
+        rows, constant = self.function
+        return rows[0, row].detach(), float(constant[0, row].detach())
+
+    def proved(self, row: int, solution: Solution) -> Found:
+        """The bound of a row that the multipliers of a solution prove, (1, 1)."""
+        means = by_node(self.chain, relaxations(self.chain, self.bounds, solution))
+        lines = {node: Lines.of(self.values, node, relaxation) for node, relaxation in means.items()}
+        single = attrs.evolve(
+            self.prop,
+            weights=self.prop.weights[:, row : row + 1],
+            offsets=self.prop.offsets[:, row : row + 1],
+            clauses=None,
+        )
+        return property_bounds(self.values, single, lines)

@@ -1,0 +1,131 @@
+"""The exact minimum of a ReLU network over a polytope, by mixed-integer programming."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import attrs
+import torch
+from attrs.validators import optional
+from torch import Tensor, nn
+
+from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius.components.validators import as_float, positive
+from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.capture.trace import trace
+from inradius_bounds.certifiers.crown import closed
+from inradius_bounds.certifiers.verdicts import answered, slack_of, verdicts_alone
+from inradius_bounds.layout.chain import Chain
+from inradius_bounds.layout.forward import Box, fold
+from inradius_bounds.layout.layer_bounds import level_boxes
+from inradius_bounds.layout.segments import Segments
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.solvers.agenda import Agenda
+from inradius_bounds.solvers.highs import Sign
+from inradius_bounds.solvers.polytope import Polytope, set_polytope
+from inradius_bounds.solvers.switched_program import SwitchedProgram
+
+# what HiGHS may be off by, relative to 1 + |value|: its feasibility tolerance is 1e-7 to 1e-6
+TOLERANCE = 1e-5
+
+
+@attrs.frozen(kw_only=True)
+class MILP(Certifier):
+    """Bounds each margin by its exact minimum: every undecided ReLU is a switch, and HiGHS searches over the switches.
+
+    For ReLU networks and sets that are polytopes; the layer bounds are those of ``crown``. What is reported is the bound
+    that HiGHS gave when it ended, less its tolerance, or that of ``crown`` where that is higher; ``seconds`` limits each search
+    (one per example and class), after which the bound so far counts. That is the word of a solver which computes in floating
+    point, and no proof: the claim is "solver". Where the bound of ``crown`` alone proves an example, the claim is "real", and
+    what the search adds to that bound is stated as error. In brackets and cascades a search ends when it knows the sign of the
+    minimum, and classes that no longer matter have none. Where HiGHS fails, a class keeps the bound of ``crown``. For small
+    networks. Source: tjeng2019.
+    """
+
+    widens = True
+
+    seconds: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
+
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        values, chain = values_of(model, x, threat), trace(model, x, threat)
+        _check_relus(chain)
+        if len(x):
+            # refused whether or not an example is left to the solver
+            _polytope(threat.select(torch.zeros(1, dtype=torch.int64, device=x.device)), x[:1])
+        best = closed(relaxed(values, relax=smallest_area), prop)
+        levels, (rows, constant) = level_boxes(chain, values), fold(chain, prop)
+        value, error, slack = best.value, best.owed, slack_of(bounds_of(values, best))
+        for example in range(len(x)):
+            index = torch.tensor([example], device=x.device)
+            boxes = [(lower[index], upper[index]) for lower, upper in levels]
+            if not all(bool(side.isfinite().all()) for box in boxes for side in box):
+                continue
+            agenda = Agenda.of(prop, value[example], error[example] if verdicts_alone() else None, slack[example])
+            build = partial(self._program, chain, x[index], threat.select(index), boxes)
+            found = self._bounds(build, (rows[example], constant[example]), agenda, example)
+            value = value.index_put((index,), torch.maximum(value[index], found.to(value)[None]))
+        return _claimed(value, bounds_of(values, best), prop)
+
+    def _program(self, chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> SwitchedProgram:
+        return SwitchedProgram.of(chain, x, bounds, _polytope(threat, x), self.seconds)
+
+    @torch.no_grad()
+    def _bounds(
+        self, build: Callable[[], SwitchedProgram], function: tuple[Tensor, Tensor], agenda: Agenda, example: int
+    ) -> Tensor:
+        """What HiGHS proves of each row of one example, −∞ where it is not asked or fails, (K,)."""
+        found, program = torch.full(agenda.value.shape, -torch.inf, dtype=torch.float64), None
+        for row in agenda:
+            program = build() if program is None else program
+            asked = function[0][row], float(function[1][row]), _sign(agenda, row)
+            best = answered(partial(program.minimise, *asked), self, example, row)
+            if best is not None:
+                found[row] = best.bound - TOLERANCE * (1 + abs(best.bound))
+                agenda.answer(row, torch.maximum(agenda.value[row], found[row].to(agenda.value)))
+        return found
+
+
+def _sign(agenda: Agenda, row: int) -> Sign | None:
+    """What is to be known of a row, where its sign is enough: more than its error and the solver's tolerance."""
+    error, doubt = float(agenda.error[row]), float(agenda.doubt[row])
+    if not agenda.decide or not error + doubt < math.inf:
+        return None
+    return Sign((error + TOLERANCE) / (1 - TOLERANCE), -doubt)
+
+
+def _polytope(threat: Oracles, x: Tensor) -> Polytope:
+    """Δ(x) of one example. Raises ``UnsupportedError`` where it is no polytope."""
+    polytope = set_polytope(threat, x)
+    if polytope is None:
+        raise UnsupportedError(f"{threat} is no polytope; milp certifies sets such as linf, l1 and wasserstein")
+    return polytope
+
+
+def _claimed(value: Tensor, crown: Bounds, prop: Property) -> Bounds:
+    """The solver's bounds, (B, K), of level "solver" but where those of ``crown``, of the stated error, settle the example."""
+    proved, error = crown.value, crown.error
+    if not isinstance(error, Tensor):
+        return Bounds(value, claim="solver")
+    real = prop.holds(proved.detach() > error)
+    # rounded up; a row above all of it is above its rounding error without the solver
+    wide = (error + (value - proved).detach()) * (1 + 4 * torch.finfo(error.dtype).eps)
+    kept = real[:, None] & (value.detach() > wide)
+    return Bounds(
+        torch.where(real[:, None] & ~kept, proved, value),
+        error=torch.where(kept, wide, error),
+        claim=tuple(claim if settled else "solver" for claim, settled in zip(crown.claims, real.tolist(), strict=True)),
+        float_cost=crown.float_cost,
+    )
+
+
+def _check_relus(chain: Chain) -> None:
+    for _, activation in chain.hidden:
+        layers = activation.module.layers if isinstance(activation.module, Segments) else (activation,)
+        for layer in layers:
+            if not isinstance(layer.module, nn.ReLU | nn.Identity):
+                raise UnsupportedError(
+                    f"{layer.path} is {type(layer.module).__name__}; milp certifies networks of affine layers and ReLU"
+                )

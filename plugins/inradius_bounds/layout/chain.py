@@ -1,0 +1,52 @@
+"""A network as a chain: affine blocks with elementwise non-linear layers between them."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius import Operator
+from inradius_bounds.layout.block import AffineBlock
+from inradius_bounds.layout.state import State
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.network import Network
+
+
+@attrs.frozen(eq=False)
+class Stage:
+    """An affine block and the non-linear layer behind it; None behind the last block."""
+
+    block: AffineBlock
+    activation: Operator | None
+    # the nodes that the non-linear layer makes, and the state that it meets: their inputs, and values that pass by
+    curves: tuple[Node, ...]
+    target: State
+
+
+@attrs.frozen(eq=False)
+class Chain:
+    """The stages of a network, from the input to the logits."""
+
+    stages: tuple[Stage, ...]
+    network: Network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the constants are."""
+        return self.network.device
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The logits, (B, *S) -> (B, C)."""
+        for stage in self.stages:
+            x = stage.block(x)
+            x = x if stage.activation is None else stage.activation(x)
+        return x
+
+    @property
+    def hidden(self) -> tuple[tuple[AffineBlock, Operator], ...]:
+        """The blocks that a non-linear layer follows, with it."""
+        return tuple((stage.block, stage.activation) for stage in self.stages if stage.activation is not None)
+
+    @property
+    def final(self) -> AffineBlock:
+        """The block that gives the logits."""
+        return self.stages[-1].block

@@ -1,0 +1,1 @@
+"""Estimates of bounds from random projections."""

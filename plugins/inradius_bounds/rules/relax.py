@@ -1,0 +1,53 @@
+"""The choice of the linear functions that stand for a non-linear layer in the backward pass."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import Operator, Relaxation
+from inradius.certifiers.layer_rule import Line
+
+Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
+
+
+def relax_by_rule(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The relaxation that the layer's rule gives."""
+    return op.rule.relax(op, lower, upper)
+
+
+def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The pair of the rule's lines with the smallest area between them, neuron by neuron.
+
+    The area below a line over [ℓ, u] is its value at the middle times u − ℓ. For a ReLU that takes the line below of
+    slope 1 where u > −ℓ and of slope 0 elsewhere. Source: zhang2018.
+    """
+    middle = ((lower + upper) / 2).detach()
+    floor, ceiling = op.rule.lines(op, lower, upper)
+    below, above = _best(floor, middle, 1.0), _best(ceiling, middle, -1.0)
+    return Relaxation(lower_slope=below[0], lower_offset=below[1], upper_slope=above[0], upper_offset=above[1])
+
+
+def steepest(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
+    """The steepest of the rule's lines on either side, whose slopes no mixture of the lines exceeds."""
+    (floor, floor_offset), (ceiling, ceiling_offset) = (_steepest(side) for side in op.rule.lines(op, lower, upper))
+    return Relaxation(lower_slope=floor, lower_offset=floor_offset, upper_slope=ceiling, upper_offset=ceiling_offset)
+
+
+def _steepest(lines: Sequence[Line]) -> Line:
+    slope, offset = lines[0]
+    for other_slope, other_offset in lines[1:]:
+        steeper = other_slope.abs() > slope.abs()
+        slope, offset = torch.where(steeper, other_slope, slope), torch.where(steeper, other_offset, offset)
+    return slope, offset
+
+
+def _best(lines: Sequence[Line], middle: Tensor, sign: float) -> Line:
+    """Of several lines the one that is highest (sign 1) or lowest (sign −1) at the middle; the first where they tie."""
+    slope, offset = lines[0]
+    for other_slope, other_offset in lines[1:]:
+        # a difference that rounding may have made is a tie
+        noise = 64 * torch.finfo(offset.dtype).eps * (middle.abs() * (slope.abs() + other_slope.abs()) + offset.abs())
+        better = sign * ((other_slope - slope) * middle + other_offset - offset) > noise
+        slope, offset = torch.where(better, other_slope, slope), torch.where(better, other_offset, offset)
+    return slope, offset

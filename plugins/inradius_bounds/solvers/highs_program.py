@@ -1,0 +1,47 @@
+"""The LP relaxation of one example in HiGHS."""
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from inradius_bounds.layout.chain import Chain
+from inradius_bounds.layout.forward import Box
+from inradius_bounds.solvers.highs import Solver
+from inradius_bounds.solvers.linear_program import Solution, array
+from inradius_bounds.solvers.polytope import Polytope, Program, as_tensor, relaxation
+
+
+@attrs.frozen(eq=False)
+class HighsProgram:
+    """The constraints of one example's relaxation; ``minimise`` is asked once a row and changes the cost alone."""
+
+    program: Program
+    solver: Solver
+    shapes: list[torch.Size]
+
+    @classmethod
+    def of(cls, chain: Chain, x: Tensor, bounds: Sequence[Box], polytope: Polytope) -> "HighsProgram":
+        """The relaxation over a polytope, with the given bounds of the hidden layers."""
+        program = relaxation(chain, x, bounds, polytope)
+        return cls(program, Solver(program.polytope), [block.out_shape for block, _ in chain.hidden])
+
+    def minimise(self, row: Tensor, constant: float) -> Solution:
+        """The minimum of row · z + constant over the relaxation, z the last block's input."""
+        cost = array(row.flatten())
+        found = self.solver.minimise(self.program.output, cost)
+        below, above = [], []
+        for layer, shape in zip(self.program.layers, self.shapes, strict=True):
+            # a row at its lower end has a multiplier ≥ 0, one at its upper end one ≤ 0
+            below.append(self._weights(found.duals, layer.below, shape, row, +1.0))
+            above.append(self._weights(found.duals, layer.above, shape, row, -1.0))
+        return Solution(found.value + constant + float(cost @ self.program.shift), below, above, found.failure)
+
+    @staticmethod
+    def _weights(duals: object, first: list[int], shape: torch.Size, like: Tensor, sign: float) -> Tensor:
+        values = np.asarray(duals)
+        size = shape.numel()
+        lines = [as_tensor(np.maximum(sign * values[row : row + size], 0.0), like).view(shape) for row in first]
+        return torch.stack(lines)

@@ -1,0 +1,143 @@
+"""The LP relaxation of a network for one example and one row, stated in cvxpy.
+
+minimise    c · z + d       over δ ∈ Δ(x), pre-activations ẑ and activations z of every layer
+subject to  ẑ₁ = A₁ (x + δ) + b₁,   ẑᵢ₊₁ = Aᵢ zᵢ + bᵢ,   lines below ≤ zᵢ ≤ lines above.
+
+For the ReLU the lines are those of the convex hull over [ℓ, u] (Ehlers 2017), and the LP is that of wong2018, (3.5).
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from inradius import Oracles, UnsupportedError
+from inradius.certifiers.layer_rule import Line
+from inradius_bounds.capture.trace import Chain
+from inradius_bounds.layout.block import AffineBlock
+from inradius_bounds.layout.forward import Box
+
+Lines = tuple[list[Line], list[Line]]
+
+
+@attrs.frozen(eq=False)
+class Solution:
+    """The optimum, and for each hidden layer the multipliers of its lines below and above, (lines, *shape) each.
+
+    ``failure`` says how a solver gave up, and is empty where it did not: then the optimum is NaN and the multipliers are 0.
+    """
+
+    optimum: float
+    below: list[Tensor]
+    above: list[Tensor]
+    failure: str = ""
+
+
+@attrs.define(eq=False)
+class LinearProgram:
+    """The constraints of one example's relaxation; ``minimise`` is asked once a row.
+
+    The cost is a constant of each problem: as a cvxpy parameter it would save compilations, but makes them a hundred times slower.
+    """
+
+    cp: Any
+    output: Any
+    constraints: list[Any]
+    below: list[list[Any]]
+    above: list[list[Any]]
+    shapes: list[torch.Size]
+
+    def minimise(self, row: Tensor, constant: float) -> Solution:
+        """The minimum of row · z + constant over the relaxation, z the last block's input."""
+        problem = self.cp.Problem(self.cp.Minimize(array(row.flatten()) @ self.output), self.constraints)
+        failure = _solve(self.cp, problem)
+        if failure:
+            return Solution(math.nan, self._none(self.below, row), self._none(self.above, row), failure)
+        below, above = (
+            [
+                torch.stack([_multiplier(line, shape, row) for line in lines])
+                for lines, shape in zip(side, self.shapes, strict=True)
+            ]
+            for side in (self.below, self.above)
+        )
+        return Solution(float(problem.value) + constant, below, above)
+
+    def _none(self, side: list[list[Any]], like: Tensor) -> list[Tensor]:
+        """Multipliers of 0, for the lines of one side of every layer."""
+        sizes = zip(side, self.shapes, strict=True)
+        return [torch.zeros((len(lines), *shape), dtype=like.dtype, device=like.device) for lines, shape in sizes]
+
+
+def linear_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> LinearProgram:
+    """The relaxation of one example x (1, *S) with the given bounds of its hidden layers."""
+    cp = cvxpy_module()
+    delta = cp.Variable(x.numel())
+    value: Any = array(x.flatten()) + delta
+    constraints = list(threat.constraints(delta, x[0]))
+    below: list[list[Any]] = []
+    above: list[list[Any]] = []
+    for (block, activation), (lower, upper) in zip(chain.hidden, bounds, strict=True):
+        before = affine_matrix(block, x) @ value + array(block.offset(x).flatten())
+        after = cp.Variable(block.out_shape.numel())
+        floor, ceiling = activation.rule.lines(activation, lower, upper)
+        lines = [
+            after >= cp.multiply(array(slope.flatten()), before) + array(offset.flatten()) for slope, offset in floor
+        ]
+        roof = [
+            after <= cp.multiply(array(slope.flatten()), before) + array(offset.flatten()) for slope, offset in ceiling
+        ]
+        constraints += lines + roof
+        below.append(lines)
+        above.append(roof)
+        value = after
+    return LinearProgram(cp, value, constraints, below, above, [block.out_shape for block, _ in chain.hidden])
+
+
+def cvxpy_module() -> Any:
+    """cvxpy. Raises ``UnsupportedError`` where it is not installed."""
+    try:
+        import cvxpy
+    except ImportError as error:
+        raise UnsupportedError(
+            'lp needs the package cvxpy, which is not installed; pip install "inradius[lp]"'
+        ) from error
+    return cvxpy
+
+
+def _solve(cp: Any, problem: Any) -> str:
+    """Solves with HiGHS where the set is a polytope, else with Clarabel; how the solver gave up, empty where it did not."""
+    solver = cp.HIGHS if problem.is_lp() and cp.HIGHS in cp.installed_solvers() else cp.CLARABEL
+    with warnings.catch_warnings():
+        # the multipliers are proved on their own, however inaccurate
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        try:
+            problem.solve(solver=solver)
+        except cp.SolverError as error:
+            # numbers of very different sizes are more than an interior-point method can do
+            return f"{solver}: {error}"
+    return "" if problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) else f"{solver} ended with {problem.status}"
+
+
+def affine_matrix(block: AffineBlock, x: Tensor) -> Any:
+    """The block's matrix, sparse (out, in)."""
+    from scipy import sparse
+
+    size = block.out_shape.numel()
+    index = [torch.arange(first, min(first + 256, size), device=x.device)[None] for first in range(0, size, 256)]
+    parts = [block.unit_rows(part, x.dtype)[0].flatten(1) for part in index]
+    return sparse.vstack([sparse.csr_array(array(part)) for part in parts])
+
+
+def array(values: Tensor) -> Any:
+    """The numbers as a float64 array."""
+    return values.detach().double().cpu().numpy()
+
+
+def _multiplier(line: Any, shape: torch.Size, like: Tensor) -> Tensor:
+    found = np.maximum(np.asarray(line.dual_value), 0.0)
+    return torch.as_tensor(found, dtype=like.dtype, device=like.device).view(shape)

@@ -1,0 +1,19 @@
+"""The classes that could take the label's place."""
+
+import torch
+from torch import Tensor
+
+from inradius.attacks.ascent import Part
+
+
+def rivals(part: Part, delta: Tensor, classes: int) -> Tensor:
+    """The ``classes`` wrong classes of the largest logits at x + δ, fewer where there are fewer; or the goal alone, (n, A)."""
+    return strongest(part, part.model(part.x + delta), classes)
+
+
+def strongest(part: Part, logits: Tensor, classes: int) -> Tensor:
+    """The same for logits that are known, (n, C) -> (n, A)."""
+    if part.goal is not None:
+        return part.goal[:, None]
+    wrong = logits.detach().scatter(1, part.y[:, None], -torch.inf)
+    return wrong.topk(min(classes, wrong.shape[1] - 1), dim=1).indices

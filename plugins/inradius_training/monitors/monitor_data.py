@@ -1,0 +1,70 @@
+"""What monitors look at, and how their numbers are named."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from inradius import Attack, Dataset, InputError, PluginError, Run, ThreatModel, make
+from inradius.training.slots import Monitor
+
+
+def pgd(steps: int) -> Callable[[], Attack]:
+    """A maker of PGD with so many steps of a quarter of the radius: 2/255 of 8/255, as in Rice et al. 2020, sec. 3."""
+    return lambda: make(f"pgd(steps={steps}, step=0.25)", Attack)
+
+
+def training_examples(monitor: Monitor, count: int, run: Run) -> Dataset:
+    """This process's part of ``count`` training examples, the same in every epoch, on the run's device."""
+    if run.data is None:
+        raise PluginError(
+            f"{monitor} looks at training examples, and {run.defense} has asked the run for no batches; allowed are defenses "
+            "that take theirs from run.batches"
+        )
+    # drawn, because the first ones of a sorted set are all of one class
+    order = torch.randperm(len(run.data), generator=torch.Generator().manual_seed(run.seed))
+    rows = order[:count].sort().values
+    if len(rows) < run.processes.count:
+        raise InputError(
+            f"{monitor} looks at {len(rows)} training examples, and {run.processes.count} processes share them; allowed is at "
+            "least one for each"
+        )
+    return _mine(run.data, rows, run)
+
+
+def held_out_examples(count: int | None, run: Run) -> Dataset:
+    """This process's part of the first ``count`` held-out examples (None: all), on the run's device."""
+    return _mine(run.held_out, torch.arange(len(run.held_out))[:count], run)
+
+
+def check_held_out(monitor: Monitor, run: Run) -> None:
+    """Raises ``InputError`` where the run holds nothing out."""
+    if not len(run.held_out):
+        raise InputError(
+            f"{monitor} watches held-out examples, and this run has none; allowed are a share above 0 and a data set as "
+            "validation"
+        )
+
+
+def _mine(data: Dataset, rows: Tensor, run: Run) -> Dataset:
+    return data.select(run.processes.share(rows)).to(run.device)
+
+
+def withstanding(attack: Attack, model: nn.Module, examples: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+    """Which examples withstand the attack, (B,), with BatchNorm in eval mode."""
+    found = [
+        ~attack(model, batch.inputs, batch.labels, threat, index=batch.index).success
+        for batch in examples.batches(run.recipe.batch_size)
+    ]
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=run.device)
+
+
+def title(monitor: Monitor, run: Run) -> str:
+    """The monitor's name; with a number where the run has several of this name."""
+    alike = [one for one in run.recipe.monitors if one.spec_name() == monitor.spec_name()]
+    return monitor.spec_name() if len(alike) < 2 else f"{monitor.spec_name()}_{alike.index(monitor) + 1}"
+
+
+def note(monitor: Monitor, run: Run, values: Mapping[str, float]) -> None:
+    """Logs numbers as ``monitor/name``; those that share what stands before the last stroke share a panel of the curves."""
+    run.log(**{f"{title(monitor, run)}/{name}": value for name, value in values.items()})

@@ -1,0 +1,1 @@
+"""Transport with an entropy: Sinkhorn and conjugate Sinkhorn."""

@@ -1,0 +1,1 @@
+"""Euclidean projection by a primal-dual interior point."""

@@ -1,0 +1,101 @@
+"""Products over the pixels that two sources share, added up in panels of sources that lie near each other."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_wasserstein.plans.plans import Plans
+from inradius_wasserstein.projection.band import Band, Whole
+
+# Sources of a panel: smaller ones spend their time in calls, larger ones multiply more zeros.
+_ROWS = 24
+
+
+@attrs.frozen(eq=False)
+class Panel:
+    """Sources ``first`` to ``last`` reach ``width`` pixels from ``start`` (B, C, 1) on, and share some with those up to ``end``.
+
+    place (B, C, (end − first) · m): where the moves of sources from ``first`` to ``end`` stand in a matrix of ``width`` + 1
+    columns; the last one takes the moves to other pixels.
+    """
+
+    first: int
+    last: int
+    end: int
+    width: int
+    start: Tensor
+    place: Tensor
+
+    def take(self, rows: Tensor) -> "Panel":
+        """The panel of some examples."""
+        return attrs.evolve(self, start=self.start[rows], place=self.place[rows])
+
+    def products(self, weight: Tensor, factor: Tensor) -> Tensor:
+        """Σ_j factor_j D_sj D_rj for s of the panel and r > s up to ``end``, else 0, (B, C, last − first, end − first)."""
+        batch, channels, _, moves = weight.shape
+        count, columns = self.end - self.first, self.width + 1
+        sparse = weight[:, :, self.first : self.end].reshape(batch, channels, count * moves)
+        dense = weight.new_zeros(batch, channels, count * columns).scatter_add_(-1, self.place, sparse)
+        dense = dense.view(batch, channels, count, columns)[..., : self.width]
+        near = torch.arange(self.width, device=weight.device) + self.start
+        scale = factor.gather(-1, near.clamp_max(factor.shape[-1] - 1)).unsqueeze(-2)
+        own = self.last - self.first
+        found = (dense[:, :, :own] * scale) @ dense.mT
+        found[..., :own] *= torch.ones(own, own, dtype=weight.dtype, device=weight.device).triu_(1)
+        return found
+
+
+@attrs.frozen(eq=False)
+class Panels:
+    """The panels of all sources; sources that share a pixel are at most ``band`` apart."""
+
+    parts: tuple[Panel, ...]
+    band: int
+
+    def take(self, rows: Tensor) -> "Panels":
+        """The panels of some examples."""
+        return Panels(tuple(part.take(rows) for part in self.parts), self.band)
+
+    def gram(self, plans: Plans, weight: Tensor, factor: Tensor) -> Whole | Band:
+        """Σ_j factor_j D_sj D_rj for r ≠ s, (B, C, S, m), (B, C, n) -> B · C matrices of S rows."""
+        batch, channels, size = plans.mass.shape
+        room = weight.new_zeros(batch * channels * size * size + size * (self.band + 1))
+        upper = room[: batch * channels * size * size].view(batch, channels, size, size)
+        for part in self.parts:
+            upper[:, :, part.first : part.last, part.first : part.end] = part.products(weight, factor)
+        if weight.device.type != "cpu":
+            return Whole(upper.flatten(0, 1))
+        band = Band.empty(batch * channels, size, self.band, weight.dtype)
+        # beyond the end of a row of the matrix is what is left of the diagonal of the next, or the next matrix
+        band.rows.copy_(room.as_strided(band.rows.shape, (size * size, size + 1, 1)))
+        band.rows[:, -1] = 0
+        return band
+
+
+def panels(plans: Plans) -> Panels:
+    """The panels of all sources. Sources and pixels are in the order of the image's rows, so that windows are near the diagonal."""
+    target = plans.target.view(plans.cost.shape)
+    pixels, sources = plans.pixel.shape[-1], plans.cost.shape[2]
+    low = torch.where(plans.allowed, target, pixels).amin(-1)
+    high = torch.where(plans.allowed, target, -1).amax(-1)
+    parts = [_panel(target, low, high, first, min(first + _ROWS, sources)) for first in range(0, sources, _ROWS)]
+    return Panels(tuple(parts), _band(low, high))
+
+
+def _band(low: Tensor, high: Tensor) -> int:
+    number = torch.arange(low.shape[-1], device=low.device)
+    sharing = low.unsqueeze(-2) <= high.unsqueeze(-1)
+    return int(torch.where(sharing, number - number.unsqueeze(-1), 0).amax())
+
+
+def _panel(target: Tensor, low: Tensor, high: Tensor, first: int, last: int) -> Panel:
+    start, stop = low[..., first:last].amin(-1, keepdim=True), high[..., first:last].amax(-1, keepdim=True)
+    width = max(1, int((stop - start).amax()) + 1)
+    sharing = (low <= stop) & (high >= start)
+    sharing[..., :last] = False
+    further = sharing.flatten(0, 1).any(0).nonzero()
+    end = last if len(further) == 0 else int(further.max()) + 1
+    local = target[:, :, first:end] - start.unsqueeze(-1)
+    local = torch.where((local >= 0) & (local < width), local, width)
+    place = local + (torch.arange(end - first, device=target.device) * (width + 1)).unsqueeze(-1)
+    return Panel(first, last, end, width, start, place.flatten(2))

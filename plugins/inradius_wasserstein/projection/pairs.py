@@ -1,0 +1,84 @@
+"""Products over the pixels that two sources share, one by one: few, where each source has few moves."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_wasserstein.plans.plans import Plans
+from inradius_wasserstein.projection.band import Band
+
+
+@attrs.frozen(eq=False)
+class Pairs:
+    """Pairs of moves of two sources to one pixel, for images and channels as one list of B · C, each of them a tensor.
+
+    one, other: the numbers of the moves among the S · m; place: where the pair stands in the band of its matrix, ``width``
+    from the diagonal at most.
+    """
+
+    one: tuple[Tensor, ...]
+    other: tuple[Tensor, ...]
+    place: tuple[Tensor, ...]
+    channels: int
+    moves: int
+    size: int
+    width: int
+    flat: tuple[Tensor, Tensor, Tensor] = attrs.field(init=False)
+
+    @flat.default
+    def _in_one(self) -> tuple[Tensor, Tensor, Tensor]:
+        rows = self.size * (self.width + 1)
+        first = self.width * (self.width + 1)
+        return _joined(self.one, self.moves), _joined(self.other, self.moves), _joined(self.place, rows, first)
+
+    def take(self, rows: Tensor) -> "Pairs":
+        """The pairs of some examples."""
+        kept = rows.repeat_interleave(self.channels).tolist()
+        one, other, place = (_kept(each, kept) for each in (self.one, self.other, self.place))
+        return attrs.evolve(self, one=one, other=other, place=place)
+
+    def gram(self, plans: Plans, weight: Tensor, factor: Tensor) -> Band:
+        """Σ_j factor_j D_sj D_rj for r ≠ s, (B, C, S, m), (B, C, n) -> B · C matrices of S rows."""
+        one, other, place = self.flat
+        scaled = (weight * plans.at(factor)).flatten().index_select(0, one)
+        products = scaled.mul_(weight.flatten().index_select(0, other))
+        band = Band.empty(len(self.one), self.size, self.width, weight.dtype)
+        band.numbers.index_add_(0, place, products)
+        return band
+
+
+def _kept(parts: tuple[Tensor, ...], kept: list[bool]) -> tuple[Tensor, ...]:
+    return tuple(part for part, keep in zip(parts, kept, strict=True) if keep)
+
+
+def _joined(parts: tuple[Tensor, ...], step: int, first: int = 0) -> Tensor:
+    return torch.cat([part + (first + number * step) for number, part in enumerate(parts)])
+
+
+def few(plans: Plans, most: int) -> bool:
+    """Whether there are at most ``most`` pairs for each source."""
+    arriving = plans.into(plans.open)
+    return bool((arriving * (arriving - 1)).sum() <= 2 * most * plans.mass.numel())
+
+
+def pairs(plans: Plans, band: int) -> Pairs:
+    """All pairs of moves of two sources to one pixel; such sources are at most ``band`` apart."""
+    channels, size, moves = plans.cost.shape[1:]
+    number = torch.arange(size * moves)
+    # moves that do not exist meet no other
+    target = torch.where(plans.allowed.flatten(2), plans.target, plans.pixel.shape[-1] + number).flatten(0, 1)
+    order = target.argsort(dim=-1, stable=True)
+    target = target.gather(-1, order)
+    same = [target == target]
+    while bool(same[-1].any()):
+        lag = len(same)
+        same.append(torch.nn.functional.pad(target[:, lag:] == target[:, :-lag], (0, lag)))
+    image, steps, place = torch.stack(same[1:], 1).nonzero(as_tuple=True) if same[1:] else 3 * (number[:0],)
+    order = order.flatten()
+    first = image * (size * moves) + place
+    one, other = order[first], order[first + steps + 1]
+    low, high = one // moves, other // moves
+    count = image.bincount(minlength=len(target)).tolist()
+    apart = low * (band + 1) + high - low
+    lists = [torch.split(each.int(), count) for each in (one, other, apart)]
+    return Pairs(lists[0], lists[1], lists[2], channels, size * moves, size, band)

@@ -1,0 +1,68 @@
+"""Projections of a batch: images without a choice are answered at once, the rest in chunks of similar size."""
+
+from collections.abc import Callable, Iterator
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.sets.arithmetic.precision import toward_zero
+from inradius_wasserstein.projection.problem import Problem, problem
+from inradius_wasserstein.set.moves import Moves
+
+# Numbers in the matrices of a chunk: on a CPU larger ones fall out of the cache, elsewhere out of the memory.
+_CPU = 1 << 21
+_OTHER = 1 << 28
+
+Solver = Callable[[Problem], tuple[Tensor, Tensor]]
+
+
+@attrs.frozen(eq=False)
+class Projected:
+    """Points of a ball (B, C, H, W), and how far ½‖delta − given‖² is at most above the least value, (B,)."""
+
+    delta: Tensor
+    gap: Tensor
+
+
+def by_chunks(solve: Solver, delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None) -> Projected:
+    """The answers of ``solve``: the change of each pixel that a move reaches, and the gap, in the units of a problem."""
+    precision = torch.float32 if x.device.type == "mps" else torch.float64
+    wish, mass, spend = delta.to(precision), x.to(precision), budget.to(precision)
+    change, gap = torch.zeros_like(wish), torch.zeros_like(spend)
+    for rows in _chunks(wish, mass, moves, spend):
+        task = problem(wish[rows], mass[rows], moves, spend[rows], cap)
+        moved, missed = solve(task)
+        before = task.plans.pick(mass[rows].flatten(2))
+        moved = torch.maximum(moved * task.unit[:, None, None], -before)
+        if cap is not None:
+            moved = torch.minimum(moved, (cap - before).clamp(min=0))
+        change[rows] = task.plans.spread(moved, mass[0, 0].numel()).view_as(change[rows])
+        gap[rows] = missed * task.worth
+    return Projected(toward_zero(change, delta.dtype), gap.to(delta.dtype))
+
+
+def _chunks(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Iterator[Tensor]:
+    free = moves.valid[:, 1:] & (moves.cost[:, 1:] <= 0)
+    movable = moves.valid[:, 1:].any() & ((budget > 0) | free.any())
+    rows = ((x > 0).flatten(1).any(1) & (delta != 0).flatten(1).any(1) & movable).nonzero().squeeze(1)
+    sources = (x[rows] > 0).flatten(2).sum(-1).amax(-1)
+    order = sources.argsort()
+    rows, sizes = rows[order], sources[order].tolist()
+    start = 0
+    while start < len(rows):
+        count = _length(sizes, start, x)
+        yield rows[start : start + count]
+        start += count
+
+
+def _length(sizes: list[int], start: int, x: Tensor) -> int:
+    """How many examples a chunk takes: matrices of sources × reachable pixels within the limit."""
+    limit = _CPU if x.device.type == "cpu" else _OTHER
+    count = 1
+    while start + count < len(sizes):
+        size = sizes[start + count]
+        if (count + 1) * x.shape[1] * size * min(3 * size, x[0, 0].numel()) > limit:
+            break
+        count += 1
+    return count

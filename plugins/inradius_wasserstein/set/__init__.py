@@ -1,0 +1,1 @@
+"""The Wasserstein ball as a component, its oracles, and where mass may move."""

@@ -1,0 +1,222 @@
+"""The oracles of a Wasserstein ball: each algorithm has a module of its own, this one asks them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from inradius import AffineOperator, Oracles, Streams
+from inradius.sets.arithmetic.answers import finite_or_above, sloped
+from inradius.sets.arithmetic.bits import stored, widened
+from inradius.sets.arithmetic.outward import raised_sum, smallest
+from inradius.sets.arithmetic.precision import toward_zero, upward, working
+from inradius.sets.arithmetic.rooms import outer_room
+from inradius_wasserstein.entropic import sinkhorn
+from inradius_wasserstein.plans.transport import hard_violation, plan_cost
+from inradius_wasserstein.projection import interior_point
+from inradius_wasserstein.projection.projected import Projected
+from inradius_wasserstein.set.hull_box import pixel_bounds
+from inradius_wasserstein.set.levels import levels
+from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.support.capped_support import capped_both, capped_point
+from inradius_wasserstein.support.first_layer import first_layer
+from inradius_wasserstein.support.support import support_both, support_point, support_value
+
+# Numbers a block holds: on a CPU larger ones leave the cache.
+_CPU = 1 << 20
+_OTHER = 1 << 26
+
+# A projection that moves a point by less than this share of its length asks the referee whether it had to.
+_NEAR = 1e-3
+_INSIDE = 1e-9
+
+Kernel = Callable[[Tensor, Tensor, Moves, Tensor], tuple[Tensor, ...]]
+
+
+class Transport(Protocol):
+    """Where mass may go, and at what price."""
+
+    @property
+    def cap(self) -> float | None:
+        """The largest number of a pixel; None without one."""
+        ...
+
+    @property
+    def projection(self) -> str:
+        """The algorithm of projections."""
+        ...
+
+    def moves(self, x: Tensor) -> Moves:
+        """The moves within one channel of images like x (B, channels, H, W)."""
+        ...
+
+
+class TransportBall(Oracles, ABC):
+    """{δ : x + δ reachable from x by moves of total cost at most the budget}, one budget for each example.
+
+    Points carry no gradient; support functions carry that in ``c``.
+    """
+
+    @property
+    @abstractmethod
+    def ball(self) -> Transport:
+        """The moves, their costs and the pixel cap."""
+
+    @abstractmethod
+    def budgets(self, x: Tensor) -> Tensor:
+        """The cost that each example's plan may have, (B,)."""
+
+    @abstractmethod
+    def outer_budgets(self, x: Tensor) -> Tensor:
+        """The same, rounded up by as much as costs may have been rounded, (B,)."""
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    def project(self, delta: Tensor, x: Tensor) -> Tensor:
+        point = self.nearest(delta, x).delta
+        return self._settled(delta, x, point)
+
+    def _settled(self, delta: Tensor, x: Tensor, point: Tensor) -> Tensor:
+        """The point, or δ itself where that is so near that it may be inside, and is."""
+        away, size = ((part.double().flatten(1)).norm(dim=1) for part in (point - delta, delta))
+        near = ((away > 0) & (away <= _NEAR * size)).nonzero().squeeze(1)
+        if not len(near):
+            return point
+        own = self.select(near)
+        inside = own.contains(delta[near], x[near], tol=_INSIDE)
+        kept = point.clone()
+        kept[near[inside]] = delta[near[inside]].to(point.dtype)
+        return kept
+
+    def nearest(self, delta: Tensor, x: Tensor) -> Projected:
+        """The projection with its duality gap, by the algorithm that the set names."""
+        with torch.no_grad():
+            solve = sinkhorn.nearest if self.ball.projection == "sinkhorn" else interior_point.nearest
+            images = x.to(working(x.dtype))
+            return solve(delta, images, self.ball.moves(images), self.budgets(images), self.ball.cap)
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        # in float64, on the CPU, where the network simplex works
+        moves, budget = self._precisely(x)
+        cost, _ = plan_cost(delta, x, moves)
+        share = torch.where(cost > 0, cost / budget.to(cost), torch.zeros_like(cost))
+        return share.to(working(delta.dtype))
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        return hard_violation(delta, x, self._precisely(x)[0], self.ball.cap).to(working(delta.dtype))
+
+    def _precisely(self, x: Tensor) -> tuple[Moves, Tensor]:
+        x = x.detach().cpu().double()
+        return self.ball.moves(x), self.budgets(x)
+
+    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
+        """A maximiser of ⟨c, δ⟩ over Δ(x), with a cap of the pixels a point that comes near the maximum, (B, *S)."""
+        with torch.no_grad():
+            dtype = torch.promote_types(c.dtype, x.dtype)
+            x = x.to(working(dtype))
+            (point,) = self._ask(self._point, c.flatten(1)[:, None], x, self.budgets(x))
+            return toward_zero(point, dtype).view(x.shape)
+
+    def support(self, c: Tensor, x: Tensor) -> Tensor:
+        """An upper bound on max ⟨c, δ⟩, exact without a cap of the pixels, (B, K, *S) -> (B, K)."""
+        return self._value(c.flatten(2), x, self.ball.cap)
+
+    def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
+        return self._value(c.flatten(2), x, None)
+
+    def _value(self, rows: Tensor, x: Tensor, cap: float | None) -> Tensor:
+        wanted = torch.is_grad_enabled() and rows.requires_grad
+        with torch.no_grad():
+            x, budget = self._outer(x, rows.dtype)
+            answers = self._ask(_value_kernel(cap, slope=wanted), rows, x, budget)
+            value = finite_or_above(answers[0], rows.dtype)
+        return sloped(value, rows, answers[1]) if wanted else value
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The maximiser around x + δ, (B, *S).
+
+        It spends the whole radius on moves that exist. A step along the gradient, or its sign as in wong2019, asks for mass
+        where none can come from, and loses most of its length to the projection: 20 steps of PGD on a convolutional MNIST
+        network (p = 1, ε = 0.1, 60 images) break 18 with this step, 14 along the gradient and 3 along its sign.
+        """
+        return self.linear_max(gradient, (x + delta).clamp(min=0, max=self.ball.cap))
+
+    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+        """The maximiser of a random direction, shrunk at random, (B, *S)."""
+        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
+        return toward_zero(vertex * rng.uniform(dtype=x.dtype).to(x.device).view(-1, 1, 1, 1), x.dtype)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        images, budget = self._outer(x, x.dtype)
+        found = pixel_bounds(images, self.ball.moves(images), budget)
+        if found is None:
+            return Oracles.hull(self, x)
+        low, high = found
+        if self.ball.cap is not None:
+            high = torch.minimum(high, _outer_room(images, self.ball.cap))
+        return -upward(-low, x.dtype), upward(high, x.dtype)
+
+    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Bounds by a grid of prices that images share, without a cap of the pixels, two of (B, *out)."""
+        center = op(x)
+        images, budget = self._outer(x, center.dtype)
+        up = first_layer(op, images, self.ball.moves(images), budget)
+        if up is None:
+            return Oracles.bound_affine(self, op, x)
+        low, high = (finite_or_above(side, center.dtype).view_as(center) for side in up)
+        return -raised_sum(-center, low), raised_sum(center, high)
+
+    def _outer(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Images in the precision of computation, no mass so small that a kernel takes it for 0, and their budgets."""
+        images = widened(x, working(torch.promote_types(x.dtype, dtype)))
+        return torch.where(stored(images), images.clamp(min=smallest(images.dtype)), images), self.outer_budgets(images)
+
+    def _point(self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
+        if self.ball.cap is None:
+            return (support_point(c, x, moves, budget),)
+        return (capped_point(c, x, _room(x, self.ball.cap), moves, budget),)
+
+    def _ask(self, kernel: Kernel, rows: Tensor, x: Tensor, budget: Tensor) -> tuple[Tensor, ...]:
+        """The kernel's answers for directions (B, K, n), block by block."""
+        return _in_blocks(kernel, widened(rows, x.dtype), x.flatten(1), self.ball.moves(x), budget)
+
+
+def _value_kernel(cap: float | None, *, slope: bool) -> Kernel:
+    """The support function's values, and with ``slope`` its gradients."""
+
+    def answer(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
+        if cap is not None:
+            return capped_both(c, x, _outer_room(x, cap), moves, budget)[:2]
+        return support_both(c, x, moves, budget) if slope else (support_value(c, x, moves, budget),)
+
+    return answer
+
+
+def _room(x: Tensor, cap: float) -> Tensor:
+    return (cap - x).clamp(min=0)
+
+
+def _outer_room(x: Tensor, cap: float) -> Tensor:
+    return outer_room(x, (0.0, cap))[1]
+
+
+def _in_blocks(kernel: Kernel, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
+    batch, count, size = c.shape
+    busy = int((x > 0).sum(1).max()) if x.numel() else 0
+    each = max(size, busy * levels(moves).cost.shape[1])
+    block = max(1, (_CPU if c.device.type == "cpu" else _OTHER) // max(1, each))
+    if batch * count <= block:
+        return kernel(c, x, moves, budget)
+    directions = min(count, block)
+    examples = max(1, block // count)
+    strips = []
+    for b in range(0, batch, examples):
+        part = slice(b, b + examples)
+        strip = [kernel(c[part, k : k + directions], x[part], moves, budget[part]) for k in range(0, count, directions)]
+        strips.append(tuple(torch.cat(same, 1) for same in zip(*strip, strict=True)))
+    return tuple(torch.cat(same) for same in zip(*strips, strict=True))

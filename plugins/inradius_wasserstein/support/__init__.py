@@ -1,0 +1,1 @@
+"""The support function: what the budget buys, exact or bounded by prices."""

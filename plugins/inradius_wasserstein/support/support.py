@@ -1,0 +1,31 @@
+"""The support function of a Wasserstein ball without a cap, exact, and the plan that attains it.
+
+Any price of the budget gives an upper bound, so that rounding in its search is harmless.
+"""
+
+import torch
+from torch import Tensor
+
+from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.support.budget_dual import Market
+
+
+def support_value(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Tensor:
+    """max ⟨c, δ⟩, rounded upwards, (B, K, n), (B, n), (B,) -> (B, K)."""
+    return Market(c, x, moves, budget, where=False).value()
+
+
+def support_point(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Tensor:
+    """A maximiser δ of ⟨c, δ⟩ whose cost is at most the budget, (B, K, n)."""
+    return Market(c, x, moves, below(budget), where=True).point()
+
+
+def support_both(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tensor]:
+    """The value and a maximiser, the value's gradient."""
+    market = Market(c, x, moves, budget, where=True)
+    return market.value(), market.point()
+
+
+def below(budget: Tensor) -> Tensor:
+    """A budget that is kept in whatever order the costs are added up."""
+    return budget * (1 - 16 * torch.finfo(budget.dtype).eps)

@@ -1,0 +1,72 @@
+"""What is handed over, checked: one sentence for each mistake."""
+
+import torch
+from torch import Tensor, nn
+
+from inradius.errors import InputError
+from inradius.models.outputs import check_type
+from inradius.sets.threat_model import Oracles
+
+
+def check_model(model: object, x: Tensor) -> None:
+    """Raises ``InputError`` where the model is no module, or was made for another type than the inputs'."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model is {told(model)}; allowed is a torch.nn.Module")
+    check_type(model, x)
+
+
+def check_callable(model: object) -> None:
+    """Raises ``InputError`` where the model cannot be called."""
+    if not callable(model) or isinstance(model, type):
+        raise InputError(
+            f"the model is {told(model)}; allowed is a torch.nn.Module, or a function from images to logits"
+        )
+
+
+def check_tensor(given: object, name: str) -> None:
+    """Raises ``InputError`` where an argument is no tensor."""
+    if not isinstance(given, Tensor):
+        raise InputError(f"{name} is {told(given)}; allowed is a tensor")
+
+
+def check_threat(threat: object) -> None:
+    """Raises ``InputError`` where the set of perturbations is none."""
+    if not isinstance(threat, Oracles):
+        raise InputError(
+            f"the threat is {told(threat)}; allowed is a ThreatModel, as inradius.make('linf(eps=0.1)', ThreatModel) gives"
+        )
+
+
+def check_kind(given: object, kind: type, name: str) -> None:
+    """Raises ``InputError`` where an argument is not of its kind."""
+    if not isinstance(given, kind):
+        raise InputError(f"the {name} is {told(given)}; allowed is a component of kind {kind.__name__}")
+
+
+def check_flag(given: object, name: str) -> None:
+    """Raises ``InputError`` where an argument is neither True nor False."""
+    if not isinstance(given, bool):
+        raise InputError(f"{name}={given!r} is not allowed; allowed are True and False")
+
+
+def numbered(index: object, x: Tensor) -> Tensor:
+    """The examples' numbers, (B,), 0 to B − 1 where none are given. Raises ``InputError`` where they are no numbers."""
+    if index is None:
+        return torch.arange(len(x), device=x.device)
+    if not isinstance(index, Tensor):
+        raise InputError(f"index is {told(index)}; allowed is a tensor of one integer per example, ({len(x)},)")
+    if index.shape != x.shape[:1] or index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
+        raise InputError(
+            f"index has shape {tuple(index.shape)} and type {index.dtype}; allowed is one integer per example, ({len(x)},)"
+        )
+    return index.to(x.device, torch.int64)
+
+
+def told(given: object) -> str:
+    """What something is, for a sentence."""
+    if isinstance(given, Tensor):
+        return f"{given.dtype} of shape {tuple(given.shape)}"
+    text = repr(given)
+    return f"a {type(given).__name__}" + (
+        f", {text}" if isinstance(given, str | int | float) and len(text) < 40 else ""
+    )

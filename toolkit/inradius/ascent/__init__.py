@@ -1,7 +1,0 @@
-"""What iterative gradient attacks share: the examples under attack, their gradient, the loop and the best iterates."""
-
-from inradius.ascent.loop import Ascent as Ascent
-from inradius.ascent.loop import Move as Move
-from inradius.ascent.part import Part as Part
-from inradius.ascent.part import gradient_of as gradient_of
-from inradius.ascent.part import lead as lead

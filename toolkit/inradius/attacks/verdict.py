@@ -1,0 +1,125 @@
+"""Whether a label is lost beyond rounding, so that what fooled a model fools it again: alone, in any batch, in float64."""
+
+import copy
+from collections.abc import Callable
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius.attacks.objective import class_margin
+from inradius.models.modes import at_least
+from inradius.models.outputs import check_logits
+
+Model = Callable[[Tensor], Tensor]
+
+# How much of the largest logit orders of summation may change in a margin, in units of rounding. Forward passes of the
+# networks of this toolkit differ by up to 30.
+_ORDERS = 64
+# what is taken off a margin beside twice the disagreement that was seen, as a batch of another size is another sum
+_SPARE = 4
+
+
+@attrs.frozen(eq=False)
+class Judgement:
+    """The ``margin`` (B,) of the label at x + δ, with a goal that against it: the prediction that is looked for has it < 0.
+
+    lost (B,): it is below zero by more than rounding; unclear (B,): rounding decides its sign, a tie among them.
+    """
+
+    margin: Tensor
+    lost: Tensor
+    unclear: Tensor
+
+
+def judge(
+    model: Model,
+    x: Tensor,
+    delta: Tensor,
+    logits: Tensor,
+    y: Tensor,
+    goal: Tensor | None = None,
+    *,
+    among: Tensor | None = None,
+    again: bool = True,
+) -> Judgement:
+    """The judgement on perturbations (B, *S) of inputs x (B, *S), whose ``logits`` (B, C) are those of the batch.
+
+    A margin of more than √u · max(1, the largest logit) is beyond doubt, where u is the rounding unit of the arithmetic: it
+    is thousands of rounding errors, and such an answer costs nothing more. Of the other ones among ``among`` (B,) each is
+    run again by itself, and in float64 on a copy of the model where the model can be brought there. The label is lost where
+    every run says so, by more than twice their disagreement and a few rounding errors of the largest logit. Runs that the
+    model refuses are left out; ``again=False`` leaves out all, for models whose answer depends on the batch.
+    """
+    margin, size = against(logits, y, goal), logits.abs().amax(1)
+    close = margin.abs() <= unit(x) ** 0.5 * size.clamp(min=1)
+    asked = close if among is None else close & among
+    # a tie stays one, whatever other runs say
+    tied = margin.abs() <= _SPARE * torch.finfo(logits.dtype).eps * size
+    lost, unclear = (margin < 0) & ~close, asked & tied
+    rows = (asked & ~tied).nonzero().squeeze(1)
+    if len(rows):
+        aim = None if goal is None else goal[rows]
+        seen = [logits[rows], *(_runs(model, x[rows], delta[rows]) if again else ())]
+        below, above = _beyond(torch.stack([against(one.double(), y[rows], aim) for one in seen]), size[rows])
+        lost[rows], unclear[rows] = below, ~below & ~above
+    return Judgement(margin, lost, unclear)
+
+
+def against(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
+    """The label's logit minus the largest other one, with a goal the largest other one minus the goal's, (B, C) -> (B,)."""
+    return class_margin(logits, y) if goal is None else -class_margin(logits, goal)
+
+
+def certain(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
+    """Whether an attack may stop, (B, C) -> (B,): the margin is below zero by more than orders of summation change it."""
+    return against(logits, y, goal) < -_ORDERS * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
+
+
+def unit(x: Tensor) -> float:
+    """The relative rounding error of the coarsest arithmetic that a model of these inputs computes in."""
+    eps = torch.finfo(x.dtype).eps
+    if torch.is_autocast_enabled(x.device.type):
+        return max(eps, torch.finfo(torch.get_autocast_dtype(x.device.type)).eps)
+    tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    # TF32 keeps ten bits
+    return 2.0**-10 if x.is_cuda and x.dtype == torch.float32 and tf32 else eps
+
+
+def _beyond(margins: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Where all margins (runs, n) are below zero beyond rounding, and where above, two of (n,)."""
+    least, most = margins.amin(0), margins.amax(0)
+    slack = 2 * (most - least) + _SPARE * torch.finfo(size.dtype).eps * size
+    return most < -slack, least > slack
+
+
+def _runs(model: Model, x: Tensor, delta: Tensor) -> list[Tensor]:
+    """The logits of each example run alone, and of all in float64, (n, C) each; without those that the model refuses."""
+    return [logits for logits in (_alone(model, x + delta), _in_float64(model, x, delta)) if logits is not None]
+
+
+@torch.no_grad()
+def _alone(model: Model, images: Tensor) -> Tensor | None:
+    try:
+        return torch.cat([_checked(model, image, images.dtype) for image in torch.split(images, 1)])
+    except Exception:  # a model that takes no single example may raise anything; then its batches are all there is
+        return None
+
+
+@torch.no_grad()
+def _in_float64(model: Model, x: Tensor, delta: Tensor) -> Tensor | None:
+    if not isinstance(model, nn.Module) or x.dtype == torch.float64:
+        return None
+    try:
+        with torch.autocast(x.device.type, enabled=False):
+            exact = copy.deepcopy(model).double()
+            logits = _checked(exact, x.double() + delta.double(), x.dtype)
+    except Exception:  # hard-coded types, and copies that cannot be made, raise anything
+        return None
+    return logits if logits.dtype == torch.float64 else None
+
+
+def _checked(model: Model, images: Tensor, dtype: torch.dtype) -> Tensor:
+    logits = model(images)
+    check_logits(logits, len(images))
+    return at_least(logits, dtype)

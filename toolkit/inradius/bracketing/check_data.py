@@ -1,0 +1,91 @@
+"""One look at all the data, batch by batch: are they what they must be, and which are they?"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inradius.arguments import check_tensor
+from inradius.data.checks import check_labels
+from inradius.data.dataset import Dataset, Examples
+from inradius.errors import InputError
+from inradius.sets.threat_model import ThreatModel
+
+
+def survey(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: int) -> str:
+    """The sha256 of the inputs, labels, numbers and box, in hexadecimal; equal data have an equal one however they are read.
+
+    Raises ``InputError`` where the data cannot be bracketed.
+    """
+    _check_frame(model, data)
+    digest = hashlib.sha256(repr(data.bounds).encode())
+    for number, batch in enumerate(_batches(data, batch_size)):
+        _check(data, batch, number * batch_size, threat)
+        if not number:
+            _check_type(model, batch)
+            digest.update(_head("inputs", batch.inputs.dtype, (len(data.labels), *batch.inputs.shape[1:])))
+        digest.update(_content(batch.inputs))
+    for name, value in (("labels", data.labels), ("index", data.index)):
+        digest.update(_head(name, value.dtype, tuple(value.shape)))
+        digest.update(_content(value))
+    return digest.hexdigest()
+
+
+def _batches(data: Examples, size: int) -> Iterator[Dataset]:
+    """The data in parts that fit in memory: those of a ``Dataset`` are there already."""
+    if isinstance(data, Dataset):
+        yield data
+        return
+    rows = torch.arange(len(data.labels))
+    for first in range(0, len(rows), size):
+        yield data.select(rows[first : first + size])
+
+
+def _check_frame(model: nn.Module, data: Examples) -> None:
+    """What can be said before anything is read."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model is a {type(model).__name__}; allowed is a torch.nn.Module")
+    missing = [name for name in ("labels", "index", "bounds", "name", "select") if not hasattr(data, name)]
+    if missing:
+        raise InputError(
+            f"the data are a {type(data).__name__} without {', '.join(missing)}; allowed are an inradius.Dataset, for instance "
+            "Dataset.of(x, y), and an inradius.Stream"
+        )
+    check_tensor(data.labels, f"the labels of {data.name}")
+    check_tensor(data.index, f"the index of {data.name}")
+    if not len(data.labels):
+        raise InputError(f"{data.name} has no examples; at least one is needed")
+    if data.index.shape != data.labels.shape:
+        raise InputError(
+            f"{data.name} has numbers of shape {tuple(data.index.shape)}; allowed is one per example, ({len(data.labels)},)"
+        )
+
+
+def _check_type(model: nn.Module, batch: Dataset) -> None:
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and parameter.dtype != batch.inputs.dtype:
+            raise InputError(
+                f"{batch.name} is {batch.inputs.dtype} and the model {parameter.dtype}; give both in one type, "
+                f"for instance model.to({batch.inputs.dtype})"
+            )
+
+
+def _check(data: Examples, batch: Dataset, first: int, threat: ThreatModel) -> None:
+    try:
+        check_labels(batch.inputs, batch.labels)
+        threat.check_inputs(batch.inputs)
+    except InputError as error:
+        if batch is data:
+            raise
+        raise InputError(f"{data.name}, in the rows from {first} on: {error}") from error
+
+
+def _head(name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> bytes:
+    return f"\n{name} {dtype} {shape}\n".encode()
+
+
+def _content(value: Tensor) -> Any:
+    """The bytes of a tensor, without a copy of those in memory."""
+    return value.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data

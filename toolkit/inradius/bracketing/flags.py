@@ -1,0 +1,199 @@
+"""Flags: signs that a robust accuracy cannot be trusted, each a sentence that says what was seen, what it means, what to do."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius.arguments import check_callable
+from inradius.attacks.attack import Attack
+from inradius.attacks.composite import is_black_box, members_of
+from inradius.attacks.counted_model import Subject
+from inradius.attacks.objective import class_margin
+from inradius.data.checks import check_labels
+from inradius.models.modes import frozen
+from inradius.models.outputs import asked
+from inradius.sets.threat_model import check_finite
+
+# parameters that say how often a search starts, or how often a random model is asked
+_RUNS = ("restarts", "n", "samples")
+
+
+def model_flags(model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[str, ...]:
+    """What makes attacks on a model misleading, judged on images x (B, *S) with labels y (B,): sentences, none if all is well.
+
+    Looked for are logits that are not finite, random, the same for every image, dependent on batch mates, or probabilities,
+    and gradients that do not exist, vanish or are not finite. It costs three forward passes and one backward pass.
+    """
+    check_labels(x, y)
+    check_callable(model)
+    check_finite(x)
+    if not len(x):
+        return ()
+    with frozen(model):
+        # a copy, because what came from inference_mode cannot be saved for a gradient
+        return tuple(_signs(model, x.detach().clone(), y.to(x.device, torch.int64, copy=True)))
+
+
+def result_flags(successes: Mapping[Attack, Mapping[int, bool]]) -> tuple[str, ...]:
+    """What the outcome of several attacks on one set says against them, as sentences.
+
+    ``successes`` tells for each attack whether it fooled the model on each example that it was run on, by the example's
+    number. Looked for are black-box attacks that fool what no gradient attack did, and attacks that fool more the longer they
+    search.
+    """
+    return (*_blind_beats_sighted(successes), *_not_converged(successes))
+
+
+def _signs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[str]:
+    with torch.no_grad():
+        first = asked(model, x)
+    broken = _count_not_finite(first)
+    if broken:
+        yield (
+            f"the logits of {broken} of {len(x)} images are NaN or infinite, so that no prediction there means anything: "
+            "find the layer that overflows before you attack"
+        )
+        return
+    subject, point = Subject(model, y), x.requires_grad_()
+    logits = subject(point)
+    plain = logits.detach()
+    yield from _signs_of_noise(first, plain, _half(subject, x))
+    if len(x) > 1 and bool((x != x[:1]).any()) and bool((plain == plain[:1]).all()):
+        yield (
+            f"all {len(x)} images have the same logits: the model does not look at its input, so no attack can succeed, "
+            "and none of that is robustness"
+        )
+        return
+    if bool((plain >= 0).all()) and bool(((plain.sum(1) - 1).abs() <= 1e-4).all()):
+        yield (
+            f"the outputs of all {len(x)} images are probabilities, not logits: the softmax inside the model flattens "
+            "gradients, and attacks seem weaker than they are; attack the model without its softmax"
+        )
+    yield from _signs_of_gradients(class_margin(logits, y), point)
+
+
+def _count_not_finite(logits: object) -> int:
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        return 0  # the check of logits has the words for these
+    return int((~logits.isfinite()).any(1).sum())
+
+
+@torch.no_grad()
+def _half(subject: Subject, x: Tensor) -> Tensor:
+    """The logits of the first half of the images in a batch of their own."""
+    few = torch.arange((len(x) + 1) // 2, device=x.device)
+    return subject.take(few)(x[few])
+
+
+def _signs_of_noise(first: Tensor, second: Tensor, half: Tensor) -> Iterator[str]:
+    """Whether equal calls give different logits, or a smaller batch does."""
+    differ = _differ(first, second)
+    if differ:
+        turned = int((first.argmax(1) != second.argmax(1)).sum())
+        yield (
+            f"two equal calls gave {differ} of {len(first)} images other logits, and {turned} another class: the model is "
+            "random, and a success may be that of one draw; attack its expectation, as in eot(pgd(), samples=20), and judge "
+            "repeatedly"
+        )
+        return
+    differ = _differ(first[: len(half)], half)
+    if differ:
+        yield (
+            f"{differ} of {len(half)} images get other logits in a smaller batch: examples influence each other, and a result "
+            "holds for its batch alone; look for batch statistics and for state kept between calls"
+        )
+
+
+def _differ(one: Tensor, other: Tensor) -> int:
+    """In how many rows logits differ by more than kernels round."""
+    slack = torch.finfo(one.dtype).eps ** 0.5 * one.abs().amax(1, keepdim=True)
+    return int(((one - other).abs() > slack).any(1).sum())
+
+
+def _signs_of_gradients(margin: Tensor, point: Tensor) -> Iterator[str]:
+    gradient, reason = _gradient(margin, point)
+    if gradient is None:
+        yield (
+            f"the logits have no gradient in the images ({reason}): gradient attacks cannot run, and black-box attacks alone "
+            "overstate robustness; declare a stand-in for the backward pass of the layer with inradius.BPDA"
+        )
+        return
+    flat = gradient.flatten(1)
+    broken = int((~flat.isfinite()).any(1).sum())
+    if broken:
+        yield (
+            f"the gradient of {broken} of {len(flat)} images is NaN or infinite: attacks take those coordinates as 0 and go "
+            "astray; find the operation that is not differentiable there"
+        )
+    zero = int((flat == 0).all(1).sum())
+    if zero:
+        yield (
+            f"the gradient of {zero} of {len(flat)} images is zero: gradient attacks cannot move there, and what they leave "
+            "is not robust for that; add black-box attacks such as square(), or inradius.BPDA for the layer that is flat"
+        )
+
+
+def _gradient(margin: Tensor, point: Tensor) -> tuple[Tensor | None, str]:
+    """The gradient of each margin, or None and why there is none."""
+    if not margin.requires_grad:
+        return None, "something inside is detached or not torch"
+    try:
+        (found,) = torch.autograd.grad(margin.sum(), point, allow_unused=True)
+    except (RuntimeError, NotImplementedError) as error:  # a layer without a backward pass; the sentence says which
+        return None, str(error).splitlines()[0]
+    return found, "something inside is detached or not torch"
+
+
+def _blind_beats_sighted(successes: Mapping[Attack, Mapping[int, bool]]) -> Iterator[str]:
+    """Sentences on black-box attacks that fool what withstood every gradient attack."""
+    blind = [attack for attack in successes if is_black_box(attack)]
+    sighted = [attack for attack in successes if attack not in blind]
+    tried = {row for attack in sighted for row in successes[attack]}
+    fooled = {row for attack in sighted for row, success in successes[attack].items() if success}
+    for attack in blind:
+        more = [row for row, success in successes[attack].items() if success and row in tried - fooled]
+        if more:
+            yield (
+                f"{attack}, which sees no gradient, fooled {len(more)} of the {len(tried - fooled)} examples that withstood "
+                f"{_listed(sighted)}: gradients lead astray here, and the robust accuracy is too high; try inradius.BPDA, "
+                "eot, other objectives, and more queries"
+            )
+
+
+def _not_converged(successes: Mapping[Attack, Mapping[int, bool]]) -> Iterator[str]:
+    """Sentences on attacks that fool more with more restarts."""
+    shorter: dict[object, Attack] = {}
+    for attack in sorted(successes, key=lambda attack: _search(attack)[1]):
+        kernel, _ = _search(attack)
+        if kernel in shorter:
+            yield from _gain(shorter[kernel], successes[shorter[kernel]], attack, successes[attack])
+        shorter[kernel] = attack
+
+
+def _gain(shorter: Attack, before: Mapping[int, bool], longer: Attack, after: Mapping[int, bool]) -> Iterator[str]:
+    more = [row for row, success in after.items() if success and before.get(row) is False]
+    # one example is chance; a hundredth of them moves the figure that is reported
+    if len(more) >= max(2, len(before) / 100):
+        yield (
+            f"{longer} fooled {len(more)} examples that {shorter} did not, of {len(before)}: chance decides, and success "
+            "still grows with restarts; run more of them, or a stronger attack"
+        )
+
+
+def _search(attack: Attack) -> tuple[object, int]:
+    """What an attack is apart from how often it starts and from its random numbers, and how often it starts."""
+    values = {field.name: getattr(attack, field.name) for field in attrs.fields(type(attack))}
+    runs = math.prod(value for name, value in values.items() if name in _RUNS and isinstance(value, int))
+    rest = {name: value for name, value in values.items() if name not in (*_RUNS, "seed")}
+    members = members_of(attack)
+    if len(members) == 1 and len(rest) == 1:
+        kernel, inner = _search(members[0])
+        return kernel, runs * inner
+    return (type(attack), tuple(sorted((name, str(value)) for name, value in rest.items()))), runs
+
+
+def _listed(attacks: Sequence[Attack]) -> str:
+    return " and ".join(map(str, attacks))

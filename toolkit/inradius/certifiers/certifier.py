@@ -1,0 +1,181 @@
+"""Certifiers: they prove that no perturbation in Δ(x) changes the prediction."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar, Literal, final, get_args
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius.arguments import check_flag, check_kind, check_model, check_threat, numbered
+from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
+from inradius.certifiers.certificate import Bounds as Bounds
+from inradius.certifiers.certificate import Certificate as Certificate
+from inradius.certifiers.passes import Passes, Question
+from inradius.certifiers.property import Property as Property
+from inradius.certifiers.proving import proving
+from inradius.components.component import Component
+from inradius.data.checks import check_images, check_labels
+from inradius.errors import InputError, PluginError
+from inradius.models.modes import evaluating, full_precision, subnormals_kept
+from inradius.models.outputs import asked, check_logits
+from inradius.models.preserved import preserved
+from inradius.rng import Streams
+from inradius.sets.threat_model import Oracles
+
+Parts = Literal["each", "hull"]
+
+
+@attrs.frozen(kw_only=True)
+class Certifier(Component, ABC):
+    """Proves lower bounds of a network's margins over Δ(x), from the set's support function alone.
+
+    Law: no perturbation of the set has a value below the bound, less the stated rounding error.
+    ``widens`` says that ``lower_bound`` takes inputs in a wider type than the model's own (float64; float32 for a model in
+    half precision), and bounds the function of the model's stored weights all the same.
+    """
+
+    widens: ClassVar[bool] = False
+
+    def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """The function that is certified and must be attacked; the model itself unless the certifier changes it."""
+        return model
+
+    @abstractmethod
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+        """Lower bounds of the property over Δ(x), for a batch x (B, *S) and a model in eval mode.
+
+        Within a certificate ``inradius.certifiers.proving.current_proof`` says at which level they are asked for. Bounds
+        that say nothing of their level are bounds of the exact function of the stored weights.
+        """
+
+    @final
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor | None,
+        threat: Oracles,
+        *,
+        index: Tensor | None = None,
+        parts: Parts = "each",
+        prop: Property | None = None,
+        claim: Claim = DEFAULT_CLAIM,
+        decide: bool = False,
+    ) -> Certificate:
+        """Certifies a batch x (B, *S) with labels y (B,), in eval mode, without TF32 and without gradients.
+
+        With a property ``prop`` no labels are needed, and the model's outputs need not be logits. A union is certified member by
+        member (``parts="each"``) or in one pass as its convex hull (``"hull"``). By a certifier that ``widens``, a model in half
+        precision is bounded in float32, and examples whose bound is within its rounding error of zero again in float64.
+        ``claim`` is the level that is asked for. Examples that level "float" may have failed because of the rounding of the
+        model's own execution alone are tried again at level "real", so that each has the strongest level at which it was proved.
+        With ``decide`` the sign of a bound is all that matters, and a certifier may leave a row as soon as it is proved to be
+        above 0 or refuted. Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a layer
+        or a set that has no sound bound.
+        """
+        where = _checked(model, x, y, threat, index, parts)
+        check_claim(claim)
+        check_flag(decide, "decide")
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            preserved(model),
+            evaluating(model),
+            full_precision(),
+            subnormals_kept(),
+            proving(x.dtype, claim=claim, decide=decide),
+        ):
+            # a copy, because what came from inference_mode cannot be saved for a gradient
+            x = x.detach().clone()
+            asked_for = self._property(model, x, y, prop)
+            passes = Passes(partial(self._bound, model), self.widens)
+            proven = passes(Question(x, asked_for, where), _members(threat, parts))
+        return Certificate(
+            lower=proven.lower,
+            certified=proven.certified(asked_for),
+            method=str(self),
+            failure_probability=proven.failure_probability,
+            precision=proven.bits,
+            error=proven.error,
+            parts=parts,
+            claim=proven.claim,
+            asked=claim,
+        )
+
+    @final
+    def bound(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor | None,
+        threat: Oracles,
+        *,
+        index: Tensor | None = None,
+        parts: Parts = "each",
+        prop: Property | None = None,
+    ) -> Tensor:
+        """The lower bounds alone, (B, K), to train on: differentiable, and no proof, as rounding is not looked at."""
+        where = _checked(model, x, y, threat, index, parts)
+        with evaluating(model), full_precision():
+            asked_for = self._property(model, x, y, prop).to(x.dtype)
+            question = Question(x, asked_for, where)
+            bounds = [self._bound(model, question, part).value for part in _members(threat, parts)]
+        return torch.stack(bounds).amin(0)
+
+    def _property(self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None) -> Property:
+        """What is to be proved of each input: the property, checked against the outputs, or the margins of the labels."""
+        if prop is not None:
+            check_kind(prop, Property, "property")
+        with torch.no_grad():
+            outputs = asked(self.subject(model), x)
+        check_logits(outputs, len(x), least=2 if prop is None else 1)
+        if prop is None:
+            if y is None:
+                raise InputError("neither labels nor a property are given; allowed is y, prop, or both")
+            return _margins(y.to(x.device, torch.int64), outputs)
+        if prop.weights.shape[2] != outputs.shape[1]:
+            raise InputError(
+                f"the property has weights for {prop.weights.shape[2]} outputs; the model has {outputs.shape[1]}, and one "
+                "weight for each is allowed"
+            )
+        return prop.move(x.device).expand(len(x))
+
+    def _bound(self, model: nn.Module, asked: Question, threat: Oracles) -> Bounds:
+        prop = asked.prop
+        if not len(asked.x):
+            return Bounds(prop.offsets)
+        bounds = self.lower_bound(model, asked.x, threat, prop, Streams(0, asked.where))
+        if bounds.value.shape != prop.offsets.shape:
+            raise PluginError(
+                f"{self} returned bounds of shape {tuple(bounds.value.shape)}; it must be {tuple(prop.offsets.shape)}"
+            )
+        return bounds
+
+
+def _checked(
+    model: nn.Module, x: Tensor, y: Tensor | None, threat: Oracles, index: Tensor | None, parts: str
+) -> Tensor:
+    """The examples' numbers, (B,), everything else being what it must be."""
+    if parts not in get_args(Parts):
+        raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
+    check_images(x)
+    if y is not None:
+        check_labels(x, y)
+    check_model(model, x)
+    check_threat(threat)
+    threat.check_inputs(x)
+    return numbered(index, x)
+
+
+def _margins(y: Tensor, outputs: Tensor) -> Property:
+    classes = outputs.shape[1]
+    if len(y) and int(y.max()) >= classes:
+        raise InputError(f"label {int(y.max())} is out of range; the model has the classes 0 to {classes - 1}")
+    return Property.margins(y, classes, dtype=outputs.dtype)
+
+
+def _members(threat: Oracles, parts: str) -> tuple[Oracles, ...]:
+    return threat.parts() if parts == "each" else (threat,)

@@ -1,0 +1,114 @@
+"""Bounds in the making, of which a certificate is made in several passes and over several sets."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.certifiers.certificate import Bounds, weakest
+from inradius.certifiers.property import Property
+
+
+@attrs.frozen(eq=False)
+class Proven:
+    """Bounds in the making: lower and error (B, K), bits (B,), one claim for each example.
+
+    reach (B, K): what the bounds may be at most where rounding of the model's own execution is left out.
+    """
+
+    lower: Tensor
+    error: Tensor
+    bits: Tensor
+    claim: tuple[str, ...]
+    failure_probability: float
+    reach: Tensor
+
+    @classmethod
+    def of(cls, bounds: Bounds, dtype: torch.dtype, prop: Property) -> "Proven":
+        """What a certifier returned that computed in ``dtype``."""
+        # a bound that is no number, or that overflowed, proves nothing
+        lower = bounds.value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+        error = bounds.error() if callable(bounds.error) else bounds.error
+        error = _assumed_error(lower) if error is None else error.detach().to(lower).nan_to_num(nan=torch.inf)
+        bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
+        reach = torch.full_like(lower, torch.inf)
+        found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach)
+        # the cost of what is proved already decides nothing, and may take a while to find
+        if bounds.float_cost is not None and bool(found.certified(prop).all()):
+            return found
+        return attrs.evolve(found, reach=_reach(found, bounds))
+
+    def certified(self, prop: Property) -> Tensor:
+        """The examples that are proved, (B,)."""
+        return prop.holds(self.lower > self.error)
+
+    def open_rows(self, prop: Property) -> Tensor:
+        """The examples that are neither proved nor further below zero than rounding could explain."""
+        return (prop.holds(self.lower >= -self.error) & ~self.certified(prop)).nonzero().squeeze(1)
+
+    def rounded_rows(self, prop: Property) -> Tensor:
+        """The examples that are not proved, and might be if rounding of the model's own execution were left out."""
+        return (prop.holds(self.reach > 0) & ~self.certified(prop)).nonzero().squeeze(1)
+
+    def select(self, rows: Tensor) -> "Proven":
+        """The bounds of some examples."""
+        claims = tuple(self.claim[row] for row in rows.tolist())
+        lower, error, bits, reach = (side[rows] for side in (self.lower, self.error, self.bits, self.reach))
+        return Proven(lower, error, bits, claims, self.failure_probability, reach)
+
+    def replace(self, rows: Tensor, other: "Proven") -> "Proven":
+        """These bounds with those of some examples taken from ``other``, in its precision."""
+        lower = self.lower.to(other.lower.dtype).index_put((rows,), other.lower)
+        error = self.error.to(other.error.dtype).index_put((rows,), other.error)
+        reach = self.reach.to(other.reach.dtype).index_put((rows,), other.reach)
+        claims = list(self.claim)
+        for row, claim in zip(rows.tolist(), other.claim, strict=True):
+            claims[row] = claim
+        failure = max(self.failure_probability, other.failure_probability)
+        return Proven(lower, error, self.bits.index_put((rows,), other.bits), tuple(claims), failure, reach)
+
+    @classmethod
+    def over(cls, several: Sequence["Proven"]) -> "Proven":
+        """The bounds that hold over all of several sets."""
+        if len(several) == 1:
+            return several[0]
+        wide = reduce(torch.promote_types, (found.lower.dtype for found in several))
+        lower = torch.stack([found.lower.to(wide) for found in several])
+        error = torch.stack([found.error.to(wide) for found in several])
+        least = lower.amin(0)
+        return cls(
+            least,
+            _left(lower, error, least).amax(0),
+            torch.stack([found.bits for found in several]).amin(0),
+            tuple(weakest(levels) for levels in zip(*(found.claim for found in several), strict=True)),
+            min(1.0, sum(found.failure_probability for found in several)),
+            torch.stack([found.reach.to(wide) for found in several]).amin(0),
+        )
+
+
+def _reach(found: Proven, bounds: Bounds) -> Tensor:
+    """The highest that each bound may be without what was paid for the model's own rounding, (B, K)."""
+    cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
+    if cost is None:
+        # nothing was paid, so that a row which is not proved stays so
+        return torch.where(found.lower > found.error, torch.inf, -torch.inf).to(found.lower)
+    cost = cost.detach().to(found.lower).nan_to_num(nan=torch.inf, posinf=torch.inf)
+    # rounded up, so that what the cost was taken from is reached
+    slack = 4 * torch.finfo(found.lower.dtype).eps * (found.lower.abs() + found.error + cost)
+    return torch.where(cost.isposinf(), torch.inf, found.lower + found.error + cost + slack)
+
+
+def _left(lower: Tensor, error: Tensor, least: Tensor) -> Tensor:
+    """The errors of bounds that are counted from a lower value on: what lies between is no error, (members, B, K)."""
+    room = torch.where(least.isfinite(), lower - least, 0.0)
+    # rounded up, so that in the end a row is above its error only where it is in each member
+    slack = 4 * torch.finfo(error.dtype).eps * (error + room)
+    return torch.where(room > 0, (error - room + slack).clamp(min=0), error)
+
+
+def _assumed_error(lower: Tensor) -> Tensor:
+    """√ε of the bound's size, for certifiers that do not track rounding: half of the digits are trusted."""
+    trusted: float = torch.finfo(lower.dtype).eps ** 0.5
+    return (1 + lower.abs().nan_to_num(posinf=0)) * trusted

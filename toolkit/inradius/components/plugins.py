@@ -1,0 +1,9 @@
+"""Which plugins are installed, and how they fared."""
+
+from inradius.components.installed import Plugin as Plugin
+from inradius.components.installed import host
+
+
+def installed() -> tuple[Plugin, ...]:
+    """Every plugin that was found, by name, also those that are blocked or failed to load."""
+    return host().plugins

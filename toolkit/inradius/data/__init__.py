@@ -1,0 +1,1 @@
+"""Labelled data: in memory, read lazily, or from numpy files."""

@@ -1,0 +1,1 @@
+"""Models: loading, weights, modes, and what is checked of their outputs."""

@@ -1,0 +1,24 @@
+"""A network's first pass on data that it is to be trained, attacked or certified on."""
+
+import torch
+from torch import Tensor, nn
+
+from inradius.data.dataset import Dataset
+from inradius.errors import InputError
+from inradius.models.modes import evaluating
+from inradius.models.outputs import check_logits
+
+
+def try_out(model: nn.Module, data: Dataset) -> Tensor:
+    """The logits of the first example, (1, C). Raises ``InputError`` where the model fails or they are not finite."""
+    x = data.inputs[:1].to(next((tensor.device for tensor in model.state_dict().values()), None))
+    with evaluating(model), torch.no_grad():
+        try:
+            logits: Tensor = model(x)
+        except Exception as error:  # a stranger's network may raise anything; the sentence says on what
+            told = str(error).splitlines()[0] if str(error) else "no reason given"
+            raise InputError(
+                f"the model fails on inputs of shape {tuple(x.shape)} from {data.name}: {type(error).__name__}: {told}"
+            ) from error
+    check_logits(logits, 1)
+    return logits

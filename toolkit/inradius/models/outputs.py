@@ -1,0 +1,55 @@
+"""A model's outputs, asked for and checked."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from inradius.errors import InputError, InradiusError
+
+
+def asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The model's outputs; raises ``InputError``, which says why, where it fails on the inputs."""
+    try:
+        # a copy, as the model may write on it
+        return model(x.clone())
+    except (InradiusError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:  # a stranger's network may raise anything; the sentence says on what
+        check_type(model, x)
+        reason = str(error).splitlines()[0] if str(error) else "no reason given"
+        raise InputError(
+            f"the model cannot take {len(x)} inputs of shape {tuple(x.shape[1:])} and type {x.dtype} ({type(error).__name__}: "
+            f"{reason}); allowed are those it was built for"
+        ) from error
+
+
+def check_type(model: object, x: Tensor) -> None:
+    """Raises ``InputError`` where a module has floating-point parameters, and none of the inputs' type."""
+    if not isinstance(model, nn.Module):
+        return
+    types = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
+    if types and x.dtype not in types:
+        listed = " and ".join(sorted(map(str, types)))
+        raise InputError(
+            f"the inputs are {x.dtype} and the model is {listed}; give both in one type, as in model.to({x.dtype})"
+        )
+
+
+def check_logits(logits: object, count: int, least: int = 2) -> None:
+    """Raises ``InputError`` where a model's output is not finite numbers of shape (count, C) with C ≥ ``least``."""
+    whole = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == count and logits.shape[1] >= least
+    if not isinstance(logits, Tensor) or not whole or not logits.is_floating_point():
+        kind = "" if not isinstance(logits, Tensor) or logits.is_floating_point() else f"{logits.dtype} of shape "
+        given = f"{kind}{tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        shape = "logits of shape ({}, classes ≥ 2)" if least > 1 else "outputs of shape ({}, outputs)"
+        raise InputError(f"the model returned {given} for {count} images; allowed are {shape.format(count)}")
+    # a sum of finite numbers mostly is finite, and no other is; it costs a fraction of looking at each
+    if math.isfinite(float(logits.detach().sum())):
+        return
+    bad = ~torch.isfinite(logits.detach()).all(1)
+    if bool(bad.any()):
+        raise InputError(
+            f"the model's logits for image {int(bad.nonzero()[0])} of the batch are NaN or infinite; they must be finite"
+        )

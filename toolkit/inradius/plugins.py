@@ -1,9 +1,0 @@
-"""Which plugins are installed, and how they fared."""
-
-from inradius._installed import Plugin as Plugin
-from inradius._installed import host
-
-
-def installed() -> tuple[Plugin, ...]:
-    """Every plugin that was found, by name, also those that are blocked or failed to load."""
-    return host().plugins

@@ -1,0 +1,1 @@
+"""Threat models: sets Δ(x) of allowed perturbations, known through their oracles."""

@@ -1,0 +1,58 @@
+"""Samplers: which examples make the next mini-batch."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.components.component import Component
+from inradius.data.dataset import Dataset
+from inradius.training.derive import derive
+
+if TYPE_CHECKING:
+    from inradius.training.run import Run
+
+
+@attrs.frozen(kw_only=True)
+class Sampler(Component, ABC):
+    """The rows of each mini-batch of an epoch, drawn when they are needed, so that feedback counts at once.
+
+    Every process draws the same rows. What a sampler learns is kept in ``run.memory(self)``, which is saved with the run.
+    """
+
+    # whether ``observe`` is to be called, which asks the defense for the predictions it learned from
+    observes: ClassVar[bool] = False
+
+    @abstractmethod
+    def rows(self, data: Dataset, run: "Run") -> Iterator[Tensor]:
+        """The rows of ``data`` that each batch of this epoch has, as many batches as ``run.count(data)``."""
+
+    def count(self, data: Dataset, size: int) -> int:
+        """How many batches of at most ``size`` examples an epoch has; by default every example counts once."""
+        return batch_count(len(data), size)
+
+    def weights(self, labels: Tensor, run: "Run") -> Tensor | None:
+        """What the loss of each example of a batch is multiplied by, (B,) for labels (B,); None for 1."""
+        return None
+
+    def observe(self, labels: Tensor, mistakes: Tensor, run: "Run") -> None:
+        """What became of a batch, over all processes: labels (B,) and which predictions under attack were wrong (B,)."""
+
+
+@attrs.frozen(kw_only=True)
+class Shuffled(Sampler):
+    """Every example once an epoch, in a new order each time."""
+
+    def rows(self, data: Dataset, run: "Run") -> Iterator[Tensor]:
+        """Batches of nearly equal sizes: a last one of one example would break BatchNorm."""
+        generator = torch.Generator().manual_seed(derive(run.seed, "order", run.epoch))
+        yield from torch.randperm(len(data), generator=generator).tensor_split(run.count(data))
+
+
+def batch_count(examples: int, size: int) -> int:
+    """How many batches of at most ``size`` hold so many examples."""
+    return max(1, math.ceil(examples / size))

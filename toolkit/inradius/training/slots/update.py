@@ -1,0 +1,36 @@
+"""Updates: how gradients move the weights."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from inradius.components.component import Component
+
+if TYPE_CHECKING:
+    from inradius.training.descent import Descent
+
+
+@attrs.frozen(kw_only=True)
+class Update(Component, ABC):
+    """One step of the weights. It asks for as many gradients as it likes, at weights of its choice, before it steps.
+
+    Weights that it moves to look elsewhere must be put back, also where a gradient raises. What lasts from one step to
+    the next is kept in ``descent.run.memory(self)``, which is saved with the run.
+    """
+
+    # whether ``descent.gradient(ahead=True)`` is to be had: the gradient on the next batch
+    lookahead: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, descent: "Descent") -> None:
+        """Moves the weights by what ``descent`` offers: ``gradient``, ``parameters`` and ``step``."""
+
+
+@attrs.frozen(kw_only=True)
+class Plain(Update):
+    """The optimiser's step along the gradient."""
+
+    def __call__(self, descent: "Descent") -> None:
+        descent.gradient()
+        descent.step()
