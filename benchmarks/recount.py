@@ -67,7 +67,7 @@ SPECS = {
     "torchattacks": "torchattacks('DeepFool')",
     "transfer": "transfer(deepfool(steps=10), model={surrogate!r})",
     "uniform_noise": "uniform_noise(queries=10)",
-    "where_flat": "where_flat(square(queries=50))",
+    "if_zero_gradient": "if_zero_gradient(square(queries=50))",
     "worst": "worst(fmn(steps=10), deepfool(steps=10))",
     "worst_part": "worst_part(pgd(steps=5))",
 }

@@ -98,7 +98,7 @@ ATTACKS = {
         ("transfer(pgd(steps=3), model='convolutional.py:network', weights='convolutional.safetensors')", LINF)
     ],
     "uniform_noise": [("uniform_noise(queries=6)", LINF)],
-    "where_flat": [("where_flat(square(queries=20))", LINF)],
+    "if_zero_gradient": [("if_zero_gradient(square(queries=20))", LINF)],
     "worst": [("worst(fgsm(), pgd(steps=3))", L2)],
     "worst_part": [("worst_part(pgd(steps=3))", UNION)],
 }
@@ -301,7 +301,7 @@ def oracles(threat, x, c, delta, factors):
     answers = {}
     sets = {"": threat, " each": threat.per_example(factors)}
     for name, each in sets.items():
-        streams = inradius.Streams(5, torch.arange(len(x), device=x.device))
+        streams = inradius.ExampleRNG(5, torch.arange(len(x), device=x.device))
         for oracle, question in {
             "project": lambda each=each: each.project(delta, x),
             "linear_max": lambda each=each: each.linear_max(c[:, 0], x),

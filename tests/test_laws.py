@@ -79,7 +79,7 @@ ELSEWHERE = [
     "uniform_noise()",
     "gaussian_noise()",
     "worst(fgsm(), pgd())",
-    "where_flat(pgd())",
+    "if_zero_gradient(pgd())",
     "eot(pgd())",
     "cw()",
     "ead()",
@@ -102,7 +102,7 @@ OBJECTIVES = [
     "dlr()",
     "targeted()",
     "targeted(dlr(), goal=1)",
-    "lead()",
+    "logit_difference()",
     "kl()",
     "squared_distance()",
 ]
@@ -118,8 +118,8 @@ DEFENSES = [
     "free(replays=2)",
     "fat(friendly_pgd(steps=2))",
     "gairat(pgd(steps=2, keep_maximising=True), burn_in=0.0)",
-    "beta_at(pgd(steps=2, objective=lead(), keep_maximising=True))",
-    "sbeta_at(pgd(steps=2, objective=lead(), keep_maximising=True))",
+    "beta_at(pgd(steps=2, objective=logit_difference(), keep_maximising=True))",
+    "sbeta_at(pgd(steps=2, objective=logit_difference(), keep_maximising=True))",
     "ddi(pgd(steps=2), k=3)",
     "trades(pgd(steps=2, noise=0.001, objective=kl(), keep_maximising=True))",
     "mart(pgd(steps=2, keep_maximising=True))",
@@ -221,7 +221,7 @@ def test_layer_rule(layer, shape):
 
 def test_every_layer_with_a_rule_is_here():
     # the laws of curves are checked in tests/plugins/test_bounds_graphs.py
-    curves = {layer for layer, rule in registry.layer_rules().items() if isinstance(rule, inradius.CurveRule)}
+    curves = {layer for layer, rule in registry.layer_rules().items() if isinstance(rule, inradius.ActivationRule)}
     covered = {type(layer) for layer, _ in LAYERS} | curves
     assert registry.layer_rules().keys() <= covered, "give the new rule's layer to LAYERS"
 

@@ -73,7 +73,16 @@ ELSEWHERE = {
         "pointwise",
         "transfer",
     ),
-    *("salt_and_pepper", "gaussian_noise", "uniform_noise", "restarts", "worst", "attack_cascade", "where_flat", "eot"),
+    *(
+        "salt_and_pepper",
+        "gaussian_noise",
+        "uniform_noise",
+        "restarts",
+        "worst",
+        "attack_cascade",
+        "if_zero_gradient",
+        "eot",
+    ),
     *("foolbox", "torchattacks", "art", "certifier_cascade", "milp", "projected"),
 }
 DTYPES = [torch.float32, torch.float64]

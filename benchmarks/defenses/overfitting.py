@@ -16,7 +16,7 @@ from inradius import Attack, Dataset
 
 METHODS: dict[str, dict[str, object]] = {
     "pgd-at": {"defense": "adversarial(pgd(steps=5, keep_maximising=True))"},
-    "beta_at": {"defense": "beta_at(pgd(steps=5, objective=lead(), keep_maximising=True))"},
+    "beta_at": {"defense": "beta_at(pgd(steps=5, objective=logit_difference(), keep_maximising=True))"},
     "trades": {"defense": "trades(pgd(steps=5, noise=0.001, objective=kl(), keep_maximising=True))"},
     "mart": {"defense": "mart(pgd(steps=5, noise=0.001, keep_maximising=True))"},
 }

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, InradiusError, Oracles, PluginError, Streams, Subject, UnsupportedError
+from inradius import Attack, CountedModel, ExampleRNG, InradiusError, Oracles, PluginError, UnsupportedError
 from inradius.attacks.attack import Observer
 from inradius.attacks.verdict import against, unit
 from inradius.components.validators import flag
@@ -85,17 +85,17 @@ class Adapter(Attack, ABC):
         """The library's attack, with those of ``own`` that its constructor knows and the options of the spec."""
         return built(self.kind(), given, own, dict(self.options), self.from_set)
 
-    def bridge(self, model: Subject, x: Tensor, bounds: Any) -> Bridge:
+    def bridge(self, model: CountedModel, x: Tensor, bounds: Any) -> Bridge:
         """The model as the library calls it."""
         return Bridge(model, x)
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,
@@ -109,7 +109,9 @@ class Adapter(Attack, ABC):
                 delta[part] = self._solve(model.take(part), x[part], target, goal is not None, around, seed)
         return delta
 
-    def _solve(self, model: Subject, x: Tensor, target: Tensor, targeted: bool, threat: Oracles, seed: int) -> Tensor:
+    def _solve(
+        self, model: CountedModel, x: Tensor, target: Tensor, targeted: bool, threat: Oracles, seed: int
+    ) -> Tensor:
         order, eps = ball_of(threat)
         if not self.minimal and (order is None or not eps):
             if order is not None:
@@ -126,7 +128,7 @@ class Adapter(Attack, ABC):
 
     @torch.no_grad()
     def _past(
-        self, model: Subject, x: Tensor, target: Tensor, targeted: bool, threat: Oracles, delta: Tensor
+        self, model: CountedModel, x: Tensor, target: Tensor, targeted: bool, threat: Oracles, delta: Tensor
     ) -> Tensor:
         """The perturbations, those on the boundary a thousandth longer where that fools by more, (n, *S)."""
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from inradius import Subject
+from inradius import CountedModel
 from inradius.sets.box import Box
 
 
@@ -14,9 +14,9 @@ class Bridge(nn.Module):
     nearest to, so that the sum of the queries is exact.
     """
 
-    def __init__(self, subject: Subject, x: Tensor, unit_box: Box = None) -> None:
+    def __init__(self, subject: CountedModel, x: Tensor, unit_box: Box = None) -> None:
         super().__init__()
-        self._subject: Subject | None = subject
+        self._subject: CountedModel | None = subject
         self._x = x
         self._unit_box = unit_box
         # libraries ask the first parameter where the network is

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Subject, UnsupportedError
+from inradius import CountedModel, UnsupportedError
 from inradius_adapters.adapter import Adapter
 from inradius_adapters.bridge import Bridge
 from inradius_adapters.library import knows
@@ -33,7 +33,7 @@ class Torchattacks(Adapter):
     def is_minimal(self, kind: type[Any]) -> bool:
         return not knows(kind, "eps")
 
-    def bridge(self, model: Subject, x: Tensor, bounds: Any) -> Bridge:
+    def bridge(self, model: CountedModel, x: Tensor, bounds: Any) -> Bridge:
         if bounds is None:
             raise UnsupportedError(f"{self} needs the box of valid inputs; give the set bounds=(low, high)")
         return Bridge(model, x, bounds)

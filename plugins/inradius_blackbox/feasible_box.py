@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Oracles, Streams, UnsupportedError
+from inradius import ExampleRNG, Oracles, UnsupportedError
 from inradius.sets.threat_model import expand
 
 # so many radii reach everything within the hard constraints
@@ -47,7 +47,7 @@ def room_of(threat: Oracles, x: Tensor) -> Room:
     reach = far(threat)
     low, high = (reach.linear_max(sign * torch.ones_like(x), x) for sign in (-1, 1))
     # a corner that no gradient would choose; the same for every example, as batch mates change nothing
-    coin = Streams(0, torch.zeros(1, dtype=torch.int64)).uniform(tuple(x.shape[1:])).to(x.device) < 0.5
+    coin = ExampleRNG(0, torch.zeros(1, dtype=torch.int64)).uniform(tuple(x.shape[1:])).to(x.device) < 0.5
     sides = ((low <= 0) & (high >= 0)).flatten(1).all(1)
     boxed = sides & reach.contains(torch.where(coin, low, high), x)
     if len(rows := _where(boxed)):

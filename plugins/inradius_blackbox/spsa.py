@@ -7,7 +7,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, Margin, Objective, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Margin, Objective, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, positive, share
@@ -45,11 +45,11 @@ class SPSA(Attack):
     @torch.no_grad()
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,
@@ -98,7 +98,7 @@ class _Climb:
         return (~fooled).nonzero().squeeze(1)
 
 
-def _estimate(attack: SPSA, part: Part, delta: Tensor, rng: Streams) -> Tensor:
+def _estimate(attack: SPSA, part: Part, delta: Tensor, rng: ExampleRNG) -> Tensor:
     """The mean of two-sided differences along random signs, (n, *S)."""
     found = torch.zeros_like(delta)
     # blocks of a size that batch mates do not change, as each is a draw

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, Margin, Objective, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Margin, Objective, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, positive
@@ -43,11 +43,11 @@ class Square(Attack):
     @torch.no_grad()
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

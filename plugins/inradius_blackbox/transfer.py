@@ -6,7 +6,7 @@ import attrs
 from attrs.validators import instance_of, optional
 from torch import Tensor
 
-from inradius import Attack, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import answer, check_goals
@@ -34,18 +34,18 @@ class Transfer(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,
         goal: Tensor | None = None,
     ) -> Tensor:
         check_goals(self, (self.attack,), goal)
-        other = Subject(frozen_network(self.model, self.weights, x.device, x.dtype), y, goal)
+        other = CountedModel(frozen_network(self.model, self.weights, x.device, x.dtype), y, goal)
         # the attack's seed counts beside this one's
         part = Part.whole(other, x, y, threat, rng.fork(self.attack.seed), goal)
         delta, inside = answer(self.attack, part, start=start, observe=observe)

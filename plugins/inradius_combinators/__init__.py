@@ -4,7 +4,7 @@ from inradius import Attack, hookimpl
 from inradius_combinators.attack_cascade import AttackCascade as AttackCascade
 from inradius_combinators.autoattack import AutoAttack as AutoAttack
 from inradius_combinators.eot import EOT as EOT
-from inradius_combinators.if_zero_gradient import WhereFlat as WhereFlat
+from inradius_combinators.if_zero_gradient import IfZeroGradient as IfZeroGradient
 from inradius_combinators.inradius_suite import InradiusSuite as InradiusSuite
 from inradius_combinators.restarts import Restarts as Restarts
 from inradius_combinators.worst import Worst as Worst
@@ -12,4 +12,4 @@ from inradius_combinators.worst import Worst as Worst
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return [Restarts, Worst, AttackCascade, EOT, WhereFlat, AutoAttack, InradiusSuite]
+    return [Restarts, Worst, AttackCascade, EOT, IfZeroGradient, AutoAttack, InradiusSuite]

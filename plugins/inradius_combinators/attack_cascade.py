@@ -3,7 +3,7 @@
 import attrs
 from torch import Tensor
 
-from inradius import Attack, Margin, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Margin, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import Series, check_goals, each
@@ -25,11 +25,11 @@ class AttackCascade(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -6,17 +6,17 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import answer, check_goals
 from inradius.components.validators import component, count
 
 
-class Expected(Subject):
+class Expected(CountedModel):
     """The mean logits of ``samples`` calls of a random model; each call counts as a query."""
 
-    def __init__(self, subject: Subject, samples: int) -> None:
+    def __init__(self, subject: CountedModel, samples: int) -> None:
         self._subject, self._samples = subject, samples
         self.queries = subject.queries
         self.targets = subject.targets
@@ -50,11 +50,11 @@ class EOT(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, Margin, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Margin, Oracles
 from inradius.attacks.ascent import Part, gradient_of
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import Round, Series, check_goals
@@ -12,7 +12,7 @@ from inradius.components.validators import component
 
 
 @attrs.frozen(kw_only=True)
-class WhereFlat(Attack):
+class IfZeroGradient(Attack):
     """What an attack finds for the examples at which the margin's gradient is zero; δ = 0 for all others.
 
     A gradient of zero at x stops every gradient attack there, and says nothing of robustness: quantisers, saturation and
@@ -26,11 +26,11 @@ class WhereFlat(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -36,7 +36,7 @@ class InradiusSuite(Suite):
     def _specs(self, threat: Oracles) -> tuple[str, ...]:
         if len(threat.parts()) > 1:
             return f"msd(steps={self.steps})", f"worst_part({self})"
-        blind = f"square(queries={self.probe})", f"where_flat(square(queries={self.queries}))"
+        blind = f"square(queries={self.probe})", f"if_zero_gradient(square(queries={self.queries}))"
         return (*self._gradients(threat), *blind)
 
     def _gradients(self, threat: Oracles) -> tuple[str, ...]:

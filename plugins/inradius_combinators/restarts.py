@@ -3,7 +3,7 @@
 import attrs
 from torch import Tensor
 
-from inradius import Attack, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import Round, Series, check_goals, keeps_maximising, objective_of
@@ -32,11 +32,11 @@ class Restarts(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

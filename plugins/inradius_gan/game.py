@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from inradius import Dataset, Run, Streams
+from inradius import Dataset, ExampleRNG, Run
 from inradius.models.modes import evaluating
 from inradius.training.derive import derive
 from inradius_gan.distance import prove, wasserstein_distance
@@ -31,7 +31,7 @@ class Game:
     def play(self, batch: Dataset) -> None:
         """The critic's step on a mini-batch; when it has had its steps, the generator's."""
         method, run, real = self.method, self.run, batch.inputs
-        rng = Streams(derive(run.seed, method.seed, "noise", run.epoch), batch.index)
+        rng = ExampleRNG(derive(run.seed, method.seed, "noise", run.epoch), batch.index)
         rate = method.lr * run.recipe.schedule(run.progress)
         with torch.no_grad():
             fake = self.generator.network(self._noise(rng.fork(0), real))
@@ -47,7 +47,7 @@ class Game:
             run.log(generator=self.generator.descend(-self._values(made), run, rate))
         run.display(run.progress, f"epoch {run.epoch + 1}/{run.recipe.epochs}, critic {mean:.4f}")
 
-    def _noise(self, rng: Streams, like: Tensor) -> Tensor:
+    def _noise(self, rng: ExampleRNG, like: Tensor) -> Tensor:
         return rng.normal((self.method.latent,), dtype=like.dtype)
 
     def _values(self, x: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class Game:
         slope, the critic's mean gradient norm between the two.
         """
         real, networks = self._examples.inputs, (self.critic.network, self.generator.network)
-        rng = Streams(derive(self.run.seed, self.method.seed, "measured"), self._examples.index)
+        rng = ExampleRNG(derive(self.run.seed, self.method.seed, "measured"), self._examples.index)
         with evaluating(networks[0]), evaluating(networks[1]):
             with torch.no_grad():
                 fake = networks[1](self._noise(rng.fork(0), real))
@@ -102,7 +102,7 @@ class Game:
         return trained
 
 
-def between(real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
+def between(real: Tensor, fake: Tensor, rng: ExampleRNG) -> Tensor:
     """A uniform point on the segment of each pair, (B, *S)."""
     share = rng.uniform((1,) * (real.ndim - 1), dtype=real.dtype)
     return share * real + (1 - share) * fake

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from inradius import Streams, UnsupportedError
+from inradius import ExampleRNG, UnsupportedError
 from inradius.components.validators import as_float, radius
 from inradius_gan.game import between
 from inradius_gan.lipschitz import slopes
@@ -39,7 +39,7 @@ class GradientPenalty(WGAN):
                 "allowed are critics without, for instance with LayerNorm"
             )
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: ExampleRNG) -> Tensor:
         """λ (‖∇f(x̂)‖₂ − 1)² of each pair, (B,)."""
         steep = slopes(critic, between(real, fake, rng), create_graph=True)
         return self.weight * (steep - 1).square()

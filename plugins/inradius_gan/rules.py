@@ -5,7 +5,7 @@ from abc import ABC
 import attrs
 from torch import Tensor, nn
 
-from inradius import Defense, Streams
+from inradius import Defense, ExampleRNG
 from inradius.components.validators import as_float, count, positive
 
 
@@ -22,7 +22,7 @@ class Rules(Defense, ABC):
     # how many examples are compared with as many generated ones after an epoch: the exact distance takes 20 ms for them
     samples: int = attrs.field(default=256, validator=count)
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: Streams) -> Tensor:
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: ExampleRNG) -> Tensor:
         """What is added to the critic's loss of each pair, (B,); by default nothing."""
         return real.new_zeros(len(real))
 

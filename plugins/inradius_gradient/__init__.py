@@ -9,7 +9,7 @@ from inradius_gradient.fgsm_rs import FGSMRS as FGSMRS
 from inradius_gradient.frank_wolfe import FrankWolfe as FrankWolfe
 from inradius_gradient.friendly_pgd import FriendlyPGD as FriendlyPGD
 from inradius_gradient.grow import Grow as Grow
-from inradius_gradient.logit_difference import Lead as Lead
+from inradius_gradient.logit_difference import LogitDifference as LogitDifference
 from inradius_gradient.mim import MIM as MIM
 from inradius_gradient.nfgsm import NFGSM as NFGSM
 from inradius_gradient.pgd import PGD as PGD
@@ -24,4 +24,4 @@ def attacks() -> list[type[Attack]]:
 
 @hookimpl
 def objectives() -> list[type[Objective]]:
-    return [Lead]
+    return [LogitDifference]

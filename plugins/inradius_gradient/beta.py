@@ -7,7 +7,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import as_float, count, flag, positive
@@ -59,11 +59,11 @@ class BETA(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

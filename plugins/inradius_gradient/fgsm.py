@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
 from inradius.attacks.ascent import Part, gradient_of
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component
@@ -23,11 +23,11 @@ class FGSM(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

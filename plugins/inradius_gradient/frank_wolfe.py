@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
+from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles, UnsupportedError
 from inradius.attacks.ascent import Ascent, Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, integer
@@ -33,11 +33,11 @@ class FrankWolfe(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -5,7 +5,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
 from inradius.attacks.ascent import Part, gradient_of
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, integer, positive
@@ -34,11 +34,11 @@ class FriendlyPGD(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -5,7 +5,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, Objective, Oracles, Streams, Subject, UnsupportedError
+from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles, UnsupportedError
 from inradius.attacks.ascent import Ascent, Move, Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, positive, share
@@ -36,11 +36,11 @@ class SparseL1Descent(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part, gradient_of, lead
+from inradius.attacks.ascent import Part, gradient_of, logit_difference
 
 # a gradient for each candidate: with more classes, those of the largest logits
 _CANDIDATES = 10
@@ -28,7 +28,7 @@ def rivals(part: Part, count: int) -> Tensor:
 def _reach(part: Part, logits: Tensor, point: Tensor, rival: Tensor) -> Tensor:
     """How far the linear model lets ``rival`` (n,) lead, (n,)."""
     with torch.enable_grad():
-        ahead = lead(logits, part.y, rival)
+        ahead = logit_difference(logits, part.y, rival)
     gradient = gradient_of(ahead, point, keep=True)
     best = part.threat.linear_max(gradient, part.x)
     return ahead.detach() + (gradient * best).flatten(1).sum(1)

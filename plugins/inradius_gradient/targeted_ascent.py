@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part, gradient_of, lead
+from inradius.attacks.ascent import Part, gradient_of, logit_difference
 from inradius.attacks.attack import Observer
 from inradius.attacks.objective import class_margin
 from inradius.sets.threat_model import expand
@@ -66,7 +66,11 @@ class Pairs:
             logits = self._ask(point, rows)
             goal = each.goal
             # with a goal, every other class is in its way, not the label alone
-            ahead = lead(logits, each.y[rows], each.aim[rows]) if goal is None else class_margin(logits, goal[rows])
+            ahead = (
+                logit_difference(logits, each.y[rows], each.aim[rows])
+                if goal is None
+                else class_margin(logits, goal[rows])
+            )
         return logits.detach(), gradient_of(ahead, point)
 
 

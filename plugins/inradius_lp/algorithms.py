@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from inradius import Streams
+from inradius import ExampleRNG
 from inradius.sets.box import Box
 
 Answers = tuple[Tensor, ...]
@@ -57,11 +57,11 @@ class NormAlgorithms(ABC):
         """The same with a cheaper upper bound, at most that of the ball and that of the box alone."""
 
     @abstractmethod
-    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Random points in units of the radius, often outside the ball, (B, *shape)."""
 
     def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: float
     ) -> Tensor:
         """The step of steepest ascent from where ``low`` and ``high`` are the room, (B, 1, n)."""
         return self.farthest(gradient, low, high, radius)

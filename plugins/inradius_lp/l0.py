@@ -7,7 +7,7 @@ import torch
 from attrs.validators import in_
 from torch import Tensor
 
-from inradius import Streams, ThreatModel
+from inradius import ExampleRNG, ThreatModel
 from inradius.components.validators import as_floats, box, radius
 from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
 from inradius.sets.arithmetic.precision import upward
@@ -100,7 +100,7 @@ class L0(ThreatModel):
         low, high = self._outer_cell(x, c.dtype)
         return value_in_room(most, c, low, high, lost_in(low, high))
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The gradient, so long that a step of PGD decides anew which pixels change, (B, *S).
 
         What a shorter step adds to pixels that are not chosen is lost in the projection, so that none would ever be
@@ -113,9 +113,9 @@ class L0(ThreatModel):
             reach = _STRIDES * self._count(rows.shape[-1]) * self._channels(x) * self._width
             return (rows * (reach / length)).view(x.shape).to(gradient.dtype)
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """Pixels chosen at random, each uniform in the box, (B, *S)."""
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         channels, shape = self._channels(x), tuple(x.shape[1:])
         where = rng.uniform((1, x.shape[1:].numel() // channels), dtype=x.dtype).repeat(1, 1, channels).to(x)
         _, kept = self._dearest(where, channels)

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Streams
+from inradius import ExampleRNG
 from inradius.components.validators import count
 from inradius.sets.arithmetic.rooms import lost_in
 from inradius.sets.arithmetic.sums import depth, settle, total, upper
@@ -86,13 +86,13 @@ class L1(LpBall):
         return *found, purchase(prices, caps, radius, theta).copysign_(c)
 
     def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: float
     ) -> Tensor:
-        rng = rng or Streams(0, torch.arange(len(gradient), device=gradient.device))
+        rng = rng or ExampleRNG(0, torch.arange(len(gradient), device=gradient.device))
         k = rng.integers(self.k1, self.k2 + 1).to(gradient.device)
         return spread(gradient, movers(gradient, low, high, radius, rounding), radius, k, self.k2)
 
-    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return scatter(self.length, rng, shape, dtype)
 
     def _first(self, prices: Tensor) -> int:

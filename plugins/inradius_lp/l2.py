@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Streams
+from inradius import ExampleRNG
 from inradius.sets.arithmetic.bits import power
 from inradius.sets.arithmetic.outward import smallest
 from inradius.sets.arithmetic.rooms import within
@@ -72,7 +72,7 @@ class L2(LpBall):
         return value, bound, torch.where((ball <= box).unsqueeze(-1), ray.slope(t), corner[0])
 
     def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: Streams | None, rounding: float
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: float
     ) -> Tensor:
         # Parallel to the gradient, so that projected steps end in the maximum over ball and box together; as long as it
         # takes for its projection from the centre to be linear_max. The box is left to the projection.
@@ -80,7 +80,7 @@ class L2(LpBall):
         far = _FAR * radius
         return torch.minimum(torch.maximum(step, -far, out=step), far, out=step)
 
-    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return scatter(self.length, rng, shape, dtype)
 
 

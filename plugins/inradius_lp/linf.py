@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Streams
+from inradius import ExampleRNG
 from inradius.sets.arithmetic.rooms import within
 from inradius_lp.algorithms import Answers
 from inradius_lp.ball import LpBall
@@ -38,6 +38,6 @@ class Linf(LpBall):
     ) -> Answers:
         return within(c, low, high, lost, slope=slope)
 
-    def draw(self, rng: Streams, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         # uniform, as PGD starts (madry2018), and beyond the radius for a fifth of the coordinates
         return 2.5 * rng.uniform(shape, dtype=dtype) - 1.25

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, Oracles, Streams
+from inradius import AffineOperator, ExampleRNG, Oracles
 from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
 from inradius.sets.arithmetic.outward import raised_sum
 from inradius.sets.arithmetic.precision import toward_zero, upward
@@ -97,7 +97,7 @@ class BoxedBall(Oracles, ABC):
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._span(self.ball.value_bound, c, self.outer_cell(x, c.dtype))
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         with torch.no_grad():
             dtype = torch.promote_types(gradient.dtype, x.dtype)
             rows, rounding = rows_of(gradient, dtype), grain(self.ball.bounds, x.dtype)
@@ -122,8 +122,8 @@ class BoxedBall(Oracles, ABC):
             free = movers(rows, low, high, radius, grain(self.ball.bounds, x.dtype))
             return toward_zero(spread_evenly(rows, free, radius, count), dtype).view(x.shape)
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         _, _, radius = self._cell(x, x.dtype)
         draw = self.ball.draw(rng, (1, x.shape[1:].numel()), radius.dtype).to(x.device)
         return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)

@@ -30,7 +30,7 @@ _INNER = 0.999
 class CW(MinimalAttack):
     """Minimises ‖δ‖₂² − c · min(lead, 0) by Adam, with a c that is searched for each example; the shortest δ that fools wins.
 
-    ``lead`` is that of the wrong classes (of the goal over all others). Within a box x + δ is its middle plus half its
+    ``logit_difference`` is that of the wrong classes (of the goal over all others). Within a box x + δ is its middle plus half its
     width times tanh(w), and w is free. The constant c begins at ``constant`` (None: what is right for the linear model at
     x), is multiplied by ten until it fools, then bisected, ``searches`` values in all. With ``abort_early`` a search leaves
     an example behind when its loss stalls. Runs on ℓ2 balls and the ℓ2 parts of a union.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import Margin, Objective
-from inradius.attacks.ascent import Part, gradient_of, lead
+from inradius.attacks.ascent import Part, gradient_of, logit_difference
 from inradius.sets.threat_model import expand
 
 # classes (n, A) for logits (n, C)
@@ -31,7 +31,7 @@ def leads(part: Part, delta: Tensor, rivals: Tensor | Choice) -> tuple[Tensor, l
         logits = part.model(part.x + point)
         if part.goal is None:
             chosen = rivals if isinstance(rivals, Tensor) else rivals(logits.detach())
-            ahead = [lead(logits, part.y, rival) for rival in chosen.unbind(1)]
+            ahead = [logit_difference(logits, part.y, rival) for rival in chosen.unbind(1)]
         else:
             ahead = [Margin()(logits, part.y, part.goal)]
     found = [(value.detach(), gradient_of(value, point, keep=value is not ahead[-1])) for value in ahead]

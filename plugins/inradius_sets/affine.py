@@ -7,7 +7,7 @@ import torch
 from attrs.validators import in_
 from torch import Tensor
 
-from inradius import Streams, ThreatModel
+from inradius import ExampleRNG, ThreatModel
 from inradius.components.validators import as_float, as_floats, box, radius
 from inradius.sets.arithmetic.answers import rows_of, value
 from inradius.sets.arithmetic.bits import power, stored
@@ -97,14 +97,14 @@ class Affine(ThreatModel):
         with torch.no_grad():
             return self._at(self._farthest(c, x, *self._limits(x, self._rows(x))), c, x)
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         # the box is left to the projection: a share of a step that it cuts would creep towards the bound
         with torch.no_grad():
             side = self._rows(x).new_full((1, 1, 1), self.eps)
             return self._at(self._farthest(gradient, x, -side, side), gradient, x)
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         rows = self._rows(x)
         # beyond the radius for a fifth of the coefficients
         shift = 2.5 * rng.uniform((len(rows),), dtype=rows.dtype).to(rows) - 1.25

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, InputError, Oracles, Streams, ThreatModel
+from inradius import AffineOperator, ExampleRNG, InputError, Oracles, ThreatModel
 from inradius.components.validators import as_float, as_floats, radius
 from inradius.components.validators import box as box_of_inputs
 from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
@@ -67,13 +67,13 @@ class Box(ThreatModel):
         low, high = self._outer_cell(x, c.dtype)
         return room_span(c, low, high, lost_in(low, high))
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         # the room within bounds is left to the projection: a share of a step that it cuts would creep towards the bound
         low, high = self._sides(rows_of(x, x.dtype), x)
         return point(corner, gradient, x, low.expand(len(x), -1, -1), high.expand(len(x), -1, -1))
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
         # beyond the sides for a fifth of the coordinates, so that faces are tried too
         there = 1.25 * rng.uniform(tuple(x.shape[1:]), dtype=x.dtype).to(x) - 0.125

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, Streams, ThreatModel
+from inradius import AffineOperator, ExampleRNG, ThreatModel
 from inradius.sets.arithmetic.answers import finite_or_above, sloped
 from inradius.sets.arithmetic.bits import widened
 from inradius.sets.arithmetic.precision import toward_zero, working
@@ -98,14 +98,14 @@ class Intersection(ThreatModel):
     def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
         return self._answer(c, x, 0.0, self._limitation)[0]
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The step of the member that lets δ go least far along the gradient, (B, *S)."""
         with torch.no_grad():
             reach = torch.stack([member.support_bound(gradient.unsqueeze(1), x)[:, 0] for member in self.members])
             steps = torch.stack([member.steepest(gradient, x, delta, rng=rng) for member in self.members])
             return steps[reach.argmin(0), torch.arange(len(x), device=x.device)]
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         return self.project(self.members[0].sample(x, rng=rng), x)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:

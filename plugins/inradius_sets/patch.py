@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import InputError, Streams, ThreatModel
+from inradius import ExampleRNG, InputError, ThreatModel
 from inradius.components.validators import as_float, as_floats, box, count, radius
 from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
 from inradius.sets.arithmetic.outward import above
@@ -83,7 +83,7 @@ class Patch(ThreatModel):
         low, high = self._outer_cell(x, c.dtype)
         return value_in_room(most, c, low, high, lost_in(low, high))
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The gradient, so long that a step of PGD decides anew where the patch is, (B, *S).
 
         What a shorter step adds outside of the window is lost in the projection, so that the patch would never move.
@@ -95,9 +95,9 @@ class Patch(ThreatModel):
             reach = _STRIDES * height * width * x.shape[1] * self.eps
             return (rows * (reach / total(rows.abs()).clamp(min=1).unsqueeze(-1))).view(x.shape).to(gradient.dtype)
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """A window anywhere, its pixels uniform in the box, (B, *S)."""
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         window = self._window(*x.shape[-2:])
         row, column = (
             rng.integers(0, whole - part + 1).to(x.device) for whole, part in zip(x.shape[-2:], window, strict=True)

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Run, Search, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel, make
 from inradius.components.validators import component
 from inradius.training.losses import cross_entropy
 
@@ -27,7 +27,7 @@ class AverageParts(AdversarialDefense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each example under the attack on every part, (P, B)."""
-        searches = [Search(attack=self.attack, threat=part) for part in threat.parts()]
+        searches = [InnerProblem(attack=self.attack, threat=part) for part in threat.parts()]
         return cross_entropy(run.views(model, batch, searches, bn_mode=self.bn_mode).each(model), batch)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CrossEntropy, InputError, Objective, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, InputError, Objective, Oracles
 from inradius.attacks.ascent import Ascent, Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, positive
@@ -54,11 +54,11 @@ class MSD(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

@@ -7,7 +7,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, Oracles, Streams
+from inradius import AffineOperator, ExampleRNG, Oracles
 from inradius.sets.norm import Norm
 from inradius_union.choice import chosen, distance, largest, pairing, smallest
 
@@ -91,7 +91,7 @@ class UnionOracles(Oracles, ABC):
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
         return self.parts()[0].sketch(x) if len(self.parts()) == 1 else None
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The step of the member that gains most to first order, (B, *S)."""
         if len(self.parts()) == 1:
             return self.parts()[0].steepest(gradient, x, delta, rng=rng)
@@ -99,7 +99,7 @@ class UnionOracles(Oracles, ABC):
         gains = [pairing(gradient, part.linear_max(gradient, x + delta)) for part in self.parts()]
         return chosen(self._steps(gradient, x, delta, rng=rng), largest(gains))
 
-    def _steps(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> list[Tensor]:
+    def _steps(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> list[Tensor]:
         """Every member's step, each from the same random numbers, as a member may draw none, K of (B, *S)."""
         everything = torch.arange(len(x), device=x.device)
         streams = [rng.take(everything) if rng else None for _ in self.parts()]
@@ -107,9 +107,9 @@ class UnionOracles(Oracles, ABC):
             rng.advance()
         return [part.steepest(gradient, x, delta, rng=own) for part, own in zip(self.parts(), streams, strict=True)]
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """A point of a member drawn for each example, (B, *S)."""
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         which = rng.integers(0, len(self.parts())).to(x.device)
         return chosen([part.sample(x, rng=rng) for part in self.parts()], which)
 

@@ -4,7 +4,7 @@ import attrs
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, Objective, Oracles, Streams, Subject
+from inradius import Attack, CountedModel, ExampleRNG, Objective, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import Round, Series, check_goals, keeps_maximising, objective_of
@@ -30,11 +30,11 @@ class WorstPart(Attack):
 
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,

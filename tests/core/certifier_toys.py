@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import nn
 
-from inradius import Bounds, Certifier, Streams, ThreatModel
+from inradius import Bounds, Certifier, ExampleRNG, ThreatModel
 
 DOUBLE = torch.float64
 
@@ -75,7 +75,7 @@ def told(value, **options):
 
 
 def affine(classes=3, size=4, seed=0, dtype=DOUBLE):
-    rng = Streams(seed, torch.arange(classes))
+    rng = ExampleRNG(seed, torch.arange(classes))
     model = nn.Linear(size, classes, dtype=dtype)
     with torch.no_grad():
         model.weight.copy_(rng.normal((size,)))
@@ -84,4 +84,4 @@ def affine(classes=3, size=4, seed=0, dtype=DOUBLE):
 
 
 def batch(count=3, size=4, dtype=DOUBLE):
-    return Streams(9, torch.arange(count)).normal((size,), dtype=dtype), torch.arange(count) % 3
+    return ExampleRNG(9, torch.arange(count)).normal((size,), dtype=dtype), torch.arange(count) % 3

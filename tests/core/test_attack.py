@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, InputError, PluginWarning, Subject, ThreatModel, UnsupportedError
+from inradius import Attack, CountedModel, InputError, PluginWarning, ThreatModel, UnsupportedError
 from inradius.models.single_channel_conv import cheap_gradients
 
 
@@ -348,7 +348,7 @@ def test_radii_of_their_own_are_used_example_by_example():
 
 
 def test_a_subject_is_a_model_with_checked_logits():
-    assert torch.equal(Subject(threshold, Y)(X), threshold(X))
+    assert torch.equal(CountedModel(threshold, Y)(X), threshold(X))
 
 
 def test_find_gives_the_perturbations_of_a_call_and_nothing_outside_of_the_set():

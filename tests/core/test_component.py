@@ -93,7 +93,7 @@ NEEDY = {
     "transfer": "transfer(fgsm(), model='mlp(6, 3)')",
     "hat": "hat(model='mlp(6, 3)')",
     "union": "union(linf(eps=0.1), l2(eps=0.5))",
-    "where_flat": "where_flat(square())",
+    "if_zero_gradient": "if_zero_gradient(square())",
     "worst": "worst(fgsm(), pgd())",
     "worst_part": "worst_part(pgd())",
 }

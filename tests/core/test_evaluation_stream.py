@@ -8,7 +8,7 @@ from bracket_toys import Corner, Cube, Exact, cloud, linear, run
 from torch.utils.data import DataLoader, TensorDataset
 
 import inradius
-from inradius.data.lazy_dataset import Stream
+from inradius.data.lazy_dataset import LazyDataset
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ class Counted:
 
 
 def streamed(source, labels, **options):
-    return Stream.of(source, labels, bounds=None, name="cloud", **options)
+    return LazyDataset.of(source, labels, bounds=None, name="cloud", **options)
 
 
 def test_a_stream_is_bracketed_as_the_data_in_memory(tmp_path):
@@ -78,10 +78,10 @@ def test_every_kind_of_source_gives_the_same_examples(tmp_path):
     pairs = TensorDataset(data.inputs, data.labels)
     rows = torch.tensor([7, 3, 3, 19])
     streams = [
-        Stream.of(mapped, data.labels.numpy()),
-        Stream.of(data.inputs, data.labels.tolist()),
-        Stream.of(pairs),
-        Stream.spooled(DataLoader(pairs, batch_size=6), tmp_path / "spooled.bin"),
+        LazyDataset.of(mapped, data.labels.numpy()),
+        LazyDataset.of(data.inputs, data.labels.tolist()),
+        LazyDataset.of(pairs),
+        LazyDataset.spooled(DataLoader(pairs, batch_size=6), tmp_path / "spooled.bin"),
     ]
     for stream in streams:
         assert len(stream) == 20
@@ -103,7 +103,7 @@ def test_a_part_of_a_stream_keeps_its_numbers(tmp_path):
 
 
 def test_bytes_are_shares_of_255():
-    stream = Stream.of(np.arange(6, dtype=np.uint8).reshape(3, 2) * 51, [0, 1, 0])
+    stream = LazyDataset.of(np.arange(6, dtype=np.uint8).reshape(3, 2) * 51, [0, 1, 0])
     assert torch.equal(stream.select(torch.tensor([1])).inputs, torch.tensor([[102 / 255, 153 / 255]]))
 
 
@@ -134,9 +134,9 @@ def test_a_curve_over_a_stream(tmp_path):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda data: Stream.of(iter([1, 2]), [0, 1]), "rows cannot be asked for"),
-        (lambda data: Stream.of(data.inputs, [0, 1]), "80 rows and labels of shape"),
-        (lambda data: Stream.of(data.inputs, np.full(80, 0.5)), "not whole numbers"),
+        (lambda data: LazyDataset.of(iter([1, 2]), [0, 1]), "rows cannot be asked for"),
+        (lambda data: LazyDataset.of(data.inputs, [0, 1]), "80 rows and labels of shape"),
+        (lambda data: LazyDataset.of(data.inputs, np.full(80, 0.5)), "not whole numbers"),
     ],
 )
 def test_what_is_no_stream_is_named(make, said):
@@ -146,9 +146,9 @@ def test_what_is_no_stream_is_named(make, said):
 
 def test_batches_that_differ_are_named(tmp_path):
     with pytest.raises(inradius.InputError, match="all must be alike"):
-        Stream.spooled([(torch.zeros(2, 3), [0, 1]), (torch.zeros(2, 4), [0, 1])], tmp_path / "file")
+        LazyDataset.spooled([(torch.zeros(2, 3), [0, 1]), (torch.zeros(2, 4), [0, 1])], tmp_path / "file")
     with pytest.raises(inradius.InputError, match="no batches"):
-        Stream.spooled([], tmp_path / "file")
+        LazyDataset.spooled([], tmp_path / "file")
 
 
 def test_one_bad_row_far_behind_is_found(tmp_path):

@@ -10,7 +10,7 @@ from torch import nn
 
 import inradius
 from inradius.models.fuse import ChannelsLastFlatten, optimize
-from inradius.models.single_channel_conv import GreyConv
+from inradius.models.single_channel_conv import SingleChannelConv
 
 
 def logits_and_gradient(model, x):
@@ -94,7 +94,7 @@ def test_the_layers_are_those_that_cost_less():
     )
     kinds = [type(layer) for layer in optimize(model)]
     assert kinds == [
-        *(GreyConv, nn.MaxPool2d, nn.ReLU, nn.Conv2d, nn.ReLU),
+        *(SingleChannelConv, nn.MaxPool2d, nn.ReLU, nn.Conv2d, nn.ReLU),
         *(ChannelsLastFlatten, nn.Linear, nn.ReLU, nn.Linear),
     ]
 
@@ -131,7 +131,7 @@ def test_other_modules_are_copied_and_left_alone():
     )
     faster = agree(randomised(model, 3).double(), x)
     assert [type(layer) for layer in faster] == [
-        *(GreyConv, Residual, nn.MaxPool2d, nn.ReLU, nn.Flatten, nn.Linear),
+        *(SingleChannelConv, Residual, nn.MaxPool2d, nn.ReLU, nn.Flatten, nn.Linear),
     ]
     block = optimize(Residual())
     assert type(block) is Residual

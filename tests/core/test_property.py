@@ -10,7 +10,7 @@ from certifier_toys import Cube, Slope, Told, Two, affine, batch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inradius import Bounds, Certifier, InputError, Property, Streams
+from inradius import Bounds, Certifier, ExampleRNG, InputError, Property
 
 F64 = torch.float64
 LOGITS = st.lists(st.lists(st.integers(-3, 3).map(float), min_size=4, max_size=4), min_size=1, max_size=4)
@@ -128,7 +128,7 @@ def test_what_is_certified_holds_at_every_perturbation_and_what_a_single_row_pro
         torch.testing.assert_close(proof.lower, rows.amin(0).detach())
         assert torch.equal(proof.certified, prop.holds(proof.lower > proof.error))
         holds = torch.stack([torch.tensor(true_at(prop, model(x + eps * corner))) for corner in CORNERS])
-        inner = Cube(eps=eps).sample(x, rng=Streams(seed, torch.arange(40)))
+        inner = Cube(eps=eps).sample(x, rng=ExampleRNG(seed, torch.arange(40)))
         assert not bool((proof.certified & ~(holds.all(0) & torch.tensor(true_at(prop, model(x + inner))))).any())
         clear = (rows.amin(0).abs() > 1e-5).all(1)
         alone = prop.holds(rows.amin(0) > 0)

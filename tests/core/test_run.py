@@ -10,7 +10,7 @@ from torch import nn
 import inradius
 from inradius import load_weights
 from inradius.processes import Processes
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.stored.files import write_atomic
 from inradius.stored.reading import records
 from inradius.training.recipe import Recipe
@@ -357,18 +357,18 @@ def test_shift_moves_each_image_by_its_own_numbers():
     image = torch.zeros(3, 1, 5, 5, dtype=torch.float64)
     image[:, :, 2, 2] = 1
     batch = inradius.Dataset.of(image, torch.zeros(3))
-    moved = shift(2, batch, Streams(0, batch.index)).inputs
+    moved = shift(2, batch, ExampleRNG(0, batch.index)).inputs
     assert moved.shape == image.shape
     assert torch.equal(moved.sum((1, 2, 3)), torch.ones(3, dtype=torch.float64))
     tail = batch.select(slice(1, None))
-    assert torch.equal(shift(2, tail, Streams(0, tail.index)).inputs, moved[1:])
-    places = {shift(2, batch, Streams(seed, batch.index)).inputs[0].flatten().argmax().item() for seed in range(200)}
+    assert torch.equal(shift(2, tail, ExampleRNG(0, tail.index)).inputs, moved[1:])
+    places = {shift(2, batch, ExampleRNG(seed, batch.index)).inputs[0].flatten().argmax().item() for seed in range(200)}
     assert places == set(range(25))
 
 
 def test_shift_fills_with_the_lowest_valid_value():
     batch = inradius.Dataset.of(torch.ones(64, 1, 3, 3), torch.zeros(64), bounds=(-1.0, 1.0))
-    moved = shift(1, batch, Streams(0, batch.index)).inputs
+    moved = shift(1, batch, ExampleRNG(0, batch.index)).inputs
     assert set(moved.unique().tolist()) == {-1.0, 1.0}
 
 

@@ -28,7 +28,7 @@ class Several(inradius.Defense):
     """Under two attacks; it remembers this process's part of the batch."""
     def loss(self, model, batch, threat, run):
         attacks = ["pgd(steps=2, step=0.1, direction='gradient', random_start=False, keep_maximising=True)", "fgsm()"]
-        found = [inradius.Search(attack=inradius.make(a, inradius.Attack), threat=threat) for a in attacks]
+        found = [inradius.InnerProblem(attack=inradius.make(a, inradius.Attack), threat=threat) for a in attacks]
         views = run.views(model, batch, found)
         if dies and run.epoch == 1:
             raise KeyboardInterrupt

@@ -42,7 +42,7 @@ class Mortal(Plain):
         memory = run.memory(self)
         memory["mean"] = 0.9 * memory.get("mean", torch.zeros(2)) + batch.inputs.mean(0)
         attack = inradius.make("pgd(steps=2)", inradius.Attack)
-        views = run.views(model, batch, inradius.Search(attack=attack, threat=threat))
+        views = run.views(model, batch, inradius.InnerProblem(attack=attack, threat=threat))
         losses = inradius.training.losses.cross_entropy(views.attacked(model), batch)
         # also the clean logits, which the penalty and the sampler look at
         return losses + 0.1 * (views.clean(model) * memory["mean"]).sum(1)

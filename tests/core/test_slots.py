@@ -186,7 +186,7 @@ def test_transforms_change_what_is_learned_from_and_keep_who_is_who(tmp_path):
     run.classes = 2
     for _ in run.epochs():
         for batch in run.batches(data):
-            again = Mixed()(data.select(batch.index), inradius.Streams(1, batch.index), 2)
+            again = Mixed()(data.select(batch.index), inradius.ExampleRNG(1, batch.index), 2)
             assert torch.equal(batch.labels, data.labels[batch.index])
             assert torch.equal(batch.targets, again.targets)
             assert not torch.equal(batch.inputs, data.inputs[batch.index])
@@ -235,7 +235,7 @@ def test_a_penalty_adds_its_weighted_gradient(tmp_path, penalty):
         run.defense = Plain()
         run.recipe = attrs.evolve(run.recipe, update=Keep())
         run.advance(run.model, data, inradius.make("linf(eps=0.1)"))
-    views = inradius.Views(data)
+    views = inradius.AttackedBatch(data)
     value = penalty.weight * penalty.penalty(two.model, views, None, two).mean()
     expected = torch.autograd.grad(value, two.parameters)
     for a, b, extra in zip(one.parameters, two.parameters, expected, strict=True):

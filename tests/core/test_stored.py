@@ -257,7 +257,7 @@ def test_a_full_disk_is_one_sentence_of_reports_and_figures_and_streams(tmp_path
         with pytest.raises(StorageError, match="No space left on device"):
             write()
     with pytest.raises(StorageError, match="No such file or directory"):
-        inradius.Stream.spooled([(torch.zeros(2, 3), torch.zeros(2))], tmp_path / "absent" / "file")
+        inradius.LazyDataset.spooled([(torch.zeros(2, 3), torch.zeros(2))], tmp_path / "absent" / "file")
 
 
 def test_a_folder_that_goes_away_is_one_sentence(tmp_path, monkeypatch):
@@ -287,7 +287,7 @@ def test_a_bracket_whose_folder_goes_away_is_one_sentence(tmp_path):
 def test_a_folder_of_a_bracket_that_goes_away_is_one_sentence(tmp_path):
     report = bracket(tmp_path / "run")
     data = cloud()
-    stream = inradius.Stream.of(data.inputs.numpy(), data.labels.numpy(), bounds=None)
+    stream = inradius.LazyDataset.of(data.inputs.numpy(), data.labels.numpy(), bounds=None)
     lazy = bracket(tmp_path / "lazy", data=stream, model=linear())
     shutil.rmtree(tmp_path / "lazy")
     row = next(iter(lazy.deltas))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from inradius import Streams
+from inradius import ExampleRNG
 
 LAW = settings(derandomize=True, deadline=None, max_examples=50)
 SEEDS = st.integers(0, 2**70)
@@ -18,7 +18,7 @@ DRAWS = {
 
 
 def many(seed=0, count=20_000):
-    return Streams(seed, torch.arange(count))
+    return ExampleRNG(seed, torch.arange(count))
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
@@ -27,7 +27,7 @@ def many(seed=0, count=20_000):
 def test_an_examples_numbers_do_not_depend_on_the_batch(draw, seed, index, data):
     index = torch.tensor(index)
     chosen = torch.tensor(data.draw(st.lists(st.integers(0, len(index) - 1), min_size=1, max_size=8)))
-    whole, part = Streams(seed, index), Streams(seed, index[chosen])
+    whole, part = ExampleRNG(seed, index), ExampleRNG(seed, index[chosen])
     for shape in [(), (3,), (2, 2)]:
         assert torch.equal(draw(whole, shape)[chosen], draw(part, shape))
 
@@ -35,7 +35,7 @@ def test_an_examples_numbers_do_not_depend_on_the_batch(draw, seed, index, data)
 @LAW
 @given(seed=SEEDS, before=st.integers(0, 3), mask=st.lists(st.booleans(), min_size=6, max_size=6))
 def test_take_keeps_the_streams_aligned(seed, before, mask):
-    whole, mask = Streams(seed, torch.arange(6)), torch.tensor(mask)
+    whole, mask = ExampleRNG(seed, torch.arange(6)), torch.tensor(mask)
     for _ in range(before):
         whole.normal((2,))
     by_mask, by_rows = whole.take(mask), whole.take(mask.nonzero().squeeze(1))
@@ -48,7 +48,7 @@ def test_take_keeps_the_streams_aligned(seed, before, mask):
 @LAW
 @given(seed=SEEDS, branch=st.integers(0, 1000), drawn=st.integers(0, 3))
 def test_fork_depends_on_the_branch_alone_and_commutes_with_take(seed, branch, drawn):
-    streams, rows = Streams(seed, torch.arange(6)), torch.tensor([4, 1])
+    streams, rows = ExampleRNG(seed, torch.arange(6)), torch.tensor([4, 1])
     expected = streams.fork(branch).uniform((3,))
     for _ in range(drawn):
         streams.uniform()
@@ -68,7 +68,7 @@ def test_advance_stands_for_one_draw():
 def test_draws_have_their_distributions(seed):
     assert stats.kstest(many(seed).uniform().numpy(), "uniform").pvalue > 1e-3
     assert stats.kstest(many(seed).uniform((1, 2))[:, 0, 1].numpy(), "uniform").pvalue > 1e-3
-    assert stats.kstest(Streams(seed, torch.tensor([3])).uniform((20_000,))[0].numpy(), "uniform").pvalue > 1e-3
+    assert stats.kstest(ExampleRNG(seed, torch.tensor([3])).uniform((20_000,))[0].numpy(), "uniform").pvalue > 1e-3
     assert stats.kstest(many(seed).normal().numpy(), "norm").pvalue > 1e-3
     assert stats.chisquare(torch.bincount(many(seed).integers(0, 10)).numpy()).pvalue > 1e-3
 
@@ -110,4 +110,4 @@ def test_seeds_that_agree_in_their_lowest_bits_alone_differ():
 
 
 def test_an_empty_batch_draws_nothing():
-    assert Streams(0, torch.arange(0)).normal((3,)).shape == (0, 3)
+    assert ExampleRNG(0, torch.arange(0)).normal((3,)).shape == (0, 3)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inradius import InputError, PerExample, Streams, ThreatModel, UnsupportedError
+from inradius import ExampleRNG, InputError, PerExample, ThreatModel, UnsupportedError
 from inradius.sets.threat_model import check_finite, dual_pairing, expand, summation_error
 from inradius.testing import check_threat_model, laws, sets
 from inradius.testing.affine import Matrix
@@ -47,7 +47,7 @@ class Loose(Cube):
 
 
 def batch(count=3, *shape, seed=0):
-    return Streams(seed, torch.arange(count)).normal(shape or (2, 2))
+    return ExampleRNG(seed, torch.arange(count)).normal(shape or (2, 2))
 
 
 def test_a_set_that_gives_the_abstract_oracles_only_keeps_every_law():
@@ -103,7 +103,7 @@ def test_contains_asks_gauge_and_violation():
 
 def test_a_sample_depends_on_the_example_and_not_on_its_batch():
     x = batch(4, 3)
-    rng = Streams(7, torch.tensor([5, 2, 9, 1]))
+    rng = ExampleRNG(7, torch.tensor([5, 2, 9, 1]))
     together = Cube().sample(x, rng=rng.take(torch.arange(4)))
     alone = torch.cat([Cube().sample(x[i : i + 1], rng=rng.take(torch.tensor([i]))) for i in range(4)])
     torch.testing.assert_close(together, alone)
@@ -163,7 +163,7 @@ def test_inputs_that_are_not_finite_are_refused(bad):
 @given(st.lists(st.floats(-1e8, 1e8, width=32, allow_subnormal=False), min_size=1, max_size=40), st.integers(0, 9))
 def test_the_pairing_is_never_below_the_exact_sum(values, seed):
     c = torch.tensor(values, dtype=torch.float32)[None, None]
-    delta = Streams(seed, torch.arange(1)).normal((1, len(values)), dtype=torch.float32)
+    delta = ExampleRNG(seed, torch.arange(1)).normal((1, len(values)), dtype=torch.float32)
     exact = (c.double() * delta.double()).sum()
     assert dual_pairing(c, delta).item() >= exact
     assert dual_pairing(c, delta).item() - exact <= 2 * summation_error(c * delta).item() + 1e-30

@@ -6,7 +6,7 @@ from gradient_cases import images, labelled, linear, perceptron, threat_of
 from torch import Tensor, nn
 
 import inradius
-from inradius import Attack, Streams, ThreatModel
+from inradius import Attack, ExampleRNG, ThreatModel
 
 __all__ = ["images", "labelled", "linear", "perceptron", "threat_of"]
 
@@ -79,4 +79,4 @@ def least_gauges(model: nn.Linear, x: Tensor, y: Tensor, threat: ThreatModel) ->
 
 
 def streams(count):
-    return Streams(0, torch.arange(count))
+    return ExampleRNG(0, torch.arange(count))

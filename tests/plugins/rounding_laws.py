@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Certifier, Property, Relaxation, Streams, ThreatModel
+from inradius import Certifier, ExampleRNG, Property, Relaxation, ThreatModel
 from inradius_bounds.backward import closing, lines, shares, start
 from inradius_bounds.backward.bending import Bent
 from inradius_bounds.backward.propagate import Pass
@@ -831,5 +831,5 @@ def bounds_state_their_error():
     model, x, threat = linear(losing(1, COUNT)), ones(1, COUNT), inradius.make(POINT, ThreatModel)
     prop, certifier = Property(-ones(1, 1, 1), torch.zeros(1, 1)), inradius.make("interval()", Certifier)
     with summed_in_order():
-        found = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(1)))
+        found = certifier.lower_bound(model, x, threat, prop, ExampleRNG(0, torch.arange(1)))
     assert exact(found.value).item() - exact(found.error).item() <= -exact(losing(COUNT)).sum()

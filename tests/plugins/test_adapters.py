@@ -171,7 +171,7 @@ def test_radius_norm_seed_and_classes_come_from_what_is_attacked(torchattacks, m
     make("torchattacks('Chosen', seed=5)")(model, X, Y, make("l2(eps=0.25)"))
     (built,) = Sign.seen
     assert (built.eps, built.norm, built.n_classes) == (0.25, "L2", 4)
-    assert built.seed == int(inradius.Streams(5, torch.tensor([0])).integers(0, 2**31 - 1))
+    assert built.seed == int(inradius.ExampleRNG(5, torch.tensor([0])).integers(0, 2**31 - 1))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Bounds, Certifier, Property, SpecError, Streams, ThreatModel
+from inradius import Attack, Bounds, Certifier, ExampleRNG, Property, SpecError, ThreatModel
 from inradius_bounds.certifiers.cascade import STANDARD, CertifierCascade
 from inradius_bounds.certifiers.promise import promising
 from inradius_bounds.certifiers.refutation import refuted
@@ -99,7 +99,7 @@ def test_a_union_and_other_sets_pass_through():
         images = x.view(-1, 1, 2, 3)
         found = inradius.make("certifier_cascade()", Certifier)(nn.Sequential(nn.Flatten(), *net), images, y, the_set)
         for seed in range(5):
-            delta = the_set.sample(images, rng=Streams(seed, torch.arange(len(x))))
+            delta = the_set.sample(images, rng=ExampleRNG(seed, torch.arange(len(x))))
             assert bool((net((images + delta).flatten(1)).argmax(1) == y)[found.certified].all())
 
 
@@ -192,7 +192,7 @@ def test_a_row_may_gain_what_the_best_member_without_the_cost_of_float_gains():
     prop = Property(torch.eye(3, dtype=F64)[:2], torch.zeros(2, dtype=F64)).expand(3)
     rows = ((-1.0, -3.0), (-1.0, -3.0), (2.0, 2.0))
     paid = Tell(value=rows, claim="float", error=0.5, cost=4.0), Tell(value=((-2.0, -2.0),) * 3, error=0.25, cost=1.0)
-    rng = Streams(0, torch.arange(3))
+    rng = ExampleRNG(0, torch.arange(3))
 
     def cost(*members):
         found = CertifierCascade(members=members, steps=0).lower_bound(net, x, threat(0.1), prop, rng)

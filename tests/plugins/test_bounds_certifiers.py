@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inradius
-from inradius import Certifier, Normalize, Property, Streams, ThreatModel, UnsupportedError
+from inradius import Certifier, ExampleRNG, Normalize, Property, ThreatModel, UnsupportedError
 from inradius.attacks.objective import class_margin
 from inradius_bounds.backward.rows.windows import Windows
 from inradius_bounds.certifiers.lp import relaxed_minimum
@@ -72,7 +72,7 @@ def sampled_margins(net, x, y, classes, found, draws=40):
     worst = torch.full(prop.offsets.shape, torch.inf, dtype=F64)
     with torch.no_grad():
         for seed in range(draws):
-            delta = found.sample(x, rng=Streams(seed, torch.arange(len(x))))
+            delta = found.sample(x, rng=ExampleRNG(seed, torch.arange(len(x))))
             values = (prop.weights @ net(x + delta)[..., None]).squeeze(2)
             worst = torch.minimum(worst, values)
     for row in range(classes - 1):
@@ -285,7 +285,7 @@ def test_certified_means_the_margin_is_positive_everywhere_sampled():
     proof = certifier("dual()")(net, x, y, found)
     assert bool(proof.certified.any())
     for seed in range(20):
-        delta = found.sample(x, rng=Streams(seed, torch.arange(20)))
+        delta = found.sample(x, rng=ExampleRNG(seed, torch.arange(20)))
         assert bool((class_margin(net(x + delta), y) > 0)[proof.certified].all())
 
 

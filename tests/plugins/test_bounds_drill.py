@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 import inradius
-from inradius import Attack, Certifier, InputError, Property, Streams, UnsupportedError
+from inradius import Attack, Certifier, ExampleRNG, InputError, Property, UnsupportedError
 
 PART = 250
 NIGHTLY = os.environ.get("INRADIUS_HYPOTHESIS_PROFILE") == "nightly"
@@ -145,7 +145,7 @@ def descent(found, x, threat, classes):
     """Points on the way down, by steps to extreme points and, in a convex set, by ever shorter steps towards them."""
     points, deltas = [], starts(x, found.draw, classes) * 0
     everywhere = spread_out(x, len(deltas))
-    rng = Streams(2, torch.arange(len(everywhere)))
+    rng = ExampleRNG(2, torch.arange(len(everywhere)))
     half = len(deltas) // 2
     deltas[half:] = threat.sample(everywhere, rng=rng).view_as(deltas)[half:]
     for step in range(8):
@@ -166,7 +166,7 @@ def members(found, x, threat, classes):
         parts.append(attack(found.exact, x, found.y, threat).delta[None])
     if not by_vertices:
         parts += [corners(x, threat, found.draw), unit_extremes(x, threat)]
-    rng = Streams(1, torch.arange(len(x)))
+    rng = ExampleRNG(1, torch.arange(len(x)))
     parts += [threat.sample(x, rng=rng)[None] for _ in range(4)]
     # every set here holds t · δ with δ, so that a step back by rounding stays within
     deltas = torch.cat(parts).detach() * (1 - 1e-9)

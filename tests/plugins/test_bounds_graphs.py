@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, Property, Streams, ThreatModel, UnsupportedError
+from inradius import Attack, Certifier, ExampleRNG, Property, ThreatModel, UnsupportedError
 from inradius.testing import check_layer_rule
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
@@ -173,7 +173,7 @@ def check_bounds(model, shape, spec, certifiers=("interval()", "dual()", "crown(
     found = inradius.make("pgd(steps=8, restarts=2, objective=margin(), keep_maximising=True)", Attack)(
         model, x, y, threat
     )
-    rng = Streams(seed, torch.arange(3))
+    rng = ExampleRNG(seed, torch.arange(3))
     points = [found.delta, torch.zeros_like(x), *(threat.sample(x, rng=rng) for _ in range(6))]
     for name in certifiers:
         lower = inradius.make(name, Certifier)(model, x, y, threat).lower

@@ -17,7 +17,7 @@ from mutations import Mutation, laws_of, name_of
 from torch import nn
 
 import inradius
-from inradius import Certifier, CurveRule, Property, Streams, ThreatModel
+from inradius import ActivationRule, Certifier, ExampleRNG, Property, ThreatModel
 from inradius.testing import check_layer_rule, rules
 from inradius.testing.rules import operator
 from inradius_bounds.backward import adam as run
@@ -168,7 +168,7 @@ def question(build, seed, spec):
 
 
 def least(model, x, threat, prop):
-    rng = Streams(0, torch.arange(len(x)))
+    rng = ExampleRNG(0, torch.arange(len(x)))
     found = [_values(model, x, prop, torch.zeros_like(x))]
     found += [_values(model, x, prop, threat.sample(x, rng=rng)) for _ in range(8)]
     for row in range(prop.offsets.shape[1]):
@@ -190,7 +190,7 @@ def bounds(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, boun
     certifier = inradius.make(spec, Certifier)
     for build, seed, around in itertools.product(builds, range(seeds), sets):
         model, x, threat, prop, lowest = question(build, seed, around)
-        value = certifier.lower_bound(model, x, threat, prop, Streams(0, torch.arange(len(x)))).value
+        value = certifier.lower_bound(model, x, threat, prop, ExampleRNG(0, torch.arange(len(x)))).value
         # what is no number claims nothing
         assert not bool((value > lowest + 1e-9).any()), (spec, build.__name__, around, value, lowest)
 
@@ -259,7 +259,7 @@ def by_rows(relax, chain, x, threat):
 
 def by_projections(chain, x, threat):
     certifier = projected.Projected(projections=4000, failure=1e-6)
-    return certifier._layers(chain, x, threat, threat.sketch(x), Streams(0, torch.arange(len(x)))).bounds
+    return certifier._layers(chain, x, threat, threat.sketch(x), ExampleRNG(0, torch.arange(len(x)))).bounds
 
 
 def rates():
@@ -412,11 +412,12 @@ RULES = [
 ]  # fmt: skip
 
 CURVES = [
-    Mutation(CurveRule, "_extremes", "low - slack - gap, high + slack + gap", "low - gap, high + gap", partial(lines, nn.Sigmoid)),
-    Mutation(CurveRule, "_extremes", "(lower, upper, *turns)", "(lower, upper)", partial(lines, nn.Tanh)),
-    Mutation(CurveRule, "_extremes", "(lower, upper, *turns)", "(lower, *turns)", partial(lines, nn.ELU)),
-    Mutation(CurveRule, "_extremes", "low - slack - gap", "low - slack", partial(lines, lambda: nn.Softplus(3, 5))),
-    Mutation(CurveRule, "with_slope", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
+    Mutation(ActivationRule, "_extremes", "low - slack - gap, high + slack + gap", "low - gap, high + gap",
+        partial(lines, nn.Sigmoid)),
+    Mutation(ActivationRule, "_extremes", "(lower, upper, *turns)", "(lower, upper)", partial(lines, nn.Tanh)),
+    Mutation(ActivationRule, "_extremes", "(lower, upper, *turns)", "(lower, *turns)", partial(lines, nn.ELU)),
+    Mutation(ActivationRule, "_extremes", "low - slack - gap", "low - slack", partial(lines, lambda: nn.Softplus(3, 5))),
+    Mutation(ActivationRule, "with_slope", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
     Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:0]", partial(lines, nn.LeakyReLU)),
     Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:1]", partial(lines, lambda: nn.Hardtanh(-1, 0.5))),
     Mutation(curves.ELURule, "turns", "slope / op.module.alpha", "slope", partial(lines, lambda: nn.ELU(2.5))),

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, Property, SpecError, Streams, ThreatModel, UnsupportedError
+from inradius import Attack, Certifier, ExampleRNG, Property, SpecError, ThreatModel, UnsupportedError
 from inradius_bounds.certifiers import projected
 from inradius_bounds.projections.norm_estimates import draws, norms, slack
 from inradius_bounds.projections.random_projection_bounds import vectors
 
 F64 = torch.float64
-STREAMS = Streams(0, torch.arange(2))
+STREAMS = ExampleRNG(0, torch.arange(2))
 
 
 def network(seed=0):
@@ -39,7 +39,7 @@ def images(count=6):
 def test_estimates_approach_the_norms(order):
     matrix = torch.randn(5, 7, dtype=F64, generator=torch.Generator().manual_seed(1))
     exact = matrix.norm(p=order, dim=1)
-    rng = Streams(0, torch.arange(1))
+    rng = ExampleRNG(0, torch.arange(1))
     products = draws(order, rng, 20000, torch.zeros(1, 7, dtype=F64)) @ matrix.T
     torch.testing.assert_close(norms(products, order, "median", 0.5)[0], exact, rtol=0.05, atol=0)
     bound = norms(products, order, "geometric", 1e-3)[0]
@@ -52,7 +52,7 @@ def test_estimates_approach_the_norms(order):
 def test_a_bound_fails_no_more_often_than_it_says(order, failure):
     """4000 independent bounds of one norm, k = 10; three deviations of the count are allowed."""
     row, trials = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=F64), 4000
-    rng = Streams(3, torch.arange(trials))
+    rng = ExampleRNG(3, torch.arange(trials))
     products = (draws(order, rng, 10, torch.zeros(trials, 4, dtype=F64)) @ row)[..., None]
     failed = (norms(products, order, "geometric", failure)[:, 0] < row.norm(p=order)).double().mean()
     assert float(failed) <= failure + 3 * math.sqrt(failure / trials)
@@ -104,7 +104,7 @@ def tail(count, level):
 def test_the_tail_is_that_of_cauchy_numbers():
     """The inversion against the closed form for one number, and against a simulation."""
     assert tail(1, 0.7) == pytest.approx(2 / math.pi * math.atan(math.exp(-0.7)), rel=1e-9)
-    sizes = draws(1.0, Streams(5, torch.arange(1)), 4 * 200_000, torch.zeros(1, 1, dtype=F64)).view(-1, 4).abs()
+    sizes = draws(1.0, ExampleRNG(5, torch.arange(1)), 4 * 200_000, torch.zeros(1, 1, dtype=F64)).view(-1, 4).abs()
     found = float((sizes.log().mean(1) <= -0.8).double().mean())
     assert found == pytest.approx(tail(4, 0.8), rel=0.03)
 
@@ -251,10 +251,10 @@ def test_carried_estimates_approach_the_bounds_of_the_dual(spec):
 def test_vectors_are_each_examples_own():
     like = torch.zeros(4, 3, dtype=F64)
     index = torch.tensor([5, 2, 9, 2])
-    found = vectors(1.0, Streams(0, index), 7, like)
+    found = vectors(1.0, ExampleRNG(0, index), 7, like)
     assert found.shape == (4, 7, 3)
     assert torch.equal(found[1], found[3])
     assert not torch.equal(found[0], found[2])
-    assert torch.equal(vectors(1.0, Streams(0, index[2:]), 7, like[2:]), found[2:])
-    many = vectors(1.0, Streams(0, torch.arange(2000)), 20, torch.zeros(2000, 1, dtype=F64))
+    assert torch.equal(vectors(1.0, ExampleRNG(0, index[2:]), 7, like[2:]), found[2:])
+    many = vectors(1.0, ExampleRNG(0, torch.arange(2000)), 20, torch.zeros(2000, 1, dtype=F64))
     assert float(many.abs().median()) == pytest.approx(1.0, abs=0.03)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inradius
-from inradius import Bounds, Certifier, Property, Streams, ThreatModel
+from inradius import Bounds, Certifier, ExampleRNG, Property, ThreatModel
 from inradius.certifiers.proving import proving
 from inradius_bounds.backward.inner import relaxed
 from inradius_bounds.capture.trace import trace
@@ -191,7 +191,9 @@ def test_a_row_is_refuted_at_level_float_where_it_would_be_at_level_real_as_well
     assert bool((slack > 0).all()) == (claim == "float")
     prop = Property.margins(net(x).argmax(1), 4)
     with proving(torch.float32, claim=claim):
-        crown = inradius.make("crown()", Certifier).lower_bound(net, x, threat(0.1), prop, Streams(0, torch.arange(4)))
+        crown = inradius.make("crown()", Certifier).lower_bound(
+            net, x, threat(0.1), prop, ExampleRNG(0, torch.arange(4))
+        )
     torch.testing.assert_close(slack, torch.zeros_like(slack) if crown.float_cost is None else crown.float_cost)
 
 
@@ -325,6 +327,6 @@ def test_without_hidden_layers_no_solver_is_asked(monkeypatch):
     assert asked.count == 0
     torch.testing.assert_close(found.lower, certificate("crown()", net, x, 0.1).lower)
     assert not trace(net, x).hidden
-    rng = Streams(0, torch.arange(2))
+    rng = ExampleRNG(0, torch.arange(2))
     prop = Property.margins(net(x).argmax(1), 3, dtype=F64)
     assert inradius.make("lp()", Certifier).lower_bound(net, x, threat(0.1), prop, rng).exact

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, Property, Streams, ThreatModel
+from inradius import Attack, Certifier, ExampleRNG, Property, ThreatModel
 from inradius_bounds.capture.trace import trace
 
 F64 = torch.float64
@@ -54,7 +54,7 @@ def lowest_margins(net, x, y, found):
     """The smallest value of each margin that Frank–Wolfe and random points of the set reach, in float64, (B, 2)."""
     net, x = net.double(), x.double()
     prop = Property.margins(y, 3, dtype=F64)
-    points = [found.sample(x, rng=Streams(seed, torch.arange(len(x)))) for seed in range(3)]
+    points = [found.sample(x, rng=ExampleRNG(seed, torch.arange(len(x)))) for seed in range(3)]
     for row in range(2):
         points += follow(net, x, prop.weights[:, row], found)
     with torch.no_grad():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Certifier, InradiusError, LayerRule, Property, Streams, ThreatModel, UnsupportedError
+from inradius import Certifier, ExampleRNG, InradiusError, LayerRule, Property, ThreatModel, UnsupportedError
 
 CERTIFIERS = ["interval", "crown", "alpha", "dual", "lp"]
 HALVES = [torch.bfloat16, torch.float16]
@@ -41,7 +41,7 @@ def check_contains(model, x, *, eps=0.01, names=("crown", "interval")):
     threat = inradius.make(f"linf(eps={eps}, bounds=None)", ThreatModel)
     wide = x.double()
     deltas = [torch.zeros_like(wide)]
-    deltas += [threat.sample(wide, rng=Streams(number, torch.arange(len(x)))) for number in range(3)]
+    deltas += [threat.sample(wide, rng=ExampleRNG(number, torch.arange(len(x)))) for number in range(3)]
     with torch.no_grad():
         values = torch.stack([torch.cat([exact(row[None].clone()) for row in wide + delta]) for delta in deltas])
     for name in names:

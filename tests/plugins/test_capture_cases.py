@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import inradius
-from inradius import Certifier, InputError, Property, Streams, ThreatModel, UnsupportedError
+from inradius import Certifier, ExampleRNG, InputError, Property, ThreatModel, UnsupportedError
 
 F64 = torch.float64
 CERTIFIERS = [
@@ -55,7 +55,7 @@ def points(x, threat):
     low, high = threat.hull(x)
     size = x[0].numel()
     signs = torch.tensor(list(itertools.product([False, True], repeat=size))).view(-1, 1, *x.shape[1:])
-    rng = Streams(0, torch.arange(len(x)))
+    rng = ExampleRNG(0, torch.arange(len(x)))
     found = [torch.where(signs, high, low), *(threat.sample(x, rng=rng)[None] for _ in range(40))]
     found = torch.cat([*found, torch.zeros_like(x)[None]])
     flat = threat.contains(found.flatten(0, 1), x.expand(len(found), *x.shape).flatten(0, 1), tol=1e-9)

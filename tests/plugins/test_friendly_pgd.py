@@ -6,7 +6,7 @@ from gradient_cases import SETS, labelled, perceptron, threat_of
 
 import inradius
 from inradius import Attack, Margin, Objective
-from inradius.attacks.ascent import lead
+from inradius.attacks.ascent import logit_difference
 from inradius.attacks.objective import class_margin
 from inradius.testing import check_attack, check_objective
 from inradius.testing.strategies import inputs
@@ -34,8 +34,8 @@ def test_the_laws_of_attacks_hold_where_mass_moves():
 
 
 def test_the_laws_of_objectives_hold():
-    check_objective("lead()")
-    check_objective("lead()", classes=2)
+    check_objective("logit_difference()")
+    check_objective("logit_difference()", classes=2)
 
 
 @pytest.mark.parametrize("start", ["", ", random_start=False"])
@@ -94,8 +94,8 @@ def test_a_start_and_a_goal_are_heeded():
 def test_the_lead_of_a_class_is_over_the_label_alone():
     logits = torch.tensor([[1.0, 3.0, 2.5], [0.0, 1.0, 5.0]])
     y, goal = torch.tensor([0, 1]), torch.tensor([2, 0])
-    objective = inradius.make("lead()", Objective)
+    objective = inradius.make("logit_difference()", Objective)
     assert objective(logits, y, goal).tolist() == [1.5, -1.0]
-    assert torch.equal(objective(logits, y, goal), lead(logits, y, goal))
+    assert torch.equal(objective(logits, y, goal), logit_difference(logits, y, goal))
     assert torch.equal(objective(logits, y), Margin()(logits, y))
     assert not torch.equal(objective(logits, y, goal), Margin()(logits, y, goal))

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Dataset, Defense, DivergenceError, InputError, SpecError, Streams, UnsupportedError
+from inradius import Dataset, Defense, DivergenceError, ExampleRNG, InputError, SpecError, UnsupportedError
 from inradius.stored.reading import records
 from inradius.testing.components import spec_round_trip
 from inradius_gan import Clip, GradientPenalty, SpectralNorm, lipschitz_bound, prove, wasserstein_distance
@@ -142,7 +142,7 @@ def test_a_network_whose_norm_is_not_known_has_no_bound_and_proves_by_its_sample
 
 
 def streams(n):
-    return Streams(0, torch.arange(n))
+    return ExampleRNG(0, torch.arange(n))
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3)])

@@ -103,7 +103,7 @@ def test_mim_follows_the_gradients_it_remembers(spec):
     _, seen = watched(make("mim(steps=5, momentum=0.7, keep_maximising=True)"), model, x, y, threat)
     memory = torch.zeros_like(x)
     assert seen[0].eq(0).all()
-    rng = inradius.Streams(0, torch.arange(len(x))).fork(0)
+    rng = inradius.ExampleRNG(0, torch.arange(len(x))).fork(0)
     for delta, following in pairwise(seen):
         gradient = gradient_at(model, x, y, delta)
         memory = 0.7 * memory + gradient / gradient.abs().sum(1, keepdim=True)
@@ -165,7 +165,7 @@ def test_one_step_is_taken_from_the_noise_and_projected(attack, size, spec):
     found, (start, delta) = watched(make(attack), model, x, y, threat)
     assert torch.equal(found.delta, delta)
     assert found.queries.eq(2).all()
-    rng = inradius.Streams(0, torch.arange(len(x)))
+    rng = inradius.ExampleRNG(0, torch.arange(len(x)))
     # the noise of n_fgsm comes from the set at twice its radius
     assert threat.scaled(2 if attack == "n_fgsm()" else 1).contains(start, x).all()
     assert attack != "n_fgsm()" or not threat.contains(start, x).all()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import inradius
-from inradius import InputError, SpecError, Streams
+from inradius import ExampleRNG, InputError, SpecError
 from inradius_lp import L1, L2, Linf
 
 SETS = [Linf(eps=0.3), L2(eps=0.8), L1(eps=1.2)]
@@ -191,7 +191,7 @@ def test_a_radius_for_each_example(threat):
     for name in ("project", "linear_max", "gauge", "violation"):
         rows = [getattr(threat.scaled(f), name)(v[[i]], x[[i]]) for i, f in enumerate(factors.tolist())]
         torch.testing.assert_close(getattr(each, name)(v, x), torch.cat(rows), rtol=0, atol=1e-15)
-    streams = Streams(3, torch.arange(5))
+    streams = ExampleRNG(3, torch.arange(5))
     steps = [
         threat.scaled(f).steepest(v[[i]], x[[i]], 0 * x[[i]], rng=streams.take(torch.tensor([i])))
         for i, f in enumerate(factors.tolist())
@@ -214,7 +214,7 @@ def test_random_points_reach_the_boundary_often_and_spread(threat):
     assert (gauge > 0.999).double().mean() > 0.3
     assert points.flatten(1).std(0).min() > 0
     assert torch.equal(points, threat.sample(x))
-    assert torch.equal(points[3:5], threat.sample(x[3:5], rng=Streams(0, torch.tensor([3, 4]))))
+    assert torch.equal(points[3:5], threat.sample(x[3:5], rng=ExampleRNG(0, torch.tensor([3, 4]))))
 
 
 @every_set
@@ -262,9 +262,9 @@ def test_the_steepest_step_of_l1_spreads_over_coordinates_that_can_move():
 def test_the_steepest_step_of_l1_draws_k_for_each_example():
     x = torch.full((400, 50), 0.5, dtype=torch.float64)
     threat = L1(eps=1.0, k1=3, k2=6)
-    counts = threat.steepest(noise(400, 50), x, 0 * x, rng=Streams(1, torch.arange(400))).ne(0).sum(1)
+    counts = threat.steepest(noise(400, 50), x, 0 * x, rng=ExampleRNG(1, torch.arange(400))).ne(0).sum(1)
     assert sorted(set(counts.tolist())) == [3, 4, 5, 6]
-    again = threat.steepest(noise(400, 50)[7:9], x[7:9], 0 * x[7:9], rng=Streams(1, torch.tensor([7, 8])))
+    again = threat.steepest(noise(400, 50)[7:9], x[7:9], 0 * x[7:9], rng=ExampleRNG(1, torch.tensor([7, 8])))
     assert again.ne(0).sum(1).tolist() == counts[7:9].tolist()
 
 

@@ -402,7 +402,7 @@ def test_the_cosine_is_that_of_autograd(tmp_path):
     run = engine(tmp_path, model)
     _, seen = look("gradient_misalignment(examples=60)", run, model, "l2(eps=0.2)")
     given = run.data
-    u = threat.sample(given.inputs, rng=inradius.Streams(run.seed, given.index))
+    u = threat.sample(given.inputs, rng=inradius.ExampleRNG(run.seed, given.index))
     gradients = []
     for point in (given.inputs.clone(), given.inputs + u):
         loss = F.cross_entropy(model(point.requires_grad_()), given.labels, reduction="sum")

@@ -93,7 +93,7 @@ def stages(seed, count, classes=3, gain=1.0):
 
 def attacked(cascade, x, label, threat):
     """Points of the set that the search tries: drawn, extreme, and where an attack on each stage ends."""
-    rng = inradius.Streams(0, torch.arange(len(x)))
+    rng = inradius.ExampleRNG(0, torch.arange(len(x)))
     tried = [threat.sample(x, rng=rng) for _ in range(3)]
     tried += [threat.linear_max(rng.normal((2,), dtype=F64), x) for _ in range(3)]
     attack = inradius.make("pgd(steps=4, step=0.5, keep_maximising=True)")

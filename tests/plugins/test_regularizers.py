@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 
 import inradius
-from inradius import Views
+from inradius import AttackedBatch
 from inradius.processes import Processes
 from inradius.sets.threat_model import expand
 from inradius.training.derive import derive
@@ -67,12 +67,12 @@ def penalty(folder, spec, model=None, batch=None, threat=BOX, epoch=0):
     model = model or network().train()
     run = engine(folder, model)
     run.epoch = epoch
-    views = Views(examples() if batch is None else batch)
+    views = AttackedBatch(examples() if batch is None else batch)
     return inradius.make(spec, Regularizer).penalty(model, views, inradius.make(threat), run)
 
 
 def streams(batch, name, seed=0, epoch=0):
-    return inradius.Streams(derive(0, name, seed, epoch), batch.index)
+    return inradius.ExampleRNG(derive(0, name, seed, epoch), batch.index)
 
 
 @pytest.mark.parametrize("threat", SETS)
@@ -505,7 +505,7 @@ def test_the_weight_is_logged_beside_the_penalty(tmp_path):
     model = network().train()
     run = engine(tmp_path, model)
     regularizer = inradius.make("elle(weight=elle_a())", Regularizer)
-    value = regularizer(model, Views(examples()), inradius.make(BOX), run)
+    value = regularizer(model, AttackedBatch(examples()), inradius.make(BOX), run)
     assert torch.equal(value, torch.zeros(8, dtype=torch.float64))
     assert run.memory(regularizer)["known"] == 1
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from inradius_bounds import rounding
 from inradius_bounds.backward import closing, lines, shares, start
-from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.closing import ClosedRows
 from inradius_bounds.backward.lines import Lines
 from inradius_bounds.backward.propagate import Pass
 from inradius_bounds.backward.rows import dot
@@ -229,9 +229,11 @@ ENDS = [
     Mutation(closing, "both", "ended.radius + ROOM * owed.detach()", "ROOM * owed.detach()",
         partial(laws.ends_are_added, "radius")),
     Mutation(closing, "both", "room + ended.execution", "room", partial(laws.ends_are_added, "execution")),
-    Mutation(Found, "safe", "self.value - ROOM * self.error", "self.value", partial(laws.ends_are_added, "owed", doubled=True)),
-    Mutation(Found, "safe", "found - self.execution", "found", partial(laws.ends_are_added, "execution", doubled=True)),
-    Mutation(Found, "safe", "self.value - ROOM * self.error", "self.value", partial(laws.ends_are_added, "set", doubled=True)),
+    Mutation(ClosedRows, "safe", "self.value - ROOM * self.error", "self.value",
+        partial(laws.ends_are_added, "owed", doubled=True)),
+    Mutation(ClosedRows, "safe", "found - self.execution", "found", partial(laws.ends_are_added, "execution", doubled=True)),
+    Mutation(ClosedRows, "safe", "self.value - ROOM * self.error", "self.value",
+        partial(laws.ends_are_added, "set", doubled=True)),
     Mutation(Pass, "_double", "self.owed.repeat(1, 2)", "0 * self.owed.repeat(1, 2)",
         partial(laws.ends_are_added, "owed", doubled=True)),
     Mutation(Pass, "_double", "self.radius.repeat(1, 2)", "0 * self.radius.repeat(1, 2)",

@@ -147,7 +147,7 @@ def test_where_flat_leaves_the_others_alone():
     def half(x):
         return torch.where(rows[: len(x)], model(flat(x) + 0 * x), model(x)) if len(x) == 16 else model(x)
 
-    found = attack_of("where_flat(square(queries=50))")(half, x, y, threat)
+    found = attack_of("if_zero_gradient(square(queries=50))")(half, x, y, threat)
     assert bool((found.delta[:8] != 0).flatten(1).any())
     assert not found.delta[8:].any()
     # one pass for the gradient, one for the judge
@@ -169,7 +169,8 @@ def test_models_that_cannot_be_attacked_are_told(suite, model, error, message):
 
 
 @pytest.mark.parametrize(
-    "spec", ["autoattack('fast')", "autoattack(steps=0)", "inradius_suite(classes=0)", "where_flat(linf(eps=0.1))"]
+    "spec",
+    ["autoattack('fast')", "autoattack(steps=0)", "inradius_suite(classes=0)", "if_zero_gradient(linf(eps=0.1))"],
 )
 def test_bad_parameters_are_refused(spec):
     with pytest.raises(SpecError):

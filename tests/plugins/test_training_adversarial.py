@@ -14,7 +14,7 @@ from torch import nn
 import inradius
 from inradius import Defense, load_weights
 from inradius.processes import Processes
-from inradius.training.attacked_batch import Found, Views
+from inradius.training.attacked_batch import AttackedBatch, Perturbations
 from inradius.training.losses import cross_entropy
 from inradius.training.recipe import Recipe
 from inradius.training.run import Run
@@ -26,7 +26,7 @@ from inradius_training.adversarial.wrong_classes import leads, wrong_classes
 EPS = 0.1
 SETS = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.1), l2(eps=0.5))"]
 STEPS = "pgd(steps=3, step=0.5, keep_maximising=True)"
-AIMED = "pgd(steps=3, step=0.5, objective=lead(), keep_maximising=True)"
+AIMED = "pgd(steps=3, step=0.5, objective=logit_difference(), keep_maximising=True)"
 PER_EXAMPLE = [
     "adversarial(fgsm())",
     "adversarial(r_fgsm())",
@@ -394,19 +394,19 @@ def test_fat_trains_where_the_attack_first_succeeds(tmp_path):
 def found(withstood, tried):
     delta = torch.zeros(len(withstood), 6, dtype=torch.float64)
     counts = torch.tensor(withstood), torch.full((len(withstood),), tried)
-    return Found(delta=delta, candidates=delta[None], trace={}, withstood=counts[0], tried=counts[1])
+    return Perturbations(delta=delta, candidates=delta[None], trace={}, withstood=counts[0], tried=counts[1])
 
 
 def test_the_weights_of_gairat(tmp_path):
     defense = inradius.make("gairat()")
     run = engine(tmp_path, network(), defense)
-    weights = defense.weights(Views(examples(4), found([0, 3, 7, 10], 10)), run)
+    weights = defense.weights(AttackedBatch(examples(4), found([0, 3, 7, 10], 10)), run)
     expected = torch.tensor([(1 + math.tanh(-1 + 5 * (1 - 2 * kappa / 10))) / 2 for kappa in (0, 3, 7, 10)])
     torch.testing.assert_close(weights, expected.double() / expected.double().mean(), rtol=1e-6, atol=0)
     assert float(weights.mean()) == pytest.approx(1)
-    uniform = inradius.make("gairat(lam=50.0)").weights(Views(examples(4), found([0, 3, 7, 10], 10)), run)
+    uniform = inradius.make("gairat(lam=50.0)").weights(AttackedBatch(examples(4), found([0, 3, 7, 10], 10)), run)
     torch.testing.assert_close(uniform, torch.ones_like(uniform))
-    far = inradius.make("gairat(lam=-300.0)").weights(Views(examples(4), found([0, 3, 7, 10], 10)), run)
+    far = inradius.make("gairat(lam=-300.0)").weights(AttackedBatch(examples(4), found([0, 3, 7, 10], 10)), run)
     assert bool(far.isfinite().all())
 
 
@@ -436,7 +436,7 @@ CORNER = inradius.Dataset.of(torch.tensor([[0.0, -1.0]], dtype=torch.float64), t
 
 
 def test_beta_at_trains_at_the_largest_margin_and_not_at_the_largest_cross_entropy(tmp_path):
-    attack = "pgd(steps=200, step=0.2, objective=lead(), keep_maximising=True)"
+    attack = "pgd(steps=200, step=0.2, objective=logit_difference(), keep_maximising=True)"
     ball = {"model": linear(PLANE), "data": CORNER}
     losses, run, model = learn(tmp_path, f"beta_at({attack})", "l2(eps=0.8, bounds=None)", **ball)
     logits = model(CORNER.inputs + run.seen.delta).detach()
@@ -646,7 +646,7 @@ def test_radii_grow_for_each_example_by_itself_and_stay_within_the_set(tmp_path)
         "fat(friendly_pgd(steps=2))",
         "gairat(pgd(steps=2, keep_maximising=True), burn_in=0.0)",
         "ddi(n_fgsm(), k=2)",
-        "beta_at(frank_wolfe(steps=2, objective=lead(), keep_maximising=True))",
+        "beta_at(frank_wolfe(steps=2, objective=logit_difference(), keep_maximising=True))",
     ],
 )
 def test_methods_train_where_mass_moves(tmp_path, spec):
@@ -673,7 +673,7 @@ SPECS = [
     "adversarial(fgsm(), scale=2)",
     "friendly_pgd(steps=3, tau=2)",
     "grow(limit=1)",
-    "lead()",
+    "logit_difference()",
 ]
 
 

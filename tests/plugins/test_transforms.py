@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius.components import registry
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.testing import check_transform, laws, transforms
 from inradius.testing.components import spec_round_trip
 from inradius.training.losses import cross_entropy
@@ -93,7 +93,7 @@ def images(count=1, shape=(1, 4, 6), bounds=(0.0, 1.0)):
 
 
 def change(spec, batch, seed=0, classes=3):
-    return inradius.make(spec, Transform)(batch, Streams(seed, batch.index), classes)
+    return inradius.make(spec, Transform)(batch, ExampleRNG(seed, batch.index), classes)
 
 
 def test_crop_is_a_window_of_the_padded_image():
@@ -171,7 +171,7 @@ def test_mixup_mixes_inputs_and_labels_alike(per):
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 1.4])
 def test_the_coefficient_is_the_larger_of_a_beta_and_its_rest(alpha):
-    rng = Streams(3, torch.arange(4000))
+    rng = ExampleRNG(3, torch.arange(4000))
     drawn = inradius.make(f"mixup(alpha={alpha}, per='example')")._weights(rng.uniform()).numpy()
     beta = scipy.stats.beta(alpha, alpha)
     assert scipy.stats.kstest(drawn, lambda t: np.where(t < 0.5, 0, beta.cdf(t) - beta.cdf(1 - t))).pvalue > 0.01
@@ -233,7 +233,7 @@ def test_attack_and_loss_share_the_mixed_labels(tmp_path, spec):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(5, 3)).double()
-    rng = Streams(0, torch.arange(40))
+    rng = ExampleRNG(0, torch.arange(40))
     data = inradius.Dataset.of(rng.uniform((5,)), torch.arange(40) % 3, bounds=None)
     inradius.train(
         Watch(attack=inradius.make("fgsm")),

@@ -99,7 +99,7 @@ def test_a_point_that_no_member_allows_is_told_by_the_least_violation():
 @given(seed=st.integers(0, 2**31))
 def test_samples_come_from_every_member(seed):
     union, x = make("union(linf(eps=0.01), l2(eps=0.5))"), torch.full((64, 4), 0.5)
-    rng = inradius.Streams(seed, torch.arange(64))
+    rng = inradius.ExampleRNG(seed, torch.arange(64))
     drawn = union.sample(x, rng=rng)
     assert union.contains(drawn, x).all()
     small = union.parts()[0].contains(drawn, x)

@@ -36,7 +36,7 @@ def test_the_hull_holds_every_mixture_of_two_parts(certifier):
     x, y = labelled(model)
     with torch.no_grad():
         bound = certifier(model, x, y, union, parts="hull")
-        rng = inradius.Streams(0, torch.arange(len(x)))
+        rng = inradius.ExampleRNG(0, torch.arange(len(x)))
         for _ in range(200):
             one, two = union.sample(x, rng=rng), union.linear_max(rng.normal((8,)), x)
             share = rng.uniform()[:, None]

@@ -7,7 +7,7 @@ from inradius._version import __version__ as __version__
 from inradius.attacks.attack import Attack as Attack
 from inradius.attacks.attack import Attacked as Attacked
 from inradius.attacks.bpda import BPDA as BPDA
-from inradius.attacks.counted_model import Subject as Subject
+from inradius.attacks.counted_model import CountedModel as CountedModel
 from inradius.attacks.objective import DLR as DLR
 from inradius.attacks.objective import CrossEntropy as CrossEntropy
 from inradius.attacks.objective import Margin as Margin
@@ -19,7 +19,7 @@ from inradius.bracketing.flags import result_flags as result_flags
 from inradius.bracketing.radii import Radii as Radii
 from inradius.bracketing.radii import radii as radii
 from inradius.bracketing.radius_curve import bracket_curve as bracket_curve
-from inradius.certifiers.activation_rule import CurveRule as CurveRule
+from inradius.certifiers.activation_rule import ActivationRule as ActivationRule
 from inradius.certifiers.certifier import Bounds as Bounds
 from inradius.certifiers.certifier import Certificate as Certificate
 from inradius.certifiers.certifier import Certifier as Certifier
@@ -33,7 +33,7 @@ from inradius.components.hookspecs import hookimpl as hookimpl
 from inradius.components.registry import layer_rules as layer_rules
 from inradius.components.registry import make as make
 from inradius.data.dataset import Dataset as Dataset
-from inradius.data.lazy_dataset import Stream as Stream
+from inradius.data.lazy_dataset import LazyDataset as LazyDataset
 from inradius.errors import ContradictionError as ContradictionError
 from inradius.errors import DivergenceError as DivergenceError
 from inradius.errors import InputError as InputError
@@ -49,14 +49,14 @@ from inradius.models.load import load_model as load_model
 from inradius.models.load import load_weights as load_weights
 from inradius.models.normalize import Normalize as Normalize
 from inradius.report import Report as Report
-from inradius.rng import Streams as Streams
+from inradius.rng import ExampleRNG as ExampleRNG
 from inradius.sets.threat_model import AffineOperator as AffineOperator
 from inradius.sets.threat_model import Oracles as Oracles
 from inradius.sets.threat_model import PerExample as PerExample
 from inradius.sets.threat_model import ThreatModel as ThreatModel
-from inradius.training.attacked_batch import Views as Views
+from inradius.training.attacked_batch import AttackedBatch as AttackedBatch
 from inradius.training.defense import AdversarialDefense as AdversarialDefense
 from inradius.training.defense import Defense as Defense
-from inradius.training.inner_problem import Search as Search
+from inradius.training.inner_problem import InnerProblem as InnerProblem
 from inradius.training.run import Run as Run
 from inradius.training.train import train as train

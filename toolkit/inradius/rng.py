@@ -33,7 +33,7 @@ def _mix(bits: Tensor) -> Tensor:
     return _shift(bits, 31).bitwise_xor_(bits)
 
 
-class Streams:
+class ExampleRNG:
     """One stream of random numbers per example, aligned with a batch.
 
     ``uniform``, ``normal`` and ``integers`` draw for every example of the batch; ``take`` keeps the streams of a part of

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.backward.adam import Run
-from inradius_bounds.backward.closing import Found, lower
+from inradius_bounds.backward.closing import ClosedRows, lower
 from inradius_bounds.backward.propagate import Pass
 from inradius_bounds.backward.rows.sums import Function
 from inradius_bounds.backward.shares import Fan, Shared
@@ -39,7 +39,7 @@ class Start:
         return Start(self.node, self.function.select(index), self.constant[index])
 
 
-def ascended(values: Values, start: Start, steps: int, *, goal: float = 0.0) -> Found:
+def ascended(values: Values, start: Start, steps: int, *, goal: float = 0.0) -> ClosedRows:
     """Lower bounds of rows with slopes of their own. An example is done as soon as all of its rows are above ``goal``."""
     curves = [node for node in values.network.curves if values.network.place[node] < values.network.place[start.node]]
     if start.node.curved:
@@ -55,7 +55,7 @@ def _bare(fan: Fan) -> Fan:
     return Fan(above, first, last, None, None)
 
 
-def _value(values: Values, start: Start, lines: Mapping[Node, Shared]) -> Found:
+def _value(values: Values, start: Start, lines: Mapping[Node, Shared]) -> ClosedRows:
     return lower(Pass(values, lines, {start.node: start.function}, start.constant).run(start.node))
 
 

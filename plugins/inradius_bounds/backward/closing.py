@@ -16,7 +16,7 @@ from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 
 
 @attrs.frozen(eq=False)
-class Found:
+class ClosedRows:
     """Lower bounds (B, K), and what rounding may have added to them: in their computation, and in an execution of the model."""
 
     value: Tensor
@@ -30,7 +30,7 @@ class Found:
         return sum(parts, torch.zeros_like(self.value.detach()))
 
     @classmethod
-    def joined(cls, parts: Sequence["Found"], dim: int = 0) -> "Found":
+    def joined(cls, parts: Sequence["ClosedRows"], dim: int = 0) -> "ClosedRows":
         """The bounds of several parts, of the examples (``dim`` 0) or of the rows (1)."""
 
         def side(several: list[Tensor | None]) -> Tensor | None:
@@ -40,7 +40,7 @@ class Found:
         value = torch.cat([part.value for part in parts], dim)
         return cls(value, side([part.error for part in parts]), side([part.execution for part in parts]))
 
-    def replaced(self, example: int, row: int, other: "Found") -> "Found":
+    def replaced(self, example: int, row: int, other: "ClosedRows") -> "ClosedRows":
         """The bounds with one of them taken from ``other``, (1, 1), where that proves more."""
         if float(other.safe.detach()) <= float(self.safe[example, row].detach()):
             return self
@@ -49,7 +49,7 @@ class Found:
         parts = (None if mine is None or its is None else mine.index_put(place, its[0, 0]) for mine, its in pairs)
         value, error, execution = parts
         assert value is not None
-        return Found(value, error, execution)
+        return ClosedRows(value, error, execution)
 
     @property
     def safe(self) -> Tensor:
@@ -70,7 +70,7 @@ class Ends:
     error: Tensor | None
 
 
-def lower(ended: Pass, *, cheap: bool = False) -> Found:
+def lower(ended: Pass, *, cheap: bool = False) -> ClosedRows:
     """Lower bounds of the rows of a pass; ``cheap``: by the support's own cheaper bound."""
     values = ended.values
     value, owed = ended.constant - ended.radius, ended.owed
@@ -81,7 +81,7 @@ def lower(ended: Pass, *, cheap: bool = False) -> Found:
         if owed is not None and found.error is not None:
             last = 4 * unit(value.dtype) * (value.detach().abs() + found.low.detach().abs())
             owed = owed + ROOM * (found.error + last)
-    return Found(value, None if owed is None else owed.detach(), ended.execution)
+    return ClosedRows(value, None if owed is None else owed.detach(), ended.execution)
 
 
 def both(ended: Pass) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Property
-from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.closing import ClosedRows
 from inradius_bounds.network.values import Values
 
 # in so many copies rows exist while they are pulled through a layer
@@ -47,7 +47,9 @@ def rows_at_once(values: Values, numbers: int) -> int:
     return max(1, most // (numbers * len(values.x)))
 
 
-def in_parts(values: Values, prop: Property, run: Callable[[Values, Property], Found], numbers: int = 0) -> Found:
+def in_parts(
+    values: Values, prop: Property, run: Callable[[Values, Property], ClosedRows], numbers: int = 0
+) -> ClosedRows:
     """The bounds that ``run`` finds, of a part of the examples at a time.
 
     numbers: how many a row of the property has in all that is kept of it, where that is more than its widest value.
@@ -61,7 +63,7 @@ def in_parts(values: Values, prop: Property, run: Callable[[Values, Property], F
         found.append(run(part, prop.select(index)))
         noise.append(torch.zeros_like(found[-1].value[:, 0]) if part.noise is None else part.noise)
     values.noise = torch.cat(noise)
-    return Found.joined(found)
+    return ClosedRows.joined(found)
 
 
 def _examples_at_once(values: Values, prop: Property, numbers: int) -> int:

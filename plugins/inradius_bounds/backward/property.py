@@ -6,7 +6,7 @@ import torch
 
 from inradius import Property
 from inradius.certifiers.proving import current_proof
-from inradius_bounds.backward.closing import Found, lower
+from inradius_bounds.backward.closing import ClosedRows, lower
 from inradius_bounds.backward.inner import Relaxed
 from inradius_bounds.backward.lines import Lines
 from inradius_bounds.backward.memory import rows_at_once
@@ -19,7 +19,7 @@ from inradius_bounds.network.values import Values
 _AT_LEAST = 16
 
 
-def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False) -> Found:
+def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False) -> ClosedRows:
     """Lower bounds of the property's rows by one backward pass, to the input or (``stops``) to the curves before it."""
     result = values.network.result
     weights = prop.weights.reshape(*prop.offsets.shape, *result.stored)
@@ -30,7 +30,7 @@ def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines],
     found = [
         lower(Pass(values, lines, {result: Dense(rows)}, offsets, stops=stops).run(result)) for rows, offsets in parts
     ]
-    return found[0] if len(found) == 1 else Found.joined(found, dim=1)
+    return found[0] if len(found) == 1 else ClosedRows.joined(found, dim=1)
 
 
 def lines_of(found: Relaxed) -> dict[Node, Lines]:
@@ -38,13 +38,13 @@ def lines_of(found: Relaxed) -> dict[Node, Lines]:
     return {node: Lines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
 
 
-def settled(found: Found) -> bool:
+def settled(found: ClosedRows) -> bool:
     """Whether every row is proved and the verdict is all that is asked for, so that higher bounds change nothing."""
     proof = current_proof()
     return proof is not None and proof.decide and bool((found.safe > 0).all())
 
 
-def highest(several: Sequence[Found]) -> Found:
+def highest(several: Sequence[ClosedRows]) -> ClosedRows:
     """Row by row that of several bounds which proves most."""
     best = several[0]
     for other in several[1:]:
@@ -54,5 +54,5 @@ def highest(several: Sequence[Found]) -> Found:
             None if mine is None or its is None else torch.where(better, mine, its) for mine, its in pairs
         )
         assert value is not None
-        best = Found(value, error, execution)
+        best = ClosedRows(value, error, execution)
     return best

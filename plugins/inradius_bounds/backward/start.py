@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Oracles
 from inradius.certifiers.proving import current_proof
-from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.closing import ClosedRows
 from inradius_bounds.backward.memory import numbers_within
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.network import Network
@@ -50,7 +50,7 @@ def rounding_of(network: Network, x: Tensor) -> Rounding | None:
     return Rounding(x.dtype, proof.dtype if proof.claim == "float" and network.executed else None)
 
 
-def bounds_of(values: Values, found: Found, *, exact: bool = False) -> Bounds:
+def bounds_of(values: Values, found: ClosedRows, *, exact: bool = False) -> Bounds:
     """What a certifier returns: the bounds with their error, and the claim that was proved."""
     if found.error is None:
         return Bounds(found.value, exact=exact)

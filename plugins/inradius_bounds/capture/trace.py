@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from inradius import InputError, LayerRule, Oracles, Streams, UnsupportedError, layer_rules
+from inradius import ExampleRNG, InputError, LayerRule, Oracles, UnsupportedError, layer_rules
 from inradius.certifiers.proving import Proof, current_proof
 from inradius_bounds.capture.captured import Captured, capture
 from inradius_bounds.capture.key import Structure
@@ -80,7 +80,7 @@ def _members(x: Tensor, threat: Oracles | None) -> list[Tensor]:
     if threat is None or not len(x):
         return []
     first = threat.select(torch.zeros(1, dtype=torch.int64, device=x.device))
-    rng = Streams(0, torch.zeros(1, dtype=torch.int64, device=x.device))
+    rng = ExampleRNG(0, torch.zeros(1, dtype=torch.int64, device=x.device))
     try:
         return [first.sample(x[:1], rng=rng.fork(number)).to(x) for number in range(6)]
     except UnsupportedError:

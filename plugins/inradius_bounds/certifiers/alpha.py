@@ -6,10 +6,10 @@ import attrs
 from attrs.validators import in_, optional
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, count, flag, positive
 from inradius_bounds.backward.ascent import Start, ascended
-from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.closing import ClosedRows
 from inradius_bounds.backward.inner import relaxed
 from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.property import highest
@@ -45,14 +45,14 @@ class Alpha(Certifier):
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         values = values_of(model, x, threat, memory=self.memory)
         # an ascent keeps a share for each number that meets a curve
         shares = sum(node.stored.numel() for node in values.network.curves)
         found = in_parts(values, prop, self._found, shares)
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)
 
-    def _found(self, values: Values, prop: Property) -> Found:
+    def _found(self, values: Values, prop: Property) -> ClosedRows:
         found = relaxed(values, relax=smallest_area)
         best = closed(found, prop)
         if values.network.curves:
@@ -65,11 +65,11 @@ class Alpha(Certifier):
     def _goal(self) -> float:
         return float("inf") if self.keep_maximising else 0.0
 
-    def _open(self, found: Found) -> Tensor:
+    def _open(self, found: ClosedRows) -> Tensor:
         """The examples with a row that is not proved."""
         return (found.safe.detach() <= self._goal).any(1).nonzero().squeeze(1)
 
-    def _raised(self, values: Values, prop: Property, best: Found) -> Found:
+    def _raised(self, values: Values, prop: Property, best: ClosedRows) -> ClosedRows:
         """Bounds raised by slopes of their own for the rows of examples that are open."""
         index = self._open(best)
         if not len(index):
@@ -79,7 +79,7 @@ class Alpha(Certifier):
         found = ascended(values.select(index), Start(node, rows, part.offsets), self.steps, goal=self._goal)
         return _merged(best, index, found)
 
-    def _with_all(self, values: Values, prop: Property, best: Found) -> Found:
+    def _with_all(self, values: Values, prop: Property, best: ClosedRows) -> ClosedRows:
         """Bounds raised over tighter bounds of inner layers, where examples are open."""
         index = self._open(best)
         if not len(index) or all(node.sources[0] in values.network.straight for node in values.network.curves):
@@ -90,10 +90,10 @@ class Alpha(Certifier):
         return _merged(best, index, found)
 
 
-def _merged(best: Found, index: Tensor, found: Found) -> Found:
+def _merged(best: ClosedRows, index: Tensor, found: ClosedRows) -> ClosedRows:
     """The bounds with the higher ones of some examples."""
     pairs = ((best.value, found.value), (best.error, found.error), (best.execution, found.execution))
     parts = (None if mine is None or its is None else mine.index_put((index,), its) for mine, its in pairs)
     value, error, execution = parts
     assert value is not None
-    return highest([best, Found(value, error, execution)])
+    return highest([best, ClosedRows(value, error, execution)])

@@ -9,7 +9,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
 from inradius.components.validators import as_float, integer, positive
 from inradius_bounds.certifiers.alpha import Alpha
 from inradius_bounds.certifiers.crown import Crown
@@ -84,7 +84,7 @@ class CertifierCascade(Certifier):
         """The place of the member that is worth its cost for promising examples alone; −1 where members were given."""
         return -1 if self.members else len(STANDARD) - 1
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         started = time.monotonic()
         best = Highest.of(prop.offsets)
         left = torch.arange(len(x), device=x.device)

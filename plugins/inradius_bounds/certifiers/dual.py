@@ -6,9 +6,9 @@ import attrs
 from attrs.validators import in_, optional
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, flag, positive
-from inradius_bounds.backward.closing import Found
+from inradius_bounds.backward.closing import ClosedRows
 from inradius_bounds.backward.inner import Inner, relaxed
 from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.property import highest, lines_of, property_bounds, settled
@@ -37,12 +37,12 @@ class Dual(Certifier):
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         values = values_of(model, x, threat, memory=self.memory)
         found = in_parts(values, prop, self._found)
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)
 
-    def _found(self, values: Values, prop: Property) -> Found:
+    def _found(self, values: Values, prop: Property) -> ClosedRows:
         found = relaxed(values, intersect=self.intersect, inner=self.inner, slopes=True)
         several = [property_bounds(values, prop, lines_of(found))]
         if self.intersect and values.network.curves and not settled(several[0]):

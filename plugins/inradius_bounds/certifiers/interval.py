@@ -4,7 +4,7 @@ import attrs
 from attrs.validators import optional
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams
+from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, positive
 from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.property import property_bounds
@@ -26,7 +26,7 @@ class Interval(Certifier):
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         values = values_of(model, x, threat, about=False, memory=self.memory)
         found = in_parts(values, prop, lambda part, asked: property_bounds(part, asked, {}, stops=True))
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)

@@ -7,8 +7,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
-from inradius_bounds.backward.closing import Found
+from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
+from inradius_bounds.backward.closing import ClosedRows
 from inradius_bounds.backward.inner import relaxed
 from inradius_bounds.backward.lines import Lines
 from inradius_bounds.backward.property import property_bounds
@@ -42,7 +42,7 @@ class LP(Certifier):
 
     widens = True
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         if not threat.convex:
             raise UnsupportedError(
                 f"{threat} is not convex; lp certifies convex sets, a union member by member (parts='each')"
@@ -61,7 +61,7 @@ class LP(Certifier):
             best = self._raised(part, agenda, best, example)
         return bounds_of(values, best)
 
-    def _raised(self, part: "_Part", agenda: Agenda, best: Found, example: int) -> Found:
+    def _raised(self, part: "_Part", agenda: Agenda, best: ClosedRows, example: int) -> ClosedRows:
         """The bounds with those of one example's rows that a solver answers."""
         program = None
         # bounds or lines that overflowed, or reach a pole, make no program
@@ -140,7 +140,7 @@ class _Part:
         rows, constant = self.function
         return rows[0, row].detach(), float(constant[0, row].detach())
 
-    def proved(self, row: int, solution: Solution) -> Found:
+    def proved(self, row: int, solution: Solution) -> ClosedRows:
         """The bound of a row that the multipliers of a solution prove, (1, 1)."""
         means = by_node(self.chain, relaxations(self.chain, self.bounds, solution))
         lines = {node: Lines.of(self.values, node, relaxation) for node, relaxation in means.items()}

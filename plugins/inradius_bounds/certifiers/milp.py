@@ -9,7 +9,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Oracles, Property, Streams, UnsupportedError
+from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
 from inradius.components.validators import as_float, positive
 from inradius_bounds.backward.inner import relaxed
 from inradius_bounds.backward.start import bounds_of, values_of
@@ -49,7 +49,7 @@ class MILP(Certifier):
         default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         values, chain = values_of(model, x, threat), trace(model, x, threat)
         _check_relus(chain)
         if len(x):

@@ -8,7 +8,7 @@ import torch
 from attrs.validators import in_
 from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, Operator, Oracles, Property, Relaxation, Streams, UnsupportedError
+from inradius import Bounds, Certifier, ExampleRNG, Operator, Oracles, Property, Relaxation, UnsupportedError
 from inradius.components.validators import as_float, count
 from inradius_bounds.backward.lines import Lines
 from inradius_bounds.backward.property import highest, property_bounds
@@ -49,7 +49,7 @@ class Projected(Certifier):
     estimator: Estimator = attrs.field(default="geometric", validator=in_(get_args(Estimator)))
     failure: float = attrs.field(default=0.01, validator=_probability, converter=as_float)
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         sketch = threat.sketch(x)
         if sketch is None or sketch[2] not in (1.0, 2.0):
             raise UnsupportedError(
@@ -69,7 +69,7 @@ class Projected(Certifier):
             f"{self} estimates bounds to train on and certifies nothing; certify with estimator='geometric', or with dual"
         )
 
-    def _layers(self, chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: Streams) -> LayerBounds:
+    def _layers(self, chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG) -> LayerBounds:
         if self.estimator == "median":
             found = carried_bounds(chain, x, threat, sketch, rng, self.projections)
             for (_, activation), relaxed in zip(chain.hidden, found.relaxations, strict=True):
@@ -87,7 +87,7 @@ class Projected(Certifier):
         return found
 
     def _interval(
-        self, chain: Chain, depth: int, x: Tensor, sketch: Sketch, before: LayerBounds, rng: Streams, share: float
+        self, chain: Chain, depth: int, x: Tensor, sketch: Sketch, before: LayerBounds, rng: ExampleRNG, share: float
     ) -> Box:
         """Bounds of one layer's inputs: the linear network's value at the middle, and the norms around it."""
         middle, width, order = sketch

@@ -15,12 +15,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inradius import Streams
+from inradius import ExampleRNG
 
 Estimator = Literal["median", "geometric"]
 
 
-def draws(order: float, rng: Streams, count: int, like: Tensor) -> Tensor:
+def draws(order: float, rng: ExampleRNG, count: int, like: Tensor) -> Tensor:
     """Standard Cauchy (order 1) or normal (order 2) numbers, (B, count, *S) for ``like`` (B, *S)."""
     shape = (count, *like.shape[1:])
     if order == 2:

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Oracles, Streams
+from inradius import ExampleRNG, Oracles
 from inradius_bounds.capture.trace import Chain
 from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.forward import Box, first_bounds, next_bounds
@@ -47,7 +47,7 @@ class Carried:
 
 
 def carried_bounds(
-    chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: Streams, projections: int
+    chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG, projections: int
 ) -> LayerBounds:
     """Bounds of the input of every non-linear layer, those of the first exact and of the others estimated."""
     found = LayerBounds()
@@ -67,7 +67,7 @@ def carried_bounds(
 
 
 def _next(
-    before: LayerBounds, carried: Carried, block: AffineBlock, rng: Streams | None, projections: int
+    before: LayerBounds, carried: Carried, block: AffineBlock, rng: ExampleRNG | None, projections: int
 ) -> tuple[Carried, Tensor]:
     """What is carried behind the relaxation and a block; what its band adds: to the vectors, or without ``rng`` exactly."""
     relaxed = before.relaxations[-1]
@@ -88,7 +88,7 @@ def _within(middle: Tensor, radius: Tensor, box: Box) -> Box:
     return torch.maximum(box[0], middle - radius), torch.minimum(box[1], middle + radius)
 
 
-def vectors(order: float, rng: Streams, count: int, like: Tensor) -> Tensor:
+def vectors(order: float, rng: ExampleRNG, count: int, like: Tensor) -> Tensor:
     """Standard Cauchy (order 1) or normal (order 2) vectors, (B, count, *S) for ``like`` (B, *S): pieces of a table."""
     size = like[0].numel()
     if 4 * size > _TABLE:
@@ -102,4 +102,4 @@ def vectors(order: float, rng: Streams, count: int, like: Tensor) -> Tensor:
 def _table(order: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     one = torch.zeros(1, 1, dtype=dtype, device=device)
     with torch.inference_mode(False), torch.no_grad():
-        return draws(order, Streams(0, torch.zeros(1, dtype=torch.int64)), _TABLE, one).flatten()
+        return draws(order, ExampleRNG(0, torch.zeros(1, dtype=torch.int64)), _TABLE, one).flatten()

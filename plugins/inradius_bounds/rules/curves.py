@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from inradius import CurveRule, LayerRule, Operator, UnsupportedError
+from inradius import ActivationRule, LayerRule, Operator, UnsupportedError
 from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
 
 
@@ -21,7 +21,7 @@ def _check_positive(module: nn.Module, name: str) -> None:
         raise UnsupportedError(f"{module} has {name} ≤ 0, where its turning points are others; allowed is {name} > 0")
 
 
-class PiecewiseRule(CurveRule):
+class PiecewiseRule(ActivationRule):
     """A function of straight pieces, which turns at its kinks alone."""
 
     def kinks(self, op: Operator) -> Sequence[float]:
@@ -62,7 +62,7 @@ class HardtanhRule(PiecewiseRule):
         return ((z >= low) & (z <= high)).to(z.dtype)
 
 
-class ELURule(CurveRule):
+class ELURule(ActivationRule):
     """z above 0, α (exp(z) − 1) below."""
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
@@ -72,7 +72,7 @@ class ELURule(CurveRule):
         return torch.where(z >= 0, torch.ones_like(z), op.module.alpha * z.clamp(max=0).exp())
 
 
-class CELURule(CurveRule):
+class CELURule(ActivationRule):
     """z above 0, α (exp(z / α) − 1) below, for α > 0."""
 
     def check(self, module: nn.Module) -> None:
@@ -85,7 +85,7 @@ class CELURule(CurveRule):
         return torch.where(z >= 0, torch.ones_like(z), (z.clamp(max=0) / op.module.alpha).exp())
 
 
-class SigmoidRule(CurveRule):
+class SigmoidRule(ActivationRule):
     """1 / (1 + exp(−z)), whose slope s = f (1 − f) is met at ± log(f / (1 − f))."""
 
     def ulps(self, op: Operator) -> float:
@@ -101,7 +101,7 @@ class SigmoidRule(CurveRule):
         return z.sigmoid() * (-z).sigmoid()
 
 
-class TanhRule(CurveRule):
+class TanhRule(ActivationRule):
     """tanh(z), whose slope s = 1 − f² is met at ± artanh √(1 − s)."""
 
     def ulps(self, op: Operator) -> float:
@@ -117,7 +117,7 @@ class TanhRule(CurveRule):
         return 4 * (2 * z).sigmoid() * (-2 * z).sigmoid()
 
 
-class SoftplusRule(CurveRule):
+class SoftplusRule(ActivationRule):
     """log(1 + exp(β z)) / β, whose slope is the sigmoid of β z; linear behind torch's threshold; β > 0."""
 
     def ulps(self, op: Operator) -> float | None:
@@ -144,7 +144,7 @@ class SoftplusRule(CurveRule):
         return ((lower <= place) & (upper > place)).to(lower.dtype) * left_out
 
 
-class _SampledRule(CurveRule):
+class _SampledRule(ActivationRule):
     """A smooth function without formulas for its turns: a grid, and what it may miss, curvature · step² / 8."""
 
     curvature: float
@@ -198,7 +198,7 @@ class SiLURule(_SampledRule):
         return z.sigmoid() * (1 + z * (-z).sigmoid())
 
 
-class ExpRule(CurveRule):
+class ExpRule(ActivationRule):
     """exp(z)."""
 
     def ulps(self, op: Operator) -> float:
@@ -211,7 +211,7 @@ class ExpRule(CurveRule):
         return z.exp()
 
 
-class SquareRule(CurveRule):
+class SquareRule(ActivationRule):
     """z²."""
 
     def ulps(self, op: Operator) -> float:
@@ -224,7 +224,7 @@ class SquareRule(CurveRule):
         return 2 * z
 
 
-class ReciprocalRule(CurveRule):
+class ReciprocalRule(ActivationRule):
     """1 / z for z > 0; nothing is known where an interval reaches 0."""
 
     def ulps(self, op: Operator) -> float:
@@ -241,7 +241,7 @@ class ReciprocalRule(CurveRule):
         return lower > 0
 
 
-class SquareRootRule(CurveRule):
+class SquareRootRule(ActivationRule):
     """√z for z > 0; nothing is known where an interval reaches 0."""
 
     def ulps(self, op: Operator) -> float:

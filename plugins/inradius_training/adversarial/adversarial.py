@@ -3,7 +3,7 @@
 import attrs
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Run, Search, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel, make
 from inradius.components.validators import as_float, component, positive
 from inradius.training.losses import cross_entropy
 
@@ -28,5 +28,5 @@ class Adversarial(AdversarialDefense):
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each attacked example, (B,)."""
         trained = threat if self.scale == 1 else threat.scaled(self.scale)
-        views = run.views(model, batch, Search(attack=self.attack, threat=trained), bn_mode=self.bn_mode)
+        views = run.views(model, batch, InnerProblem(attack=self.attack, threat=trained), bn_mode=self.bn_mode)
         return cross_entropy(views.attacked(model), batch)

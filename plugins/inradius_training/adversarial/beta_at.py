@@ -4,9 +4,9 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Dataset, Run, ThreatModel, Views
+from inradius import AttackedBatch, Dataset, Run, ThreatModel
 from inradius.models.modes import evaluating
-from inradius.training.attacked_batch import Found
+from inradius.training.attacked_batch import Perturbations
 from inradius.training.losses import cross_entropy
 from inradius_training.adversarial.wrong_classes import WrongClasses, leads
 
@@ -26,11 +26,11 @@ class BETAAT(WrongClasses):
         views, goals = self.candidates(model, batch, threat, run)
         # kept like what the attacks found, for a second gradient on the batch
         found = run.tape.recall(lambda: self._best(model, views, goals))
-        run.seen = Views(batch, found)
+        run.seen = AttackedBatch(batch, found)
         return cross_entropy(run.seen.attacked(model), batch)
 
     @torch.no_grad()
-    def _best(self, model: nn.Module, views: Views, goals: Tensor) -> Found:
+    def _best(self, model: nn.Module, views: AttackedBatch, goals: Tensor) -> Perturbations:
         assert views.found is not None
         candidates = views.found.candidates
         with evaluating(model, self.bn_mode):

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Run, Search, Streams, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, ExampleRNG, InnerProblem, Run, ThreatModel, make
 from inradius.components.validators import component, count, flag
 from inradius.training.derive import derive
 from inradius.training.losses import cross_entropy
@@ -49,7 +49,7 @@ class DDi(AdversarialDefense):
         rows = self.rows(run.progress)
         attacks = min(rows, 2) if self.combine else rows
         searches = [
-            Search(attack=attrs.evolve(self.attack, seed=self.attack.seed + place), threat=threat)
+            InnerProblem(attack=attrs.evolve(self.attack, seed=self.attack.seed + place), threat=threat)
             for place in range(attacks)
         ]
         losses = cross_entropy(run.views(model, batch, searches, bn_mode=self.bn_mode).each(model), batch)
@@ -57,6 +57,6 @@ class DDi(AdversarialDefense):
 
     def _mixed(self, losses: Tensor, batch: Dataset, rows: int, run: Run) -> Tensor:
         """Rows that take each example's loss from one of two, at random, (2, B) -> (k, B)."""
-        rng = Streams(derive(run.seed, self.seed, "bits", run.epoch), batch.index)
+        rng = ExampleRNG(derive(run.seed, self.seed, "bits", run.epoch), batch.index)
         bits: Tensor = rng.integers(0, 2, (rows,)).mT.to(losses.device)
         return torch.where(bits.bool(), losses[1], losses[0])

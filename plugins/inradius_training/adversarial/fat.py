@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Run, Search, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel, make
 from inradius.components.validators import as_floats, component
 from inradius.training.losses import cross_entropy
 
@@ -53,5 +53,5 @@ class FAT(AdversarialDefense):
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each example where its attack stopped, (B,)."""
         changes: dict[str, Any] = {"tau": self.tau(run.progress)}
-        search = Search(attack=attrs.evolve(self.attack, **changes), threat=threat)
+        search = InnerProblem(attack=attrs.evolve(self.attack, **changes), threat=threat)
         return cross_entropy(run.views(model, batch, search, bn_mode=self.bn_mode).attacked(model), batch)

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Attack, Dataset, Defense, Run, Streams, ThreatModel, make
+from inradius import Attack, Dataset, Defense, ExampleRNG, Run, ThreatModel, make
 from inradius.components.validators import as_float, component, count, positive
 from inradius.training.derive import derive
 from inradius.training.losses import cross_entropy
@@ -42,7 +42,7 @@ class Free(Defense):
         delta = threat.project(kept[: len(batch)], batch.inputs)
         for replay in range(self.replays):
             run.progress = began + replay * share
-            rng = Streams(derive(run.seed, self.seed, "free", run.epoch, replay), batch.index)
+            rng = ExampleRNG(derive(run.seed, self.seed, "free", run.epoch, replay), batch.index)
             gradient = self._descend(model, batch, delta, run, first=replay == 0)
             ascent = threat.steepest(gradient, batch.inputs, delta, rng=rng)
             delta = threat.project(delta + self.step_size * ascent, batch.inputs)

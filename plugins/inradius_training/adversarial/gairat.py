@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Run, ThreatModel, UnsupportedError, Views, make
+from inradius import AdversarialDefense, Attack, AttackedBatch, Dataset, Run, ThreatModel, UnsupportedError, make
 from inradius.components.validators import as_float, component, share
 from inradius.training.losses import cross_entropy
 
@@ -44,7 +44,7 @@ class GAIRAT(AdversarialDefense):
         losses, weights = cross_entropy(views.attacked(model), batch), self.weights(views, run)
         return losses if run.progress < self.burn_in else weights.to(losses) * losses
 
-    def weights(self, views: Views, run: Run) -> Tensor:
+    def weights(self, views: AttackedBatch, run: Run) -> Tensor:
         """How much each example counts, with mean 1 over the batch of all processes, (B,)."""
         found = views.found
         if found is None or found.withstood is None or found.tried is None:

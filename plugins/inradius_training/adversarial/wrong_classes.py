@@ -4,13 +4,13 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, Oracles, Run, Search, Views, make
+from inradius import AdversarialDefense, Attack, AttackedBatch, Dataset, InnerProblem, Oracles, Run, make
 from inradius.components.validators import component
 
 
 def _towards() -> Attack:
     # Robey et al. 2023, table 1: BETA-AT¹⁰, steps of 2 / 255 for ε = 8 / 255
-    return make("pgd(steps=10, step=0.25, objective=lead(), keep_maximising=True)", Attack)
+    return make("pgd(steps=10, step=0.25, objective=logit_difference(), keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,11 +22,11 @@ class WrongClasses(AdversarialDefense):
 
     attack: Attack = attrs.field(factory=_towards, validator=component(Attack))
 
-    def candidates(self, model: nn.Module, batch: Dataset, threat: Oracles, run: Run) -> tuple[Views, Tensor]:
+    def candidates(self, model: nn.Module, batch: Dataset, threat: Oracles, run: Run) -> tuple[AttackedBatch, Tensor]:
         """The batch with a perturbation for each wrong class, and these classes, (K − 1, B)."""
         goals = wrong_classes(batch.labels, run.classes)
         searches = [
-            Search(attack=attrs.evolve(self.attack, seed=self.attack.seed + place), threat=threat, goal=goal)
+            InnerProblem(attack=attrs.evolve(self.attack, seed=self.attack.seed + place), threat=threat, goal=goal)
             for place, goal in enumerate(goals)
         ]
         return run.views(model, batch, searches, bn_mode=self.bn_mode), goals

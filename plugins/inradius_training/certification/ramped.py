@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from inradius import (
     Attack,
+    AttackedBatch,
     Certifier,
     Dataset,
     Defense,
+    InnerProblem,
     Oracles,
     Run,
-    Search,
     ThreatModel,
     UnsupportedError,
-    Views,
     make,
 )
 from inradius.certifiers.certifier import Parts
@@ -104,9 +104,11 @@ class Ramped(Defense):
         index = batch.index + (epoch << 32)
         return certifier.bound(model, batch.inputs, batch.labels, threat, index=index, parts=self.parts)
 
-    def attacked(self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Views:
+    def attacked(
+        self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run
+    ) -> AttackedBatch:
         """What an attack finds in the set, with random numbers of the epoch's own."""
-        return run.views(model, batch, Search(attack=attack, threat=threat))
+        return run.views(model, batch, InnerProblem(attack=attack, threat=threat))
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Which examples have positive bounds at the whole radius, (B,)."""

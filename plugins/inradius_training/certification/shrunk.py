@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from inradius import AffineOperator, Oracles, Streams
+from inradius import AffineOperator, ExampleRNG, Oracles
 
 
 class Shrunk(Oracles):
@@ -51,7 +51,7 @@ class Shrunk(Oracles):
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
         return self.threat.violation(self._whole(delta), x)
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         return self._small(self.threat.sample(x, rng=rng))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import Run, Streams, ThreatModel
+from inradius import ExampleRNG, Run, ThreatModel
 from inradius.components.validators import count
 from inradius.models.modes import frozen
 from inradius.training.slots import Monitor
@@ -29,7 +29,7 @@ class GradientMisalignment(Monitor):
         cosines = [torch.zeros(0, dtype=torch.float64, device=run.device)]
         with frozen(model):
             for batch in examples.batches(run.recipe.batch_size):
-                u = threat.sample(batch.inputs, rng=Streams(run.seed, batch.index))
+                u = threat.sample(batch.inputs, rng=ExampleRNG(run.seed, batch.index))
                 pair = (_gradient(model, x, batch.labels) for x in (batch.inputs, batch.inputs + u))
                 cosines.append(_cosine(*pair))
         found = torch.cat(cosines)

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float, share
 from inradius.sets.threat_model import Oracles
 from inradius.training.slots import Schedule
@@ -27,7 +27,7 @@ class CURE(Local):
     # the whole radius: Abad Rocamora et al. 2024
     reach: float = attrs.field(default=1.0, validator=share, converter=as_float)
 
-    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: ExampleRNG) -> Tensor:
         """The squared distance between the two gradients of each example, (B,)."""
         x = batch.inputs
         _, here = slopes_at(model, x, batch, differentiable=True)

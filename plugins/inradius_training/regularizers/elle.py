@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float
 from inradius.sets.threat_model import Oracles, expand
 from inradius.training.slots import Schedule
@@ -23,7 +23,7 @@ class ELLE(Local):
     # released code, for CIFAR-10 up to 8/255; 5000 up to 20/255
     weight: float | Schedule = attrs.field(default=1000.0, validator=weight_or_schedule, converter=as_float)
 
-    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: ExampleRNG) -> Tensor:
         """The squared error of interpolating each example's loss, (B,)."""
         x = batch.inputs
         a, b = (x + threat.sample(x, rng=rng.fork(branch)) for branch in range(2))

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float
 from inradius.sets.threat_model import Oracles
 from inradius.training.slots import Schedule
@@ -26,7 +26,7 @@ class GradAlign(Local):
     # released code, for CIFAR-10 at 8/255
     weight: float | Schedule = attrs.field(default=0.2, validator=weight_or_schedule, converter=as_float)
 
-    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: ExampleRNG) -> Tensor:
         """1 − the cosine between the two gradients of each example, (B,)."""
         x = batch.inputs
         _, here = slopes_at(model, x, batch, differentiable=False)

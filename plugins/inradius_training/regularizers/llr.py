@@ -3,7 +3,7 @@
 import attrs
 from torch import Tensor, nn
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float
 from inradius.sets.threat_model import Oracles
 from inradius.training.slots import Schedule
@@ -24,7 +24,7 @@ class LLR(Local):
     # Abad Rocamora et al. 2024, released code for CIFAR-10 at 8/255
     weight: float | Schedule = attrs.field(default=200.0, validator=weight_or_schedule, converter=as_float)
 
-    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: ExampleRNG) -> Tensor:
         """The squared error of each example's tangent, (B,)."""
         x = batch.inputs
         near, far = (x + threat.sample(x, rng=rng.fork(branch)) for branch in range(2))

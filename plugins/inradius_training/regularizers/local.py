@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import CrossEntropy, Dataset, Run, Streams, Views
+from inradius import AttackedBatch, CrossEntropy, Dataset, ExampleRNG, Run
 from inradius.components.validators import integer
 from inradius.models.modes import BatchNormMode, evaluating
 from inradius.sets.threat_model import Oracles
@@ -31,13 +31,13 @@ class Local(Regularizer):
     )
 
     @abstractmethod
-    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: Streams) -> Tensor:
+    def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: ExampleRNG) -> Tensor:
         """The penalty of each example, (B,)."""
 
-    def penalty(self, model: nn.Module, views: Views, threat: Oracles, run: Run) -> Tensor:
+    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: Run) -> Tensor:
         """The penalty of each example, (B,)."""
         batch = views.batch
-        rng = Streams(derive(run.seed, self.spec_name(), self.seed, run.epoch), batch.index)
+        rng = ExampleRNG(derive(run.seed, self.spec_name(), self.seed, run.epoch), batch.index)
         with evaluating(model, self.bn_mode), torch.autocast(batch.inputs.device.type, enabled=False):
             return self.bend(model, batch, threat, rng)
 

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from inradius import Dataset, InputError, Streams
+from inradius import Dataset, ExampleRNG, InputError
 from inradius.components.validators import count
 from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images, cropped, padded
@@ -26,7 +26,7 @@ class Crop(Transform):
     # black: Wong, Rice and Kolter 2020; the released code of Rice et al. 2020 mirrors
     border: Border = attrs.field(default="lowest", validator=attrs.validators.in_(get_args(Border)))
 
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The batch with each image cut at a place of its own."""
         check_images(self, batch)
         if self.border == "reflect" and self.padding >= min(batch.inputs.shape[2:]):

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Dataset, InputError, Streams
+from inradius import Dataset, ExampleRNG, InputError
 from inradius.components.validators import count, flag
 from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images, lowest
@@ -25,7 +25,7 @@ class Cutout(Transform):
     # the implementation that the thesis took
     inside: bool = attrs.field(default=True, validator=flag)
 
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The batch with a square of each image filled."""
         check_images(self, batch)
         height, width = batch.inputs.shape[2:]

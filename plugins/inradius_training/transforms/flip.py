@@ -3,7 +3,7 @@
 import attrs
 import torch
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float, share
 from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images
@@ -21,7 +21,7 @@ class Flip(Transform):
     # a fair coin: He et al. 2016, sec. 4.2
     probability: float = attrs.field(default=0.5, validator=share, converter=as_float)
 
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The batch with some of its images mirrored."""
         check_images(self, batch)
         mirrored = (rng.uniform() < self.probability)[:, None, None, None]

@@ -2,7 +2,7 @@
 
 import attrs
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float, share
 from inradius.training.losses import targets_of
 from inradius.training.slots import Transform
@@ -17,7 +17,7 @@ class LabelSmoothing(Transform):
     # Szegedy et al. 2016, sec. 7
     amount: float = attrs.field(default=0.1, validator=share, converter=as_float)
 
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The batch with ``targets``; its inputs are the same."""
         targets = targets_of(batch, classes, batch.inputs.dtype)
         return attrs.evolve(batch, targets=(1 - self.amount) * targets + self.amount / targets.shape[1])

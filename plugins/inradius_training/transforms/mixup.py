@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float, positive
 from inradius.training.losses import targets_of
 from inradius.training.slots import Transform
@@ -30,7 +30,7 @@ class Mixup(Transform):
     # the authors' code, which the thesis took; the paper's vicinal distribution draws one for each pair
     per: Per = attrs.field(default="batch", validator=attrs.validators.in_(get_args(Per)))
 
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The batch with each example mixed with its partner; it has ``targets``."""
         partner = rng.uniform().argsort(stable=True)
         weight = self._weights(rng.uniform())

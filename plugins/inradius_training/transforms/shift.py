@@ -2,7 +2,7 @@
 
 import attrs
 
-from inradius import Dataset, Streams
+from inradius import Dataset, ExampleRNG
 from inradius.components.validators import count
 from inradius.training.slots import Transform
 from inradius_training.transforms.images import check_images, cropped, padded
@@ -16,7 +16,7 @@ class Shift(Transform):
 
     pixels: int = attrs.field(default=2, validator=count)
 
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The batch with each image moved by its own numbers."""
         check_images(self, batch)
         return cropped(batch, padded(batch, self.pixels, "lowest"), rng.integers(0, 2 * self.pixels + 1, (2,)))

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, Oracles, Streams
+from inradius import AffineOperator, ExampleRNG, Oracles
 from inradius.sets.arithmetic.answers import finite_or_above, sloped
 from inradius.sets.arithmetic.bits import stored, widened
 from inradius.sets.arithmetic.outward import raised_sum, smallest
@@ -136,7 +136,7 @@ class TransportBall(Oracles, ABC):
             value = finite_or_above(answers[0], rows.dtype)
         return sloped(value, rows, answers[1]) if wanted else value
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The maximiser around x + δ, (B, *S).
 
         It spends the whole radius on moves that exist. A step along the gradient, or its sign as in wong2019, asks for mass
@@ -145,9 +145,9 @@ class TransportBall(Oracles, ABC):
         """
         return self.linear_max(gradient, (x + delta).clamp(min=0, max=self.ball.cap))
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The maximiser of a random direction, shrunk at random, (B, *S)."""
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
         return toward_zero(vertex * rng.uniform(dtype=x.dtype).to(x.device).view(-1, 1, 1, 1), x.dtype)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.arguments import check_callable, check_tensor, check_threat, numbered
-from inradius.attacks.counted_model import Subject
+from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import Objective
 from inradius.attacks.verdict import judge
 from inradius.components.component import Component
@@ -21,7 +21,7 @@ from inradius.data.checks import check_labels
 from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.models.modes import BatchNormMode, at_least, frozen
 from inradius.models.single_channel_conv import cheap_gradients
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import Oracles, expand
 
 Observer = Callable[[int, Tensor], None]
@@ -64,11 +64,11 @@ class Attack(Component, ABC):
     @abstractmethod
     def perturb(
         self,
-        model: Subject,
+        model: CountedModel,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
-        rng: Streams,
+        rng: ExampleRNG,
         *,
         start: Tensor | None = None,
         observe: Observer | None = None,
@@ -157,7 +157,7 @@ class Attack(Component, ABC):
         # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
         x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
         goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
-        subject = Subject(model, y, goal)
+        subject = CountedModel(model, y, goal)
         subject.targets = _targets(self, subject, x, targets)
         return _Case(model, subject, x, y, goal, threat, where)
 
@@ -167,7 +167,7 @@ class Attack(Component, ABC):
         start = None if start is None else start.detach().to(case.x, copy=True)
         options = {} if case.goal is None else {"goal": case.goal}
         # the attack has copies of its own, so that what it writes on them is not judged as the given example
-        x, y, rng = case.x.clone(), case.y.clone(), Streams(self.seed, case.index)
+        x, y, rng = case.x.clone(), case.y.clone(), ExampleRNG(self.seed, case.index)
         return self.perturb(case.subject, x, y, case.threat, rng, start=start, observe=observe, **options).detach()
 
     def _check_goal(self, x: Tensor, goal: Tensor | None) -> None:
@@ -206,7 +206,7 @@ class _Case:
     """A batch under attack: copies of what was given."""
 
     model: Callable[[Tensor], Tensor]
-    subject: Subject
+    subject: CountedModel
     x: Tensor
     y: Tensor
     goal: Tensor | None

@@ -11,7 +11,7 @@ from inradius.models.modes import at_least
 from inradius.models.outputs import asked, check_logits
 
 
-class Subject:
+class CountedModel:
     """A classifier under attack. Calling it gives finite logits (n, C) and counts the images for their examples.
 
     ``take`` gives the same classifier for a part of the batch. A call on a multiple of the batch counts once for each copy.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 
 # fewer would seldom meet a method that is wrong on a few per cent of the examples: 0.95 ** 32 = 0.19
 LEAST = 32
@@ -21,6 +21,6 @@ def audited(rows: Sequence[int], index: Tensor, seed: int, share: float) -> list
     if share == 0 or not rows:
         return []
     chosen = torch.tensor(rows, dtype=torch.int64)
-    draw = Streams(seed, index.cpu()[chosen]).fork(_BRANCH).uniform()
+    draw = ExampleRNG(seed, index.cpu()[chosen]).fork(_BRANCH).uniform()
     count = max(LEAST, int((draw < share).sum()))
     return sorted(chosen[draw.argsort(stable=True)[:count]].tolist())

@@ -12,11 +12,11 @@ from inradius.arguments import check_flag, told
 from inradius.attacks.attack import Attack
 from inradius.bracketing.environment import environment
 from inradius.bracketing.ledger import Ledger
-from inradius.bracketing.plan import Job, home
+from inradius.bracketing.plan import Plan, home
 from inradius.bracketing.processes import Team, team
 from inradius.bracketing.progress import bars
-from inradius.bracketing.reuse import Known
-from inradius.bracketing.run import Work
+from inradius.bracketing.reuse import ReusedResults
+from inradius.bracketing.run import BracketRun
 from inradius.bracketing.run_flags import flags
 from inradius.bracketing.store import KeptDeltas, Store
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
@@ -63,7 +63,7 @@ def bracket(
     execution of the model, "real" also counts those about its exact function; each example has the strongest level at which
     it was proved. A certificate that may fail counts with its stated probability, and a solver's word, which is no proof,
     with ``accept_solver`` alone. Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call after a
-    kill goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a ``Stream``. Where
+    kill goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a ``LazyDataset``. Where
     ``torchrun`` or ``accelerate launch`` started several processes, each makes this call, takes its share of the batches
     and gets the same report.
 
@@ -97,7 +97,7 @@ def bracket_knowing(
     model: nn.Module,
     data: Examples,
     threat: ThreatModel | str,
-    known: Known | None,
+    known: ReusedResults | None,
     *,
     attacks: Sequence[Attack | str] | Attack | str,
     certifiers: Sequence[Certifier | str] | Certifier | str,
@@ -126,7 +126,7 @@ def bracket_knowing(
     options |= {"optimize_model": optimize_model, "accept_solver": accept_solver, "claim": claim}
     _check_files(folder, fresh, progress, model_name)
     crew, here = team(device, home(model))
-    job = Job.of(model, data, threat, attacks, certifiers, here, **options)
+    job = Plan.of(model, data, threat, attacks, certifiers, here, **options)
     setting = job.setting(model_name, reuse=known is not None)
     _check_agreement(crew, setting)
     place = Path(folder) if folder is not None else Path("inradius-runs") / setting.key[:16]
@@ -135,7 +135,7 @@ def bracket_knowing(
         store = crew.lead(lambda: held.enter_context(Store.open(place, setting, fresh=fresh)))
         ledger = Ledger.of(job.attacks, job.certifiers)
         with frozen(job.model), bars(progress and crew.main) as begin:
-            Work(job, store, ledger, begin, crew, known or Known()).complete()
+            BracketRun(job, store, ledger, begin, crew, known or ReusedResults()).complete()
         return crew.lead(lambda: _saved(_report(job, setting, store, ledger), store))
 
 
@@ -163,7 +163,7 @@ def _saved(report: Report, store: Store) -> Report:
     return report
 
 
-def _report(job: Job, setting: Setting, store: Store, ledger: Ledger) -> Report:
+def _report(job: Plan, setting: Setting, store: Store, ledger: Ledger) -> Report:
     numbers, labels = job.data.index.tolist(), job.data.labels.tolist()
     examples = tuple(ledger.example(row, numbers[row], labels[row]) for row in range(job.size))
     shown = {row: job.read([row]).inputs[0].cpu().clone() for row in chosen(examples)}
@@ -179,7 +179,7 @@ def _report(job: Job, setting: Setting, store: Store, ledger: Ledger) -> Report:
     )
 
 
-def _deltas(job: Job, store: Store, ledger: Ledger, examples: Sequence[Example]) -> Mapping[int, Tensor]:
+def _deltas(job: Plan, store: Store, ledger: Ledger, examples: Sequence[Example]) -> Mapping[int, Tensor]:
     """The perturbation of the attempt that counts, by row; those of data that are not in memory stay on the disk."""
     places = {
         example.row: ledger.places[f"attack {ledger.attacks.index(example.attempt.attack)}", example.row]

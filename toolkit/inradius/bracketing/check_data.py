@@ -51,7 +51,7 @@ def _check_frame(model: nn.Module, data: Examples) -> None:
     if missing:
         raise InputError(
             f"the data are a {type(data).__name__} without {', '.join(missing)}; allowed are an inradius.Dataset, for instance "
-            "Dataset.of(x, y), and an inradius.Stream"
+            "Dataset.of(x, y), and an inradius.LazyDataset"
         )
     check_tensor(data.labels, f"the labels of {data.name}")
     check_tensor(data.index, f"the index of {data.name}")

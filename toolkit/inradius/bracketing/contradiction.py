@@ -11,7 +11,7 @@ from torch import Tensor
 from inradius.attacks.objective import class_margin
 from inradius.bracketing.example import Example, Verdict
 from inradius.bracketing.ledger import Ledger
-from inradius.bracketing.plan import Job
+from inradius.bracketing.plan import Plan
 from inradius.bracketing.store import CONTRADICTION, Store
 from inradius.errors import ContradictionError
 from inradius.models.modes import covered_kernels
@@ -54,7 +54,7 @@ class Contradiction:
     run: str
 
 
-def check(job: Job, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
+def check(job: Plan, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
     """Raises ``ContradictionError``, saved in the run folder, where a proof among ``rows`` is refuted."""
     for row in rows:
         for conflict in _conflicts(job, store, ledger, row):
@@ -63,7 +63,7 @@ def check(job: Job, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
                 _stop(job, store, confirmed)
 
 
-def _conflicts(job: Job, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
+def _conflicts(job: Plan, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
     example = ledger.example(row, int(job.data.index[row]), int(job.data.labels[row]))
     for verdict in _strongest(example):
         certifier = ledger.certifiers.index(verdict.certifier)
@@ -85,7 +85,7 @@ def _strongest(example: Example) -> Iterator[Verdict]:
         yield other
 
 
-def _confirm(job: Job, conflict: Conflict) -> Contradiction | None:
+def _confirm(job: Plan, conflict: Conflict) -> Contradiction | None:
     """The contradiction, if there is one; None where rounding explains the conflict."""
     found = job.read([conflict.example.row])
     x, label = found.inputs.to("cpu", torch.float64), found.labels.cpu()
@@ -99,7 +99,7 @@ def _confirm(job: Job, conflict: Conflict) -> Contradiction | None:
     return _executed(job, conflict) if confirmed is None and conflict.verdict.claim == "float" else confirmed
 
 
-def _executed(job: Job, conflict: Conflict) -> Contradiction | None:
+def _executed(job: Plan, conflict: Conflict) -> Contradiction | None:
     """The contradiction between a proof about float executions and one of them, at a point that the type can hold."""
     batch = job.batch([conflict.example.row])
     x = batch.inputs.cpu().double()
@@ -125,7 +125,7 @@ def _compared(
     return Contradiction(conflict, delta, margin, allowance, run) if confirmed else None
 
 
-def _member(job: Job, delta: Tensor, x: Tensor) -> Tensor | None:
+def _member(job: Plan, delta: Tensor, x: Tensor) -> Tensor | None:
     """The nearest point of Δ(x) that is a member with tolerance 0, (1, *S); None where none is found."""
     nearest = job.threat.project(delta, x)
     for pull in _PULLS:
@@ -135,7 +135,7 @@ def _member(job: Job, delta: Tensor, x: Tensor) -> Tensor | None:
     return None
 
 
-def _stop(job: Job, store: Store, found: Contradiction) -> NoReturn:
+def _stop(job: Plan, store: Store, found: Contradiction) -> NoReturn:
     conflict, example = found.conflict, found.conflict.example
     tensors = {
         "x": job.read([example.row]).inputs[0],
@@ -153,7 +153,7 @@ def _stop(job: Job, store: Store, found: Contradiction) -> NoReturn:
     )
 
 
-def _record(job: Job, found: Contradiction) -> dict[str, Any]:
+def _record(job: Plan, found: Contradiction) -> dict[str, Any]:
     conflict, example = found.conflict, found.conflict.example
     return {
         "row": example.row,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inradius.arguments import check_callable
 from inradius.attacks.attack import Attack
 from inradius.attacks.composite import is_black_box, members_of
-from inradius.attacks.counted_model import Subject
+from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import class_margin
 from inradius.data.checks import check_labels
 from inradius.models.modes import frozen
@@ -57,7 +57,7 @@ def _signs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[
             "find the layer that overflows before you attack"
         )
         return
-    subject, point = Subject(model, y), x.requires_grad_()
+    subject, point = CountedModel(model, y), x.requires_grad_()
     logits = subject(point)
     plain = logits.detach()
     yield from _signs_of_noise(first, plain, _half(subject, x))
@@ -82,7 +82,7 @@ def _count_not_finite(logits: object) -> int:
 
 
 @torch.no_grad()
-def _half(subject: Subject, x: Tensor) -> Tensor:
+def _half(subject: CountedModel, x: Tensor) -> Tensor:
     """The logits of the first half of the images in a batch of their own."""
     few = torch.arange((len(x) + 1) // 2, device=x.device)
     return subject.take(few)(x[few])

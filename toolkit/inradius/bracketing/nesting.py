@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius.data.dataset import Dataset
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import ThreatModel
 
 _DRAWS = 2
@@ -18,11 +18,11 @@ def nested(inner: ThreatModel, outer: ThreatModel, batch: Dataset) -> bool:
     """Whether points of ``inner``, drawn inside and on its boundary, are members of ``outer``; two sets that differ in the
     radius alone are nested wherever every set's gauge falls as 1 / factor and its hard constraints know no factor.
     """
-    rng = Streams(0, batch.index).fork(_BRANCH)
+    rng = ExampleRNG(0, batch.index).fork(_BRANCH)
     return all(bool(outer.contains(delta, batch.inputs).all()) for delta in _points(inner, batch.inputs, rng))
 
 
-def _points(threat: ThreatModel, x: Tensor, rng: Streams) -> Iterator[Tensor]:
+def _points(threat: ThreatModel, x: Tensor, rng: ExampleRNG) -> Iterator[Tensor]:
     """Members of a set: the farthest along random directions, and random ones, (B, *S) each."""
     with torch.no_grad():
         for _ in range(_DRAWS):

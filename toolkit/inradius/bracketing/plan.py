@@ -28,7 +28,7 @@ C = TypeVar("C", bound=Component)
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Job:
+class Plan:
     """A bracket to be worked out. ``subject`` is the function that the certifiers certify, and so the one to attack.
 
     ``quick`` computes the same in less time, for attacks whose answers are judged on the subject; the subject itself where
@@ -63,8 +63,8 @@ class Job:
         certifiers: Sequence[Certifier | str] | Certifier | str,
         device: torch.device | str | None,
         **options: Any,
-    ) -> "Job":
-        """The job, with every spec made and everything given checked. Raises ``InputError`` and ``SpecError``."""
+    ) -> "Plan":
+        """The plan, with every spec made and everything given checked. Raises ``InputError`` and ``SpecError``."""
         _check_options(**options)
         the_set = make(threat, ThreatModel)
         above, below = _several(attacks, Attack, "attacks"), _several(certifiers, Certifier, "certifiers")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inradius.arguments import check_flag, check_kind, check_model, numbered
 from inradius.attacks.attack import Attack
-from inradius.attacks.counted_model import Subject
+from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import class_margin
 from inradius.certifiers.certificate import DEFAULT_CLAIM, IN_PYTHON, Claim, weaker
 from inradius.certifiers.certifier import Certifier
@@ -73,7 +73,7 @@ def radii(
         return ~attack(subject, x[rows], y[rows], threat.per_example(factors), index=where[rows]).success
 
     with torch.no_grad(), evaluating(model):
-        wrong = class_margin(Subject(subject, y)(x), y) <= 0
+        wrong = class_margin(CountedModel(subject, y)(x), y) <= 0
         inner, _ = _search(proved, x, ~wrong, tolerance)
         outer = torch.full_like(inner, torch.inf)
         if attack is not None:

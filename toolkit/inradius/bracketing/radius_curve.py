@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inradius.bracketing.bracket import bracket_knowing
 from inradius.bracketing.nesting import nested
-from inradius.bracketing.reuse import Known
+from inradius.bracketing.reuse import ReusedResults
 from inradius.components.registry import make
 from inradius.data.dataset import Examples
 from inradius.report import Report, Verdict
@@ -65,15 +65,15 @@ def _bisection(factors: Sequence[float], known: Mapping[float, Report]) -> Itera
         queue += [half for half in (group[:middle], group[middle + 1 :]) if half]
 
 
-def _told(threat: ThreatModel, data: Examples, factor: float, solved: Mapping[float, Report]) -> Known:
+def _told(threat: ThreatModel, data: Examples, factor: float, solved: Mapping[float, Report]) -> ReusedResults:
     """What the radii around one tell about it: those below what is broken, the next one above what is certified."""
     broken: dict[int, tuple[str, Tensor]] = {}
     for smaller in sorted(other for other in solved if other < factor):
         broken |= _broken(solved[smaller])
     larger = min((other for other in solved if other > factor), default=None)
     if larger is None or not _grows(threat, data, factor, larger):
-        return Known(broken)
-    return Known(broken, _certified(solved[larger]))
+        return ReusedResults(broken)
+    return ReusedResults(broken, _certified(solved[larger]))
 
 
 def _grows(threat: ThreatModel, data: Examples, factor: float, larger: float) -> bool:

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.attacks.counted_model import Subject
+from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.verdict import judge
 from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
@@ -58,7 +58,7 @@ def rule(
     with torch.no_grad(), full_precision():
         gauge, violation, members = _measured(threat, delta, x)
         inside = finite & members
-        logits = Subject(model, batch.labels)(x + delta)
+        logits = CountedModel(model, batch.labels)(x + delta)
         found = judge(model, x, delta, logits, batch.labels, among=inside)
     return Ruling(delta, inside, inside & found.lost, found.unclear, found.margin, gauge, violation)
 

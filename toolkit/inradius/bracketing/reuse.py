@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius.bracketing.example import Verdict
-from inradius.bracketing.plan import Job
+from inradius.bracketing.plan import Plan
 from inradius.bracketing.referee import rule
 from inradius.bracketing.stages import Findings, Stage
 
@@ -24,7 +24,7 @@ class KnownAttackStage(Stage):
     def rows(self) -> set[int]:
         return set(self.deltas)
 
-    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
         delta = torch.stack([self.deltas[row] for row in rows]).to(batch.inputs)
         ruling = rule(job.subject, job.threat, batch, delta, self.title)
@@ -54,7 +54,7 @@ class KnownCertifierStage(Stage):
     def rows(self) -> set[int]:
         return set(self.verdicts)
 
-    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         found = [self.verdicts[row] for row in rows]
         names = ("certified", "bound", "error", "precision", "failure_probability")
         columns = {name: torch.tensor([getattr(v, name) for v in found], dtype=_TYPES.get(name)) for name in names}
@@ -69,13 +69,13 @@ _TYPES = {"bound": torch.float64, "error": torch.float64, "failure_probability":
 
 
 @attrs.frozen(eq=False)
-class Known:
+class ReusedResults:
     """For rows that another radius decided: the attack with its perturbation (*S), or the verdict; empty in a run on its own."""
 
     broken: Mapping[int, tuple[str, Tensor]] = attrs.field(factory=dict)
     certified: Mapping[int, Verdict] = attrs.field(factory=dict)
 
-    def stages(self, job: Job) -> Iterator[KnownAttackStage | KnownCertifierStage]:
+    def stages(self, job: Plan) -> Iterator[KnownAttackStage | KnownCertifierStage]:
         """A stage for each method that decided something; a certificate that does not count here is left out."""
         counted = {row: verdict for row, verdict in self.certified.items() if job.accepts(verdict.claim)}
         for n, spec in enumerate(map(str, job.certifiers)):

@@ -9,10 +9,10 @@ from torch import Tensor
 from inradius.bracketing import contradiction
 from inradius.bracketing.audit import audited
 from inradius.bracketing.ledger import AUDIT, Ledger
-from inradius.bracketing.plan import Job
+from inradius.bracketing.plan import Plan
 from inradius.bracketing.processes import Team, attempt
 from inradius.bracketing.progress import Begin
-from inradius.bracketing.reuse import Known
+from inradius.bracketing.reuse import ReusedResults
 from inradius.bracketing.stages import AttackStage, CleanStage, Stage, stages
 from inradius.bracketing.store import Record, Store
 
@@ -20,19 +20,19 @@ Answer = tuple[Record, Tensor | None]
 
 
 @attrs.frozen(eq=False)
-class Work:
+class BracketRun:
     """A job under way: what is asked, where it is kept, what is known, who works on it.
 
     Each process holds the same ledger, and takes its turn with the batches; the batches are those of one process alone, so
     that their number changes no result, and only the main process writes.
     """
 
-    job: Job
+    job: Plan
     store: Store
     ledger: Ledger
     begin: Begin
     team: Team
-    known: Known
+    known: ReusedResults
 
     def complete(self) -> None:
         """Does what is left to do: the clean pass, what is known already, the methods on the open examples, the audit."""

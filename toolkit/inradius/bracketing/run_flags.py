@@ -2,14 +2,14 @@
 
 from inradius.bracketing.flags import model_flags, result_flags
 from inradius.bracketing.ledger import Ledger
-from inradius.bracketing.plan import Job
+from inradius.bracketing.plan import Plan
 from inradius.models.modes import frozen
 
 # as many images as show a model's habits; all of them would cost another clean pass and more
 _SHOWN = 32
 
 
-def flags(job: Job, ledger: Ledger) -> tuple[str, ...]:
+def flags(job: Plan, ledger: Ledger) -> tuple[str, ...]:
     """A sentence for each sign; none where no attack was run."""
     if not job.attacks:
         return ()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from inradius.attacks.attack import Attack, Attacked
-from inradius.attacks.counted_model import Subject
+from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import class_margin
 from inradius.bracketing.ledger import CLEAN
-from inradius.bracketing.plan import Job
+from inradius.bracketing.plan import Plan
 from inradius.bracketing.referee import rule, weights_seal
 from inradius.certifiers.certificate import Claim
 from inradius.certifiers.certifier import Certifier
@@ -46,7 +46,7 @@ class Stage(ABC):
     title: str
 
     @abstractmethod
-    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         """What there is to say about these rows of the data, or a part of them."""
 
 
@@ -57,10 +57,10 @@ class CleanStage(Stage):
     name: str = CLEAN
     title: str = "clean pass"
 
-    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
         with torch.no_grad():
-            logits = Subject(job.subject, batch.labels)(batch.inputs)
+            logits = CountedModel(job.subject, batch.labels)(batch.inputs)
         return Findings(rows, {"predicted": logits.argmax(1), "margin": class_margin(logits, batch.labels)})
 
 
@@ -75,7 +75,7 @@ class AttackStage(Stage):
     def title(self) -> str:  # type: ignore[override]
         return str(self.attack)
 
-    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
         # what the attack writes on its inputs is not judged as the given example
         kept = attrs.evolve(batch, inputs=batch.inputs.clone(), labels=batch.labels.clone())
@@ -102,7 +102,7 @@ class AttackStage(Stage):
         }
         return Findings(rows, columns, ruling.delta)
 
-    def _found(self, job: Job, batch: Dataset) -> Attacked:
+    def _found(self, job: Plan, batch: Dataset) -> Attacked:
         try:
             # a smallest perturbation ends on the boundary, where rounding tells the copy from the model
             model = job.subject if self.attack.minimal else job.quick
@@ -132,7 +132,7 @@ class CertifierStage(Stage):
     def title(self) -> str:  # type: ignore[override]
         return str(self.certifier)
 
-    def answer(self, job: Job, rows: Sequence[int]) -> Findings:
+    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
         options: dict[str, Any] = {"index": batch.index, "parts": job.parts, "claim": job.claim, "decide": True}
         found = self.certifier(job.model, batch.inputs, batch.labels, job.threat, **options)
@@ -153,7 +153,7 @@ class CertifierStage(Stage):
         return Findings(rows, columns)
 
 
-def stages(job: Job) -> Iterator[Stage]:
+def stages(job: Plan) -> Iterator[Stage]:
     """The attacks and certifiers in the order they run: the first certifier, the first attack, the second certifier, ...
 
     Within a kind the given order stands: whoever lists cheap methods first has the cheapest first. A certifier goes before

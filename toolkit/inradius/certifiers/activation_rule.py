@@ -14,7 +14,7 @@ from torch import Tensor
 from inradius.certifiers.layer_rule import LayerRule, Line, Operator, Relaxation
 
 
-class CurveRule(LayerRule):
+class ActivationRule(LayerRule):
     """z -> f(z), each number by itself. A subclass names f's turning points and its slope."""
 
     @abstractmethod

@@ -22,7 +22,7 @@ from inradius.errors import InputError, PluginError
 from inradius.models.modes import evaluating, full_precision, subnormals_kept
 from inradius.models.outputs import asked, check_logits
 from inradius.models.preserved import preserved
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import Oracles
 
 Parts = Literal["each", "hull"]
@@ -44,7 +44,7 @@ class Certifier(Component, ABC):
         return model
 
     @abstractmethod
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: Streams) -> Bounds:
+    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         """Lower bounds of the property over Δ(x), for a batch x (B, *S) and a model in eval mode.
 
         Within a certificate ``inradius.certifiers.proving.current_proof`` says at which level they are asked for. Bounds
@@ -147,7 +147,7 @@ class Certifier(Component, ABC):
         prop = asked.prop
         if not len(asked.x):
             return Bounds(prop.offsets)
-        bounds = self.lower_bound(model, asked.x, threat, prop, Streams(0, asked.where))
+        bounds = self.lower_bound(model, asked.x, threat, prop, ExampleRNG(0, asked.where))
         if bounds.value.shape != prop.offsets.shape:
             raise PluginError(
                 f"{self} returned bounds of shape {tuple(bounds.value.shape)}; it must be {tuple(prop.offsets.shape)}"

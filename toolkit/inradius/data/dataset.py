@@ -11,7 +11,7 @@ from inradius.errors import InputError
 
 
 class Examples(Protocol):
-    """What the bracket asks of data: a ``Dataset`` in memory, a ``Stream``, or a class of one's own with these five names.
+    """What the bracket asks of data: a ``Dataset`` in memory, a ``LazyDataset``, or a class of one's own with these five names.
 
     labels (N,) and index (N,) are in memory; ``select`` reads the inputs of some rows.
     """

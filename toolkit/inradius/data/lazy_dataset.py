@@ -18,7 +18,7 @@ Reader = Callable[[Tensor], Tensor]
 
 
 @attrs.frozen(eq=False)
-class Stream:
+class LazyDataset:
     """Labelled examples whose inputs stay where they are until a batch of them is wanted.
 
     read: the inputs of some rows of the source, (n,) -> (n, *S); labels (N,); index (N,): each example's row in the source,

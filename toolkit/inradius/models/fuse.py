@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from inradius.models.single_channel_conv import GreyConv
+from inradius.models.single_channel_conv import SingleChannelConv
 
 _IDLE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _MONOTONE = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid)
@@ -104,7 +104,7 @@ def _channels_last(layers: Sequence[nn.Module]) -> list[nn.Module]:
         if channels and type(layer) is nn.Linear and last and _is_flatten(last) and layer.in_features % channels == 0:
             done[-1:] = [ChannelsLastFlatten(), _reordered(layer, channels)]
         else:
-            done.append(GreyConv(layer) if GreyConv.fits(layer) else layer)
+            done.append(SingleChannelConv(layer) if SingleChannelConv.fits(layer) else layer)
         if type(layer) is nn.Conv2d:
             channels = layer.out_channels
         elif type(layer) not in (*_MONOTONE, *_POOLS, nn.BatchNorm2d, nn.LeakyReLU) and not _is_flatten(layer):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
-class GreyConv(nn.Module):
+class SingleChannelConv(nn.Module):
     """A convolution of images with a single channel, (B, 1, H, W) -> (B, C, H', W'), which lie with their channels last.
 
     On a CPU its gradient in the image is a matrix product, whose columns are added up. The libraries' kernels compute
@@ -49,7 +49,7 @@ def cheap_gradients(model: object) -> Iterator[None]:
     Their values are the same bits. Compiled models stay as they are.
     """
     whole = isinstance(model, nn.Module) and getattr(model, "_compiled_call_impl", None) is None
-    layers = [layer for layer in model.modules() if GreyConv.fits(layer)] if whole else []  # type: ignore[attr-defined]
+    layers = [layer for layer in model.modules() if SingleChannelConv.fits(layer)] if whole else []  # type: ignore[attr-defined]
     # what overrides a layer's forward already is somebody's intention
     layers = [layer for layer in layers if "forward" not in vars(layer)]
     for layer in layers:

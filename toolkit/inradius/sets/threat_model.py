@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inradius.components.component import Component
 from inradius.errors import InputError, UnsupportedError
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.arithmetic.bits import stored
 from inradius.sets.arithmetic.outward import raised_sum, smallest
 from inradius.sets.arithmetic.sums import added
@@ -188,7 +188,7 @@ class Oracles(ABC):
         """
         return -self.support_bound(-c, x), self.support_bound(c, x)
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The step of steepest ascent from x + δ, as long as the radius, (B, *S); PGD takes a share of it and projects.
 
         It may leave the set. Its projection from δ = 0 is ``linear_max`` wherever the steepest direction is unique.
@@ -204,9 +204,9 @@ class Oracles(ABC):
         """A step of steepest ascent spread over the ``count`` (B,) best coordinates, (B, *S), where the set is ``sparse``."""
         raise UnsupportedError(f"{self} is not sparse: its steps of steepest ascent change many coordinates")
 
-    def sample(self, x: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """A random point of Δ(x), (B, *S); by default the maximiser of a random direction, shrunk at random."""
-        rng = rng or Streams(0, torch.arange(len(x), device=x.device))
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
         return self.project(vertex * expand(rng.uniform(dtype=x.dtype).to(x.device), vertex), x)
 
@@ -397,7 +397,7 @@ class PerExample(Oracles):
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._scatter("hull", x)  # type: ignore[no-any-return]
 
-    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: Streams | None = None) -> Tensor:
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         answer = torch.empty_like(delta)
         for threat, rows in self._groups():
             answer[rows] = threat.steepest(gradient[rows], x[rows], delta[rows], rng=rng.take(rows) if rng else None)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 
 Pair = tuple[int, int]
 
@@ -14,7 +14,7 @@ class Matrix:
     exact_interval = True
 
     def __init__(self, in_shape: torch.Size, outputs: int, seed: int, *, taps: int | None, dtype: torch.dtype) -> None:
-        streams = Streams(seed, torch.arange(outputs))
+        streams = ExampleRNG(seed, torch.arange(outputs))
         size = in_shape.numel()
         self.in_shape, self.out_shape = in_shape, torch.Size([outputs])
         self.offset = streams.normal(dtype=dtype)

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import torch
 from torch import Tensor, nn
 
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import Oracles, ThreatModel
 from inradius.testing.strategies import Shape, inputs
 
@@ -28,9 +28,9 @@ class Trial:
     tol: float
     rows: Tensor
 
-    def streams(self) -> Streams:
+    def streams(self) -> ExampleRNG:
         """Random numbers for the examples."""
-        return Streams(self.seed, self.rows)
+        return ExampleRNG(self.seed, self.rows)
 
     def select(self, rows: Tensor) -> "Trial":
         """A part of the examples, with their numbers."""
@@ -61,7 +61,7 @@ def network(shape: Shape, classes: int, seed: int, *, depth: int, row_wise: bool
     layers: list[nn.Module] = [nn.Flatten()]
     for index, (width, out) in enumerate(pairwise(widths)):
         linear = layer(width, out, dtype=torch.float64)
-        rng = Streams(seed, torch.arange(index * 1000, index * 1000 + out))
+        rng = ExampleRNG(seed, torch.arange(index * 1000, index * 1000 + out))
         with torch.no_grad():
             linear.weight.copy_(rng.normal((width,)) / width**0.5 * 2)
             linear.bias.copy_(rng.normal() / 4)

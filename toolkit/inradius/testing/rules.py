@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inradius.certifiers.layer_rule import Operator
 from inradius.errors import UnsupportedError
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.testing.claims import close, require
 from inradius.testing.strategies import Shape, directions, inputs
 
@@ -23,7 +23,7 @@ class Interval:
 
     def inside(self) -> list[Tensor]:
         """Points of the box: its ends, its middle, corners and points drawn from it."""
-        rng = Streams(self.seed, torch.arange(len(self.lower)))
+        rng = ExampleRNG(self.seed, torch.arange(len(self.lower)))
         shape, width = tuple(self.lower.shape[1:]), self.upper - self.lower
         shares = [rng.uniform(shape), rng.uniform(shape).round(), rng.uniform(shape).round(), rng.uniform(shape)]
         drawn = [torch.minimum(self.lower + share * width, self.upper) for share in shares]
@@ -86,7 +86,7 @@ def adjoint_is_the_adjoint(op: Operator, case: Interval) -> None:
     """Of an affine layer z -> A z + b, ⟨A z, r⟩ = ⟨z, Aᵀ r⟩ for every z and r."""
     if not op.rule.affine:
         return
-    rng = Streams(case.seed, torch.arange(len(case.lower)))
+    rng = ExampleRNG(case.seed, torch.arange(len(case.lower)))
     rows = rng.normal((3, *op.out_shape))
     pulled = op.rule.adjoint(op, rows)
     assert pulled.shape == (len(rows), 3, *op.in_shape), f"adjoint answers with the shape {tuple(pulled.shape)}"

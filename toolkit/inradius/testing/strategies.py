@@ -11,7 +11,7 @@ import torch
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import Oracles
 
 Shape = tuple[int, ...]
@@ -34,9 +34,9 @@ class Case:
     tol: float
     rows: Tensor = attrs.field(default=attrs.Factory(lambda self: torch.arange(len(self.x)), takes_self=True))
 
-    def streams(self) -> Streams:
+    def streams(self) -> ExampleRNG:
         """Random numbers for the examples."""
-        return Streams(self.seed, self.rows)
+        return ExampleRNG(self.seed, self.rows)
 
     def select(self, row: int) -> "Case":
         """One example of the case, with its number."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius.data.dataset import Dataset
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.testing.components import spec_round_trip
 from inradius.testing.strategies import Box, Shape, inputs
 from inradius.training.slots import Transform
@@ -24,7 +24,7 @@ class Change:
     def apply(self, transform: Transform, rows: Tensor | None = None) -> Dataset:
         """The changed batch, or what becomes of these ``rows`` alone."""
         batch = self.batch if rows is None else self.batch.select(rows)
-        return transform(batch, Streams(self.seed, batch.index), _CLASSES)
+        return transform(batch, ExampleRNG(self.seed, batch.index), _CLASSES)
 
 
 def changes(
@@ -34,7 +34,7 @@ def changes(
 
     def build(x: Tensor, seed: int, mixed: bool) -> Change:
         numbers = torch.arange(len(x))
-        targets = Streams(seed, numbers).uniform((_CLASSES,)).softmax(1).to(x.dtype) if mixed else None
+        targets = ExampleRNG(seed, numbers).uniform((_CLASSES,)).softmax(1).to(x.dtype) if mixed else None
         batch = attrs.evolve(
             Dataset.of(x, numbers % _CLASSES, bounds=bounds, name="a batch"),
             index=7 + 3 * numbers,

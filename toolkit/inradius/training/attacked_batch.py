@@ -11,7 +11,7 @@ from inradius.models.modes import at_least
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Found:
+class Perturbations:
     """What an attack found for a batch.
 
     delta (B, *S), in the set; candidates (k, B, *S), all that it chose from; trace: the iterates that were asked for, by their
@@ -27,14 +27,14 @@ class Found:
 
 
 @attrs.define(eq=False)
-class Views:
+class AttackedBatch:
     """A batch and its perturbations; logits are computed when they are first asked for, and kept.
 
     So a regularizer that wants the predictions that the loss was made of asks for them again, and costs nothing.
     """
 
     batch: Dataset
-    found: Found | None = None
+    found: Perturbations | None = None
     _logits: dict[str, Tensor] = attrs.field(factory=dict)
 
     @property

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.training.derive import derive
 
 if TYPE_CHECKING:
@@ -19,6 +19,6 @@ def prepared(run: "Run", data: Dataset) -> Iterator[Dataset]:
             raise InputError(f"a batch of {len(rows)} examples cannot be shared by {run.processes.count} processes")
         batch = data.select(run.processes.share(rows)).to(run.device)
         for place, transform in enumerate(run.recipe.transforms):
-            rng = Streams(derive(run.seed, "transform", place, run.epoch), batch.index)
+            rng = ExampleRNG(derive(run.seed, "transform", place, run.epoch), batch.index)
             batch = transform(batch, rng, run.classes)
         yield batch

@@ -16,8 +16,8 @@ from inradius.errors import InputError, PluginError
 from inradius.models.check import try_out
 from inradius.models.modes import BatchNormMode
 from inradius.sets.threat_model import Oracles, ThreatModel
-from inradius.training.attacked_batch import Views
-from inradius.training.inner_problem import Search
+from inradius.training.attacked_batch import AttackedBatch
+from inradius.training.inner_problem import InnerProblem
 from inradius.training.run import Run
 
 # the options of ``train`` that say what a run is made of; those of the first line act within a step
@@ -124,9 +124,9 @@ class AdversarialDefense(Defense):
         *,
         targets: Tensor | None = None,
         keep: tuple[int, ...] = (),
-    ) -> Views:
+    ) -> AttackedBatch:
         """The batch and what the attack finds for it; ``keep`` are the numbers of the iterates that the loss needs."""
-        one = Search(attack=self.attack, threat=threat)
+        one = InnerProblem(attack=self.attack, threat=threat)
         return run.views(model, batch, one, targets=targets, keep=keep, bn_mode=self.bn_mode)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:

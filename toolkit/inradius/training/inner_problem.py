@@ -11,12 +11,12 @@ from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
 from inradius.models.modes import BatchNormMode
 from inradius.sets.threat_model import Oracles
-from inradius.training.attacked_batch import Found
+from inradius.training.attacked_batch import Perturbations
 from inradius.training.trace import Trace
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Search:
+class InnerProblem:
     """One attack on a mini-batch: in which set, and with ``goal`` (B,) at which classes."""
 
     attack: Attack
@@ -25,14 +25,14 @@ class Search:
 
 
 def search(
-    searches: Sequence[Search],
+    searches: Sequence[InnerProblem],
     model: nn.Module,
     batch: Dataset,
     *,
     targets: Tensor | None,
     keep: tuple[int, ...],
     bn_mode: BatchNormMode,
-) -> Found:
+) -> Perturbations:
     """What the attacks find; an answer outside of its set counts as 0. The trace is that of the first.
 
     Without ``targets`` an attack takes the mixed labels of the batch, where there are any, unless it compares predictions.
@@ -57,7 +57,7 @@ def search(
             f"{searches[0].attack} showed no iterate {missing[0]}; allowed are attacks that make as many steps and show each "
             "to observe"
         )
-    return Found(
+    return Perturbations(
         delta=deltas[0],
         candidates=torch.stack(deltas),
         trace=trace.iterates,
@@ -66,7 +66,7 @@ def search(
     )
 
 
-class Tape:
+class AttackCache:
     """What was found for a batch, so that a second gradient on it, at other weights, sees the same perturbations.
 
     Searches are told apart by their order: a loss that asks for the second time is given what it found the first time.
@@ -74,7 +74,7 @@ class Tape:
 
     def __init__(self) -> None:
         # the batches are held as well, so that no other one takes the place of one in memory
-        self._found: dict[int, tuple[Dataset | None, list[Found]]] = {}
+        self._found: dict[int, tuple[Dataset | None, list[Perturbations]]] = {}
         self._batch: Dataset | None = None
         self._place = 0
 
@@ -90,7 +90,7 @@ class Tape:
         if anew:
             self._found[id(batch)] = (batch, [])
 
-    def recall(self, make: Callable[[], Found]) -> Found:
+    def recall(self, make: Callable[[], Perturbations]) -> Perturbations:
         """What was found at this place, made if it was not."""
         _, known = self._found.setdefault(id(self._batch), (self._batch, []))
         if self._place == len(known):

@@ -21,13 +21,13 @@ from inradius.stored.files import write_atomic, writing
 from inradius.stored.listing import LIST, begin, note
 from inradius.stored.tensor_file import tensor_file
 from inradius.training import state, validation, watch
-from inradius.training.attacked_batch import Views
+from inradius.training.attacked_batch import AttackedBatch
 from inradius.training.batches import prepared
 from inradius.training.checks import check_losses
 from inradius.training.derive import derive
 from inradius.training.descent import Descent
 from inradius.training.display import Display
-from inradius.training.inner_problem import Search, Tape, search
+from inradius.training.inner_problem import AttackCache, InnerProblem, search
 from inradius.training.memory import Memories
 from inradius.training.optimisation import Optimisation
 from inradius.training.precision import GradientOverflowError
@@ -70,8 +70,8 @@ class Run:
     # what is trained on, known from the first batch on
     data: Dataset | None = attrs.field(init=False, default=None)
     # the batch that the loss is asked for, and what was computed for it
-    seen: Views | None = attrs.field(init=False, default=None)
-    tape: Tape = attrs.field(init=False, factory=Tape)
+    seen: AttackedBatch | None = attrs.field(init=False, default=None)
+    tape: AttackCache = attrs.field(init=False, factory=AttackCache)
     # the next batch of an update that looks ahead
     ahead: Dataset | None = attrs.field(init=False, default=None)
     # why a monitor ended the run
@@ -139,7 +139,7 @@ class Run:
             # a sampler with feedback draws the next batch when this one is learned from
             self.ahead = next(upcoming, None) if self.recipe.update.lookahead else None
             self.tape.begin(batch, *([] if self.ahead is None else [self.ahead]))
-            self.seen = Views(batch)
+            self.seen = AttackedBatch(batch)
             yield batch
             batch = self.ahead if self.recipe.update.lookahead else next(upcoming, None)
 
@@ -186,9 +186,9 @@ class Run:
 
     def begin(self, batch: Dataset) -> None:
         """The loss of this batch is about to be asked for."""
-        self.seen = Views(batch)
+        self.seen = AttackedBatch(batch)
 
-    def look(self, batch: Dataset) -> Views:
+    def look(self, batch: Dataset) -> AttackedBatch:
         """The batch as it was last seen for this loss: under attack once ``views`` was asked for, clean before."""
         if self.seen is None or self.seen.batch is not batch:
             self.begin(batch)
@@ -199,12 +199,12 @@ class Run:
         self,
         model: nn.Module,
         batch: Dataset,
-        searches: "Search | Sequence[Search]",
+        searches: "InnerProblem | Sequence[InnerProblem]",
         *,
         targets: Tensor | None = None,
         keep: tuple[int, ...] = (),
         bn_mode: BatchNormMode = "eval",
-    ) -> Views:
+    ) -> AttackedBatch:
         """The batch under attack: by one search, or by several, whose answers are then the candidates.
 
         ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are what the attack compares with, by
@@ -212,11 +212,11 @@ class Run:
         would leave an example once it is fooled goes on, ``keep_maximising`` or not: training wants the largest objective. A
         second gradient on a batch sees the perturbations of the first.
         """
-        several = (searches,) if isinstance(searches, Search) else tuple(searches)
+        several = (searches,) if isinstance(searches, InnerProblem) else tuple(searches)
         anew = [attrs.evolve(one, attack=self.reseeded(maximising(one.attack))) for one in several]
         with self.optimisation.precision.attacking():
             found = self.tape.recall(lambda: search(anew, model, batch, targets=targets, keep=keep, bn_mode=bn_mode))
-        self.seen = Views(batch, found)
+        self.seen = AttackedBatch(batch, found)
         return self.seen
 
     def scheduled(self, threat: ThreatModel) -> ThreatModel:

@@ -4,10 +4,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.counted_model import Subject
+from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import Objective, class_margin
 from inradius.errors import UnsupportedError
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import Oracles
 
 
@@ -19,18 +19,18 @@ class Part:
     lead over the label's gradients follow for a while, whatever the objective.
     """
 
-    model: Subject
+    model: CountedModel
     x: Tensor
     y: Tensor
     threat: Oracles
-    rng: Streams
+    rng: ExampleRNG
     goal: Tensor | None
     rows: Tensor
     aim: Tensor | None = None
 
     @classmethod
     def whole(
-        cls, model: Subject, x: Tensor, y: Tensor, threat: Oracles, rng: Streams, goal: Tensor | None = None
+        cls, model: CountedModel, x: Tensor, y: Tensor, threat: Oracles, rng: ExampleRNG, goal: Tensor | None = None
     ) -> "Part":
         """The whole batch."""
         rows = torch.arange(len(x), device=x.device)
@@ -60,14 +60,14 @@ class Part:
 
     def climbed(self, logits: Tensor, value: Tensor) -> Tensor:
         """What gradients follow: the objective's ``value``, or the lead of the class aimed at, (n, C), (n,) -> (n,)."""
-        return value if self.aim is None else lead(logits, self.y, self.aim)
+        return value if self.aim is None else logit_difference(logits, self.y, self.aim)
 
     def fooled(self, logits: Tensor) -> Tensor:
         """Whether the prediction is wrong, or the goal where there is one, (n, C) -> (n,)."""
         return class_margin(logits, self.y) <= 0 if self.goal is None else class_margin(logits, self.goal) > 0
 
 
-def lead(logits: Tensor, y: Tensor, rival: Tensor) -> Tensor:
+def logit_difference(logits: Tensor, y: Tensor, rival: Tensor) -> Tensor:
     """A rival's logit minus the label's, (n, C), (n,), (n,) -> (n,)."""
     return (logits.gather(1, rival[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
 

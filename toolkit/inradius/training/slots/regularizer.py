@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from inradius.components.component import Component
 from inradius.components.validators import as_float, radius
 from inradius.sets.threat_model import Oracles
-from inradius.training.attacked_batch import Views
+from inradius.training.attacked_batch import AttackedBatch
 from inradius.training.slots.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ class Regularizer(Component, ABC):
     weight: float | Schedule = attrs.field(default=1.0, validator=weight_or_schedule, converter=as_float)
 
     @abstractmethod
-    def penalty(self, model: nn.Module, views: Views, threat: Oracles, run: "Run") -> Tensor:
+    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: "Run") -> Tensor:
         """The penalty of each example, (B,), or one number for the weights, ()."""
 
     @final
-    def __call__(self, model: nn.Module, views: Views, threat: Oracles, run: "Run") -> Tensor:
+    def __call__(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: "Run") -> Tensor:
         """The weighted penalty, (B,) or ()."""
         penalty = self.penalty(model, views, threat, run)
         mean = run.mean(penalty)

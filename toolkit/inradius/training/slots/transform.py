@@ -6,7 +6,7 @@ import attrs
 
 from inradius.components.component import Component
 from inradius.data.dataset import Dataset
-from inradius.rng import Streams
+from inradius.rng import ExampleRNG
 
 
 @attrs.frozen(kw_only=True)
@@ -18,5 +18,5 @@ class Transform(Component, ABC):
     """
 
     @abstractmethod
-    def __call__(self, batch: Dataset, rng: Streams, classes: int) -> Dataset:
+    def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
         """The changed batch; ``rng`` has a stream for each example, ``classes`` is the number of the model's logits."""

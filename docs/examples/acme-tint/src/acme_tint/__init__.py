@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, InputError, Oracles, Streams, Subject, ThreatModel, hookimpl
+from inradius import Attack, InputError, Oracles, ExampleRNG, CountedModel, ThreatModel, hookimpl
 from inradius.components import validators
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class Vertices(Attack):
 
     tries: int = attrs.field(default=10, validator=validators.count)
 
-    def perturb(self, model: Subject, x: Tensor, y: Tensor, threat: Oracles, rng: Streams, **unused: object) -> Tensor:
+    def perturb(
+        self, model: CountedModel, x: Tensor, y: Tensor, threat: Oracles, rng: ExampleRNG, **unused: object
+    ) -> Tensor:
         worst, lead = torch.zeros_like(x), torch.full_like(y, torch.inf, dtype=x.dtype)
         for _ in range(self.tries):
             delta = threat.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype), x)
