@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import attrs
+import bracket_toys
 import pytest
 import torch
 from bracket_toys import Corner, Cube, Escape, Exact, Liar, ShortCube, cloud, linear, run
@@ -176,7 +177,7 @@ def test_a_torn_log_is_taken_up_with_another_batch_size(tmp_path, size):
 @pytest.mark.parametrize("call", [2, 12])
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path, call):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bracket_toys; bracket_toys.run(sys.argv[2])"
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "killed")]
+    command = [sys.executable, "-c", code, str(Path(bracket_toys.__file__).parent), str(tmp_path / "killed")]
     environment = {**os.environ, "TOYS_KILL_AT": str(call)}
     dead = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert dead.returncode == -9, dead.stderr.decode()

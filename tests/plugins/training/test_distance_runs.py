@@ -158,7 +158,7 @@ class Counted(nn.Module):
         self.backwards += 1
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "defenses" / "distance.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "defenses" / "distance.md").read_text("utf-8")
 COSTS = re.findall(r"^\| \[`(\w+)`\].*\| (\d+) F, (\d+) B", PAGE, re.MULTILINE)
 
 

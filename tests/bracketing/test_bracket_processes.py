@@ -51,7 +51,7 @@ def test_two_processes_find_what_one_finds_and_go_on_where_one_stopped(tmp_path)
     (tmp_path / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*launch, tmp_path / "script.py", str(Path(__file__).parent), str(tmp_path)],
+        [*launch, tmp_path / "script.py", str(Path(bracket_toys.__file__).parent), str(tmp_path)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
