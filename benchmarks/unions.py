@@ -106,7 +106,7 @@ def standing(model: nn.Module, data: Dataset, union: ThreatModel, steps: int) ->
     with torch.no_grad():
         clean = model(data.inputs).argmax(1) == data.labels
     right = {"clean": clean}
-    for part in union.parts():
+    for part in union.members():
         right[part.spec_name()] = withstood(model, data, part, ON_PARTS, clean, steps)
     every = torch.stack(list(right.values())).all(0)
     right["union"] = withstood(model, data, union, ON_UNION, every, steps)
@@ -166,12 +166,14 @@ def compare_hull(options: argparse.Namespace) -> None:
     dual = inradius.make("dual", Certifier)
     print(f"`{threat}` times a factor, `{dual}`, {len(held_out)} held-out images, an MLP 784-100-100-10\n")
     print(
-        "| factor | " + " | ".join(part.spec_name() for part in threat.parts()) + " | each | hull | CPU, hull / each |"
+        "| factor | "
+        + " | ".join(part.spec_name() for part in threat.members())
+        + " | each | hull | CPU, hull / each |"
     )
-    print("|---" * (len(threat.parts()) + 4) + "|")
+    print("|---" * (len(threat.members()) + 4) + "|")
     for factor in (0.8, 1.0, 1.5, 2.0, 2.5):
         scaled = threat.scaled(factor)
-        alone = [certified(dual, model, held_out, part, "each")[0] for part in scaled.parts()]
+        alone = [certified(dual, model, held_out, part, "each")[0] for part in scaled.members()]
         each, slow = certified(dual, model, held_out, scaled, "each")
         hull, fast = certified(dual, model, held_out, scaled, "hull")
         shares = " | ".join(f"{share:.1f}" for share in (*alone, each, hull))
@@ -183,13 +185,13 @@ def certified(
     model: nn.Module,
     data: Dataset,
     threat: ThreatModel,
-    parts: inradius.certifiers.certifier.Parts,
+    union: inradius.certifiers.certifier.UnionMode,
 ) -> tuple[float, float]:
     """The share of examples certified, in percent, and the CPU seconds."""
     started, count = process_time(), 0
     with torch.no_grad():
         for batch in data.batches(100):
-            count += int(certifier(model, batch.inputs, batch.labels, threat, parts=parts).certified.sum())
+            count += int(certifier(model, batch.inputs, batch.labels, threat, union=union).certified.sum())
     return 100 * count / len(data), process_time() - started
 
 

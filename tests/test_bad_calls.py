@@ -186,7 +186,7 @@ CERTIFIED = {
     "y": LABELS | {"none": None},
     "threat": THREATS,
     "index": INDICES,
-    "parts": PARTS,
+    "union": PARTS,
 }
 ATTACKED = {"model": MODELS | LOGITS, "x": INPUTS, "y": LABELS | {"none": None}, "threat": THREATS, "index": INDICES}
 CALLS = {
@@ -344,7 +344,7 @@ BRACKETS = {
         "an unknown name": ["crwon"],
         "twice": [Slope(), Slope()],
     },
-    "parts": PARTS,
+    "union": PARTS,
     "audit": {"large": 1.5, "negative": -0.1, "nan": math.nan, "a string": "0.1", "a flag": True},
     "exhaustive": FLAGS,
     "accept_solver": FLAGS,

@@ -316,7 +316,7 @@ def oracles(threat, x, c, delta, factors):
             "hull": lambda each=each: each.hull(x),
             "select": lambda each=each: each.select(factors > 0.8).gauge(delta[factors > 0.8], x[factors > 0.8]),
             "sketch": lambda each=each: each.sketch(x),
-            "parts": lambda each=each: [part.gauge(delta, x) for part in each.parts()],
+            "members": lambda each=each: [part.gauge(delta, x) for part in each.members()],
         }.items():
             answers[oracle + name] = asked(question)
     for op in (Mixing(), Sliding()):

@@ -40,7 +40,7 @@ def delegated(name, member):
 
 
 for _name, _member in inspect.getmembers(Oracles):
-    if not _name.startswith("_") and _name not in ("scaled", "per_example", "select", "parts", "contains"):
+    if not _name.startswith("_") and _name not in ("scaled", "per_example", "select", "members", "contains"):
         setattr(Wrapped, _name, delegated(_name, _member))
 Wrapped.__abstractmethods__ = frozenset()
 

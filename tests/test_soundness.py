@@ -140,7 +140,7 @@ def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
     data = examples(model, shape, seed, count)
     convex = inradius.make(threat, inradius.ThreatModel).convex
     attacks = ATTACKS if convex else [spec for spec in ATTACKS if "frank_wolfe" not in spec]
-    if not all(part.convex for part in inradius.make(threat, inradius.ThreatModel).parts()):
+    if not all(part.convex for part in inradius.make(threat, inradius.ThreatModel).members()):
         certifiers = [spec for spec in certifiers if spec != REFEREE]
     options = {"attacks": attacks, "certifiers": certifiers, "exhaustive": True}
     reports = inradius.bracket_curve(model, data, threat, [0.1, 0.4, 1.0], folder=folder, **options)

@@ -44,7 +44,7 @@ def ball_of(threat: Oracles) -> tuple[float, float] | tuple[None, None]:
 
 def box_of(threat: Oracles, asker: str) -> Box:
     """The box of valid inputs that all parts of the set share."""
-    found = {part.bounds for part in threat.parts()}
+    found = {part.bounds for part in threat.members()}
     if len(found) > 1:
         raise UnsupportedError(f"{asker} knows one box of valid inputs, and the parts of {threat} have several")
     box: Box = found.pop()

@@ -60,7 +60,7 @@ class Square(Attack):
         if not len(x) or budget < 0:
             return search.best
         search.look(whole)
-        members = len(threat.parts())
+        members = len(threat.members())
         for place in range(members):
             search.run(place, budget * (place + 1) // members - budget * place // members, start)
         return search.best
@@ -83,7 +83,7 @@ class _Search:
     def run(self, place: int, budget: int, start: Tensor | None) -> None:
         """Searches the part of the set at ``place`` with a budget of queries for each example."""
         part = self._whole.take(self._open.nonzero().squeeze(1))
-        part = attrs.evolve(part, threat=part.threat.parts()[place], rng=part.rng.fork(place))
+        part = attrs.evolve(part, threat=part.threat.members()[place], rng=part.rng.fork(place))
         if not len(part) or not budget:
             return
         moves = moves_of(part.threat, part.x)

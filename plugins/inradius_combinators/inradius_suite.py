@@ -34,7 +34,7 @@ class InradiusSuite(Suite):
         return tuple(make(spec, Attack) for spec in self._specs(threat))
 
     def _specs(self, threat: Oracles) -> tuple[str, ...]:
-        if len(threat.parts()) > 1:
+        if len(threat.members()) > 1:
             return f"msd(steps={self.steps})", f"worst_part({self})"
         blind = f"square(queries={self.probe})", f"if_zero_gradient(square(queries={self.queries}))"
         return (*self._gradients(threat), *blind)

@@ -67,13 +67,13 @@ class Search:
 
         ``aim`` (B,) are classes that the objective leads to, although any wrong one will do.
         """
-        members = len(self._whole.threat.parts())
+        members = len(self._whole.threat.members())
         for place in range(members):
             rng = self._whole.rng.fork(branch * members + place)
             part = attrs.evolve(self._whole, rng=rng, aim=aim).take(self._open.nonzero().squeeze(1))
             if not len(part):
                 return
-            part = attrs.evolve(part, threat=part.threat.parts()[place])
+            part = attrs.evolve(part, threat=part.threat.members()[place])
             self._approach(part, None if start is None else part.threat.project(start[part.rows], part.x))
 
     def _approach(self, part: Part, delta: Tensor | None) -> None:

@@ -57,7 +57,7 @@ class SparseL1Descent(Attack):
 
     def _room(self, threat: Oracles, x: Tensor) -> tuple[Tensor, Tensor]:
         """The hull of the set, if single coordinates may move in it, two of (B, *S)."""
-        if not all(part.convex for part in threat.parts()):
+        if not all(part.convex for part in threat.members()):
             raise UnsupportedError(
                 f"{self} was given {threat}, which has a part that is not convex; allowed are convex sets and their unions"
             )

@@ -50,12 +50,12 @@ class FAB(MinimalAttack):
     enough: float | None = attrs.field(default=None, validator=optional(positive), converter=as_float)
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
-        if not all(part.convex for part in threat.parts()):
+        if not all(part.convex for part in threat.members()):
             raise UnsupportedError(
                 f"{self} was given {threat}, which is not convex, so that means of its points leave it; "
                 "allowed are convex sets and unions of them"
             )
-        return threat.parts()
+        return threat.members()
 
     def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
         groups = self.groups(rivals(part, torch.zeros_like(start), self.classes))

@@ -58,7 +58,7 @@ class MinimalAttack(Attack, ABC):
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
         """The parts of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""
-        return threat.parts()
+        return threat.members()
 
     def measure(self, part: Part, delta: Tensor) -> Tensor:
         """What is to be small, (n,): the gauge."""

@@ -12,7 +12,7 @@ from inradius.sets.norm import Norm
 
 def parts_measured_in(norm: Norm, threat: Oracles, asker: object, others: str) -> Sequence[Oracles]:
     """The parts of the set that are balls of one norm; raises ``UnsupportedError`` where there are none."""
-    parts = [part for part in threat.parts() if part.norm == norm]
+    parts = [part for part in threat.members() if part.norm == norm]
     if not parts:
         raise UnsupportedError(
             f"{asker} was given {threat}, which is measured in another way than {norm}; "

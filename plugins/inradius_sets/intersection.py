@@ -29,7 +29,7 @@ def _flat(members: object) -> object:
     """The members with those of intersections in their place; anything else as it is, for the validator."""
     if not isinstance(members, tuple | list):
         return members
-    inner = ((member.members if isinstance(member, Intersection) else (member,)) for member in members)
+    inner = ((member.sets if isinstance(member, Intersection) else (member,)) for member in members)
     return tuple(part for parts in inner for part in parts)
 
 
@@ -57,13 +57,13 @@ class Intersection(ThreatModel):
     theirs. An intersection among the members stands for its own.
     """
 
-    positional = ("*members",)
+    positional = ("*sets",)
 
-    members: tuple[ThreatModel, ...] = attrs.field(validator=_members, converter=_flat)
+    sets: tuple[ThreatModel, ...] = attrs.field(validator=_members, converter=_flat)
 
     @property
     def is_box(self) -> bool:
-        return all(member.is_box for member in self.members)
+        return all(member.is_box for member in self.sets)
 
     @property
     def convex(self) -> bool:
@@ -71,21 +71,21 @@ class Intersection(ThreatModel):
 
     @property
     def symmetric(self) -> bool:
-        return all(member.symmetric for member in self.members)
+        return all(member.symmetric for member in self.sets)
 
     @property
     def tight(self) -> bool:
-        return len(self.members) == 1 and self.members[0].tight
+        return len(self.sets) == 1 and self.sets[0].tight
 
     @property
     def convention(self) -> str:
         """What the radius of each member measures, where its name does not say it."""
-        return "; ".join(f"{member}: {member.convention}" for member in self.members if member.convention)
+        return "; ".join(f"{member}: {member.convention}" for member in self.sets if member.convention)
 
     @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
-        boxes = [box for member in self.members if (box := member.bounds) is not None]
+        boxes = [box for member in self.sets if (box := member.bounds) is not None]
         return (max(low for low, _ in boxes), min(high for _, high in boxes)) if boxes else None
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
@@ -101,66 +101,66 @@ class Intersection(ThreatModel):
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The step of the member that lets δ go least far along the gradient, (B, *S)."""
         with torch.no_grad():
-            reach = torch.stack([member.support_bound(gradient.unsqueeze(1), x)[:, 0] for member in self.members])
-            steps = torch.stack([member.steepest(gradient, x, delta, rng=rng) for member in self.members])
+            reach = torch.stack([member.support_bound(gradient.unsqueeze(1), x)[:, 0] for member in self.sets])
+            steps = torch.stack([member.steepest(gradient, x, delta, rng=rng) for member in self.sets])
             return steps[reach.argmin(0), torch.arange(len(x), device=x.device)]
 
     def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
-        return self.project(self.members[0].sample(x, rng=rng), x)
+        return self.project(self.sets[0].sample(x, rng=rng), x)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        if len(self.members) == 1:
-            return self.members[0].support(c, x)
+        if len(self.sets) == 1:
+            return self.sets[0].support(c, x)
         dtype = working(torch.promote_types(c.dtype, x.dtype))
         with torch.no_grad():
             around, tol = widened(x, dtype), _tolerance(dtype)
             hull = self.hull(around)
-            found, slope = shared_support(self.members, widened(c, dtype), around, hull, _SUPPORT_STEPS, tol)
+            found, slope = shared_support(self.sets, widened(c, dtype), around, hull, _SUPPORT_STEPS, tol)
             bound = finite_or_above(found, c.dtype)
         # the point that the search ended with is nearer to the maximiser than that of any member
         return sloped(bound, c.flatten(2), slope.flatten(2))
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
-        return torch.stack([member.support_bound(c, x) for member in self.members]).amin(0)
+        return torch.stack([member.support_bound(c, x) for member in self.sets]).amin(0)
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        return torch.stack([member.gauge(delta, x) for member in self.members]).amax(0)
+        return torch.stack([member.gauge(delta, x) for member in self.sets]).amax(0)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        return torch.stack([member.violation(delta, x) for member in self.members]).amax(0)
+        return torch.stack([member.violation(delta, x) for member in self.sets]).amax(0)
 
     def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        return _tightest([member.span(c, x) for member in self.members])
+        return _tightest([member.span(c, x) for member in self.sets])
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return _tightest([member.hull(x) for member in self.members])
+        return _tightest([member.hull(x) for member in self.sets])
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
-        return _tightest([member.bound_affine(op, x) for member in self.members])
+        return _tightest([member.bound_affine(op, x) for member in self.sets])
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
-        return next((sketch for member in self.members if (sketch := member.sketch(x)) is not None), None)
+        return next((sketch for member in self.sets if (sketch := member.sketch(x)) is not None), None)
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
-        return [each for member in self.members for each in member.constraints(delta, x)]
+        return [each for member in self.sets for each in member.constraints(delta, x)]
 
     def scaled(self, factor: float) -> Self:
-        return attrs.evolve(self, members=tuple(member.scaled(factor) for member in self.members))
+        return attrs.evolve(self, sets=tuple(member.scaled(factor) for member in self.sets))
 
     def check_inputs(self, x: Tensor) -> None:
-        for member in self.members:
+        for member in self.sets:
             member.check_inputs(x)
 
     def _restriction(self, v: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The projection on the member that is farthest from v, and which it is, (B, *S) and (B,)."""
-        points = torch.stack([member.project(v, x) for member in self.members])
+        points = torch.stack([member.project(v, x) for member in self.sets])
         first = (points - v).flatten(2).norm(dim=2).argmax(0)
         return points[first, torch.arange(len(x), device=x.device)], first
 
     def _limitation(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The maximiser of the member that lets δ go least far along c, and which it is, (B, *S) and (B,)."""
-        first = torch.stack([member.support(c.unsqueeze(1), x)[:, 0] for member in self.members]).argmin(0)
-        points = torch.stack([member.linear_max(c, x) for member in self.members])
+        first = torch.stack([member.support(c.unsqueeze(1), x)[:, 0] for member in self.sets]).argmin(0)
+        points = torch.stack([member.linear_max(c, x) for member in self.sets])
         return points[first, torch.arange(len(x), device=x.device)], first
 
     def _answer(
@@ -177,7 +177,7 @@ class Intersection(ThreatModel):
             left = (~done).nonzero().squeeze(1)
             if len(left):
                 t, around = t[left], around[left]
-                split = solve(self.members, t, around, start[left], first[left], alpha, _STEPS, tol)
+                split = solve(self.sets, t, around, start[left], first[left], alpha, _STEPS, tol)
                 point[left], gap[left] = best_point(self, split, t, around, alpha, tol)
             return toward_zero(point, dtype), gap.to(dtype)
 

@@ -27,12 +27,12 @@ class AverageParts(AdversarialDefense):
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each example under the attack on every part, (P, B)."""
-        searches = [InnerProblem(attack=self.attack, threat=part) for part in threat.parts()]
+        searches = [InnerProblem(attack=self.attack, threat=part) for part in threat.members()]
         return cross_entropy(run.views(model, batch, searches, bn_mode=self.bn_mode).each(model), batch)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """Which examples withstand the attack on every part, (B,)."""
         fooled = [
-            self.attack(model, batch.inputs, batch.labels, part, index=batch.index).success for part in threat.parts()
+            self.attack(model, batch.inputs, batch.labels, part, index=batch.index).success for part in threat.members()
         ]
         return ~torch.stack(fooled).any(0)

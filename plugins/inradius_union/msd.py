@@ -64,7 +64,7 @@ class MSD(Attack):
         observe: Observer | None = None,
         goal: Tensor | None = None,
     ) -> Tensor:
-        sizes = self.sizes(threat.parts())
+        sizes = self.sizes(threat.members())
         whole = Part.whole(model, x, y, threat, rng, goal)
         ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
         if start is not None:
@@ -117,5 +117,5 @@ def _candidates(part: Part, gradient: Tensor, delta: Tensor, sizes: Sequence[flo
     """Where one step of each part goes, (n, *S) each."""
     return [
         member.project(delta + size * member.steepest(gradient, part.x, delta, rng=part.rng), part.x)
-        for member, size in zip(part.threat.parts(), sizes, strict=True)
+        for member, size in zip(part.threat.members(), sizes, strict=True)
     ]

@@ -17,7 +17,7 @@ def _flat(members: object) -> object:
     """The members with those of unions in their place; anything else as it is, for the validator."""
     if not isinstance(members, tuple | list) or not all(isinstance(member, ThreatModel) for member in members):
         return members
-    return tuple(part for member in members for part in member.parts())
+    return tuple(part for member in members for part in member.members())
 
 
 def _members(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -42,31 +42,31 @@ class Union(UnionOracles, ThreatModel):
     Source: maini2020.
     """
 
-    positional = ("*members",)
+    positional = ("*sets",)
     # the members' own attacks, each on its part
     default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "msd(steps=50, restarts=2)")
 
-    members: tuple[ThreatModel, ...] = attrs.field(validator=_members, converter=_flat)
+    sets: tuple[ThreatModel, ...] = attrs.field(validator=_members, converter=_flat)
 
-    def parts(self) -> tuple[ThreatModel, ...]:
-        return self.members
+    def members(self) -> tuple[ThreatModel, ...]:
+        return self.sets
 
     @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
-        boxes = [box for member in self.members if (box := member.bounds) is not None]
+        boxes = [box for member in self.sets if (box := member.bounds) is not None]
         return (max(low for low, _ in boxes), min(high for _, high in boxes)) if boxes else None
 
     def scaled(self, factor: float) -> Self:
-        return attrs.evolve(self, members=tuple(member.scaled(factor) for member in self.members))
+        return attrs.evolve(self, sets=tuple(member.scaled(factor) for member in self.sets))
 
     def per_example(self, factors: Tensor) -> "UnionPerExample":
         return UnionPerExample(self, factors)
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
-        if len(self.members) > 1:
+        if len(self.sets) > 1:
             raise UnsupportedError(f"{self} is not convex, so cvxpy cannot describe it; ask each part by itself")
-        return self.members[0].constraints(delta, x)
+        return self.sets[0].constraints(delta, x)
 
 
 class UnionPerExample(UnionOracles, PerExample):
@@ -74,7 +74,7 @@ class UnionPerExample(UnionOracles, PerExample):
 
     def __init__(self, union: Union, factors: Tensor) -> None:
         super().__init__(union, factors)
-        self._parts = tuple(member.per_example(factors) for member in union.members)
+        self._parts = tuple(member.per_example(factors) for member in union.sets)
 
-    def parts(self) -> tuple[PerExample, ...]:
+    def members(self) -> tuple[PerExample, ...]:
         return self._parts

@@ -45,5 +45,5 @@ class WorstPart(Attack):
         keep = keeps_maximising(self.attack) if self.keep_maximising is None else self.keep_maximising
         objective = self.objective or objective_of(self.attack)
         series = Series(whole, objective, survivors=not keep, clean=False, start=start, observe=observe)
-        places = range(len(threat.parts()))
+        places = range(len(threat.members()))
         return series.run(Round(attack=self.attack, branch=place, place=place) for place in places)

@@ -213,7 +213,7 @@ def test_the_folder_is_keyed_by_what_decides_the_results(tmp_path, monkeypatch):
         {"audit": 0.5},
         {"seed": 1},
         {"exhaustive": True},
-        {"parts": "hull"},
+        {"union": "hull"},
         {"model": linear(seed=1)},
         {"data": cloud(79)},
     )

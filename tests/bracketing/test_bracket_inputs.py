@@ -36,7 +36,7 @@ def spoiled(value):
     [
         ({"audit": 1.5}, "audit=1.5 .* between 0 and 1"),
         ({"audit": True}, "audit=True"),
-        ({"parts": "all"}, "parts='all' .* 'each' and 'hull'"),
+        ({"union": "all"}, "union='all' .* 'each' and 'hull'"),
         ({"batch_size": 0}, "batch_size=0 .* integer ≥ 1"),
         ({"seed": 0.5}, "seed=0.5 .* integer"),
         ({"exhaustive": 1}, "exhaustive=1 .* True and False"),

@@ -33,7 +33,7 @@ def test_a_certificate_of_an_affine_model_is_exact():
     values = [model(x + 0.1 * signs) for signs in torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 4)]
     margins = torch.stack([(Property.margins(y, 3, dtype=DOUBLE).weights * v[:, None]).sum(2) for v in values])
     torch.testing.assert_close(proof.lower, margins.amin(0))
-    assert (proof.method, proof.failure_probability, proof.parts) == ("slope()", 0.0, "each")
+    assert (proof.method, proof.failure_probability, proof.union) == ("slope()", 0.0, "each")
     assert proof.precision.tolist() == [64, 64, 64]
 
 
@@ -96,10 +96,10 @@ def test_bounds_to_train_on_are_those_of_the_certificate_and_differentiable():
 
 def test_a_union_is_certified_member_by_member_or_as_its_hull():
     model, (x, y) = affine(), batch()
-    each, hull = (Slope()(model, x, y, Two(eps=0.2), parts=parts) for parts in ("each", "hull"))
+    each, hull = (Slope()(model, x, y, Two(eps=0.2), union=union) for union in ("each", "hull"))
     torch.testing.assert_close(each.lower, Slope()(model, x, y, Cube(eps=0.2)).lower)
     torch.testing.assert_close(hull.lower, each.lower)
-    assert (each.parts, hull.parts) == ("each", "hull")
+    assert (each.union, hull.union) == ("each", "hull")
     certifier = told(torch.tensor(1.0), failure_probability=0.7)
     proof = certifier(model, x, y, Two(eps=0.2))
     assert [str(call[2]) for call in certifier.calls] == ["cube(eps=0.1)", "cube(eps=0.2)"]
@@ -324,7 +324,7 @@ class Overflow(nn.Module):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"parts": "all"}, InputError, "parts='all' is not allowed; allowed are 'each' and 'hull'"),
+        ({"union": "all"}, InputError, "union='all' is not allowed; allowed are 'each' and 'hull'"),
         ({"x": torch.full((3, 4), torch.nan, dtype=DOUBLE)}, InputError, "input 0 has NaN or infinite values"),
         ({"x": torch.zeros(3, 4, dtype=torch.int64)}, InputError, "allowed are floating-point images"),
         ({"y": torch.tensor([0, 1])}, InputError, "allowed is one integer per input"),
@@ -346,7 +346,7 @@ class Overflow(nn.Module):
 def test_what_is_wrong_is_said(change, error, message):
     x, y = batch()
     parts = {"certifier": Slope(), "model": affine(), "x": x, "y": y} | change
-    options = {key: parts[key] for key in ("parts", "index") if key in parts}
+    options = {key: parts[key] for key in ("union", "index") if key in parts}
     with pytest.raises(error, match=message):
         parts["certifier"](parts["model"], parts["x"], parts["y"], Cube(), **options)
 

@@ -210,14 +210,14 @@ def test_certify_shows_each_certifier_alone(capsys, asked, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parts", "line"), [("each", "certified one by one"), ("hull", "certified in one pass, as their convex hull")]
+    ("union", "line"), [("each", "certified one by one"), ("hull", "certified in one pass, as their convex hull")]
 )
-def test_a_union_is_certified_as_parts_says(capsys, asked, tmp_path, parts, line):
+def test_a_union_is_certified_as_union_says(capsys, asked, tmp_path, union, line):
     threat = "union(linf(eps=0.05), l2(eps=0.1))"
     for command in ("bracket", "certify"):
-        out = printed(capsys, command, *asked, "--threat", threat, "--parts", parts, "--out", tmp_path / command)
-        assert row(out, "parts") == f"parts    {line}"
-        assert record(tmp_path / command)["setting"]["parts"] == parts
+        out = printed(capsys, command, *asked, "--threat", threat, "--union", union, "--out", tmp_path / command)
+        assert row(out, "members") == f"members  {line}"
+        assert record(tmp_path / command)["setting"]["union"] == union
 
 
 def test_certify_finds_the_radius_of_each_example(capsys, asked, tmp_path):

@@ -125,7 +125,7 @@ def test_a_radius_per_example_keeps_the_properties_that_still_hold():
     assert isinstance(each, PerExample)
     assert (each.convex, each.tight, each.symmetric) == (True, True, False)
     assert str(each) == "cube() with a radius per example"
-    assert [str(part) for part in each.parts()] == [str(each)]
+    assert [str(part) for part in each.members()] == [str(each)]
 
 
 @pytest.mark.parametrize("factors", [[-1.0], [float("nan")], [float("inf")], [[1.0]]])
@@ -141,7 +141,7 @@ def test_radii_that_do_not_fit_the_batch_are_refused():
 
 def test_any_other_set_is_its_own_part_and_any_part_of_a_batch_has_the_same_set():
     cube = Cube()
-    assert cube.parts() == (cube,)
+    assert cube.members() == (cube,)
     assert cube.select(torch.tensor([True])) is cube
     assert cube.sketch(torch.zeros(1, 2)) is None
 

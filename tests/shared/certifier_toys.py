@@ -37,7 +37,7 @@ class Two(Cube):
 
     convex = False
 
-    def parts(self):
+    def members(self):
         return (Cube(eps=self.eps / 2), Cube(eps=self.eps))
 
 

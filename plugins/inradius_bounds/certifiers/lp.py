@@ -45,7 +45,7 @@ class LP(Certifier):
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         if not threat.convex:
             raise UnsupportedError(
-                f"{threat} is not convex; lp certifies convex sets, a union member by member (parts='each')"
+                f"{threat} is not convex; lp certifies convex sets, a union member by member (union='each')"
             )
         values, chain = values_of(model, x, threat), trace(model, x, threat)
         found = relaxed(values, relax=smallest_area)

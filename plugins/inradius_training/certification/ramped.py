@@ -21,7 +21,7 @@ from inradius import (
     UnsupportedError,
     make,
 )
-from inradius.certifiers.certifier import Parts
+from inradius.certifiers.certifier import UnionMode
 from inradius.components.validators import component, positive, share
 from inradius.training.losses import cross_entropy
 
@@ -66,7 +66,7 @@ class Ramped(Defense):
     # what the clean loss still weighs in the end
     kappa: float = attrs.field(default=0.0, validator=share)
     # one pass instead of one for each part
-    parts: Parts = attrs.field(default="hull", validator=attrs.validators.in_(get_args(Parts)))
+    union: UnionMode = attrs.field(default="hull", validator=attrs.validators.in_(get_args(UnionMode)))
     judge: Certifier | None = attrs.field(default=None, validator=attrs.validators.optional(component(Certifier)))
 
     def ramped(self, progress: float) -> float:
@@ -102,7 +102,7 @@ class Ramped(Defense):
         """Lower bounds of the margins to train on, (B, K); random projections are drawn anew for each epoch."""
         # the example's number is all that keys a certifier's random numbers
         index = batch.index + (epoch << 32)
-        return certifier.bound(model, batch.inputs, batch.labels, threat, index=index, parts=self.parts)
+        return certifier.bound(model, batch.inputs, batch.labels, threat, index=index, union=self.union)
 
     def attacked(
         self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run

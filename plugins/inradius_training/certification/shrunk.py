@@ -84,6 +84,6 @@ class Shrunk(Oracles):
         """The part of the batch in ``index``, with its points."""
         return Shrunk(self.threat.select(index), self.point[index], self.share)
 
-    def parts(self) -> tuple[Oracles, ...]:
-        members = self.threat.parts()
+    def members(self) -> tuple[Oracles, ...]:
+        members = self.threat.members()
         return (self,) if len(members) == 1 else tuple(Shrunk(part, self.point, self.share) for part in members)

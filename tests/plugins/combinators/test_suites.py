@@ -103,7 +103,7 @@ def test_linear_models_are_fooled_exactly_where_they_can_be(suite, threat):
         suite = f"worst_part({suite})"
     model, threat = linear(4), threat_of(threat)
     x, y = labelled(model, 24)
-    possible = torch.stack([worst_margins(model, x, y, part).amin(1) <= 0 for part in threat.parts()]).any(0)
+    possible = torch.stack([worst_margins(model, x, y, part).amin(1) <= 0 for part in threat.members()]).any(0)
     found = attack_of(suite)(model, x, y, threat)
     assert torch.equal(found.success, possible)
     assert 0 < int(possible.sum()) < 24

@@ -184,11 +184,11 @@ def test_intersections_and_unions_with_a_cube(kind, name, flush, seed, size, bou
     members = ball("linf", radii[0], bounds), ball(kind, radii[1], bounds)
     x, c = inputs(rng, name, bounds, size), numbers(rng, name, size)
     cube, sides = cell(members[0], x), cell(members[1], x)
-    both = attrs.evolve(inradius.make("intersection(linf(1), linf(1))", ThreatModel), members=members)
+    both = attrs.evolve(inradius.make("intersection(linf(1), linf(1))", ThreatModel), sets=members)
     # a ball in a smaller box is the same ball with less room
     held = [(max(a, b), min(d, e)) for (a, d), (b, e) in zip(cube, sides, strict=True)]
     checked(both, c, x, flush, lambda prices: EXACT[kind](prices, held, Fraction(radii[1])))
-    either = attrs.evolve(inradius.make("union(linf(1), linf(1))", ThreatModel), members=members)
+    either = attrs.evolve(inradius.make("union(linf(1), linf(1))", ThreatModel), sets=members)
     checked(either, c, x, flush, lambda p: max(sum(gains(p, cube)), EXACT[kind](p, sides, Fraction(radii[1]))))
 
 

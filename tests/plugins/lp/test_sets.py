@@ -59,7 +59,7 @@ def test_declarations(threat):
     assert threat.convex
     assert threat.symmetric
     assert threat.tight
-    assert threat.parts() == (threat,)
+    assert threat.members() == (threat,)
     assert threat.scaled(0.5).eps == threat.eps / 2
     assert not threat.per_example(torch.ones(3)).symmetric
 

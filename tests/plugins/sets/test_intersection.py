@@ -86,7 +86,7 @@ def test_support_is_sound_and_better_than_its_members():
     x, v = batch(20)
     c = torch.stack([v, v**3, v * 10.0 ** (3 * v)], dim=1)
     support = threat.support(c, x)
-    singles = torch.stack([member.support(c, x) for member in threat.members]).amin(0)
+    singles = torch.stack([member.support(c, x) for member in threat.sets]).amin(0)
     assert (support <= singles * (1 + 1e-12)).all()
     assert (support < 0.97 * singles).any()
     for k in range(3):
@@ -121,7 +121,7 @@ def test_nested_intersections_flatten():
     flat = make("intersection(linf(0.1), l2(1), l1(2))")
     assert make("intersection(linf(0.1), intersection(l2(1), l1(2)))") == flat
     assert make(str(flat)) == flat
-    assert flat.parts() == (flat,)
+    assert flat.members() == (flat,)
     assert str(flat.scaled(0.5)) == "intersection(linf(eps=0.05), l2(eps=0.5), l1(eps=1.0))"
     assert flat.bounds == (0.0, 1.0)
 
@@ -129,7 +129,7 @@ def test_nested_intersections_flatten():
 def test_the_gauge_is_the_largest():
     x, v = batch()
     threat = make("intersection(linf(0.1), l2(1))", ThreatModel)
-    gauges = torch.stack([member.gauge(v, x) for member in threat.members])
+    gauges = torch.stack([member.gauge(v, x) for member in threat.sets])
     assert torch.equal(threat.gauge(v, x), gauges.amax(0))
 
 

@@ -581,7 +581,7 @@ def part_losses(model, data):
     ahead = (model.weight[1 - data.labels] - model.weight[data.labels])[:, None]
     margin = (model(data.inputs) * (1 - 2 * F.one_hot(data.labels, 2))).sum(1)
     return torch.stack(
-        [F.softplus(margin + part.support(ahead, data.inputs)[:, 0]) for part in inradius.make(UNION).parts()]
+        [F.softplus(margin + part.support(ahead, data.inputs)[:, 0]) for part in inradius.make(UNION).members()]
     )
 
 

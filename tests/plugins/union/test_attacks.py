@@ -48,7 +48,7 @@ def test_each_step_goes_to_the_candidate_of_the_largest_objective(objective):
     for before, after in pairwise(seen):
         point = (x + before).requires_grad_()
         (gradient,) = torch.autograd.grad(attack.objective(model(point), y).sum(), point)
-        parts = zip(union.parts(), attack.sizes(union.parts()), strict=True)
+        parts = zip(union.members(), attack.sizes(union.members()), strict=True)
         moved = [part.project(before + size * part.steepest(gradient, x, before), x) for part, size in parts]
         values = torch.stack([score(attack.objective, model, x, y, delta) for delta in moved])
         torch.testing.assert_close(score(attack.objective, model, x, y, after), values.amax(0), rtol=0, atol=1e-12)
@@ -100,18 +100,18 @@ def test_on_a_linear_model_the_worst_of_all_parts_is_nearly_found(attack, share)
 def test_msd_is_at_least_as_good_as_its_start():
     union, model = threat_of(UNION), perceptron()
     x, y = labelled(model)
-    start = make("pgd(steps=20, keep_maximising=True)")(model, x, y, union.parts()[1]).delta
+    start = make("pgd(steps=20, keep_maximising=True)")(model, x, y, union.members()[1]).delta
     better = make("msd(steps=5, keep_maximising=True)")(model, x, y, union, start=start)
     assert (score(CrossEntropy(), model, x, y, better.delta) >= score(CrossEntropy(), model, x, y, start)).all()
 
 
 def test_the_default_steps_are_the_thesis_s_and_reach_the_boundary():
     union = threat_of("union(linf(eps=0.3), l2(eps=1.5), l1(eps=12), union(linf(eps=0.1)))")
-    assert MSD(steps=100).sizes(union.parts()) == pytest.approx((1 / 30, 2 / 15, 1 / 12, 1 / 30))
-    assert MSD(steps=10).sizes(union.parts()) == (0.25,) * 4
-    assert MSD(steps=100).sizes(union.per_example(torch.ones(2)).parts()) == MSD(steps=100).sizes(union.parts())
-    assert MSD(steps=10).sizes(union.parts()[:1]) == (0.25,)
-    assert MSD(step=0.5).sizes(union.parts()) == (0.5,) * 4
+    assert MSD(steps=100).sizes(union.members()) == pytest.approx((1 / 30, 2 / 15, 1 / 12, 1 / 30))
+    assert MSD(steps=10).sizes(union.members()) == (0.25,) * 4
+    assert MSD(steps=100).sizes(union.per_example(torch.ones(2)).members()) == MSD(steps=100).sizes(union.members())
+    assert MSD(steps=10).sizes(union.members()[:1]) == (0.25,)
+    assert MSD(step=0.5).sizes(union.members()) == (0.5,) * 4
 
 
 def test_wrong_steps_are_refused():
@@ -142,7 +142,7 @@ def test_worst_part_is_the_worst_of_independent_attacks():
     x, y = labelled(model, 32)
     inner = make("pgd(steps=8, random_start=False, keep_maximising=True)")
     worst = WorstPart(attack=inner)(model, x, y, union)
-    alone = [inner(model, x, y, part) for part in union.parts()]
+    alone = [inner(model, x, y, part) for part in union.members()]
     values = torch.stack([score(CrossEntropy(), model, x, y, found.delta) for found in alone])
     torch.testing.assert_close(score(CrossEntropy(), model, x, y, worst.delta), values.amax(0), rtol=0, atol=1e-9)
     assert len(set(values.argmax(0).tolist())) > 1
@@ -153,7 +153,7 @@ def test_worst_part_leaves_fooled_examples_to_rest():
     x, y = labelled(model, 32)
     inner = make("pgd(steps=8, random_start=False)")
     worst = WorstPart(attack=inner)(model, x, y, union)
-    alone = [inner(model, x, y, part) for part in union.parts()]
+    alone = [inner(model, x, y, part) for part in union.members()]
     assert torch.equal(worst.success, torch.stack([found.success for found in alone]).any(0))
     first = alone[0].success
     assert 0 < first.sum() < 32
@@ -234,7 +234,7 @@ def test_the_average_has_a_row_of_losses_for_each_part(tmp_path):
     run = engine(tmp_path, model, defense)
     value = defense.loss(model.train(), batch(), union, run)
     expected = []
-    for part in union.parts():
+    for part in union.members():
         delta = run.reseeded(defense.attack)(model, batch().inputs, batch().labels, part, index=batch().index).delta
         expected.append(F.cross_entropy(model(batch().inputs + delta), batch().labels, reduction="none"))
     torch.testing.assert_close(value, torch.stack(expected))
@@ -245,5 +245,5 @@ def test_the_average_has_a_row_of_losses_for_each_part(tmp_path):
     for parameter, gradient in zip(model.parameters(), rows, strict=True):
         torch.testing.assert_close(parameter.grad, gradient / 24)
     held = defense.score(model, batch(), union, run)
-    parts = [~defense.attack(model, batch().inputs, batch().labels, part).success for part in union.parts()]
+    parts = [~defense.attack(model, batch().inputs, batch().labels, part).success for part in union.members()]
     assert torch.equal(held, torch.stack(parts).all(0))

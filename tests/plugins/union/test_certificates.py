@@ -23,10 +23,10 @@ def test_each_is_the_worst_of_the_parts_and_hull_says_so(certifier):
     union, model, certifier = threat_of(UNION), rectified(), inradius.make(certifier, Certifier)
     x, y = labelled(model)
     with torch.no_grad():
-        each, hull = (certifier(model, x, y, union, parts=parts) for parts in ("each", "hull"))
-        alone = torch.stack([certifier(model, x, y, part).lower for part in union.parts()])
+        each, hull = (certifier(model, x, y, union, union=way) for way in ("each", "hull"))
+        alone = torch.stack([certifier(model, x, y, part).lower for part in union.members()])
     assert torch.equal(each.lower, alone.amin(0))
-    assert (each.parts, hull.parts) == ("each", "hull")
+    assert (each.union, hull.union) == ("each", "hull")
     assert hull.lower.isfinite().all()
 
 
@@ -35,7 +35,7 @@ def test_the_hull_holds_every_mixture_of_two_parts(certifier):
     union, model, certifier = threat_of(UNION), rectified(), inradius.make(certifier, Certifier)
     x, y = labelled(model)
     with torch.no_grad():
-        bound = certifier(model, x, y, union, parts="hull")
+        bound = certifier(model, x, y, union, union="hull")
         rng = inradius.ExampleRNG(0, torch.arange(len(x)))
         for _ in range(200):
             one, two = union.sample(x, rng=rng), union.linear_max(rng.normal((8,)), x)
@@ -51,7 +51,7 @@ def test_on_an_affine_model_nothing_is_lost():
     union, model = threat_of(UNION), nn.Linear(8, 4).double()
     x, y = labelled(model)
     with torch.no_grad():
-        each, hull = (inradius.make("dual", Certifier)(model, x, y, union, parts=parts) for parts in ("each", "hull"))
+        each, hull = (inradius.make("dual", Certifier)(model, x, y, union, union=way) for way in ("each", "hull"))
     torch.testing.assert_close(hull.lower, each.lower)
 
 
@@ -63,22 +63,22 @@ def test_training_takes_the_hull_and_scoring_the_parts(tmp_path):
         nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)),
     )
     model.double()
-    for parts in ("hull", "each"):
-        defense = inradius.make(f"certified(dual(), parts='{parts}')", inradius.Defense)
+    for way in ("hull", "each"):
+        defense = inradius.make(f"certified(dual(), union='{way}')", inradius.Defense)
         run = engine(tmp_path, model, defense)
-        bound = defense.certifier.bound(model, batch().inputs, batch().labels, union, parts=parts)
+        bound = defense.certifier.bound(model, batch().inputs, batch().labels, union, union=way)
         expected = torch.log1p((-bound).exp().sum(1))
         torch.testing.assert_close(bound_loss(defense.bound(defense.certifier, model, batch(), union)), expected)
         proof = defense.certifier(model, batch().inputs, batch().labels, union)
         assert torch.equal(defense.score(model, batch(), union, run), proof.certified)
-    assert inradius.make("certified()", inradius.Defense).parts == "hull"
+    assert inradius.make("certified()", inradius.Defense).union == "hull"
 
 
 def shares(model, data, union):
     """The percentage that `dual` certifies part by part, and as the hull."""
     dual = inradius.make("dual", Certifier)
     with torch.no_grad():
-        found = [dual(model, data.inputs, data.labels, union, parts=parts) for parts in ("each", "hull")]
+        found = [dual(model, data.inputs, data.labels, union, union=way) for way in ("each", "hull")]
     return [100 * proof.certified.double().mean().item() for proof in found]
 
 

@@ -23,7 +23,7 @@ def make(spec):
 
 
 def stacked(oracle, union):
-    return torch.stack([oracle(part) for part in union.parts()])
+    return torch.stack([oracle(part) for part in union.members()])
 
 
 def length(delta):
@@ -36,7 +36,7 @@ def test_a_point_of_the_union_is_a_point_of_a_member(spec, case):
     union, each = make(spec), make(spec).per_example(case.factors)
     near = case.delta + 1e-6 * case.c[:, 0].sign()
     for sets in (union, each):
-        for delta in (case.delta, near, *(part.project(near, case.x) for part in sets.parts())):
+        for delta in (case.delta, near, *(part.project(near, case.x) for part in sets.members())):
             for tol in (0.0, 1e-7, 1e-5, 0.1):
                 inside = stacked(lambda part: part.contains(delta, case.x, tol=tol), sets).any(0)  # noqa: B023
                 assert torch.equal(sets.contains(delta, case.x, tol=tol), inside)
@@ -102,7 +102,7 @@ def test_samples_come_from_every_member(seed):
     rng = inradius.ExampleRNG(seed, torch.arange(64))
     drawn = union.sample(x, rng=rng)
     assert union.contains(drawn, x).all()
-    small = union.parts()[0].contains(drawn, x)
+    small = union.members()[0].contains(drawn, x)
     assert 0 < small.sum() < 64
     assert not torch.equal(drawn, union.sample(x, rng=rng))
 
@@ -120,8 +120,8 @@ def test_nested_unions_flatten():
     nested = make("union(union(linf(eps=0.1), l2(eps=0.5)), union(l1(eps=1)))")
     assert nested == flat
     assert str(nested) == "union(linf(eps=0.1), l2(eps=0.5), l1(eps=1.0))"
-    assert [str(part) for part in nested.parts()] == ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
-    assert Union(members=[flat, make("linf(eps=0.2)")]).parts()[3] == make("linf(eps=0.2)")
+    assert [str(part) for part in nested.members()] == ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
+    assert Union(sets=[flat, make("linf(eps=0.2)")]).members()[3] == make("linf(eps=0.2)")
     assert str(flat.scaled(2.0)) == "union(linf(eps=0.2), l2(eps=1.0), l1(eps=2.0))"
 
 
@@ -133,7 +133,7 @@ def test_properties_are_those_that_all_members_share():
     assert both.sketch(torch.zeros(1, 2)) is None
     each = both.per_example(torch.tensor([1.0, 0.5]))
     assert (each.convex, each.tight, each.symmetric) == (False, True, False)
-    assert all(isinstance(part, Oracles) for part in each.select(torch.tensor([1])).parts())
+    assert all(isinstance(part, Oracles) for part in each.select(torch.tensor([1])).members())
 
 
 def test_inputs_must_suit_every_member():
@@ -157,8 +157,8 @@ def test_what_is_no_union_is_refused(spec, message):
 
 
 def test_members_that_are_no_sequence_are_refused():
-    with pytest.raises(ValueError, match="members=3 are no sets; allowed is one set or several"):
-        Union(members=3)
+    with pytest.raises(ValueError, match="sets=3 are no sets; allowed is one set or several"):
+        Union(sets=3)
 
 
 def test_what_needs_a_convex_set_refuses_a_union():
@@ -170,6 +170,6 @@ def test_what_needs_a_convex_set_refuses_a_union():
     with pytest.raises(UnsupportedError, match="not convex"):
         union.constraints(cvxpy.Variable(4), x[0])
     assert len(make("union(linf(eps=0.1))").constraints(cvxpy.Variable(4), x[0])) == 3
-    with pytest.raises(UnsupportedError, match="parts='each'"):
-        inradius.make("lp", Certifier)(model, x, y, union, parts="hull")
+    with pytest.raises(UnsupportedError, match="union='each'"):
+        inradius.make("lp", Certifier)(model, x, y, union, union="hull")
     inradius.make("lp", Certifier)(model, x, y, union)

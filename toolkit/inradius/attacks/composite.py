@@ -129,7 +129,7 @@ class Round:
 
     def of(self, part: Part) -> Part:
         """The examples as this run sees them."""
-        threat = part.threat if self.place is None else part.threat.parts()[self.place]
+        threat = part.threat if self.place is None else part.threat.members()[self.place]
         # the member's seed counts beside that of the attack that holds it
         return attrs.evolve(part, threat=threat, rng=part.rng.fork(self.attack.seed).fork(self.branch))
 

@@ -20,7 +20,7 @@ from inradius.bracketing.run import BracketRun
 from inradius.bracketing.run_flags import flags
 from inradius.bracketing.store import KeptDeltas, Store
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
-from inradius.certifiers.certifier import Certifier, Parts
+from inradius.certifiers.certifier import Certifier, UnionMode
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
 from inradius.models.modes import frozen
@@ -42,7 +42,7 @@ def bracket(
     fresh: bool = False,
     audit: float = 0.1,
     exhaustive: bool = False,
-    parts: Parts = "each",
+    union: UnionMode = "each",
     batch_size: int = 128,
     device: torch.device | str | None = None,
     seed: int = 0,
@@ -81,7 +81,7 @@ def bracket(
         fresh=fresh,
         audit=audit,
         exhaustive=exhaustive,
-        parts=parts,
+        union=union,
         batch_size=batch_size,
         device=device,
         seed=seed,
@@ -105,7 +105,7 @@ def bracket_knowing(
     fresh: bool = False,
     audit: float = 0.1,
     exhaustive: bool = False,
-    parts: Parts = "each",
+    union: UnionMode = "each",
     batch_size: int = 128,
     device: torch.device | str | None = None,
     seed: int = 0,
@@ -117,7 +117,7 @@ def bracket_knowing(
 ) -> Report:
     """``bracket`` with what other radii of a curve have decided, or None where there is no curve."""
     options: dict[str, Any] = {
-        "parts": parts,
+        "union": union,
         "audit": audit,
         "exhaustive": exhaustive,
         "seed": seed,

@@ -15,7 +15,7 @@ from inradius.bracketing.check_data import survey
 from inradius.bracketing.key import code_fingerprint, full_specs, run_key
 from inradius.bracketing.setting import Setting
 from inradius.certifiers.certificate import Claim, check_claim, counts
-from inradius.certifiers.certifier import Certifier, Parts
+from inradius.certifiers.certifier import Certifier, UnionMode
 from inradius.components.component import Component
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset, Examples
@@ -43,7 +43,7 @@ class Plan:
     threat: ThreatModel
     attacks: tuple[Attack, ...]
     certifiers: tuple[Certifier, ...]
-    parts: Parts
+    union: UnionMode
     audit: float
     exhaustive: bool
     seed: int
@@ -93,7 +93,7 @@ class Plan:
             "threat": self.threat.spec(full=True),
             "attacks": full_specs(self.attacks),
             "certifiers": full_specs(self.certifiers),
-            "parts": self.parts,
+            "union": self.union,
             "seed": self.seed,
             "audit": float(self.audit),
             "exhaustive": self.exhaustive,
@@ -148,7 +148,7 @@ def _several(given: Sequence[C | str] | C | str, kind: type[C], name: str) -> tu
 
 def _check_options(
     *,
-    parts: str,
+    union: str,
     audit: float,
     exhaustive: bool,
     seed: int,
@@ -157,8 +157,8 @@ def _check_options(
     accept_solver: bool,
     claim: Claim,
 ) -> None:
-    if parts not in get_args(Parts):
-        raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
+    if union not in get_args(UnionMode):
+        raise InputError(f"union={union!r} is not allowed; allowed are 'each' and 'hull'")
     if isinstance(audit, bool) or not isinstance(audit, int | float) or not 0 <= audit <= 1:
         raise InputError(f"audit={audit!r} is not a share; allowed is a number between 0 and 1")
     check_flag(exhaustive, "exhaustive")

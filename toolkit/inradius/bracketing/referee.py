@@ -65,7 +65,7 @@ def rule(
 
 def _measured(threat: ThreatModel, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The gauge, the violation, and whether δ is a member: of a union that of one of its parts, (B,) each."""
-    parts = threat.parts()
+    parts = threat.members()
     sides = [
         (part.gauge(delta, x), torch.maximum(part.violation(delta, x), _outside(part, delta, x))) for part in parts
     ]

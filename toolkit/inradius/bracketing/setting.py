@@ -21,7 +21,7 @@ class Setting:
     threat: str
     attacks: Mapping[str, str]
     certifiers: Mapping[str, str]
-    parts: str
+    union: str
     seed: int
     audit: float
     exhaustive: bool

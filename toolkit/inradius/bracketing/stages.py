@@ -134,7 +134,7 @@ class CertifierStage(Stage):
 
     def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
         batch = job.batch(rows)
-        options: dict[str, Any] = {"index": batch.index, "parts": job.parts, "claim": job.claim, "decide": True}
+        options: dict[str, Any] = {"index": batch.index, "union": job.union, "claim": job.claim, "decide": True}
         found = self.certifier(job.model, batch.inputs, batch.labels, job.threat, **options)
         lower, error = found.lower.double(), found.error.double()
         bound, guaranteed = lower.amin(1), (lower - error).amin(1)

@@ -94,7 +94,7 @@ class Certificate:
     lower (B, K): lower bounds of the property's rows, for margins the classes ≠ y ascending; certified (B,): every clause
     has a row whose bound is above its error, of margins every row; method: the certifier's spec; failure_probability: 0 for
     a proof; precision (B,): the bits of the floating-point type that each example's bounds were computed in; error (B, K):
-    what rounding, or a solver, may have added to ``lower``; parts: "each" (a union's members one by one) or "hull"; claim:
+    what rounding, or a solver, may have added to ``lower``; union: "each" (a union's members one by one) or "hull"; claim:
     for each example the level of its bounds, the strongest at which it was proved: "float", "real", "probabilistic" or
     "solver"; asked: the level that was asked for.
     """
@@ -105,7 +105,7 @@ class Certificate:
     failure_probability: float
     precision: Tensor
     error: Tensor
-    parts: str
+    union: str
     claim: tuple[str, ...]
     asked: Claim
 

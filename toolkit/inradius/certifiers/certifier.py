@@ -25,7 +25,7 @@ from inradius.models.preserved import preserved
 from inradius.rng import ExampleRNG
 from inradius.sets.threat_model import Oracles
 
-Parts = Literal["each", "hull"]
+UnionMode = Literal["each", "hull"]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +60,7 @@ class Certifier(Component, ABC):
         threat: Oracles,
         *,
         index: Tensor | None = None,
-        parts: Parts = "each",
+        union: UnionMode = "each",
         prop: Property | None = None,
         claim: Claim = DEFAULT_CLAIM,
         decide: bool = False,
@@ -68,7 +68,7 @@ class Certifier(Component, ABC):
         """Certifies a batch x (B, *S) with labels y (B,), in eval mode, without TF32 and without gradients.
 
         With a property ``prop`` no labels are needed, and the model's outputs need not be logits. A union is certified member by
-        member (``parts="each"``) or in one pass as its convex hull (``"hull"``). By a certifier that ``widens``, a model in half
+        member (``union="each"``) or in one pass as its convex hull (``"hull"``). By a certifier that ``widens``, a model in half
         precision is bounded in float32, and examples whose bound is within its rounding error of zero again in float64.
         ``claim`` is the level that is asked for. Examples that level "float" may have failed because of the rounding of the
         model's own execution alone are tried again at level "real", so that each has the strongest level at which it was proved.
@@ -76,7 +76,7 @@ class Certifier(Component, ABC):
         above 0 or refuted. Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a layer
         or a set that has no sound bound.
         """
-        where = _checked(model, x, y, threat, index, parts)
+        where = _checked(model, x, y, threat, index, union)
         check_claim(claim)
         check_flag(decide, "decide")
         with (
@@ -92,7 +92,7 @@ class Certifier(Component, ABC):
             x = x.detach().clone()
             asked_for = self._property(model, x, y, prop)
             passes = Passes(partial(self._bound, model), self.widens)
-            proven = passes(Question(x, asked_for, where), _members(threat, parts))
+            proven = passes(Question(x, asked_for, where), _members(threat, union))
         return Certificate(
             lower=proven.lower,
             certified=proven.certified(asked_for),
@@ -100,7 +100,7 @@ class Certifier(Component, ABC):
             failure_probability=proven.failure_probability,
             precision=proven.bits,
             error=proven.error,
-            parts=parts,
+            union=union,
             claim=proven.claim,
             asked=claim,
         )
@@ -114,15 +114,15 @@ class Certifier(Component, ABC):
         threat: Oracles,
         *,
         index: Tensor | None = None,
-        parts: Parts = "each",
+        union: UnionMode = "each",
         prop: Property | None = None,
     ) -> Tensor:
         """The lower bounds alone, (B, K), to train on: differentiable, and no proof, as rounding is not looked at."""
-        where = _checked(model, x, y, threat, index, parts)
+        where = _checked(model, x, y, threat, index, union)
         with evaluating(model), full_precision():
             asked_for = self._property(model, x, y, prop).to(x.dtype)
             question = Question(x, asked_for, where)
-            bounds = [self._bound(model, question, part).value for part in _members(threat, parts)]
+            bounds = [self._bound(model, question, part).value for part in _members(threat, union)]
         return torch.stack(bounds).amin(0)
 
     def _property(self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None) -> Property:
@@ -156,11 +156,11 @@ class Certifier(Component, ABC):
 
 
 def _checked(
-    model: nn.Module, x: Tensor, y: Tensor | None, threat: Oracles, index: Tensor | None, parts: str
+    model: nn.Module, x: Tensor, y: Tensor | None, threat: Oracles, index: Tensor | None, union: str
 ) -> Tensor:
     """The examples' numbers, (B,), everything else being what it must be."""
-    if parts not in get_args(Parts):
-        raise InputError(f"parts={parts!r} is not allowed; allowed are 'each' and 'hull'")
+    if union not in get_args(UnionMode):
+        raise InputError(f"union={union!r} is not allowed; allowed are 'each' and 'hull'")
     check_images(x)
     if y is not None:
         check_labels(x, y)
@@ -177,5 +177,5 @@ def _margins(y: Tensor, outputs: Tensor) -> Property:
     return Property.margins(y, classes, dtype=outputs.dtype)
 
 
-def _members(threat: Oracles, parts: str) -> tuple[Oracles, ...]:
-    return threat.parts() if parts == "each" else (threat,)
+def _members(threat: Oracles, union: str) -> tuple[Oracles, ...]:
+    return threat.members() if union == "each" else (threat,)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from inradius.certifiers.certificate import Claim
-from inradius.certifiers.certifier import Parts
+from inradius.certifiers.certifier import UnionMode
 from inradius.errors import InputError
 from inradius.stored.files import as_folder
 
@@ -50,9 +50,9 @@ Certifiers = Annotated[
         "--certifier", metavar="SPEC", help="A certifier; repeat it for several.", show_default="by the threat model"
     ),
 ]
-PartsOption = Annotated[
-    Parts,
-    typer.Option("--parts", help="Certify a union part by part, or in one pass as its convex hull."),
+UnionOption = Annotated[
+    UnionMode,
+    typer.Option("--union", help="Certify a union part by part, or in one pass as its convex hull."),
 ]
 Device = Annotated[
     str | None,

@@ -13,7 +13,7 @@ from inradius.attacks.attack import Attack
 from inradius.bracketing.bracket import bracket
 from inradius.bracketing.radius_curve import bracket_curve
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
-from inradius.certifiers.certifier import Certifier, Parts
+from inradius.certifiers.certifier import Certifier, UnionMode
 from inradius.cli import radii, summary
 from inradius.cli.console import console, say
 from inradius.components.registry import make
@@ -43,7 +43,7 @@ class Question:
     per_class: bool
     optimize_model: bool = False
     audit: float = 0.0
-    parts: Parts = "each"
+    union: UnionMode = "each"
     accept_solver: bool = False
     claim: Claim = DEFAULT_CLAIM
 
@@ -74,8 +74,8 @@ class Question:
             try_out(model, chosen)
         asked = {"attacks": above, "certifiers": below, **self._options()}
         report = bracket(model, chosen, threat, folder=self.out, **asked)
-        seconds, parts = monotonic() - started, len(threat.parts())
-        summary.show(report, of=len(data), seconds=seconds, parts=parts, classes=self.per_class)
+        seconds, members = monotonic() - started, len(threat.members())
+        summary.show(report, of=len(data), seconds=seconds, members=members, classes=self.per_class)
         if factors and report.folder is not None:
             folder, known = report.folder / "curve", {1.0: report}
             reports = bracket_curve(model, chosen, threat, [1.0, *factors], folder=folder, known=known, **asked)
@@ -93,7 +93,7 @@ class Question:
         return {
             "fresh": self.fresh,
             "audit": self.audit,
-            "parts": self.parts,
+            "union": self.union,
             "exhaustive": self.exhaustive,
             "batch_size": self.batch_size,
             "seed": self.seed,

@@ -18,15 +18,15 @@ STATUSES = {
 }
 
 
-PARTS = {"each": "certified one by one", "hull": "certified in one pass, as their convex hull"}
+UNION = {"each": "certified one by one", "hull": "certified in one pass, as their convex hull"}
 
 
 def show(
-    report: Report, *, of: int | None = None, seconds: float | None = None, parts: int = 1, classes: bool = False
+    report: Report, *, of: int | None = None, seconds: float | None = None, members: int = 1, classes: bool = False
 ) -> None:
     """Prints the bracket, what each method did, what is doubtful, and where the page is.
 
-    ``parts`` is how many the set has; ``classes`` adds the bracket of each class.
+    ``members`` is how many the set has; ``classes`` adds the bracket of each class.
     """
     total, printer = len(report.examples), console()
     whole = f" of {of}" if of is not None and of > total else ""
@@ -35,8 +35,8 @@ def show(
     say(f"threat   {report.setting.threat}")
     if report.setting.convention:
         say(f"         {report.setting.convention}")
-    if report.setting.certifiers and (parts > 1 or report.setting.parts == "hull"):
-        say(f"parts    {PARTS[report.setting.parts]}")
+    if report.setting.certifiers and (members > 1 or report.setting.union == "hull"):
+        say(f"members  {UNION[report.setting.union]}")
     if report.setting.certifiers:
         say(f"claim    {report.setting.claim}, {MEANING[report.setting.claim]}")
     say()

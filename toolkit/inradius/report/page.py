@@ -186,7 +186,7 @@ def _setting(report: "Report") -> dict[str, object]:
         **({"convention": setting.convention} if setting.convention else {}),
         "model": f"{setting.model} ({setting.model_fingerprint[:16]})",
         "data": f"{setting.data} ({setting.data_fingerprint[:16]})",
-        "parts of a union": setting.parts,
+        "members of a union": setting.union,
         "level of claims": setting.claim,
         "audit": "every example" if setting.exhaustive else f"{setting.audit:.0%}, at least 32 of each kind",
         "seed": setting.seed,

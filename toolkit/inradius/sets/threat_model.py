@@ -92,7 +92,7 @@ class Oracles(ABC):
     @property
     def convention(self) -> str:
         """What the radius measures, in a sentence for reports, for a union that of each part; empty where the name says it."""
-        told = (f"{part}: {part.convention}" for part in self.parts() if part is not self and part.convention)
+        told = (f"{part}: {part.convention}" for part in self.members() if part is not self and part.convention)
         return "; ".join(told)
 
     @property
@@ -263,13 +263,13 @@ class Oracles(ABC):
         """The oracles for a part of the batch (boolean mask or indices)."""
 
     @abstractmethod
-    def parts(self) -> "tuple[Oracles, ...]":
+    def members(self) -> "tuple[Oracles, ...]":
         """The members of a union; any other set is its own only part."""
 
     @final
     def contains(self, delta: Tensor, x: Tensor, *, tol: float = 1e-5) -> Tensor:
         """Whether δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, of a union those of one of its parts, (B,)."""
-        inside = [(part.gauge(delta, x) <= 1 + tol) & (part.violation(delta, x) <= tol) for part in self.parts()]
+        inside = [(part.gauge(delta, x) <= 1 + tol) & (part.violation(delta, x) <= tol) for part in self.members()]
         return torch.stack(inside).any(0)
 
 
@@ -294,7 +294,7 @@ class ThreatModel(Component, Oracles, ABC):
     def select(self, index: Tensor) -> Self:
         return self
 
-    def parts(self) -> "tuple[ThreatModel, ...]":
+    def members(self) -> "tuple[ThreatModel, ...]":
         return (self,)
 
 
@@ -419,8 +419,8 @@ class PerExample(Oracles):
         """The part of the batch in ``index``, with its radii."""
         return self.threat.per_example(self.factors[index])
 
-    def parts(self) -> "tuple[Oracles, ...]":
-        return tuple(part.per_example(self.factors) for part in self.threat.parts())
+    def members(self) -> "tuple[Oracles, ...]":
+        return tuple(part.per_example(self.factors) for part in self.threat.members())
 
 
 def expand(values: Tensor, like: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def equal_calls_give_equal_bounds(certifier: Certifier, trial: Trial) -> None:
 def exact_bounds_are_attained(certifier: Certifier, trial: Trial) -> None:
     """Bounds over a part of Δ(x) that call themselves exact are the values at their witness, a point of it, if they have one."""
     prop = next(_properties(certifier, trial))
-    for part in trial.threat.parts():
+    for part in trial.threat.members():
         bounds = certifier.lower_bound(trial.model, trial.x, part, prop, trial.streams())
         if not bounds.exact or bounds.witness is None:
             continue
