@@ -74,3 +74,12 @@ def install(host, tmp_path, monkeypatch):
     yield add
     for module in modules:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def surrogate(tmp_path, monkeypatch):
+    """A network in a file and its weights in another, in the folder where the test runs."""
+    from device_cases import write_surrogate
+
+    write_surrogate(tmp_path)
+    monkeypatch.chdir(tmp_path)

@@ -6,17 +6,14 @@ the default run ask them of the CPU and of the pretended device, a few cases eac
 """
 
 import copy
-import sys
 import warnings
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import attrs
 import pytest
+import soundness_drill
 import torch
-
-from pretend_device import NAME, pretend_device
-from test_devices import (
+from device_cases import (
     ATTACK_CASES,
     CERTIFIED_SETS,
     CERTIFIERS,
@@ -26,14 +23,10 @@ from test_devices import (
     certified,
     images,
     network,
-    surrogate,  # noqa: F401  a fixture
     to,
 )
-
-sys.path.append(str(Path(__file__).parent / "plugins"))
-
-import drill_cases
-import test_bounds_drill as bounds_drill
+from drill_cases import case
+from pretend_device import NAME, pretend_device
 
 import inradius
 from inradius import Attack, Certifier, ThreatModel, UnsupportedError
@@ -94,12 +87,12 @@ def check_certificates(spec, found, expected):
 
 def drilled(seed, device):
     """How many examples the device certified for one seed's triple; raises where an attack or the CPU contradicts it."""
-    found = drill_cases.case(seed)
+    found = case(seed)
     x, classes = found.x.double(), found.classes
-    threat = bounds_drill.drawn_radius(found, x, classes)
-    points = bounds_drill.members(found, x, threat, classes)
+    threat = soundness_drill.drawn_radius(found, x, classes)
+    points = soundness_drill.members(found, x, threat, classes)
     with torch.no_grad():
-        values = bounds_drill.margins(found.exact, x, found.y, points, classes).nan_to_num(nan=torch.inf)
+        values = soundness_drill.margins(found.exact, x, found.y, points, classes).nan_to_num(nan=torch.inf)
     count = 0
     for spec in DRILLED:
         try:
@@ -108,7 +101,7 @@ def drilled(seed, device):
                 proof = certify(spec, found.model, found.x, found.y, threat, device)
         except UnsupportedError:
             continue
-        wrong = bounds_drill.contradicted(found, x, proof, points, values, classes)
+        wrong = soundness_drill.contradicted(found, x, proof, points, values, classes)
         assert wrong is None, (seed, spec, str(threat), wrong)
         check_certificates(spec, proof, expected)
         count += int(proof.certified.sum())

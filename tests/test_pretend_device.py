@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pretend_device import NAME, OnDevice, pretend_device
 from safetensors.torch import load, save
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
-
-from pretend_device import NAME, OnDevice, pretend_device
 
 
 @pytest.fixture(autouse=True)

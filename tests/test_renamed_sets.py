@@ -5,12 +5,12 @@ import inspect
 import attrs
 import pytest
 import torch
+from device_cases import ATTACKS, CERTIFIERS, LIBRARIES, asked, images, leaves, network
 
 import inradius
 from inradius import Attack, Certifier, Oracles, ThreatModel
 from inradius_lp import L1, L2, Linf
 from inradius_wasserstein import Wasserstein
-from test_devices import ATTACKS, CERTIFIERS, LIBRARIES, asked, images, leaves, network
 
 
 def renamed(threat):

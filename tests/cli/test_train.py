@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from cli_cases import change, complaint, write
-from test_learning_curves import write as write_run
+from run_toys import write_run
 
 import inradius
 from inradius.cli import run

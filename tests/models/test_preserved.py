@@ -5,10 +5,10 @@ from collections import deque
 
 import pytest
 import torch
+from pretend_device import pretend_device
 from torch import nn
 
 from inradius.models.preserved import preserved
-from pretend_device import pretend_device
 
 TYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 

@@ -4,25 +4,12 @@ import json
 
 import matplotlib
 import pytest
+from run_toys import SCORES, write_run
 
 import inradius
 from inradius.report import learning_curves
 from inradius.report.history import History, histories, is_training
 from inradius.report.learning import panels
-
-SCORES = [0.5, 0.7, 0.9, 0.6, 0.65]
-
-
-def write(folder, scores=SCORES, rolled_back=(), **more):
-    """The lines of a run with these scores, and other numbers besides."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for place, score in enumerate(scores):
-        line = {"epoch": place + 1, "loss": 1 / (place + 1), "lr": 0.1, **({} if score is None else {"score": score})}
-        line |= {name.replace("__", "/"): value for name, value in more.items()} | {"seconds": 1.0}
-        lines.append(line | ({"rolled_back": 1.0} if place + 1 in rolled_back else {}))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
 
 
 def titles(figure):
@@ -38,7 +25,7 @@ def points(line):
 
 
 def test_a_run_leaves_a_figure_in_its_folder(tmp_path):
-    figure = learning_curves(write(tmp_path))
+    figure = learning_curves(write_run(tmp_path))
     assert (tmp_path / "learning_curves.svg").read_text().startswith("<?xml")
     assert titles(figure) == ["training loss", "learning rate", "held-out accuracy", "best score so far − score"]
     first = (tmp_path / "learning_curves.svg").read_bytes()
@@ -47,7 +34,7 @@ def test_a_run_leaves_a_figure_in_its_folder(tmp_path):
 
 
 def test_curves_are_the_numbers_of_the_run(tmp_path):
-    figure = learning_curves(write(tmp_path, clean=0.95))
+    figure = learning_curves(write_run(tmp_path, clean=0.95))
     loss = panel(figure, "training loss").lines[0]
     assert points(loss) == [(epoch, pytest.approx(1 / epoch)) for epoch in range(1, 6)]
     scores = panel(figure, "held-out accuracy")
@@ -59,7 +46,7 @@ def test_curves_are_the_numbers_of_the_run(tmp_path):
 
 
 def test_an_epoch_that_was_rolled_back_is_marked_and_is_never_the_best(tmp_path):
-    figure = learning_curves(write(tmp_path, rolled_back=(3,)))
+    figure = learning_curves(write_run(tmp_path, rolled_back=(3,)))
     scores = panel(figure, "held-out accuracy")
     assert "rolled back" in scores.get_legend_handles_labels()[1]
     assert all(len(axes.patches) == 1 for axes in figure.axes if axes.get_visible())
@@ -70,7 +57,7 @@ def test_an_epoch_that_was_rolled_back_is_marked_and_is_never_the_best(tmp_path)
 
 
 def test_numbers_of_one_monitor_share_a_panel(tmp_path):
-    write(
+    write_run(
         tmp_path,
         grad_align=0.1,
         grad_align_weight=0.2,
@@ -92,14 +79,14 @@ def test_numbers_of_one_monitor_share_a_panel(tmp_path):
 
 def test_many_classes_are_drawn_without_names(tmp_path):
     each = {f"class_accuracy__{label}": label / 10 for label in range(10)}
-    figure = learning_curves(write(tmp_path, **each, class_accuracy__worst=0.0))
+    figure = learning_curves(write_run(tmp_path, **each, class_accuracy__worst=0.0))
     axes = panel(figure, "class accuracy")
     assert len(axes.lines) == 11
     assert axes.get_legend() is None or axes.get_legend_handles_labels()[1] == ["worst"]
 
 
 def test_runs_are_compared_in_the_same_panels(tmp_path):
-    one, two = write(tmp_path / "one"), write(tmp_path / "two", scores=[0.1, 0.2], extra=1.0)
+    one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two", scores=[0.1, 0.2], extra=1.0)
     figure = learning_curves([one, two], path=tmp_path / "both.png")
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
     assert not (one / "learning_curves.svg").exists()
@@ -110,27 +97,27 @@ def test_runs_are_compared_in_the_same_panels(tmp_path):
 
 
 def test_equal_names_of_folders_are_told_apart(tmp_path):
-    folders = [write(tmp_path / seed / "run") for seed in ("a", "b")]
+    folders = [write_run(tmp_path / seed / "run") for seed in ("a", "b")]
     figure = learning_curves(folders)
     assert panel(figure, "training loss").get_legend_handles_labels()[1] == ["a/run", "b/run"]
 
 
 def test_a_run_of_several_networks_shows_each(tmp_path):
     for name in ("0", "1"):
-        write(tmp_path / "parts" / name)
+        write_run(tmp_path / "parts" / name)
     figure = learning_curves(tmp_path)
     assert panel(figure, "training loss").get_legend_handles_labels()[1] == ["0", "1"]
     assert is_training(tmp_path)
 
 
 def test_without_held_out_examples_there_is_no_score(tmp_path):
-    figure = learning_curves(write(tmp_path, scores=[None, None]))
+    figure = learning_curves(write_run(tmp_path, scores=[None, None]))
     assert titles(figure) == ["training loss", "learning rate"]
     assert History.load(tmp_path).best is None
 
 
 def test_a_single_epoch_is_a_dot(tmp_path):
-    figure = learning_curves(write(tmp_path, scores=[0.5]))
+    figure = learning_curves(write_run(tmp_path, scores=[0.5]))
     assert panel(figure, "training loss").lines[0].get_marker() == "."
 
 
@@ -155,12 +142,12 @@ def test_no_folder_is_an_error():
 
 
 def test_drawing_opens_no_window_and_keeps_no_figure(tmp_path):
-    learning_curves(write(tmp_path))
+    learning_curves(write_run(tmp_path))
     assert "matplotlib.pyplot" not in vars(matplotlib) or not matplotlib.pyplot.get_fignums()
 
 
 def test_histograms_of_monitors_are_columns_of_a_panel(tmp_path):
-    write(tmp_path / "run", maximizer_distance__mean=1.0)
+    write_run(tmp_path / "run", maximizer_distance__mean=1.0)
     (tmp_path / "run" / "monitors").mkdir()
     lines = [{"epoch": epoch, "edges": [0.0, 1.0, epoch + 1.0], "counts": [3.0, 1.0]} for epoch in (1, 2)]
     path = tmp_path / "run" / "monitors" / "maximizer_distance.jsonl"
@@ -174,7 +161,7 @@ def test_histograms_of_monitors_are_columns_of_a_panel(tmp_path):
     ]
     assert "maximizer distance" in titles(figure)
     assert "maximizer distance: histogram" not in titles(
-        learning_curves([tmp_path / "run", write(tmp_path / "second")])
+        learning_curves([tmp_path / "run", write_run(tmp_path / "second")])
     )
     path.write_text("{")
     with pytest.raises(inradius.InputError, match="is damaged in line 1: it is no JSON"):

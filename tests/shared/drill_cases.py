@@ -12,7 +12,7 @@ import attrs
 import torch
 import torch.nn.functional as F
 from drill_graphs import OPERATORS, OTHERS, SHAPES, converted, graph, out_of_scale
-from test_bounds_graphs import CURVES, Attention, Mixed, RandomGraph
+from graph_networks import CURVES, Attention, Mixed, RandomGraph
 from torch import nn
 
 import inradius

@@ -48,7 +48,7 @@ class Mutation:
             patch.setattr(self.owner, self.name, changed)
             return
         for module in [
-            each for name, each in sys.modules.items() if name.startswith(("inradius_bounds", "test_bounds_pro"))
+            each for name, each in sys.modules.items() if name.startswith(("inradius_bounds", "projection_laws"))
         ]:
             for known in [key for key, value in vars(module).items() if value is function]:
                 patch.setattr(module, known, changed)

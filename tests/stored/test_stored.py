@@ -10,8 +10,9 @@ import pytest
 import torch
 from bracket_toys import Corner, cloud, linear
 from bracket_toys import run as bracket
+from run_toys import Probe, blobs, fit, network
 from safetensors.torch import load_file, save_file
-from test_run import Probe, blobs, fit, network
+from slot_toys import Watch
 
 import inradius
 from inradius import InputError, StorageError
@@ -299,8 +300,6 @@ def test_a_folder_of_a_bracket_that_goes_away_is_one_sentence(tmp_path):
 
 
 def test_a_state_that_went_away_cannot_be_rolled_back(tmp_path):
-    from test_slots import Watch
-
     class Gone(Watch):
         def after_epoch(self, model, threat, run):
             (run.folder / "state.pt").unlink(missing_ok=True)

@@ -7,8 +7,7 @@ from random import Random
 import attrs
 import pytest
 from bracket_toys import run as bracket
-from test_run import Probe, fit, network
-from test_run_resume import values
+from run_toys import Probe, fit, network, values
 
 import inradius
 from inradius.report.history import History

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_run import blobs, fit
+from run_toys import blobs, fit
 from torch import nn
 
 import inradius

@@ -6,8 +6,8 @@ from itertools import count
 import attrs
 import pytest
 import torch
-from test_run import Probe, blobs, fit, lines, network, weights
-from test_slots import Ahead, Doubling, Half, Mistaken, Mixed, Plain, Scale, Watch, same
+from run_toys import Probe, blobs, fit, lines, network, values, weights
+from slot_toys import Ahead, Doubling, Half, Mistaken, Mixed, Plain, Scale, Watch, same
 
 import inradius
 from inradius.training import checkpoint
@@ -24,11 +24,6 @@ SLOTS = {
 
 class KilledError(Exception):
     """A run that was stopped from outside."""
-
-
-def values(folder):
-    """The numbers of each epoch that are not times."""
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines(folder)]
 
 
 @attrs.frozen(kw_only=True)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from test_run import blobs, network
-from test_slots import same
+from run_toys import blobs, network
+from slot_toys import same
 from typer.testing import CliRunner
 
 import inradius

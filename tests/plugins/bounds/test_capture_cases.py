@@ -9,12 +9,12 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from captured_functions import F64, OF_THE_BATCH, Function, functions_of_the_batch_are_refused, inputs, logits, refused
 from torch import nn
 
 import inradius
-from inradius import Certifier, ExampleRNG, InputError, Property, ThreatModel, UnsupportedError
+from inradius import Certifier, ExampleRNG, Property, ThreatModel, UnsupportedError
 
-F64 = torch.float64
 CERTIFIERS = [
     "interval()",
     "dual()",
@@ -24,30 +24,6 @@ CERTIFIERS = [
 ]
 # where a refusal may point: the line that does it is in this file
 HERE = r"test_capture_cases\.py"
-
-
-class Function(nn.Module):
-    """A function of the module and its input, with a few layers and weights at hand."""
-
-    def __init__(self, function, size=3):
-        super().__init__()
-        torch.manual_seed(0)
-        self.function = function
-        self.first, self.second, self.gate = (nn.Linear(size, size) for _ in range(3))
-        self.matrix, self.score = nn.Parameter(torch.randn(size, size)), nn.Parameter(2 * torch.randn(size))
-        self.register_buffer("mean", torch.randn(size))
-        self.register_buffer("deviation", 0.5 + torch.rand(size))
-        self.plain = torch.randn(size)
-        self.calls = 0
-
-    def forward(self, x):
-        return self.function(self, x)
-
-
-def logits(value):
-    """Three logits of a value, none of them a sum of the others."""
-    z = value.flatten(1)
-    return torch.stack([z.sum(1), z[:, 0] - z[:, -1], 0.5 - z.mean(1)], dim=1)
 
 
 def points(x, threat):
@@ -81,17 +57,6 @@ def check_holds(model, x, spec="linf(eps=0.1, bounds=None)", certifiers=CERTIFIE
             lowest,
         )
     return proofs
-
-
-def refused(model, x, match, name="dual()", *, input_error=False):
-    with pytest.raises((UnsupportedError, InputError) if input_error else UnsupportedError, match=match):
-        inradius.make(name, Certifier)(
-            model, x, torch.zeros(len(x), dtype=torch.int64), inradius.make("linf(eps=0.1, bounds=None)", ThreatModel)
-        )
-
-
-def inputs(*shape, seed=0):
-    return torch.randn(*shape, dtype=F64, generator=torch.Generator().manual_seed(seed))
 
 
 # a product or a quotient in which the model's own input stands
@@ -494,43 +459,6 @@ def test_these_have_bounds(name):
 # functions of the batch
 
 
-def branch_on_four(m, x):
-    return -m.first(x) if x.shape[0] > 4 else m.first(x)
-
-
-def branch_on_a_hundred(m, x):
-    return -m.first(x) if x.shape[0] > 100 else m.first(x)
-
-
-def branch_on_length(m, x):
-    return -m.first(x) if len(x) > 4 else m.first(x)
-
-
-OF_THE_BATCH = {
-    "mean": lambda m, x: m.first(x) - m.first(x).mean(0),
-    "mean of two logits": lambda m, x: (m.first(x) - m.first(x).mean(0, keepdim=True))[:, :2],
-    "div": lambda m, x: m.first(x) / x.shape[0],
-    "mul": lambda m, x: m.first(x) * x.size(0),
-    "roll": lambda m, x: m.first(x).roll(1, 0),
-    "flip": lambda m, x: m.first(x).flip(0),
-    "softmax": lambda m, x: torch.softmax(m.first(x), dim=0),
-    "sum": lambda m, x: m.first(x) / m.first(x).square().sum(),
-    "cumsum": lambda m, x: m.first(x).cumsum(0),
-    "select": lambda m, x: m.first(x) + m.first(x)[0],
-    "matmul": lambda m, x: m.first(x) @ (x.t() @ x),
-    "gt": branch_on_four,
-    "gt 100": branch_on_a_hundred,
-    "gt len": branch_on_length,
-    "eq 64": lambda m, x: -m.first(x) if x.shape[0] == 64 else m.first(x),
-    "numel": lambda m, x: -m.first(x) if x.numel() > 1000 else m.first(x),
-    "size of a value": lambda m, x: -m.first(x) if m.second(x).flatten().shape[0] > 1000 else m.first(x),
-    "unbind": lambda m, x: -m.first(x) if len(x.unbind(0)) > 100 else m.first(x),
-    "arange": lambda m, x: m.first(x) + torch.arange(x.shape[0], dtype=x.dtype)[:, None] / 8,
-    "halves": lambda m, x: torch.cat([m.first(x[:4]), -m.first(x[4:])]),
-    "max": lambda m, x: m.first(x) / m.first(x).abs().max(),
-}
-
-
 def test_statistics_of_the_batch_are_refused():
     model = Function(lambda m, x: logits(F.batch_norm(m.first(x), None, None, training=True))).double().eval()
     refused(model, inputs(3, 3), rf"batch_norm|{HERE}|batch|examples|more than 1", input_error=True)
@@ -539,13 +467,7 @@ def test_statistics_of_the_batch_are_refused():
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("name", OF_THE_BATCH)
 def test_functions_of_the_batch_are_refused(name, count):
-    function = OF_THE_BATCH[name]
-    operator = name.split()[0]
-    match = rf"{operator}|{HERE}|batch|examples"
-    if name == "mean of two logits":
-        refused(Function(function).double().eval(), inputs(count, 3), match)
-    else:
-        refused(Function(lambda m, x: logits(function(m, x))).double().eval(), inputs(count, 3), match)
+    functions_of_the_batch_are_refused(name, count)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import itertools
 import warnings
 from functools import cache, partial
 
+import captured_functions
+import graph_networks
+import projection_laws
 import pytest
-import test_bounds_graphs
-import test_bounds_projected
-import test_capture_cases
 import torch
 from mutations import Mutation, laws_of, name_of
 from torch import nn
@@ -264,25 +264,25 @@ def by_projections(chain, x, threat):
 
 def rates():
     for order, failure in itertools.product((1.0, 2.0), (0.3, 0.05)):
-        test_bounds_projected.test_a_bound_fails_no_more_often_than_it_says(order, failure)
+        projection_laws.a_bound_fails_no_more_often_than_it_says(order, failure)
 
 
 def chernoff():
     for count, failure in itertools.product((3, 50, 1000), (0.1, 1e-6)):
-        test_bounds_projected.test_the_slack_is_chernoffs(count, failure)
+        projection_laws.the_slack_is_chernoffs(count, failure)
 
 
 def cauchy():
-    test_bounds_projected.test_the_tail_is_that_of_cauchy_numbers()
+    projection_laws.the_tail_is_that_of_cauchy_numbers()
 
 
 def chi_square():
-    test_bounds_projected.test_normal_numbers_have_the_quantile_of_chi_square(10, 1e-3)
+    projection_laws.normal_numbers_have_the_quantile_of_chi_square(10, 1e-3)
 
 
 def shares():
     with pytest.MonkeyPatch.context() as patch:
-        test_bounds_projected.test_the_shares_of_all_estimates_make_the_failure(0.01, "linf(eps=0.02)", patch)
+        projection_laws.the_shares_of_all_estimates_make_the_failure(0.01, "linf(eps=0.02)", patch)
 
 
 # operators in a place where they are no first and no last step of a block
@@ -306,10 +306,8 @@ PLACED = {
 
 def steps(name):
     """Every affine step that a graph is captured as keeps the laws of layer rules on random boxes."""
-    function = PLACED.get(name) or test_bounds_graphs.OPERATORS[name]
-    chain = trace(
-        test_bounds_graphs.Lambda(function).double().eval(), seeded(lambda: torch.rand(1, 2, 4, 4, dtype=F64))
-    )
+    function = PLACED.get(name) or graph_networks.OPERATORS[name]
+    chain = trace(graph_networks.Lambda(function).double().eval(), seeded(lambda: torch.rand(1, 2, 4, 4, dtype=F64)))
     outer = [op for stage in chain.stages for op in stage.block.ops]
     for seed, op in enumerate(itertools.chain(outer, *map(_within, outer))):
         generator = torch.Generator().manual_seed(seed)
@@ -342,7 +340,7 @@ def _magnitude_of_program(op, box):
 def batches(*names):
     """Functions of the batch are refused."""
     for name in names:
-        test_capture_cases.test_functions_of_the_batch_are_refused(name, 2)
+        captured_functions.functions_of_the_batch_are_refused(name, 2)
 
 
 # the mutations
@@ -542,7 +540,7 @@ def test_the_law_holds(law):
     law()
 
 
-@pytest.mark.parametrize("name", [*test_bounds_graphs.OPERATORS, *PLACED])
+@pytest.mark.parametrize("name", [*graph_networks.OPERATORS, *PLACED])
 def test_captured_steps_keep_the_laws(name):
     steps(name)
 

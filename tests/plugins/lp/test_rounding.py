@@ -7,9 +7,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from test_oracle_rounding import (
+from exact_fractions import (
     BOUNDS,
     DTYPES,
     FLUSH,
@@ -28,6 +26,8 @@ from test_oracle_rounding import (
     room,
     root,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import inradius
 from inradius import ThreatModel

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from test_training_defenses import batch, engine
+from defense_cases import batch, engine
 from torch import nn
 
 import inradius

@@ -6,12 +6,10 @@ import attrs
 import pytest
 import torch
 import torch.nn.functional as F
+from defense_cases import batch, engine, network
 from torch import nn
 
 import inradius
-from inradius.processes import Processes
-from inradius.training.recipe import Recipe
-from inradius.training.run import Run
 from inradius_training.adversarial.adversarial import Adversarial
 from inradius_training.adversarial.standard import Standard
 from inradius_training.certification.certified import Certified
@@ -19,26 +17,6 @@ from inradius_training.certification.ramped import bound_loss, worst_logits
 
 SETS = ["linf(eps=0.1)", "l2(eps=0.5)", "l1(eps=1.0)"]
 DEFENSES = ["standard()", "adversarial(attack=pgd(steps=3, step=0.5, keep_maximising=True))", "certified()"]
-
-
-def network(*, norm=False, dtype=torch.float64):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        layers = [nn.Linear(6, 16), *([nn.BatchNorm1d(16)] if norm else []), nn.ReLU(), nn.Linear(16, 3)]
-        return nn.Sequential(*layers).to(dtype)
-
-
-def batch(count=12):
-    generator = torch.Generator().manual_seed(1)
-    inputs = torch.rand(count, 6, generator=generator, dtype=torch.float64)
-    return inradius.Dataset.of(inputs, torch.arange(count) % 3, name="random")
-
-
-def engine(folder, model, defense, progress=1.0):
-    recipe = Recipe(epochs=4)
-    run = Run(model, defense, recipe, batch(), folder, Processes(None, torch.device("cpu")), lambda share, line: None)
-    run.progress = progress
-    return run
 
 
 def losses(folder, spec, threat="linf(eps=0.1)", model=None, progress=1.0):

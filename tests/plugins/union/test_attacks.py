@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from defense_cases import batch, engine, network
 from gradient_cases import SETS, labelled, linear, perceptron, score, threat_of
 
 import inradius
@@ -227,8 +228,6 @@ def test_an_answer_outside_of_its_part_counts_as_none():
 
 
 def test_the_average_has_a_row_of_losses_for_each_part(tmp_path):
-    from test_training_defenses import batch, engine, network
-
     union, model = threat_of("union(linf(eps=0.2), l2(eps=0.5))"), network()
     defense = inradius.make("average_parts(pgd(steps=3, keep_maximising=True))", inradius.Defense)
     run = engine(tmp_path, model, defense)

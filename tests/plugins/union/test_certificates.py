@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from defense_cases import batch, engine
 from gradient_cases import labelled, threat_of
 from torch import nn
 
@@ -56,8 +57,6 @@ def test_on_an_affine_model_nothing_is_lost():
 
 
 def test_training_takes_the_hull_and_scoring_the_parts(tmp_path):
-    from test_training_defenses import batch, engine
-
     union, model = (
         threat_of("union(linf(eps=0.1), l1(eps=0.3))"),
         nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)),
