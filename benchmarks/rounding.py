@@ -5,7 +5,7 @@
 The first part needs INRADIUS_REFERENCE_DATA. It bounds the margins of the first MNIST test images, of a network of three hidden
 layers trained for ℓ∞ 0.1, in float32 and again in float64: observed is the difference of the two bounds, stated is the error of
 the first. The second part checks certificates of random networks against exact arithmetic, as
-`tests/plugins/test_rounding_exact.py` does: 320 networks make about 5,000 certificates, and take some minutes.
+`tests/plugins/bounds/test_rounding_exact.py` does: 320 networks make about 5,000 certificates, and take some minutes.
 """
 
 import argparse

@@ -260,5 +260,7 @@ def test_every_certifier_certifies_one_of_the_networks(name):
 @pytest.mark.parametrize(("kind", "cases"), [(ThreatModel, SETS), (Attack, ATTACKS), (Certifier, CERTIFIERS)])
 def test_every_component_has_a_case(kind, cases):
     known = {name for name, entry in entries().items() if entry.kind is kind and "inradius" in entry.origin}
-    assert known <= set(cases), f"give the new component a case in tests/shared/device_cases.py: {sorted(known - set(cases))}"
+    assert known <= set(cases), (
+        f"give the new component a case in tests/shared/device_cases.py: {sorted(known - set(cases))}"
+    )
     assert set(cases) <= known, f"no such component any more: {sorted(set(cases) - known)}"

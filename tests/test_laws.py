@@ -220,7 +220,7 @@ def test_layer_rule(layer, shape):
 
 
 def test_every_layer_with_a_rule_is_here():
-    # the laws of curves are checked in tests/plugins/test_bounds_graphs.py
+    # the laws of curves are checked in tests/plugins/bounds/test_graphs.py
     curves = {layer for layer, rule in registry.layer_rules().items() if isinstance(rule, inradius.ActivationRule)}
     covered = {type(layer) for layer, _ in LAYERS} | curves
     assert registry.layer_rules().keys() <= covered, "give the new rule's layer to LAYERS"

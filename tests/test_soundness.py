@@ -44,7 +44,7 @@ ATTACKS = [
 ]
 CERTIFIERS = ["interval()", "dual()", "dual(intersect=False)", "alpha(steps=5)", "crown(intersect=False, best=False)"]
 REFEREE = "lp()"
-# met by the drill of random networks, sets and radii (tests/plugins/test_bounds_drill.py), and by tests of their own
+# met by the drill of random networks, sets and radii (tests/plugins/bounds/test_drill.py), and by tests of their own
 ELSEWHERE = {
     *(
         "mim",

@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from inradius import ExampleRNG
 
@@ -66,6 +65,8 @@ def test_advance_stands_for_one_draw():
 
 @pytest.mark.parametrize("seed", [0, 1, 12345])
 def test_draws_have_their_distributions(seed):
+    from scipy import stats
+
     assert stats.kstest(many(seed).uniform().numpy(), "uniform").pvalue > 1e-3
     assert stats.kstest(many(seed).uniform((1, 2))[:, 0, 1].numpy(), "uniform").pvalue > 1e-3
     assert stats.kstest(ExampleRNG(seed, torch.tensor([3])).uniform((20_000,))[0].numpy(), "uniform").pvalue > 1e-3
@@ -80,6 +81,8 @@ def test_integers_lie_between_their_bounds():
 
 
 def test_draws_that_should_be_independent_are_uncorrelated():
+    from scipy import stats
+
     rng = many()
     first, second = rng.uniform(), rng.uniform()
     pairs = {

@@ -99,7 +99,7 @@ NEEDY = {
 }
 
 
-# made where the library is installed; tests/plugins/test_adapters.py makes them with stand-ins
+# made where the library is installed; tests/plugins/adapters/test_adapters.py makes them with stand-ins
 ADAPTED = {"art", "foolbox", "torchattacks"}
 
 

@@ -2,7 +2,6 @@
 
 import json
 
-import matplotlib
 import pytest
 from run_toys import SCORES, write_run
 
@@ -142,6 +141,8 @@ def test_no_folder_is_an_error():
 
 
 def test_drawing_opens_no_window_and_keeps_no_figure(tmp_path):
+    import matplotlib
+
     learning_curves(write_run(tmp_path))
     assert "matplotlib.pyplot" not in vars(matplotlib) or not matplotlib.pyplot.get_fignums()
 

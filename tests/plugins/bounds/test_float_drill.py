@@ -4,7 +4,8 @@ Random networks of every activation, in three types; the offset of a property is
 Then the model is executed by torch in many ways, and by loops of our own that add up every layer's terms in other orders,
 with and without fused products, subnormal numbers, and wider accumulators. No execution may lose the property.
 
-`python tests/plugins/test_float_drill.py FIRST COUNT` runs networks in a row and prints the table; `-m slow` runs 2,000.
+`PYTHONPATH=tests/shared python tests/plugins/bounds/test_float_drill.py FIRST COUNT` runs networks in a row and prints the table;
+`-m slow` runs 2,000.
 """
 
 import collections

@@ -1,6 +1,7 @@
 """The LP in HiGHS against cvxpy, and the MILP against brute force over the patterns of ReLUs."""
 
 import itertools
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from inradius_bounds.solvers.highs_program import HighsProgram
 from inradius_bounds.solvers.linear_program import linear_program
 from inradius_bounds.solvers.polytope import set_polytope
 
-pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
+pytestmark = pytest.mark.skipif(find_spec("cvxpy") is None, reason="the LP needs cvxpy")
 F64 = torch.float64
 SETTINGS = settings(max_examples=8, deadline=None, derandomize=True)
 POLYTOPES = ["linf(eps=0.2)", "linf(eps=0.3, bounds=None)", "l1(eps=0.5)", "box(lo=-0.1, hi=0.3)"]

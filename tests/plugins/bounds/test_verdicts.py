@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from importlib.util import find_spec
 
 import attrs
 import pytest
@@ -27,7 +28,7 @@ from inradius_bounds.solvers.linear_program import LinearProgram
 from inradius_bounds.solvers.polytope import set_polytope
 from inradius_bounds.solvers.switched_program import SwitchedProgram
 
-pytest.importorskip("highspy", reason="lp and milp need highspy")
+pytestmark = pytest.mark.skipif(find_spec("highspy") is None, reason="lp and milp need highspy")
 F64 = torch.float64
 SOLVERS = ["lp()", "milp()"]
 

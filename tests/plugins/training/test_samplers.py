@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import attrs
 import pytest
-import scipy.stats
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -112,6 +111,8 @@ def learn(sampler, data, wrong, epochs, batch_size=64):
 
 
 def test_the_first_classes_are_drawn_uniformly_and_so_are_the_examples_of_each():
+    import scipy.stats
+
     data, sampler = blobs([10, 30, 200]), inradius.make("cfol()")
     run = engine(sampler, data)
     drawn = []

@@ -3,7 +3,6 @@
 import attrs
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from torch import nn
 
@@ -171,6 +170,8 @@ def test_mixup_mixes_inputs_and_labels_alike(per):
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 1.4])
 def test_the_coefficient_is_the_larger_of_a_beta_and_its_rest(alpha):
+    import scipy.stats
+
     rng = ExampleRNG(3, torch.arange(4000))
     drawn = inradius.make(f"mixup(alpha={alpha}, per='example')")._weights(rng.uniform()).numpy()
     beta = scipy.stats.beta(alpha, alpha)
@@ -178,6 +179,8 @@ def test_the_coefficient_is_the_larger_of_a_beta_and_its_rest(alpha):
 
 
 def test_partners_are_a_uniform_permutation():
+    import scipy.stats
+
     counts = torch.zeros(4, 4)
     for seed in range(600):
         _, mixed = mixture(seed, count=4)

@@ -1,12 +1,10 @@
 """Projections on Wasserstein balls against quadratic programs, and what their answers promise whatever is asked."""
 
-import cvxpy
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, vstack
 
 from inradius_wasserstein import Wasserstein, conjugate_sinkhorn
@@ -57,6 +55,8 @@ def program(x, moves):
 
 def clarabel(delta, x, moves, budget, cap):
     """The distance to the ball by Clarabel, for one image (C, H, W)."""
+    import cvxpy
+
     cost, out, into = program(x, moves)
     plan = cvxpy.Variable(len(cost), nonneg=True)
     mass, wish = x.flatten().numpy(), (x + delta).flatten().numpy()
@@ -71,6 +71,8 @@ def clarabel(delta, x, moves, budget, cap):
 
 def least_cost(delta, x, moves):
     """The cost of the cheapest plan from x to x + δ, by HiGHS."""
+    from scipy.optimize import linprog
+
     cost, out, into = program(x, moves)
     # HiGHS knows 1e-10 at best: what is missed is bought at a price that no plan has
     slack = coo_matrix(np.concatenate([np.eye(x.numel()), -np.eye(x.numel())], 1))

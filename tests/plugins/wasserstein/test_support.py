@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, vstack
 from torch import nn
 
@@ -51,6 +50,8 @@ def directions(rng, *shape):
 
 def program(threat, c, x):
     """max ⟨c, δ⟩ by HiGHS, for one image (C, H, W)."""
+    from scipy.optimize import linprog
+
     moves, budget = threat.moves(x[None]), float(threat.budgets(x[None]))
     # numbers rounded to 0 in every place are a direction too
     size = c.abs().max().clamp(min=torch.finfo(c.dtype).tiny)

@@ -1,12 +1,10 @@
 """Gauge, violation and distance of Wasserstein balls: the cheapest plan, against linear programs and POT."""
 
 import numpy as np
-import ot
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 
 import inradius
 from inradius import InputError, ThreatModel
@@ -39,6 +37,8 @@ def images(rng, *shape, zeros=0.5):
 
 def programs(a, b, moves):
     """The largest mass that moves a to within b, and the least cost of moving as much, by HiGHS."""
+    from scipy.optimize import linprog
+
     source, move = np.nonzero(moves.valid.numpy())
     target, cost = moves.target.numpy()[source, move], moves.cost.numpy()[source, move]
     size, edges = len(a), np.arange(len(source))
@@ -201,6 +201,8 @@ def test_a_point_of_the_boundary_drawn_towards_zero_is_a_member_without_toleranc
 @LAWS
 @given(st.integers(0, 10**6), st.sampled_from([0.5, 1.0, 2.0]))
 def test_exact_distance_is_that_of_pot(seed, p):
+    import ot
+
     rng = np.random.default_rng(seed)
     a, b = images(rng, 2, 2, 4, 5), images(rng, 2, 2, 4, 5)
     a[:, :, 0, 0] = b[:, :, 3, 4] = 0.5
@@ -224,6 +226,8 @@ def pair_of(seed=4, shape=(3, 1, 5, 5)):
 
 
 def test_sinkhorn_distance_is_that_of_pot():
+    import ot
+
     a, b = pair_of()
     a, b = a + 0.01, b + 0.01
     table = distances(5, 5, 1.0)
@@ -263,6 +267,8 @@ def test_sinkhorn_does_not_depend_on_batch_mates():
 
 
 def test_the_gradient_of_sinkhorn_is_that_of_the_regularised_cost():
+    import ot
+
     a, b = (image[:1] + 0.05 for image in pair_of())
     size, table = 0.5, distances(5, 5, 1.0)
     point = a.clone().requires_grad_()
