@@ -22,7 +22,7 @@ import inradius
 from inradius import Certifier, ThreatModel
 from inradius.certifiers.certificate import Claim
 
-TESTS = Path(__file__).parents[1] / "tests" / "plugins"
+SHARED = Path(__file__).parents[1] / "tests" / "shared"
 SPECS = ("interval()", "dual()", "crown()", "alpha(steps=5, keep_maximising=True)")
 CLAIMS: tuple[Claim, ...] = ("real", "float")
 # 0.1 as float32 has it, so that the set is the same in both types
@@ -76,8 +76,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sys.path.insert(0, str(TESTS))
-    from test_rounding_exact import summary
+    sys.path.insert(0, str(SHARED))
+    from exact_check import summary
 
     compare_types(options.images)
     if options.networks:
