@@ -203,7 +203,7 @@ def test_layer_rules_that_are_none_are_left_out(register, found, what):
 @pytest.mark.parametrize(
     ("hooks", "what"),
     [
-        ({"threat_models": [Poke]}, "test_registry registers <class 'test_registry.Poke'> as 'poke'"),
+        ({"threat_models": [Poke]}, f"{__name__} registers {Poke} as 'poke'"),
         (
             {"threat_models": [Blob(eps=1)]},
             "Blob(eps=1, bounds=(0.0, 1.0)) as 'Blob', which is left out; allowed are ThreatModel",
@@ -211,7 +211,7 @@ def test_layer_rules_that_are_none_are_left_out(register, found, what):
         ({"attacks": [Attacked]}, "as 'Attacked', which is left out; allowed are Attack classes"),
         (
             {"attacks": Poke},
-            "a plugin answers a hook with <class 'test_registry.Poke'>, which is left out; allowed are Attack",
+            f"a plugin answers a hook with {Poke}, which is left out; allowed are Attack",
         ),
         ({"attacks": [5]}, "an unknown module registers 5 as 'int', which is left out; allowed are Attack classes"),
         ({"attacks": 3}, "a plugin answers a hook with 3, which is left out; allowed are Attack classes"),
