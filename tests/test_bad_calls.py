@@ -9,8 +9,9 @@ import attrs
 import pytest
 import torch
 from bracket_toys import Corner
-from certifier_toys import Cube, Slope
+from certifier_toys import Slope
 from torch import nn
+from toy_sets import Cube
 
 import inradius
 from inradius import Attack, Certifier, Dataset, InradiusError, Property, ThreatModel

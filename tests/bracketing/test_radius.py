@@ -2,13 +2,13 @@
 
 import copy
 
-import attrs
 import pytest
 import torch
+from certifier_toys import Word
 from torch import nn
 
 import inradius
-from inradius import Attack, Bounds, Certifier, InputError, ThreatModel
+from inradius import Attack, Certifier, InputError, ThreatModel
 from inradius.bracketing.radii import radii
 
 F64 = torch.float64
@@ -66,14 +66,6 @@ def test_a_model_in_train_mode_is_measured_in_eval_mode_and_left_as_it_was():
     assert torch.equal(found.attacked, expected.attacked)
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
     assert [module.training for module in net] == [True, True, True, False, True]
-
-
-@attrs.frozen(kw_only=True)
-class Word(Certifier):
-    """Holds everything to be robust by a solver's word."""
-
-    def lower_bound(self, model, x, threat, prop, rng):
-        return Bounds(torch.ones_like(prop.offsets), claim="solver")
 
 
 def test_a_word_of_a_solver_is_no_radius_unless_asked_for():

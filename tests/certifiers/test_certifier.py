@@ -3,11 +3,12 @@
 import attrs
 import pytest
 import torch
-from certifier_toys import DOUBLE, Cube, Slope, Told, Two, affine, batch, told
+from certifier_toys import DOUBLE, Slope, Told, Two, affine, batch, told
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
+from toy_sets import Cube
 
 from inradius import Bounds, Certifier, InputError, PluginError, Property
 from inradius.certifiers.proving import current_proof

@@ -2,10 +2,10 @@
 
 import copy
 
-import attrs
 import pytest
 import torch
 from bracket_toys import Exact
+from certifier_toys import Word
 from torch import nn
 
 import inradius
@@ -50,14 +50,6 @@ def test_a_model_in_train_mode_is_asked_in_eval_mode_and_left_as_it_was():
     assert 0 < int(flags.sum()) < 64
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
     assert all(module.training for module in net)
-
-
-@attrs.frozen(kw_only=True)
-class Word(Certifier):
-    """Holds everything to be robust by a solver's word."""
-
-    def lower_bound(self, model, x, threat, prop, rng):
-        return Bounds(torch.ones_like(prop.offsets), claim="solver")
 
 
 def test_what_a_solver_alone_holds_to_be_robust_is_suspicious_unless_asked_otherwise():

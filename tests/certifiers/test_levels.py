@@ -5,9 +5,10 @@ from functools import partial
 import attrs
 import pytest
 import torch
-from certifier_toys import DOUBLE, Cube, Slope, Told, Two, affine, batch, told
+from certifier_toys import DOUBLE, Slope, Told, Two, affine, batch, told
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_sets import Cube
 
 import inradius
 from inradius import Bounds, InputError

@@ -6,9 +6,10 @@ import math
 import attrs
 import pytest
 import torch
-from certifier_toys import Cube, Slope, Told, Two, affine, batch
+from certifier_toys import Slope, Told, Two, affine, batch
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_sets import Cube
 
 from inradius import Bounds, Certifier, ExampleRNG, InputError, Property
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_sets import Cube
 
 from inradius import ExampleRNG, InputError, PerExample, ThreatModel, UnsupportedError
 from inradius.sets.threat_model import check_finite, dual_pairing, expand, summation_error
@@ -12,31 +13,6 @@ from inradius.testing import check_threat_model, laws, sets
 from inradius.testing.affine import Matrix
 
 DOUBLE = torch.float64
-
-
-@attrs.frozen(kw_only=True)
-class Cube(ThreatModel):
-    """|δ_i| ≤ eps; it overrides only what is abstract."""
-
-    eps: float = 1.0
-
-    convex = tight = symmetric = True
-
-    def project(self, delta, x):
-        return delta.clamp(-self.eps, self.eps)
-
-    def linear_max(self, c, x):
-        return c.sign() * self.eps
-
-    def gauge(self, delta, x):
-        size = delta.flatten(1).abs().amax(1)
-        return torch.where(size == 0, 0.0, size / self.eps)
-
-    def scaled(self, factor):
-        return attrs.evolve(self, eps=self.eps * factor)
-
-    def constraints(self, delta, x):
-        return [delta <= self.eps, delta >= -self.eps]
 
 
 @attrs.frozen(kw_only=True)

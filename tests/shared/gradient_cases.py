@@ -64,3 +64,11 @@ def worst_margins(model, x, y, threat):
 def score(objective, model, x, y, delta, goal=None):
     with torch.no_grad():
         return objective(model(x + delta), y, goal)
+
+
+def watched(attack, *args, **kwargs):
+    """The attack's answer, and the perturbation of every step, a list of (B, *S)."""
+    seen = []
+    found = attack(*args, observe=lambda step, delta: seen.append((step, delta.clone())), **kwargs)
+    assert [step for step, _ in seen] == list(range(len(seen)))
+    return found, [delta for _, delta in seen]

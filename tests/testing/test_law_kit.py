@@ -4,6 +4,7 @@ import attrs
 import pytest
 import torch
 from torch import nn
+from toy_sets import Cube
 
 from inradius import (
     Attack,
@@ -36,31 +37,6 @@ from inradius.testing import (
     sets,
 )
 from inradius.testing.components import spec_round_trip
-
-
-@attrs.frozen(kw_only=True)
-class Cube(ThreatModel):
-    """|δ_i| ≤ eps."""
-
-    eps: float = 0.3
-
-    convex = tight = symmetric = True
-
-    def project(self, delta, x):
-        return delta.clamp(-self.eps, self.eps)
-
-    def linear_max(self, c, x):
-        return c.sign() * self.eps
-
-    def gauge(self, delta, x):
-        size = delta.flatten(1).abs().amax(1)
-        return torch.where(size == 0, 0.0, size / self.eps)
-
-    def scaled(self, factor):
-        return attrs.evolve(self, eps=self.eps * factor)
-
-    def constraints(self, delta, x):
-        return [delta <= self.eps, delta >= -self.eps]
 
 
 def exact(self, c, x):
@@ -130,13 +106,13 @@ def caught(law, check):
 
 
 def test_the_cube_itself_is_right():
-    check_threat_model(Cube(), shape=(1, 2, 2), without=[spec_round_trip])
-    check_threat_model(Cube(), shape=(1, 2, 2), without=[spec_round_trip], dtype=torch.float32)
+    check_threat_model(Cube(eps=0.3), shape=(1, 2, 2), without=[spec_round_trip])
+    check_threat_model(Cube(eps=0.3), shape=(1, 2, 2), without=[spec_round_trip], dtype=torch.float32)
 
 
 @pytest.mark.parametrize("law", laws(ThreatModel))
 def test_a_set_that_breaks_a_law_is_caught(law):
-    threat = broken(Cube, **SETS[law])()
+    threat = broken(Cube, **SETS[law])(eps=0.3)
     caught(law, lambda: check_threat_model(threat, shape=(1, 2, 2), only=[law]))
 
 
@@ -183,13 +159,13 @@ ATTACKS = {
 
 
 def test_the_corner_itself_is_right():
-    check_attack(Corner(), Cube(), without=[spec_round_trip])
+    check_attack(Corner(), Cube(eps=0.3), without=[spec_round_trip])
 
 
 @pytest.mark.filterwarnings("ignore::inradius.PluginWarning")
 @pytest.mark.parametrize("law", ATTACKS)
 def test_an_attack_that_breaks_a_law_is_caught(law):
-    caught(law, lambda: check_attack(broken(Corner, perturb=ATTACKS[law])(), Cube(), only=[law]))
+    caught(law, lambda: check_attack(broken(Corner, perturb=ATTACKS[law])(), Cube(eps=0.3), only=[law]))
 
 
 def test_an_attack_that_writes_on_its_examples_is_judged_on_the_given_ones():
@@ -198,7 +174,7 @@ def test_an_attack_that_writes_on_its_examples_is_judged_on_the_given_ones():
         return torch.zeros_like(x)
 
     model, x = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.rand(5, 1, 2, 2)
-    found = broken(Corner, perturb=scribble)()(model, x, model(x).argmax(1), Cube())
+    found = broken(Corner, perturb=scribble)()(model, x, model(x).argmax(1), Cube(eps=0.3))
     assert not bool(found.success.any())
 
 
@@ -253,7 +229,7 @@ CERTIFIERS = {
 
 @pytest.mark.parametrize("law", laws(Certifier))
 def test_a_certifier_that_breaks_a_law_is_caught(law):
-    caught(law, lambda: check_certifier(broken(Clean, lower_bound=CERTIFIERS[law])(), Cube(), only=[law]))
+    caught(law, lambda: check_certifier(broken(Clean, lower_bound=CERTIFIERS[law])(), Cube(eps=0.3), only=[law]))
 
 
 class Bent(nn.Module):
@@ -390,12 +366,12 @@ DEFENSES = {
 
 
 def test_the_idle_defense_is_right():
-    check_defense(Idle(), Cube(), examples=1, without=[spec_round_trip])
+    check_defense(Idle(), Cube(eps=0.3), examples=1, without=[spec_round_trip])
 
 
 @pytest.mark.parametrize("law", laws(Defense))
 def test_a_defense_that_breaks_a_law_is_caught(law):
-    caught(law, lambda: check_defense(broken(Idle, fit=DEFENSES[law])(), Cube(), examples=1, only=[law]))
+    caught(law, lambda: check_defense(broken(Idle, fit=DEFENSES[law])(), Cube(eps=0.3), examples=1, only=[law]))
 
 
 def test_the_reference_answers_by_a_solver():

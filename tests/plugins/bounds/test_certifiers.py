@@ -1,10 +1,10 @@
 """Interval, dual, CROWN and LP bounds: against an independent dual network, against each other, and against sampled values."""
 
 import copy
-import itertools
 
 import pytest
 import torch
+from chain_networks import mlp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -26,14 +26,6 @@ def threat(spec):
 
 def certifier(spec):
     return inradius.make(spec, Certifier)
-
-
-def mlp(seed, sizes=(6, 8, 7, 3)):
-    torch.manual_seed(seed)
-    layers = [nn.Flatten()]
-    for wide, narrow in itertools.pairwise(sizes):
-        layers += [nn.Linear(wide, narrow), nn.ReLU()]
-    return nn.Sequential(*layers[:-1]).double()
 
 
 def conv_net(seed):

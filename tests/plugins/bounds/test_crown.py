@@ -1,9 +1,8 @@
 """CROWN bounds: against an independent recursion, the LP over the same inner bounds, and the cases that theory settles."""
 
-import itertools
-
 import pytest
 import torch
+from chain_networks import mlp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -30,14 +29,6 @@ def crown(spec="crown()"):
 
 def threat(spec):
     return inradius.make(spec, ThreatModel)
-
-
-def mlp(seed, sizes=(6, 8, 7, 3)):
-    torch.manual_seed(seed)
-    layers = [nn.Flatten()]
-    for wide, narrow in itertools.pairwise(sizes):
-        layers += [nn.Linear(wide, narrow), nn.ReLU()]
-    return nn.Sequential(*layers[:-1]).double()
 
 
 def batch(count=3, seed=0, classes=3):

@@ -5,7 +5,7 @@ import math
 import attrs
 import pytest
 import torch
-from gradient_cases import SETS, SIZE, images, labelled, linear, perceptron, score, threat_of, worst_margins
+from gradient_cases import SETS, SIZE, images, labelled, linear, perceptron, score, threat_of, watched, worst_margins
 
 import inradius
 from inradius import Attack, CrossEntropy, Margin, SpecError, UnsupportedError
@@ -22,13 +22,6 @@ ATTACKS = [
 
 def make(spec):
     return inradius.make(spec, Attack)
-
-
-def watched(attack, *args, **kwargs):
-    seen = []
-    found = attack(*args, observe=lambda step, delta: seen.append((step, delta.clone())), **kwargs)
-    assert [step for step, _ in seen] == list(range(len(seen)))
-    return found, [delta for _, delta in seen]
 
 
 def counter_example(count=16):

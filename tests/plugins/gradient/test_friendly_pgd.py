@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from gradient_cases import SETS, labelled, perceptron, threat_of
+from gradient_cases import SETS, labelled, perceptron, threat_of, watched
 
 import inradius
 from inradius import Attack, Margin, Objective
@@ -14,13 +14,6 @@ from inradius.testing.strategies import inputs
 
 def make(spec):
     return inradius.make(spec, Attack)
-
-
-def watched(attack, *args, **kwargs):
-    seen = []
-    found = attack(*args, observe=lambda step, delta: seen.append((step, delta.clone())), **kwargs)
-    assert [step for step, _ in seen] == list(range(len(seen)))
-    return found, torch.stack([delta for _, delta in seen])
 
 
 @pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l1(eps=1.0)", "union(linf(eps=0.2), l1(eps=1.1))", "l0(k=2)"])
@@ -45,6 +38,7 @@ def test_it_stops_so_many_misses_after_the_first(spec, tau, start):
     model, threat = perceptron(), threat_of(spec).scaled(3.0)
     x, y = labelled(model, 24)
     found, seen = watched(make(f"friendly_pgd(steps=10, step=0.15, tau={tau}{start})"), model, x, y, threat)
+    seen = torch.stack(seen)
     logits = torch.stack([model(x + delta) for delta in seen])
     missed = torch.stack([class_margin(one, y) <= 0 for one in logits])
     for row in range(len(x)):

@@ -7,7 +7,7 @@ from typing import Self
 import attrs
 import pytest
 import torch
-from gradient_cases import SETS, SIZE, images, labelled, linear, perceptron, threat_of, worst_margins
+from gradient_cases import SETS, SIZE, images, labelled, linear, perceptron, threat_of, watched, worst_margins
 
 import inradius
 from inradius import Attack, CrossEntropy, Margin, SpecError, ThreatModel, UnsupportedError
@@ -23,13 +23,6 @@ UNIQUE = ["linf(eps=0.2)", "l2(eps=0.5)", "linf(eps=0.2, bounds=None)", "l2(eps=
 
 def make(spec):
     return inradius.make(spec, Attack)
-
-
-def watched(attack, *args, **kwargs):
-    seen = []
-    found = attack(*args, observe=lambda step, delta: seen.append((step, delta.clone())), **kwargs)
-    assert [step for step, _ in seen] == list(range(len(seen)))
-    return found, [delta for _, delta in seen]
 
 
 def gradient_at(model, x, y, delta, objective=None):
