@@ -12,8 +12,8 @@ from inradius import Attack, CountedModel, ExampleRNG, InradiusError, Oracles, P
 from inradius.attacks.attack import Observer
 from inradius.attacks.verdict import against, unit
 from inradius.components.validators import flag
+from inradius.sets.examples import expand
 from inradius.sets.lengthen import lengthen
-from inradius.sets.threat_model import expand
 from inradius_adapters.bridge import Bridge
 from inradius_adapters.library import built, is_installed, load, named
 from inradius_adapters.options import are_options, as_pairs, is_name

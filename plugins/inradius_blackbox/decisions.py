@@ -5,8 +5,8 @@ from torch import Tensor
 
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
+from inradius.sets.examples import expand
 from inradius.sets.lengthen import lengthen
-from inradius.sets.threat_model import expand
 
 # how many numbers the images of one call may hold
 _BLOCK = 1 << 22

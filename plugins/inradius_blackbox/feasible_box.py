@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius import ExampleRNG, Oracles, UnsupportedError
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # so many radii reach everything within the hard constraints
 _FAR = 1e6

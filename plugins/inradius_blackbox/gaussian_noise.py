@@ -10,7 +10,7 @@ from inradius import Attack, CountedModel, ExampleRNG, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import count
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_blackbox.draws import repeat
 
 

@@ -11,7 +11,7 @@ from inradius import Attack, CountedModel, ExampleRNG, Oracles
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import count
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_blackbox.decisions import Decisions
 from inradius_blackbox.feasible_box import corners_of
 from inradius_blackbox.pixels import channels_of

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # the norms that an algorithm here is made for
 _ORDERS = (1.0, 2.0, math.inf)

@@ -11,7 +11,7 @@ from inradius import Attack, CountedModel, ExampleRNG, Margin, Objective, Oracle
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, positive, share
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # how many numbers are drawn for an example at once
 _BLOCK = 1 << 15

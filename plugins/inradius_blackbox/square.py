@@ -10,7 +10,7 @@ from inradius import Attack, CountedModel, ExampleRNG, Margin, Objective, Oracle
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, positive
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_blackbox.square_moves import Proposals, moves_of
 from inradius_blackbox.square_windows import share_of
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius.attacks.ascent import Part
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_blackbox.feasible_box import Room, room_of
 from inradius_blackbox.shape import Shape, scale_to, shape_of
 from inradius_blackbox.square_windows import Grid, pyramids

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from inradius.attacks.ascent import Part
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_blackbox.decisions import Decisions
 from inradius_blackbox.feasible_box import far
 

@@ -12,7 +12,7 @@ from inradius.attacks.attack import Observer
 from inradius.attacks.composite import answer, check_goals
 from inradius.components.validators import component
 from inradius.models.frozen_network import frozen_network, hashed, hashed_spec
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inradius.attacks.ascent import Part
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inradius.attacks.ascent import Part
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_gradient.apgd_climb import Climb
 
 # Croce and Hein 2020, sec. 3: the first step, in radii; α, the share of the new step beside the momentum; ρ, the share of

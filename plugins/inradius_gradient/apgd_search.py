@@ -10,7 +10,7 @@ from torch import Tensor
 from inradius import Objective
 from inradius.attacks.ascent import Part, gradient_of
 from inradius.attacks.attack import Observer
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_gradient.apgd_climb import Climb
 from inradius_gradient.apgd_momentum import Momentum
 from inradius_gradient.apgd_sparse import Sparse

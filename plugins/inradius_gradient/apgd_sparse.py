@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inradius.attacks.ascent import Part
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_gradient.apgd_climb import Climb
 
 # Croce and Hein 2021, sec. 3.3: the share of coordinates that the first steps change, how many more the best

@@ -13,7 +13,7 @@ from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.composite import Show, answer, check_goals, fooled
 from inradius.components.validators import as_float, component, count, positive
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_gradient.pgd import PGD
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from inradius import Oracles
 from inradius.attacks.ascent import Part
 from inradius.sets.arithmetic.precision import working
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_gradient.torch_steps import TorchSteps
 
 

@@ -10,7 +10,7 @@ from inradius.attacks.ascent import Ascent, Move, Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, positive, share
 from inradius.sets.arithmetic.precision import working
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from inradius.attacks.ascent import Part, gradient_of, logit_difference
 from inradius.attacks.attack import Observer
 from inradius.attacks.objective import class_margin
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_gradient.optimizer_steps import Strides
 
 # How many numbers of inputs a pass through the model may hold; one class of every example at least.

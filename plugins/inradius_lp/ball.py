@@ -12,8 +12,8 @@ from inradius.components.validators import as_float, as_floats, box, radius
 from inradius.sets.arithmetic.answers import rows_of
 from inradius.sets.arithmetic.outward import above
 from inradius.sets.box import Box, check_inside, room
+from inradius.sets.examples import check_finite
 from inradius.sets.norm import Norm
-from inradius.sets.threat_model import check_finite
 from inradius_lp.algorithms import NormAlgorithms
 from inradius_lp.oracles import BoxedBall, Cell
 

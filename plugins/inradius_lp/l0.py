@@ -14,7 +14,7 @@ from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
 from inradius.sets.arithmetic.sums import depth, total, upper
 from inradius.sets.box import Box, check_inside, corner, excess, room
-from inradius.sets.threat_model import check_finite
+from inradius.sets.examples import check_finite
 
 # The ℓ1 length of a full step, in crossings of the box by all k pixels. On MNIST with k = 10, 40 steps of PGD break twice
 # as many images as with 40 crossings, and more do not help.

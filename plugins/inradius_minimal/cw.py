@@ -11,8 +11,8 @@ from inradius import Margin, Oracles
 from inradius.attacks.ascent import Part
 from inradius.components.validators import as_float, count, flag, positive
 from inradius.sets.box import Box
+from inradius.sets.examples import expand
 from inradius.sets.norm import L2
-from inradius.sets.threat_model import expand
 from inradius_minimal.adam import Adam
 from inradius_minimal.gradients import climb
 from inradius_minimal.minimal import MinimalAttack

@@ -7,8 +7,8 @@ from torch import Tensor
 from inradius import CrossEntropy, Objective, Oracles
 from inradius.attacks.ascent import Part
 from inradius.components.validators import as_float, component, count, positive, share
+from inradius.sets.examples import expand
 from inradius.sets.norm import L2
-from inradius.sets.threat_model import expand
 from inradius_minimal.boundary import Outlook
 from inradius_minimal.gradients import climb, unit
 from inradius_minimal.minimal import MinimalAttack

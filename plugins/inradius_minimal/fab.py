@@ -10,7 +10,7 @@ from torch import Tensor
 from inradius import Oracles, UnsupportedError
 from inradius.attacks.ascent import Part
 from inradius.components.validators import as_float, count, positive, share
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_minimal.gradients import leads
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.nearest import Nearest

@@ -7,7 +7,7 @@ from torch import Tensor
 from inradius import Margin
 from inradius.attacks.ascent import Part
 from inradius.components.validators import as_float, count, positive, share
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_minimal.boundary import Outlook, radius_ahead
 from inradius_minimal.gradients import climb, unit
 from inradius_minimal.minimal import MinimalAttack

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inradius import Margin, Objective
 from inradius.attacks.ascent import Part, gradient_of, logit_difference
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # classes (n, A) for logits (n, C)
 Choice = Callable[[Tensor], Tensor]

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius.sets.box import room
+from inradius.sets.examples import expand
 from inradius.sets.norm import L1, L2, LINF
-from inradius.sets.threat_model import expand
 from inradius_minimal.hyperplane import shortest_l1, shortest_l2, shortest_linf
 from inradius_minimal.search import search
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # how often the radius grows, by at least twice and at most _MOST times, and how often it is narrowed down
 _GROWTHS = 16

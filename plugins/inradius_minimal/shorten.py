@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius import Margin
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_minimal.smallest import Smallest
 
 # how far past the estimated boundary a try ends, as a share of the bracket

@@ -11,7 +11,7 @@ from inradius import Margin
 from inradius.attacks.ascent import Part
 from inradius.attacks.attack import Observer
 from inradius.attacks.verdict import unit
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # How far the lead goes past zero, in units of rounding of the largest logit: an answer that stops at the boundary fools by
 # one order of summation and not by another. It is no more than a share of the lead at 0, and so of the length, but never

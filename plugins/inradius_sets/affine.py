@@ -17,7 +17,7 @@ from inradius.sets.arithmetic.products import Rows
 from inradius.sets.arithmetic.rooms import outer_room
 from inradius.sets.arithmetic.sums import total, upper
 from inradius.sets.box import Box, check_inside, corner, excess, room
-from inradius.sets.threat_model import check_finite
+from inradius.sets.examples import check_finite
 from inradius_sets.arrays import load, reference
 from inradius_sets.bases import NAMES, check_orthogonal, directions, disjoint
 

@@ -15,7 +15,7 @@ from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, within
 from inradius.sets.box import Box as Bounds
 from inradius.sets.box import check_inside, corner, excess, room
-from inradius.sets.threat_model import check_finite
+from inradius.sets.examples import check_finite
 from inradius_sets.arrays import Numbers, as_numbers, numbers, spread
 
 if TYPE_CHECKING:

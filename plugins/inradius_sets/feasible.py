@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius_sets.splitting import Split
 
 # halvings on the way towards 0

@@ -14,7 +14,7 @@ from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
 from inradius.sets.arithmetic.sums import share, total
 from inradius.sets.box import Box, check_inside, corner, excess, room
-from inradius.sets.threat_model import check_finite
+from inradius.sets.examples import check_finite
 from inradius_sets.windows import best_window, least_outside, window_at
 
 # The ℓ1 length of a full step, in moves of a whole window by eps. On MNIST with size 5, 40 steps of PGD break three times

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inradius.sets.arithmetic.precision import working
 from inradius.sets.arithmetic.sums import length_within_unit, peak, total
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # Values this close are a tie, which the earlier point wins: rounding differs with the batch, and must not decide.
 _TIE = 64

@@ -11,8 +11,8 @@ from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, InputError,
 from inradius.attacks.ascent import Ascent, Part
 from inradius.attacks.attack import Observer
 from inradius.components.validators import component, count, flag, positive
+from inradius.sets.examples import expand
 from inradius.sets.norm import L1, L2, LINF
-from inradius.sets.threat_model import expand
 
 # Maini et al. 2020 (thesis, 5.4.1), MNIST: steps of 0.01, 0.2 and 20 · 0.05 (spread over k coordinates) in balls of radius
 # 0.3, 1.5 and 12, as shares of the radius

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from toy_sets import Cube
 
 from inradius import ExampleRNG, InputError, PerExample, ThreatModel, UnsupportedError
-from inradius.sets.threat_model import check_finite, dual_pairing, expand, summation_error
+from inradius.sets.arithmetic.pairing import dual_pairing, summation_error
+from inradius.sets.examples import check_finite, expand
 from inradius.testing import check_threat_model, laws, sets
 from inradius.testing.affine import Matrix
 

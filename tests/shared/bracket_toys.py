@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Bounds, Certifier, Dataset, ThreatModel
-from inradius.sets.threat_model import dual_pairing
+from inradius.sets.arithmetic.pairing import dual_pairing
 
 CALLS = {"count": 0}
 

@@ -18,8 +18,8 @@ from inradius import (
     SpecError,
     ThreatModel,
 )
+from inradius.sets.arithmetic.pairing import dual_pairing
 from inradius.sets.norm import Norm
-from inradius.sets.threat_model import dual_pairing
 from inradius.testing import (
     attacks,
     certifiers,

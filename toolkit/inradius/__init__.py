@@ -50,9 +50,9 @@ from inradius.models.load import load_weights as load_weights
 from inradius.models.normalize import Normalize as Normalize
 from inradius.report import Report as Report
 from inradius.rng import ExampleRNG as ExampleRNG
-from inradius.sets.threat_model import AffineOperator as AffineOperator
-from inradius.sets.threat_model import Oracles as Oracles
-from inradius.sets.threat_model import PerExample as PerExample
+from inradius.sets.affine_operator import AffineOperator as AffineOperator
+from inradius.sets.oracles import Oracles as Oracles
+from inradius.sets.per_example import PerExample as PerExample
 from inradius.sets.threat_model import ThreatModel as ThreatModel
 from inradius.training.attacked_batch import AttackedBatch as AttackedBatch
 from inradius.training.defense import AdversarialDefense as AdversarialDefense

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inradius.errors import InputError
 from inradius.models.outputs import check_type
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 
 
 def check_model(model: object, x: Tensor) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 from inradius.training.slots import Schedule
 from inradius.training.slots.regularizer import weight_or_schedule
 from inradius_training.regularizers.local import Local, slopes_at

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inradius import AttackedBatch, Run
 from inradius.components.validators import as_float
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 from inradius.training.slots import Regularizer, Schedule
 from inradius.training.slots.regularizer import weight_or_schedule
 from inradius_training.regularizers.weights import total, weights

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inradius import AttackedBatch, CrossEntropy, Dataset, ExampleRNG, Run
 from inradius.components.validators import integer
 from inradius.models.modes import BatchNormMode, evaluating
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 from inradius.training.derive import derive
 from inradius.training.slots import Regularizer
 

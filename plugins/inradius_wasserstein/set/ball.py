@@ -13,7 +13,7 @@ from inradius.sets.arithmetic.bits import stored
 from inradius.sets.arithmetic.outward import above, raised_product, smallest
 from inradius.sets.arithmetic.sums import total, upper
 from inradius.sets.box import Box, check_inside
-from inradius.sets.threat_model import check_finite
+from inradius.sets.examples import check_finite
 from inradius_wasserstein.set.costs import Costs, as_costs, costs, is_symmetric, window_of
 from inradius_wasserstein.set.moves import Moves, any_moves, check_image, file_moves, window_costs, window_moves
 from inradius_wasserstein.set.oracles import TransportBall

@@ -34,10 +34,10 @@ from hypothesis import strategies as st
 import inradius
 from inradius import ThreatModel
 from inradius.sets.arithmetic.outward import above, below, raised_product, raised_sum
+from inradius.sets.arithmetic.pairing import dual_pairing
 from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.products import Rows
 from inradius.sets.arithmetic.sums import added
-from inradius.sets.threat_model import dual_pairing
 from inradius_sets.shares import _rounding
 
 # Sums

@@ -14,7 +14,7 @@ from torch.func import functional_call
 import inradius
 from inradius import AttackedBatch
 from inradius.processes import Processes
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 from inradius.training.derive import derive
 from inradius.training.recipe import Recipe
 from inradius.training.run import Run

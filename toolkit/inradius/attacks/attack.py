@@ -22,7 +22,8 @@ from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.models.modes import BatchNormMode, at_least, frozen
 from inradius.models.single_channel_conv import cheap_gradients
 from inradius.rng import ExampleRNG
-from inradius.sets.threat_model import Oracles, expand
+from inradius.sets.examples import expand
+from inradius.sets.oracles import Oracles
 
 Observer = Callable[[int, Tensor], None]
 

@@ -14,7 +14,7 @@ from inradius.attacks.attack import Attack, Observer, finite_answer
 from inradius.attacks.objective import CrossEntropy, Objective
 from inradius.attacks.verdict import certain
 from inradius.errors import UnsupportedError
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 A = TypeVar("A", bound=Attack)
 

@@ -15,7 +15,7 @@ from inradius.attacks.objective import class_margin
 from inradius.data.checks import check_labels
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
-from inradius.sets.threat_model import check_finite
+from inradius.sets.examples import check_finite
 
 # parameters that say how often a search starts, or how often a random model is asked
 _RUNS = ("restarts", "n", "samples")

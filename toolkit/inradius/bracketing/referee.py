@@ -12,7 +12,8 @@ from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
 from inradius.models.modes import full_precision
 from inradius.sets.box import excess
-from inradius.sets.threat_model import Oracles, ThreatModel
+from inradius.sets.oracles import Oracles
+from inradius.sets.threat_model import ThreatModel
 
 # that of ``contains``: the rounding of float32 on sums of a few hundred pixels
 TOLERANCE = 1e-5

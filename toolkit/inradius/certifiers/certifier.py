@@ -23,7 +23,7 @@ from inradius.models.modes import evaluating, full_precision, subnormals_kept
 from inradius.models.outputs import asked, check_logits
 from inradius.models.preserved import preserved
 from inradius.rng import ExampleRNG
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 
 UnionMode = Literal["each", "hull"]
 

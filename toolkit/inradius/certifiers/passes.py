@@ -10,7 +10,7 @@ from inradius.certifiers.certificate import Bounds
 from inradius.certifiers.property import Property
 from inradius.certifiers.proven import Proven
 from inradius.certifiers.proving import current_proof, proving_at
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 
 
 @attrs.frozen(eq=False)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from inradius.errors import UnsupportedError
-from inradius.sets.threat_model import Oracles, expand
+from inradius.sets.examples import expand
+from inradius.sets.oracles import Oracles
 
 # what rounding needs: it moves the boundary by much less
 SHARE = 1e-3

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from inradius.certifiers.certifier import Certificate, Certifier, Property
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 from inradius.testing.claims import close, require
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import Trial

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius.rng import ExampleRNG
-from inradius.sets.threat_model import Oracles, ThreatModel
+from inradius.sets.oracles import Oracles
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.strategies import Shape, inputs
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
 from inradius.rng import ExampleRNG
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 
 Shape = tuple[int, ...]
 Box = tuple[float, float] | None

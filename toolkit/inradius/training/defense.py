@@ -15,7 +15,8 @@ from inradius.data.dataset import Dataset
 from inradius.errors import InputError, PluginError
 from inradius.models.check import try_out
 from inradius.models.modes import BatchNormMode
-from inradius.sets.threat_model import Oracles, ThreatModel
+from inradius.sets.oracles import Oracles
+from inradius.sets.threat_model import ThreatModel
 from inradius.training.attacked_batch import AttackedBatch
 from inradius.training.inner_problem import InnerProblem
 from inradius.training.run import Run

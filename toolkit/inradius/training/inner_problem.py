@@ -10,7 +10,7 @@ from inradius.attacks.attack import Attack, compares
 from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
 from inradius.models.modes import BatchNormMode
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 from inradius.training.attacked_batch import Perturbations
 from inradius.training.trace import Trace
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from inradius.attacks.ascent.part import Part, gradient_of
 from inradius.attacks.attack import Observer
 from inradius.attacks.objective import Objective
-from inradius.sets.threat_model import expand
+from inradius.sets.examples import expand
 
 # (number of the step, gradient, delta, the examples) -> the next delta; the gradient and both deltas (n, *S)
 Move = Callable[[int, Tensor, Tensor, Part], Tensor]

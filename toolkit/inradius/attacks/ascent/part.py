@@ -8,7 +8,7 @@ from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import Objective, class_margin
 from inradius.errors import UnsupportedError
 from inradius.rng import ExampleRNG
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 
 
 @attrs.frozen(eq=False, kw_only=True)

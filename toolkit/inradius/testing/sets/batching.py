@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inradius.sets.threat_model import Oracles, ThreatModel
+from inradius.sets.oracles import Oracles
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.claims import close, require
 from inradius.testing.strategies import Case
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from inradius.sets.threat_model import ThreatModel, expand
+from inradius.sets.examples import expand
+from inradius.sets.threat_model import ThreatModel
 from inradius.testing.affine import Matrix
 from inradius.testing.claims import pairing, require, rounding, weight
 from inradius.testing.strategies import Case

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inradius.components.component import Component
 from inradius.components.validators import as_float, radius
-from inradius.sets.threat_model import Oracles
+from inradius.sets.oracles import Oracles
 from inradius.training.attacked_batch import AttackedBatch
 from inradius.training.slots.schedule import Schedule
 
