@@ -17,7 +17,7 @@ def renamed(threat):
     """The same set as a class of another name."""
     kind = type(threat)
     other = type(f"My{kind.__name__}", (kind,), {"name": f"my_{kind.spec_name()}", "__module__": __name__})
-    return other(**{field.name: getattr(threat, field.name) for field in attrs.fields(kind)})
+    return other(**{field.alias: getattr(threat, field.name) for field in attrs.fields(kind)})
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +40,7 @@ def delegated(name, member):
 
 
 for _name, _member in inspect.getmembers(Oracles):
-    if not _name.startswith("_") and _name not in ("scaled", "per_example", "select", "members", "contains"):
+    if not _name.startswith("_") and _name not in ("scaled", "per_example", "select", "members", "contains", "at"):
         setattr(Wrapped, _name, delegated(_name, _member))
 Wrapped.__abstractmethods__ = frozenset()
 

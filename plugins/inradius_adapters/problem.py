@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles, PerExample, UnsupportedError
-from inradius.sets.box import Box
+from inradius.sets.arithmetic.sides import numbers_alone
 from inradius_adapters.bridge import Bridge
 
 
@@ -19,7 +19,7 @@ class Problem:
     x: Tensor
     target: Tensor
     targeted: bool
-    bounds: Box
+    bounds: tuple[float, float] | None
     order: float | None
     eps: float | None
     seed: int
@@ -42,10 +42,14 @@ def ball_of(threat: Oracles) -> tuple[float, float] | tuple[None, None]:
     return (None, None) if norm is None or radius is None else (norm.order, float(radius))
 
 
-def box_of(threat: Oracles, asker: str) -> Box:
-    """The box of valid inputs that all parts of the set share."""
-    found = {part.bounds for part in threat.members()}
-    if len(found) > 1:
-        raise UnsupportedError(f"{asker} knows one box of valid inputs, and the parts of {threat} have several")
-    box: Box = found.pop()
-    return box
+def box_of(threat: Oracles, asker: str) -> tuple[float, float] | None:
+    """The box of valid inputs that all members of the set share."""
+    found = [part.bounds for part in threat.members()]
+    if any(box is not None and numbers_alone(box) is None for box in found):
+        raise UnsupportedError(
+            f"{asker} takes one number for either side of the box of valid inputs, and {threat} has several; allowed are "
+            "sets with bounds=(low, high) of two numbers, or None"
+        )
+    if len(boxes := {numbers_alone(box) for box in found}) > 1:
+        raise UnsupportedError(f"{asker} knows one box of valid inputs, and the members of {threat} have several")
+    return boxes.pop()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import Dataset, InputError
+from inradius.sets.arithmetic.sides import listed
 from inradius.training.losses import targets_of
 
 
@@ -31,7 +32,7 @@ def joined(*members: Dataset) -> Dataset:
 
 
 def _check_alike(first: Dataset, other: Dataset) -> None:
-    a, b = ((tuple(data.inputs.shape[1:]), data.inputs.dtype, data.bounds) for data in (first, other))
+    a, b = ((tuple(data.inputs.shape[1:]), data.inputs.dtype, listed(data.bounds)) for data in (first, other))
     if a != b:
         raise InputError(
             f"{other.name} has inputs of shape {b[0]}, type {b[1]} and bounds {b[2]}, but {first.name} has {a[0]}, {a[1]} and "

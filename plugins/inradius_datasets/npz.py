@@ -9,13 +9,15 @@ import torch
 
 from inradius import Dataset, InputError
 from inradius.data.arrays import read_npz
+from inradius.data.dataset import Bounds
 
 
 def npz(path: str) -> Dataset:
     """The arrays of a ``.npz`` file: ``inputs`` (N, *S) and ``labels`` (N,), or ``x`` and ``y``.
 
     Inputs become float32; unsigned bytes are pixels and are divided by 255. An array ``bounds`` of two numbers is the box
-    of valid inputs ([0, 1] where it is absent), an empty one says that there is none.
+    of valid inputs ([0, 1] where it is absent), one of two rows has a number for each channel, feature or pixel in either row, an
+    empty one says that there is none.
     Raises ``InputError`` for a file that is missing, is no such archive, or lacks an array.
     """
     arrays = read_npz(Path(path).expanduser())
@@ -46,12 +48,15 @@ def _pick(arrays: Mapping[str, np.ndarray[Any, Any]], path: str, *names: str) ->
     )
 
 
-def _bounds(arrays: Mapping[str, np.ndarray[Any, Any]], path: str) -> tuple[float, float] | None:
+def _bounds(arrays: Mapping[str, np.ndarray[Any, Any]], path: str) -> Bounds:
     if "bounds" not in arrays:
         return (0.0, 1.0)
-    values = arrays["bounds"].ravel()
+    values = arrays["bounds"]
     if not values.size:
         return None
-    if values.size != 2 or values.dtype.kind not in "fiu" or not values[0] < values[1]:
-        raise InputError(f"{path} has bounds {values.tolist()}; allowed are two numbers low < high, or an empty array")
-    return float(values[0]), float(values[1])
+    if len(values) != 2 or values.dtype.kind not in "fiu" or not bool((values[0] < values[1]).all()):
+        raise InputError(
+            f"{path} has bounds {values.tolist()}; allowed are two numbers low < high, two rows of them, or an empty array"
+        )
+    low, high = torch.from_numpy(values.astype(np.float64))
+    return (low, high) if values.ndim > 1 else (float(low), float(high))

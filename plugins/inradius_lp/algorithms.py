@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import ExampleRNG
-from inradius.sets.box import Box
+from inradius.sets.arithmetic.sides import Box, Side
 
 Answers = tuple[Tensor, ...]
 
@@ -20,11 +20,15 @@ class NormAlgorithms(ABC):
     """
 
     order: ClassVar[float]
-    bounds: Box
+
+    @property
+    @abstractmethod
+    def bounds(self) -> Box:
+        """The box that x + δ is kept in."""
 
     @property
     def is_box(self) -> bool:
-        """Whether the set is a box itself."""
+        """True where the set is a box itself."""
         return self.order == torch.inf
 
     @abstractmethod
@@ -57,11 +61,11 @@ class NormAlgorithms(ABC):
         """The same with a cheaper upper bound, at most that of the ball and that of the box alone."""
 
     @abstractmethod
-    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Random points in units of the radius, often outside the ball, (B, *shape)."""
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype, free: Tensor | None) -> Tensor:
+        """Random points in units of the radius, often outside the ball, 0 where they are not ``free``, (B, *shape)."""
 
     def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: float
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: Side
     ) -> Tensor:
         """The step of steepest ascent from where ``low`` and ``high`` are the room, (B, 1, n)."""
         return self.farthest(gradient, low, high, radius)

@@ -8,13 +8,16 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import ExampleRNG, ThreatModel
-from inradius.components.validators import as_floats, box, radius
+from inradius.components.validators import radius
 from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
 from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
+from inradius.sets.arithmetic.sides import row_box, width
 from inradius.sets.arithmetic.sums import depth, total, upper
 from inradius.sets.box import Box, check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
+from inradius.sets.limits import Limits, as_limits, box_of, limits
+from inradius_lp.mask import as_mask, free, mask, masked, outside, within_mask
 
 # The ℓ1 length of a full step, in crossings of the box by all k pixels. On MNIST with k = 10, 40 steps of PGD break twice
 # as many images as with 40 crossings, and more do not help.
@@ -32,10 +35,10 @@ def _as_count(value: object) -> object:
 def _bounded(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     if value is None:
         raise ValueError(
-            f"{field.name}=None is not allowed: without a box the {instance.spec_name()} set is unbounded; "
+            f"{field.alias}=None is not allowed: without a box the {instance.spec_name()} set is unbounded; "
             "allowed is a pair (low, high) with low < high"
         )
-    box(instance, field, value)
+    limits(instance, field, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,14 +47,20 @@ class L0(ThreatModel):
 
     The radius k is a number of pixels; of a k that is no integer the whole part counts, while the gauge is (number of
     changed pixels) / k. A pixel of images (B, channels, H, W) has all of its channels, as is usual (croce2019); with
-    ``per="coordinate"``, and for inputs of any other shape, each number counts by itself.
+    ``per="coordinate"``, and for inputs of any other shape, each number counts by itself. ``bounds`` and ``mask`` are as of the
+    norm balls, with one mask for all examples.
     """
 
     positional = ("k",)
 
     k: float = attrs.field(validator=radius, converter=_as_count)
     per: str = attrs.field(default="pixel", validator=in_(("pixel", "coordinate")))
-    bounds: Box = attrs.field(default=(0.0, 1.0), validator=_bounded, converter=as_floats)
+    valid: Limits = attrs.field(default=(0.0, 1.0), alias="bounds", validator=_bounded, converter=as_limits)
+    mask: str | None = attrs.field(default=None, validator=mask, converter=as_mask)
+
+    @property
+    def bounds(self) -> Box:
+        return box_of(self.valid)
 
     @property
     def radius(self) -> float:
@@ -108,6 +117,7 @@ class L0(ThreatModel):
         """
         with torch.no_grad():
             rows = rows_of(gradient, torch.promote_types(gradient.dtype, x.dtype))
+            rows = masked(rows, free(self.mask, x))
             rows = rows / rows.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
             length = total(rows.abs()).clamp(min=1).unsqueeze(-1)
             reach = _STRIDES * self._count(rows.shape[-1]) * self._channels(x) * self._width
@@ -118,8 +128,9 @@ class L0(ThreatModel):
         rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         channels, shape = self._channels(x), tuple(x.shape[1:])
         where = rng.uniform((1, x.shape[1:].numel() // channels), dtype=x.dtype).repeat(1, 1, channels).to(x)
-        _, kept = self._dearest(where, channels)
-        low, high = room(x, self.bounds)
+        low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
+        # pixels without room come last
+        _, kept = self._dearest(where * (high > low).view(where.shape), channels)
         there = rng.uniform(shape, dtype=x.dtype).to(x)
         return self.project((low + there * (high - low)) * kept.view(x.shape), x)
 
@@ -129,8 +140,8 @@ class L0(ThreatModel):
         return torch.where(count > 0, count / self.k if self.k else torch.inf, count)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        dtype = torch.promote_types(delta.dtype, x.dtype)
-        return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+        over, mask = excess(delta, x, self.bounds), free(self.mask, x)
+        return over if mask is None else torch.maximum(over, outside(delta, mask).to(over))
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self._outer_cell(x, x.dtype)
@@ -142,10 +153,11 @@ class L0(ThreatModel):
     def check_inputs(self, x: Tensor) -> None:
         check_finite(x)
         check_inside(x, self.bounds, self)
+        free(self.mask, x)
 
     @property
     def _width(self) -> float:
-        return self.bounds[1] - self.bounds[0] if self.bounds else torch.inf
+        return width(self.bounds)
 
     def _channels(self, x: Tensor) -> int:
         return x.shape[1] if self.per == "pixel" and x.ndim == 4 else 1
@@ -154,11 +166,13 @@ class L0(ThreatModel):
         return int(min(self.k, pixels))
 
     def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        return room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        return within_mask(*room(rows, row_box(self.bounds, x)), free(self.mask, x))
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
-        low, high = outer_room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
+        low, high = within_mask(*outer_room(rows, row_box(self.bounds, x)), free(self.mask, x))
         return low * min(1, int(self.k)), high * min(1, int(self.k))
 
     def _pixels(self, rows: Tensor, channels: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from inradius import ExampleRNG
 from inradius.components.validators import count
 from inradius.sets.arithmetic.rooms import lost_in
+from inradius.sets.arithmetic.sides import Side, width
 from inradius.sets.arithmetic.sums import depth, settle, total, upper
 from inradius.sets.box import movable
 from inradius_lp.algorithms import Answers
@@ -86,19 +87,18 @@ class L1(LpBall):
         return *found, purchase(prices, caps, radius, theta).copysign_(c)
 
     def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: float
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: Side
     ) -> Tensor:
         rng = rng or ExampleRNG(0, torch.arange(len(gradient), device=gradient.device))
         k = rng.integers(self.k1, self.k2 + 1).to(gradient.device)
         return spread(gradient, movers(gradient, low, high, radius, rounding), radius, k, self.k2)
 
-    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        return scatter(self.length, rng, shape, dtype)
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype, free: Tensor | None) -> Tensor:
+        return scatter(self.length, rng, shape, dtype, free)
 
     def _first(self, prices: Tensor) -> int:
         """How many coordinates the knapsack sorts at first: twice what the radius fills where the whole box is free."""
-        width = self.bounds[1] - self.bounds[0] if self.bounds else torch.inf
-        return 8 + int(min(2 * self.eps / width, prices.shape[-1]))
+        return 8 + int(min(2 * self.eps / width(self.bounds), prices.shape[-1]))
 
 
 def _market(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,6 +11,7 @@ from inradius import ExampleRNG
 from inradius.sets.arithmetic.bits import power
 from inradius.sets.arithmetic.outward import smallest
 from inradius.sets.arithmetic.rooms import within
+from inradius.sets.arithmetic.sides import Side
 from inradius.sets.arithmetic.sums import amplifier, length_within_unit, settle, upper
 from inradius.sets.box import movable
 from inradius_lp.algorithms import Answers
@@ -72,7 +73,7 @@ class L2(LpBall):
         return value, bound, torch.where((ball <= box).unsqueeze(-1), ray.slope(t), corner[0])
 
     def ascent(
-        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: float
+        self, gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rng: ExampleRNG | None, rounding: Side
     ) -> Tensor:
         # Parallel to the gradient, so that projected steps end in the maximum over ball and box together; as long as it
         # takes for its projection from the centre to be linear_max. The box is left to the projection.
@@ -80,8 +81,8 @@ class L2(LpBall):
         far = _FAR * radius
         return torch.minimum(torch.maximum(step, -far, out=step), far, out=step)
 
-    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        return scatter(self.length, rng, shape, dtype)
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype, free: Tensor | None) -> Tensor:
+        return scatter(self.length, rng, shape, dtype, free)
 
 
 def _plain(first: Tensor, radius: Tensor) -> bool:

@@ -38,6 +38,6 @@ class Linf(LpBall):
     ) -> Answers:
         return within(c, low, high, lost, slope=slope)
 
-    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype, free: Tensor | None) -> Tensor:
         # uniform, as PGD starts (madry2018), and beyond the radius for a fifth of the coordinates
         return 2.5 * rng.uniform(shape, dtype=dtype) - 1.25

@@ -11,8 +11,10 @@ from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in
 from inradius.sets.arithmetic.outward import raised_sum
 from inradius.sets.arithmetic.precision import toward_zero, upward
 from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room
+from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.box import excess, grain, room
 from inradius_lp.algorithms import Answers, NormAlgorithms
+from inradius_lp.mask import masked, outside, within_mask
 from inradius_lp.steepest_l1 import movers, spread_evenly
 
 # How many gathered numbers bound_affine holds at once.
@@ -49,18 +51,23 @@ class BoxedBall(Oracles, ABC):
     def is_box(self) -> bool:
         return self.ball.is_box
 
-    def cell(self, rows: Tensor) -> Cell:
-        """The room of each coordinate within box and radius, (B, 1, n)."""
+    @abstractmethod
+    def free(self, x: Tensor) -> Tensor | None:
+        """True where coordinates may move, (1, 1, n) or (B, 1, n); None where they may move everywhere."""
+
+    def cell(self, x: Tensor, dtype: torch.dtype) -> Cell:
+        """The room of each coordinate within box, mask and radius, (B, 1, n)."""
+        rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         radius = self.radii(rows, self.ball.reach(rows))
-        low, high = room(rows, self.ball.bounds)
-        return torch.maximum(low, -radius), torch.minimum(high, radius), radius
+        low, high = room(rows, row_box(self.ball.bounds, x))
+        return *within_mask(torch.maximum(low, -radius), torch.minimum(high, radius), self.free(x)), radius
 
     def outer_cell(self, x: Tensor, dtype: torch.dtype) -> OuterCell:
         """The room of each coordinate and the radius, none smaller than it is, (B, 1, n); a radius may be infinite."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         radius = self.outer_radii(rows, torch.inf if self.ball.bounds is None else self.ball.reach(rows))
-        low, high = outer_room(rows, self.ball.bounds)
-        low, high = torch.maximum(low, -radius), torch.minimum(high, radius)
+        low, high = outer_room(rows, row_box(self.ball.bounds, x))
+        low, high = within_mask(torch.maximum(low, -radius), torch.minimum(high, radius), self.free(x))
         return low, high, radius, lost_in(low, high)
 
     @property
@@ -85,8 +92,8 @@ class BoxedBall(Oracles, ABC):
         return torch.where(radius > 0, length / radius, at_zero)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        dtype = torch.promote_types(delta.dtype, x.dtype)
-        return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.ball.bounds, x.dtype)
+        over, free = excess(delta, x, self.ball.bounds), self.free(x)
+        return over if free is None else torch.maximum(over, outside(delta, free).to(over))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         return self._value(self.ball.value, c, self.outer_cell(x, c.dtype))
@@ -100,32 +107,35 @@ class BoxedBall(Oracles, ABC):
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         with torch.no_grad():
             dtype = torch.promote_types(gradient.dtype, x.dtype)
-            rows, rounding = rows_of(gradient, dtype), grain(self.ball.bounds, x.dtype)
+            rows, rounding = (
+                masked(rows_of(gradient, dtype), self.free(x)),
+                grain(row_box(self.ball.bounds, x), x.dtype),
+            )
             if self.ball.is_box:
                 # the box is left to the projection: a share of a step that it cuts would creep towards the bound
                 step = rows.sign().mul_(self.radii(rows, self.ball.reach(rows)))
             else:
-                step = self.ball.ascent(rows, *self._cell(x + delta, dtype), rng, rounding)
+                step = self.ball.ascent(rows, *self.cell(x + delta, dtype), rng, rounding)
             return toward_zero(step, dtype).view(x.shape)
 
     @property
     def sparse(self) -> bool:
-        """Whether steps of steepest ascent change few coordinates, and ``sparse_steepest`` says how many."""
+        """True where steps of steepest ascent change few coordinates, and ``sparse_steepest`` says how many."""
         return self.ball.order == 1
 
     def sparse_steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, count: Tensor) -> Tensor:
         """The step spread evenly over the ``count`` (B,) best coordinates that can move, as long as the radius, (B, *S)."""
         with torch.no_grad():
             dtype = torch.promote_types(gradient.dtype, x.dtype)
-            low, high, radius = self._cell(x + delta, dtype)
+            low, high, radius = self.cell(x + delta, dtype)
             rows = rows_of(gradient, dtype)
-            free = movers(rows, low, high, radius, grain(self.ball.bounds, x.dtype))
+            free = movers(rows, low, high, radius, grain(row_box(self.ball.bounds, x), x.dtype))
             return toward_zero(spread_evenly(rows, free, radius, count), dtype).view(x.shape)
 
     def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
-        _, _, radius = self._cell(x, x.dtype)
-        draw = self.ball.draw(rng, (1, x.shape[1:].numel()), radius.dtype).to(x.device)
+        _, _, radius = self.cell(x, x.dtype)
+        draw = self.ball.draw(rng, (1, x.shape[1:].numel()), radius.dtype, self.free(x)).to(x.device)
         return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,7 +148,7 @@ class BoxedBall(Oracles, ABC):
             middle, half = middle_and_half(low, high, x.dtype)
             return middle.view(x.shape), half.view(x.shape), 1.0
         dual = self.ball.order / (self.ball.order - 1) if self.ball.order > 1 else torch.inf
-        return torch.zeros_like(x), upward(radius, x.dtype).expand_as(low).reshape(x.shape), dual
+        return torch.zeros_like(x), upward(masked(radius.expand_as(low), self.free(x)), x.dtype).reshape(x.shape), dual
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.ball.is_box and op.exact_interval:
@@ -166,11 +176,8 @@ class BoxedBall(Oracles, ABC):
         down, up = (torch.cat(side) for side in zip(*spans, strict=True))
         return down, up
 
-    def _cell(self, x: Tensor, dtype: torch.dtype) -> Cell:
-        return self.cell(rows_of(x, torch.promote_types(x.dtype, dtype)))
-
     def _point(self, kernel: Callable[..., Tensor], v: Tensor, x: Tensor) -> Tensor:
-        return point(kernel, v, x, *self._cell(x, v.dtype))
+        return point(kernel, v, x, *self.cell(x, v.dtype))
 
     def _span(self, kernel: Values, c: Tensor, cell: OuterCell) -> tuple[Tensor, Tensor]:
         low, high, radius, lost = cell

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from inradius.sets.arithmetic.sides import Side, clipped
 
-def movers(gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rounding: float) -> Tensor:
+
+def movers(gradient: Tensor, low: Tensor, high: Tensor, radius: Tensor, rounding: Side) -> Tensor:
     """1 where a coordinate has more room along the gradient than ``rounding``, else 0, (B, 1, n)."""
     room = torch.clamp(gradient.sign() * radius, low, high).abs_()
-    return (room - (radius / 2).clamp(max=rounding)).sign_().clamp_(min=0)
+    return (room - clipped(radius / 2, most=rounding)).sign_().clamp_(min=0)
 
 
 def spread(gradient: Tensor, free: Tensor, radius: Tensor, count: Tensor, most: int) -> Tensor:

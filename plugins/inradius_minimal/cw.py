@@ -10,7 +10,7 @@ from torch import Tensor
 from inradius import Margin, Oracles
 from inradius.attacks.ascent import Part
 from inradius.components.validators import as_float, count, flag, positive
-from inradius.sets.box import Box
+from inradius.sets.arithmetic.sides import beside
 from inradius.sets.examples import expand
 from inradius.sets.norm import L2
 from inradius_minimal.adam import Adam
@@ -55,7 +55,7 @@ class CW(MinimalAttack):
     def _descend(self, part: Part, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
         """One search from ``start`` (n, *S) with constants (n,); whom it fools, (n,)."""
         ever, place = torch.zeros_like(constant, dtype=torch.bool), torch.arange(len(part), device=part.x.device)
-        bounds = part.threat.bounds
+        bounds = _inner(part)
         free = _freed(part.x + start, bounds)
         adam, patience = Adam(free, self.rate), Patience(self.steps, constant)
         for step in range(self.steps):
@@ -77,18 +77,31 @@ class CW(MinimalAttack):
         return ever
 
 
-def _freed(image: Tensor, bounds: Box) -> Tensor:
+_Inner = tuple[Tensor, Tensor] | None
+
+
+def _inner(part: Part) -> _Inner:
+    """The middle of the box and half its width, above 0, beside the examples; None without a box."""
+    box = beside(part.threat.bounds, part.x)
+    if box is None:
+        return None
+    low, high = (torch.as_tensor(side, dtype=torch.float64) for side in box)
+    middle, half = (low + high) / 2, ((high - low) / 2).clamp(min=torch.finfo(part.x.dtype).tiny)
+    return middle.to(part.x), half.to(part.x)
+
+
+def _freed(image: Tensor, bounds: _Inner) -> Tensor:
     """The w of an image, (n, *S)."""
     if bounds is None:
         return image
-    middle, half = (bounds[0] + bounds[1]) / 2, (bounds[1] - bounds[0]) / 2
+    middle, half = bounds
     return (((image - middle) / half).clamp(-1, 1) * _INNER).atanh()
 
 
-def _image(free: Tensor, bounds: Box) -> tuple[Tensor, Tensor]:
+def _image(free: Tensor, bounds: _Inner) -> tuple[Tensor, Tensor]:
     """The image of w and its derivative, two of (n, *S)."""
     if bounds is None:
         return free, torch.ones_like(free)
-    middle, half = (bounds[0] + bounds[1]) / 2, (bounds[1] - bounds[0]) / 2
+    middle, half = bounds
     bent = free.tanh()
     return middle + half * bent, half * (1 - bent.square())

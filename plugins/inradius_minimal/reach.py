@@ -35,7 +35,7 @@ def _exact(
     need: Tensor,
     x: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    low, high = room(x.flatten(1), threat.bounds)
+    low, high = (side.flatten(1) for side in room(x, threat.bounds))
     step, length = shortest(normal.flatten(1), low, high, need[:, None])
     radius = torch.as_tensor(threat.radius, dtype=torch.float64).to(length).expand_as(length)
     # of a set that is a point no radius reaches anything

@@ -8,17 +8,19 @@ from attrs.validators import in_
 from torch import Tensor
 
 from inradius import ExampleRNG, ThreatModel
-from inradius.components.validators import as_float, as_floats, box, radius
+from inradius.components.validators import as_float, radius
 from inradius.sets.arithmetic.answers import rows_of, value
 from inradius.sets.arithmetic.bits import power, stored
 from inradius.sets.arithmetic.outward import above, raised_product, smallest
 from inradius.sets.arithmetic.precision import toward_zero, upward, working
 from inradius.sets.arithmetic.products import Rows
 from inradius.sets.arithmetic.rooms import outer_room
+from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.arithmetic.sums import total, upper
 from inradius.sets.box import Box, check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
-from inradius_sets.arrays import load, reference
+from inradius.sets.limits import Limits, as_limits, box_of, limits
+from inradius.sets.numbers import load, reference
 from inradius_sets.bases import NAMES, check_orthogonal, directions, disjoint
 
 if TYPE_CHECKING:
@@ -59,14 +61,18 @@ class Affine(ThreatModel):
     basis: str = attrs.field(validator=_basis, converter=_as_basis)
     eps: float = attrs.field(validator=radius, converter=as_float)
     order: str = attrs.field(default="inf", validator=in_(("inf", "2")))
-    bounds: Box = attrs.field(default=None, validator=box, converter=as_floats)
+    valid: Limits = attrs.field(default=None, alias="bounds", validator=limits, converter=as_limits)
 
     def __attrs_post_init__(self) -> None:
-        if self.bounds is not None and (self.order != "inf" or self.basis == "ramps" or self._overlaps()):
+        if self.valid is not None and (self.order != "inf" or self.basis == "ramps" or self._overlaps()):
             raise ValueError(
-                f"bounds={self.bounds} is not allowed for {self.basis!r} with order={self.order!r}; allowed are order='inf' and "
+                f"bounds={self.valid} is not allowed for {self.basis!r} with order={self.order!r}; allowed are order='inf' and "
                 "directions that share no pixel, or intersection(affine(...), box(lo=-1, hi=1))"
             )
+
+    @property
+    def bounds(self) -> Box:
+        return box_of(self.valid)
 
     @property
     def radius(self) -> float:
@@ -82,7 +88,7 @@ class Affine(ThreatModel):
 
     @property
     def tight(self) -> bool:
-        return self.bounds is None
+        return self.valid is None
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -130,12 +136,11 @@ class Affine(ThreatModel):
         return upward(share, torch.promote_types(delta.dtype, x.dtype)).to(delta.dtype)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        dtype = torch.promote_types(delta.dtype, x.dtype)
         rows = self._rows(x)
         rest = (delta.flatten(1).to(rows) - self._coefficients(delta, x) @ rows).abs().amax(1)
         scale = x.abs().flatten(1).amax(1) + delta.abs().flatten(1).amax(1)
         rest = rest * (rest > 8 * torch.finfo(x.dtype).eps * scale.to(rest))
-        over = excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+        over = excess(delta, x, self.bounds)
         return torch.maximum(rest.to(over), over)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,9 +168,12 @@ class Affine(ThreatModel):
         same = delta == rows.T.numpy() @ shift
         short = [shift <= self.eps, shift >= -self.eps] if self.order == "inf" else [cvxpy.norm(shift, 2) <= self.eps]
         allowed = [same, *short]
-        if self.bounds is None:
+        if self.valid is None:
             return allowed
-        low, high = (side.flatten().double().cpu().numpy() for side in room(rows_of(x[None], x.dtype), self.bounds))
+        low, high = (
+            side.flatten().double().cpu().numpy()
+            for side in room(rows_of(x[None], x.dtype), row_box(self.bounds, x[None]))
+        )
         return [*allowed, delta >= low, delta <= high]
 
     def scaled(self, factor: float) -> Self:
@@ -187,9 +195,9 @@ class Affine(ThreatModel):
     def _limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """How far each coefficient may go down (≤ 0) and up (≥ 0), two of (B, 1, r)."""
         side = rows.new_full((len(x), 1, len(rows)), self.eps)
-        if self.bounds is None:
+        if self.valid is None:
             return -side, side
-        low, high = room(rows_of(x, rows.dtype), self.bounds)
+        low, high = room(rows_of(x, rows.dtype), row_box(self.bounds, x))
         ends = torch.stack([low / rows, high / rows]).nan_to_num(nan=torch.inf)
         moved = rows != 0
         down = torch.where(moved, ends.amin(0), -torch.inf).amax(-1).unsqueeze(1)
@@ -199,9 +207,9 @@ class Affine(ThreatModel):
     def _outer_limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The same, no nearer than they are."""
         side = rows.new_full((len(x), 1, len(rows)), above(self.eps, rows.dtype))
-        if self.bounds is None:
+        if self.valid is None:
             return -side, side
-        low, high = outer_room(rows_of(x, rows.dtype), self.bounds)
+        low, high = outer_room(rows_of(x, rows.dtype), row_box(self.bounds, x))
         further = 1 + 4 * torch.finfo(rows.dtype).eps
         shares = [(end / rows) * further for end in (low, high)]
         few = smallest(rows.dtype)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import InputError
-from inradius_sets.arrays import load
+from inradius.sets.numbers import load
 
 NAMES = ("brightness", "colour", "ramps")
 

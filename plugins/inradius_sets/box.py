@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 
 from inradius import AffineOperator, ExampleRNG, InputError, Oracles, ThreatModel
-from inradius.components.validators import as_float, as_floats, radius
-from inradius.components.validators import box as box_of_inputs
+from inradius.components.validators import as_float, radius
 from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
 from inradius.sets.arithmetic.outward import raised_product
 from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, within
+from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.box import Box as Bounds
 from inradius.sets.box import check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
-from inradius_sets.arrays import Numbers, as_numbers, numbers, spread
+from inradius.sets.limits import Limits, as_limits, box_of, limits
+from inradius.sets.numbers import Numbers, as_numbers, numbers, spread
 
 if TYPE_CHECKING:
     import cvxpy
@@ -35,7 +36,11 @@ class Box(ThreatModel):
     lo: Numbers = attrs.field(validator=numbers, converter=as_numbers)
     hi: Numbers = attrs.field(validator=numbers, converter=as_numbers)
     scale: float = attrs.field(default=1.0, validator=radius, converter=as_float)
-    bounds: Bounds = attrs.field(default=(0.0, 1.0), validator=box_of_inputs, converter=as_floats)
+    valid: Limits = attrs.field(default=(0.0, 1.0), alias="bounds", validator=limits, converter=as_limits)
+
+    @property
+    def bounds(self) -> Bounds:
+        return box_of(self.valid)
 
     @property
     def is_box(self) -> bool:
@@ -87,8 +92,7 @@ class Box(ThreatModel):
         return share.amax(-1)[:, 0].to(delta.dtype)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        dtype = torch.promote_types(delta.dtype, x.dtype)
-        return excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+        return excess(delta, x, self.bounds)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self._outer_cell(x, x.dtype)
@@ -137,14 +141,14 @@ class Box(ThreatModel):
 
     def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
-        low, high = room(rows, self.bounds)
+        low, high = room(rows, row_box(self.bounds, x))
         least, most = self._sides(rows, x)
         return torch.maximum(low, least), torch.minimum(high, most)
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
-        low, high = outer_room(rows, self.bounds)
+        low, high = outer_room(rows, row_box(self.bounds, x))
         down, up = (upward(self._outer_side(side, x), rows.dtype).to(rows.device) for side in (self.lo, self.hi))
         return torch.maximum(low, -down), torch.minimum(high, up)
 

@@ -11,6 +11,7 @@ from inradius import AffineOperator, ExampleRNG, ThreatModel
 from inradius.sets.arithmetic.answers import finite_or_above, sloped
 from inradius.sets.arithmetic.bits import widened
 from inradius.sets.arithmetic.precision import toward_zero, working
+from inradius.sets.arithmetic.sides import common
 from inradius.sets.box import Box
 from inradius_sets.feasible import best_point
 from inradius_sets.shares import shared_support
@@ -85,8 +86,7 @@ class Intersection(ThreatModel):
     @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
-        boxes = [box for member in self.sets if (box := member.bounds) is not None]
-        return (max(low for low, _ in boxes), min(high for _, high in boxes)) if boxes else None
+        return common(member.bounds for member in self.sets)
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         return self.project_with_gap(delta, x)[0]

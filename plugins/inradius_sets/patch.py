@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from inradius import ExampleRNG, InputError, ThreatModel
-from inradius.components.validators import as_float, as_floats, box, count, radius
+from inradius.components.validators import as_float, count, radius
 from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
 from inradius.sets.arithmetic.outward import above
 from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
+from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.arithmetic.sums import share, total
 from inradius.sets.box import Box, check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
+from inradius.sets.limits import Limits, as_limits, box_of, limits
 from inradius_sets.windows import best_window, least_outside, window_at
 
 # The ℓ1 length of a full step, in moves of a whole window by eps. On MNIST with size 5, 40 steps of PGD break three times
@@ -36,7 +38,11 @@ class Patch(ThreatModel):
 
     size: int = attrs.field(validator=count)
     eps: float = attrs.field(default=1.0, validator=radius, converter=as_float)
-    bounds: Box = attrs.field(default=(0.0, 1.0), validator=box, converter=as_floats)
+    valid: Limits = attrs.field(default=(0.0, 1.0), alias="bounds", validator=limits, converter=as_limits)
+
+    @property
+    def bounds(self) -> Box:
+        return box_of(self.valid)
 
     @property
     def radius(self) -> float:
@@ -112,9 +118,8 @@ class Patch(ThreatModel):
         return torch.where(size > 0, size / self.eps if self.eps else torch.inf, size)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        dtype = torch.promote_types(delta.dtype, x.dtype)
         outside = least_outside(delta.abs().amax(1), *self._window(*x.shape[-2:]))
-        over = excess(rows_of(delta, dtype)[:, 0], rows_of(x, dtype)[:, 0], self.bounds, x.dtype)
+        over = excess(delta, x, self.bounds)
         return torch.maximum(outside.to(over.dtype), over)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,13 +141,13 @@ class Patch(ThreatModel):
         return min(self.size, height), min(self.size, width)
 
     def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        low, high = room(rows_of(x, torch.promote_types(x.dtype, dtype)), self.bounds)
+        low, high = room(rows_of(x, torch.promote_types(x.dtype, dtype)), row_box(self.bounds, x))
         return low.clamp(min=-self.eps), high.clamp(max=self.eps)
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
-        (low, high), radius = outer_room(rows, self.bounds), above(self.eps, rows.dtype)
+        (low, high), radius = outer_room(rows, row_box(self.bounds, x)), above(self.eps, rows.dtype)
         return low.clamp(min=-radius), high.clamp(max=radius)
 
     def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

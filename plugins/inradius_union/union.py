@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
+import torch
 from torch import Tensor
 
-from inradius import PerExample, ThreatModel, UnsupportedError
+from inradius import Oracles, PerExample, ThreatModel, UnsupportedError
+from inradius.sets.arithmetic.sides import common
 from inradius.sets.box import Box
 from inradius_union.oracles import UnionOracles
 
@@ -54,14 +56,18 @@ class Union(UnionOracles, ThreatModel):
     @property
     def bounds(self) -> Box:
         """The box that inputs of every member lie in; None where no member has one."""
-        boxes = [box for member in self.sets if (box := member.bounds) is not None]
-        return (max(low for low, _ in boxes), min(high for _, high in boxes)) if boxes else None
+        return common(member.bounds for member in self.sets)
 
     def scaled(self, factor: float) -> Self:
         return attrs.evolve(self, sets=tuple(member.scaled(factor) for member in self.sets))
 
     def per_example(self, factors: Tensor) -> "UnionPerExample":
-        return UnionPerExample(self, factors)
+        return UnionPerExample(self, factors, tuple(member.per_example(factors) for member in self.sets))
+
+    def at(self, index: Tensor, x: Tensor) -> Oracles:
+        members = tuple(member.at(index, x) for member in self.sets)
+        same = all(own is member for own, member in zip(members, self.sets, strict=True))
+        return self if same else UnionPerExample(self, torch.ones(len(index)), members)
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         if len(self.sets) > 1:
@@ -72,9 +78,23 @@ class Union(UnionOracles, ThreatModel):
 class UnionPerExample(UnionOracles, PerExample):
     """A union with a radius factor for each example, the same for all members; all examples at once."""
 
-    def __init__(self, union: Union, factors: Tensor) -> None:
+    def __init__(self, union: Union, factors: Tensor, members: tuple[Oracles, ...]) -> None:
         super().__init__(union, factors)
-        self._parts = tuple(member.per_example(factors) for member in union.sets)
+        self._union, self._members = union, members
 
-    def members(self) -> tuple[PerExample, ...]:
-        return self._parts
+    def members(self) -> tuple[Oracles, ...]:
+        return self._members
+
+    def per_example(self, factors: Tensor) -> "UnionPerExample":
+        found = super().per_example(factors)
+        return UnionPerExample(
+            self._union, found.factors, tuple(member.per_example(factors) for member in self._members)
+        )
+
+    def select(self, index: Tensor) -> "UnionPerExample":
+        return UnionPerExample(
+            self._union, self.factors[index], tuple(member.select(index) for member in self._members)
+        )
+
+    def at(self, index: Tensor, x: Tensor) -> "UnionPerExample":
+        return UnionPerExample(self._union, self.factors, tuple(member.at(index, x) for member in self._members))

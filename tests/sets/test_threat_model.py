@@ -59,7 +59,7 @@ def test_hull_and_bounds_are_exact_for_a_cube_in_any_number_of_blocks(monkeypatc
     op = Matrix(torch.Size([2, 2]), 7, 3, taps=None, dtype=DOUBLE)
     whole = (*Cube(eps=0.2).hull(x), *Cube(eps=0.2).bound_affine(op, x))
     expected = op.interval(x - 0.2, x + 0.2)
-    monkeypatch.setattr("inradius.sets.threat_model._BLOCK", 1)
+    monkeypatch.setattr("inradius.sets.oracles._BLOCK", 1)
     blocks = (*Cube(eps=0.2).hull(x), *Cube(eps=0.2).bound_affine(op, x))
     for one, other in zip(whole, blocks, strict=True):
         torch.testing.assert_close(one, other)

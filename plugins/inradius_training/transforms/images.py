@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import Dataset, InputError
+from inradius.sets.arithmetic.sides import beside
 from inradius.training.slots import Transform
 
 
@@ -17,15 +18,21 @@ def check_images(transform: Transform, batch: Dataset) -> None:
         )
 
 
-def lowest(batch: Dataset) -> float:
-    """The lowest valid value; 0 where there are no bounds."""
-    return batch.bounds[0] if batch.bounds else 0.0
+def lowest(batch: Dataset) -> Tensor:
+    """The lowest valid values, which broadcast against the images; 0 where there are no bounds."""
+    box = beside(batch.bounds, batch.inputs)
+    return torch.as_tensor(box[0] if box else 0.0).to(batch.inputs)
 
 
 def padded(batch: Dataset, pixels: int, border: str) -> Tensor:
     """The images (B, C, H, W) with a border on each side: of the lowest valid value, or mirrored."""
     if border == "lowest":
-        return F.pad(batch.inputs, (pixels,) * 4, value=lowest(batch))
+        low = lowest(batch)
+        if not low.ndim:
+            return F.pad(batch.inputs, (pixels,) * 4, value=float(low))
+        border_of = F.pad(low.expand_as(batch.inputs), (pixels,) * 4, mode="replicate")
+        outside = F.pad(torch.zeros_like(batch.inputs), (pixels,) * 4, value=1.0) != 0
+        return torch.where(outside, border_of, F.pad(batch.inputs, (pixels,) * 4))
     return F.pad(batch.inputs, (pixels,) * 4, mode="reflect")
 
 

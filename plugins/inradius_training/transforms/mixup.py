@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inradius import Dataset, ExampleRNG
 from inradius.components.validators import as_float, positive
+from inradius.sets.arithmetic.sides import beside, clipped
 from inradius.training.losses import targets_of
 from inradius.training.slots import Transform
 
@@ -36,8 +37,8 @@ class Mixup(Transform):
         weight = self._weights(rng.uniform())
         targets = targets_of(batch, classes, batch.inputs.dtype)
         inputs = _mixed(batch.inputs, partner, weight)
-        if batch.bounds:
-            inputs = inputs.clamp(*batch.bounds)
+        if box := beside(batch.bounds, inputs):
+            inputs = clipped(inputs, least=box[0], most=box[1])
         return attrs.evolve(batch, inputs=inputs, targets=_mixed(targets, partner, weight))
 
     def _weights(self, uniform: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from inradius.components.validators import as_float, as_floats, box, positive, r
 from inradius.sets.arithmetic.bits import stored
 from inradius.sets.arithmetic.outward import above, raised_product, smallest
 from inradius.sets.arithmetic.sums import total, upper
-from inradius.sets.box import Box, check_inside
+from inradius.sets.box import check_inside
 from inradius.sets.examples import check_finite
 from inradius_wasserstein.set.costs import Costs, as_costs, costs, is_symmetric, window_of
 from inradius_wasserstein.set.moves import Moves, any_moves, check_image, file_moves, window_costs, window_moves
@@ -66,7 +66,7 @@ class Wasserstein(TransportBall, ThreatModel):
     # Wong et al. 2019, sec. 4: 5 × 5 windows on CIFAR-10, and the Euclidean distance
     kernel: int | None = attrs.field(default=5, validator=_window)
     p: float = attrs.field(default=1.0, validator=positive, converter=as_float)
-    bounds: Box = attrs.field(default=None, validator=optional(_capacity), converter=as_floats)
+    bounds: tuple[float, float] | None = attrs.field(default=None, validator=optional(_capacity), converter=as_floats)
     cost: Costs | str | None = attrs.field(default=None, validator=costs, converter=as_costs)
     mass: str = attrs.field(default="unit", validator=_one_of("unit", "absolute"))
     projection: str = attrs.field(default="exact", validator=_one_of("exact", "sinkhorn"))

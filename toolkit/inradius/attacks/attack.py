@@ -160,7 +160,7 @@ class Attack(Component, ABC):
         goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
         subject = CountedModel(model, y, goal)
         subject.targets = _targets(self, subject, x, targets)
-        return _Case(model, subject, x, y, goal, threat, where)
+        return _Case(model, subject, x, y, goal, threat.at(where, x), where)
 
     def _perturbed(self, case: "_Case", start: Tensor | None, observe: Observer | None) -> Tensor:
         """The attack's answer as it is, (B, *S)."""

@@ -11,6 +11,7 @@ from inradius.arguments import check_tensor
 from inradius.data.checks import check_labels
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
+from inradius.sets.arithmetic.sides import listed
 from inradius.sets.threat_model import ThreatModel
 
 
@@ -20,7 +21,7 @@ def survey(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: in
     Raises ``InputError`` where the data cannot be bracketed.
     """
     _check_frame(model, data)
-    digest = hashlib.sha256(repr(data.bounds).encode())
+    digest = hashlib.sha256(repr(listed(data.bounds)).encode())
     for number, batch in enumerate(_batches(data, batch_size)):
         _check(data, batch, number * batch_size, threat)
         if not number:

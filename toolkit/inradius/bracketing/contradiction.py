@@ -15,6 +15,7 @@ from inradius.bracketing.plan import Plan
 from inradius.bracketing.store import CONTRADICTION, Store
 from inradius.errors import ContradictionError
 from inradius.models.modes import covered_kernels
+from inradius.sets.oracles import Oracles
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import write_atomic
 from inradius.stored.tensor_file import tensor_file
@@ -89,7 +90,7 @@ def _confirm(job: Plan, conflict: Conflict) -> Contradiction | None:
     """The contradiction, if there is one; None where rounding explains the conflict."""
     found = job.read([conflict.example.row])
     x, label = found.inputs.to("cpu", torch.float64), found.labels.cpu()
-    delta = _member(job, conflict.delta[None].to("cpu", torch.float64), x)
+    delta = _member(job.threat.at(found.index, x), conflict.delta[None].to("cpu", torch.float64), x)
     if delta is None:
         return None
     exact = job.certifiers[conflict.certifier].subject(copy.deepcopy(job.model).to("cpu", torch.float64))
@@ -103,10 +104,11 @@ def _executed(job: Plan, conflict: Conflict) -> Contradiction | None:
     """The contradiction between a proof about float executions and one of them, at a point that the type can hold."""
     batch = job.batch([conflict.example.row])
     x = batch.inputs.cpu().double()
+    threat = job.threat.at(batch.index, x)
     for pull in _LONGER_PULLS:
         point = (x + conflict.delta.cpu().double() * (1 - pull)).to(batch.inputs)
         delta = point.cpu().double() - x
-        if bool(job.threat.contains(delta, x, tol=0.0)):
+        if bool(threat.contains(delta, x, tol=0.0)):
             with torch.no_grad(), covered_kernels():
                 logits = job.subject(point).cpu().double()
             # the difference of two logits is all that is rounded here
@@ -125,12 +127,12 @@ def _compared(
     return Contradiction(conflict, delta, margin, allowance, run) if confirmed else None
 
 
-def _member(job: Plan, delta: Tensor, x: Tensor) -> Tensor | None:
+def _member(threat: Oracles, delta: Tensor, x: Tensor) -> Tensor | None:
     """The nearest point of Δ(x) that is a member with tolerance 0, (1, *S); None where none is found."""
-    nearest = job.threat.project(delta, x)
+    nearest = threat.project(delta, x)
     for pull in _PULLS:
         drawn = nearest * (1 - pull)
-        if bool(job.threat.contains(drawn, x, tol=0.0)):
+        if bool(threat.contains(drawn, x, tol=0.0)):
             return drawn
     return None
 

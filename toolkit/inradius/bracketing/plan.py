@@ -22,6 +22,7 @@ from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError, UnsupportedError
 from inradius.models.fuse import optimize
 from inradius.models.load import find_device, fingerprint
+from inradius.sets.arithmetic.sides import numbers_alone
 from inradius.sets.threat_model import ThreatModel
 
 C = TypeVar("C", bound=Component)
@@ -112,7 +113,7 @@ class Plan:
             data=self.data.name,
             radius=_radius(self.threat),
             convention=self.threat.convention,
-            bounds=self.data.bounds,
+            bounds=numbers_alone(self.data.bounds),
             minimal=tuple(str(attack) for attack in self.attacks if attack.minimal),
             key=run_key(decisive),
         )

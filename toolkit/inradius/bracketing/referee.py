@@ -57,14 +57,14 @@ def rule(
     finite = delta.isfinite().flatten(1).all(1)
     delta = torch.where(finite.view(-1, *(1,) * (x.ndim - 1)), delta, 0.0)
     with torch.no_grad(), full_precision():
-        gauge, violation, members = _measured(threat, delta, x)
+        gauge, violation, members = _measured(threat.at(batch.index, x), delta, x)
         inside = finite & members
         logits = CountedModel(model, batch.labels)(x + delta)
         found = judge(model, x, delta, logits, batch.labels, among=inside)
     return Ruling(delta, inside, inside & found.lost, found.unclear, found.margin, gauge, violation)
 
 
-def _measured(threat: ThreatModel, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _measured(threat: Oracles, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The gauge, the violation, and whether δ is a member: of a union that of one of its parts, (B,) each."""
     parts = threat.members()
     sides = [
@@ -78,7 +78,7 @@ def _measured(threat: ThreatModel, delta: Tensor, x: Tensor) -> tuple[Tensor, Te
 
 def _outside(part: Oracles, delta: Tensor, x: Tensor) -> Tensor:
     """How far x + δ leaves the box of valid inputs that the set declares, whatever its ``violation`` says, (B,)."""
-    return excess(delta.flatten(1), x.flatten(1), part.bounds, x.dtype)
+    return excess(delta, x, part.bounds)
 
 
 def weights_seal(model: nn.Module) -> tuple[int, ...]:

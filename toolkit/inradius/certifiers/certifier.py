@@ -77,6 +77,7 @@ class Certifier(Component, ABC):
         or a set that has no sound bound.
         """
         where = _checked(model, x, y, threat, index, union)
+        threat = threat.at(where, x)
         check_claim(claim)
         check_flag(decide, "decide")
         with (
@@ -119,6 +120,7 @@ class Certifier(Component, ABC):
     ) -> Tensor:
         """The lower bounds alone, (B, K), to train on: differentiable, and no proof, as rounding is not looked at."""
         where = _checked(model, x, y, threat, index, union)
+        threat = threat.at(where, x)
         with evaluating(model), full_precision():
             asked_for = self._property(model, x, y, prop).to(x.dtype)
             question = Question(x, asked_for, where)

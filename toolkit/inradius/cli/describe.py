@@ -35,7 +35,7 @@ def parameters(entry: Entry) -> Iterator[tuple[str, str, str]]:
     if isinstance(entry.build, type) and issubclass(entry.build, Component):
         for field in attrs.fields(entry.build):
             if field.init:
-                yield field.name, _type(field.type), _field_default(field)
+                yield str(field.alias), _type(field.type), _field_default(field)
         return
     for parameter in inspect.signature(entry.build).parameters.values():
         default = REQUIRED if parameter.default is parameter.empty else repr(parameter.default)

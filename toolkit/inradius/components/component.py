@@ -44,7 +44,7 @@ def _arguments(component: Component, full: bool) -> Iterator[str]:
     for field in attrs.fields(type(component)):
         value = getattr(component, field.name)
         if field.name != rest and (full or value != _default(field, component)):
-            yield f"{field.name}={spell(value, full)}"
+            yield f"{field.alias}={spell(value, full)}"
 
 
 def _default(field: "attrs.Attribute[Any]", component: Component) -> Any:

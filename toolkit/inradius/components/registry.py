@@ -58,7 +58,7 @@ class Entry:
         """The parameters of the spec, ``*`` before one that takes any number of values."""
         if isinstance(self.build, type) and issubclass(self.build, Component):
             rest = [name[1:] for name in self.build.positional if name.startswith("*")]
-            return tuple(f"*{f.name}" if f.name in rest else f.name for f in attrs.fields(self.build) if f.init)
+            return tuple(f"*{f.alias}" if f.name in rest else str(f.alias) for f in attrs.fields(self.build) if f.init)
         return tuple(str(p).split(":")[0].split("=")[0] for p in inspect.signature(self.build).parameters.values())
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from inradius.errors import InputError
 
+Bounds = tuple[float | Tensor, float | Tensor] | None
+
 
 class Examples(Protocol):
     """What the bracket asks of data: a ``Dataset`` in memory, a ``LazyDataset``, or a class of one's own with these five names.
@@ -23,7 +25,7 @@ class Examples(Protocol):
     def index(self) -> Tensor: ...
 
     @property
-    def bounds(self) -> tuple[float, float] | None: ...
+    def bounds(self) -> Bounds: ...
 
     @property
     def name(self) -> str: ...
@@ -38,7 +40,8 @@ class Dataset:
     """Labelled examples in memory.
 
     inputs (N, *S), labels (N,), index (N,): each example's number in its source, which keys its random numbers and names
-    it in reports; bounds: the box of valid inputs or None; name: the spec it was made from; targets (N, C): distributions over
+    it in reports; bounds: the box of valid inputs, each side a number or a tensor with one for each channel, feature or
+    pixel, or None; name: the spec it was made from; targets (N, C): distributions over
     the classes where the labels are mixed, None where they are not; source (N,): the number of the set that an example is
     from, where several were joined.
     """
@@ -46,15 +49,13 @@ class Dataset:
     inputs: Tensor
     labels: Tensor
     index: Tensor
-    bounds: tuple[float, float] | None = (0.0, 1.0)
+    bounds: Bounds = (0.0, 1.0)
     name: str = "data"
     targets: Tensor | None = None
     source: Tensor | None = None
 
     @classmethod
-    def of(
-        cls, inputs: Tensor, labels: Tensor, *, bounds: tuple[float, float] | None = (0.0, 1.0), name: str = "data"
-    ) -> Self:
+    def of(cls, inputs: Tensor, labels: Tensor, *, bounds: Bounds = (0.0, 1.0), name: str = "data") -> Self:
         """A data set numbered from 0. Raises ``InputError`` where inputs and labels do not go together."""
         if labels.ndim != 1 or len(inputs) != len(labels):
             raise InputError(

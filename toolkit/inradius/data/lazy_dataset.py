@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inradius.data.dataset import Dataset
+from inradius.data.dataset import Bounds, Dataset
 from inradius.errors import InputError
 from inradius.stored.files import writing
 
-Box = tuple[float, float] | None
 Reader = Callable[[Tensor], Tensor]
 
 
@@ -22,17 +21,18 @@ class LazyDataset:
     """Labelled examples whose inputs stay where they are until a batch of them is wanted.
 
     read: the inputs of some rows of the source, (n,) -> (n, *S); labels (N,); index (N,): each example's row in the source,
-    which keys its random numbers and names it in reports; bounds: the box of valid inputs or None; name: for reports.
+    which keys its random numbers and names it in reports; bounds: the box of valid inputs, as of a ``Dataset``; name: for
+    reports.
     """
 
     read: Reader
     labels: Tensor
     index: Tensor
-    bounds: Box = (0.0, 1.0)
+    bounds: Bounds = (0.0, 1.0)
     name: str = "stream"
 
     @classmethod
-    def of(cls, source: Any, labels: Any = None, *, bounds: Box = (0.0, 1.0), name: str = "stream") -> Self:
+    def of(cls, source: Any, labels: Any = None, *, bounds: Bounds = (0.0, 1.0), name: str = "stream") -> Self:
         """The examples of a source with rows.
 
         With ``labels`` (N,) the source is an array, such as ``numpy.load(file, mmap_mode="r")`` or an HDF5 data set; without,
@@ -51,7 +51,7 @@ class LazyDataset:
 
     @classmethod
     def spooled(
-        cls, batches: Iterable[Any], file: str | Path, *, bounds: Box = (0.0, 1.0), name: str = "stream"
+        cls, batches: Iterable[Any], file: str | Path, *, bounds: Bounds = (0.0, 1.0), name: str = "stream"
     ) -> Self:
         """The examples of something that can be gone through once, such as a ``DataLoader`` of pairs (inputs, labels).
 

@@ -1,48 +1,67 @@
-"""The box of valid inputs: how far each coordinate may move, and whether inputs and perturbations keep to it."""
+"""The box of valid inputs: the room of each coordinate, and checks that inputs and perturbations keep to it."""
 
 import torch
 from torch import Tensor
 
 from inradius.errors import InputError
-
-Box = tuple[float, float] | None
+from inradius.sets.arithmetic.answers import rows_of
+from inradius.sets.arithmetic.sides import Box as Box
+from inradius.sets.arithmetic.sides import Side, beside, near, row_box, size
 
 # An input may leave the box by this share of its width: data that was scaled and unscaled does.
 _SLACK = 1e-6
 
 
 def room(x: Tensor, bounds: Box) -> tuple[Tensor, Tensor]:
-    """How far each coordinate may move down (≤ 0) and up (≥ 0), two of x's shape."""
-    if bounds is None:
+    """The distances that each coordinate may move down (≤ 0) and up (≥ 0), two of x's shape."""
+    found = beside(bounds, x)
+    if found is None:
         return torch.full_like(x, -torch.inf), torch.full_like(x, torch.inf)
-    return (bounds[0] - x).clamp(max=0), (bounds[1] - x).clamp(min=0)
+    low, high = (near(side, x) for side in found)
+    return (low - x).clamp(max=0), (high - x).clamp(min=0)
 
 
-def grain(bounds: Box, dtype: torch.dtype) -> float:
-    """The rounding error of an input near a bound."""
-    return 0.0 if bounds is None else 4 * torch.finfo(dtype).eps * max(abs(bounds[0]), abs(bounds[1]))
+def grain(bounds: Box, dtype: torch.dtype) -> Side:
+    """The rounding error of an input near a bound, one for all or one for each coordinate."""
+    return 4 * torch.finfo(dtype).eps * size(bounds)
 
 
-def excess(delta: Tensor, x: Tensor, bounds: Box, dtype: torch.dtype) -> Tensor:
-    """The largest distance of a coordinate of δ from its room, 0 up to the rounding of ``dtype``, (B, n) -> (B,)."""
-    low, high = room(x, bounds)
-    over = torch.maximum(low - delta, delta - high).amax(-1).clamp(min=0)
-    return over * (over > grain(bounds, dtype))
+def excess(delta: Tensor, x: Tensor, bounds: Box, rounding: torch.dtype | None = None) -> Tensor:
+    """The largest distance of a coordinate of δ from its room, 0 up to rounding in a type, by default x's, (B, *S) -> (B,)."""
+    dtype = torch.promote_types(delta.dtype, x.dtype)
+    if bounds is None:
+        return torch.zeros(len(x), dtype=dtype, device=x.device)
+    moved, rows, box = rows_of(delta, dtype), rows_of(x, dtype), row_box(bounds, x)
+    low, high = room(rows, box)
+    over = torch.maximum(low - moved, moved - high).clamp(min=0)
+    return (over * (over > near(grain(box, rounding or x.dtype), over))).amax((1, 2))
 
 
 def check_inside(x: Tensor, bounds: Box, asker: object) -> None:
     """Raises ``InputError`` where an input lies outside the box."""
-    if bounds is None or not x.numel():
+    found = beside(bounds, x)
+    if found is None or not x.numel():
         return
-    smallest, largest = (side.double() for side in x.flatten(1).aminmax(dim=1))
-    slack = _SLACK * (bounds[1] - bounds[0])
-    bad = (smallest < bounds[0] - slack) | (largest > bounds[1] + slack)
+    low, high = (torch.as_tensor(side, dtype=torch.float64).to(x.device) for side in found)
+    slack = _SLACK * (high - low)
+    if low.ndim or high.ndim:
+        numbers = x.double()
+        bad = ((numbers < low - slack) | (numbers > high + slack)).flatten(1).any(1)
+    else:
+        smallest, largest = (side.double() for side in x.flatten(1).aminmax(dim=1))
+        bad = (smallest < low - slack) | (largest > high + slack)
     if bool(bad.any()):
         row = int(bad.nonzero()[0])
-        raise InputError(
-            f"input {row} is in [{float(smallest[row]):.6g}, {float(largest[row]):.6g}], but {asker} allows "
-            f"[{bounds[0]:g}, {bounds[1]:g}]; put the normalisation into the model (a Normalize layer) or pass bounds=..."
-        )
+        told = f"input {row} is in [{float(x[row].min()):.6g}, {float(x[row].max()):.6g}]"
+        raise InputError(f"{told}, but {asker} allows {_allowed(low, high)}; {_REMEDY}")
+
+
+_REMEDY = "put the normalisation into the model (a Normalize layer) or pass bounds=..."
+
+
+def _allowed(low: Tensor, high: Tensor) -> str:
+    ends = f"[{float(low.min()):g}, {float(high.max()):g}]"
+    return f"{ends} and less in some places" if low.ndim or high.ndim else ends
 
 
 def movable(c: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -216,6 +216,13 @@ class Oracles(ABC):
     def select(self, index: Tensor) -> "Oracles":
         """The oracles for a part of the batch (boolean mask or indices)."""
 
+    def at(self, index: Tensor, x: Tensor) -> "Oracles":
+        """The oracles for the examples x (B, *S) with these numbers in the data, (B,); most sets are the same for every example.
+
+        Attacks, certifiers and the referee ask for them, so that a set may have what differs from example to example.
+        """
+        return self
+
     @abstractmethod
     def members(self) -> "tuple[Oracles, ...]":
         """The members of a union; any other set is its own only part."""

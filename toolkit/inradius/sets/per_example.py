@@ -138,5 +138,9 @@ class PerExample(Oracles):
         """The part of the batch in ``index``, with its radii."""
         return self.threat.per_example(self.factors[index])
 
+    def at(self, index: Tensor, x: Tensor) -> Oracles:
+        own = self.threat.at(index, x)
+        return self if own is self.threat else own.per_example(self.factors)
+
     def members(self) -> "tuple[Oracles, ...]":
         return tuple(part.per_example(self.factors) for part in self.threat.members())

@@ -14,11 +14,12 @@ from inradius.certifiers.certifier import Certifier
 from inradius.certifiers.layer_rule import LayerRule
 from inradius.components.registry import make
 from inradius.errors import SpecError
+from inradius.sets.arithmetic.sides import Box
 from inradius.sets.threat_model import ThreatModel
 from inradius.testing import attacks, certifiers, defenses, objectives, rules, samplers, schedules, sets, transforms
 from inradius.testing.defenses import lessons
 from inradius.testing.networks import trials
-from inradius.testing.strategies import Box, Shape, cases
+from inradius.testing.strategies import Shape, cases
 from inradius.training.defense import Defense
 from inradius.training.slots import Sampler, Schedule, Transform
 

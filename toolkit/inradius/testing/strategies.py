@@ -12,10 +12,10 @@ from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
 from inradius.rng import ExampleRNG
+from inradius.sets.arithmetic.sides import Box, beside, numbers_alone
 from inradius.sets.oracles import Oracles
 
 Shape = tuple[int, ...]
-Box = tuple[float, float] | None
 
 
 @attrs.frozen(eq=False)
@@ -80,10 +80,18 @@ def _spans() -> st.SearchStrategy[float]:
 
 def inputs(shape: Shape, bounds: Box = (0.0, 1.0), *, batch: int = 2) -> st.SearchStrategy[Tensor]:
     """Inputs in the box, many on its faces; without a box in [−3, 3], (B, *shape)."""
-    low, high = bounds or (-3.0, 3.0)
+    if bounds is not None and numbers_alone(bounds) is None:
+        return inputs(shape, batch=batch).map(lambda x: _moved_into(x, bounds))
+    low, high = numbers_alone(bounds) or (-3.0, 3.0)
     faces = st.sampled_from([low, high, (low + high) / 2])
     inner = st.floats(low, high, allow_subnormal=False)
     return _tensors((batch, *shape), faces, inner)
+
+
+def _moved_into(shares: Tensor, bounds: Box) -> Tensor:
+    """Shares of the box's width in [0, 1] as points of the box, (B, *shape)."""
+    low, high = (torch.as_tensor(side).to(shares) for side in beside(bounds, shares) or (0.0, 1.0))
+    return torch.where(shares == 1, high, torch.minimum(torch.maximum(low + shares * (high - low), low), high))
 
 
 def directions(shape: Shape, *, count: int = 2, batch: int = 2) -> st.SearchStrategy[Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError, InradiusError
+from inradius.sets.arithmetic.sides import listed
 from inradius.sets.threat_model import ThreatModel
 from inradius.training.recipe import Recipe
 
@@ -64,7 +65,7 @@ def _check_alike(data: Dataset, other: Dataset) -> None:
         raise InputError(f"validation={other.name} has no examples; give some, or validation=0 for none")
     for name, here, there in (
         ("inputs of shape", tuple(data.inputs.shape[1:]), tuple(other.inputs.shape[1:])),
-        ("the valid inputs", data.bounds, other.bounds),
+        ("the valid inputs", listed(data.bounds), listed(other.bounds)),
     ):
         if here != there:
             raise InputError(

@@ -7,25 +7,28 @@ import torch
 from torch import Tensor
 
 from inradius.sets.arithmetic.bits import stored
-from inradius.sets.arithmetic.outward import above, below, raised_sum, smallest
+from inradius.sets.arithmetic.outward import raised_sum, smallest
 from inradius.sets.arithmetic.precision import upward
+from inradius.sets.arithmetic.sides import Box, Side, clipped, not_above, not_below, row_box
 from inradius.sets.arithmetic.sums import total, upper
-
-Box = tuple[float, float] | None
 
 
 def outer_room(x: Tensor, bounds: Box) -> tuple[Tensor, Tensor]:
-    """The room that x has within bounds, no smaller than it is; without bounds infinite, two of x's shape."""
+    """The room that rows x (B, 1, n) have within bounds, no smaller than it is, two of x's shape; infinite without bounds.
+
+    Sides of the bounds are numbers or tensors (1, 1, n), as ``row_box`` gives them.
+    """
     if bounds is None:
         return torch.full_like(x, -torch.inf), torch.full_like(x, torch.inf)
-    return -_gap(-x, -below(bounds[0], x.dtype)), _gap(x, above(bounds[1], x.dtype))
+    low, high = bounds
+    return -_gap(-x, -not_above(low, x)), _gap(x, not_below(high, x))
 
 
-def _gap(x: Tensor, most: float) -> Tensor:
+def _gap(x: Tensor, most: Side) -> Tensor:
     """most − x where that is > 0, else 0, rounded up."""
     info = torch.finfo(x.dtype)
-    if abs(most) < 4 * info.smallest_normal / info.eps:
-        gap = raised_sum(-x, torch.full_like(x, most))
+    if isinstance(most, Tensor) or abs(most) < 4 * info.smallest_normal / info.eps:
+        gap = raised_sum(-x, torch.zeros_like(x) + most)
         return torch.where(gap > 0, gap.clamp(min=info.smallest_normal), 0)
     # differences of larger numbers do not underflow
     return torch.where(stored(x), (most - x) * (1 + 2 * info.eps), most).clamp(min=0)
@@ -35,10 +38,11 @@ def corners(x: Tensor, low: Tensor, high: Tensor, bounds: Box) -> tuple[Tensor, 
     """The least and the largest x + δ within room (B, 1, n) and bounds, rounded outward, two of x's shape and type (B, *S)."""
     rows = x.to(low.dtype).reshape(low.shape)
     lower, upper = -raised_sum(-rows, -low), raised_sum(rows, high)
-    if bounds is not None:
+    box = row_box(bounds, x)
+    if box is not None:
         # an input beyond the bounds by rounding stays where it is
-        lower = torch.maximum(lower, rows.clamp(max=below(bounds[0], low.dtype)))
-        upper = torch.minimum(upper, rows.clamp(min=above(bounds[1], low.dtype)))
+        lower = torch.maximum(lower, clipped(rows, most=not_above(box[0], rows)))
+        upper = torch.minimum(upper, clipped(rows, least=not_below(box[1], rows)))
     return -upward(-lower, x.dtype).view(x.shape), upward(upper, x.dtype).view(x.shape)
 
 

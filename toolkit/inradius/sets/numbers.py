@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inradius import InputError
 from inradius.components.validators import as_float, as_floats
 from inradius.data.arrays import read_npy
+from inradius.errors import InputError
 
 Numbers = float | tuple[float, ...] | str
 
@@ -38,12 +38,17 @@ def reference(path: str) -> str:
     return found
 
 
+def name_of(found: str) -> str:
+    """The file's name in a reference."""
+    return found.partition(_MARK)[0]
+
+
 def numbers(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     """Accepts a finite number, a tuple of them, and the reference of a file."""
     entries = value if isinstance(value, tuple) and value else (value,)
     if not isinstance(value, str) and not all(isinstance(v, float) and abs(v) < torch.inf for v in entries):
         raise ValueError(
-            f"{field.name}={value!r} is not allowed; allowed are a finite number, one for each channel or feature, "
+            f"{field.alias}={value!r} is not allowed; allowed are a finite number, one for each channel or feature, "
             "and the name of a .npy file"
         )
 
@@ -58,9 +63,7 @@ def spread(value: Numbers, x: Tensor) -> Tensor:
     held = load(value) if isinstance(value, str) else torch.tensor(value, dtype=torch.float64)
     shape = tuple(x.shape[1:])
     if isinstance(value, str) and tuple(held.shape) != shape:
-        raise InputError(
-            f"{value.partition(_MARK)[0]} has shape {tuple(held.shape)}; needed is that of an input, {shape}"
-        )
+        raise InputError(f"{name_of(value)} has shape {tuple(held.shape)}; needed is that of an input, {shape}")
     if isinstance(value, tuple) and (not shape or len(value) != shape[0]):
         raise InputError(
             f"{len(value)} numbers were given for inputs of shape {shape}; needed is one for each of axis 0"
@@ -71,7 +74,7 @@ def spread(value: Numbers, x: Tensor) -> Tensor:
 @lru_cache(maxsize=32)
 def load(found: str) -> Tensor:
     """The array that a reference names, in float64."""
-    name = found.partition(_MARK)[0]
+    name = name_of(found)
     content = _bytes(name)
     if found != f"{name}{_MARK}{hashlib.sha256(content).hexdigest()[:_DIGITS]}":
         raise InputError(f"{name} has changed since {found!r} was written; allowed is the file with that hash")
