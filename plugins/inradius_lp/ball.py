@@ -48,7 +48,11 @@ class LpBall(NormAlgorithms, BoxedBall, ThreatModel, ABC):
 
     @property
     def norm(self) -> Norm | None:
-        return Norm(self.order) if self.mask is None else None
+        return self.measure if self.mask is None else None
+
+    @property
+    def measure(self) -> Norm:
+        return Norm(self.order)
 
     @property
     def radius(self) -> float:

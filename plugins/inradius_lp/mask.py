@@ -77,7 +77,7 @@ def within_mask(low: Tensor, high: Tensor, mask: Tensor | None) -> tuple[Tensor,
 
 
 def masked(rows: Tensor, mask: Tensor | None) -> Tensor:
-    """The rows with 0 outside of the mask, (B, 1, n)."""
+    """The rows with 0 outside of the mask, of their shape."""
     return rows if mask is None else torch.where(mask, rows, 0)
 
 

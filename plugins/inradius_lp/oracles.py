@@ -55,6 +55,12 @@ class BoxedBall(Oracles, ABC):
     def free(self, x: Tensor) -> Tensor | None:
         """True where coordinates may move, (1, 1, n) or (B, 1, n); None where they may move everywhere."""
 
+    def room(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = room(x, self.ball.bounds)
+        free = self.free(x)
+        mask = None if free is None else free.view(-1, *x.shape[1:])
+        return masked(low, mask), masked(high, mask)
+
     def cell(self, x: Tensor, dtype: torch.dtype) -> Cell:
         """The room of each coordinate within box, mask and radius, (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))

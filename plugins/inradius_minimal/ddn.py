@@ -54,5 +54,5 @@ def _on_sphere(threat: Oracles, moved: Tensor, x: Tensor, radius: Tensor) -> Ten
     ball = threat.per_example(radius)
     gauge = ball.gauge(moved, x)
     # what lies outside of an ℓ2 ball is nearest to the point on its ray: then the projection has the box left to do
-    scaled = (gauge > 0) & ((gauge < 1) | (threat.norm == L2)) & torch.isfinite(gauge)
+    scaled = (gauge > 0) & ((gauge < 1) | (threat.measure == L2)) & torch.isfinite(gauge)
     return ball.project(moved * expand(torch.where(scaled, 1 / gauge, 1.0), moved), x)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
-from inradius.sets.box import room
 from inradius.sets.norm import Norm
 
 
@@ -23,7 +22,7 @@ def parts_measured_in(norm: Norm, threat: Oracles, asker: object, others: str) -
 
 def kept_to_constraints(threat: Oracles, delta: Tensor, x: Tensor) -> Tensor:
     """The nearest perturbation within the hard constraints (box, mass, reach) and the gauge that δ has, (n, *S)."""
-    if threat.norm is not None:
-        return delta.clamp(*room(x, threat.bounds))
+    if threat.measure is not None:
+        return delta.clamp(*threat.room(x))
     gauge = threat.gauge(delta, x)
     return threat.per_example(torch.where(torch.isfinite(gauge), gauge, 1.0)).project(delta, x)

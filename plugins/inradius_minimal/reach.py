@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
-from inradius.sets.box import room
 from inradius.sets.examples import expand
 from inradius.sets.norm import L1, L2, LINF
 from inradius_minimal.hyperplane import shortest_l1, shortest_l2, shortest_linf
@@ -24,7 +23,7 @@ def reach(threat: Oracles, normal: Tensor, need: Tensor, x: Tensor) -> tuple[Ten
     """
     sign = torch.where(need < 0, -1.0, 1.0).to(normal)
     normal, need = normal * expand(sign, normal), need * sign
-    exact = None if threat.norm is None else _EXACT.get(threat.norm)
+    exact = None if threat.measure is None else _EXACT.get(threat.measure)
     return search(threat, normal, need, x) if exact is None else _exact(exact, threat, normal, need, x)
 
 
@@ -35,7 +34,7 @@ def _exact(
     need: Tensor,
     x: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    low, high = (side.flatten(1) for side in room(x, threat.bounds))
+    low, high = (side.flatten(1) for side in threat.room(x))
     step, length = shortest(normal.flatten(1), low, high, need[:, None])
     radius = torch.as_tensor(threat.radius, dtype=torch.float64).to(length).expand_as(length)
     # of a set that is a point no radius reaches anything

@@ -90,7 +90,7 @@ class MSD(Attack):
         # Madry et al. 2018: 2.5 radii in all reach the boundary from any start
         least = 2.5 / self.steps
         return tuple(
-            max(_SHARES.get(part.norm, 0.0) if part.norm is not None and len(parts) > 1 else 0.0, least)
+            max(_SHARES.get(part.measure, 0.0) if part.measure is not None and len(parts) > 1 else 0.0, least)
             for part in parts
         )
 

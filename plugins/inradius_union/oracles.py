@@ -37,6 +37,13 @@ class UnionOracles(Oracles, ABC):
         return self.members()[0].norm if len(self.members()) == 1 else None
 
     @property
+    def measure(self) -> Norm | None:
+        return self.members()[0].measure if len(self.members()) == 1 else None
+
+    def room(self, x: Tensor) -> Sides:
+        return self._widest(lambda part: part.room(x))
+
+    @property
     def radius(self) -> float | Tensor | None:
         return self.members()[0].radius if len(self.members()) == 1 else None
 

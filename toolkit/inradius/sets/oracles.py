@@ -11,7 +11,7 @@ from inradius.rng import ExampleRNG
 from inradius.sets.affine_operator import AffineOperator
 from inradius.sets.arithmetic.outward import raised_sum
 from inradius.sets.arithmetic.pairing import dual_pairing
-from inradius.sets.box import Box
+from inradius.sets.box import Box, room
 from inradius.sets.examples import check_finite, expand
 from inradius.sets.norm import Norm
 
@@ -68,6 +68,15 @@ class Oracles(ABC):
     def norm(self) -> Norm | None:
         """The norm of a ball: every Δ(x) is {δ : norm(δ) ≤ radius, x + δ in ``bounds``}; None for any other set."""
         return None
+
+    @property
+    def measure(self) -> Norm | None:
+        """The norm of a ball in a box: every Δ(x) is {δ : norm(δ) ≤ radius, δ in ``room(x)``}; None for any other set."""
+        return self.norm
+
+    def room(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the most that each coordinate of δ may be at any radius, two of (B, *S); by default within ``bounds``."""
+        return room(x, self.bounds)
 
     @property
     def radius(self) -> float | Tensor | None:

@@ -60,6 +60,13 @@ class PerExample(Oracles):
         return self.threat.norm
 
     @property
+    def measure(self) -> Norm | None:
+        return self.threat.measure
+
+    def room(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.threat.room(x)
+
+    @property
     def radius(self) -> float | Tensor | None:
         radius = self.threat.radius
         return None if radius is None else radius * self.factors.double()

@@ -3,7 +3,6 @@
 import torch
 
 from inradius.errors import InputError
-from inradius.sets.box import room
 from inradius.sets.threat_model import ThreatModel
 from inradius.testing.claims import close, require, rounding
 from inradius.testing.strategies import Case
@@ -72,21 +71,19 @@ def gauge_scales(threat: ThreatModel, case: Case) -> None:
 
 
 def norm_is_that_of_the_gauge(threat: ThreatModel, case: Case) -> None:
-    """Of a set with a norm, the gauge is the norm over the radius, and at a far radius only the bounds limit it."""
-    if threat.norm is None:
+    """Of a set with a norm, the gauge is the norm over the radius, and at a far radius only its room limits it."""
+    if threat.measure is None:
         return
     assert threat.radius is not None, "a set with a norm has a radius"
     for delta in (case.delta, *case.members(threat)):
-        gauge, length = threat.gauge(delta, case.x), threat.norm.length(delta)
+        gauge, length = threat.gauge(delta, case.x), threat.measure.length(delta)
         same = close(gauge * threat.radius, length, 4 * case.tol * length)
         require(same | ~gauge.isfinite(), "the gauge is the norm over the radius", gauge=gauge, length=length)
-        low, high = room(case.x, threat.bounds)
+        low, high = threat.room(case.x)
         outside = torch.maximum(low - delta, delta - high).flatten(1).amax(1)
         limited = threat.violation(delta, case.x)
         slack = rounding(case.x) * (1 + delta.flatten(1).abs().amax(1) + case.x.flatten(1).abs().amax(1))
-        require(
-            (limited - outside.clamp(min=0)).abs() <= slack, "the hard constraints are the bounds", violation=limited
-        )
+        require((limited - outside.clamp(min=0)).abs() <= slack, "the hard constraints are the room", violation=limited)
 
 
 def gauge_at_radius_zero(threat: ThreatModel, case: Case) -> None:
