@@ -51,6 +51,8 @@ from inradius.models.normalize import Normalize as Normalize
 from inradius.report import Report as Report
 from inradius.rng import ExampleRNG as ExampleRNG
 from inradius.sets.affine_operator import AffineOperator as AffineOperator
+from inradius.sets.boxed import BoxedSet as BoxedSet
+from inradius.sets.boxed_norm import BoxedNorm as BoxedNorm
 from inradius.sets.oracles import Oracles as Oracles
 from inradius.sets.per_example import PerExample as PerExample
 from inradius.sets.threat_model import ThreatModel as ThreatModel

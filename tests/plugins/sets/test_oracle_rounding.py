@@ -38,7 +38,7 @@ from inradius.sets.arithmetic.pairing import dual_pairing
 from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.products import Rows
 from inradius.sets.arithmetic.sums import added
-from inradius_sets.shares import _rounding
+from inradius.sets.intersecting.shares import _rounding
 
 # Sums
 

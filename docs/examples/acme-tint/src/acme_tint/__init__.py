@@ -1,12 +1,12 @@
 """A tint: every pixel of a channel moves by the same amount. Also an attack that works on any set."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, InputError, Oracles, ExampleRNG, CountedModel, ThreatModel, hookimpl
+from inradius import Attack, BoxedSet, CountedModel, ExampleRNG, InputError, Oracles, ThreatModel, hookimpl
 from inradius.components import validators
 
 if TYPE_CHECKING:
@@ -14,59 +14,27 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Tint(ThreatModel):
+class Tint(BoxedSet):
     """δ = s_c on all pixels of channel c, |s_c| ≤ eps, with x + δ in the box (None: no box). eps is in pixel values."""
 
-    eps: float = attrs.field(validator=validators.radius)
-    bounds: tuple[float, float] | None = attrs.field(default=(0.0, 1.0), validator=validators.box)
+    symmetric = True
 
-    convex = symmetric = tight = True
+    def project_unboxed(self, delta: Tensor, x: Tensor) -> Tensor:
+        return _even(delta).clamp(-self.eps, self.eps)
 
-    @property
-    def radius(self) -> float:
-        return self.eps
+    def linear_max_unboxed(self, c: Tensor, x: Tensor) -> Tensor:
+        return self.eps * _even(c).sign()
 
-    def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The interval that each channel's amount may come from, two of (B, C)."""
-        lower, upper = x.flatten(2).new_full(x.shape[:2], -self.eps), x.new_full(x.shape[:2], self.eps)
-        if self.bounds is None:
-            return lower, upper
-        low, high = self.bounds
-        lowest, highest = x.flatten(2).aminmax(dim=2)
-        return lower.maximum(low - lowest).clamp(max=0), upper.minimum(high - highest).clamp(min=0)
-
-    def project(self, delta: Tensor, x: Tensor) -> Tensor:
-        # the sum of squares to a channel's pixels is least at their mean, and grows with the distance from it
-        return _spread(delta.flatten(2).mean(2).clamp(*self._range(x)), x)
-
-    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
-        lower, upper = self._range(x)
-        slope = c.flatten(2).sum(2)
-        return _spread(torch.where(slope > 0, upper, torch.where(slope < 0, lower, 0)), x)
-
-    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        size = delta.flatten(2).mean(2).abs().amax(1)
+    def gauge_unboxed(self, delta: Tensor, x: Tensor) -> Tensor:
+        size = _even(delta).flatten(1).abs().amax(1)
         return torch.where(size == 0, 0, size / self.eps)
 
-    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        uneven = (delta - _spread(delta.flatten(2).mean(2), x)).flatten(1).abs().amax(1)
-        if self.bounds is None:
-            return _snap(uneven, x)
-        low, high = self.bounds
-        outside = torch.maximum(low - x - delta, x + delta - high).flatten(1).amax(1)
-        return _snap(torch.maximum(uneven, outside), x)
+    def violation_unboxed(self, delta: Tensor, x: Tensor) -> Tensor:
+        return (delta - _even(delta)).flatten(1).abs().amax(1)
 
-    def scaled(self, factor: float) -> Self:
-        return attrs.evolve(self, eps=self.eps * factor)
-
-    def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
-        held, pixels = [delta <= self.eps, delta >= -self.eps], x[0].numel()
-        for first in range(0, x.numel(), pixels):
-            held.append(delta[first + 1 : first + pixels] == delta[first])
-        if self.bounds is not None:
-            flat = x.flatten().cpu().numpy()
-            held += [flat + delta >= self.bounds[0], flat + delta <= self.bounds[1]]
-        return held
+    def constraints_unboxed(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
+        channels = [delta[k : k + x[0].numel()] for k in range(0, x.numel(), x[0].numel())]
+        return [delta <= self.eps, delta >= -self.eps, *(pixels[1:] == pixels[0] for pixels in channels)]
 
     def check_inputs(self, x: Tensor) -> None:
         super().check_inputs(x)
@@ -93,14 +61,9 @@ class Vertices(Attack):
         return worst
 
 
-def _spread(amounts: Tensor, x: Tensor) -> Tensor:
-    """The amount of each channel on all of its pixels, (B, C) -> (B, *S)."""
-    return amounts.view(*amounts.shape, 1, 1).expand_as(x)
-
-
-def _snap(distance: Tensor, x: Tensor) -> Tensor:
-    """The distance, 0 where it is rounding error."""
-    return torch.where(distance <= 64 * torch.finfo(x.dtype).eps, 0, distance)
+def _even(values: Tensor) -> Tensor:
+    """The mean of each channel on all of its pixels, (B, C, H, W)."""
+    return values.mean((2, 3), keepdim=True).expand_as(values)
 
 
 @hookimpl

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inradius import Oracles
 from inradius.sets.arithmetic.outward import smallest
 from inradius.sets.arithmetic.sums import total
-from inradius_sets.splitting import solve
+from inradius.sets.intersecting.splitting import solve
+from inradius.sets.oracles import Oracles
 
 # numbers of one copy of the members' points that the search holds at once
 _BLOCK = 1 << 20

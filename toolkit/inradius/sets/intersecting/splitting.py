@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Oracles
+from inradius.sets.oracles import Oracles
 
 # steps that an extrapolation looks back: more gain little, and each costs a copy of the points
 _MEMORY = 8
@@ -22,13 +22,18 @@ class Split:
     """Where the iteration stood, three of (B, m, *S).
 
     points: one of each member; normals: outward normals of the members there; rest: about the same, adding up to t − α z.
-    reach (B,): the length of the point that the iteration began with.
+    reach (B,): the length of the point that the iteration began with; rho (B, 1): the weight of the members' distances.
     """
 
     points: Tensor
     normals: Tensor
     rest: Tensor
     reach: Tensor
+    rho: Tensor
+
+    def take(self, kept: Tensor) -> "Split":
+        """The splits of some examples."""
+        return Split(self.points[kept], self.normals[kept], self.rest[kept], self.reach[kept], self.rho[kept])
 
 
 def solve(
@@ -38,13 +43,42 @@ def solve(
 
     It ends for each example by itself: after ``steps``, or when the members' points agree up to ``tol``.
     """
-    batch, count, size = len(x), len(members), t.shape[1:].numel()
     flat, z = t.flatten(1), start.flatten(1)
     force = flat - alpha * z
-    reach = torch.linalg.vector_norm(z, dim=1)
-    rho = _ratio(force, z)
-    s = z.unsqueeze(1).repeat(1, count, 1)
-    s[torch.arange(batch, device=x.device), first] -= force / rho
+    rest = torch.zeros(len(x), len(members), z.shape[1], dtype=z.dtype, device=z.device)
+    rest[torch.arange(len(x), device=x.device), first] = force
+    return _iterated(members, t, x, z, rest, _ratio(force, z), alpha, steps, tol)
+
+
+def resumed(
+    members: Sequence[Oracles], t: Tensor, x: Tensor, split: Split, share: float, alpha: float, steps: int, tol: float
+) -> Split:
+    """The iteration from where another one stood, with ``share`` of its ρ.
+
+    Multipliers grow by about ρ times the set's width in a step, and those far below ρ times that width hardly settle: a smaller ρ
+    goes on with what the larger one has found.
+    """
+    rest = split.rest.flatten(2)
+    # rests add up to t − α z
+    z = split.points.flatten(2).mean(1) if not alpha else (t.flatten(1) - rest.sum(1)) / alpha
+    return _iterated(members, t, x, z, rest, split.rho * share, alpha, steps, tol)
+
+
+def _iterated(
+    members: Sequence[Oracles],
+    t: Tensor,
+    x: Tensor,
+    z: Tensor,
+    rest: Tensor,
+    rho: Tensor,
+    alpha: float,
+    steps: int,
+    tol: float,
+) -> Split:
+    """The iteration from the point z (B, n) and the members' rests (B, m, n), with ρ (B, 1)."""
+    batch, count, size = len(x), len(members), t.shape[1:].numel()
+    flat, reach = t.flatten(1), torch.linalg.vector_norm(z, dim=1)
+    s = z.unsqueeze(1) - rest / rho.unsqueeze(1)
     points, normals, rest = s.clone(), s.clone(), s.clone()
     active = torch.arange(batch, device=x.device)
     walk = _Walk.begin(s.flatten(1))
@@ -72,7 +106,7 @@ def solve(
             break
         walk, active = walk.step(residual).take(moving), active[moving]
     shape = (batch, count, *t.shape[1:])
-    return Split(points.view(shape), normals.view(shape), rest.view(shape), reach)
+    return Split(points.view(shape), normals.view(shape), rest.view(shape), reach, rho)
 
 
 def _ratio(force: Tensor, z: Tensor) -> Tensor:

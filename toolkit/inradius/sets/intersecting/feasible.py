@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from inradius import Oracles
 from inradius.sets.examples import expand
-from inradius_sets.splitting import Split
+from inradius.sets.intersecting.splitting import Split
+from inradius.sets.oracles import Oracles
 
 # halvings on the way towards 0
 _HALVINGS = 30

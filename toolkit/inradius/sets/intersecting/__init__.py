@@ -1,0 +1,1 @@
+"""Oracles of an intersection of convex sets, from those of its members."""
