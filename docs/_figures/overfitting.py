@@ -16,8 +16,7 @@ from torch import nn
 import inradius
 from inradius import Attack, Dataset, Run, ThreatModel
 from inradius.training.losses import cross_entropy
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
+from inradius.training.slots import Action, Monitor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

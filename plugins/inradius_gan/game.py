@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from inradius import Dataset, ExampleRNG, Run
 from inradius.models.modes import evaluating
-from inradius.training.derive import derive
+from inradius.rng import derive
 from inradius_gan.distance import prove, wasserstein_distance
 from inradius_gan.lipschitz import slopes
 from inradius_gan.player import Player

@@ -43,7 +43,7 @@ class Player:
     def _check_finite(self, what: str, value: float, run: Run) -> None:
         if math.isfinite(value):
             return
-        kept = f"the weights after epoch {run.epoch} are in {run.last_path}" if run.epoch else "no epoch was finished"
+        kept = f"the weights after epoch {run.epoch} are in {run.files.last}" if run.epoch else "no epoch was finished"
         raise DivergenceError(
             f"training diverged: the {self.name}'s {what} is {value} in epoch {run.epoch + 1}; {kept}; try a smaller lr"
         )

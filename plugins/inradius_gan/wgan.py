@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from inradius import Dataset, InputError, Run, ThreatModel, load_model
 from inradius.models.modes import evaluating
+from inradius.rng import derive
 from inradius.training.defense import SLOTS
-from inradius.training.derive import derive
 from inradius_gan.game import Game
 from inradius_gan.player import Player
 from inradius_gan.rules import Rules

@@ -10,7 +10,7 @@ from run_toys import write_run
 
 import inradius
 from inradius.cli import run
-from inradius.cli.train import OPTIMISATION, SELECTION, SLOTS
+from inradius.training.option import OPTIMISATION, SELECTION, SLOTS
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_help_groups_the_options(capsys, monkeypatch):
             OPTIMISATION,
             ["--optimizer", "--lr", "--schedule", "--weight-decay", "--clip", "--ema", "--precision", "--compile"],
         ),
-        (SELECTION, ["--validation", "--select-on-test"]),
+        (SELECTION, ["--select-on-test", "--validation"]),
         (SLOTS, ["--transform", "--sampler", "--radius", "--regularizer", "--direction", "--update", "--monitor"]),
     ):
         (group,) = (group for group in groups if group.startswith(title))

@@ -22,6 +22,7 @@ from inradius import (
 )
 from inradius.cli.app import app
 from inradius.components import hookspecs, registry
+from inradius.components.hookimpl import NAMESPACE
 from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 
 
@@ -281,7 +282,7 @@ def test_a_module_may_leave_out_hooks_it_has_nothing_for(register):
 
 
 @pytest.mark.parametrize(
-    "hook", [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.NAMESPACE}_spec")]
+    "hook", [name for name, value in vars(hookspecs).items() if hasattr(value, f"{NAMESPACE}_spec")]
 )
 def test_every_hook_is_historic_explained_and_tested(hook):
     spec = getattr(hookspecs, hook)
@@ -293,4 +294,4 @@ def test_every_hook_is_historic_explained_and_tested(hook):
 
 def test_hooks_are_marked_with_the_public_marker():
     assert inradius.hookimpl is hookimpl
-    assert hookimpl.project_name == hookspecs.NAMESPACE == "inradius"
+    assert hookimpl.project_name == NAMESPACE == "inradius"

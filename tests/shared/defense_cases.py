@@ -24,6 +24,7 @@ def batch(count=12):
 
 def engine(folder, model, defense, progress=1.0):
     recipe = Recipe(epochs=4)
-    run = Run(model, defense, recipe, batch(), folder, Processes(None, torch.device("cpu")), lambda share, line: None)
+    processes = Processes(None, torch.device("cpu"))
+    run = Run.open(folder, model=model, defense=defense, recipe=recipe, held_out=batch(), processes=processes)
     run.progress = progress
     return run

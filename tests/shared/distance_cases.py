@@ -64,7 +64,8 @@ def mixed(data, classes=3):
 
 def engine(folder, model, defense):
     processes = Processes(None, torch.device("cpu"))
-    return Run(model, defense, Recipe(epochs=4), batch(), folder, processes, lambda share, line: None)
+    recipe = Recipe(epochs=4)
+    return Run.open(folder, model=model, defense=defense, recipe=recipe, held_out=batch(), processes=processes)
 
 
 def losses(folder, defense, *, model=None, data=None, threat=LINF, attack=None):

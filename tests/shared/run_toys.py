@@ -68,9 +68,9 @@ def lines(folder):
 def engine(folder, **options):
     model, data = network(), blobs(50)
     recipe = Recipe(**({"epochs": 4, "batch_size": 16} | options))
-    return Run(
-        model, Probe(), recipe, data.take(0), folder, Processes(None, torch.device("cpu")), lambda share, line: None
-    ), data
+    processes = Processes(None, torch.device("cpu"))
+    run = Run.open(folder, model=model, defense=Probe(), recipe=recipe, held_out=data.take(0), processes=processes)
+    return run, data
 
 
 def values(folder):

@@ -71,7 +71,7 @@ class Worst(Sampler):
 class Loss(Monitor):
     """The mean loss on what is trained on, each process looking at its part."""
     def after_epoch(self, model, threat, run):
-        mine = run.data.select(run.processes.share(torch.arange(len(run.data))))
+        mine = run.data.select(run.processes.shard(torch.arange(len(run.data))))
         with inradius.models.modes.evaluating(model), torch.no_grad():
             run.log(watched=run.mean(cross_entropy(model(mine.inputs), mine)))
         return []

@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius.training.selection import says_test, select, why_test
-from inradius.training.slots.monitor import Monitor, RollBack
+from inradius.training.slots import Monitor, RollBack
 
 SET = "linf(eps=8/255)"
 

@@ -29,7 +29,7 @@ from inradius.certifiers.layer_rule import LayerRule as LayerRule
 from inradius.certifiers.layer_rule import Operator as Operator
 from inradius.certifiers.layer_rule import Relaxation as Relaxation
 from inradius.components.component import Component as Component
-from inradius.components.hookspecs import hookimpl as hookimpl
+from inradius.components.hookimpl import hookimpl as hookimpl
 from inradius.components.registry import layer_rules as layer_rules
 from inradius.components.registry import make as make
 from inradius.data.dataset import Dataset as Dataset
@@ -61,4 +61,5 @@ from inradius.training.defense import AdversarialDefense as AdversarialDefense
 from inradius.training.defense import Defense as Defense
 from inradius.training.inner_problem import InnerProblem as InnerProblem
 from inradius.training.run import Run as Run
+from inradius.training.state import RunState as RunState
 from inradius.training.train import train as train

@@ -2,9 +2,9 @@
 
 import atexit
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,37 +13,75 @@ T = TypeVar("T")
 
 
 class Processes:
-    """What the processes of a run need of each other. Every example is one process's, so sums over all are exact."""
+    """The processes that share a run, and what they tell each other; every process calls a method at the same place.
+
+    Every example is one process's, so sums over all are exact.
+    """
 
     def __init__(self, device: torch.device | str | None, home: torch.device) -> None:
         """On ``device``; by default on the one that the launcher gave, and without a launcher on ``home``."""
-        from accelerate import PartialState
+        self._state: Any = None
+        self.rank, self.count = 0, 1
+        if launched():
+            # only here: accelerate takes a second to import
+            from accelerate import PartialState
 
-        launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
-        place = device if device is not None or launched else home
-        # without an accelerator a launcher gives the CPU, and accelerate joins processes there only where it is told to
-        cpu = torch.device(place).type == "cpu" if place is not None else not torch.accelerator.is_available()
-        self._state = PartialState(cpu=True) if cpu else PartialState()
-        self.device = torch.device(self._state.device if place is None else place)
-        if launched:
+            # without an accelerator a launcher gives the CPU, and accelerate joins processes there only where it is told to
+            cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
+            self._state = PartialState(cpu=True) if cpu else PartialState()
+            self.rank, self.count = int(self._state.process_index), int(self._state.num_processes)
+            home = self._state.device
             _leave_at_exit()
-
-    @property
-    def count(self) -> int:
-        return int(self._state.num_processes)
-
-    @property
-    def rank(self) -> int:
-        return int(self._state.process_index)
+        self.device = torch.device(home if device is None else device)
 
     @property
     def main(self) -> bool:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def share(self, rows: Tensor) -> Tensor:
-        """This process's part of the rows of a batch."""
+    def shard(self, rows: Tensor) -> Tensor:
+        """This process's part of the rows of a batch, (n,) -> (about n / count,)."""
         return rows[self.rank :: self.count]
+
+    def broadcast(self, value: T) -> T:
+        """The main process's value, which pickle must know."""
+        if self.count == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([value])[0]  # type: ignore[no-any-return]
+
+    def on_main(self, work: Callable[[], T]) -> T:
+        """The result of work that the main process does; its error is raised in every process."""
+        if self.count == 1:
+            return work()
+        result, error = self.broadcast(attempt(work) if self.main else (None, None))
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Every process's values, one after the other, (n,) -> (about n · count,)."""
+        if self.count == 1:
+            return values
+        return torch.cat([torch.tensor(part) for part in self.gather_objects(values.tolist())]).to(values)
+
+    def gather_objects(self, value: T) -> list[T]:
+        """Every process's value, which pickle must know, in the order of their ranks."""
+        if self.count == 1:
+            return [value]
+        from accelerate.utils import gather_object
+
+        found: list[T] = gather_object([value])
+        return found
+
+    def gather_on_main(self, value: T) -> list[T]:
+        """Every process's value, in the order of their ranks, for the main process; nothing for the others."""
+        if self.count == 1:
+            return [value]
+        found: list[Any] = [None] * self.count
+        torch.distributed.gather_object(value, found if self.main else None, dst=0)
+        return found if self.main else []
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum of every process's value, of the same shape."""
@@ -53,23 +91,6 @@ class Processes:
 
         total: Tensor = reduce(value, reduction="sum")
         return total
-
-    def gather(self, values: Tensor) -> Tensor:
-        """Every process's values, one after the other; their numbers may differ by one."""
-        if self.count == 1:
-            return values
-        from accelerate.utils import gather_object
-
-        return torch.cat([torch.tensor(part) for part in gather_object([values.tolist()])]).to(values)
-
-    def gather_objects(self, value: T) -> list[T]:
-        """Every process's value, which pickle must know."""
-        if self.count == 1:
-            return [value]
-        from accelerate.utils import gather_object
-
-        found: list[T] = gather_object([value])
-        return found
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Leaves the sum of every process's gradients in each parameter."""
@@ -104,7 +125,21 @@ class Processes:
 
     def wait(self) -> None:
         """Returns when every process has come here, so that files of the first are there for all."""
-        self._state.wait_for_everyone()
+        if self.count > 1:
+            self._state.wait_for_everyone()
+
+
+def launched() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def attempt(work: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    """The result of work, or the error that is to be told to all processes before it is raised."""
+    try:
+        return work(), None
+    except Exception as error:  # raised again, once the other processes know of it
+        return None, error
 
 
 @cache

@@ -4,6 +4,7 @@ A counter-based generator: the n-th draw of an example is a hash of the seed, th
 in the draw. The hash is the finaliser of splitmix64 (Steele, Lea and Flood 2014).
 """
 
+import hashlib
 import math
 from typing import Self
 
@@ -13,6 +14,16 @@ from torch import Tensor
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
+
+
+def derive(*parts: object) -> int:
+    """A seed below 2⁵⁶ that is a function of the parts, as in ``derive(run.seed, "noise", run.epoch)``.
+
+    Equal parts give equal seeds on every machine; parts are told apart by their ``repr``, so give numbers and strings. A
+    component that draws random numbers in a training run derives its seed from that of the run, a word of its own and the
+    epoch: a run that was stopped then draws the same numbers when it goes on.
+    """
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
 
 
 def _signed(value: int) -> int:

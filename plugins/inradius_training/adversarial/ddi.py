@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inradius import AdversarialDefense, Attack, Dataset, ExampleRNG, InnerProblem, Run, ThreatModel, make
 from inradius.components.validators import component, count, flag
-from inradius.training.derive import derive
+from inradius.rng import derive
 from inradius.training.losses import cross_entropy
 from inradius.training.slots import Constant, Schedule
 

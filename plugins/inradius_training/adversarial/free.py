@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from inradius import Attack, Dataset, Defense, ExampleRNG, Run, ThreatModel, make
 from inradius.components.validators import as_float, component, count, positive
-from inradius.training.derive import derive
+from inradius.rng import derive
 from inradius.training.losses import cross_entropy
 
 

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Run
+from inradius import RunState
 from inradius.components.validators import flag
 from inradius.training.slots import Direction
 
@@ -24,7 +24,7 @@ class MinNorm(Direction):
 
     normalize: bool = attrs.field(default=False, validator=flag)
 
-    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: Run) -> None:
+    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: RunState) -> None:
         """Leaves G a in ``grad``; the gradients are summed over all processes before a is computed."""
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         columns = [_gradient(row, trained, last=place == len(losses) - 1) for place, row in enumerate(losses)]

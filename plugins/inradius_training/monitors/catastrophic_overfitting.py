@@ -3,10 +3,9 @@
 import attrs
 from torch import nn
 
-from inradius import Attack, Run, ThreatModel, make
+from inradius import Attack, RunState, ThreatModel, make
 from inradius.components.validators import as_float, component, count, flag, share
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action, RollBack
+from inradius.training.slots import Action, Monitor, RollBack
 from inradius_training.monitors.monitor_data import note, pgd, training_examples, withstanding
 
 
@@ -31,7 +30,7 @@ class CatastrophicOverfitting(Monitor):
     examples: int = attrs.field(default=128, validator=count)
     go_on: bool = attrs.field(default=False, validator=flag)
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         batch = training_examples(self, self.examples, run)
         robust, fast = (run.mean(withstanding(one, model, batch, threat, run)) for one in (self.attack, self.fast))
         note(self, run, {"accuracy": robust, "fast_accuracy": fast, "gap": fast - robust})

@@ -5,10 +5,9 @@ import torch
 from attrs.validators import optional
 from torch import nn
 
-from inradius import Attack, Run, ThreatModel
+from inradius import Attack, RunState, ThreatModel
 from inradius.components.validators import component, count
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
+from inradius.training.slots import Action, Monitor
 from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, withstanding
 
 
@@ -24,10 +23,10 @@ class ClassAccuracy(Monitor):
     attack: Attack = attrs.field(factory=pgd(10), validator=component(Attack))
     examples: int | None = attrs.field(default=None, validator=optional(count))
 
-    def recorded(self, run: Run) -> None:
+    def recorded(self, run: RunState) -> None:
         check_held_out(self, run)
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         examples = held_out_examples(self.examples, run)
         right = withstanding(self.attack, run.judged(model), examples, threat, run)
         counts = torch.zeros(2, run.classes, dtype=torch.float64, device=run.device)

@@ -5,11 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import ExampleRNG, Run, ThreatModel
+from inradius import ExampleRNG, RunState, ThreatModel
 from inradius.components.validators import count
 from inradius.models.modes import frozen
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
+from inradius.training.slots import Action, Monitor
 from inradius_training.monitors.monitor_data import note, training_examples
 
 
@@ -24,7 +23,7 @@ class GradientMisalignment(Monitor):
 
     examples: int = attrs.field(default=128, validator=count)
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         examples = training_examples(self, self.examples, run)
         cosines = [torch.zeros(0, dtype=torch.float64, device=run.device)]
         with frozen(model):

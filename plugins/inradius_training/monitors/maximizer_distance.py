@@ -7,13 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import Attack, Dataset, Run, ThreatModel, make
+from inradius import Attack, Dataset, RunState, ThreatModel, make
 from inradius.components.validators import component, count
 from inradius.models.modes import evaluating
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import write_atomic
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
+from inradius.training.slots import Action, Monitor
 from inradius_training.monitors.monitor_data import note, title, training_examples
 
 
@@ -44,7 +43,7 @@ class MaximizerDistance(Monitor):
     examples: int = attrs.field(default=10, validator=count)
     bins: int = attrs.field(default=20, validator=count)
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         examples = training_examples(self, self.examples, run)
         found = torch.stack([self._maximisers(number, model, examples, threat) for number in range(self.restarts)], 1)
         distances = run.processes.gather(_pairwise(found))
@@ -56,7 +55,7 @@ class MaximizerDistance(Monitor):
         lines.append({"epoch": run.epoch + 1, **_histogram(distances, self.bins)})
         return []
 
-    def recorded(self, run: Run) -> None:
+    def recorded(self, run: RunState) -> None:
         if run.processes.main and (lines := run.memory(self).get("histograms")):
             path = run.own(f"monitors/{title(self, run)}.jsonl")
             write_atomic(path, b"".join(map(sealed_json, lines)))

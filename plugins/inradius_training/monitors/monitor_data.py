@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from inradius import Attack, Dataset, InputError, PluginError, Run, ThreatModel, make
+from inradius import Attack, Dataset, InputError, PluginError, RunState, ThreatModel, make
 from inradius.training.slots import Monitor
 
 
@@ -14,7 +14,7 @@ def pgd(steps: int) -> Callable[[], Attack]:
     return lambda: make(f"pgd(steps={steps}, step=0.25)", Attack)
 
 
-def training_examples(monitor: Monitor, count: int, run: Run) -> Dataset:
+def training_examples(monitor: Monitor, count: int, run: RunState) -> Dataset:
     """This process's part of ``count`` training examples, the same in every epoch, on the run's device."""
     if run.data is None:
         raise PluginError(
@@ -32,12 +32,12 @@ def training_examples(monitor: Monitor, count: int, run: Run) -> Dataset:
     return _mine(run.data, rows, run)
 
 
-def held_out_examples(count: int | None, run: Run) -> Dataset:
+def held_out_examples(count: int | None, run: RunState) -> Dataset:
     """This process's part of the first ``count`` held-out examples (None: all), on the run's device."""
     return _mine(run.held_out, torch.arange(len(run.held_out))[:count], run)
 
 
-def check_held_out(monitor: Monitor, run: Run) -> None:
+def check_held_out(monitor: Monitor, run: RunState) -> None:
     """Raises ``InputError`` where the run holds nothing out."""
     if not len(run.held_out):
         raise InputError(
@@ -46,11 +46,11 @@ def check_held_out(monitor: Monitor, run: Run) -> None:
         )
 
 
-def _mine(data: Dataset, rows: Tensor, run: Run) -> Dataset:
-    return data.select(run.processes.share(rows)).to(run.device)
+def _mine(data: Dataset, rows: Tensor, run: RunState) -> Dataset:
+    return data.select(run.processes.shard(rows)).to(run.device)
 
 
-def withstanding(attack: Attack, model: nn.Module, examples: Dataset, threat: ThreatModel, run: Run) -> Tensor:
+def withstanding(attack: Attack, model: nn.Module, examples: Dataset, threat: ThreatModel, run: RunState) -> Tensor:
     """Which examples withstand the attack, (B,), with BatchNorm in eval mode."""
     found = [
         ~attack(model, batch.inputs, batch.labels, threat, index=batch.index).success
@@ -59,12 +59,12 @@ def withstanding(attack: Attack, model: nn.Module, examples: Dataset, threat: Th
     return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=run.device)
 
 
-def title(monitor: Monitor, run: Run) -> str:
+def title(monitor: Monitor, run: RunState) -> str:
     """The monitor's name; with a number where the run has several of this name."""
-    alike = [one for one in run.recipe.monitors if one.spec_name() == monitor.spec_name()]
+    alike = [one for one in run.recipe.components() if one.spec_name() == monitor.spec_name()]
     return monitor.spec_name() if len(alike) < 2 else f"{monitor.spec_name()}_{alike.index(monitor) + 1}"
 
 
-def note(monitor: Monitor, run: Run, values: Mapping[str, float]) -> None:
+def note(monitor: Monitor, run: RunState, values: Mapping[str, float]) -> None:
     """Logs numbers as ``monitor/name``; those that share what stands before the last stroke share a panel of the curves."""
     run.log(**{f"{title(monitor, run)}/{name}": value for name, value in values.items()})

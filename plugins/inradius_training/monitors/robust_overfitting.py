@@ -4,10 +4,9 @@ import attrs
 from attrs.validators import optional
 from torch import nn
 
-from inradius import Attack, Run, ThreatModel
+from inradius import Attack, RunState, ThreatModel
 from inradius.components.validators import component, count
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action, Stop
+from inradius.training.slots import Action, Monitor, Stop
 from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, withstanding
 
 
@@ -25,10 +24,10 @@ class RobustOverfitting(Monitor):
     patience: int | None = attrs.field(default=None, validator=optional(count))
     examples: int | None = attrs.field(default=None, validator=optional(count))
 
-    def recorded(self, run: Run) -> None:
+    def recorded(self, run: RunState) -> None:
         check_held_out(self, run)
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         network, examples = run.judged(model), held_out_examples(self.examples, run)
         accuracy = run.mean(withstanding(self.attack, network, examples, threat, run))
         memory = run.memory(self)

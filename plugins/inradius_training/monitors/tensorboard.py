@@ -7,10 +7,9 @@ from tempfile import TemporaryDirectory
 import attrs
 from torch import nn
 
-from inradius import Run, ThreatModel, UnsupportedError
+from inradius import RunState, ThreatModel, UnsupportedError
 from inradius.stored.files import write_atomic, writing
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
+from inradius.training.slots import Action, Monitor
 
 
 @attrs.frozen(kw_only=True)
@@ -20,10 +19,10 @@ class Tensorboard(Monitor):
     An epoch is a file of its own, written once, so that a resumed run repeats nothing. Needs the extra ``tensorboard``.
     """
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         return []
 
-    def recorded(self, run: Run) -> None:
+    def recorded(self, run: RunState) -> None:
         """Writes the epochs that are not written yet; raises ``UnsupportedError`` where tensorboard is not installed."""
         if find_spec("tensorboard") is None:
             raise UnsupportedError(

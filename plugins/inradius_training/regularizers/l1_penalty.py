@@ -3,7 +3,7 @@
 import attrs
 from torch import Tensor, nn
 
-from inradius import AttackedBatch, Run
+from inradius import AttackedBatch, RunState
 from inradius.components.validators import as_float
 from inradius.sets.oracles import Oracles
 from inradius.training.slots import Regularizer, Schedule
@@ -21,6 +21,6 @@ class L1Penalty(Regularizer):
     # the best of five: Rice et al. 2020
     weight: float | Schedule = attrs.field(default=5e-5, validator=weight_or_schedule, converter=as_float)
 
-    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: Run) -> Tensor:
+    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: RunState) -> Tensor:
         """The sum, ()."""
         return total((weight.abs().sum() for weight in weights(model)), views.inputs)

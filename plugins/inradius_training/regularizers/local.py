@@ -7,11 +7,13 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AttackedBatch, CrossEntropy, Dataset, ExampleRNG, Run
+from inradius import AttackedBatch, CrossEntropy, Dataset, ExampleRNG, RunState
 from inradius.components.validators import integer
 from inradius.models.modes import BatchNormMode, evaluating
 from inradius.sets.oracles import Oracles
-from inradius.training.derive import derive
+from inradius.rng import derive
+from inradius.rng import derive
+from inradius.sets.threat_model import Oracles
 from inradius.training.slots import Regularizer
 
 
@@ -34,7 +36,7 @@ class Local(Regularizer):
     def bend(self, model: nn.Module, batch: Dataset, threat: Oracles, rng: ExampleRNG) -> Tensor:
         """The penalty of each example, (B,)."""
 
-    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: Run) -> Tensor:
+    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: RunState) -> Tensor:
         """The penalty of each example, (B,)."""
         batch = views.batch
         rng = ExampleRNG(derive(run.seed, self.spec_name(), self.seed, run.epoch), batch.index)

@@ -7,9 +7,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Dataset, Run, UnsupportedError
+from inradius import Dataset, RunState, UnsupportedError
 from inradius.components.validators import as_float, as_floats, flag, positive, share
-from inradius.training.derive import derive
+from inradius.rng import derive
 from inradius.training.slots import Sampler
 from inradius_training.schedules.points import rising
 
@@ -34,11 +34,11 @@ class CFOL(Sampler):
     reweight: bool = attrs.field(default=False, validator=flag)
     reset_at: tuple[float, ...] = attrs.field(default=(), validator=rising, converter=as_floats)
 
-    def rows(self, data: Dataset, run: Run) -> Iterator[Tensor]:
+    def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
         """Batches of nearly equal sizes, each drawn from what was learned of those before."""
         memory = self._begin(data, run)
         generator = torch.Generator().manual_seed(derive(run.seed, "cfol", run.epoch))
-        uniform = torch.randperm(len(data), generator=generator).tensor_split(run.count(data))
+        uniform = torch.randperm(len(data), generator=generator).tensor_split(self.count(data, run.recipe.batch_size))
         order, counts = data.labels.cpu().argsort(stable=True), torch.tensor(memory["counts"])
         first = counts.cumsum(0) - counts
         for part in uniform:
@@ -50,7 +50,7 @@ class CFOL(Sampler):
             place = torch.rand(len(part), generator=generator, dtype=torch.float64) * counts[drawn]
             yield order[first[drawn] + place.to(torch.int64)]
 
-    def observe(self, labels: Tensor, mistakes: Tensor, run: Run) -> None:
+    def observe(self, labels: Tensor, mistakes: Tensor, run: RunState) -> None:
         """Adds to w what was seen of each class."""
         memory = run.memory(self)
         if memory["pending"]:
@@ -62,7 +62,7 @@ class CFOL(Sampler):
         gain = self.eta * wrong / drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
         memory["w"] = (torch.tensor(memory["w"], dtype=torch.float64) + gain).tolist()
 
-    def weights(self, labels: Tensor, run: Run) -> Tensor | None:
+    def weights(self, labels: Tensor, run: RunState) -> Tensor | None:
         """p_c over the share of class c in the data, with ``reweight``."""
         if not self.reweight:
             return None
@@ -76,7 +76,7 @@ class CFOL(Sampler):
         w = torch.tensor(memory["w"], dtype=torch.float64).masked_fill(~there, -torch.inf)
         return self.gamma * there / there.sum() + (1 - self.gamma) * w.softmax(0)
 
-    def _begin(self, data: Dataset, run: Run) -> dict[str, Any]:
+    def _begin(self, data: Dataset, run: RunState) -> dict[str, Any]:
         """What is remembered, at the beginning of an epoch."""
         memory = run.memory(self)
         if len(memory.get("pending", ())) > 1:
@@ -90,7 +90,7 @@ class CFOL(Sampler):
         memory.setdefault("w", [0.0] * classes)
         return memory
 
-    def _next(self, memory: dict[str, Any], run: Run) -> Tensor:
+    def _next(self, memory: dict[str, Any], run: RunState) -> Tensor:
         """p for the next batch, kept until that is observed: an update that looks ahead draws one before the last is."""
         passed = sum(run.progress >= one for one in self.reset_at)
         if passed > memory.get("resets", 0):

@@ -7,9 +7,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Dataset, InputError, Run
+from inradius import Dataset, InputError, RunState
 from inradius.components.validators import as_float, share
-from inradius.training.derive import derive
+from inradius.rng import derive
 from inradius.training.slots import Sampler
 
 
@@ -30,13 +30,13 @@ class Mixed(Sampler):
         """As many batches as the first set fills with its share."""
         return math.ceil(len(self._sets(data)[0]) / self._places(size))
 
-    def rows(self, data: Dataset, run: Run) -> Iterator[Tensor]:
+    def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
         """Batches of nearly equal sizes, those of the first set in front."""
         own, others = self._sets(data)
         size = run.recipe.batch_size
         per_own = (size - self._places(size)) / self._places(size)
         generator = torch.Generator().manual_seed(derive(run.seed, "mixed", run.epoch))
-        parts = own[torch.randperm(len(own), generator=generator)].tensor_split(run.count(data))
+        parts = own[torch.randperm(len(own), generator=generator)].tensor_split(self.count(data, run.recipe.batch_size))
         wanted = [round(len(part) * per_own) for part in parts]
         rounds = max(1, math.ceil(sum(wanted) / len(others)))
         more = torch.cat([others[torch.randperm(len(others), generator=generator)] for _ in range(rounds)])

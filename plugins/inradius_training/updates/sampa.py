@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import attrs
 from torch import Tensor, nn
 
-from inradius import Run
+from inradius import RunState
 from inradius.components.validators import as_float, flag, radius, share
 from inradius.training.descent import Descent
 from inradius.training.slots import Update
@@ -64,14 +64,14 @@ def _take(parameters: Sequence[nn.Parameter], given: Gradients) -> None:
 
 
 @contextmanager
-def _one_step_on(run: Run, given: Gradients) -> Iterator[None]:
+def _one_step_on(run: RunState, given: Gradients) -> Iterator[None]:
     """The weights after the optimiser's step along these gradients; weights and optimiser are then put back."""
     optimizer, ours = run.optimizer, run.parameters
     before = {parameter: _copied(state) for parameter, state in optimizer.state.items()}
     with kept(ours):
         _take(ours, given)
         for group in optimizer.param_groups:
-            group["lr"] = run.recipe.rate(run.progress) * run.factors["lr"]
+            group["lr"] = run.rate
         try:
             optimizer.step()
             yield

@@ -73,10 +73,17 @@ def examples(count=12, shape=(6,), classes=3, seed=1, mixed=False):
 
 def engine(folder, model, defense, *, progress=1.0, classes=3, **options):
     recipe = Recipe(**({"epochs": 4} | options))
-    run = Run(
-        model, defense, recipe, examples(), folder, Processes(None, torch.device("cpu")), lambda share, line: None
+    processes = Processes(None, torch.device("cpu"))
+    run = Run.open(
+        folder,
+        model=model,
+        defense=defense,
+        recipe=recipe,
+        held_out=examples(),
+        processes=processes,
+        classes=classes,
     )
-    run.progress, run.classes = progress, classes
+    run.progress = progress
     return run
 
 

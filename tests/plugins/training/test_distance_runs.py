@@ -134,7 +134,6 @@ def test_the_standard_network_is_not_trained(tmp_path):
     model, defense = network(), inradius.make("hat(model='mlp(6, 7, 3)')", Defense)
     before = defense.standard_label(batch(64).inputs)
     run = engine(tmp_path, model, defense)
-    run.begin(batch())
     defense.loss(model, batch(), LINF, run).sum().backward()
     assert torch.equal(before, defense.standard_label(batch(64).inputs))
     assert all(parameter.grad is not None for parameter in model.parameters())

@@ -19,8 +19,7 @@ from inradius.processes import Processes
 from inradius.stored.reading import records
 from inradius.training.recipe import Recipe
 from inradius.training.run import Run
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import RollBack, Stop
+from inradius.training.slots import Monitor, RollBack, Stop
 
 ALL = [
     "catastrophic_overfitting(examples=20)",
@@ -55,16 +54,19 @@ def engine(folder, model, monitors=(), held_out=None, trained_on=None, classes=2
     recipe = Recipe(epochs=4, batch_size=16, monitors=tuple(watching(one) for one in monitors))
     defense = inradius.make("standard()")
     place = Processes(None, torch.device("cpu"))
-    run = Run(model, defense, recipe, data(seed=1) if held_out is None else held_out, folder, place, lambda *_: None)
-    run.data, run.classes = data() if trained_on is None else trained_on, classes
+    watched = data(seed=1) if held_out is None else held_out
+    run = Run.open(
+        folder, model=model, defense=defense, recipe=recipe, held_out=watched, processes=place, classes=classes
+    )
+    run.data = data() if trained_on is None else trained_on
     return run
 
 
 def look(spec, run, model, threat="linf(eps=0.05)"):
     """What a monitor asks for, and the numbers it logged."""
-    run._sums.clear()
+    run.noted.clear()
     actions = watching(spec).after_epoch(model, inradius.make(threat), run)
-    return actions, {name.partition("/")[2]: values[-1] for name, values in run._sums.items()}
+    return actions, {name.partition("/")[2]: values[-1] for name, values in run.noted.items()}
 
 
 class Linear(nn.Module):

@@ -15,7 +15,9 @@ import inradius
 from inradius import AttackedBatch
 from inradius.processes import Processes
 from inradius.sets.examples import expand
-from inradius.training.derive import derive
+from inradius.rng import derive
+from inradius.rng import derive
+from inradius.sets.examples import expand
 from inradius.training.recipe import Recipe
 from inradius.training.run import Run
 from inradius.training.slots import Regularizer, Schedule
@@ -54,12 +56,15 @@ def examples(count=8, shape=(6,), classes=3, mixed=False):
 
 
 def engine(folder, model, **recipe):
-    run = Run(
-        model, inradius.make("standard()", inradius.Defense), Recipe(epochs=4, **recipe), examples(), folder,
-        Processes(None, torch.device("cpu")), lambda share, line: None,
-    )  # fmt: skip
-    run.classes = 3
-    return run
+    return Run.open(
+        folder,
+        model=model,
+        defense=inradius.make("standard()", inradius.Defense),
+        recipe=Recipe(epochs=4, **recipe),
+        held_out=examples(),
+        processes=Processes(None, torch.device("cpu")),
+        classes=3,
+    )
 
 
 def penalty(folder, spec, model=None, batch=None, threat=BOX, epoch=0):

@@ -11,7 +11,6 @@ from torch import nn
 
 import inradius
 from inradius.processes import Processes
-from inradius.training.descent import Descent
 from inradius.training.recipe import Recipe
 from inradius.training.run import Run
 from inradius.training.slots import Monitor, RollBack, Schedule, Stop, Update
@@ -52,21 +51,22 @@ class Notebook(inradius.Defense):
 
 
 def engine(folder, model, defense=None, *, momentum=0.9, decay=0.0, optimizer="sgd", lr=0.1, **recipe):
-    run = Run(
-        model.train(), defense or Notebook(),
-        Recipe(
-            epochs=4, optimizer=optimizer, lr=lr, weight_decay=decay, schedule=inradius.make("constant()", Schedule),
-            **recipe,
-        ),
-        examples(), folder, Processes(None, torch.device("cpu")), lambda share, line: None,
-    )  # fmt: skip
+    still = inradius.make("constant()", Schedule)
+    run = Run.open(
+        folder,
+        model=model.train(),
+        defense=defense or Notebook(),
+        recipe=Recipe(epochs=4, optimizer=optimizer, lr=lr, weight_decay=decay, schedule=still, **recipe),
+        held_out=examples(),
+        processes=Processes(None, torch.device("cpu")),
+    )
     if optimizer == "sgd":
         run.optimizer.param_groups[0]["momentum"] = momentum
     return run
 
 
 def step(run, update, batch, ahead=None, threat=BOX):
-    inradius.make(update, Update)(Descent(run, run.model, batch, inradius.make(threat), ahead))
+    inradius.make(update, Update)(run.step(run.model, batch, inradius.make(threat), ahead))
 
 
 def gradient(model, batch):

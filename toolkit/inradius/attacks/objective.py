@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius.components.component import Component
-from inradius.components.hookspecs import hookimpl
+from inradius.components.hookimpl import hookimpl
 from inradius.errors import InputError
 
 

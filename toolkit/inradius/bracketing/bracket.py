@@ -13,7 +13,6 @@ from inradius.attacks.attack import Attack
 from inradius.bracketing.environment import environment
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.plan import Plan, home
-from inradius.bracketing.processes import Team, team
 from inradius.bracketing.progress import bars
 from inradius.bracketing.reuse import ReusedResults
 from inradius.bracketing.run import BracketRun
@@ -23,7 +22,9 @@ from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
 from inradius.certifiers.certifier import Certifier, UnionMode
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
+from inradius.models.load import find_device
 from inradius.models.modes import frozen
+from inradius.processes import Processes
 from inradius.report import Example, Report, Setting
 from inradius.report.gallery import chosen
 from inradius.report.pictures import is_picture
@@ -125,18 +126,22 @@ def bracket_knowing(
     }
     options |= {"optimize_model": optimize_model, "accept_solver": accept_solver, "claim": claim}
     _check_files(folder, fresh, progress, model_name)
-    crew, here = team(device, home(model))
+    if device is not None:
+        find_device(device)
+    crew = Processes(device, home(model))
+    # a launcher says where this process computes; without one the plan takes the device asked for, or that of the model
+    here = device if crew.count == 1 else crew.device
     job = Plan.of(model, data, threat, attacks, certifiers, here, **options)
     setting = job.setting(model_name, reuse=known is not None)
     _check_agreement(crew, setting)
     place = Path(folder) if folder is not None else Path("inradius-runs") / setting.key[:16]
     with ExitStack() as held:
         # all processes know the folder, and the first holds it
-        store = crew.lead(lambda: held.enter_context(Store.open(place, setting, fresh=fresh)))
+        store = crew.on_main(lambda: held.enter_context(Store.open(place, setting, fresh=fresh)))
         ledger = Ledger.of(job.attacks, job.certifiers)
         with frozen(job.model), bars(progress and crew.main) as begin:
             BracketRun(job, store, ledger, begin, crew, known or ReusedResults()).complete()
-        return crew.lead(lambda: _saved(_report(job, setting, store, ledger), store))
+        return crew.on_main(lambda: _saved(_report(job, setting, store, ledger), store))
 
 
 def _check_files(folder: object, fresh: object, progress: object, model_name: object) -> None:
@@ -149,9 +154,9 @@ def _check_files(folder: object, fresh: object, progress: object, model_name: ob
         raise InputError(f"model_name is {told(model_name)}; allowed is a string, or None for the name of the class")
 
 
-def _check_agreement(crew: Team, setting: Setting) -> None:
+def _check_agreement(crew: Processes, setting: Setting) -> None:
     """Raises ``InputError`` where the processes do not have the same run before them."""
-    keys = crew.share(set(crew.gather(setting.key)))
+    keys = crew.broadcast(set(crew.gather_on_main(setting.key)))
     if len(keys) > 1:
         raise InputError(
             "the processes were given different models, data or methods; allowed is the same call in each, with the same weights"

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 import torch
 
 from inradius._version import __version__
-from inradius.components.hookspecs import NAMESPACE
+from inradius.components.hookimpl import NAMESPACE
 
 
 def environment(device: torch.device) -> dict[str, object]:

@@ -10,11 +10,11 @@ from inradius.bracketing import contradiction
 from inradius.bracketing.audit import audited
 from inradius.bracketing.ledger import AUDIT, Ledger
 from inradius.bracketing.plan import Plan
-from inradius.bracketing.processes import Team, attempt
 from inradius.bracketing.progress import Begin
 from inradius.bracketing.reuse import ReusedResults
 from inradius.bracketing.stages import AttackStage, CleanStage, Stage, stages
 from inradius.bracketing.store import Record, Store
+from inradius.processes import Processes, attempt
 
 Answer = tuple[Record, Tensor | None]
 
@@ -31,7 +31,7 @@ class BracketRun:
     store: Store
     ledger: Ledger
     begin: Begin
-    team: Team
+    team: Processes
     known: ReusedResults
 
     def complete(self) -> None:
@@ -47,9 +47,9 @@ class BracketRun:
             self._audit()
 
     def _resume(self) -> None:
-        for record in self.team.lead(lambda: list(self.store.records())):
+        for record in self.team.on_main(lambda: list(self.store.records())):
             self.ledger.enter(record)
-        self.team.lead(lambda: contradiction.check(self.job, self.store, self.ledger, self.ledger.rows()))
+        self.team.on_main(lambda: contradiction.check(self.job, self.store, self.ledger, self.ledger.rows()))
 
     def _audit(self) -> None:
         certified, broken = self._choice()
@@ -63,7 +63,7 @@ class BracketRun:
             job = self.job
             chosen = {name: audited(rows, job.data.index, job.seed, job.audit) for name, rows in groups.items()}
             record: Record = {"stage": AUDIT, **chosen}
-            self.team.lead(lambda: self.store.append(record))
+            self.team.on_main(lambda: self.store.append(record))
             self.ledger.enter(record)
         assert self.ledger.audited is not None
         return self.ledger.audited
@@ -82,8 +82,8 @@ class BracketRun:
         """One batch for each process; their answers are on the disk and in every ledger afterwards."""
         rank = self.team.rank
         mine = batches[rank] if rank < len(batches) else []
-        answers = self.team.gather(attempt(lambda: self._answer(stage, mine)))
-        records = self.team.lead(lambda: [self._keep(answer) for answer in _successes(answers)])
+        answers = self.team.gather_on_main(attempt(lambda: self._answer(stage, mine)))
+        records = self.team.on_main(lambda: [self._keep(answer) for answer in _successes(answers)])
         if not self.team.main:
             for record in records:
                 self.ledger.enter(record)

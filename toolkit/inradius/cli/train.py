@@ -1,10 +1,12 @@
 """``inradius train``."""
 
-import os
+import inspect
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 import torch
 import typer
 from torch import nn
@@ -15,22 +17,49 @@ from inradius.components.registry import make
 from inradius.data.dataset import Dataset
 from inradius.models.check import try_out
 from inradius.models.load import is_file, load_model
+from inradius.processes import launched
 from inradius.report.history import is_training
 from inradius.sets.threat_model import ThreatModel
 from inradius.training.defense import Defense
+from inradius.training.option import SELECTION, option_of
+from inradius.training.options import FIELDS, KINDS, SEVERAL, spread
+from inradius.training.selection import evaluated_on
 from inradius.training.train import train as train_network
 
-OPTIMISATION = "How the weights move"
-SELECTION = "What compares the checkpoints"
-SLOTS = "The slots of the run"
 
-Several = list[str] | None
+def _parameters() -> Iterator[inspect.Parameter]:
+    """The options of the recipe as typer takes them."""
+    for name, field in FIELDS.items():
+        told = option_of(field)
+        open_ = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
+        default = None if open_ or name in SEVERAL else field.default
+        shown = typer.Option(
+            *([told.flag] if told.flag else []),
+            metavar=told.metavar,
+            help=told.help,
+            rich_help_panel=told.group,
+            show_default=told.default or True,
+        )
+        yield inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=str(default) if name == "validation" else default,
+            annotation=Annotated[_type(field), shown],
+        )
 
 
-def _slot(help: str, name: str | None = None) -> Any:  # noqa: A002  # typer's own name for it
-    return typer.Option(*([name] if name else []), metavar="SPEC", help=help, rich_help_panel=SLOTS)
+def _type(field: "attrs.Attribute[Any]") -> Any:
+    """The type of an option's value on the command line; components and other data are given as specs."""
+    if field.name in SEVERAL:
+        return list[str] | None
+    if field.name in KINDS:
+        return str | None
+    if field.name == "validation":
+        return str
+    return field.type | None if isinstance(field.default, attrs.Factory) else field.type  # type: ignore[arg-type,operator]
 
 
+@spread(_parameters())
 def train(
     defense: Annotated[
         str, typer.Argument(metavar="DEFENSE", help="A defense, as in standard or adversarial(attack=pgd).")
@@ -40,63 +69,6 @@ def train(
     weights: options.Weights = None,
     data: options.Data = "mnist5k(split='train')",
     threat: options.Threat = options.THREAT,
-    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="How often each example is seen.")] = 20,
-    batch_size: options.BatchSize = 128,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Where to compute.", show_default="an accelerator where there is one"),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws all that is left to chance.")] = 0,
-    fresh: options.Fresh = False,
-    optimizer: Annotated[
-        str, typer.Option(metavar="NAME", help="adam, adamw or sgd.", rich_help_panel=OPTIMISATION)
-    ] = "adam",
-    lr: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="The first learning rate.",
-            show_default="0.001, for sgd 0.1",
-            rich_help_panel=OPTIMISATION,
-        ),
-    ] = None,
-    schedule: Annotated[
-        str,
-        typer.Option(
-            metavar="SPEC",
-            help="A schedule of the rate: constant, cosine, linear, steps, cyclic and others.",
-            rich_help_panel=OPTIMISATION,
-        ),
-    ] = "cosine",
-    weight_decay: Annotated[
-        float, typer.Option(metavar="FACTOR", help="The optimiser's weight decay.", rich_help_panel=OPTIMISATION)
-    ] = 0.0,
-    clip: Annotated[
-        float | None,
-        typer.Option(metavar="NORM", help="A bound on the gradient's norm.", rich_help_panel=OPTIMISATION),
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Keep a moving average of the weights; the share that each step keeps, as in 0.995.",
-            rich_help_panel=OPTIMISATION,
-        ),
-    ] = None,
-    precision: Annotated[
-        str, typer.Option(metavar="NAME", help="float32, bfloat16 or float16.", rich_help_panel=OPTIMISATION)
-    ] = "float32",
-    compile_model: Annotated[
-        bool, typer.Option("--compile", help="Have torch compile the network.", rich_help_panel=OPTIMISATION)
-    ] = False,
-    validation: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE|SPEC",
-            help="The share of the data that is held out to compare checkpoints, or other data by name.",
-            rich_help_panel=SELECTION,
-        ),
-    ] = "0.1",
     select_on_test: Annotated[
         bool,
         typer.Option(
@@ -105,68 +77,49 @@ def train(
             rich_help_panel=SELECTION,
         ),
     ] = False,
-    transform: Annotated[
-        Several, _slot("A random change of the inputs, as in shift(pixels=2); repeat it for several.")
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Where to compute.", show_default="an accelerator where there is one"),
     ] = None,
-    sampler: Annotated[str | None, _slot("Which examples make a mini-batch, as in cfol.")] = None,
-    radius: Annotated[str | None, _slot("A schedule of the set's radius, as in ramp(over=0.3).")] = None,
-    regularizer: Annotated[
-        Several, _slot("What is added to the loss, as in grad_align(weight=0.2); repeat it for several.")
-    ] = None,
-    direction: Annotated[str | None, _slot("How several gradients become one, as in min_norm.")] = None,
-    update: Annotated[str | None, _slot("How gradients move the weights, as in awp.")] = None,
-    monitor: Annotated[
-        Several, _slot("What watches the run, as in catastrophic_overfitting; repeat it for several.")
-    ] = None,
+    fresh: options.Fresh = False,
+    **given: Any,
 ) -> None:
     """Trains a network and keeps its best and its last weights; the same command goes on after a stop."""
     method = make(defense, Defense)
-    given = make(threat, ThreatModel)
-    network = _network(model, weights, seed)
+    the_set = make(threat, ThreatModel)
+    network = _network(model, weights, given["seed"])
     examples = make(data, Dataset)
     if len(examples) and method.classifies:
         try_out(network, examples)
+    # a name says more in the run's record than the network that it made, and so does a set as it was typed
+    start = model if weights is None and not is_file(model) else network
     trained = train_network(
         defense,
-        # a name says more in the run's record than the network that it made
-        model if weights is None and not is_file(model) else network,
+        start,
         examples,
-        # as it was typed, for the run's record
         threat,
         folder=out,
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        lr=lr,
-        schedule=schedule,
-        weight_decay=weight_decay,
-        clip=clip,
-        ema=ema,
-        precision=precision,
-        compile=compile_model,
-        validation=_validation(validation),
-        select_on_test=select_on_test,
-        transforms=transform or (),
-        regularizers=regularizer or (),
-        monitors=monitor or (),
-        sampler=sampler,
-        direction=direction,
-        update=update,
-        radius=radius,
         device=device or _accelerator(),
-        seed=seed,
+        select_on_test=select_on_test,
         progress=console().is_terminal,
         fresh=fresh,
+        **given | {"validation": _validation(given["validation"])},
     )
     best = out / "best.safetensors"
     say(f"best weights   {best}")
     # a method that owns its run may keep no record of epochs
     if is_training(out):
         curves.show([out], out / curves.CURVES)
-    if not method.classifies:
-        return
-    fitting = method.trained_spec(model, given, trained)
-    say(f"evaluate them  inradius bracket --model {shlex.quote(fitting)} --weights {shlex.quote(str(best))}")
+    if method.classifies:
+        _say_how_to_evaluate(method.trained_spec(model, the_set, trained), best, data, threat)
+
+
+def _say_how_to_evaluate(model: str, weights: Path, data: str, threat: str) -> None:
+    """Prints the command that brackets the trained network against the same set."""
+    asked = {"model": model, "weights": str(weights), "data": evaluated_on(data), "threat": threat}
+    say(
+        f"evaluate them  inradius bracket {' '.join(f'--{name} {shlex.quote(value)}' for name, value in asked.items())}"
+    )
 
 
 def _network(spec: str, weights: Path | None, seed: int) -> nn.Module:
@@ -177,8 +130,7 @@ def _network(spec: str, weights: Path | None, seed: int) -> nn.Module:
 
 def _accelerator() -> torch.device | None:
     """One where there is one, None where a launcher says which."""
-    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return None if launched or not torch.accelerator.is_available() else torch.accelerator.current_accelerator()
+    return None if launched() or not torch.accelerator.is_available() else torch.accelerator.current_accelerator()
 
 
 def _validation(text: str) -> float | str:

@@ -1,101 +1,97 @@
-"""The hooks a plugin may implement; each is historic, so a plugin that comes late is heard as well.
+"""The hooks a plugin may implement; each is historic, so a plugin that is registered late is heard as well.
 
 A plugin is a module (or object) named by an entry point of the group ``inradius``, whose hook implementations are
-marked with ``inradius.hookimpl``.
+marked with ``inradius.hookimpl``. This module names the kinds of components, so it stands above all of them: only
+``installed`` imports it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
-import pluggy
+from torch import nn
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from inradius.attacks.attack import Attack
-    from inradius.attacks.objective import Objective
-    from inradius.certifiers.certifier import Certifier
-    from inradius.certifiers.layer_rule import LayerRule
-    from inradius.data.dataset import Dataset
-    from inradius.sets.threat_model import ThreatModel
-    from inradius.training.defense import Defense
-    from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
-
-NAMESPACE = "inradius"
-hookspec = pluggy.HookspecMarker(NAMESPACE)
-hookimpl = pluggy.HookimplMarker(NAMESPACE)
+from inradius.attacks.attack import Attack
+from inradius.attacks.objective import Objective
+from inradius.certifiers.certifier import Certifier
+from inradius.certifiers.layer_rule import LayerRule
+from inradius.components.hookimpl import hookspec
+from inradius.data.dataset import Dataset
+from inradius.sets.threat_model import ThreatModel
+from inradius.training.defense import Defense
+from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 
 
 @hookspec(historic=True)
-def threat_models() -> "Iterable[type[ThreatModel]]":  # type: ignore[empty-body]
+def threat_models() -> Iterable[type[ThreatModel]]:  # type: ignore[empty-body]
     """Classes of threat models: sets Δ(x) with their oracles."""
 
 
 @hookspec(historic=True)
-def attacks() -> "Iterable[type[Attack]]":  # type: ignore[empty-body]
+def attacks() -> Iterable[type[Attack]]:  # type: ignore[empty-body]
     """Classes of attacks: they look for a perturbation in Δ(x) that changes the prediction."""
 
 
 @hookspec(historic=True)
-def certifiers() -> "Iterable[type[Certifier]]":  # type: ignore[empty-body]
+def certifiers() -> Iterable[type[Certifier]]:  # type: ignore[empty-body]
     """Classes of certifiers: they prove that no perturbation in Δ(x) changes the prediction."""
 
 
 @hookspec(historic=True)
-def defenses() -> "Iterable[type[Defense]]":  # type: ignore[empty-body]
+def defenses() -> Iterable[type[Defense]]:  # type: ignore[empty-body]
     """Classes of defenses: they train a network."""
 
 
 @hookspec(historic=True)
-def objectives() -> "Iterable[type[Objective]]":  # type: ignore[empty-body]
+def objectives() -> Iterable[type[Objective]]:  # type: ignore[empty-body]
     """Classes of objectives: what an attack maximises."""
 
 
 @hookspec(historic=True)
-def datasets() -> "Mapping[str, Callable[..., Dataset]]":  # type: ignore[empty-body]
+def datasets() -> Mapping[str, Callable[..., Dataset]]:  # type: ignore[empty-body]
     """Functions that load labelled data, by their spec names."""
 
 
 @hookspec(historic=True)
-def models() -> "Mapping[str, Callable[..., nn.Module]]":  # type: ignore[empty-body]
+def models() -> Mapping[str, Callable[..., nn.Module]]:  # type: ignore[empty-body]
     """Functions that build a network, by their spec names."""
 
 
 @hookspec(historic=True)
-def layer_rules() -> "Mapping[type[nn.Module], LayerRule]":  # type: ignore[empty-body]
+def layer_rules() -> Mapping[type[nn.Module], LayerRule]:  # type: ignore[empty-body]
     """How bounds pass a layer, by the layer's class; a rule for a class serves its subclasses unless they have their own."""
 
 
 @hookspec(historic=True)
-def transforms() -> "Iterable[type[Transform]]":  # type: ignore[empty-body]
+def transforms() -> Iterable[type[Transform]]:  # type: ignore[empty-body]
     """Classes of transforms: changes of a mini-batch before it is attacked and learned from."""
 
 
 @hookspec(historic=True)
-def samplers() -> "Iterable[type[Sampler]]":  # type: ignore[empty-body]
+def samplers() -> Iterable[type[Sampler]]:  # type: ignore[empty-body]
     """Classes of samplers: which examples make the next mini-batch."""
 
 
 @hookspec(historic=True)
-def regularizers() -> "Iterable[type[Regularizer]]":  # type: ignore[empty-body]
+def regularizers() -> Iterable[type[Regularizer]]:  # type: ignore[empty-body]
     """Classes of regularizers: what is added to the loss."""
 
 
 @hookspec(historic=True)
-def directions() -> "Iterable[type[Direction]]":  # type: ignore[empty-body]
+def directions() -> Iterable[type[Direction]]:  # type: ignore[empty-body]
     """Classes of directions: how several gradients become one."""
 
 
 @hookspec(historic=True)
-def updates() -> "Iterable[type[Update]]":  # type: ignore[empty-body]
+def updates() -> Iterable[type[Update]]:  # type: ignore[empty-body]
     """Classes of updates: how gradients move the weights."""
 
 
 @hookspec(historic=True)
-def schedules() -> "Iterable[type[Schedule]]":  # type: ignore[empty-body]
+def schedules() -> Iterable[type[Schedule]]:  # type: ignore[empty-body]
     """Classes of schedules: how a number changes over a run."""
 
 
 @hookspec(historic=True)
-def monitors() -> "Iterable[type[Monitor]]":  # type: ignore[empty-body]
+def monitors() -> Iterable[type[Monitor]]:  # type: ignore[empty-body]
     """Classes of monitors: they watch a training run, and may end it or roll it back."""

@@ -9,6 +9,7 @@ import attrs
 import pluggy
 
 from inradius.components import hookspecs
+from inradius.components.hookimpl import NAMESPACE
 from inradius.errors import PluginError, PluginWarning
 
 
@@ -35,7 +36,7 @@ class Host:
 @cache
 def host() -> Host:
     """The host of this process, plugins loaded."""
-    manager = pluggy.PluginManager(hookspecs.NAMESPACE)
+    manager = pluggy.PluginManager(NAMESPACE)
     manager.add_hookspecs(hookspecs)
     blocked = disabled_names()
     plugins = tuple(_load(manager, entry, blocked) for entry in _entry_points())
@@ -50,7 +51,7 @@ def disabled_names() -> frozenset[str]:
 
 
 def _entry_points() -> list[EntryPoint]:
-    return sorted(entry_points(group=hookspecs.NAMESPACE), key=lambda entry: entry.name)
+    return sorted(entry_points(group=NAMESPACE), key=lambda entry: entry.name)
 
 
 def _load(manager: pluggy.PluginManager, entry: EntryPoint, blocked: frozenset[str]) -> Plugin:

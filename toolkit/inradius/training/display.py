@@ -6,11 +6,15 @@ from contextlib import contextmanager
 Display = Callable[[float, str], None]
 
 
+def silent(share: float, line: str) -> None:
+    """Shows nothing."""
+
+
 @contextmanager
 def progress_bar(shown: bool) -> Iterator[Display]:
     """A function that is told the share of the run that is done and a line on where it stands."""
     if not shown:
-        yield lambda share, line: None
+        yield silent
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

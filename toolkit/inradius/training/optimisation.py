@@ -1,33 +1,27 @@
-"""The optimiser of a run, and what goes with its steps: gradients over all processes, precision, averaged weights."""
+"""The optimiser of a run, with the precision of its passes and the moving average of the weights."""
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from inradius.models.modes import at_least
-from inradius.training.checks import check_finite
-from inradius.training.precision import GradientOverflowError, Precision
-
-if TYPE_CHECKING:
-    from inradius.training.run import Run
+from inradius.training.precision import Precision
 
 
 class Optimisation:
-    """What moves the weights of a model, as the recipe of a run says."""
+    """The part of a run that moves the weights of a model, by its optimiser."""
 
-    def __init__(self, run: "Run") -> None:
-        recipe = run.recipe
-        self._run = run
-        self.optimizer = recipe.optimise(run.model.parameters())
-        self.precision = Precision(recipe.precision, run.device)
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, ema: float | None
+    ) -> None:
+        self.optimizer, self.precision = optimizer, precision
+        self._model = model
         self._average: AveragedModel | None = None
-        if recipe.ema is not None:
+        if ema is not None:
             # BatchNorm's statistics are those of the last step: averages of averages would lag behind the weights
-            mixed = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-            self._average = AveragedModel(run.model, multi_avg_fn=mixed)
+            mixed = get_ema_multi_avg_fn(ema)  # type: ignore[no-untyped-call]
+            self._average = AveragedModel(model, multi_avg_fn=mixed)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -39,40 +33,22 @@ class Optimisation:
         """The moving average of the weights, None where none is kept."""
         return None if self._average is None else self._average.module
 
-    def backward(self, losses: Tensor) -> float:
-        """The mean of the losses (B,) or (k, B); leaves the gradient to descend along in the weights, clipped."""
-        run = self._run
-        rows = at_least(losses if losses.ndim == 2 else losses[None], torch.float32)
-        mean = run.mean(rows)
-        check_finite(run, "loss", mean)
-        count = float(run.processes.sum(torch.tensor(float(rows.shape[1]), device=run.device)))
-        self.optimizer.zero_grad(set_to_none=True)
-        with self.precision.scaling(self.parameters) as scaled:
-            run.recipe.direction(scaled(rows / count), self.parameters, run)
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, run.recipe.clip or math.inf))
-        if self.precision.scales and not math.isfinite(norm) and not self.precision.exhausted:
-            raise GradientOverflowError(f"the gradient's norm is {norm} at the scale {self.precision.scale}")
-        check_finite(run, "gradient's norm", norm)
-        return mean
-
-    def apply(self) -> None:
-        """The optimiser's step along the gradients in the weights, at the scheduled learning rate."""
-        run = self._run
-        rate = run.recipe.rate(run.progress) * run.factors["lr"]
+    def apply(self, rate: float) -> None:
+        """Takes the optimiser's step along the gradients in the weights, at this learning rate."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.precision.stepped()
         if self._average is not None:
-            self._average.update_parameters(run.model)
+            self._average.update_parameters(self._model)
 
     def skip(self) -> None:
         """Leaves a step out whose gradient was too large for float16."""
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.overflowed()
-        self._run.log(skipped=1.0)
 
     def state_dict(self) -> dict[str, Any]:
+        """The state of optimiser, precision and average."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "precision": self.precision.state_dict(),
@@ -80,6 +56,7 @@ class Optimisation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts back the state that ``state_dict`` gave."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.load_state_dict(state["precision"])
         if self._average is not None:

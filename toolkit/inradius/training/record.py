@@ -21,8 +21,9 @@ from inradius.stored.checksum import sealed_json
 from inradius.stored.files import writable_folder, write_atomic
 from inradius.stored.listing import RECORD, begin, check_own, clear
 from inradius.stored.reading import record as read_record
+from inradius.training.state import RunState
 
-# what is drawn of a run later
+# the figure that is drawn of a run later
 _CURVES = "learning_curves.svg"
 
 
@@ -83,6 +84,23 @@ def _check_same(before: Any, now: dict[str, object], folder: Path) -> None:
                 f"folder={str(folder)!r} holds a run with {name}={before.get(name)!r}, not {plain.get(name)!r}; "
                 "give another folder, or fresh=True to start again"
             )
+
+
+def result(run: RunState) -> dict[str, object]:
+    """How a run ended; the last score is that of the last weights, which no epoch that was rolled back made."""
+    kept = [line for line in run.history if not line.get("rolled_back")]
+    best, last = run.best_score, kept[-1].get("score") if kept else None
+    return {
+        "best_epoch": None if run.best_epoch is None else run.best_epoch + 1,
+        "best_score": best,
+        "last_score": last,
+        "gap": None if best is None or last is None else best - last,
+        "rolled_back": [line["epoch"] for line in run.history if line.get("rolled_back")],
+        "stopped": run.stopped,
+        "actions": run.actions,
+        "last": run.history[-1] if run.history else {},
+        "seconds": round(sum(line["seconds"] for line in run.history), 1),
+    }
 
 
 def write_json(path: Path, record: dict[str, object]) -> None:

@@ -17,6 +17,8 @@ from inradius.training.recipe import Recipe
 # the names of the part of a data set that results are reported on
 TEST_SPLITS = ("test", "held_out")
 _SPLIT = re.compile(r"\bsplit=(['\"])(\w+)\1")
+# the argument with the comma that parts it from the others
+_TRAINING = re.compile(r"\bsplit=(['\"])train\1\s*,\s*|\s*,\s*split=(['\"])train\2|\bsplit=(['\"])train\3")
 _QUOTED = re.compile(r"(['\"])(.*?)\1")
 _TEST_WORD = re.compile(r"(?<![a-z])(test|held[ _-]?out)(?![a-z])", re.IGNORECASE)
 
@@ -98,6 +100,11 @@ def says_test(name: str) -> bool:
         return split[2] in TEST_SPLITS
     words = [PurePath(quoted[2]).stem for quoted in _QUOTED.finditer(name)] or [name]
     return any(_TEST_WORD.search(word) for word in words)
+
+
+def evaluated_on(spec: str) -> str:
+    """The spec of the data that a network trained on ``spec`` is evaluated on: without ``split='train'``, else the same."""
+    return _TRAINING.sub("", spec)
 
 
 def _test_splits(name: str) -> list[str]:

@@ -1,118 +1,140 @@
-"""The state of a run in its folder: what is written after each epoch, and how a run goes on from it."""
+"""The state of a training run: what its components may ask of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import attrs
+import torch
 from torch import Tensor, nn
 
-from inradius.errors import InputError
-from inradius.stored.checksum import sealed_json
-from inradius.stored.files import write_atomic
+from inradius.components.component import Component
+from inradius.data.dataset import Dataset
+from inradius.processes import Processes
+from inradius.stored.files import writing
 from inradius.stored.listing import note
-from inradius.stored.tensor_file import tensor_file
-from inradius.training.checkpoint import load_state, save_state
+from inradius.training.actions import SCHEDULED, Action
+from inradius.training.attacked_batch import AttackedBatch
+from inradius.training.display import Display, silent
+from inradius.training.inner_problem import AttackCache
+from inradius.training.memory import Memories
+from inradius.training.optimisation import Optimisation
+from inradius.training.run_files import RunFiles
+from inradius.training.run_settings import RunSettings
 
-if TYPE_CHECKING:
-    from inradius.training.run import Run
 
-Weights = dict[str, Tensor]
+@attrs.define(eq=False, kw_only=True)
+class RunState:
+    """The state of a training run, and what a sampler, a regularizer, a direction, an update or a monitor may ask of it.
 
-
-class Files:
-    """The files of a run. ``state.pt`` is all that a run is; the others are views of it, and written after it.
-
-    So a run that is killed anywhere between two files goes on from its state, and writes the others again.
+    It knows no slot and takes no step. Components are given the whole ``Run``, which has the recipe and the loop as well.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.state, self.metrics = folder / "state.pt", folder / "metrics.jsonl"
-        self.last, self.best, self.ema = (folder / f"{name}.safetensors" for name in ("last", "best", "ema"))
+    folder: Path
+    model: nn.Module
+    # named in messages; the run knows what it offers
+    defense: object
+    recipe: RunSettings
+    held_out: Dataset
+    processes: Processes
+    display: Display = silent
+    # the number of the model's logits
+    classes: int = 0
+    optimisation: Optimisation = attrs.field(init=False)
+    # finished epochs
+    epoch: int = attrs.field(init=False, default=0)
+    # the share of the run that is done, in [0, 1]
+    progress: float = attrs.field(init=False, default=0.0)
+    best_score: float | None = attrs.field(init=False, default=None)
+    best_epoch: int | None = attrs.field(init=False, default=None)
+    best_weights: dict[str, Tensor] | None = attrs.field(init=False, default=None)
+    history: list[dict[str, float]] = attrs.field(init=False, factory=list)
+    # the numbers that were noted in this epoch
+    noted: dict[str, list[float]] = attrs.field(init=False, factory=dict)
+    # the training examples, known from the first batch on
+    data: Dataset | None = attrs.field(init=False, default=None)
+    # the batch that the loss is asked for, and what was computed for it
+    seen: AttackedBatch | None = attrs.field(init=False, default=None)
+    tape: AttackCache = attrs.field(init=False, factory=AttackCache)
+    # the next batch of an update that looks ahead
+    ahead: Dataset | None = attrs.field(init=False, default=None)
+    # why a monitor ended the run
+    stopped: str | None = attrs.field(init=False, default=None)
+    # the factors by which monitors multiply the schedules
+    factors: dict[str, float] = attrs.field(init=False, factory=lambda: dict.fromkeys(SCHEDULED, 1.0))
+    # the actions of monitors that were done, in their order, and those that are to be done when the epoch ends
+    actions: list[dict[str, Any]] = attrs.field(init=False, factory=list)
+    asked: list[Action] = attrs.field(init=False, factory=list)
+    memories: Memories = attrs.field(init=False, factory=Memories)
+
+    def __attrs_post_init__(self) -> None:
+        optimizer, precision = self.recipe.optimise(self.model.parameters()), self.recipe.precise(self.device)
+        self.optimisation = Optimisation(self.model, optimizer, precision, self.recipe.ema)
 
     @property
-    def names(self) -> list[str]:
-        return [path.name for path in (self.state, self.metrics, self.last, self.best, self.ema)]
+    def files(self) -> RunFiles:
+        """The paths of the run's files."""
+        return RunFiles(self.folder)
 
-    def views(self, run: "Run") -> dict[Path, bytes]:
-        """What each file but the state has to hold."""
-        lines = b"".join(map(sealed_json, run.history))
-        views = {self.last: tensor_file(run.model.state_dict()), self.metrics: lines}
-        if run.best_weights is not None:
-            views[self.best] = tensor_file(run.best_weights)
-        if run.averaged is not None:
-            views[self.ema] = tensor_file(run.averaged.state_dict())
-        return views
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return self.processes.device
 
+    @property
+    def seed(self) -> int:
+        """The seed of the run, from which components derive their own (``inradius.rng.derive``)."""
+        return self.recipe.seed
 
-def copied(model: nn.Module) -> Weights:
-    """The model's weights as they are now, on the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser of the weights."""
+        return self.optimisation.optimizer
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The weights that are trained."""
+        return self.optimisation.parameters
 
-def save(run: "Run") -> None:
-    """Writes the state, and then what can be read off it."""
-    state = _state(run)
-    if run.processes.main:
-        save_state(state, run.files.state)
-        for path, content in run.files.views(run).items():
-            write_atomic(path, content)
-    run.processes.wait()
+    @property
+    def averaged(self) -> nn.Module | None:
+        """The moving average of the weights, None where the recipe asks for none."""
+        return self.optimisation.averaged
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of this moment."""
+        return self.recipe.rate(self.progress) * self.factors["lr"]
 
-def resume(run: "Run") -> None:
-    """Goes on where the run in this folder was stopped; a new one stays as it is."""
-    if run.processes.main:
-        note(run.folder, *run.files.names)
-    state = load_state(run.files.state, run.device)
-    # nobody writes before everybody has read
-    run.processes.wait()
-    if state is None:
-        # what the first epoch is rolled back to
-        state = _state(run) if run.recipe.monitors else None
-        if state is not None and run.processes.main:
-            save_state(state, run.files.state)
-        return
-    _restore(run, state)
-    run.epoch, run.history = state["epoch"], state["history"]
-    run.stopped, run.factors, run.actions = state["stopped"], state["factors"], state["actions"]
-    if run.epoch and run.processes.main:
-        for path, content in run.files.views(run).items():
-            if not path.exists() or path.read_bytes() != content:
-                write_atomic(path, content)
-    run.processes.wait()
+    def judged(self, model: nn.Module) -> nn.Module:
+        """The network that is scored and kept for a model: of the trained model its average, where there is one."""
+        return self.averaged if model is self.model and self.averaged is not None else model
 
+    def look(self, batch: Dataset) -> AttackedBatch:
+        """The batch as it was last seen for this loss: under attack once ``views`` was asked for, clean before."""
+        if self.seen is None or self.seen.batch is not batch:
+            self.seen = AttackedBatch(batch)
+        return self.seen
 
-def roll_back(run: "Run") -> None:
-    """Puts back what training changes, as it was after the epoch before; the count of epochs and their record go on."""
-    run.processes.wait()
-    state = load_state(run.files.state, run.device)
-    run.processes.wait()
-    if state is None:
-        raise InputError(
-            f"{str(run.files.state)!r} is gone, and an epoch cannot be rolled back without it; train again"
-        )
-    _restore(run, state)
+    def memory(self, component: Component) -> dict[str, Any]:
+        """A dict that a component keeps from step to step: numbers, strings, lists, dicts and tensors; saved with the run."""
+        return self.memories.of(component)
 
+    def mean(self, values: Tensor) -> float:
+        """The mean over the examples of all processes, of values (B,) or ()."""
+        given = values.detach().double()
+        total = torch.stack([given.sum(), given.new_tensor(given.numel())])
+        total = self.processes.sum(total)
+        return float(total[0] / total[1])
 
-def _state(run: "Run") -> dict[str, Any]:
-    return {
-        "epoch": run.epoch,
-        "history": run.history,
-        "stopped": run.stopped,
-        "factors": run.factors,
-        "actions": run.actions,
-        "best": {"score": run.best_score, "epoch": run.best_epoch, "weights": run.best_weights},
-        "memories": run.memories.state(run.processes),
-        "model": run.model.state_dict(),
-        "optimisation": run.optimisation.state_dict(),
-    }
+    def log(self, **metrics: float) -> None:
+        """Notes numbers; each epoch's mean of each goes to ``metrics.jsonl``."""
+        for name, value in metrics.items():
+            self.noted.setdefault(name, []).append(float(value))
 
-
-def _restore(run: "Run", state: dict[str, Any]) -> None:
-    best = state["best"]
-    run.best_score, run.best_epoch = best["score"], best["epoch"]
-    run.best_weights = (
-        None if best["weights"] is None else {name: value.cpu() for name, value in best["weights"].items()}
-    )
-    run.memories.load(state["memories"], run.processes)
-    run.model.load_state_dict(state["model"])
-    run.optimisation.load_state_dict(state["optimisation"])
+    def own(self, name: str) -> Path:
+        """The path of a file in the run's folder, for a component that writes it; ``fresh`` deletes it with the run."""
+        path = self.folder / name
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        note(self.folder, name)
+        return path

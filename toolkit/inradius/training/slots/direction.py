@@ -1,15 +1,12 @@
 """Directions: how several gradients become one."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import attrs
 from torch import Tensor, nn
 
 from inradius.components.component import Component
-
-if TYPE_CHECKING:
-    from inradius.training.run import Run
+from inradius.training.state import RunState
 
 
 @attrs.frozen(kw_only=True)
@@ -17,7 +14,7 @@ class Direction(Component, ABC):
     """Where the weights go, given the losses of a mini-batch under one or several perturbations of each example."""
 
     @abstractmethod
-    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: "Run") -> None:
+    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: RunState) -> None:
         """Leaves in each parameter's ``grad`` the gradient to descend along, summed over all processes.
 
         losses (k, B): those of each perturbation, already divided by the number of examples of all processes, so that the
@@ -29,6 +26,6 @@ class Direction(Component, ABC):
 class Average(Direction):
     """The gradient of the mean over the perturbations; of one perturbation, its gradient."""
 
-    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: "Run") -> None:
+    def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: RunState) -> None:
         losses.mean(0).sum().backward()  # type: ignore[no-untyped-call]
         run.processes.sum_gradients(parameters)

@@ -1,7 +1,7 @@
 """Regularizers: what is added to the loss."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import Any, ClassVar, final
 
 import attrs
 from torch import Tensor, nn
@@ -10,10 +10,8 @@ from inradius.components.component import Component
 from inradius.components.validators import as_float, radius
 from inradius.sets.oracles import Oracles
 from inradius.training.attacked_batch import AttackedBatch
-from inradius.training.slots.schedule import Schedule
-
-if TYPE_CHECKING:
-    from inradius.training.run import Run
+from inradius.training.schedule import Schedule
+from inradius.training.state import RunState
 
 
 def weight_or_schedule(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -32,11 +30,11 @@ class Regularizer(Component, ABC):
     weight: float | Schedule = attrs.field(default=1.0, validator=weight_or_schedule, converter=as_float)
 
     @abstractmethod
-    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: "Run") -> Tensor:
+    def penalty(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: RunState) -> Tensor:
         """The penalty of each example, (B,), or one number for the weights, ()."""
 
     @final
-    def __call__(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: "Run") -> Tensor:
+    def __call__(self, model: nn.Module, views: AttackedBatch, threat: Oracles, run: RunState) -> Tensor:
         """The weighted penalty, (B,) or ()."""
         penalty = self.penalty(model, views, threat, run)
         mean = run.mean(penalty)

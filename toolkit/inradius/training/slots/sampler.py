@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 import torch
@@ -11,10 +11,8 @@ from torch import Tensor
 
 from inradius.components.component import Component
 from inradius.data.dataset import Dataset
-from inradius.training.derive import derive
-
-if TYPE_CHECKING:
-    from inradius.training.run import Run
+from inradius.rng import derive
+from inradius.training.state import RunState
 
 
 @attrs.frozen(kw_only=True)
@@ -28,18 +26,18 @@ class Sampler(Component, ABC):
     observes: ClassVar[bool] = False
 
     @abstractmethod
-    def rows(self, data: Dataset, run: "Run") -> Iterator[Tensor]:
-        """The rows of ``data`` that each batch of this epoch has, as many batches as ``run.count(data)``."""
+    def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
+        """The rows of ``data`` that each batch of this epoch has, as many batches as ``self.count`` says."""
 
     def count(self, data: Dataset, size: int) -> int:
         """How many batches of at most ``size`` examples an epoch has; by default every example counts once."""
         return batch_count(len(data), size)
 
-    def weights(self, labels: Tensor, run: "Run") -> Tensor | None:
+    def weights(self, labels: Tensor, run: RunState) -> Tensor | None:
         """What the loss of each example of a batch is multiplied by, (B,) for labels (B,); None for 1."""
         return None
 
-    def observe(self, labels: Tensor, mistakes: Tensor, run: "Run") -> None:
+    def observe(self, labels: Tensor, mistakes: Tensor, run: RunState) -> None:
         """What became of a batch, over all processes: labels (B,) and which predictions under attack were wrong (B,)."""
 
 
@@ -47,10 +45,10 @@ class Sampler(Component, ABC):
 class Shuffled(Sampler):
     """Every example once an epoch, in a new order each time."""
 
-    def rows(self, data: Dataset, run: "Run") -> Iterator[Tensor]:
+    def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
         """Batches of nearly equal sizes: a last one of one example would break BatchNorm."""
         generator = torch.Generator().manual_seed(derive(run.seed, "order", run.epoch))
-        yield from torch.randperm(len(data), generator=generator).tensor_split(run.count(data))
+        yield from torch.randperm(len(data), generator=generator).tensor_split(self.count(data, run.recipe.batch_size))
 
 
 def batch_count(examples: int, size: int) -> int:

@@ -1,14 +1,12 @@
 """Updates: how gradients move the weights."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
 from inradius.components.component import Component
-
-if TYPE_CHECKING:
-    from inradius.training.descent import Descent
+from inradius.training.descent import Descent
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +21,7 @@ class Update(Component, ABC):
     lookahead: ClassVar[bool] = False
 
     @abstractmethod
-    def __call__(self, descent: "Descent") -> None:
+    def __call__(self, descent: Descent) -> None:
         """Moves the weights by what ``descent`` offers: ``gradient``, ``parameters`` and ``step``."""
 
 
@@ -31,6 +29,6 @@ class Update(Component, ABC):
 class Plain(Update):
     """The optimiser's step along the gradient."""
 
-    def __call__(self, descent: "Descent") -> None:
+    def __call__(self, descent: Descent) -> None:
         descent.gradient()
         descent.step()
