@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import attrs
 
-from inradius import Attack, Oracles, UnsupportedError, make
+from inradius import Attack, Oracles, UnsupportedError
+from inradius.components.default import default
 from inradius.components.validators import count
 from inradius.sets.norm import L1, L2, LINF, Norm
 from inradius_combinators.suite import Suite
@@ -38,7 +39,7 @@ class AutoAttack(Suite):
                 f"{self} was given {threat}; allowed are balls of {', '.join(map(str, _NORMS))}: inradius_suite() takes any set, "
                 "and worst_part(autoattack()) each part of a union"
             )
-        return tuple(make(spec, Attack) for spec in self._specs(norm))
+        return tuple(default(spec, Attack, of="member of autoattack")() for spec in self._specs(norm))
 
     def _specs(self, norm: Norm) -> tuple[str, ...]:
         steps, square = self.steps, f"square(queries={self.queries})"

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import attrs
 
-from inradius import Attack, Oracles, make
+from inradius import Attack, Oracles
+from inradius.components.default import default
 from inradius.components.validators import count
 from inradius.sets.norm import L1, L2, LINF
 from inradius_combinators.suite import Suite
@@ -31,7 +32,7 @@ class InradiusSuite(Suite):
     queries: int = attrs.field(default=5000, validator=count)
 
     def cascade(self, threat: Oracles) -> tuple[Attack, ...]:
-        return tuple(make(spec, Attack) for spec in self._specs(threat))
+        return tuple(default(spec, Attack, of="member of inradius_suite")() for spec in self._specs(threat))
 
     def _specs(self, threat: Oracles) -> tuple[str, ...]:
         if len(threat.members()) > 1:

@@ -4,14 +4,15 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component
 from inradius.training.losses import cross_entropy
 
 
 def _pgd() -> Attack:
     # as adversarial training has it: Rice et al. 2020, sec. 3
-    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
+    return default("pgd(steps=10, step=0.25, keep_maximising=True)", Attack, of="attack of average_parts")()
 
 
 @attrs.frozen(kw_only=True)

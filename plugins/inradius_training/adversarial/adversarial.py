@@ -3,14 +3,10 @@
 import attrs
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import as_float, component, positive
 from inradius.training.losses import cross_entropy
-
-
-def _pgd() -> Attack:
-    # ten steps of a quarter of the radius: Rice et al. 2020, sec. 3; the inner problem wants the loss large, not just a miss
-    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +18,11 @@ class Adversarial(AdversarialDefense):
     Source: madry2018.
     """
 
-    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # ten steps of a quarter of the radius: Rice et al. 2020, sec. 3; the inner problem wants the loss large, not just a miss
+    attack: Attack = attrs.field(
+        factory=default("pgd(steps=10, step=0.25, keep_maximising=True)", Attack, of="attack of adversarial"),
+        validator=component(Attack),
+    )
     scale: float = attrs.field(default=1.0, validator=positive, converter=as_float)
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:

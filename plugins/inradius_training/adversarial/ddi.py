@@ -6,16 +6,12 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, ExampleRNG, InnerProblem, Run, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, ExampleRNG, InnerProblem, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component, count, flag
 from inradius.rng import derive
 from inradius.training.losses import cross_entropy
 from inradius.training.slots import Constant, Schedule
-
-
-def _pgd() -> Attack:
-    # Latorre et al. 2023, sec. 5.3: PGD-7; the inner problem wants the loss large, not just a miss
-    return make("pgd(steps=7, keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +26,10 @@ class DDi(AdversarialDefense):
 
     name = "ddi"
 
-    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # Latorre et al. 2023, sec. 5.3: PGD-7; the inner problem wants the loss large, not just a miss
+    attack: Attack = attrs.field(
+        factory=default("pgd(steps=7, keep_maximising=True)", Attack, of="attack of ddi"), validator=component(Attack)
+    )
     # Latorre et al. 2023, sec. 5.3
     k: int = attrs.field(default=10, validator=count)
     # Latorre et al. 2023, B.4: linear() is their k from 10 to 1

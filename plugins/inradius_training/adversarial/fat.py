@@ -6,14 +6,10 @@ from typing import Any
 import attrs
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel, make
+from inradius import AdversarialDefense, Attack, Dataset, InnerProblem, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import as_floats, component
 from inradius.training.losses import cross_entropy
-
-
-def _friendly() -> Attack:
-    # Zhang et al. 2020, sec. 6: ten steps of 0.007 for ε = 0.031
-    return make("friendly_pgd(steps=10, step=0.25)", Attack)
 
 
 def _patient(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -41,7 +37,10 @@ class FAT(AdversarialDefense):
 
     name = "fat"
 
-    attack: Attack = attrs.field(factory=_friendly, validator=_patient)
+    # Zhang et al. 2020, sec. 6: ten steps of 0.007 for ε = 0.031
+    attack: Attack = attrs.field(
+        factory=default("friendly_pgd(steps=10, step=0.25)", Attack, of="attack of fat"), validator=_patient
+    )
     # Zhang et al. 2020, the released schedule: τ = 1 from epoch 51 of 120 on, τ = 2 from epoch 91 on
     later: tuple[float, ...] = attrs.field(default=(50 / 120, 90 / 120), validator=_shares, converter=as_floats)
 

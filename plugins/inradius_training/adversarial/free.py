@@ -4,15 +4,11 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Attack, Dataset, Defense, ExampleRNG, Run, ThreatModel, make
+from inradius import Attack, Dataset, Defense, ExampleRNG, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import as_float, component, count, positive
 from inradius.rng import derive
 from inradius.training.losses import cross_entropy
-
-
-def _pgd() -> Attack:
-    # as adversarial training has it: Rice et al. 2020, sec. 3
-    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +27,11 @@ class Free(Defense):
     # Shafahi et al. 2019, sec. 4: m = 8 on CIFAR-10, steps of ε
     replays: int = attrs.field(default=8, validator=count)
     step_size: float = attrs.field(default=1.0, validator=positive, converter=as_float)
-    judge: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # as adversarial training has it: Rice et al. 2020, sec. 3
+    judge: Attack = attrs.field(
+        factory=default("pgd(steps=10, step=0.25, keep_maximising=True)", Attack, of="judge of free"),
+        validator=component(Attack),
+    )
 
     def step(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> None:
         """All replays of one mini-batch."""

@@ -7,14 +7,10 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, AttackedBatch, Dataset, Run, ThreatModel, UnsupportedError, make
+from inradius import AdversarialDefense, Attack, AttackedBatch, Dataset, Run, ThreatModel, UnsupportedError
+from inradius.components.default import default
 from inradius.components.validators import as_float, component, share
 from inradius.training.losses import cross_entropy
-
-
-def _pgd() -> Attack:
-    # Zhang et al. 2021, sec. 4: ten steps of a quarter of the radius; all are made, for each counts
-    return make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
 
 
 def _number(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -33,7 +29,11 @@ class GAIRAT(AdversarialDefense):
 
     name = "gairat"
 
-    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # Zhang et al. 2021, sec. 4: ten steps of a quarter of the radius; all are made, for each counts
+    attack: Attack = attrs.field(
+        factory=default("pgd(steps=10, step=0.25, keep_maximising=True)", Attack, of="attack of gairat"),
+        validator=component(Attack),
+    )
     # Zhang et al. 2021, sec. 4: Λ = −1, from epoch 60 of 100 on
     lam: float = attrs.field(default=-1.0, validator=_number, converter=as_float)
     burn_in: float = attrs.field(default=0.6, validator=share, converter=as_float)

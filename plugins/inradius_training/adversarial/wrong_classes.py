@@ -4,13 +4,9 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import AdversarialDefense, Attack, AttackedBatch, Dataset, InnerProblem, Oracles, Run, make
+from inradius import AdversarialDefense, Attack, AttackedBatch, Dataset, InnerProblem, Oracles, Run
+from inradius.components.default import default
 from inradius.components.validators import component
-
-
-def _towards() -> Attack:
-    # Robey et al. 2023, table 1: BETA-AT¹⁰, steps of 2 / 255 for ε = 8 / 255
-    return make("pgd(steps=10, step=0.25, objective=logit_difference(), keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -20,7 +16,15 @@ class WrongClasses(AdversarialDefense):
     Of mixed labels y is the data's label, while the cross-entropy takes the mixture.
     """
 
-    attack: Attack = attrs.field(factory=_towards, validator=component(Attack))
+    # Robey et al. 2023, table 1: BETA-AT¹⁰, steps of 2 / 255 for ε = 8 / 255
+    attack: Attack = attrs.field(
+        factory=default(
+            "pgd(steps=10, step=0.25, objective=logit_difference(), keep_maximising=True)",
+            Attack,
+            of="attack of beta_at and sbeta_at",
+        ),
+        validator=component(Attack),
+    )
 
     def candidates(self, model: nn.Module, batch: Dataset, threat: Oracles, run: Run) -> tuple[AttackedBatch, Tensor]:
         """The batch with a perturbation for each wrong class, and these classes, (K − 1, B)."""

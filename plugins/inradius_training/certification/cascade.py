@@ -22,8 +22,9 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Certifier, ThreatModel, UnsupportedError, make
+from inradius import Certifier, ThreatModel, UnsupportedError
 from inradius.certifiers.proving import current_proof
+from inradius.components.default import default
 from inradius.models.modes import evaluating
 
 
@@ -107,4 +108,4 @@ def verdict(
 
 def cascade(*stages: nn.Module, threat: ThreatModel, certifier: Certifier | None = None) -> Cascade:
     """A cascade of these networks, for weights that ``network_cascade`` trained; the certifier is by default its own."""
-    return Cascade(stages, threat, certifier or make("dual()", Certifier))
+    return Cascade(stages, threat, certifier or default("dual()", Certifier, of="certifier of cascade")())

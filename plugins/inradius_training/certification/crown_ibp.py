@@ -4,13 +4,10 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius import Certifier, Dataset, Run, ThreatModel, make
+from inradius import Certifier, Dataset, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component, share
 from inradius_training.certification.certified import Certified
-
-
-def _backward() -> Certifier:
-    return make("crown(inner='interval', intersect=False, best=False)", Certifier)
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +20,10 @@ class CrownIBP(Certified):
     """
 
     # what β mixes in; interval bounds inside, so that it costs one backward pass
-    backward: Certifier = attrs.field(factory=_backward, validator=component(Certifier))
+    backward: Certifier = attrs.field(
+        factory=default("crown(inner='interval', intersect=False, best=False)", Certifier, of="backward of crown_ibp"),
+        validator=component(Certifier),
+    )
     # Zhang et al. 2020: κ and β fall to 0 (β stays at 1 for the small radius on CIFAR-10)
     kappa: float = attrs.field(default=0.0, validator=share)
     beta: float = attrs.field(default=0.0, validator=share)

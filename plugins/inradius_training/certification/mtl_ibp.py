@@ -3,15 +3,11 @@
 import attrs
 from torch import Tensor, nn
 
-from inradius import Attack, Certifier, Dataset, Run, ThreatModel, make
+from inradius import Attack, Certifier, Dataset, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component, share
 from inradius.training.losses import cross_entropy
-from inradius_training.certification.ramped import Ramped, bound_loss, tight
-
-
-def _single_step() -> Attack:
-    # De Palma et al. 2024: one step from a random start, long enough for the boundary
-    return make("pgd(steps=1, step=2.0, keep_maximising=True)", Attack)
+from inradius_training.certification.ramped import Ramped, bound_loss
 
 
 @attrs.frozen(kw_only=True)
@@ -25,8 +21,15 @@ class MtlIBP(Ramped):
 
     # De Palma et al. 2024: 0.5 for CIFAR-10 at 8/255; 0.004 at 2/255
     alpha: float = attrs.field(default=0.5, validator=share)
-    attack: Attack = attrs.field(factory=_single_step, validator=component(Attack))
-    judge: Certifier | None = attrs.field(factory=tight, validator=attrs.validators.optional(component(Certifier)))
+    # De Palma et al. 2024: one step from a random start, long enough for the boundary
+    attack: Attack = attrs.field(
+        factory=default("pgd(steps=1, step=2.0, keep_maximising=True)", Attack, of="attack of mtl_ibp"),
+        validator=component(Attack),
+    )
+    judge: Certifier | None = attrs.field(
+        factory=default("crown()", Certifier, of="judge of mtl_ibp"),
+        validator=attrs.validators.optional(component(Certifier)),
+    )
 
     def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The mixture of attacked and certified cross-entropy of each example, (B,)."""

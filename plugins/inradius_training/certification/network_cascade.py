@@ -7,17 +7,10 @@ import attrs
 import torch
 from torch import nn
 
-from inradius import Certifier, Dataset, Defense, Run, ThreatModel, make
+from inradius import Certifier, Dataset, Defense, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component, count
 from inradius_training.certification.cascade import Cascade, verdict
-
-
-def _certified() -> Defense:
-    return make("certified()", Defense)
-
-
-def _dual() -> Certifier:
-    return make("dual()", Certifier)
 
 
 @attrs.frozen(kw_only=True)
@@ -33,8 +26,12 @@ class NetworkCascade(Defense):
 
     positional = ("training",)
 
-    training: Defense = attrs.field(factory=_certified, validator=component(Defense))
-    certifier: Certifier = attrs.field(factory=_dual, validator=component(Certifier))
+    training: Defense = attrs.field(
+        factory=default("certified()", Defense, of="training of network_cascade"), validator=component(Defense)
+    )
+    certifier: Certifier = attrs.field(
+        factory=default("dual()", Certifier, of="certifier of network_cascade"), validator=component(Certifier)
+    )
     # each costs a whole run, and has fewer examples left to learn from
     stages: int = attrs.field(default=3, validator=count)
 

@@ -19,19 +19,12 @@ from inradius import (
     Run,
     ThreatModel,
     UnsupportedError,
-    make,
 )
 from inradius.certifiers.certifier import UnionMode
+from inradius.certifiers.certifier import Parts
+from inradius.components.default import default
 from inradius.components.validators import component, positive, share
 from inradius.training.losses import cross_entropy
-
-
-def interval() -> Certifier:
-    return make("interval()", Certifier)
-
-
-def tight() -> Certifier:
-    return make("crown()", Certifier)
 
 
 def worst_logits(lower: Tensor) -> Tensor:
@@ -57,7 +50,9 @@ class Ramped(Defense):
 
     positional = ("certifier",)
 
-    certifier: Certifier = attrs.field(factory=interval, validator=component(Certifier))
+    certifier: Certifier = attrs.field(
+        factory=default("interval()", Certifier, of="certifier of certified training"), validator=component(Certifier)
+    )
     # a third of the run: Wong and Kolter 2018, 20 of 60 epochs
     ramp: float = attrs.field(default=1 / 3, validator=share)
     # a tenth of the radius: Wong and Kolter 2018, from 0.01 to 0.1

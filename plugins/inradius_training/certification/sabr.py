@@ -4,15 +4,11 @@ import attrs
 from attrs.validators import and_, optional
 from torch import Tensor, nn
 
-from inradius import Attack, Certifier, Dataset, Run, ThreatModel, make
+from inradius import Attack, Certifier, Dataset, Run, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component, positive, share
-from inradius_training.certification.ramped import Ramped, bound_loss, tight
+from inradius_training.certification.ramped import Ramped, bound_loss
 from inradius_training.certification.shrunk import Shrunk
-
-
-def _pgd() -> Attack:
-    # eight steps: Müller et al. 2023; the inner problem wants the loss large, not just a miss
-    return make("pgd(steps=8, step=0.25, keep_maximising=True)", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -28,8 +24,14 @@ class Sabr(Ramped):
 
     # λ: Müller et al. 2023, 0.4 for MNIST at 0.1; they take 0.1 to 0.7
     small: float = attrs.field(default=0.4, validator=and_(share, positive))
-    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
-    judge: Certifier | None = attrs.field(factory=tight, validator=optional(component(Certifier)))
+    # eight steps: Müller et al. 2023; the inner problem wants the loss large, not just a miss
+    attack: Attack = attrs.field(
+        factory=default("pgd(steps=8, step=0.25, keep_maximising=True)", Attack, of="attack of sabr"),
+        validator=component(Attack),
+    )
+    judge: Certifier | None = attrs.field(
+        factory=default("crown()", Certifier, of="judge of sabr"), validator=optional(component(Certifier))
+    )
 
     def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The certified cross-entropy of each example over its small set, (B,)."""

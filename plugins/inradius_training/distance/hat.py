@@ -25,7 +25,7 @@ class HAT(AdversarialDefense):
 
     model: str = attrs.field(validator=instance_of(str), converter=hashed_spec)
     weights: str | None = attrs.field(default=None, validator=optional(instance_of(str)), converter=hashed)
-    attack: Attack = attrs.field(factory=lambda: climber("kl()"), validator=component(Attack))
+    attack: Attack = attrs.field(factory=climber("kl()", of="attack of hat"), validator=component(Attack))
     # the authors' code: beta=2.5, gamma=0.5 and h=3.5 on CIFAR-10
     beta: float = attrs.field(default=2.5, validator=weight, converter=as_float)
     gamma: float = attrs.field(default=0.5, validator=weight, converter=as_float)

@@ -20,7 +20,7 @@ class MART(AdversarialDefense):
     The gradient goes through the weight 1 − p_y too. Source: wang2020.
     """
 
-    attack: Attack = attrs.field(factory=lambda: climber("cross_entropy()"), validator=component(Attack))
+    attack: Attack = attrs.field(factory=climber("cross_entropy()", of="attack of mart"), validator=component(Attack))
     # Wang et al. 2020, sec. 4.1: 5 for ResNet-18, 6 for WideResNet-34-10
     beta: float = attrs.field(default=5.0, validator=weight, converter=as_float)
 

@@ -21,7 +21,7 @@ class SCORE(AdversarialDefense):
     """
 
     attack: Attack = attrs.field(
-        factory=lambda: climber("squared_distance()", "random_start=True"), validator=component(Attack)
+        factory=climber("squared_distance()", "random_start=True", of="attack of score"), validator=component(Attack)
     )
     bn_mode: BatchNormMode = attrs.field(
         default="train_notrack", validator=attrs.validators.in_(get_args(BatchNormMode))

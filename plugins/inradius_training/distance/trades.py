@@ -16,7 +16,7 @@ class TRADES(AdversarialDefense):
     The gradient goes through both predictions. The larger ``beta``, the more robustness counts. Source: zhang2019.
     """
 
-    attack: Attack = attrs.field(factory=lambda: climber("kl()"), validator=component(Attack))
+    attack: Attack = attrs.field(factory=climber("kl()", of="attack of trades"), validator=component(Attack))
     # Zhang et al. 2019, sec. 5: 6 on CIFAR-10, 1 on MNIST
     beta: float = attrs.field(default=6.0, validator=weight, converter=as_float)
 

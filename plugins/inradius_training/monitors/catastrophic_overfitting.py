@@ -3,14 +3,11 @@
 import attrs
 from torch import nn
 
-from inradius import Attack, RunState, ThreatModel, make
+from inradius import Attack, RunState, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import as_float, component, count, flag, share
 from inradius.training.slots import Action, Monitor, RollBack
 from inradius_training.monitors.monitor_data import note, pgd, training_examples, withstanding
-
-
-def _fgsm() -> Attack:
-    return make("fgsm()", Attack)
 
 
 @attrs.frozen(kw_only=True)
@@ -23,8 +20,10 @@ class CatastrophicOverfitting(Monitor):
     """
 
     # Wong et al. 2020, released code: 5 steps of 2/255 of 8/255, once, after each epoch
-    attack: Attack = attrs.field(factory=pgd(5), validator=component(Attack))
-    fast: Attack = attrs.field(factory=_fgsm, validator=component(Attack))
+    attack: Attack = attrs.field(factory=pgd(5, of="attack of catastrophic_overfitting"), validator=component(Attack))
+    fast: Attack = attrs.field(
+        factory=default("fgsm()", Attack, of="fast attack of catastrophic_overfitting"), validator=component(Attack)
+    )
     # Wong et al. 2020, released code: a fall by more than 0.2 on one mini-batch, of 128 there
     drop: float = attrs.field(default=0.2, validator=share, converter=as_float)
     examples: int = attrs.field(default=128, validator=count)

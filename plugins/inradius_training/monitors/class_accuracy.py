@@ -20,7 +20,7 @@ class ClassAccuracy(Monitor):
     """
 
     # Rice et al. 2020, sec. 3: 10 steps of 2/255 of 8/255
-    attack: Attack = attrs.field(factory=pgd(10), validator=component(Attack))
+    attack: Attack = attrs.field(factory=pgd(10, of="attack of class_accuracy"), validator=component(Attack))
     examples: int | None = attrs.field(default=None, validator=optional(count))
 
     def recorded(self, run: RunState) -> None:

@@ -7,18 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import Attack, Dataset, RunState, ThreatModel, make
+from inradius import Attack, Dataset, RunState, ThreatModel
+from inradius.components.default import default
 from inradius.components.validators import component, count
 from inradius.models.modes import evaluating
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import write_atomic
 from inradius.training.slots import Action, Monitor
 from inradius_training.monitors.monitor_data import note, title, training_examples
-
-
-def _pgd() -> Attack:
-    # Latorre et al. 2023, sec. 5.1: PGD-7 from random starts; a maximiser, so it goes on after a miss
-    return make("pgd(steps=7, step=0.25, keep_maximising=True)", Attack)
 
 
 def _at_least_two(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -37,7 +33,11 @@ class MaximizerDistance(Monitor):
     ``monitors/maximizer_distance.jsonl`` in the run's folder. Source: latorre2023, section 5.1.
     """
 
-    attack: Attack = attrs.field(factory=_pgd, validator=component(Attack))
+    # Latorre et al. 2023, sec. 5.1: PGD-7 from random starts; a maximiser, so it goes on after a miss
+    attack: Attack = attrs.field(
+        factory=default("pgd(steps=7, step=0.25, keep_maximising=True)", Attack, of="attack of maximizer_distance"),
+        validator=component(Attack),
+    )
     # Latorre et al. 2023, sec. 5: 10 perturbations of each example, and 10 examples in figure 2
     restarts: int = attrs.field(default=10, validator=_at_least_two)
     examples: int = attrs.field(default=10, validator=count)

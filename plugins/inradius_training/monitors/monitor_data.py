@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from inradius import Attack, Dataset, InputError, PluginError, RunState, ThreatModel, make
+from inradius import Attack, Dataset, InputError, PluginError, RunState, ThreatModel
+from inradius.components.default import default
 from inradius.training.slots import Monitor
 
 
-def pgd(steps: int) -> Callable[[], Attack]:
-    """A maker of PGD with so many steps of a quarter of the radius: 2/255 of 8/255, as in Rice et al. 2020, sec. 3."""
-    return lambda: make(f"pgd(steps={steps}, step=0.25)", Attack)
+def pgd(steps: int, *, of: str) -> Callable[[], Attack]:
+    """A factory of PGD with so many steps of a quarter of the radius: 2/255 of 8/255, as in Rice et al. 2020, sec. 3."""
+    return default(f"pgd(steps={steps}, step=0.25)", Attack, of=of)
 
 
 def training_examples(monitor: Monitor, count: int, run: RunState) -> Dataset:

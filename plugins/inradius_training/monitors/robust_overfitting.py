@@ -20,7 +20,7 @@ class RobustOverfitting(Monitor):
     """
 
     # Rice et al. 2020, sec. 3: 10 steps of 2/255 of 8/255
-    attack: Attack = attrs.field(factory=pgd(10), validator=component(Attack))
+    attack: Attack = attrs.field(factory=pgd(10, of="attack of robust_overfitting"), validator=component(Attack))
     patience: int | None = attrs.field(default=None, validator=optional(count))
     examples: int | None = attrs.field(default=None, validator=optional(count))
 

@@ -55,11 +55,6 @@ def _bound(c: Tensor, prices: Tensor, x: Tensor, room: Tensor, moves: Moves, bud
     return (value + upper(total(paid), c.shape[2]) + lost) * (1 + 2 * grain), point
 
 
-def capped_value(c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> Tensor:
-    """An upper bound on max ⟨c, δ⟩ over δ ≤ room, at most that without the room, (B, K, n), two of (B, n), (B,) -> (B, K)."""
-    return capped_both(c, x, room, moves, budget)[0]
-
-
 def capped_point(c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> Tensor:
     """A point of the set that goes far along c, not always the farthest, (B, 1, n)."""
     _, _, prices = capped_both(c, x, room, moves, budget)
