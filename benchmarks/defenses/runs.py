@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import inradius
-from inradius import Attack, Dataset, Run, ThreatModel
+from inradius import Attack, Dataset, RunState, ThreatModel
 from inradius.training.slots import Action, Monitor
 
 
@@ -22,7 +22,7 @@ class UnderAttack(Monitor):
 
     attacks: tuple[Attack, ...] = ()
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         for attack in self.attacks:
             run.log(**{attack.spec_name(): accuracy(model, run.held_out, threat, attack)})
         return []

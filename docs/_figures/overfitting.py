@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Dataset, Run, ThreatModel
+from inradius import Attack, Dataset, Run, RunState, ThreatModel
 from inradius.training.losses import cross_entropy
 from inradius.training.slots import Action, Monitor
 
@@ -33,7 +33,7 @@ Line = dict[str, float]
 class BothSides(Monitor):
     """Notes loss and accuracy under attack, on the training examples and on the held-out ones."""
 
-    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: Run) -> list[Action]:
+    def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         attack = inradius.make(ATTACK, Attack)
         assert run.data is not None
         for name, data in (("training", run.data), ("held out", run.held_out)):

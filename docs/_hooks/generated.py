@@ -12,9 +12,13 @@ from mkdocs.utils import get_relative_url
 from inradius import Attack, Certifier, Defense, LayerRule, Objective, ThreatModel, layer_rules
 from inradius.cli.app import app
 from inradius.cli.describe import parameters
+from inradius.components.component import spell
 from inradius.components.plugins import installed
 from inradius.components.registry import KINDS, Entry, entries
 from inradius.testing import laws
+from inradius.training.option import option_of
+from inradius.training.options import FIELDS
+from inradius.training.recipe import Recipe
 from inradius.training.slots import Sampler, Schedule, Transform
 
 CARDS = Path(__file__).parents[2] / "plugins" / "inradius_architectures" / "weights"
@@ -72,6 +76,16 @@ def commands() -> Iterator[str]:
         yield f"## inradius {name} {{#{name}}}\n"
         yield f"{command.help}\n"
         yield from table(("option", "what it is", "default"), map(option, command.params))
+
+
+def train_options() -> Iterator[str]:
+    """Every option of ``train`` that is a field of the recipe, with its default."""
+    recipe, rows = Recipe(), []
+    for name, field in FIELDS.items():
+        told = option_of(field)
+        default = told.default or ("" if field.default in (None, ()) else spell(getattr(recipe, field.name)))
+        rows.append((f"`{name}`", escaped(told.help), code(default)))
+    yield from table(("option", "what it is", "default"), rows)
 
 
 def held_laws() -> Iterator[str]:
@@ -133,6 +147,7 @@ def title(hook: str) -> str:
 GENERATED: dict[str, Callable[[], Iterator[str]]] = {
     "components": components,
     "commands": commands,
+    "train_options": train_options,
     "laws": held_laws,
     "cards": cards,
 }
