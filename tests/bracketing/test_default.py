@@ -53,6 +53,8 @@ def test_a_default_of_a_disabled_plugin_is_told_with_its_owner(plugin, owners, m
 
 
 def test_a_default_is_made_when_it_is_needed():
-    with pytest.raises(inradius.SpecError, match=r"the default attack of mine, pgdd\(\), cannot be made: 'pgdd' is not"):
+    with pytest.raises(
+        inradius.SpecError, match=r"the default attack of mine, pgdd\(\), cannot be made: 'pgdd' is not"
+    ):
         default("pgdd()", inradius.Attack, of="attack of mine")()
     assert default("pgd(steps=3)", inradius.Attack, of="attack of mine")() == inradius.make("pgd(steps=3)")

@@ -1,7 +1,9 @@
 """``inradius train`` and the reports of its runs: every option reaches the run, and what came out is said."""
 
+import inspect
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from run_toys import write_run
 
 import inradius
 from inradius.cli import run
+from inradius.cli.train import train
 from inradius.training.option import OPTIMISATION, SELECTION, SLOTS
+from inradius.training.options import FIELDS
+from inradius.training.selection import evaluated_on
 
 
 @pytest.fixture
@@ -86,6 +91,11 @@ def test_a_wrong_option_is_named(capsys, asked, tmp_path, option, value, message
     assert not (tmp_path / "run").exists()
 
 
+def test_every_option_of_the_recipe_is_one_of_the_command():
+    shown = inspect.signature(train).parameters
+    assert list(shown)[-len(FIELDS) :] == list(FIELDS)
+
+
 def test_help_groups_the_options(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     help_ = printed(capsys, "train", "--help")
@@ -138,6 +148,34 @@ def test_train_says_what_came_out(capsys, asked, tmp_path):
     again = printed(capsys, "report", "run")
     assert again.splitlines() == [row(out, "score"), row(out, "curves")]
     assert (tmp_path / "run" / "learning_curves.svg").is_file()
+
+
+def test_train_says_how_to_evaluate_on_the_same_data_and_set(capsys, asked):
+    out = printed(capsys, "train", "standard", *asked)
+    command = shlex.split(row(out, "evaluate them").removeprefix("evaluate them"))
+    assert command[:2] == ["inradius", "bracket"]
+    options = dict(zip(command[2::2], command[3::2], strict=True))
+    assert options == {
+        "--model": "mlp(6, 4, 3)",
+        "--weights": "run/best.safetensors",
+        "--data": asked[asked.index("--data") + 1],
+        "--threat": "linf(eps=1/50)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "evaluated"),
+    [
+        ("mnist5k(split='train')", "mnist5k()"),
+        ("mnist5k(n=3, split='train')", "mnist5k(n=3)"),
+        ('mnist5k(split="train", n=3)', "mnist5k(n=3)"),
+        ("joined(digits(split='train'), npz('train.npz'))", "joined(digits(), npz('train.npz'))"),
+        ("digits(split='test')", "digits(split='test')"),
+        ("npz:data.npz", "npz:data.npz"),
+    ],
+)
+def test_a_network_is_evaluated_on_the_same_data_without_the_training_split(trained_on, evaluated):
+    assert evaluated_on(trained_on) == evaluated
 
 
 def test_train_says_that_nothing_was_held_out(capsys, asked):

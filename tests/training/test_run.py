@@ -1,5 +1,6 @@
 """The engine of training: what a run writes, repeats, resumes and refuses."""
 
+import inspect
 import json
 
 import attrs
@@ -13,6 +14,7 @@ from inradius import load_weights
 from inradius.rng import ExampleRNG
 from inradius.stored.files import write_atomic
 from inradius.training.recipe import Recipe
+from inradius.training.run import Run
 from inradius.training.slots import Schedule
 
 
@@ -202,6 +204,38 @@ def test_no_gradient_comes_from_a_held_out_example(tmp_path):
 
 def schedule(spec):
     return inradius.make(spec, Schedule)
+
+
+def test_only_opening_a_run_reads_and_writes_its_folder(tmp_path):
+    fit(tmp_path / "run", epochs=2)
+    here = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    opened, _ = engine(tmp_path / "run", epochs=2)
+    assert (opened.epoch, len(opened.history)) == (2, 2)
+    names = ("folder", "model", "defense", "recipe", "held_out", "processes")
+    for folder in (tmp_path / "run", tmp_path / "nowhere"):
+        made = Run(**{name: getattr(opened, name) for name in names} | {"folder": folder})
+        assert (made.epoch, made.history) == (0, [])
+    assert not (tmp_path / "nowhere").exists()
+    assert here == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+
+def test_the_options_of_train_are_the_fields_of_the_recipe(tmp_path):
+    shown = inspect.signature(inradius.train).parameters
+    fields = attrs.fields_dict(Recipe)
+    assert list(shown)[-len(fields) :] == list(fields)
+    assert all(shown[name].default in (field.default, None) for name, field in fields.items())
+    with pytest.raises(inradius.SpecError, match=r"train: there is no option 'epoch'; allowed are epochs, batch_size"):
+        fit(tmp_path, epoch=3)
+    with pytest.raises(inradius.SpecError, match="epochs=None is not allowed"):
+        fit(tmp_path, epochs=None)
+
+
+def test_an_option_that_is_left_open_is_the_recipes_own(tmp_path):
+    left_open = {"sampler": None, "update": None, "schedule": None, "transforms": None, "monitors": []}
+    fit(tmp_path / "open", **left_open)
+    fit(tmp_path / "plain")
+    one, two = (json.loads((tmp_path / name / "run.json").read_text())["settings"] for name in ("open", "plain"))
+    assert one == two
 
 
 def test_batches_cover_the_data_in_an_order_of_the_epoch_and_in_nearly_equal_sizes(tmp_path):

@@ -18,6 +18,7 @@ from inradius.training.attacked_batch import AttackedBatch, Perturbations
 from inradius.training.losses import cross_entropy
 from inradius.training.recipe import Recipe
 from inradius.training.run import Run
+from inradius.training.run_settings import OPTIMIZERS
 from inradius.training.slots import Average
 from inradius_training.adversarial.ddi import DDi
 from inradius_training.adversarial.free import Free
@@ -239,7 +240,7 @@ class Descent(torch.optim.SGD):
 
 def free_run(folder, monkeypatch, sizes=(6, 6, 4), replays=3, **options):
     monkeypatch.setitem(
-        __import__("inradius.training.recipe", fromlist=["OPTIMIZERS"]).OPTIMIZERS,
+        OPTIMIZERS,
         "sgd",
         lambda parameters, **given: Descent(parameters, **given),
     )

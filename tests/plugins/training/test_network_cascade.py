@@ -10,6 +10,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, Defense, ThreatModel
+from inradius.training.optimisation import Optimisation
 from inradius_training import Cascade
 from inradius_training.certification.cascade import verdict
 
@@ -239,8 +240,8 @@ def test_the_folder_holds_the_cascade_and_the_run_goes_on_where_it_stopped(heaps
     assert 0 < result["best_score"] <= 1
     # nothing is trained again, unless it is asked for
     steps = []
-    apply = inradius.Run.apply
-    monkeypatch.setattr(inradius.Run, "apply", lambda run: (steps.append(1), apply(run))[1])
+    apply = Optimisation.apply
+    monkeypatch.setattr(Optimisation, "apply", lambda *arguments: (steps.append(1), apply(*arguments))[1])
     assert torch.equal(cascade(heaps.inputs), train(heaps, tmp_path)(heaps.inputs))
     assert not steps
     assert torch.equal(cascade(heaps.inputs), train(heaps, tmp_path, fresh=True)(heaps.inputs))
@@ -278,16 +279,16 @@ def test_specs_build_equal_defenses():
 
 def test_a_cascade_that_was_stopped_in_its_second_stage_ends_as_if_it_had_not_been(heaps, tmp_path, monkeypatch):
     whole = train(heaps, tmp_path / "whole")
-    apply, left = inradius.Run.apply, [28]
+    apply, left = Optimisation.apply, [28]
 
-    def stop(run):
+    def stop(*arguments):
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
-        apply(run)
+        apply(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inradius.Run, "apply", stop)
+        patch.setattr(Optimisation, "apply", stop)
         with pytest.raises(KeyboardInterrupt):
             train(heaps, tmp_path / "stopped")
     assert (tmp_path / "stopped" / "parts" / "2" / "state.pt").exists()
