@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Processes:
-    """The processes that share a run, and what they tell each other; every process calls a method at the same place.
+    """The processes that share a run; every process calls a method at the same place.
 
     Every example is one process's, so sums over all are exact.
     """
@@ -36,7 +36,7 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this process writes the files."""
+        """True for the process that writes the files."""
         return self.rank == 0
 
     def shard(self, rows: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class Processes:
 
 
 def launched() -> bool:
-    """Whether a launcher started this process as one of several."""
+    """True where a launcher started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 

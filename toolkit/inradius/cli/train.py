@@ -22,7 +22,7 @@ from inradius.report.history import is_training
 from inradius.sets.threat_model import ThreatModel
 from inradius.training.defense import Defense
 from inradius.training.option import SELECTION, option_of
-from inradius.training.options import FIELDS, KINDS, SEVERAL, spread
+from inradius.training.options import FIELDS, KINDS, SEVERAL, default_of, spread
 from inradius.training.selection import evaluated_on
 from inradius.training.train import train as train_network
 
@@ -30,9 +30,7 @@ from inradius.training.train import train as train_network
 def _parameters() -> Iterator[inspect.Parameter]:
     """The options of the recipe as typer takes them."""
     for name, field in FIELDS.items():
-        told = option_of(field)
-        open_ = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
-        default = None if open_ or name in SEVERAL else field.default
+        told, default = option_of(field), None if name in SEVERAL else default_of(field)
         shown = typer.Option(
             *([told.flag] if told.flag else []),
             metavar=told.metavar,
@@ -56,7 +54,7 @@ def _type(field: "attrs.Attribute[Any]") -> Any:
         return str | None
     if field.name == "validation":
         return str
-    return field.type | None if isinstance(field.default, attrs.Factory) else field.type  # type: ignore[arg-type,operator]
+    return field.type | None if default_of(field) is None else field.type  # type: ignore[operator]
 
 
 @spread(_parameters())

@@ -1,4 +1,4 @@
-"""What plugins answer to hooks: names with what they build; what is wrong is left out with a warning, and the rest goes on."""
+"""The answers of plugins to hooks: names with their builders; a wrong one is left out with a warning."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from inradius.errors import PluginWarning
 
 
 def prevails(new: object, old: object, what: str) -> bool:
-    """Whether the new one of two things takes the place of the old: where that is a stranger's and this inradius's own."""
+    """True where the new one of two things takes the place of the old: a part of inradius itself prevails over others."""
     if new is old:
         return False
     wins = _is_own(new) and not _is_own(old)
@@ -25,12 +25,12 @@ def prevails(new: object, old: object, what: str) -> bool:
 
 
 def leave_out(sentence: str) -> None:
-    """Tells of a part of a plugin that is wrong; everything else goes on."""
+    """Warns of a part of a plugin that is wrong and left out."""
     warnings.warn(sentence, PluginWarning, stacklevel=2)
 
 
 def pairs(kind: type, found: object) -> list[tuple[str, Callable[..., Any]]]:
-    """Names with what they build, from the answer to a hook; what is neither is left out with a warning."""
+    """Names with their builders, from the answer to a hook; an entry that is neither is left out with a warning."""
     parts = issubclass(kind, Component)
     allowed = f"{kind.__name__} classes" if parts else f"functions that make {article(title(kind))}, by their names"
     if isinstance(found, Mapping):
@@ -79,7 +79,7 @@ def _module(build: object) -> str:
 
 
 def title(kind: type) -> str:
-    """What a reader calls things of this kind."""
+    """The word for things of this kind."""
     return "model" if kind is nn.Module else "component" if kind is object else kind.__name__
 
 

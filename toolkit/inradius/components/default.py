@@ -1,4 +1,4 @@
-"""Defaults that another plugin brings: one that is missing is told with whose default it is."""
+"""Defaults that another plugin brings: where one is missing, the error names its owner."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,9 +12,9 @@ T = TypeVar("T")
 def default(spec: str, kind: type[T], *, of: str) -> Callable[[], T]:
     """A factory of the component that the spec makes, for the default of a field or a parameter.
 
-    ``of`` says whose default it is, as in ``attrs.field(factory=default("pgd(steps=10)", Attack, of="attack of my_defense"))``.
-    The spec is read when the factory is called. It raises ``SpecError`` where the spec cannot be made, as where the plugin
-    that brings the name is disabled; the error names the default and its owner.
+    ``of`` names the field and its owner, as in ``factory=default("pgd(steps=10)", Attack, of="attack of my_defense")``. The
+    spec is read when the factory is called. The factory raises ``SpecError`` where the spec cannot be made, as where the
+    plugin that brings the name is disabled; the error names the default and its owner.
     """
 
     def made() -> T:

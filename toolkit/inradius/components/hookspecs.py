@@ -44,7 +44,7 @@ def defenses() -> Iterable[type[Defense]]:  # type: ignore[empty-body]
 
 @hookspec(historic=True)
 def objectives() -> Iterable[type[Objective]]:  # type: ignore[empty-body]
-    """Classes of objectives: what an attack maximises."""
+    """Classes of objectives: scores that an attack maximises."""
 
 
 @hookspec(historic=True)
@@ -59,7 +59,7 @@ def models() -> Mapping[str, Callable[..., nn.Module]]:  # type: ignore[empty-bo
 
 @hookspec(historic=True)
 def layer_rules() -> Mapping[type[nn.Module], LayerRule]:  # type: ignore[empty-body]
-    """How bounds pass a layer, by the layer's class; a rule for a class serves its subclasses unless they have their own."""
+    """Rules by which bounds pass a layer, by the layer's class; a rule serves subclasses that have none of their own."""
 
 
 @hookspec(historic=True)
@@ -69,27 +69,27 @@ def transforms() -> Iterable[type[Transform]]:  # type: ignore[empty-body]
 
 @hookspec(historic=True)
 def samplers() -> Iterable[type[Sampler]]:  # type: ignore[empty-body]
-    """Classes of samplers: which examples make the next mini-batch."""
+    """Classes of samplers: they choose the examples of the next mini-batch."""
 
 
 @hookspec(historic=True)
 def regularizers() -> Iterable[type[Regularizer]]:  # type: ignore[empty-body]
-    """Classes of regularizers: what is added to the loss."""
+    """Classes of regularizers: penalties that are added to the loss."""
 
 
 @hookspec(historic=True)
 def directions() -> Iterable[type[Direction]]:  # type: ignore[empty-body]
-    """Classes of directions: how several gradients become one."""
+    """Classes of directions: they make one gradient of several."""
 
 
 @hookspec(historic=True)
 def updates() -> Iterable[type[Update]]:  # type: ignore[empty-body]
-    """Classes of updates: how gradients move the weights."""
+    """Classes of updates: they move the weights by gradients."""
 
 
 @hookspec(historic=True)
 def schedules() -> Iterable[type[Schedule]]:  # type: ignore[empty-body]
-    """Classes of schedules: how a number changes over a run."""
+    """Classes of schedules: they change a number over a run."""
 
 
 @hookspec(historic=True)

@@ -25,7 +25,7 @@ from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Sc
 
 T = TypeVar("T")
 
-# hook -> what its names build
+# the kind that the names of each hook build
 KINDS: dict[str, type] = {
     "threat_models": ThreatModel,
     "attacks": Attack,
@@ -46,7 +46,7 @@ KINDS: dict[str, type] = {
 
 @attrs.frozen
 class Entry:
-    """A registered name: what it builds and who brought it."""
+    """A registered name: the kind that it builds, its builder, and the module that brought it."""
 
     name: str
     kind: type
@@ -74,7 +74,7 @@ def entries() -> dict[str, Entry]:
 
 @cache
 def layer_rules() -> dict[type[nn.Module], LayerRule]:
-    """How bounds pass a layer, by the layer's class."""
+    """The rules by which bounds pass a layer, by the layer's class."""
     table: dict[type[nn.Module], LayerRule] = {}
 
     def add(found: object) -> None:
@@ -191,6 +191,6 @@ def _listed(entry: Entry) -> str:
 
 
 def _shown(given: object, limit: int = 60) -> str:
-    """What was given in place of a spec, on one line."""
+    """The value that was given in place of a spec, on one line."""
     text = " ".join(repr(given).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

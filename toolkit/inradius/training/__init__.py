@@ -1,1 +1,1 @@
-"""The engine of training: what a run is made of, and ``train``, which makes one."""
+"""The engine of training: runs, their slots and options, and ``train``."""

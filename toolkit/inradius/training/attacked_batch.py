@@ -1,4 +1,4 @@
-"""A mini-batch as a loss sees it: the examples, what an attack made of them, and how it came about."""
+"""A mini-batch as a loss sees it: the examples and their perturbations."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from inradius.models.modes import at_least
 
 @attrs.frozen(eq=False, kw_only=True)
 class Perturbations:
-    """What an attack found for a batch.
+    """The perturbations that an attack found for a batch.
 
     delta (B, *S), in the set; candidates (k, B, *S), all that it chose from; trace: the iterates that were asked for, by their
     number, each (B, *S); withstood (B,): at how many iterates the prediction was right, and tried (B,): of how many, None of an
@@ -77,7 +77,7 @@ class AttackedBatch:
         return self._logits[name]
 
     def mistakes(self) -> Tensor | None:
-        """Which of the predictions that were learned from are wrong, (B,): under attack, clean where nothing was attacked."""
+        """A mask of the wrong predictions that the loss was made of, (B,): under attack, clean where nothing was attacked."""
         for name in ("clean",) if self.found is None else ("attacked", "each"):
             if name in self._logits:
                 wrong = self._logits[name].detach().argmax(-1) != self.batch.labels

@@ -21,14 +21,14 @@ _DAMAGE = (
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Whatever a run needs to go on: tensors, numbers, strings, lists and dicts."""
+    """Writes the state of a run: tensors, numbers, strings, lists and dicts."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomic(path, sealed_archive(buffer.getvalue()))
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """What ``save_state`` wrote, or None where there is no such file; raises ``InputError`` for another file."""
+    """The state that ``save_state`` wrote, or None where there is no such file; raises ``InputError`` for another file."""
     if not path.exists():
         return None
     # what was kept on the CPU stays there; the numbers of devices are those of another day

@@ -21,7 +21,7 @@ from inradius.training.attacked_batch import AttackedBatch
 from inradius.training.inner_problem import InnerProblem
 from inradius.training.run import Run
 
-# the options of ``train`` that say what a run is made of; those of the first line act within a step
+# the slots of a run; those of the first line act within a step
 STEP_SLOTS = frozenset({"regularizers", "direction", "update"})
 SLOTS = STEP_SLOTS | {"transforms", "sampler", "radius", "monitors"}
 
@@ -60,13 +60,13 @@ class Defense(Component, ABC):
         return run.finish(model)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """Which held-out examples count as right when checkpoints are compared, (B,); by default the clean prediction."""
+        """A mask of the held-out examples that count as right when checkpoints are compared, (B,); by default on clean inputs."""
         return model(batch.inputs).argmax(1) == batch.labels  # type: ignore[no-any-return]
 
     def check(self, model: nn.Module, data: Dataset, threat: ThreatModel) -> int:
         """The number of the model's logits, before a run. Raises ``InputError`` where model, data and set do not go together.
 
-        A method whose model is no classifier of the data says here what it must be instead.
+        A method whose model is no classifier of the data checks here that the model is of the kind it needs.
         """
         check_labels(data.inputs, data.labels)
         threat.check_inputs(data.inputs)
@@ -79,7 +79,7 @@ class Defense(Component, ABC):
         return int(logits.shape[1])
 
     def scored_by(self) -> str:
-        """What ``score`` counts, in words, for the record of a run."""
+        """The meaning of ``score`` in words, for the record of a run."""
         return "clean accuracy" if type(self).score is Defense.score else f"the score of {self.spec(full=True)}"
 
     def slots(self) -> Mapping[str, str]:
@@ -104,10 +104,10 @@ class Defense(Component, ABC):
 
 @attrs.frozen(kw_only=True)
 class AdversarialDefense(Defense):
-    """A defense that learns from what an attack finds; a method adds its ``loss``, and a default for ``attack``.
+    """A defense that learns from the perturbations of an attack; a method adds its ``loss``, and a default for ``attack``.
 
     ``bn_mode`` is what BatchNorm does inside the attack: by default running statistics, which then see none of its iterates.
-    In training the attack looks for the largest objective, also where it would stop at an example that is fooled.
+    In training the attack looks for the largest objective, also where it would stop at an example that is misclassified.
     Checkpoints are compared by the share of held-out examples that withstand it.
     """
 
@@ -126,7 +126,7 @@ class AdversarialDefense(Defense):
         targets: Tensor | None = None,
         keep: tuple[int, ...] = (),
     ) -> AttackedBatch:
-        """The batch and what the attack finds for it; ``keep`` are the numbers of the iterates that the loss needs."""
+        """The batch under the attack; ``keep`` are the numbers of the iterates that the loss needs."""
         one = InnerProblem(attack=self.attack, threat=threat)
         return run.views(model, batch, one, targets=targets, keep=keep, bn_mode=self.bn_mode)
 

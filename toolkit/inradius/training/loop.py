@@ -1,4 +1,4 @@
-"""The epochs of a run: what is done before, between and after them."""
+"""The loop of a run over its epochs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic

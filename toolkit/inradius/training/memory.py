@@ -1,4 +1,4 @@
-"""What components keep from step to step, saved with the run."""
+"""The memories of components, which last from step to step and are saved with the run."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from inradius.components.component import Component
 from inradius.errors import InputError, PluginError
 from inradius.processes import Processes
 
-# what a state file gives back as it was
+# types that a state file gives back unchanged
 _PLAIN = (type(None), bool, int, float, str)
 
 
 class Memories:
-    """A dict for each component: components are values, and what changes lives here. Equal components share one."""
+    """A dict for each component, since components themselves never change. Equal components share one."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
 
     def of(self, component: Component) -> dict[str, Any]:
-        """What this component keeps, at first nothing."""
+        """The dict of this component, at first empty."""
         return self._known.setdefault(component.spec(full=True), {})
 
     def state(self, processes: Processes) -> list[dict[str, dict[str, Any]]]:
-        """What is kept in every process; raises ``PluginError`` for what a file would not give back."""
+        """The memories of every process; raises ``PluginError`` for a value that a file would not give back."""
         for component, kept in self._known.items():
             for name, value in kept.items():
                 _check(value, f"{component} keeps {name!r}")

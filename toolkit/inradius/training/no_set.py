@@ -11,7 +11,7 @@ from inradius.sets.threat_model import ThreatModel
 
 @attrs.frozen(kw_only=True)
 class NoSet(ThreatModel):
-    """Δ(x) = {0}: what a method is given by ``train`` where the caller gave no set."""
+    """Δ(x) = {0}: the set that ``train`` gives to a method where the caller gave none."""
 
     @property
     def convex(self) -> bool:

@@ -1,4 +1,4 @@
-"""How an option of ``train`` is told of on the command line."""
+"""The description of an option of ``train`` for the command line and the documentation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The options of ``train``: what a caller gives becomes a recipe, and signatures are those of the recipe's fields."""
+"""The options of ``train``: the recipe that a caller's options make, and the signatures that the recipe's fields give."""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -40,9 +40,9 @@ def spread(parameters: Iterable[inspect.Parameter]) -> Callable[[F], F]:
     given = list(parameters)
 
     def decorate(function: F) -> F:
-        own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        shown = inspect.Signature([*own, *given])
-        function.__signature__ = shown  # type: ignore[attr-defined]
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        function.__signature__ = signature.replace(parameters=[*own, *given])  # type: ignore[attr-defined]
         return function
 
     return decorate
@@ -51,12 +51,15 @@ def spread(parameters: Iterable[inspect.Parameter]) -> Callable[[F], F]:
 def parameters() -> list[inspect.Parameter]:
     """The options as parameters of a Python function; a component may be a spec, and None is the field's default."""
     return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=_annotation(field))
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default_of(field), annotation=_annotation(field)
+        )
         for name, field in FIELDS.items()
     ]
 
 
-def _default(field: "attrs.Attribute[Any]") -> Any:
+def default_of(field: "attrs.Attribute[Any]") -> Any:
+    """The default of an option; None where the recipe makes it."""
     return None if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
 
 
@@ -68,7 +71,7 @@ def _annotation(field: "attrs.Attribute[Any]") -> Any:
         return Sequence[kind | str]
     if kind is not None:
         return kind | str | None
-    return field.type | None if _default(field) is None else field.type  # type: ignore[operator]
+    return field.type | None if default_of(field) is None else field.type  # type: ignore[operator]
 
 
 def recipe_of(defense: Defense, options: dict[str, Any]) -> Recipe:
@@ -88,7 +91,7 @@ def recipe_of(defense: Defense, options: dict[str, Any]) -> Recipe:
 
 def _is_open(name: str, value: object) -> bool:
     """True for a value that leaves the choice to the defense and the recipe."""
-    return value in (None, (), []) if name in SEVERAL else value is None and _default(FIELDS[name]) is None
+    return value in (None, (), []) if name in SEVERAL else value is None and default_of(FIELDS[name]) is None
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:

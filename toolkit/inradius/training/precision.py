@@ -1,4 +1,4 @@
-"""The precision of training: which numbers forward passes are computed in, and what keeps small gradients alive."""
+"""The precision of the forward passes of training, and the scale that keeps small gradients above 0."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -60,7 +60,7 @@ class Precision:
 
     @property
     def exhausted(self) -> bool:
-        """Whether gradients overflow at a scale so small that it is not the scale's doing."""
+        """True where the scale is so small that an overflow has another cause."""
         return self.scale < _LEAST_SCALE
 
     def overflowed(self) -> None:

@@ -1,4 +1,4 @@
-"""The recipe of a training run: all that it is made of beside its defense, model, data and set."""
+"""The recipe of a training run: its settings and its slots."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,15 +28,24 @@ def _slot(help: str, flag: str = "") -> dict[str, Any]:  # noqa: A002  # typer's
 
 @attrs.frozen(kw_only=True)
 class Recipe(RunSettings):
-    """How long and by which steps a network is trained; equal recipes and seeds give equal runs.
+    """The length and the steps of a training run; equal recipes and seeds give equal runs.
 
-    Each field is an option of ``inradius.train`` and of ``inradius train``: both read names, defaults and checks here.
+    Each field is an option of ``inradius.train`` and of the command ``inradius train``: both read names, defaults and checks
+    here. ``lr`` is the first learning rate, by default 1e-3, for sgd 0.1, and ``schedule`` changes it. ``ema`` is the share of a
+    moving average of the weights that a step keeps; that average is then scored and kept. ``precision`` is that of training's
+    forward passes: float32, bfloat16 (also within attacks) or float16 (attacks stay in float32, since nothing scales their
+    gradients); weights, bounds and validation are in float32. ``compile`` has torch compile the network. ``validation`` is the
+    share of the data that is held out, 0 where another data set is.
+
+    The slots: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of the set's
+    radius, ``regularizers`` are added to the loss, ``direction`` makes one gradient of several, ``update`` moves the weights,
+    ``monitors`` watch, and may end the run or roll it back.
     """
 
     transforms: tuple[Transform, ...] = attrs.field(
         default=(),
         validator=_all(Transform),
-        metadata=_slot("A random change of the inputs, as in shift(pixels=2); repeat it for several.", "--transform"),
+        metadata=_slot("A random change of the inputs, as in shift(pixels=2); one or several.", "--transform"),
     )
     sampler: Sampler = attrs.field(
         factory=Shuffled,
@@ -51,7 +60,7 @@ class Recipe(RunSettings):
     regularizers: tuple[Regularizer, ...] = attrs.field(
         default=(),
         validator=_all(Regularizer),
-        metadata=_slot("A penalty on the loss, as in grad_align(weight=0.2); repeat it for several.", "--regularizer"),
+        metadata=_slot("A penalty on the loss, as in grad_align(weight=0.2); one or several.", "--regularizer"),
     )
     direction: Direction = attrs.field(
         factory=Average,
@@ -66,7 +75,7 @@ class Recipe(RunSettings):
     monitors: tuple[Monitor, ...] = attrs.field(
         default=(),
         validator=_all(Monitor),
-        metadata=_slot("A watch on the run, as in catastrophic_overfitting; repeat it for several.", "--monitor"),
+        metadata=_slot("A watch on the run, as in catastrophic_overfitting; one or several.", "--monitor"),
     )
 
     def __attrs_post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The record of a run: what was asked, where it ran and what came out, in ``run.json``."""
+"""The record of a run in ``run.json``: its settings, its environment and its result."""
 
 import hashlib
 import json
@@ -87,7 +87,7 @@ def _check_same(before: Any, now: dict[str, object], folder: Path) -> None:
 
 
 def result(run: RunState) -> dict[str, object]:
-    """How a run ended; the last score is that of the last weights, which no epoch that was rolled back made."""
+    """The result of a run as plain values; the last score is that of the last weights, which no epoch that was rolled back made."""
     kept = [line for line in run.history if not line.get("rolled_back")]
     best, last = run.best_score, kept[-1].get("score") if kept else None
     return {

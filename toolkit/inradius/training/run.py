@@ -1,4 +1,4 @@
-"""One training run: what a defense is given beside the model, the data and the set."""
+"""A training run, which a defense is given beside the model, the data and the set."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -143,10 +143,10 @@ class Run(RunState):
     ) -> AttackedBatch:
         """The batch under attack: by one search, or by several, whose answers are then the candidates.
 
-        ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are what the attack compares with, by
-        default the mixed labels of the batch, or the clean predictions where the attack compares predictions. An attack that
-        would leave an example once it is misclassified goes on, ``keep_maximising`` or not: training wants the largest
-        objective. A second gradient on a batch sees the perturbations of the first.
+        ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are the distributions that the attack
+        compares with, by default the mixed labels of the batch, or the clean predictions where the attack compares
+        predictions. An attack that would leave an example once it is misclassified goes on, ``keep_maximising`` or not:
+        training wants the largest objective. A second gradient on a batch sees the perturbations of the first.
         """
         several = (searches,) if isinstance(searches, InnerProblem) else tuple(searches)
         anew = [attrs.evolve(one, attack=self.reseeded(maximising(one.attack))) for one in several]

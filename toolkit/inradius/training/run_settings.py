@@ -20,7 +20,7 @@ from inradius.training.schedule import Cosine, Schedule
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
-    # momentum 0.9 is what every paper on adversarial training uses
+    # every paper on adversarial training uses momentum 0.9
     "sgd": lambda parameters, **options: torch.optim.SGD(parameters, momentum=0.9, **options),
 }
 

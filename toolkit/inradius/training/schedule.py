@@ -13,7 +13,7 @@ from inradius.components.component import Component
 class Schedule(Component, ABC):
     """A factor for each moment of a run; it is asked at every step, so that epochs count by fractions.
 
-    A schedule that answers to what it weighs, a controller, overrides ``weigh`` as well.
+    A controller, whose factor depends on the number that it multiplies, overrides ``weigh`` as well.
     """
 
     @abstractmethod
@@ -21,7 +21,7 @@ class Schedule(Component, ABC):
         """The factor when a share ``progress`` in [0, 1] of the run is done."""
 
     def weigh(self, value: float, progress: float, memory: dict[str, Any]) -> float:
-        """The factor of this step, given the number that it weighs; ``memory`` lasts, and is saved with the run."""
+        """The factor of this step for the number ``value`` that it multiplies; ``memory`` lasts, and is saved with the run."""
         return self(progress)
 
 

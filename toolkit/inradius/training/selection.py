@@ -1,4 +1,4 @@
-"""Which examples compare the checkpoints of a run, and that they are no test data unless somebody says so."""
+"""The examples that compare the checkpoints of a run; test data are refused unless the caller allows them."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ _TEST_WORD = re.compile(r"(?<![a-z])(test|held[ _-]?out)(?![a-z])", re.IGNORECAS
 
 @attrs.frozen(eq=False, kw_only=True)
 class Selection:
-    """What is trained on, and what the checkpoints are compared on; ``on`` says in words what that is."""
+    """The training examples and the held-out examples that compare the checkpoints; ``on`` describes the latter in words."""
 
     training: Dataset
     held_out: Dataset
@@ -84,7 +84,7 @@ def _check_apart(data: Dataset, other: Dataset) -> None:
 
 
 def why_test(candidate: Dataset, data: Dataset) -> str | None:
-    """Why these examples are test data, None where nothing says so: by their name, or because a known split has them."""
+    """The reason why these examples are test data, by their name or a known split; None where there is none."""
     if says_test(candidate.name):
         return "its name says so"
     mine = _rows(candidate.inputs)
@@ -95,7 +95,7 @@ def why_test(candidate: Dataset, data: Dataset) -> str | None:
 
 
 def says_test(name: str) -> bool:
-    """Whether a spec or a name speaks of a test split: its ``split``, the file that it reads, or a word of the name."""
+    """True for a spec or a name of a test split: by its ``split``, the file that it reads, or a word of the name."""
     if split := _SPLIT.search(name):
         return split[2] in TEST_SPLITS
     words = [PurePath(quoted[2]).stem for quoted in _QUOTED.finditer(name)] or [name]

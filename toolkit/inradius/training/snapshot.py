@@ -1,4 +1,4 @@
-"""The snapshot of a run in its folder: what is written after each epoch, and how a run goes on from it."""
+"""The snapshot of a run in its folder: it is written after each epoch, and a run goes on from it."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def copied(model: nn.Module) -> dict[str, Tensor]:
 
 
 def save(run: RunState) -> None:
-    """Writes the state, and then what can be read off it.
+    """Writes the state, and then the files that can be written again from it.
 
     So a run that is killed anywhere between two files goes on from its state, and writes the others again.
     """
@@ -58,7 +58,7 @@ def resume(run: RunState, *, keep_start: bool) -> None:
 
 
 def roll_back(run: RunState) -> None:
-    """Puts back what training changes, as it was after the epoch before; the count of epochs and their record go on."""
+    """Puts weights, optimiser and memories back to where they were before this epoch; epochs and their record count on."""
     run.processes.wait()
     state = load_state(run.files.state, run.device)
     run.processes.wait()

@@ -1,4 +1,4 @@
-"""The state of a training run: what its components may ask of it."""
+"""The state of a training run, which its components may ask."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from inradius.training.run_settings import RunSettings
 
 @attrs.define(eq=False, kw_only=True)
 class RunState:
-    """The state of a training run, and what a sampler, a regularizer, a direction, an update or a monitor may ask of it.
+    """The state of a training run: the part of it that samplers, regularizers, directions, updates and monitors ask.
 
     It knows no slot and takes no step. Components are given the whole ``Run``, which has the recipe and the loop as well.
     """
@@ -52,7 +52,7 @@ class RunState:
     noted: dict[str, list[float]] = attrs.field(init=False, factory=dict)
     # the training examples, known from the first batch on
     data: Dataset | None = attrs.field(init=False, default=None)
-    # the batch that the loss is asked for, and what was computed for it
+    # the batch that the loss is asked for, with the logits that were computed for it
     seen: AttackedBatch | None = attrs.field(init=False, default=None)
     tape: AttackCache = attrs.field(init=False, factory=AttackCache)
     # the next batch of an update that looks ahead

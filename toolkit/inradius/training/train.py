@@ -19,7 +19,7 @@ from inradius.training.compiling import compiled
 from inradius.training.defense import Defense
 from inradius.training.display import progress_bar
 from inradius.training.no_set import NoSet
-from inradius.training.options import made, parameters, recipe_of, spread
+from inradius.training.options import FIELDS, made, parameters, recipe_of, spread
 from inradius.training.recipe import Recipe
 from inradius.training.record import digest, open_folder, result, write_json
 from inradius.training.run import Run
@@ -57,7 +57,7 @@ def train(
     ``DivergenceError`` where the loss is no longer finite.
     """
     method = make(defense, Defense)
-    validation = options.pop("validation", 0.1)
+    validation = options.pop("validation", FIELDS["validation"].default)
     if isinstance(validation, str | Dataset):
         validation = made("validation", validation, Dataset)
     # another data set leaves all of this one to train on

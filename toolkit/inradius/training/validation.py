@@ -1,4 +1,4 @@
-"""How good a network is on the held-out examples."""
+"""The score of a network on the held-out examples."""
 
 from collections.abc import Callable
 

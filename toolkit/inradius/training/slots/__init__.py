@@ -1,4 +1,4 @@
-"""The slots of a training run: what it is made of beside its defense, each a kind of component that plugins add to."""
+"""The slots of a training run, each filled by a kind of component that plugins add to."""
 
 from inradius.components.hookimpl import hookimpl
 from inradius.training.actions import Action as Action

@@ -11,7 +11,7 @@ from inradius.training.state import RunState
 
 @attrs.frozen(kw_only=True)
 class Direction(Component, ABC):
-    """Where the weights go, given the losses of a mini-batch under one or several perturbations of each example."""
+    """A rule that makes one gradient of the losses of a mini-batch under one or several perturbations of each example."""
 
     @abstractmethod
     def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: RunState) -> None:

@@ -15,15 +15,15 @@ from inradius.training.state import RunState
 class Monitor(Component, ABC):
     """Looks at a run after each epoch: notes numbers by ``run.log``, and may ask for actions.
 
-    What it remembers is kept in ``run.memory(self)``, which is saved with the run.
+    Its memory is ``run.memory(self)``, which is saved with the run.
     """
 
     @abstractmethod
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
-        """What is to be done; ``run.epoch`` counts the epochs before this one, ``run.data`` is what is trained on.
+        """The actions to do; ``run.epoch`` counts the epochs before this one, ``run.data`` holds the training examples.
 
-        ``model`` has the weights that are trained, which show first what goes wrong; ``run.judged(model)`` is the network that
-        is scored and kept, the average of the weights where the recipe asks for one. What is asked for, and why, is kept in
+        ``model`` has the weights that are trained, which show a failure first; ``run.judged(model)`` is the network that
+        is scored and kept, the average of the weights where the recipe asks for one. The actions and their reasons are kept in
         the run's record.
         """
 

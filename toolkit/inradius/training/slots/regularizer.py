@@ -1,4 +1,4 @@
-"""Regularizers: what is added to the loss."""
+"""Regularizers: penalties that are added to the loss."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, final

@@ -1,4 +1,4 @@
-"""Samplers: which examples make the next mini-batch."""
+"""Samplers: they choose the examples of the next mini-batch."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from inradius.training.state import RunState
 class Sampler(Component, ABC):
     """The rows of each mini-batch of an epoch, drawn when they are needed, so that feedback counts at once.
 
-    Every process draws the same rows. What a sampler learns is kept in ``run.memory(self)``, which is saved with the run.
+    Every process draws the same rows. The memory of a sampler is ``run.memory(self)``, which is saved with the run.
     """
 
     # whether ``observe`` is to be called, which asks the defense for the predictions it learned from
@@ -30,15 +30,15 @@ class Sampler(Component, ABC):
         """The rows of ``data`` that each batch of this epoch has, as many batches as ``self.count`` says."""
 
     def count(self, data: Dataset, size: int) -> int:
-        """How many batches of at most ``size`` examples an epoch has; by default every example counts once."""
+        """The number of batches of at most ``size`` examples in an epoch; by default every example counts once."""
         return batch_count(len(data), size)
 
     def weights(self, labels: Tensor, run: RunState) -> Tensor | None:
-        """What the loss of each example of a batch is multiplied by, (B,) for labels (B,); None for 1."""
+        """The factors of the losses of a batch, (B,) for labels (B,); None for 1."""
         return None
 
     def observe(self, labels: Tensor, mistakes: Tensor, run: RunState) -> None:
-        """What became of a batch, over all processes: labels (B,) and which predictions under attack were wrong (B,)."""
+        """Hears of a batch, over all processes: its labels (B,) and a mask of the wrong predictions under attack (B,)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,5 +52,5 @@ class Shuffled(Sampler):
 
 
 def batch_count(examples: int, size: int) -> int:
-    """How many batches of at most ``size`` hold so many examples."""
+    """The number of batches of at most ``size`` that hold so many examples."""
     return max(1, math.ceil(examples / size))

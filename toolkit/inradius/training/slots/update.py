@@ -13,8 +13,8 @@ from inradius.training.descent import Descent
 class Update(Component, ABC):
     """One step of the weights. It asks for as many gradients as it likes, at weights of its choice, before it steps.
 
-    Weights that it moves to look elsewhere must be put back, also where a gradient raises. What lasts from one step to
-    the next is kept in ``descent.run.memory(self)``, which is saved with the run.
+    Weights that it moves to look elsewhere must be put back, also where a gradient raises. The memory of an update is
+    ``descent.run.memory(self)``, which is saved with the run.
     """
 
     # whether ``descent.gradient(ahead=True)`` is to be had: the gradient on the next batch
@@ -22,7 +22,7 @@ class Update(Component, ABC):
 
     @abstractmethod
     def __call__(self, descent: Descent) -> None:
-        """Moves the weights by what ``descent`` offers: ``gradient``, ``parameters`` and ``step``."""
+        """Moves the weights by the methods of ``descent``: ``gradient``, ``parameters`` and ``step``."""
 
 
 @attrs.frozen(kw_only=True)
