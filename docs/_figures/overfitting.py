@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, Dataset, Run, RunState, ThreatModel
+from inradius import Attack, Dataset, RunState, ThreatModel
 from inradius.training.losses import cross_entropy
 from inradius.training.slots import Action, Monitor
 
