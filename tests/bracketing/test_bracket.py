@@ -17,8 +17,8 @@ from torch import nn
 
 import inradius
 from inradius.attacks.objective import class_margin
-from inradius.bracketing.audit import audited
-from inradius.bracketing.lock import locked
+from inradius.bracketing.run import audited
+from inradius.bracketing.store import locked
 
 LAW = settings(
     max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

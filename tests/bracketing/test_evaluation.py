@@ -100,7 +100,7 @@ def test_a_curve_goes_on_from_its_folders(curves):
 
 def test_known_reports_are_taken_as_they_are(tmp_path):
     known = run(tmp_path / "known", audit=0.0)
-    reports = curve(tmp_path, factors=[0.5, 1.0, 2.0], known={1.0: known})
+    reports = curve(tmp_path, factors=[0.5, 1.0, 2.0], reports={1.0: known})
     assert reports[1] is known
     assert not (tmp_path / "factor-1").exists()
     assert any(v.reused for e in reports[0].examples for v in e.verdicts)

@@ -135,7 +135,7 @@ def test_a_black_box_attack_that_beats_the_gradient_is_told():
     assert "2 of the 97" in found
     assert "pgd() and fgsm()" in found
     (found,) = result_flags({**attacks, attack_of("worst(square(), square(seed=1))"): outcome(5)})
-    assert "fooled 1 of" in found
+    assert "broke 1 of" in found
     # one that holds a gradient attack is none
     assert result_flags({**attacks, attack_of("worst(square(), mim())"): outcome(5)}) == ()
 
@@ -154,7 +154,7 @@ def test_success_that_grows_with_restarts_is_told(shorter, longer):
     before, after = attack_of(shorter), attack_of(longer)
     # the later one may have run on what was left alone
     (found,) = result_flags({before: outcome(1, 2), after: outcome(5, 6, of=range(3, 100))})
-    assert f"{longer if 'restarts(' not in longer and 'eot' not in longer else after} fooled 2 examples" in found
+    assert f"{longer if 'restarts(' not in longer and 'eot' not in longer else after} broke 2 examples" in found
     assert result_flags({after: outcome(5), before: outcome()}) == ()
 
 

@@ -52,7 +52,7 @@ def test_a_stream_is_bracketed_as_the_data_in_memory(tmp_path):
 
 def test_perturbations_of_a_large_report_are_read_when_asked_for(tmp_path, monkeypatch):
     report = run(tmp_path)
-    monkeypatch.setattr("inradius.report.tensors.EAGER", 0)
+    monkeypatch.setattr("inradius.bracketing.saved.EAGER", 0)
     again = inradius.Report.load(tmp_path)
     assert not isinstance(again.deltas, dict)
     assert sorted(again.deltas) == sorted(report.deltas)

@@ -1,1 +1,1 @@
-"""The pieces of the bracket: the job, its stages, the run folder, the audit, and the search for contradictions."""
+"""The bracket: options, plan, run and its stages, the run folder, the referee, contradictions, and the result as a value."""

@@ -1,4 +1,4 @@
-"""One look at all the data, batch by batch: are they what they must be, and which are they?"""
+"""A check of all the data, batch by batch, and their fingerprint."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from inradius.sets.arithmetic.sides import listed
 from inradius.sets.threat_model import ThreatModel
 
 
-def survey(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: int) -> str:
-    """The sha256 of the inputs, labels, numbers and box, in hexadecimal; equal data have an equal one however they are read.
+def check_data(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: int) -> str:
+    """The sha256 of the inputs, labels, numbers and box, in hexadecimal; equal data give an equal one, read in any way.
 
     Raises ``InputError`` where the data cannot be bracketed.
     """
-    _check_frame(model, data)
+    _check_fields(model, data)
     digest = hashlib.sha256(repr(listed(data.bounds)).encode())
     for number, batch in enumerate(_batches(data, batch_size)):
         _check(data, batch, number * batch_size, threat)
@@ -35,7 +35,7 @@ def survey(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: in
 
 
 def _batches(data: Examples, size: int) -> Iterator[Dataset]:
-    """The data in parts that fit in memory: those of a ``Dataset`` are there already."""
+    """The data in batches that fit in memory; a ``Dataset``, which is in memory already, is one batch."""
     if isinstance(data, Dataset):
         yield data
         return
@@ -44,8 +44,8 @@ def _batches(data: Examples, size: int) -> Iterator[Dataset]:
         yield data.select(rows[first : first + size])
 
 
-def _check_frame(model: nn.Module, data: Examples) -> None:
-    """What can be said before anything is read."""
+def _check_fields(model: nn.Module, data: Examples) -> None:
+    """Raises ``InputError`` for a wrong model, and for wrong labels and numbers, before any input is read."""
     if not isinstance(model, nn.Module):
         raise InputError(f"the model is a {type(model).__name__}; allowed is a torch.nn.Module")
     missing = [name for name in ("labels", "index", "bounds", "name", "select") if not hasattr(data, name)]

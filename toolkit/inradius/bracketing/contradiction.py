@@ -1,4 +1,4 @@
-"""An example whose proved margin an attack undercuts: confirmed, saved, and the run stops."""
+"""Contradictions: an attack reaches a margin below the proved one. They are confirmed, saved, and stop the run."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from inradius.stored.checksum import sealed_json
 from inradius.stored.files import write_atomic
 from inradius.stored.tensor_file import tensor_file
 
-# what the float64 forward pass may be wrong by, as a share of the largest logit: far above its rounding error (a network
+# the error of the float64 forward pass, as a share of the largest logit: far above its rounding error (a network
 # of a million operations in a row stays below 1e-10), far below any margin that means something
 _ALLOWANCE = 1e-9
 # how far a projected perturbation is drawn towards 0 until it is a member with no tolerance at all
@@ -31,7 +31,7 @@ _LONGER_PULLS = (0.0, 1e-6, 1e-4, 1e-2)
 
 @attrs.frozen(eq=False)
 class Conflict:
-    """A proof and a perturbation (*S) of one example that do not go together at first sight."""
+    """A proof and a perturbation (*S) of one example whose margin is below the proved one, before any confirmation."""
 
     example: Example
     certifier: int
@@ -42,10 +42,10 @@ class Conflict:
 
 @attrs.frozen(eq=False)
 class Contradiction:
-    """A conflict that a run of the model confirms: δ is a member with no tolerance and its margin is below what was proved.
+    """A conflict that a run of the model confirms: δ is a member with no tolerance and its margin is below the proved one.
 
     run: "in float64", which stands for the exact function, or "in a run of the model in its own type", which a proof at level
-    "float" speaks of as well.
+    "float" covers as well.
     """
 
     conflict: Conflict
@@ -55,28 +55,28 @@ class Contradiction:
     run: str
 
 
-def check(job: Plan, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
+def check(plan: Plan, store: Store, ledger: Ledger, rows: Sequence[int]) -> None:
     """Raises ``ContradictionError``, saved in the run folder, where a proof among ``rows`` is refuted."""
     for row in rows:
-        for conflict in _conflicts(job, store, ledger, row):
-            confirmed = _confirm(job, conflict)
+        for conflict in _conflicts(plan, store, ledger, row):
+            confirmed = _confirm(plan, conflict)
             if confirmed is not None:
-                _stop(job, store, confirmed)
+                _stop(plan, store, confirmed)
 
 
-def _conflicts(job: Plan, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
-    example = ledger.example(row, int(job.data.index[row]), int(job.data.labels[row]))
+def _conflicts(plan: Plan, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
+    example = ledger.example(row, int(plan.data.index[row]), int(plan.data.labels[row]))
     for verdict in _strongest(example):
         certifier = ledger.certifiers.index(verdict.certifier)
         if example.clean_margin < verdict.guaranteed:
-            yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(job.read([row]).inputs[0]))
+            yield Conflict(example, certifier, verdict, "no perturbation", torch.zeros_like(plan.read([row]).inputs[0]))
         for stage, made in ledger.attempts.items():
             if row in made and made[row].inside and made[row].margin < verdict.guaranteed:
                 yield Conflict(example, certifier, verdict, made[row].attack, store.delta(*ledger.places[stage, row]))
 
 
 def _strongest(example: Example) -> Iterator[Verdict]:
-    """The proof with the highest bound, and where that is another one the highest that speaks of float executions."""
+    """The proof with the highest bound, and where that is another one the highest one at level "float"."""
     proofs = [verdict for verdict in example.verdicts if verdict.proof]
     executed = [verdict for verdict in proofs if verdict.claim == "float"]
     best, other = (max(some, key=lambda proof: proof.guaranteed, default=None) for some in (proofs, executed))
@@ -86,31 +86,31 @@ def _strongest(example: Example) -> Iterator[Verdict]:
         yield other
 
 
-def _confirm(job: Plan, conflict: Conflict) -> Contradiction | None:
+def _confirm(plan: Plan, conflict: Conflict) -> Contradiction | None:
     """The contradiction, if there is one; None where rounding explains the conflict."""
-    found = job.read([conflict.example.row])
+    found = plan.read([conflict.example.row])
     x, label = found.inputs.to("cpu", torch.float64), found.labels.cpu()
-    delta = _member(job.threat.at(found.index, x), conflict.delta[None].to("cpu", torch.float64), x)
+    delta = _member(plan.threat.at(found.index, x), conflict.delta[None].to("cpu", torch.float64), x)
     if delta is None:
         return None
-    exact = job.certifiers[conflict.certifier].subject(copy.deepcopy(job.model).to("cpu", torch.float64))
+    exact = plan.certifiers[conflict.certifier].subject(copy.deepcopy(plan.model).to("cpu", torch.float64))
     with torch.no_grad():
         logits = exact(x + delta)
     confirmed = _compared(conflict, delta, logits, label, _ALLOWANCE, "in float64")
-    return _executed(job, conflict) if confirmed is None and conflict.verdict.claim == "float" else confirmed
+    return _executed(plan, conflict) if confirmed is None and conflict.verdict.claim == "float" else confirmed
 
 
-def _executed(job: Plan, conflict: Conflict) -> Contradiction | None:
+def _executed(plan: Plan, conflict: Conflict) -> Contradiction | None:
     """The contradiction between a proof about float executions and one of them, at a point that the type can hold."""
-    batch = job.batch([conflict.example.row])
+    batch = plan.batch([conflict.example.row])
     x = batch.inputs.cpu().double()
-    threat = job.threat.at(batch.index, x)
+    threat = plan.threat.at(batch.index, x)
     for pull in _LONGER_PULLS:
         point = (x + conflict.delta.cpu().double() * (1 - pull)).to(batch.inputs)
         delta = point.cpu().double() - x
         if bool(threat.contains(delta, x, tol=0.0)):
             with torch.no_grad(), covered_kernels():
-                logits = job.subject(point).cpu().double()
+                logits = plan.subject(point).cpu().double()
             # the difference of two logits is all that is rounded here
             unit = torch.finfo(logits.dtype).eps
             return _compared(conflict, delta, logits, batch.labels.cpu(), unit, "in a run of the model in its own type")
@@ -137,34 +137,34 @@ def _member(threat: Oracles, delta: Tensor, x: Tensor) -> Tensor | None:
     return None
 
 
-def _stop(job: Plan, store: Store, found: Contradiction) -> NoReturn:
+def _stop(plan: Plan, store: Store, found: Contradiction) -> NoReturn:
     conflict, example = found.conflict, found.conflict.example
     tensors = {
-        "x": job.read([example.row]).inputs[0],
+        "x": plan.read([example.row]).inputs[0],
         "delta": conflict.delta,
         "delta_float64": found.delta[0],
     }
     write_atomic(store.folder / f"{CONTRADICTION}.safetensors", tensor_file(tensors))
     path = store.folder / f"{CONTRADICTION}.json"
-    write_atomic(path, sealed_json(_record(job, found), indent=1))
+    write_atomic(path, sealed_json(_record(plan, found), indent=1))
     raise ContradictionError(
         f"{conflict.verdict.certifier} proves that the margin of example {example.index} is at least "
-        f"{conflict.verdict.guaranteed:.6g} on {job.threat}, but it is {found.margin:.6g} "
+        f"{conflict.verdict.guaranteed:.6g} on {plan.threat}, but it is {found.margin:.6g} "
         f"at a member that {conflict.attack} gives, confirmed {found.run}: "
         f"one of the two is wrong, and what is needed to find out which is in {str(path)!r}"
     )
 
 
-def _record(job: Plan, found: Contradiction) -> dict[str, Any]:
+def _record(plan: Plan, found: Contradiction) -> dict[str, Any]:
     conflict, example = found.conflict, found.conflict.example
     return {
         "row": example.row,
         "index": example.index,
         "label": example.label,
-        "threat": job.threat.spec(full=True),
+        "threat": plan.threat.spec(full=True),
         "attack": conflict.attack,
-        "attacks": [attack.spec(full=True) for attack in job.attacks],
-        "certifier": job.certifiers[conflict.certifier].spec(full=True),
+        "attacks": [attack.spec(full=True) for attack in plan.attacks],
+        "certifier": plan.certifiers[conflict.certifier].spec(full=True),
         "margin": found.margin,
         "bound": conflict.verdict.bound,
         "error": conflict.verdict.error,

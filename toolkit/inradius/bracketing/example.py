@@ -1,4 +1,4 @@
-"""What was found out about one example."""
+"""The record of one example: its clean prediction, its attempts and its verdicts."""
 
 import math
 from typing import Literal
@@ -11,7 +11,7 @@ Status = Literal["wrong", "attacked", "certified", "undecided", "within_rounding
 STATUSES: tuple[Status, ...] = ("wrong", "attacked", "within_rounding", "undecided", "certified")
 
 
-# the levels that give way to a successful attack
+# the levels whose certificates are no proofs: a successful attack counts against them
 DOUBTFUL = ("probabilistic", "solver")
 
 
@@ -25,9 +25,9 @@ class Attempt:
     """One attack on one example.
 
     margin: the label's logit minus the largest other one at x + δ; gauge: the share of the radius used; violation: the
-    distance to the hard constraints; inside: whether δ was accepted as a member of the set; queries: images evaluated;
-    rejected: whether the referee turned the answer down; reused: whether δ was found at another radius of a curve;
-    within_rounding: whether δ is a member and rounding decides if the label is lost there, as where two logits tie.
+    distance to the hard constraints; inside: δ is a member of the set, by the referee; queries: images evaluated;
+    rejected: the referee did not confirm the answer; reused: δ was found at another radius of a curve; within_rounding: δ is
+    a member, and rounding decides if x + δ is misclassified, as where two logits tie.
     """
 
     attack: str
@@ -46,10 +46,10 @@ class Attempt:
 class Verdict:
     """One certifier on one example.
 
-    bound: the smallest lower bound of the margins; error: what rounding may have added to it, so that bound − error is
-    guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof; reused: whether it was proved at
-    another radius of a curve; claim: the level, "float", "real", "probabilistic" or "solver"; accepted: whether such a level
-    counts, as "real" does not where "float" was asked for, and a solver's word does where it was asked for alone.
+    bound: the smallest lower bound of the margins; error: a bound of the rounding error in it, so that bound − error is
+    guaranteed; precision: the bits it was computed in; failure_probability: 0 for a proof; reused: it was found at another
+    radius of a curve; claim: the level, "float", "real", "probabilistic" or "solver"; accepted: the level counts. Level
+    "real" does not count where "float" was asked for, and "solver" counts where it was asked for only.
     """
 
     certifier: str
@@ -64,22 +64,22 @@ class Verdict:
 
     @claim.default
     def _level(self) -> str:
-        """That of reports which name none."""
+        """The level of a report that names none."""
         return "probabilistic" if self.failure_probability > 0 else "real"
 
     @property
     def counted(self) -> bool:
-        """Whether the example counts as certified."""
+        """True where the example counts as certified."""
         return self.certified and self.accepted
 
     @property
     def proof(self) -> bool:
-        """Whether the example is certified for sure, also at a weaker level than the one that was asked for."""
+        """True where the example is proved robust, also at a weaker level than the one that was asked for."""
         return self.certified and self.claim not in DOUBTFUL
 
     @property
     def guaranteed(self) -> float:
-        """What the margin cannot fall below."""
+        """The guaranteed lower bound of the margin."""
         return self.bound - self.error
 
 
@@ -100,31 +100,31 @@ class Example:
 
     @property
     def correct(self) -> bool:
-        """Whether the clean prediction is right: a tie is not."""
+        """True where the clean prediction is right; a tie is wrong."""
         return self.clean_margin > 0
 
     @property
     def attacked(self) -> bool:
-        """Whether an attack succeeded."""
+        """True where an attack succeeded."""
         return any(attempt.success for attempt in self.attempts)
 
     @property
     def certified(self) -> bool:
-        """Whether a certifier holds the example to be robust."""
+        """True where a certificate counts."""
         return any(verdict.counted for verdict in self.verdicts)
 
     @property
     def conflict(self) -> bool:
-        """Whether the example is broken and certified at once, also by a solver's word that does not count."""
+        """True where the example is broken and certified at once, also by a solver's word that does not count."""
         return any(verdict.certified for verdict in self.verdicts) and (self.attacked or not self.correct)
 
     @property
     def status(self) -> Status:
         """wrong, attacked, certified, undecided, or within_rounding, which counts on neither side.
 
-        Within rounding is what is attacked and proved at once, and what an attack brings to where rounding decides the
-        prediction while none gets beyond. A certificate that may fail with some probability does not stand against a
-        successful attack.
+        An example is within rounding if it is attacked and proved at once, or if rounding decides the prediction at the
+        perturbation of an attack and no attack succeeds. A certificate that is no proof does not count against a successful
+        attack.
         """
         if not self.correct:
             return "wrong"
@@ -147,7 +147,7 @@ class Example:
 
     @property
     def claim(self) -> str | None:
-        """The strongest level at which a certifier holds the example to be robust, also where it does not count."""
+        """The strongest level of the example's certificates, also where it does not count."""
         found = (verdict.claim for verdict in self.verdicts if verdict.certified)
         return min(found, key=strength, default=None)
 
@@ -158,12 +158,12 @@ class Example:
 
     @property
     def margin(self) -> float | None:
-        """The margin that the attack that counts left."""
+        """The margin at the perturbation of the attempt that counts."""
         return self.attempt.margin if self.attempt else None
 
     @property
     def gauge(self) -> float | None:
-        """The share of the radius that the attack that counts used."""
+        """The share of the radius that the attempt that counts uses."""
         return self.attempt.gauge if self.attempt else None
 
     @property
@@ -173,11 +173,11 @@ class Example:
 
     @property
     def bound(self) -> float | None:
-        """The lower bound of the margin by the certifier that counts."""
+        """The lower bound of the margin in the verdict that counts."""
         return self.verdict.bound if self.verdict else None
 
 
 def _rank(verdict: Verdict) -> tuple[bool, float, float]:
-    """What puts one verdict before another."""
+    """The key that sorts verdicts, the one that counts last."""
     level = -strength(verdict.claim) if verdict.certified else -math.inf
     return verdict.counted, level, 0.0 if verdict.certified else verdict.bound

@@ -1,4 +1,4 @@
-"""Flags: signs that a robust accuracy cannot be trusted, each a sentence that says what was seen, what it means, what to do."""
+"""Flags: sentences that say why a robust accuracy cannot be trusted: the observation, its meaning, the remedy."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,20 +12,39 @@ from inradius.attacks.attack import Attack
 from inradius.attacks.composite import is_black_box, members_of
 from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import class_margin
+from inradius.bracketing.ledger import Ledger
+from inradius.bracketing.plan import Plan
 from inradius.data.checks import check_labels
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
 from inradius.sets.examples import check_finite
 
+# a few images are enough to show the habits of a model; all of them cost another clean pass and more
+_SHOWN = 32
 # parameters that say how often a search starts, or how often a random model is asked
 _RUNS = ("restarts", "n", "samples")
 
 
-def model_flags(model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[str, ...]:
-    """What makes attacks on a model misleading, judged on images x (B, *S) with labels y (B,): sentences, none if all is well.
+def run_flags(plan: Plan, ledger: Ledger) -> tuple[str, ...]:
+    """The flags of a run: those of its model on a few of its images, and those of its attacks' results; none without attacks."""
+    if not plan.attacks:
+        return ()
+    batch = plan.batch(range(min(_SHOWN, plan.size)))
+    right = {row for row, (_, margin) in ledger.clean.items() if margin > 0}
+    successes = {
+        attack: {row: made.success for row, made in ledger.attempts[f"attack {n}"].items() if row in right}
+        for n, attack in enumerate(plan.attacks)
+    }
+    with frozen(plan.model):
+        return (*model_flags(plan.subject, batch.inputs, batch.labels), *result_flags(successes))
 
-    Looked for are logits that are not finite, random, the same for every image, dependent on batch mates, or probabilities,
-    and gradients that do not exist, vanish or are not finite. It costs three forward passes and one backward pass.
+
+def model_flags(model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[str, ...]:
+    """Sentences on a model that attacks give misleading results for, judged on images x (B, *S) with labels y (B,).
+
+    There is none for a model without such a fault. The faults are logits that are not finite, random, the same for every
+    image, dependent on batch mates, or probabilities, and gradients that do not exist, vanish or are not finite. The cost is
+    three forward passes and one backward pass.
     """
     check_labels(x, y)
     check_callable(model)
@@ -34,20 +53,20 @@ def model_flags(model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Ten
         return ()
     with frozen(model):
         # a copy, because what came from inference_mode cannot be saved for a gradient
-        return tuple(_signs(model, x.detach().clone(), y.to(x.device, torch.int64, copy=True)))
+        return tuple(_model_flags(model, x.detach().clone(), y.to(x.device, torch.int64, copy=True)))
 
 
 def result_flags(successes: Mapping[Attack, Mapping[int, bool]]) -> tuple[str, ...]:
-    """What the outcome of several attacks on one set says against them, as sentences.
+    """Sentences on the results of several attacks on one set that speak against them.
 
-    ``successes`` tells for each attack whether it fooled the model on each example that it was run on, by the example's
-    number. Looked for are black-box attacks that fool what no gradient attack did, and attacks that fool more the longer they
-    search.
+    ``successes`` has for each attack, by the number of each example that it was run on, True where the attack succeeded.
+    The faults are black-box attacks that succeed where no gradient attack does, and attacks that succeed more often with
+    more restarts.
     """
     return (*_blind_beats_sighted(successes), *_not_converged(successes))
 
 
-def _signs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[str]:
+def _model_flags(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[str]:
     with torch.no_grad():
         first = asked(model, x)
     broken = _count_not_finite(first)
@@ -60,7 +79,7 @@ def _signs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[
     subject, point = CountedModel(model, y), x.requires_grad_()
     logits = subject(point)
     plain = logits.detach()
-    yield from _signs_of_noise(first, plain, _half(subject, x))
+    yield from _noise_flags(first, plain, _half(subject, x))
     if len(x) > 1 and bool((x != x[:1]).any()) and bool((plain == plain[:1]).all()):
         yield (
             f"all {len(x)} images have the same logits: the model does not look at its input, so no attack can succeed, "
@@ -72,7 +91,7 @@ def _signs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[
             f"the outputs of all {len(x)} images are probabilities, not logits: the softmax inside the model flattens "
             "gradients, and attacks seem weaker than they are; attack the model without its softmax"
         )
-    yield from _signs_of_gradients(class_margin(logits, y), point)
+    yield from _gradient_flags(class_margin(logits, y), point)
 
 
 def _count_not_finite(logits: object) -> int:
@@ -88,8 +107,8 @@ def _half(subject: CountedModel, x: Tensor) -> Tensor:
     return subject.take(few)(x[few])
 
 
-def _signs_of_noise(first: Tensor, second: Tensor, half: Tensor) -> Iterator[str]:
-    """Whether equal calls give different logits, or a smaller batch does."""
+def _noise_flags(first: Tensor, second: Tensor, half: Tensor) -> Iterator[str]:
+    """Sentences on logits that differ between two equal calls, or in a smaller batch."""
     differ = _differ(first, second)
     if differ:
         turned = int((first.argmax(1) != second.argmax(1)).sum())
@@ -108,12 +127,12 @@ def _signs_of_noise(first: Tensor, second: Tensor, half: Tensor) -> Iterator[str
 
 
 def _differ(one: Tensor, other: Tensor) -> int:
-    """In how many rows logits differ by more than kernels round."""
+    """The number of rows in which logits differ by more than the rounding of kernels."""
     slack = torch.finfo(one.dtype).eps ** 0.5 * one.abs().amax(1, keepdim=True)
     return int(((one - other).abs() > slack).any(1).sum())
 
 
-def _signs_of_gradients(margin: Tensor, point: Tensor) -> Iterator[str]:
+def _gradient_flags(margin: Tensor, point: Tensor) -> Iterator[str]:
     gradient, reason = _gradient(margin, point)
     if gradient is None:
         yield (
@@ -137,7 +156,7 @@ def _signs_of_gradients(margin: Tensor, point: Tensor) -> Iterator[str]:
 
 
 def _gradient(margin: Tensor, point: Tensor) -> tuple[Tensor | None, str]:
-    """The gradient of each margin, or None and why there is none."""
+    """The gradient of each margin, or None and the reason why there is none."""
     if not margin.requires_grad:
         return None, "something inside is detached or not torch"
     try:
@@ -148,23 +167,23 @@ def _gradient(margin: Tensor, point: Tensor) -> tuple[Tensor | None, str]:
 
 
 def _blind_beats_sighted(successes: Mapping[Attack, Mapping[int, bool]]) -> Iterator[str]:
-    """Sentences on black-box attacks that fool what withstood every gradient attack."""
+    """Sentences on black-box attacks that succeed on examples that are robust to every gradient attack."""
     blind = [attack for attack in successes if is_black_box(attack)]
     sighted = [attack for attack in successes if attack not in blind]
     tried = {row for attack in sighted for row in successes[attack]}
-    fooled = {row for attack in sighted for row, success in successes[attack].items() if success}
+    broken = {row for attack in sighted for row, success in successes[attack].items() if success}
     for attack in blind:
-        more = [row for row, success in successes[attack].items() if success and row in tried - fooled]
+        more = [row for row, success in successes[attack].items() if success and row in tried - broken]
         if more:
             yield (
-                f"{attack}, which sees no gradient, fooled {len(more)} of the {len(tried - fooled)} examples that withstood "
+                f"{attack}, which sees no gradient, broke {len(more)} of the {len(tried - broken)} examples that are robust to "
                 f"{_listed(sighted)}: gradients lead astray here, and the robust accuracy is too high; try inradius.BPDA, "
                 "eot, other objectives, and more queries"
             )
 
 
 def _not_converged(successes: Mapping[Attack, Mapping[int, bool]]) -> Iterator[str]:
-    """Sentences on attacks that fool more with more restarts."""
+    """Sentences on attacks that succeed more often with more restarts."""
     shorter: dict[object, Attack] = {}
     for attack in sorted(successes, key=lambda attack: _search(attack)[1]):
         kernel, _ = _search(attack)
@@ -178,13 +197,13 @@ def _gain(shorter: Attack, before: Mapping[int, bool], longer: Attack, after: Ma
     # one example is chance; a hundredth of them moves the figure that is reported
     if len(more) >= max(2, len(before) / 100):
         yield (
-            f"{longer} fooled {len(more)} examples that {shorter} did not, of {len(before)}: chance decides, and success "
+            f"{longer} broke {len(more)} examples that {shorter} did not, of {len(before)}: chance decides, and success "
             "still grows with restarts; run more of them, or a stronger attack"
         )
 
 
 def _search(attack: Attack) -> tuple[object, int]:
-    """What an attack is apart from how often it starts and from its random numbers, and how often it starts."""
+    """A value that is equal for attacks that differ in restarts and seed alone, and the number of starts."""
     values = {field.name: getattr(attack, field.name) for field in attrs.fields(type(attack))}
     runs = math.prod(value for name, value in values.items() if name in _RUNS and isinstance(value, int))
     rest = {name: value for name, value in values.items() if name not in (*_RUNS, "seed")}

@@ -1,4 +1,4 @@
-"""What is known so far, stage by stage and row by row."""
+"""The results of a run so far, stage by stage and row by row."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,10 @@ CLEAN, AUDIT = "clean", "audit"
 
 @attrs.define
 class Ledger:
-    """The results that are in, by the name of the stage and the row.
+    """The results so far, by the name of the stage and the row.
 
-    A stage is named ``clean``, ``attack N`` or ``certifier N``; places: where the perturbation of (stage, row) lies.
+    A stage is named ``clean``, ``attack N`` or ``certifier N``; places: the file of the perturbation of (stage, row), and its
+    place in that file.
     """
 
     attacks: tuple[str, ...]
@@ -39,7 +40,7 @@ class Ledger:
         )
 
     def enter(self, record: dict[str, Any]) -> None:
-        """Takes in a record of the run folder; one that is already in changes nothing."""
+        """Enters a record of the run folder; a second time changes no result."""
         stage = record["stage"]
         if stage == AUDIT:
             self.audited = tuple(record["certified"]), tuple(record["broken"])
@@ -66,13 +67,13 @@ class Ledger:
         return {"attack": self.attacks, "certifier": self.certifiers}[kind][int(number)] if number else stage
 
     def done(self, stage: str) -> dict[int, Any]:
-        """What a stage has answered, by row."""
+        """The answers of a stage, by row."""
         return (
             self.clean if stage == CLEAN else self.attempts[stage] if stage in self.attempts else self.verdicts[stage]
         )
 
     def example(self, row: int, index: int, label: int) -> Example:
-        """Everything that is known about one row."""
+        """The example in a row, with every attempt and verdict so far."""
         predicted, margin = self.clean[row]
         return Example(
             row=row,
@@ -98,5 +99,5 @@ class Ledger:
         return sorted(self.clean.keys() - set(self.certified()) - set(self.broken()))
 
     def rows(self) -> Sequence[int]:
-        """The rows whose clean prediction is known."""
+        """The rows that have a clean prediction."""
         return sorted(self.clean)

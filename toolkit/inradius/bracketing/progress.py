@@ -1,4 +1,4 @@
-"""A progress bar for each stage, or silence."""
+"""A progress bar for each stage, or none."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

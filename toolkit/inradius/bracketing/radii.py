@@ -53,8 +53,8 @@ def radii(
     Both are found by bisection on each example's own radius, to a relative ``tolerance``; every radius reported was itself
     certified or attacked. Δ(x) must grow with its radius. The model is in eval mode meanwhile; what is attacked is what the
     certifier certifies. ``claim`` is the level that a proof must have to count; a solver's word counts as a certificate with
-    ``accept_solver`` alone. Examples that have no radius for their level alone are told of in a warning. Raises ``InputError``
-    for inputs that are not what they must be, and ``UnsupportedError`` for a set without a radius.
+    ``accept_solver`` alone. A warning counts the examples whose certificates are all at a weaker level. Raises
+    ``InputError`` for inputs that are not allowed, and ``UnsupportedError`` for a set without a radius.
     """
     y = _checked(model, x, y, threat, certifier, attack, tolerance)
     check_flag(accept_solver, "accept_solver")
@@ -68,7 +68,7 @@ def radii(
         left_out[rows] |= found.weaker
         return found.counted(accept_solver=accept_solver)
 
-    def withstood(rows: Tensor, factors: Tensor) -> Tensor:
+    def robust(rows: Tensor, factors: Tensor) -> Tensor:
         assert attack is not None
         return ~attack(subject, x[rows], y[rows], threat.per_example(factors), index=where[rows]).success
 
@@ -77,7 +77,7 @@ def radii(
         inner, _ = _search(proved, x, ~wrong, tolerance)
         outer = torch.full_like(inner, torch.inf)
         if attack is not None:
-            _, outer = _search(withstood, x, ~wrong, tolerance)
+            _, outer = _search(robust, x, ~wrong, tolerance)
     if lost := int((left_out & (inner == 0)).sum()):
         warnings.warn(weaker(lost, IN_PYTHON), UserWarning, stacklevel=2)
     return Radii(inner, torch.where(wrong, torch.zeros_like(outer), outer))
@@ -92,7 +92,7 @@ def _checked(
     attack: Attack | None,
     tolerance: float,
 ) -> Tensor:
-    """The labels as int64 beside the inputs, everything else being what it must be."""
+    """The labels as int64 on the device of the inputs. Raises ``InputError`` where an argument is not allowed."""
     labels = check_labels(x, y)
     check_model(model, x)
     check_kind(threat, ThreatModel, "threat")
@@ -123,7 +123,7 @@ def _search(
 
 
 def _next(low: Tensor, high: Tensor) -> Tensor:
-    """Where to look next: twice or half as far while one side is unknown, then at the geometric mean."""
+    """The next factors to try: twice or half as far while one side is unknown, then the geometric mean, (B,)."""
     first = torch.ones_like(low)
     grown = torch.where(low > 0, 2 * low, first)
     shrunk = high / 2

@@ -1,21 +1,25 @@
 """The bracket over the radius."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.bracketing.bracket import bracket_knowing
+from inradius.bracketing.bracket import bracket_by
+from inradius.bracketing.example import Verdict
 from inradius.bracketing.nesting import nested
+from inradius.bracketing.options import BracketOptions
+from inradius.bracketing.result import BracketResult
 from inradius.bracketing.reuse import ReusedResults
 from inradius.components.registry import make
 from inradius.data.dataset import Examples
-from inradius.report import Report, Verdict
+from inradius.report.report import Report
 from inradius.sets.threat_model import ThreatModel
 
-# the gauge of a transport ball takes a while
+# a few examples, because the gauge of a transport ball is slow
 _SHOWN = 8
 
 
@@ -27,33 +31,49 @@ def bracket_curve(
     *,
     folder: str | Path | None = None,
     reuse: bool = True,
-    known: Mapping[float, Report] | None = None,
+    reports: Mapping[float, Report] | None = None,
     **options: Any,
 ) -> list[Report]:
     """One report for each factor of the radius, in the order given; ``inradius.report.plot_curve`` draws them.
 
-    What one radius decides is not worked out again. A perturbation that fooled the model at a smaller radius is judged at a
-    larger one, and counts where it is a member and fools it still; a certificate over a larger set holds for a smaller one
-    within it. The radii are taken by bisection, so that an example is decided at about log₂ of their number. That the sets
-    grow with the radius is what certificates are reused on: it is looked for on points of the data, and where one sticks out
-    no certificate is. ``reuse=False``, and ``exhaustive=True``, work each radius out by itself.
+    A result of one radius is used at the others. A perturbation that succeeds at a smaller radius is judged again at a larger
+    one, and counts where it is a member and still succeeds; a certificate over a larger set holds for a smaller one within
+    it. The radii are taken by bisection, so that an example is decided at about log₂ of their number. Certificates are reused
+    on the condition that the sets grow with the radius: points of the smaller set are looked up in the larger one, and where
+    one lies outside no certificate is reused. ``reuse=False`` and ``exhaustive=True`` run each radius by itself.
 
-    ``known`` are reports that are there already, by factor. ``options`` are those of ``bracket``; ``folder`` gets a run folder
-    for each factor.
+    ``reports`` are finished reports, by factor. ``options`` are those of ``bracket``; ``folder`` gets a run folder for each
+    factor.
     """
+    return curve_by(
+        BracketOptions(folder=folder, **options), model, data, threat, factors, reuse=reuse, reports=reports
+    )
+
+
+def curve_by(
+    options: BracketOptions,
+    model: nn.Module,
+    data: Examples,
+    threat: ThreatModel | str,
+    factors: Sequence[float],
+    *,
+    reuse: bool = True,
+    reports: Mapping[float, Report] | None = None,
+) -> list[Report]:
+    """The reports of ``bracket_curve`` by a value of options."""
     the_set = make(threat, ThreatModel)
-    reuse = reuse and not options.get("exhaustive", False)
-    solved = dict(known or {})
+    solved = dict(reports or {})
     for factor in _bisection([factor for factor in factors if factor not in solved], solved):
-        told = _told(the_set, data, factor, solved) if reuse else None
-        place = None if folder is None else Path(folder) / f"factor-{factor:g}"
-        solved[factor] = bracket_knowing(model, data, the_set.scaled(factor), told, folder=place, **options)
+        reused = _reusable(the_set, data, factor, solved) if reuse and not options.exhaustive else None
+        folder = None if options.folder is None else options.folder / f"factor-{factor:g}"
+        here = attrs.evolve(options, folder=folder)
+        solved[factor] = bracket_by(here, model, data, the_set.scaled(factor), reused)
     return [solved[factor] for factor in factors]
 
 
-def _bisection(factors: Sequence[float], known: Mapping[float, Report]) -> Iterator[float]:
-    """The factors in an order that halves what is open each time, between those that are known."""
-    cuts = sorted(known)
+def _bisection(factors: Sequence[float], finished: Iterable[float]) -> Iterator[float]:
+    """The factors in an order that halves the open range each time, between those that are finished."""
+    cuts = sorted(finished)
     groups: dict[int, list[float]] = {}
     for factor in sorted(set(factors)):
         groups.setdefault(sum(cut < factor for cut in cuts), []).append(factor)
@@ -65,8 +85,8 @@ def _bisection(factors: Sequence[float], known: Mapping[float, Report]) -> Itera
         queue += [half for half in (group[:middle], group[middle + 1 :]) if half]
 
 
-def _told(threat: ThreatModel, data: Examples, factor: float, solved: Mapping[float, Report]) -> ReusedResults:
-    """What the radii around one tell about it: those below what is broken, the next one above what is certified."""
+def _reusable(threat: ThreatModel, data: Examples, factor: float, solved: Mapping[float, Report]) -> ReusedResults:
+    """The broken examples of all smaller radii, and the certified ones of the next larger radius."""
     broken: dict[int, tuple[str, Tensor]] = {}
     for smaller in sorted(other for other in solved if other < factor):
         broken |= _broken(solved[smaller])
@@ -77,22 +97,22 @@ def _told(threat: ThreatModel, data: Examples, factor: float, solved: Mapping[fl
 
 
 def _grows(threat: ThreatModel, data: Examples, factor: float, larger: float) -> bool:
-    """Whether the set at one factor lies within that at a larger one, on a few examples of the data."""
+    """True where the set at one factor lies within the set at a larger one, on a few examples of the data."""
     shown = data.select(torch.arange(min(len(data.labels), _SHOWN), device=data.labels.device))
     return nested(threat.scaled(factor), threat.scaled(larger), shown)
 
 
-def _broken(report: Report) -> dict[int, tuple[str, Tensor]]:
+def _broken(result: BracketResult) -> dict[int, tuple[str, Tensor]]:
     return {
-        example.row: (example.attacked_by, report.deltas[example.row])
-        for example in report.examples
+        example.row: (example.attacked_by, result.deltas[example.row])
+        for example in result.examples
         if example.status == "attacked" and example.attacked_by is not None
     }
 
 
-def _certified(report: Report) -> dict[int, Verdict]:
+def _certified(result: BracketResult) -> dict[int, Verdict]:
     return {
         example.row: example.verdict
-        for example in report.examples
+        for example in result.examples
         if example.status == "certified" and example.verdict is not None
     }

@@ -1,4 +1,4 @@
-"""The referee: what an attack answers is judged again, by code that had no part in finding it."""
+"""The referee: the answer of an attack is judged again, by code that had no part in finding it."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @attrs.frozen(eq=False)
 class Ruling:
-    """What an answer is worth, example by example, each (B,), beside the perturbation itself (B, *S), 0 where it was not finite.
+    """The judgement of an answer, each field (B,), and the perturbation itself (B, *S), 0 where it was not finite.
 
     inside: finite, gauge ≤ 1, no hard constraint violated, in the box of valid inputs; success: inside, and the label is lost
     at x + δ beyond rounding; within_rounding: inside, and rounding decides; margin: the label's logit minus the largest other
@@ -45,7 +45,7 @@ def rule(
 ) -> Ruling:
     """The ruling on the answer of ``asker`` for a batch as the data have it, by a forward pass of the plain model in its own type.
 
-    An answer close to a tie is run again, alone and in float64, and must fool each time.
+    An answer close to a tie is run again, alone and in float64; it is a success only if it is misclassified each time.
 
     Raises ``PluginError`` for an answer that is no perturbation of the batch.
     """
@@ -65,7 +65,7 @@ def rule(
 
 
 def _measured(threat: Oracles, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The gauge, the violation, and whether δ is a member: of a union that of one of its parts, (B,) each."""
+    """The gauge, the violation, and True for members, (B,) each; a member of a union is a member of one of its members."""
     parts = threat.members()
     sides = [
         (part.gauge(delta, x), torch.maximum(part.violation(delta, x), _outside(part, delta, x))) for part in parts
@@ -77,12 +77,12 @@ def _measured(threat: Oracles, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor
 
 
 def _outside(part: Oracles, delta: Tensor, x: Tensor) -> Tensor:
-    """How far x + δ leaves the box of valid inputs that the set declares, whatever its ``violation`` says, (B,)."""
+    """The distance of x + δ to the box of valid inputs that the set declares, (B,), independent of its ``violation``."""
     return excess(delta, x, part.bounds)
 
 
 def weights_seal(model: nn.Module) -> tuple[int, ...]:
-    """A sum of the bits of every parameter and buffer: it changes where an attack writes on the model."""
+    """A sum of the bits of every parameter and buffer, one integer each; it changes where an attack writes on the model."""
     return tuple(int(_bits(value).sum()) for value in (*model.parameters(), *model.buffers()))
 
 

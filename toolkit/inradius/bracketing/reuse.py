@@ -1,4 +1,4 @@
-"""What other radii of a curve tell about this one: perturbations found at smaller ones, proofs made at larger ones."""
+"""The results of other radii of a curve, used at this one: perturbations of smaller radii, certificates of larger ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from inradius.bracketing.stages import Findings, Stage
 
 
 @attrs.frozen(eq=False)
-class KnownAttackStage(Stage):
+class ReusedAttackStage(Stage):
     """Perturbations that an attack found at a smaller radius, by row; they count where the referee confirms them at this one."""
 
     name: str
@@ -24,10 +24,10 @@ class KnownAttackStage(Stage):
     def rows(self) -> set[int]:
         return set(self.deltas)
 
-    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
-        batch = job.batch(rows)
+    def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
+        batch = plan.batch(rows)
         delta = torch.stack([self.deltas[row] for row in rows]).to(batch.inputs)
-        ruling = rule(job.subject, job.threat, batch, delta, self.title)
+        ruling = rule(plan.subject, plan.threat, batch, delta, self.title)
         kept = ruling.success.nonzero().squeeze(1)
         everyone = torch.ones_like(kept)
         columns = {
@@ -43,8 +43,8 @@ class KnownAttackStage(Stage):
 
 
 @attrs.frozen(eq=False)
-class KnownCertifierStage(Stage):
-    """Certificates over a larger set, by row: what holds there holds in every part of it."""
+class ReusedCertifierStage(Stage):
+    """Certificates over a larger set, by row: they hold for every set within it."""
 
     name: str
     title: str
@@ -54,13 +54,13 @@ class KnownCertifierStage(Stage):
     def rows(self) -> set[int]:
         return set(self.verdicts)
 
-    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
+    def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
         found = [self.verdicts[row] for row in rows]
         names = ("certified", "bound", "error", "precision", "failure_probability")
         columns = {name: torch.tensor([getattr(v, name) for v in found], dtype=_TYPES.get(name)) for name in names}
         reused = torch.ones(len(rows), dtype=torch.bool)
         # the other radius may have been asked at another level
-        accepted = torch.tensor([job.accepts(verdict.claim) for verdict in found])
+        accepted = torch.tensor([plan.accepts(verdict.claim) for verdict in found])
         claims = [verdict.claim for verdict in found]
         return Findings(rows, {**columns, "reused": reused, "accepted": accepted, "claim": claims})
 
@@ -70,19 +70,19 @@ _TYPES = {"bound": torch.float64, "error": torch.float64, "failure_probability":
 
 @attrs.frozen(eq=False)
 class ReusedResults:
-    """For rows that another radius decided: the attack with its perturbation (*S), or the verdict; empty in a run on its own."""
+    """For each row that another radius decided: the attack with its perturbation (*S), or the verdict."""
 
     broken: Mapping[int, tuple[str, Tensor]] = attrs.field(factory=dict)
     certified: Mapping[int, Verdict] = attrs.field(factory=dict)
 
-    def stages(self, job: Plan) -> Iterator[KnownAttackStage | KnownCertifierStage]:
+    def stages(self, plan: Plan) -> Iterator[ReusedAttackStage | ReusedCertifierStage]:
         """A stage for each method that decided something; a certificate that does not count here is left out."""
-        counted = {row: verdict for row, verdict in self.certified.items() if job.accepts(verdict.claim)}
-        for n, spec in enumerate(map(str, job.certifiers)):
+        counted = {row: verdict for row, verdict in self.certified.items() if plan.accepts(verdict.claim)}
+        for n, spec in enumerate(map(str, plan.certifiers)):
             verdicts = {row: verdict for row, verdict in counted.items() if verdict.certifier == spec}
             if verdicts:
-                yield KnownCertifierStage(f"certifier {n}", f"{spec}, known", verdicts)
-        for n, spec in enumerate(map(str, job.attacks)):
+                yield ReusedCertifierStage(f"certifier {n}", f"{spec}, reused", verdicts)
+        for n, spec in enumerate(map(str, plan.attacks)):
             deltas = {row: delta for row, (attack, delta) in self.broken.items() if attack == spec}
             if deltas:
-                yield KnownAttackStage(f"attack {n}", f"{spec}, known", deltas)
+                yield ReusedAttackStage(f"attack {n}", f"{spec}, reused", deltas)

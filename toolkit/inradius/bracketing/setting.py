@@ -1,21 +1,32 @@
-"""What a bracket was asked."""
+"""The record of a run: the question and everything that determines the answer, the run's key, and the machine."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
+
+from inradius._version import __version__
+from inradius.components.component import Component
+from inradius.components.hookimpl import NAMESPACE
 
 
 @attrs.frozen(kw_only=True)
 class Setting:
-    """Everything that determines a report: the specs in full, the model, the data, and how the run was done.
+    """Everything that determines a report: the specs in full, the model, the data, and the options of the run.
 
     attacks, certifiers: the full spec of each, by the short one that the examples name; radius: the threat model's
-    ``eps``, None where it has none; convention: what that radius measures, where the set says it; bounds: the box of valid
-    inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run; reuse:
-    whether other radii of a curve may have decided examples; optimize_model: whether attacks asked a quicker copy of the
-    model; minimal: the attacks that look for the smallest perturbation; accept_solver: whether a solver's word counts as
-    certified; claim: the level that a proof must have to count, "real" in reports that name none.
+    ``eps``, None where it has none; convention: the unit and norm of that radius, where the set says it; bounds: the box of
+    valid inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run;
+    reuse: other radii of a curve may have decided examples; optimize_model: attacks asked a quicker copy of the model;
+    minimal: the attacks that look for the smallest perturbation; accept_solver: a solver's word counts as certified; claim:
+    the level that a proof must have to count, "real" in reports that name none.
     """
 
     threat: str
@@ -47,3 +58,49 @@ class Setting:
         bounds = record["bounds"]
         minimal = tuple(record.get("minimal", ()))
         return cls(**{**record, "bounds": tuple(bounds) if bounds else None, "minimal": minimal})
+
+
+def full_specs(components: Iterable[Component]) -> dict[str, str]:
+    """The full spec of each component by its short one."""
+    return {component.spec(): component.spec(full=True) for component in components}
+
+
+def code_fingerprint(components: Iterable[Component]) -> str:
+    """The sha256 of the source of inradius and of the packages that the components come from, in hexadecimal.
+
+    It is a part of the key: a run does not go on from the results of a method whose code has changed.
+    """
+    packages = sorted({"inradius", *(type(component).__module__.partition(".")[0] for component in components)})
+    digest = hashlib.sha256()
+    for package in packages:
+        for file in _sources(package):
+            digest.update(f"\0{package} {file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(package: str) -> list[Path]:
+    """The Python files of an imported package or module; none where it has no file, as in an interactive session."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    if file is None:
+        return []
+    path = Path(file)
+    return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+
+
+def run_key(settings: dict[str, Any]) -> str:
+    """The sha256 of the settings that determine a run's results, in hexadecimal."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def environment(device: torch.device) -> dict[str, object]:
+    """Versions, machine, threads and device, as plain values; plugins are listed, not loaded."""
+    found = [entry.dist for entry in entry_points(group=NAMESPACE) if entry.dist]
+    return {
+        "inradius": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "plugins": {dist.name: dist.version for dist in sorted(found, key=lambda dist: dist.name)},
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "device": str(device) if device.type != "cuda" else f"{device} ({torch.cuda.get_device_name(device)})",
+    }

@@ -23,7 +23,7 @@ from inradius.errors import PluginError, UnsupportedError
 
 @attrs.frozen(eq=False)
 class Findings:
-    """What a stage found: for these rows, columns of (B,), and the perturbations (B, *S) where there are any."""
+    """The answers of a stage for these rows: columns of (B,), and the perturbations (B, *S) of an attack."""
 
     rows: Sequence[int]
     columns: Mapping[str, Tensor | Sequence[str]]
@@ -35,19 +35,19 @@ class Findings:
         return {name: column.tolist() if isinstance(column, Tensor) else list(column) for name, column in columns}
 
 
-# how torch says that nothing in a graph asks for a gradient
+# part of the message of torch where nothing in a graph asks for a gradient
 _NO_GRADIENT = "does not require grad"
 
 
 class Stage(ABC):
-    """One method on all the examples that need it. ``name`` is its name in the run folder, ``title`` what a reader sees."""
+    """One method on all the examples that need it; ``name`` is its name in the run folder, ``title`` the one on the screen."""
 
     name: str
     title: str
 
     @abstractmethod
-    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
-        """What there is to say about these rows of the data, or a part of them."""
+    def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
+        """The answers for these rows of the data, or for a part of them."""
 
 
 @attrs.frozen
@@ -57,10 +57,10 @@ class CleanStage(Stage):
     name: str = CLEAN
     title: str = "clean pass"
 
-    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
-        batch = job.batch(rows)
+    def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
+        batch = plan.batch(rows)
         with torch.no_grad():
-            logits = CountedModel(job.subject, batch.labels)(batch.inputs)
+            logits = CountedModel(plan.subject, batch.labels)(batch.inputs)
         return Findings(rows, {"predicted": logits.argmax(1), "margin": class_margin(logits, batch.labels)})
 
 
@@ -75,18 +75,18 @@ class AttackStage(Stage):
     def title(self) -> str:  # type: ignore[override]
         return str(self.attack)
 
-    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
-        batch = job.batch(rows)
-        # what the attack writes on its inputs is not judged as the given example
+    def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
+        batch = plan.batch(rows)
+        # copies for the referee, because an attack may write on its inputs
         kept = attrs.evolve(batch, inputs=batch.inputs.clone(), labels=batch.labels.clone())
-        seal = weights_seal(job.model)
-        found = self._found(job, batch)
-        if weights_seal(job.model) != seal:
+        seal = weights_seal(plan.model)
+        found = self._found(plan, batch)
+        if weights_seal(plan.model) != seal:
             raise PluginError(
                 f"{self.attack} changed the model's weights or buffers, so that no result after it is the model's; "
                 "an attack may only read them"
             )
-        ruling = rule(job.subject, job.threat, kept, found.delta, self.attack)
+        ruling = rule(plan.subject, plan.threat, kept, found.delta, self.attack)
         inside = ruling.inside & _flags(found.inside, ruling.inside)
         success, claimed = ruling.success & inside, _flags(found.success, ruling.inside)
         columns = {
@@ -102,11 +102,11 @@ class AttackStage(Stage):
         }
         return Findings(rows, columns, ruling.delta)
 
-    def _found(self, job: Plan, batch: Dataset) -> Attacked:
+    def _found(self, plan: Plan, batch: Dataset) -> Attacked:
         try:
-            # a smallest perturbation ends on the boundary, where rounding tells the copy from the model
-            model = job.subject if self.attack.minimal else job.quick
-            return self.attack(model, batch.inputs, batch.labels, job.threat, index=batch.index)
+            # a smallest perturbation ends on the boundary, where rounding makes the copy differ from the model
+            model = plan.subject if self.attack.minimal else plan.quick
+            return self.attack(model, batch.inputs, batch.labels, plan.threat, index=batch.index)
         except RuntimeError as error:
             if _NO_GRADIENT not in str(error):
                 raise
@@ -117,7 +117,7 @@ class AttackStage(Stage):
 
 
 def _flags(given: Tensor, like: Tensor) -> Tensor:
-    """Truth values (B,) that an attack gave, where the referee's are; what is none of these is False."""
+    """Truth values (B,) that an attack gave, on the referee's device; all False where they have another shape."""
     return given.to(like.device, torch.bool) if given.shape == like.shape else torch.zeros_like(like)
 
 
@@ -132,35 +132,40 @@ class CertifierStage(Stage):
     def title(self) -> str:  # type: ignore[override]
         return str(self.certifier)
 
-    def answer(self, job: Plan, rows: Sequence[int]) -> Findings:
-        batch = job.batch(rows)
-        options: dict[str, Any] = {"index": batch.index, "union": job.union, "claim": job.claim, "decide": True}
-        found = self.certifier(job.model, batch.inputs, batch.labels, job.threat, **options)
+    def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
+        batch = plan.batch(rows)
+        options: dict[str, Any] = {
+            "index": batch.index,
+            "union": plan.options.union,
+            "claim": plan.options.claim,
+            "decide": True,
+        }
+        found = self.certifier(plan.model, batch.inputs, batch.labels, plan.threat, **options)
         lower, error = found.lower.double(), found.error.double()
         bound, guaranteed = lower.amin(1), (lower - error).amin(1)
-        # what does not rest on chance cannot fail by it
+        # a proof has no chance of failure
         chance = [0.0 if level in get_args(Claim) else found.failure_probability for level in found.claim]
         columns: dict[str, Tensor | Sequence[str]] = {
             "certified": found.certified,
             "bound": bound,
-            # where a bound is infinite there is nothing to subtract
+            # the difference of two infinite bounds is NaN, and the error is then 0
             "error": (bound - guaranteed).nan_to_num(nan=0.0),
             "precision": found.precision,
             "failure_probability": torch.tensor(chance, dtype=torch.float64),
             "claim": found.claim,
-            "accepted": torch.tensor([job.accepts(level) for level in found.claim]),
+            "accepted": torch.tensor([plan.accepts(level) for level in found.claim]),
         }
         return Findings(rows, columns)
 
 
-def stages(job: Plan) -> Iterator[Stage]:
+def stages(plan: Plan) -> Iterator[Stage]:
     """The attacks and certifiers in the order they run: the first certifier, the first attack, the second certifier, ...
 
     Within a kind the given order stands: whoever lists cheap methods first has the cheapest first. A certifier goes before
     its attack because a bound takes a few passes and an attack as many as it has steps. Times are not measured: an order
     that depends on the machine would make the results depend on it.
     """
-    for n, (certifier, attack) in enumerate(zip_longest(job.certifiers, job.attacks)):
+    for n, (certifier, attack) in enumerate(zip_longest(plan.certifiers, plan.attacks)):
         if certifier is not None:
             yield CertifierStage(f"certifier {n}", certifier)
         if attack is not None:

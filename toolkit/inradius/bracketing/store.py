@@ -1,6 +1,7 @@
 """The run folder: results are appended as they come, and a killed run finds them again."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,34 +11,56 @@ import attrs
 from safetensors import safe_open
 from torch import Tensor
 
-from inradius.bracketing.lock import locked
+from inradius.bracketing.saved import FILES
 from inradius.bracketing.setting import Setting
 from inradius.errors import InputError
-from inradius.report.storage import FILES
 from inradius.stored.checksum import sealed_json
-from inradius.stored.files import append, reading, writable_folder, write_atomic
-from inradius.stored.listing import RECORD, begin, check_own, clear, note
+from inradius.stored.files import append, reading, writable_folder, write_atomic, writing
+from inradius.stored.listing import LOCK, RECORD, begin, check_own, clear, note
 from inradius.stored.reading import check, whole_lines
 from inradius.stored.reading import record as read_record
 from inradius.stored.tensor_file import tensor_file
 
 RESULTS, DELTAS, CONTRADICTION = "results.jsonl", "deltas", "contradiction"
-# beside those of the report, what a run writes and what is drawn of it later
+# the files that a run writes, and figures that are drawn later, beside the files of the report
 _OWN = (RESULTS, f"{CONTRADICTION}.json", f"{CONTRADICTION}.safetensors", "radii.csv", "curve/curve.svg")
 Record = dict[str, Any]
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder for this process; the system releases it when the process ends, also when it is killed.
+
+    Raises ``InputError`` where another process holds it. Does nothing on Windows, which has no such lock.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with writing(folder / LOCK):
+        file = (folder / LOCK).open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another process is at work in the folder {str(folder)!r}; wait for it, or give another folder"
+            ) from error
+        yield
+
+
 @attrs.frozen
 class Store:
-    """A run folder, in the hands of one process at a time.
+    """A run folder, held by one process at a time.
 
     results.jsonl has one line for each batch of each stage, on the disk before the next batch starts; deltas/ has the
-    perturbations of each batch of an attack, written before the line that names them. Where a kill tore a line apart, or one
-    is damaged, the file is cut before it: what is left is what an uninterrupted run had at that moment.
+    perturbations of each batch of an attack, written before the line that names them. The file is cut before the first line
+    that is incomplete or damaged; the rest is the file of an uninterrupted run at that moment.
     """
 
     folder: Path
-    # the files of perturbations that were found to be whole
+    # the files of perturbations whose checksum was compared
     checked: set[str] = attrs.field(factory=set, eq=False, repr=False)
 
     @classmethod

@@ -1,5 +1,6 @@
 """``inradius attack``."""
 
+from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
 from inradius.cli.question import Question
 
@@ -12,28 +13,28 @@ def attack(
     threat: options.Threat = options.THREAT,
     attack: options.Attacks = None,
     device: options.Device = None,
-    batch_size: options.BatchSize = 128,
-    seed: options.Seed = 0,
-    out: options.Out = None,
-    fresh: options.Fresh = False,
-    optimize_model: options.OptimizeModel = False,
+    batch_size: options.BatchSize = DEFAULTS.batch_size,
+    seed: options.Seed = DEFAULTS.seed,
+    out: options.Out = DEFAULTS.folder,
+    fresh: options.Fresh = DEFAULTS.fresh,
+    optimize_model: options.OptimizeModel = DEFAULTS.optimize_model,
     per_class: options.PerClass = True,
     exhaustive: options.Exhaustive = True,
 ) -> None:
     """Accuracy under attack, for each attack and for the worst of them."""
-    question = Question(
-        model=model,
-        weights=weights,
-        data=data,
-        count=count,
-        threat=threat,
-        device=device,
-        batch_size=batch_size,
-        seed=seed,
-        out=out,
+    asked = BracketOptions(
+        attacks=attack,
+        certifiers=(),
+        folder=out,
         fresh=fresh,
-        optimize_model=optimize_model,
+        audit=0.0,
         exhaustive=exhaustive,
-        per_class=per_class,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        optimize_model=optimize_model,
     )
-    question.answer(attack, ())
+    question = Question(
+        model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked
+    )
+    question.answer()

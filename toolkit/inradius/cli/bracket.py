@@ -1,6 +1,6 @@
 """``inradius bracket``."""
 
-from inradius.certifiers.certificate import DEFAULT_CLAIM
+from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
 from inradius.cli.question import Question, demand
 
@@ -13,44 +13,41 @@ def bracket(
     threat: options.Threat = options.THREAT,
     attack: options.Attacks = None,
     certifier: options.Certifiers = None,
-    union: options.UnionOption = "each",
+    union: options.UnionOption = DEFAULTS.union,
     device: options.Device = None,
-    batch_size: options.BatchSize = 128,
-    seed: options.Seed = 0,
-    out: options.Out = None,
-    fresh: options.Fresh = False,
-    optimize_model: options.OptimizeModel = False,
+    batch_size: options.BatchSize = DEFAULTS.batch_size,
+    seed: options.Seed = DEFAULTS.seed,
+    out: options.Out = DEFAULTS.folder,
+    fresh: options.Fresh = DEFAULTS.fresh,
+    optimize_model: options.OptimizeModel = DEFAULTS.optimize_model,
     per_class: options.PerClass = False,
-    exhaustive: options.Exhaustive = False,
-    audit: options.Audit = 0.1,
+    exhaustive: options.Exhaustive = DEFAULTS.exhaustive,
+    audit: options.Audit = DEFAULTS.audit,
     over: options.Over = None,
-    accept_solver: options.AcceptSolver = False,
-    claim: options.ClaimOption = DEFAULT_CLAIM,
+    accept_solver: options.AcceptSolver = DEFAULTS.accept_solver,
+    claim: options.ClaimOption = DEFAULTS.claim,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, with a report.
 
     Without options it answers for a network that ships with inradius, on real MNIST images.
     """
-    factors = options.factors(over)
-    question = Question(
-        model=model,
-        weights=weights,
-        data=data,
-        count=count,
-        threat=threat,
-        union=union,
-        device=device,
-        batch_size=batch_size,
-        seed=seed,
-        out=out,
+    asked = BracketOptions(
+        attacks=attack,
+        certifiers=certifier,
+        folder=out,
         fresh=fresh,
-        optimize_model=optimize_model,
+        audit=audit,
         exhaustive=exhaustive,
-        per_class=per_class,
+        union=union,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        optimize_model=optimize_model,
         accept_solver=accept_solver,
         claim=claim,
-        audit=audit,
     )
-    report = question.answer(attack, certifier, factors)
-    demand(report, fail_under)
+    question = Question(
+        model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked
+    )
+    demand(question.answer(options.factors(over)), fail_under)

@@ -1,6 +1,6 @@
 """``inradius certify``."""
 
-from inradius.certifiers.certificate import DEFAULT_CLAIM
+from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
 from inradius.cli.question import Question, demand
 
@@ -12,35 +12,35 @@ def certify(
     count: options.Count = options.COUNT,
     threat: options.Threat = options.THREAT,
     certifier: options.Certifiers = None,
-    union: options.UnionOption = "each",
+    union: options.UnionOption = DEFAULTS.union,
     device: options.Device = None,
-    batch_size: options.BatchSize = 128,
-    seed: options.Seed = 0,
-    out: options.Out = None,
-    fresh: options.Fresh = False,
+    batch_size: options.BatchSize = DEFAULTS.batch_size,
+    seed: options.Seed = DEFAULTS.seed,
+    out: options.Out = DEFAULTS.folder,
+    fresh: options.Fresh = DEFAULTS.fresh,
     per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = True,
     radius: options.Radius = False,
-    accept_solver: options.AcceptSolver = False,
-    claim: options.ClaimOption = DEFAULT_CLAIM,
+    accept_solver: options.AcceptSolver = DEFAULTS.accept_solver,
+    claim: options.ClaimOption = DEFAULTS.claim,
     fail_under: options.FailUnder = None,
 ) -> None:
     """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
-    question = Question(
-        model=model,
-        weights=weights,
-        data=data,
-        count=count,
-        threat=threat,
-        union=union,
-        device=device,
-        batch_size=batch_size,
-        seed=seed,
-        out=out,
+    asked = BracketOptions(
+        attacks=(),
+        certifiers=certifier,
+        folder=out,
         fresh=fresh,
+        audit=0.0,
         exhaustive=exhaustive,
-        per_class=per_class,
+        union=union,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
         accept_solver=accept_solver,
         claim=claim,
     )
-    demand(question.answer((), certifier, radius=radius), fail_under)
+    question = Question(
+        model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked
+    )
+    demand(question.answer(radius=radius), fail_under)

@@ -1,4 +1,4 @@
-"""What a command asks about a model, and its answer."""
+"""The question of a command about a model, and its answer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 import torch
 import typer
+from torch import nn
 
 from inradius.attacks.attack import Attack
-from inradius.bracketing.bracket import bracket
-from inradius.bracketing.radius_curve import bracket_curve
-from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
-from inradius.certifiers.certifier import Certifier, UnionMode
+from inradius.bracketing.bracket import bracket_by
+from inradius.bracketing.options import BracketOptions
+from inradius.bracketing.radius_curve import curve_by
 from inradius.cli import radii, summary
 from inradius.cli.console import console, say
 from inradius.components.registry import make
@@ -27,86 +27,72 @@ from inradius.sets.threat_model import ThreatModel
 
 @attrs.frozen(kw_only=True)
 class Question:
-    """The options that ``bracket``, ``attack`` and ``certify`` share."""
+    """The options that ``bracket``, ``attack`` and ``certify`` share; ``options`` are those of ``inradius.bracket``."""
 
     model: str
     weights: Path | None
     data: str
     count: int
     threat: str
-    device: str | None
-    batch_size: int
-    seed: int
-    out: Path | None
-    fresh: bool
-    exhaustive: bool
     per_class: bool
-    optimize_model: bool = False
-    audit: float = 0.0
-    union: UnionMode = "each"
-    accept_solver: bool = False
-    claim: Claim = DEFAULT_CLAIM
+    options: BracketOptions
 
-    def answer(
-        self,
-        attacks: Sequence[str] | None,
-        certifiers: Sequence[str] | None,
-        factors: Sequence[float] = (),
-        *,
-        radius: bool = False,
-    ) -> Report:
+    def answer(self, factors: Sequence[float] = (), *, radius: bool = False) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
 
-        None for attacks or certifiers means those that the threat model names. ``radius`` adds the radii of the examples.
-
-        Specs are read before anything is loaded, so that a slip costs no time.
+        ``radius`` adds the radii of the examples. Specs are read before anything is loaded, so that an error costs no time.
         """
         started = monotonic()
         threat = make(self.threat, ThreatModel)
-        above = [make(spec, Attack) for spec in (threat.default_attacks if attacks is None else attacks)]
-        below = [make(spec, Certifier) for spec in (threat.default_certifiers if certifiers is None else certifiers)]
+        options = self._options(threat)
         # a network without weights starts from the seed, so that the same command asks the same question
-        torch.manual_seed(self.seed)
-        model = load_model(self.model, self.weights, self.device)
+        torch.manual_seed(options.seed)
+        model = load_model(self.model, self.weights, options.device)
         data = make(self.data, Dataset)
         chosen = data.take(self.count or None)
         if len(chosen):
             try_out(model, chosen)
-        asked = {"attacks": above, "certifiers": below, **self._options()}
-        report = bracket(model, chosen, threat, folder=self.out, **asked)
+        report = bracket_by(options, model, chosen, threat)
         seconds, members = monotonic() - started, len(threat.members())
         summary.show(report, of=len(data), seconds=seconds, members=members, classes=self.per_class)
         if factors and report.folder is not None:
-            folder, known = report.folder / "curve", {1.0: report}
-            reports = bracket_curve(model, chosen, threat, [1.0, *factors], folder=folder, known=known, **asked)
-            by_factor = dict(zip([1.0, *factors], reports, strict=True))
-            summary.show_curve(list(by_factor.values()), list(by_factor), folder / "curve.svg")
+            _show_curve(options, model, chosen, threat, factors, report, report.folder / "curve")
         if radius:
-            with frozen(model):
-                attack = make(threat.default_attacks[-1], Attack)
-                counted: dict[str, Any] = {"accept_solver": self.accept_solver, "claim": self.claim}
-                found = radii.find(model, chosen, threat, below, attack, self.batch_size, **counted)
-            radii.show(found, threat, chosen, report.folder)
+            _show_radii(options, model, chosen, threat, report.folder)
         return report
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "fresh": self.fresh,
-            "audit": self.audit,
-            "union": self.union,
-            "exhaustive": self.exhaustive,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "optimize_model": self.optimize_model,
-            "accept_solver": self.accept_solver,
-            "claim": self.claim,
-            "progress": console().is_terminal,
-            "model_name": self._model_name,
-        }
+    def _options(self, threat: ThreatModel) -> BracketOptions:
+        """The options with the methods of the threat model, the name of the model, and bars on a terminal."""
+        name = self.model if self.weights is None else f"{self.model} with {self.weights}"
+        return attrs.evolve(self.options.for_threat(threat), model_name=name, progress=console().is_terminal)
 
-    @property
-    def _model_name(self) -> str:
-        return self.model if self.weights is None else f"{self.model} with {self.weights}"
+
+def _show_curve(
+    options: BracketOptions,
+    model: nn.Module,
+    data: Dataset,
+    threat: ThreatModel,
+    factors: Sequence[float],
+    report: Report,
+    folder: Path,
+) -> None:
+    """Brackets the other radii, prints the bracket over the radius, and draws it."""
+    options = attrs.evolve(options, folder=folder)
+    reports = curve_by(options, model, data, threat, [1.0, *factors], reports={1.0: report})
+    by_factor = dict(zip([1.0, *factors], reports, strict=True))
+    summary.show_curve(list(by_factor.values()), list(by_factor), folder / "curve.svg")
+
+
+def _show_radii(
+    options: BracketOptions, model: nn.Module, data: Dataset, threat: ThreatModel, folder: Path | None
+) -> None:
+    """Finds the radius of each example by the certifiers and the last attack that the threat model names."""
+    counted: dict[str, Any] = {"accept_solver": options.accept_solver, "claim": options.claim}
+    with frozen(model):
+        attack = make(threat.default_attacks[-1], Attack)
+        below = list(options.certifiers or ())
+        found = radii.find(model, data, threat, below, attack, options.batch_size, **counted)
+    radii.show(found, threat, data, folder)
 
 
 def demand(report: Report, share: float | None) -> None:

@@ -13,7 +13,7 @@ from inradius.certifiers.certifier import Certifier
 from inradius.cli.console import console, say, table
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
-from inradius.report.csv_text import csv_text
+from inradius.report.tables import csv_text
 from inradius.sets.threat_model import ThreatModel
 from inradius.stored.files import write_atomic
 

@@ -7,7 +7,8 @@ from rich.table import Table
 
 from inradius.certifiers.certificate import MEANING
 from inradius.cli.console import console, say, table
-from inradius.report import Report, levels, plot_curve, robustness_curve
+from inradius.report import Report, plot_curve, robustness_curve
+from inradius.report.words import listed_claims, sentence_on_weaker
 
 STATUSES = {
     "wrong": "misclassified",
@@ -45,7 +46,7 @@ def show(
         say(f"gap {100 * (report.upper - report.lower):.1f} points")
     words = STATUSES | {"undecided": _undecided(report)}
     say(", ".join(f"{report.counts[status]} {words[status]}" for status in STATUSES if report.counts[status]))
-    if found := levels.more(report):
+    if found := sentence_on_weaker(report):
         say(found)
     for made in (_attacks(report), _certifiers(report), *([_classes(report)] if classes else [])):
         if made.row_count:
@@ -176,6 +177,6 @@ def _certifiers(report: Report) -> Table:
     numbers = ("tried on", "certified", "claim", "seconds")
     made = table("certifier", *numbers, right=numbers)
     for spec, entry in report.summary()["certifiers"].items():
-        claims = levels.listed(entry["claims"])
+        claims = listed_claims(entry["claims"])
         made.add_row(spec, str(entry["tried"]), str(entry["certified"]), claims or "–", f"{entry['seconds']:.2f}")
     return made

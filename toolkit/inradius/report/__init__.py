@@ -1,4 +1,4 @@
-"""Reports: the bracket as a value, a table, a page and figures."""
+"""The views of a bracket: tables, a page and figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,8 @@ from inradius.bracketing.example import Attempt as Attempt
 from inradius.bracketing.example import Example as Example
 from inradius.bracketing.example import Status as Status
 from inradius.bracketing.example import Verdict as Verdict
+from inradius.bracketing.result import clopper_pearson as clopper_pearson
 from inradius.bracketing.setting import Setting as Setting
-from inradius.report.intervals import clopper_pearson as clopper_pearson
 from inradius.report.learning import learning_curves as learning_curves
 from inradius.report.perturbations import perturbation_figure as perturbation_figure
 from inradius.report.report import Report as Report

@@ -1,42 +1,38 @@
 """The bracket as a bar, drawn as inline SVG."""
 
-from typing import TYPE_CHECKING
-
-from inradius.report.palette import COLOURS
-
-if TYPE_CHECKING:
-    from inradius.report.report import Report
+from inradius.bracketing.result import BracketResult
+from inradius.report.words import COLOURS
 
 _WIDTH, _LEFT, _TOP, _HEIGHT = 760.0, 20.0, 46.0, 34.0
 # the two rows of numbers above the bar
 _HIGH, _LOW = 14.0, 34.0
 
 
-def bracket_bar(report: "Report") -> str:
+def bracket_bar(result: BracketResult) -> str:
     """A bar from 0 to 100 %: certified, undecided, attacked, wrong; the two ends named above, the intervals below."""
-    edges = [0.0, report.lower, report.upper, report.clean, 1.0]
+    edges = [0.0, result.lower, result.upper, result.clean, 1.0]
     names = ("certified", "undecided", "attacked", "wrong")
     parts = [_part(a, b, COLOURS[name]) for a, b, name in zip(edges, edges[1:], names, strict=False)]
     intervals = [
-        _interval(*report.intervals["lower"], COLOURS["certified"], 0),
-        _interval(*report.intervals["upper"], COLOURS["attacked"], 1),
+        _interval(*result.intervals["lower"], COLOURS["certified"], 0),
+        _interval(*result.intervals["upper"], COLOURS["attacked"], 1),
     ]
     ticks = [_tick(share / 4) for share in range(5)]
-    label = f"{report.lower:.1%} certified, {report.upper:.1%} under attack, {report.clean:.1%} clean"
-    inside = "".join(parts + _ends(report) + intervals + ticks)
+    label = f"{result.lower:.1%} certified, {result.upper:.1%} under attack, {result.clean:.1%} clean"
+    inside = "".join(parts + _ends(result) + intervals + ticks)
     return f'<svg class="bar" viewBox="0 0 800 134" role="img" aria-label="{label}">{inside}</svg>'
 
 
-def _ends(report: "Report") -> list[str]:
+def _ends(result: BracketResult) -> list[str]:
     """The two arms with their numbers, which lean outwards unless the edge of the drawing is near.
 
     The number that leans over the other arm stands above it, so that no line crosses a number.
     """
-    inwards = report.lower < 0.25
+    inwards = result.lower < 0.25
     low, high = (_HIGH, _LOW) if inwards else (_LOW, _HIGH)
     return [
-        _end(report.lower, "start" if inwards else "end", low, "certified"),
-        _end(report.upper, "end" if report.upper > 0.75 else "start", high, "under attack"),
+        _end(result.lower, "start" if inwards else "end", low, "certified"),
+        _end(result.upper, "end" if result.upper > 0.75 else "start", high, "under attack"),
     ]
 
 

@@ -5,27 +5,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inradius.bracketing.result import BracketResult
+from inradius.bracketing.summary import by_class, shares_of_class
 from inradius.errors import InputError, UnsupportedError
-from inradius.report.palette import COLOURS, WORDS
-from inradius.report.tables import by_class
+from inradius.report.words import COLOURS, WORDS
 from inradius.stored.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from inradius.report.report import Report
-    from inradius.report.robustness import Robustness
-
 
 def plot_curve(
-    reports: "Sequence[Report]", radii: Sequence[float] | None = None, *, path: str | Path | None = None
+    results: Sequence[BracketResult], radii: Sequence[float] | None = None, *, path: str | Path | None = None
 ) -> "Figure":
     """The bracket over the radius: certified and attacked accuracy with the gap shaded, and the clean accuracy.
 
     ``radii`` (default: each set's ``eps``) are the places on the axis; ``path`` is a .png, .svg or .pdf file to write.
     """
-    places = _radii(reports, radii)
-    points = sorted(zip(places, reports, strict=True), key=lambda point: point[0])
+    places = _radii(results, radii)
+    points = sorted(zip(places, results, strict=True), key=lambda point: point[0])
     at = [place for place, _ in points]
     lower, upper, clean = ([getattr(r, name) for _, r in points] for name in ("lower", "upper", "clean"))
     figure = blank(6.4, 4.0)
@@ -35,73 +33,56 @@ def plot_curve(
     axes.plot(at, upper, color=COLOURS["attacked"], marker="o", markersize=4, label="accuracy under attack")
     axes.plot(at, lower, color=COLOURS["certified"], marker="o", markersize=4, label="certified accuracy")
     axes.set(xlabel="radius ε" if radii is None else "radius", ylabel="share of examples", ylim=(-0.02, 1.02))
-    _finish(axes)
-    axes.legend(frameon=False)
-    if path is not None:
-        write_atomic(Path(path), draw(figure, Path(path).suffix.lstrip(".") or "png"))
-    return figure
+    return _finished(figure, axes, path)
 
 
-def plot_robustness(curve: "Robustness", *, path: str | Path | None = None) -> "Figure":
-    """The accuracy under attack over the radius, as steps, with its 95 % interval."""
-    factors = curve.steps
-    unit = 1.0 if curve.radius is None or curve.radius <= 0 else curve.radius
-    # the last step is seen a little longer
-    at = [unit * factor for factor in (*factors, 1.05 * factors[-1] or 1.0)]
-    value = [curve.at(factor) for factor in (*factors, factors[-1])]
-    low, high = zip(*(curve.interval(factor) for factor in (*factors, factors[-1])), strict=True)
+def plot_steps(
+    at: Sequence[float],
+    value: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    xlabel: str,
+    *,
+    path: str | Path | None = None,
+) -> "Figure":
+    """An accuracy that falls in steps at the places ``at``, with its 95 % intervals."""
+    low, high = zip(*intervals, strict=True)
     figure = blank(6.4, 4.0)
     axes = figure.add_subplot()
     axes.fill_between(
         at, low, high, step="post", color=COLOURS["attacked"], alpha=0.2, linewidth=0, label="95 % interval"
     )
     axes.step(at, value, where="post", color=COLOURS["attacked"], label="accuracy under attack")
-    axes.set(xlabel="radius ε" if curve.radius else "times the radius", ylabel="share of examples", ylim=(-0.02, 1.02))
-    _finish(axes)
-    axes.legend(frameon=False)
-    if path is not None:
-        write_atomic(Path(path), draw(figure, Path(path).suffix.lstrip(".") or "png"))
-    return figure
+    axes.set(xlabel=xlabel, ylabel="share of examples", ylim=(-0.02, 1.02))
+    return _finished(figure, axes, path)
 
 
-def _radii(reports: "Sequence[Report]", radii: Sequence[float] | None) -> list[float]:
-    found = list(radii) if radii is not None else [report.setting.radius for report in reports]
-    if not reports or len(found) != len(reports) or None in found:
+def _radii(results: Sequence[BracketResult], radii: Sequence[float] | None) -> list[float]:
+    found = list(radii) if radii is not None else [result.setting.radius for result in results]
+    if not results or len(found) != len(results) or None in found:
         raise InputError(
-            f"{len(reports)} reports cannot be placed on an axis of radii {found}; "
+            f"{len(results)} reports cannot be placed on an axis of radii {found}; "
             "allowed is at least one report, and radii= with one number each where the set has no eps"
         )
     return [float(place) for place in found if place is not None]
 
 
-def plot_report(report: "Report") -> "Figure":
-    """How the examples of each class ended: certified, undecided, attacked, wrong."""
-    groups = by_class(report.examples)
+def plot_classes(result: BracketResult) -> "Figure":
+    """A bar for each class with the shares of its examples: certified, undecided, attacked, wrong."""
+    groups = by_class(result.examples)
     figure = blank(6.4, 1.4 + 0.28 * len(groups))
     axes = figure.add_subplot()
     left = [0.0] * len(groups)
     for status in ("certified", "undecided", "attacked", "wrong"):
-        shares = [_share(group, status) for group in groups]
+        shares = [shares_of_class(group)[status] for group in groups]
         axes.barh(range(len(groups)), shares, left=left, color=COLOURS[status], label=WORDS[status], height=0.8)
         left = [before + share for before, share in zip(left, shares, strict=True)]
     axes.set_yticks(range(len(groups)), [str(group["label"]) for group in groups])
     axes.set(xlim=(0, 1), ylabel="class", xlabel="share of examples")
-    axes.set_title(f"{report.lower:.1%} certified ≤ robust ≤ {report.upper:.1%} under attack", fontsize=11)
+    axes.set_title(f"{result.lower:.1%} certified ≤ robust ≤ {result.upper:.1%} under attack", fontsize=11)
     axes.invert_yaxis()
     _finish(axes)
     axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.7 / (0.5 + 0.28 * len(groups))))
     return figure
-
-
-def _share(group: dict[str, Any], status: str) -> float:
-    """A status as a share of the class; what is within rounding counts as undecided."""
-    shares: dict[str, float] = {
-        "certified": group["lower"],
-        "undecided": group["upper"] - group["lower"],
-        "attacked": group["clean"] - group["upper"],
-        "wrong": 1 - group["clean"],
-    }
-    return shares[status]
 
 
 def draw(figure: "Figure", kind: str) -> bytes:
@@ -122,6 +103,15 @@ def blank(width: float, height: float) -> "Figure":
         raise UnsupportedError("figures need matplotlib, which is not installed; pip install matplotlib") from error
     # a Figure of one's own: pyplot would keep it, and choose a window system
     return Figure(figsize=(width, height), dpi=150)
+
+
+def _finished(figure: "Figure", axes: Any, path: str | Path | None) -> "Figure":
+    """The figure with a grid and a legend, written to ``path`` where one is given."""
+    _finish(axes)
+    axes.legend(frameon=False)
+    if path is not None:
+        write_atomic(Path(path), draw(figure, Path(path).suffix.lstrip(".") or "png"))
+    return figure
 
 
 def _finish(axes: Any) -> None:

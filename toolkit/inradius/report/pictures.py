@@ -1,11 +1,16 @@
-"""Images as they stand in the page: a PNG in a data address, without any image library."""
+"""Images on the page, as PNG files in data addresses, without any image library."""
 
 import base64
 import struct
 import zlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from inradius.bracketing.example import Example
+from inradius.bracketing.result import BracketResult
+from inradius.report.words import WORDS
 
 SHOWN = 8
 
@@ -15,7 +20,7 @@ BELOW = (0.0, 0.447, 0.698)
 
 
 def is_picture(x: Tensor) -> bool:
-    """Whether one example (*S) is an image: (H, W), (1, H, W) or (3, H, W), at least 4 pixels wide and high."""
+    """True for one example (*S) that is an image: (H, W), (1, H, W) or (3, H, W), at least 4 pixels wide and high."""
     channels = x.shape[0] if x.ndim == 3 else 1
     return x.ndim in (2, 3) and channels in (1, 3) and min(x.shape[-2:]) >= 4
 
@@ -57,3 +62,48 @@ def png(x: Tensor, bounds: tuple[float, float]) -> bytes:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def shown_rows(examples: Sequence[Example]) -> list[int]:
+    """The rows of the examples that the page shows: the first attacked ones, then the first undecided ones."""
+    broken = [e.row for e in examples if e.status == "attacked" and e.attempt]
+    open_ = [e.row for e in examples if e.status in ("undecided", "within_rounding") and e.attempt]
+    share = max(SHOWN // 2, SHOWN - len(open_))
+    broken = broken[:share]
+    return broken + open_[: SHOWN - len(broken)]
+
+
+def gallery(result: BracketResult) -> str:
+    """Image, perturbation and their sum for a few examples, as a section of the page; empty where inputs are no images."""
+    by_row = {example.row: example for example in result.examples}
+    strips = [
+        _strip(by_row[row], x, result.deltas[row], result.setting.bounds)
+        for row, x in result.inputs.items()
+        if row in result.deltas and is_picture(x)
+    ]
+    if not strips:
+        return ""
+    note = (
+        "The perturbation is stretched to its own largest value: that of a grey image is blue where it takes away and "
+        "orange where it adds, that of a colour image is drawn around grey."
+    )
+    return f'<section><h2>Examples</h2><p>{note}</p><div class="gallery">{"".join(strips)}</div></section>'
+
+
+def _strip(example: Example, x: Tensor, delta: Tensor, bounds: tuple[float, float] | None) -> str:
+    reach = float(delta.abs().max()) or 1.0
+    low, high = bounds or span(x, x + delta)
+    pictures = (
+        ("image", data_address(x, (low, high))),
+        ("perturbation", data_address(signed(delta), (0.0, 1.0))),
+        ("their sum", data_address(x + delta, (low, high))),
+    )
+    images = "".join(f'<img src="{address}" alt="{word}" title="{word}">' for word, address in pictures)
+    return f"<figure>{images}<figcaption>{_caption(example, reach)}</figcaption></figure>"
+
+
+def _caption(example: Example, reach: float) -> str:
+    margin, bound = example.margin, example.bound
+    text = f"no. {example.index}, class {example.label}: {WORDS[example.status]}; margin {margin:.3g}"
+    text += f" ≥ {bound:.3g}" if bound is not None else ""
+    return f"{text}, largest change {reach:.3g}"

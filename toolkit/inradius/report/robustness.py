@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from inradius.bracketing.example import Attempt, Example
+from inradius.bracketing.result import BracketResult, clopper_pearson
 from inradius.errors import InputError
-from inradius.report.csv_text import csv_text
-from inradius.report.intervals import clopper_pearson
+from inradius.report.tables import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from inradius.report.report import Report
-
-# what membership forgives
+# the tolerance of membership
 _TOLERANCE = 1e-5
 
 
@@ -26,15 +24,16 @@ _TOLERANCE = 1e-5
 class Robustness:
     """An upper bound of the robust accuracy at every radius, where the sets grow with it.
 
-    gauges: for each example, in ascending order, the smallest share of the radius at which an attack fooled the model: 0 for
-    one that is misclassified, infinite for one that was never fooled; radius: the set's ``eps``, where it has one.
+    gauges: for each example, in ascending order, the smallest share of the radius at which an attack succeeded: 0 for an
+    example that is misclassified without perturbation, infinite where no attack succeeded; radius: the set's ``eps``, where
+    it has one.
     """
 
     gauges: tuple[float, ...]
     radius: float | None
 
     def at(self, factor: float) -> float:
-        """The share of examples that are classified correctly and were not fooled within ``factor`` times the radius."""
+        """The share of examples that are classified correctly and that no attack broke within ``factor`` times the radius."""
         return self._left(factor) / len(self.gauges)
 
     def interval(self, factor: float) -> tuple[float, float]:
@@ -45,12 +44,12 @@ class Robustness:
         return len(self.gauges) - bisect_right(self.gauges, factor * (1 + _TOLERANCE))
 
     def quantile(self, share: float) -> float:
-        """The factor at which a share of the examples, in (0, 1], is fooled or wrong; infinite where fewer ever were."""
+        """The factor at which a share of the examples, in (0, 1], is broken or wrong; infinite where no factor breaks that many."""
         return self.gauges[max(0, math.ceil(share * len(self.gauges)) - 1)]
 
     @property
     def median(self) -> float:
-        """The factor at which half of the examples are fooled or wrong."""
+        """The factor at which half of the examples are broken or wrong."""
         return self.quantile(0.5)
 
     @property
@@ -73,33 +72,40 @@ class Robustness:
 
         Raises ``UnsupportedError`` where matplotlib is not installed.
         """
-        from inradius.report import figures
+        from inradius.report.figures import plot_steps
 
-        return figures.plot_robustness(self, path=path)
+        # the last step is drawn a little longer
+        places = (*self.steps, 1.05 * self.steps[-1] or 1.0)
+        factors = (*self.steps, self.steps[-1])
+        unit = 1.0 if self.radius is None or self.radius <= 0 else self.radius
+        at = [unit * place for place in places]
+        intervals = [self.interval(factor) for factor in factors]
+        xlabel = "radius ε" if self.radius else "times the radius"
+        return plot_steps(at, [self.at(factor) for factor in factors], intervals, xlabel, path=path)
 
 
-def robustness_curve(report: "Report") -> Robustness:
+def robustness_curve(result: BracketResult) -> Robustness:
     """The whole curve of the accuracy under attack over the radius, from one report.
 
     A minimal-norm attack gives it in one run: the gauge of what it finds is the factor of the radius at which the example
     breaks. Run with ``exhaustive=True``, or with that attack alone, so that no other one takes its examples. Answers outside of
     the set count from their gauge on, as long as they keep its hard constraints. Raises ``InputError`` where no attack was run.
     """
-    if not report.setting.attacks:
+    if not result.setting.attacks:
         raise InputError(
             "the report has no attack, and its gauges make the curve; give at least one, minimal-norm for all radii"
         )
-    return Robustness(gauges=tuple(sorted(map(smallest_gauge, report.examples))), radius=report.setting.radius)
+    return Robustness(gauges=tuple(sorted(map(smallest_gauge, result.examples))), radius=result.setting.radius)
 
 
 def smallest_gauge(example: Example) -> float:
-    """The smallest share of the radius that fooled the model: 0 where it is wrong, infinite where nothing did."""
+    """The smallest share of the radius that breaks an example: 0 if it is misclassified anyway, infinite if no attack does."""
     if not example.correct:
         return 0.0
-    return min((a.gauge for a in example.attempts if _fooled(a)), default=math.inf)
+    return min((a.gauge for a in example.attempts if _breaks(a)), default=math.inf)
 
 
-def _fooled(attempt: Attempt) -> bool:
-    """Whether an answer, inside of the set or not, fools beyond rounding and keeps the hard constraints."""
+def _breaks(attempt: Attempt) -> bool:
+    """True where x + δ is misclassified beyond rounding and δ keeps the hard constraints, inside of the set or not."""
     lost = attempt.margin < 0 and not attempt.within_rounding
     return lost and attempt.violation <= _TOLERANCE and not math.isnan(attempt.gauge)

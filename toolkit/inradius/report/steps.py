@@ -1,25 +1,20 @@
 """The accuracy under attack over the radius as steps, drawn as inline SVG."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from inradius.report.palette import COLOURS
+from inradius.bracketing.result import BracketResult
 from inradius.report.robustness import Robustness, robustness_curve
-
-if TYPE_CHECKING:
-    from inradius.report.report import Report
+from inradius.report.words import COLOURS
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 700.0, 160.0, 60.0, 12.0
 
 
-def steps_section(report: "Report") -> str:
-    """The curve that a minimal-norm attack gave, as a section of the page; empty where there was none."""
-    if not report.setting.minimal:
-        return ""
-    curve = robustness_curve(report)
+def steps_section(result: BracketResult) -> str:
+    """The curve of a report with a minimal-norm attack, as a section of the page."""
+    curve = robustness_curve(result)
     unit = "the radius" if curve.radius is None else f"{curve.radius:g}"
     note = (
-        f"What {', '.join(report.setting.minimal)} found, at every radius; half of the examples break by "
+        f"The smallest perturbations of {', '.join(result.setting.minimal)}, at every radius; half of the examples break by "
         f"{curve.median:.3g} times {unit}. The numbers are in robustness.csv."
     )
     return f"<section><h2>Over the radius</h2><p>{note}</p>{_drawing(curve)}</section>"
