@@ -331,7 +331,6 @@ BRACKETS = {
     | {"an unknown name": "lnif(eps=0.1)"},
     "attacks": {
         "a number": 5,
-        "none": None,
         "a set": Cube(eps=0.1),
         "a class": Corner,
         "an unknown name": "pdg",
@@ -339,7 +338,6 @@ BRACKETS = {
     },
     "certifiers": {
         "a number": 5,
-        "none": None,
         "an attack": [Corner()],
         "a class": Slope,
         "an unknown name": ["crwon"],

@@ -197,7 +197,7 @@ def tied(folder, attacks, **options):
 @pytest.fixture
 def no_figures(monkeypatch):
     """The figure takes longer than all the rest, and has tests of its own."""
-    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 def test_an_answer_that_ties_counts_on_neither_side(tmp_path, no_figures):

@@ -28,7 +28,7 @@ LAW = settings(
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """The figure takes longer than all the rest, and has tests of its own."""
-    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 def truth(data, model, eps):

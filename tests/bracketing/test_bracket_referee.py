@@ -14,7 +14,7 @@ from inradius.attacks.attack import Attacked
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 @attrs.frozen(kw_only=True)

@@ -22,7 +22,7 @@ FACTORS = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0]
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 def curve(folder, threat=None, factors=FACTORS, **options):
@@ -35,7 +35,7 @@ def curve(folder, threat=None, factors=FACTORS, **options):
 def curves(tmp_path_factory):
     """The reports of a curve by whether radii reuse each other's, and the folder of each curve."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inradius.report.storage._figures", lambda report: {})
+        patch.setattr("inradius.report.report._figures", lambda report: {})
         folders = {reuse: tmp_path_factory.mktemp("curve") for reuse in (True, False)}
         return {reuse: curve(folder, reuse=reuse) for reuse, folder in folders.items()}, folders
 

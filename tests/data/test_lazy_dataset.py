@@ -13,7 +13,7 @@ from inradius.data.lazy_dataset import LazyDataset
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 class Counted:

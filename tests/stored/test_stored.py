@@ -25,7 +25,7 @@ from inradius.stored.reading import check, whole_lines
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.storage._figures", lambda report: {})
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 BOTH = pytest.mark.parametrize("start", [fit, bracket])

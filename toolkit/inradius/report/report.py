@@ -1,15 +1,18 @@
 """The report: the result of a bracket with its views, as files in a folder and as a page."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from inradius.bracketing import saved
 from inradius.bracketing.result import BracketResult
+from inradius.bracketing.saved import REPORT, load, to_json, write_tensors
 from inradius.bracketing.summary import summary
-from inradius.report import page, storage
-from inradius.stored.files import as_folder
+from inradius.report import page, tables
+from inradius.report.robustness import robustness_curve
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import as_folder, writable_folder, write_atomic
 
 
 @attrs.frozen(kw_only=True)
@@ -32,13 +35,51 @@ class Report(BracketResult):
         The figure needs matplotlib and is left out where that is not installed. Raises ``InputError`` where
         nothing can be written, ``StorageError`` where the disk is full.
         """
-        return storage.save(self, as_folder(folder))
+        place = writable_folder(as_folder(folder))
+        name = write_tensors(place, {"delta": self.deltas, "input": self.inputs})
+        for file, content in _files(self, name).items():
+            write_atomic(place / file, content)
+        return place
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":
         """The report that ``save`` wrote. Raises ``InputError`` where the folder holds none."""
-        return cls(**saved.load(Path(folder)))
+        return cls(**load(Path(folder)))
 
     def to_html(self) -> str:
         """The report as one page that needs no other file."""
         return page.render(self)
+
+
+def _files(result: BracketResult, name: str) -> dict[str, bytes]:
+    """The content of every other file, report.json last, because it says that a report is there; ``name``: the perturbations."""
+    return {
+        **_tables(result),
+        "report.html": page.render(result).encode(),
+        **_figures(result),
+        REPORT: sealed_json(to_json(result, name), indent=1),
+    }
+
+
+def _tables(result: BracketResult) -> dict[str, bytes]:
+    found = {
+        "examples.csv": tables.examples_csv(result.examples),
+        "classes.csv": tables.classes_csv(result.examples),
+    }
+    if result.setting.attacks:
+        found["kills.csv"] = tables.kills_csv(result)
+    if result.setting.minimal:
+        found["robustness.csv"] = robustness_curve(result).to_csv()
+    return {name: text.encode() for name, text in found.items()}
+
+
+def _figures(result: BracketResult) -> dict[str, bytes]:
+    if find_spec("matplotlib") is None:
+        return {}
+    from inradius.report.figures import draw, plot_classes
+
+    figure = plot_classes(result)
+    found = {"bracket.png": draw(figure, "png"), "bracket.svg": draw(figure, "svg")}
+    if result.setting.minimal:
+        found["robustness.svg"] = draw(robustness_curve(result).plot(), "svg")
+    return found
