@@ -74,7 +74,6 @@ def write(names):
     PAGE.write_text(f"{head}{start}\n\n{lines}\n\n{end}{rest.partition(end)[2]}", "utf-8")
 
 
-
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         names = walk(folder)

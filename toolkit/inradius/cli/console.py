@@ -1,4 +1,4 @@
-"""Where the program prints: tables and lines, with nothing in them read as markup."""
+"""The output of the program: tables and lines, in which nothing is read as markup."""
 
 import io
 import os
@@ -7,17 +7,17 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-# what a table may take where nobody watches, as in a log
+# the width of a table where the output is no terminal, as in a log
 UNWATCHED_WIDTH = 120
 
 
 def is_first() -> bool:
-    """Whether this is the only process, or of several that a launcher started the first one."""
+    """True for the only process, and for the first of several that a launcher started."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def console() -> Console:
-    """A console on the standard output of the moment; of several processes that a launcher started the first one speaks."""
+    """A console on the current standard output; of several processes that a launcher started only the first one prints."""
     out = sys.stdout if is_first() else io.StringIO()
     width = None if out.isatty() else UNWATCHED_WIDTH
     return Console(file=out, markup=False, highlight=False, emoji=False, width=width)

@@ -1,4 +1,4 @@
-"""The learning curves of training runs, drawn and in short."""
+"""The learning curves of training runs, drawn, and their best and last scores, printed."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from inradius.report.learning import learning_curves
 
 
 def show(folders: Sequence[Path], path: Path) -> None:
-    """Says what the best and the last epoch of each run were worth, and writes the figure where matplotlib is installed."""
+    """Prints the best and the last score of each run, and writes the figure where matplotlib is installed."""
     if not is_first():
         return
     runs = [run for folder in folders for run in histories(folder)]

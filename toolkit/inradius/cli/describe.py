@@ -15,7 +15,7 @@ REQUIRED = "required"
 
 
 def describe(name: Annotated[str, typer.Argument(help="A registered name, as in pgd.")]) -> None:
-    """What a name makes: its documentation, its parameters with their defaults, and who brought it."""
+    """The documentation of a name, its parameters with their defaults, and its distribution."""
     entry = find(name.partition("(")[0].strip())
     kind = next(hook for hook, made in KINDS.items() if made is entry.kind)
     say(f"{entry.name}({', '.join(entry.parameters)})")
@@ -31,7 +31,7 @@ def describe(name: Annotated[str, typer.Argument(help="A registered name, as in 
 
 
 def parameters(entry: Entry) -> Iterator[tuple[str, str, str]]:
-    """The name, the type and the default of each parameter, as a reader sees them."""
+    """The name, the type and the default of each parameter, as they are printed."""
     if isinstance(entry.build, type) and issubclass(entry.build, Component):
         for field in attrs.fields(entry.build):
             if field.init:

@@ -11,7 +11,7 @@ import typer
 from inradius.errors import InradiusError
 
 FAILED, STOPPED = 2, 130
-# typer has moved this class, the parent of all slips of the command line, from one package to another
+# the parent of all errors in the command line; its package differs between versions of typer
 UsageError: Any = typer.BadParameter.__base__
 
 
@@ -39,7 +39,7 @@ def _stopped() -> int:
 
 
 def _usage(error: Any) -> str:
-    """What is wrong with the command line, and where the options are listed."""
+    """A sentence on an error in the command line, with the command that lists the options."""
     program = error.ctx.command_path if error.ctx is not None else "inradius"
     return f"{error.format_message().rstrip('.')}; `{program} --help` lists what is allowed"
 

@@ -15,7 +15,7 @@ RULES = "layer_rules"
 def list_names(
     kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks or threat_models.")] = None,
 ) -> None:
-    """What there is: every registered name, by kind, with what it does and who brought it."""
+    """Every registered name, by kind, with one line of documentation and its distribution."""
     for chosen in _kinds(kind):
         rows = _rules() if chosen == RULES else [(e.name, first_line(e.build), e.origin) for e in _of(chosen)]
         made = table(chosen.replace("_", " "), "", "from")

@@ -7,7 +7,7 @@ from inradius.components.plugins import Plugin, installed
 
 
 def plugins() -> None:
-    """The installed plugins, and whether they could be loaded; exits with 1 where one could not."""
+    """The installed plugins and their status; exits with 1 where one could not be loaded."""
     made = table("plugin", "distribution", "version", "module", "status")
     for plugin in installed():
         made.add_row(plugin.name, plugin.distribution, plugin.version, plugin.value, _status(plugin))

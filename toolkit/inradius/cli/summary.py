@@ -1,4 +1,4 @@
-"""A report in a few lines."""
+"""A report in a few lines, printed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ UNION = {"each": "certified one by one", "hull": "certified in one pass, as thei
 def show(
     report: Report, *, of: int | None = None, seconds: float | None = None, members: int = 1, classes: bool = False
 ) -> None:
-    """Prints the bracket, what each method did, what is doubtful, and where the page is.
+    """Prints the bracket, the numbers of each method, the flags, and the place of the page.
 
     ``members`` is how many the set has; ``classes`` adds the bracket of each class.
     """
@@ -79,14 +79,14 @@ def show_curve(reports: Sequence[Report], factors: Sequence[float], path: Path) 
 
 
 def _undecided(report: Report) -> str:
-    """What it means that no method decided, by the methods that were asked."""
+    """The word for an example that no method decided, by the methods that were run."""
     if not report.setting.certifiers:
         return "not broken"
     return "undecided" if report.setting.attacks else "not certified"
 
 
 def _accuracies(report: Report) -> Table:
-    """The bracket from below to above; the robust accuracy itself is what nobody knows."""
+    """The bracket from below to above; the robust accuracy itself is unknown."""
     shares = {"lower": report.lower, "upper": report.upper, "clean": report.clean}
     made = table("", "accuracy", "95 % interval", "examples", right=("accuracy", "95 % interval", "examples"))
 
@@ -112,7 +112,7 @@ def _accuracies(report: Report) -> Table:
 
 
 def _attacks(report: Report) -> Table:
-    """What each attack did; what it leaves alone, and what only it broke, is known where every attack met every example."""
+    """The numbers of each attack; those of an attack alone are known where every attack was run on every example."""
     summary = report.summary()
     kills, whole = summary["kills"]["attacks"], summary["kills"]["complete"]
     numbers = (
@@ -152,7 +152,7 @@ def _classes(report: Report) -> Table:
 
 
 def _radii(report: Report) -> list[str]:
-    """At which radius examples break, where an attack looked for the smallest perturbation."""
+    """A line on the radius at which examples break, where an attack looked for the smallest perturbation; else no line."""
     if not report.setting.minimal:
         return []
     curve = robustness_curve(report)

@@ -1,4 +1,4 @@
-"""Which plugins are installed, and how they fared."""
+"""The installed plugins, and the errors of those that failed to load."""
 
 from inradius.components.installed import Plugin as Plugin
 from inradius.components.installed import host

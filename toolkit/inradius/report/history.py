@@ -1,4 +1,4 @@
-"""A training run as its folder tells it: one line of numbers for each epoch."""
+"""A training run, read from its folder: one line of numbers for each epoch."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from inradius.stored.listing import RECORD
 from inradius.stored.reading import record, records
 
 METRICS = "metrics.jsonl"
-# what is no curve
+# numbers of an epoch that are no curve
 _BOOKKEEPING = ("epoch", "seconds", "rolled_back")
 
 
@@ -27,7 +27,7 @@ class History:
 
     @classmethod
     def load(cls, folder: Path) -> "History":
-        """What is in the folder. Raises ``InputError`` where no training run has finished an epoch there."""
+        """The run in a folder. Raises ``InputError`` where no training run has finished an epoch there."""
         if not (folder / METRICS).is_file():
             raise InputError(
                 f"{str(folder)!r} holds no readable {METRICS} (there is none); give the folder of a training run"
@@ -40,22 +40,22 @@ class History:
 
     @property
     def names(self) -> list[str]:
-        """The names of the curves, in the order in which they came."""
+        """The names of the curves, in the order of their first epoch."""
         return [name for name in dict.fromkeys(key for line in self.lines for key in line) if name not in _BOOKKEEPING]
 
     def curve(self, name: str) -> tuple[list[float], list[float]]:
-        """The epochs that have this number, and the numbers."""
+        """The epochs in which a curve has a number, and its numbers."""
         points = [(line["epoch"], line[name]) for line in self.lines if name in line]
         return [epoch for epoch, _ in points], [value for _, value in points]
 
     @property
     def rolled_back(self) -> list[float]:
-        """The epochs whose weights were taken back."""
+        """The epochs that were rolled back."""
         return [line["epoch"] for line in self.lines if line.get("rolled_back")]
 
     @property
     def kept(self) -> list[dict[str, float]]:
-        """The epochs whose weights were not taken back and have a score."""
+        """The epochs with a score that were not rolled back."""
         return [line for line in self.lines if not line.get("rolled_back") and "score" in line]
 
     @property
@@ -69,7 +69,7 @@ class History:
         return self.kept[-1] if self.kept else None
 
     def gaps(self) -> tuple[list[float], list[float]]:
-        """The epochs, and how much lower each score is than the best one so far."""
+        """The epochs with a score, and for each the best score so far minus its own."""
         best, gaps = float("-inf"), []
         for line in self.kept:
             best = max(best, line["score"])
@@ -78,12 +78,12 @@ class History:
 
 
 def is_training(folder: Path) -> bool:
-    """Whether the folder is that of a training run, or of one that trains several networks."""
+    """True for the folder of a training run, or of a run that trains several networks."""
     return (folder / METRICS).is_file() or any(folder.glob(f"parts/*/{METRICS}"))
 
 
 def histories(folder: Path) -> list[History]:
-    """The run in a folder; of a run that trains several networks, theirs."""
+    """The run in a folder; for a run that trains several networks, one for each network."""
     if (folder / METRICS).is_file() or not is_training(folder):
         return [History.load(folder)]
     return [History.load(part.parent) for part in sorted(folder.glob(f"parts/*/{METRICS}"))]

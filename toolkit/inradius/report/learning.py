@@ -1,4 +1,4 @@
-"""Learning curves: what happened to a network from epoch to epoch."""
+"""Learning curves: the numbers of a training run over its epochs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ def _named(runs: list[History], folders: list[Path]) -> list[tuple[str, History]
 
 
 def panels(runs: Sequence[History]) -> dict[str, list[str]]:
-    """The curves of each panel, by its title: those of a monitor, ``monitor/name``, share one."""
+    """The curves of each panel, by its title; the curves of one monitor, ``monitor/name``, share a panel."""
     names = list(dict.fromkeys(name for run in runs for name in run.names))
     found: dict[str, list[str]] = {}
     for name in names:
@@ -114,7 +114,7 @@ def _panel(axes: Any, title: str, names: list[str], runs: list[tuple[str, Histor
 
 
 def _label(name: str, run: str, *, alone: bool, single: bool) -> str | None:
-    """What a curve is called in its panel."""
+    """The name of a curve in its panel; None for a curve without one."""
     series = name.rpartition("/")[2].replace("_", " ")
     if alone:
         return None if single else series
@@ -122,7 +122,7 @@ def _label(name: str, run: str, *, alone: bool, single: bool) -> str | None:
 
 
 def _mark(axes: Any, run: History, names: list[str], colour: str, *, alone: bool) -> None:
-    """The best epoch, and those that were rolled back; the panel of the scores says which is which."""
+    """Marks the best epoch and those that were rolled back; the panel of the scores has the legend."""
     told = alone and "score" in names
     if "score" in names and run.best is not None:
         label = "best" if told else None
