@@ -168,11 +168,11 @@ def test_a_report_at_another_level_lends_what_counts_here(tmp_path):
         for claim in ("real", "float")
     )
     for known, lent in ((weak, 0), (strong, strong.claims["float"])):
-        place = {"folder": tmp_path / f"curve {known.setting.claim}", "known": {1.0: known}}
+        place = {"folder": tmp_path / f"curve {known.setting.claim}", "reports": {1.0: known}}
         (report,) = inradius.bracket_curve(linear(), cloud(), Cube(eps=0.2), [0.5], claim="float", **place, **options)
         assert sum(verdict.reused for e in report.examples for verdict in e.verdicts) == lent
         assert report.claims["float"] >= strong.claims["float"]
-    place = {"folder": tmp_path / "back", "known": {1.0: strong}}
+    place = {"folder": tmp_path / "back", "reports": {1.0: strong}}
     (report,) = inradius.bracket_curve(linear(), cloud(), Cube(eps=0.2), [0.5], claim="real", **place, **options)
     assert report.claims["float"] == strong.claims["float"]
     assert report.claims["real"] > 0
