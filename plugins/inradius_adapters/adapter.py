@@ -8,8 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, InradiusError, Oracles, PluginError, UnsupportedError
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, CountedModel, InradiusError, Observer, Oracles, PluginError, UnsupportedError
 from inradius.attacks.verdict import against, unit
 from inradius.components.validators import flag
 from inradius.sets.examples import expand
@@ -35,6 +34,7 @@ class Adapter(Attack, ABC):
     every example is attacked alone, and batch mates change nothing. ``start`` and ``observe`` are not used.
     """
 
+    aims: ClassVar[bool] = True
     positional = ("attack",)
     package: ClassVar[str]
     module: ClassVar[str]
@@ -89,24 +89,14 @@ class Adapter(Attack, ABC):
         """The model as the library calls it."""
         return Bridge(model, x)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        x, targeted = batch.x, batch.goal is not None
         delta = torch.zeros_like(x)
-        for around, rows in groups(threat, len(x), x.device):
+        for around, rows in groups(batch.threat, len(x), x.device):
             for part in torch.split(rows, 1 if self.one_by_one else max(1, len(rows))):
-                seed = int(rng.take(part[:1]).integers(0, 2**31 - 1))
-                target = y[part] if goal is None else goal[part]
-                delta[part] = self._solve(model.take(part), x[part], target, goal is not None, around, seed)
+                seed = int(batch.rng.take(part[:1]).integers(0, 2**31 - 1))
+                target = batch.y[part] if batch.goal is None else batch.goal[part]
+                delta[part] = self._solve(batch.model.take(part), x[part], target, targeted, around, seed)
         return delta
 
     def _solve(

@@ -7,13 +7,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer
 from inradius.components.validators import count, positive
 from inradius.sets.examples import expand
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.feasible_box import far, room_of
+from inradius_blackbox.feasible_box import far, feasible_box_of
 from inradius_blackbox.starts import begin, closer
 
 # bisections at the beginning and at the end
@@ -33,10 +31,11 @@ class Boundary(Attack):
     adversarial. The length of the walk grows where more than half of the sphere's points are adversarial and shrinks where
     fewer than a fifth are; that of the step towards x where more than a quarter, or fewer than a tenth, of the candidates
     are. It walks by the ℓ2 distance, on every set; a bisection of the set's radius ends it. It starts from the ``start``
-    of the call, or from noise of growing radius; an example that no noise fools keeps δ = 0.
+    of the call, or from noise of growing radius; an example that no noise misclassifies keeps δ = 0.
     Source: brendel2018.
     """
 
+    aims: ClassVar[bool] = True
     minimal: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
@@ -52,20 +51,9 @@ class Boundary(Attack):
             raise ValueError(f"factor={value!r} does not grow; allowed is a finite number > 1")
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        decisions = Decisions(Part.whole(model, x, y, threat, rng, goal), self.queries, observe)
-        part, delta = begin(decisions, start)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        decisions = Decisions(batch, self.queries, observe)
+        part, delta = begin(decisions)
         if not len(part):
             return decisions.best
         delta = closer(decisions, part, delta, _PASSES)
@@ -85,9 +73,9 @@ class Boundary(Attack):
 class _Walk:
     """Where each example of a part stands, how long its steps are, and what the last answers were."""
 
-    def __init__(self, attack: Boundary, part: Part, delta: Tensor) -> None:
+    def __init__(self, attack: Boundary, part: AttackBatch, delta: Tensor) -> None:
         self.attack, self.part, self.delta = attack, part, delta
-        self.room = room_of(part.threat, part.x)
+        self.feasible = feasible_box_of(part.threat, part.x)
         self.sphere = delta.new_full((len(part),), attack.sphere_step)
         self.source = delta.new_full((len(part),), attack.source_step)
         # adversarial answers and all answers, of the sphere's points and of the candidates
@@ -97,7 +85,7 @@ class _Walk:
         """The examples in ``index``."""
         taken = object.__new__(_Walk)
         taken.attack, taken.part, taken.delta = self.attack, self.part.take(index), self.delta[index]
-        taken.room = self.room.take(index)
+        taken.feasible = self.feasible.take(index)
         taken.sphere, taken.source, taken.counts = self.sphere[index], self.source[index], self.counts[index]
         return taken
 
@@ -134,7 +122,7 @@ class _Walk:
 
     def _allowed(self, delta: Tensor) -> Tensor:
         """The nearest point within the hard constraints, (n, *S)."""
-        return self.room.nearest(far(self.part.threat), delta, self.part.x)
+        return self.feasible.nearest(far(self.part.threat), delta, self.part.x)
 
     def _adapt(self) -> None:
         sphere, source = self.counts[:, 0] / self.counts[:, 1], self.counts[:, 2] / self.counts[:, 3]

@@ -1,4 +1,4 @@
-"""What a set allows at any radius: its hard constraints, and the box that they are where they are one."""
+"""The hard constraints of a set, which hold at any radius, and the box that they are where they are one."""
 
 import attrs
 import torch
@@ -19,8 +19,8 @@ def far(threat: Oracles) -> Oracles:
 
 
 @attrs.frozen(eq=False)
-class Room:
-    """What each example allows at any radius: where ``boxed`` (B,), from ``low`` to ``high`` (B, *S), which elsewhere are ∓∞.
+class FeasibleBox:
+    """The room of each example at any radius: where ``boxed`` (B,), from ``low`` to ``high`` (B, *S), which elsewhere are ∓∞.
 
     Each example is judged by itself, as batch mates change nothing: a set may look like a box around some inputs alone.
     """
@@ -30,9 +30,9 @@ class Room:
     boxed: Tensor
     _others: Tensor = attrs.field(init=False, default=attrs.Factory(lambda self: _where(~self.boxed), takes_self=True))
 
-    def take(self, index: Tensor) -> "Room":
+    def take(self, index: Tensor) -> "FeasibleBox":
         """The examples in ``index``."""
-        return Room(self.low[index], self.high[index], self.boxed[index])
+        return FeasibleBox(self.low[index], self.high[index], self.boxed[index])
 
     def nearest(self, threat: Oracles, delta: Tensor, x: Tensor) -> Tensor:
         """δ clipped to the box, or where there is none its projection on ``threat``, (B, *S)."""
@@ -42,7 +42,7 @@ class Room:
         return clipped
 
 
-def room_of(threat: Oracles, x: Tensor) -> Room:
+def feasible_box_of(threat: Oracles, x: Tensor) -> FeasibleBox:
     """How far each coordinate may move down and up at any radius, and for which examples this is all that limits it."""
     reach = far(threat)
     low, high = (reach.linear_max(sign * torch.ones_like(x), x) for sign in (-1, 1))
@@ -53,7 +53,7 @@ def room_of(threat: Oracles, x: Tensor) -> Room:
     if len(rows := _where(boxed)):
         boxed[rows] = _ends(reach.select(rows), low[rows], high[rows], x[rows])
     free = expand(~boxed, x)
-    return Room(low.masked_fill(free, -torch.inf), high.masked_fill(free, torch.inf), boxed)
+    return FeasibleBox(low.masked_fill(free, -torch.inf), high.masked_fill(free, torch.inf), boxed)
 
 
 def _where(chosen: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def _where(chosen: Tensor) -> Tensor:
 
 
 def _ends(reach: Oracles, low: Tensor, high: Tensor, x: Tensor) -> Tensor:
-    """Whether coordinates that a corner leaves at 0 can go no farther, as in a box, but not in one of many windows, (B,)."""
+    """True where coordinates that a corner leaves at 0 can go no farther, as in a box, but not in one of many windows, (B,)."""
     further = [
         (sign * reach.linear_max(sign * still.to(x), x)).where(still, 0).flatten(1).amax(1)
         for sign, still in ((-1, low == 0), (1, high == 0))
@@ -71,14 +71,14 @@ def _ends(reach: Oracles, low: Tensor, high: Tensor, x: Tensor) -> Tensor:
 
 def corners_of(threat: Oracles, x: Tensor, asker: object) -> tuple[Tensor, Tensor]:
     """The ends of the box, two of (B, *S), for attacks that set coordinates to them; ``UnsupportedError`` where there is none."""
-    room = room_of(threat, x)
-    boxed = bool(room.boxed.all())
+    box = feasible_box_of(threat, x)
+    boxed = bool(box.boxed.all())
     # within a box, half of the radii reach all of it as well
     if boxed and len(x):
-        boxed = torch.allclose(threat.scaled(_FAR / 2).linear_max(torch.ones_like(x), x), room.high)
+        boxed = torch.allclose(threat.scaled(_FAR / 2).linear_max(torch.ones_like(x), x), box.high)
     if not boxed:
         raise UnsupportedError(
             f"{asker} sets coordinates to the ends of a box, and {threat} has none at every radius; "
             "allowed are sets that are limited by bounds=(low, high) alone when their radius grows"
         )
-    return room.low, room.high
+    return box.low, box.high

@@ -6,9 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer
 from inradius.components.validators import count
 from inradius.sets.examples import expand
 from inradius_blackbox.draws import repeat
@@ -22,28 +20,18 @@ class GaussianNoise(Attack):
     Noise is drawn until it fools the model or the queries are used up; the last one stays. It asks for predictions alone.
     """
 
+    aims: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
     # as the repeated noise of foolbox 3 draws, and the answer's judgement
     queries: int = attrs.field(default=101, validator=count)
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        return repeat(Part.whole(model, x, y, threat, rng, goal), self.queries, _noise, observe)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        return repeat(batch, self.queries, _noise, observe)
 
 
-def _noise(part: Part) -> Tensor:
+def _noise(part: AttackBatch) -> Tensor:
     direction = part.rng.normal(tuple(part.x.shape[1:]), dtype=part.x.dtype).to(part.x.device)
     reach = part.threat.linear_max(direction, part.x).flatten(1).norm(dim=1) / direction.flatten(1).norm(dim=1)
     return part.threat.project(direction * expand(reach, direction), part.x)

@@ -7,13 +7,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer
 from inradius.components.validators import count
 from inradius.sets.examples import expand
 from inradius_blackbox.decisions import Decisions
-from inradius_blackbox.feasible_box import Room, far, room_of
+from inradius_blackbox.feasible_box import FeasibleBox, far, feasible_box_of
 from inradius_blackbox.starts import begin, closer
 
 # halvings of a step before it is given up
@@ -29,10 +27,11 @@ class HopSkipJump(Attack):
     From a point on the boundary it asks for predictions around, takes their mean direction for the boundary's normal,
     makes the set's step of steepest ascent along it, gauge / √t long and halved until it is adversarial, and comes back to
     the boundary on the path of projections onto ever smaller sets: on ℓ2 a line, on ℓ∞ a clip, as in the paper. It starts
-    from the ``start`` of the call, or from noise of growing radius; an example that no noise fools keeps δ = 0.
+    from the ``start`` of the call, or from noise of growing radius; an example that no noise misclassifies keeps δ = 0.
     Source: chen2020hopskip.
     """
 
+    aims: ClassVar[bool] = True
     minimal: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
@@ -42,33 +41,22 @@ class HopSkipJump(Attack):
     samples: int = attrs.field(default=100, validator=count)
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        decisions = Decisions(Part.whole(model, x, y, threat, rng, goal), self.queries, observe)
-        part, delta = begin(decisions, start)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        decisions = Decisions(batch, self.queries, observe)
+        part, delta = begin(decisions)
         if not len(part):
             return decisions.best
-        passes = _passes(x)
+        passes = _passes(batch.x)
         delta = closer(decisions, part, delta, passes)
-        room = room_of(part.threat, part.x)
+        feasible = feasible_box_of(part.threat, part.x)
         for step in range(1, self.queries):
             samples = int(self.samples * math.sqrt(step))
             able = (decisions.left[part.rows] >= samples + _HALVINGS + passes).nonzero().squeeze(1)
-            part, delta, room = part.take(able), delta[able], room.take(able)
+            part, delta, feasible = part.take(able), delta[able], feasible.take(able)
             if not len(part):
                 break
-            normal = _normal(decisions, part, delta, samples, step, room)
-            delta = closer(decisions, part, _advance(decisions, part, delta, normal, step, room), passes)
+            normal = _normal(decisions, part, delta, samples, step, feasible)
+            delta = closer(decisions, part, _advance(decisions, part, delta, normal, step, feasible), passes)
             decisions.show()
         return decisions.answer()
 
@@ -79,7 +67,9 @@ def _passes(x: Tensor) -> int:
     return math.ceil(min(1.5 * math.log2(size), -math.log2(torch.finfo(x.dtype).eps) - 4))
 
 
-def _normal(decisions: Decisions, part: Part, delta: Tensor, samples: int, step: int, room: Room) -> Tensor:
+def _normal(
+    decisions: Decisions, part: AttackBatch, delta: Tensor, samples: int, step: int, feasible: FeasibleBox
+) -> Tensor:
     """The mean of random directions, those that lead to the wrong side taken negative, (n, *S)."""
     size = part.x.shape[1:].numel()
     length = delta.flatten(1).norm(dim=1)
@@ -93,7 +83,7 @@ def _normal(decisions: Decisions, part: Part, delta: Tensor, samples: int, step:
         shape = (min(block, samples - first), *part.x.shape[1:])
         draws = rng.normal(shape, dtype=delta.dtype).to(delta.device)
         draws = draws * (probe / draws.flatten(2).norm(dim=2).view(*draws.shape[:2], *(1,) * (delta.ndim - 1)))
-        points = torch.clamp(delta[:, None] + draws, room.low[:, None], room.high[:, None])
+        points = torch.clamp(delta[:, None] + draws, feasible.low[:, None], feasible.high[:, None])
         moves = points - delta[:, None]
         sides = decisions.ask_many(part, points).to(delta) * 2 - 1
         signed += (moves * sides.view(*sides.shape, *(1,) * (delta.ndim - 1))).sum(1)
@@ -105,15 +95,17 @@ def _normal(decisions: Decisions, part: Part, delta: Tensor, samples: int, step:
     return signed - expand(baseline, delta) * plain
 
 
-def _advance(decisions: Decisions, part: Part, delta: Tensor, normal: Tensor, step: int, room: Room) -> Tensor:
+def _advance(
+    decisions: Decisions, part: AttackBatch, delta: Tensor, normal: Tensor, step: int, feasible: FeasibleBox
+) -> Tensor:
     """The perturbation after the longest of the halved steps that stays adversarial, or the same one, (n, *S)."""
-    stride = part.threat.steepest(normal, part.x, delta, rng=part.rng.fork(step))
+    steepest = part.threat.steepest(normal, part.x, delta, rng=part.rng.fork(step))
     share = part.threat.gauge(delta, part.x).to(delta) / math.sqrt(step)
     answer, waiting = delta, torch.arange(len(part), device=delta.device)
     for _ in range(_HALVINGS):
         some = part.take(waiting)
-        moved = delta[waiting] + expand(share[waiting], delta) * stride[waiting]
-        moved = room.take(waiting).nearest(far(some.threat), moved, some.x)
+        moved = delta[waiting] + expand(share[waiting], delta) * steepest[waiting]
+        moved = feasible.take(waiting).nearest(far(some.threat), moved, some.x)
         fooled = decisions.ask(some, moved)
         answer = answer.index_put((waiting[fooled],), moved[fooled])
         waiting, share = waiting[~fooled], share / 2

@@ -8,9 +8,9 @@ import torch
 from attrs.validators import in_
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles, UnsupportedError
-from inradius.attacks.ascent import Part, gradient_of
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer, Oracles, UnsupportedError
+from inradius.attacks.ascent import gradient_of
+from inradius.attacks.observer import BatchObserver
 from inradius.components.validators import flag, share
 from inradius_blackbox.feasible_box import corners_of
 from inradius_blackbox.pixels import by_pixel, channels_of
@@ -26,11 +26,12 @@ class JSMA(Attack):
     It aims at the goal, or else at the wrong class of the largest logit, anew in each step. With ∂ₜ, the change of that
     class's logit that a pair of pixels brings to first order, and ∂ₒ, the change of all other logits' sum, the pair of the
     largest −∂ₜ ∂ₒ with ∂ₜ > 0 > ∂ₒ moves; where there is none, that of the largest ∂ₜ − ∂ₒ. It ends when the example is
-    fooled, or when ``most`` of all pixels have moved, and then finds nothing. ``pairs=False`` moves one pixel at a time,
+    misclassified, or when ``most`` of all pixels have moved, and then finds nothing. ``pairs=False`` moves one pixel at a time,
     ``toward`` one end of the box alone. Raises ``UnsupportedError`` for sets that do not count pixels.
     Source: papernot2016.
     """
 
+    aims: ClassVar[bool] = True
     minimal: ClassVar[bool] = True
 
     # Papernot et al. 2016, sec. V: 14.5 % of an MNIST image's pixels
@@ -41,23 +42,13 @@ class JSMA(Attack):
     per: str = attrs.field(default="pixel", validator=in_(("pixel", "coordinate")))
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        _check_counts(threat, x, self)
-        low, high = corners_of(threat, x, self)
-        part, answer = Part.whole(model, x, y, threat, rng, goal), torch.zeros_like(x)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        x = batch.x
+        _check_counts(batch.threat, x, self)
+        low, high = corners_of(batch.threat, x, self)
+        part, answer, shown = batch, torch.zeros_like(x), BatchObserver(observe)
         delta, channels = torch.zeros_like(x), channels_of(x, self.per)
-        for step in range(self._steps(x, channels) + 1):
+        for _ in range(self._steps(x, channels) + 1):
             if not len(part):
                 break
             fooled, gradients = _jacobian(part, delta)
@@ -66,10 +57,7 @@ class JSMA(Attack):
             part, delta = part.take(alive), delta[alive]
             ends = (low[part.rows], high[part.rows])
             delta = self._move(delta, [one[alive] for one in gradients], ends, channels)
-            if observe is not None:
-                shown = answer.clone()
-                shown[part.rows] = delta
-                observe(step, shown)
+            shown.show(answer, part.rows, delta)
         return answer
 
     def _steps(self, x: Tensor, channels: int) -> int:
@@ -103,8 +91,8 @@ def _check_counts(threat: Oracles, x: Tensor, asker: Attack) -> None:
         )
 
 
-def _jacobian(part: Part, delta: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Who is fooled (n,), and the gradients of the class aimed at and of the sum of all others, each (n, *S)."""
+def _jacobian(part: AttackBatch, delta: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """True where misclassified (n,), and the gradients of the class aimed at and of the sum of all others, each (n, *S)."""
     point = delta.detach().requires_grad_()
     with torch.enable_grad():
         logits = part.model(part.x + point)
@@ -112,7 +100,7 @@ def _jacobian(part: Part, delta: Tensor) -> tuple[Tensor, list[Tensor]]:
         aimed = logits.gather(1, aim[:, None]).squeeze(1)
         others = logits.sum(1) - aimed
     gradients = [gradient_of(aimed, point, keep=True), gradient_of(others, point)]
-    return part.fooled(logits.detach()), gradients
+    return part.misclassified(logits.detach()), gradients
 
 
 def _saliency(gain: Tensor, loss: Tensor) -> Tensor:

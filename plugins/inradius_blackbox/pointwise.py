@@ -7,9 +7,7 @@ import torch
 from attrs.validators import in_
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer
 from inradius.components.validators import count
 from inradius_blackbox.decisions import Decisions
 from inradius_blackbox.feasible_box import corners_of, far
@@ -31,6 +29,7 @@ class Pointwise(Attack):
     Source: schott2019.
     """
 
+    aims: ClassVar[bool] = True
     minimal: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
@@ -41,21 +40,10 @@ class Pointwise(Attack):
     per: str = attrs.field(default="pixel", validator=in_(("pixel", "coordinate")))
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        decisions = Decisions(Part.whole(model, x, y, threat, rng, goal), self.queries, observe)
-        channels = channels_of(x, self.per)
-        self._begin(decisions, start, channels)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        decisions = Decisions(batch, self.queries, observe)
+        channels = channels_of(batch.x, self.per)
+        self._begin(decisions, channels)
         ready = (decisions.found & (decisions.gauge > 0)).nonzero().squeeze(1)
         part = decisions.whole.take(ready)
         delta = decisions.best[ready]
@@ -65,18 +53,20 @@ class Pointwise(Attack):
         _until_nothing_changes(decisions, part.take(shrinks), delta[shrinks], channels, passes=_PASSES)
         return decisions.answer()
 
-    def _begin(self, decisions: Decisions, start: Tensor | None, channels: int) -> None:
+    def _begin(self, decisions: Decisions, channels: int) -> None:
         whole = decisions.whole
-        if start is not None:
+        if whole.start is not None:
             corners_of(whole.threat, whole.x, self)
             decisions.ask(whole, torch.zeros_like(whole.x))
             part = decisions.survivors()
-            decisions.ask(part, far(part.threat).project(start[part.rows], part.x))
+            decisions.ask(part, far(part.threat).project(whole.start[part.rows], part.x))
         if not bool(decisions.found.all()):
             season(decisions, min(self.tries, self.queries - 2), channels, self)
 
 
-def _until_nothing_changes(decisions: Decisions, part: Part, delta: Tensor, channels: int, *, passes: int) -> Tensor:
+def _until_nothing_changes(
+    decisions: Decisions, part: AttackBatch, delta: Tensor, channels: int, *, passes: int
+) -> Tensor:
     """The perturbations after rounds over all changed pixels, each reset or, with ``passes``, moved, (n, *S)."""
     answer, going = delta.clone(), torch.arange(len(part), device=delta.device)
     for number in range(len(decisions.best[:1].flatten()) + 1):
@@ -93,7 +83,7 @@ def _until_nothing_changes(decisions: Decisions, part: Part, delta: Tensor, chan
     return answer
 
 
-def _round(decisions: Decisions, part: Part, delta: Tensor, channels: int, number: int, passes: int) -> Tensor:
+def _round(decisions: Decisions, part: AttackBatch, delta: Tensor, channels: int, number: int, passes: int) -> Tensor:
     """One visit of every changed pixel in random order, (n, *S)."""
     pixels = by_pixel(delta, channels).clone()
     changed = (pixels != 0).any(1)
@@ -116,7 +106,7 @@ def _round(decisions: Decisions, part: Part, delta: Tensor, channels: int, numbe
     return pixels.view_as(delta)
 
 
-def _halved(decisions: Decisions, part: Part, pixels: Tensor, place: Tensor, passes: int) -> Tensor:
+def _halved(decisions: Decisions, part: AttackBatch, pixels: Tensor, place: Tensor, passes: int) -> Tensor:
     """The perturbations with one pixel of each as near its clean value as bisection finds, (n, channels, pixels)."""
     rows, trial = torch.arange(len(part), device=pixels.device), pixels.clone()
     high = pixels[rows, :, place]

@@ -7,9 +7,7 @@ import torch
 from attrs.validators import in_
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer
 from inradius.components.validators import count
 from inradius.sets.examples import expand
 from inradius_blackbox.decisions import Decisions
@@ -28,6 +26,7 @@ class SaltAndPepper(Attack):
     Source: schott2019.
     """
 
+    aims: ClassVar[bool] = True
     minimal: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
@@ -36,20 +35,9 @@ class SaltAndPepper(Attack):
     per: str = attrs.field(default="pixel", validator=in_(("pixel", "coordinate")))
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        decisions = Decisions(Part.whole(model, x, y, threat, rng, goal), self.queries, observe)
-        season(decisions, self.queries - 2, channels_of(x, self.per), self)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        decisions = Decisions(batch, self.queries, observe)
+        season(decisions, self.queries - 2, channels_of(batch.x, self.per), self)
         return decisions.best
 
 
@@ -73,7 +61,7 @@ def season(decisions: Decisions, tries: int, channels: int, asker: Attack) -> No
         whole.rng.advance()
 
 
-def _noise(part: Part, share: Tensor, channels: int, low: Tensor, high: Tensor) -> Tensor:
+def _noise(part: AttackBatch, share: Tensor, channels: int, low: Tensor, high: Tensor) -> Tensor:
     """Pixels at either end with half of the share each, (n, *S)."""
     size = part.x.shape[1:].numel() // channels
     draws = part.rng.uniform((1, size), dtype=torch.float32).to(part.x.device)

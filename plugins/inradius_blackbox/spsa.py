@@ -7,18 +7,17 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Margin, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import AttackBatch, ExampleRNG, Margin, Objective, Observer
+from inradius.attacks.best_so_far import BestSoFar
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, positive, share
-from inradius.sets.examples import expand
 
 # how many numbers are drawn for an example at once
 _BLOCK = 1 << 15
 
 
 @attrs.frozen(kw_only=True)
-class SPSA(Attack):
+class SPSA(MaximisingAttack):
     """Maximises the objective by δ ← project(δ + step · steepest(mean of gradients)), with estimates for gradients.
 
     An estimate is the mean of (f(δ + c v) − f(δ − c v)) v / 2c over ``samples`` random signs v, at two queries each; the
@@ -29,6 +28,7 @@ class SPSA(Attack):
     Source: uesato2018.
     """
 
+    aims: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
     # 40 · (2 · 64 + 1) is about as many queries as square() has; Uesato et al. 2018 take up to 100 · 8192
@@ -43,62 +43,42 @@ class SPSA(Attack):
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        climb = _Climb(self, Part.whole(model, x, y, threat, rng, goal), observe)
-        return climb.run(torch.zeros_like(x) if start is None else threat.project(start, x))
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        return _Climb(self, batch, observe).run(batch.first_point(random=False))
 
 
 class _Climb:
-    """Ascent of all examples that are still not fooled; ``best`` is each example's best perturbation so far, (B, *S)."""
+    """Ascent of all examples that are not misclassified yet."""
 
-    def __init__(self, attack: SPSA, whole: Part, observe: Observer | None) -> None:
-        self._attack, self._whole, self._observe = attack, whole, observe
-        self._value: Tensor | None = None
-        self.best = torch.zeros_like(whole.x)
+    def __init__(self, attack: SPSA, whole: AttackBatch, observe: Observer | None) -> None:
+        self._attack = attack
+        self._found = BestSoFar(whole, observe)
 
     def run(self, delta: Tensor) -> Tensor:
         """The best perturbations of a run from δ, (B, *S)."""
-        attack, part, mean = self._attack, self._whole, torch.zeros_like(delta)
+        attack, part, mean = self._attack, self._found.whole, torch.zeros_like(delta)
         size = 2.5 / attack.steps if attack.step is None else attack.step
         for step in range(attack.steps):
-            alive = self._record(step, part, delta)
+            alive = self._record(part, delta)
             part, delta, mean = part.take(alive), delta[alive], mean[alive]
             if not len(part):
-                return self.best
+                return self._found.best
             mean = attack.momentum * mean + (1 - attack.momentum) * _estimate(attack, part, delta, part.rng.fork(step))
-            stride = part.threat.steepest(mean, part.x, delta, rng=part.rng)
-            delta = part.threat.project(delta + size * stride, part.x)
-        self._record(attack.steps, part, delta)
-        return self.best
+            steepest = part.threat.steepest(mean, part.x, delta, rng=part.rng)
+            delta = part.threat.project(delta + size * steepest, part.x)
+        self._record(part, delta)
+        return self._found.best
 
-    def _record(self, step: int, part: Part, delta: Tensor) -> Tensor:
+    def _record(self, part: AttackBatch, delta: Tensor) -> Tensor:
         """Keeps what is best; the places in ``part`` of the examples that are still to be attacked."""
         logits, value = part.score(delta, self._attack.objective)
-        if self._value is None:
-            self._value = value.new_full((len(self._whole),), -torch.inf)
-        fooled = part.fooled(logits) & (not self._attack.keep_maximising)
-        better = (value > self._value[part.rows]) | fooled
-        self._value[part.rows] = torch.where(better, value, self._value[part.rows])
-        self.best[part.rows] = torch.where(expand(better, delta), delta, self.best[part.rows])
-        if self._observe is not None:
-            shown = self.best.clone()
-            shown[part.rows] = delta
-            self._observe(step, shown)
-        return (~fooled).nonzero().squeeze(1)
+        done = part.misclassified(logits) & (not self._attack.keep_maximising)
+        self._found.record(part, delta, value, done)
+        self._found.show(part, delta)
+        return (~done).nonzero().squeeze(1)
 
 
-def _estimate(attack: SPSA, part: Part, delta: Tensor, rng: ExampleRNG) -> Tensor:
+def _estimate(attack: SPSA, part: AttackBatch, delta: Tensor, rng: ExampleRNG) -> Tensor:
     """The mean of two-sided differences along random signs, (n, *S)."""
     found = torch.zeros_like(delta)
     # blocks of a size that batch mates do not change, as each is a draw
@@ -112,7 +92,7 @@ def _estimate(attack: SPSA, part: Part, delta: Tensor, rng: ExampleRNG) -> Tenso
     return found / attack.samples
 
 
-def _values(attack: SPSA, part: Part, deltas: Tensor) -> Tensor:
+def _values(attack: SPSA, part: AttackBatch, deltas: Tensor) -> Tensor:
     """The objective at several perturbations, (n, K, *S) -> (n, K)."""
     logits = part.model((part.x[:, None] + deltas).flatten(0, 1))
     logits = logits.view(*deltas.shape[:2], -1)

@@ -6,11 +6,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Margin, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Margin, Objective, Observer
+from inradius.attacks.best_so_far import BestSoFar
 from inradius.components.validators import component, count, positive
-from inradius.sets.examples import expand
 from inradius_blackbox.square_moves import Proposals, moves_of
 from inradius_blackbox.square_windows import share_of
 
@@ -23,11 +21,12 @@ class Square(Attack):
     to one end, by channel. On images in ℓ2 and ℓ1 it begins with tiles, and a proposal moves the length of one window to
     another. In all other cases a proposal is the point that goes farthest along the perturbation with a window of one sign
     in it, or on a convex set a mean of both. The parts of a union share the queries. Vectors count as one row.
-    ``queries`` limits the images that are evaluated for an example, all of them; an example is done when it is fooled. A
+    ``queries`` limits the images that are evaluated for an example, all of them; an example is done when it is misclassified. A
     proposal that changes nothing counts as one and is not evaluated.
     Source: andriushchenko2020.
     """
 
+    aims: ClassVar[bool] = True
     black_box: ClassVar[bool] = True
 
     # both as in the standard AutoAttack (croce2020)
@@ -41,79 +40,68 @@ class Square(Attack):
             raise ValueError(f"p={value!r} is no share of the input; allowed is a number in (0, 1]")
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        search = _Search(whole, self, observe)
+    def maximised(self) -> Objective:
+        return self.objective
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        search = _Search(batch, self, observe)
         # one query is left for the judgement of the answer, and one is for the clean input
         budget = self.queries - 2
-        if not len(x) or budget < 0:
-            return search.best
-        search.look(whole)
-        members = len(threat.members())
+        if not len(batch) or budget < 0:
+            return search.found.best
+        search.look(batch)
+        members = len(batch.threat.members())
         for place in range(members):
-            search.run(place, budget * (place + 1) // members - budget * place // members, start)
-        return search.best
+            search.run(place, budget * (place + 1) // members - budget * place // members)
+        return search.found.best
 
 
 class _Search:
-    """Random search on one set after the other; ``best`` is each example's best perturbation so far, (B, *S)."""
+    """Random search on one set after the other."""
 
-    def __init__(self, whole: Part, attack: Square, observe: Observer | None) -> None:
-        self._whole, self._attack, self._observe = whole, attack, observe
-        self._seen = 0
-        self._value: Tensor | None = None
-        self._open = torch.ones(len(whole), dtype=torch.bool, device=whole.x.device)
-        self.best = torch.zeros_like(whole.x)
+    def __init__(self, whole: AttackBatch, attack: Square, observe: Observer | None) -> None:
+        self._attack = attack
+        self.found = BestSoFar(whole, observe)
 
-    def look(self, part: Part) -> None:
+    def look(self, part: AttackBatch) -> None:
         """Takes note of the clean inputs."""
-        self._keep(part, self.best, *self._ask(part, self.best))
+        self.found.record(part, self.found.best, *self._ask(part, self.found.best))
 
-    def run(self, place: int, budget: int, start: Tensor | None) -> None:
+    def run(self, place: int, budget: int) -> None:
         """Searches the part of the set at ``place`` with a budget of queries for each example."""
-        part = self._whole.take(self._open.nonzero().squeeze(1))
+        part = self.found.survivors()
         part = attrs.evolve(part, threat=part.threat.members()[place], rng=part.rng.fork(place))
         if not len(part) or not budget:
             return
         moves = moves_of(part.threat, part.x)
-        delta = moves.start(part) if start is None else part.threat.project(start[part.rows], part.x)
+        first = part.first_point(random=True)
+        delta = moves.start(part) if first is None else first
         # what is kept is written on it
         delta = delta.clone(memory_format=torch.contiguous_format)
         proposals = Proposals(part, moves, lambda step: share_of(self._attack.p, step / budget))
         value, fooled = self._ask(part, delta)
         for _ in range(budget - 1):
             if bool(fooled.any()):
-                self._keep(part, delta, value, fooled)
+                self.found.record(part, delta, value, fooled)
                 alive = (~fooled).nonzero().squeeze(1)
                 part, delta, value, fooled = part.take(alive), delta[alive], value[alive], fooled[alive]
                 proposals = proposals.take(part, alive)
             if not len(part):
                 return
-            self._show(part, delta)
+            self.found.show(part, delta)
             fooled = self._choose(part, delta, value, proposals.next(delta))
-        self._keep(part, delta, value, fooled)
+        self.found.record(part, delta, value, fooled)
 
-    def _ask(self, part: Part, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """The objective, and whether an example is fooled, two of (n,)."""
+    def _ask(self, part: AttackBatch, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """The objective, and True where an example is misclassified, two of (n,)."""
         logits, value = part.score(delta, self._attack.objective)
         if isinstance(self._attack.objective, Margin):
             # the margin tells
             return value, value >= 0 if part.goal is None else value > 0
-        return value, part.fooled(logits)
+        return value, part.misclassified(logits)
 
-    def _choose(self, part: Part, delta: Tensor, value: Tensor, proposal: Tensor) -> Tensor:
-        """Puts proposals that are kept, with their objectives, in the places of ``delta`` and ``value``; which ones fool."""
+    def _choose(self, part: AttackBatch, delta: Tensor, value: Tensor, proposal: Tensor) -> Tensor:
+        """Writes proposals that are kept, and their values, on ``delta`` and ``value``; where they are misclassified, (n,)."""
         asked = (proposal - delta).abs_().flatten(1).amax(1).nonzero().squeeze(1)
         fooled = torch.zeros_like(value, dtype=torch.bool)
         if not len(asked):
@@ -125,18 +113,3 @@ class _Search:
             value[kept], delta[kept] = found[better], proposal[kept].to(delta)
             fooled[kept] = fools[better]
         return fooled
-
-    def _keep(self, part: Part, delta: Tensor, value: Tensor, fooled: Tensor) -> None:
-        if self._value is None:
-            self._value = value.new_full((len(self._whole),), -torch.inf)
-        better = (value > self._value[part.rows]) | fooled
-        self._value[part.rows] = torch.where(better, value, self._value[part.rows])
-        self.best[part.rows] = torch.where(expand(better, delta), delta, self.best[part.rows])
-        self._open[part.rows] &= ~fooled
-
-    def _show(self, part: Part, delta: Tensor) -> None:
-        if self._observe is not None:
-            shown = self.best.clone()
-            shown[part.rows] = delta
-            self._observe(self._seen, shown)
-            self._seen += 1

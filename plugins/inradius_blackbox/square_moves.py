@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from inradius import Oracles
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Oracles
 from inradius.sets.examples import expand
-from inradius_blackbox.feasible_box import Room, room_of
+from inradius_blackbox.feasible_box import FeasibleBox, feasible_box_of
 from inradius_blackbox.shape import Shape, scale_to, shape_of
 from inradius_blackbox.square_windows import Grid, pyramids
 
@@ -40,7 +39,7 @@ class Moves(ABC):
         """Those of the examples in ``index``."""
 
     @abstractmethod
-    def start(self, part: Part) -> Tensor:
+    def start(self, part: AttackBatch) -> Tensor:
         """Where the search begins, (n, *S)."""
 
     def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
@@ -48,14 +47,14 @@ class Moves(ABC):
         return (draws,)
 
     @abstractmethod
-    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+    def propose(self, part: AttackBatch, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
         """A change of a window that covers a share of the input, as planned, (n, *S) -> (n, *S)."""
 
     def signs(self, draws: Tensor) -> Tensor:
         """A sign for each channel, (..., numbers) -> (..., channels)."""
         return draws[..., _PLACES:] < 0.5
 
-    def stripes(self, part: Part) -> Tensor:
+    def stripes(self, part: AttackBatch) -> Tensor:
         """Signs along the columns, which are the same in every row, (n, channels, height, width)."""
         grid = self.grid
         coins = part.rng.uniform((grid.channels, 1, grid.width)).to(part.x.device) < 0.5
@@ -72,14 +71,14 @@ class Corners(Moves):
     def take(self, index: Tensor) -> "Corners":
         return Corners(self.grid, self._low[index], self._high[index])
 
-    def start(self, part: Part) -> Tensor:
+    def start(self, part: AttackBatch) -> Tensor:
         return torch.where(self.stripes(part).reshape(part.x.shape), self._high, self._low)
 
     def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
         rows, columns = self.grid.bands([self.grid.window(share) for share in shares], draws)
         return rows.to(self._low), columns.to(self._low), self.signs(draws)[..., None, None].to(self._low)
 
-    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+    def propose(self, part: AttackBatch, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
         rows, columns, signs = plan
         shape = (-1, self.grid.channels, self.grid.height, self.grid.width)
         # between numbers at the weights 0 and 1, which is exact, and a fraction of a choice by truth values
@@ -90,14 +89,14 @@ class Corners(Moves):
 class Mounds(Moves):
     """ℓ2 and ℓ1: a window is emptied, and another one takes its length and what is left of the radius, as a pyramid."""
 
-    def __init__(self, grid: Grid, shape: Shape, room: Room | None) -> None:
+    def __init__(self, grid: Grid, shape: Shape, feasible: FeasibleBox | None) -> None:
         super().__init__(grid)
-        self._shape, self._room = shape, room
+        self._shape, self._feasible = shape, feasible
 
     def take(self, index: Tensor) -> "Mounds":
-        return Mounds(self.grid, self._shape.take(index), self._room and self._room.take(index))
+        return Mounds(self.grid, self._shape.take(index), self._feasible and self._feasible.take(index))
 
-    def start(self, part: Part) -> Tensor:
+    def start(self, part: AttackBatch) -> Tensor:
         grid = self.grid
         size = (max(1, grid.height // 5), max(1, grid.width // 5))
         margins = ((grid.height - 5 * size[0]) // 2, (grid.width - 5 * size[1]) // 2)
@@ -110,7 +109,7 @@ class Mounds(Moves):
             tiles.scatter_(2, grid.places(size, corner), self._pattern(size, draws[:, number]).to(tiles))
         return self._within(part, tiles.view_as(part.x))
 
-    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+    def propose(self, part: AttackBatch, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
         grid, (draws,) = self.grid, plan
         size = grid.window(share, least=3, odd=True)
         here = grid.places(size, grid.corner(size, draws))
@@ -139,12 +138,14 @@ class Mounds(Moves):
             return ((radius - used).clamp(min=0) / channels + held) * channels
         return ((radius**2 - used**2).clamp(min=0) / channels + held**2).sqrt()
 
-    def _within(self, part: Part, delta: Tensor) -> Tensor:
+    def _within(self, part: AttackBatch, delta: Tensor) -> Tensor:
         if self._shape.order == 1:
             return part.threat.project(delta, part.x)
         full = scale_to(delta, self._shape)
         # a point of the sphere that the box cuts off is nearest where it is clipped
-        return self._room.nearest(part.threat, full, part.x) if self._room else part.threat.project(full, part.x)
+        return (
+            self._feasible.nearest(part.threat, full, part.x) if self._feasible else part.threat.project(full, part.x)
+        )
 
 
 class Extremes(Moves):
@@ -157,11 +158,11 @@ class Extremes(Moves):
     def take(self, index: Tensor) -> "Extremes":
         return self
 
-    def start(self, part: Part) -> Tensor:
+    def start(self, part: AttackBatch) -> Tensor:
         signs = self.stripes(part).reshape(part.x.shape).to(part.x) * 2 - 1
         return part.threat.linear_max(signs, part.x)
 
-    def propose(self, part: Part, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
+    def propose(self, part: AttackBatch, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
         size, (draws,) = self.grid.window(share), plan
         mask = self.grid.mask(size, self.grid.corner(size, draws))
         # up to twice the largest change, so that a window may or may not outdo what there is; half of them do on sets
@@ -190,7 +191,7 @@ def moves_of(threat: Oracles, x: Tensor) -> Moves:
         return Extremes(grid, convex=threat.convex)
     # the projection rounds towards 0, which a half precision needs
     clips = shape.order == 2 and x.dtype in (torch.float32, torch.float64)
-    return Mounds(grid, shape, room_of(threat, x) if clips else None)
+    return Mounds(grid, shape, feasible_box_of(threat, x) if clips else None)
 
 
 class Proposals:
@@ -199,7 +200,7 @@ class Proposals:
     ``share`` tells which share of the input a window covers after so many proposals.
     """
 
-    def __init__(self, part: Part, moves: Moves, share: Callable[[int], float]) -> None:
+    def __init__(self, part: AttackBatch, moves: Moves, share: Callable[[int], float]) -> None:
         self._part, self._moves, self._share = part, moves, share
         self._plans: tuple[Tensor, ...] = ()
         self._shares: list[float] = []
@@ -217,7 +218,7 @@ class Proposals:
             self._part, delta, self._shares[place], tuple(plan[:, place] for plan in self._plans)
         )
 
-    def take(self, part: Part, index: Tensor) -> "Proposals":
+    def take(self, part: AttackBatch, index: Tensor) -> "Proposals":
         """Those of the examples in ``index``, which are ``part``."""
         taken = Proposals(part, self._moves.take(index), self._share)
         taken._plans = tuple(plan[index] for plan in self._plans)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius.sets.examples import expand
 from inradius_blackbox.decisions import Decisions
 from inradius_blackbox.feasible_box import far
@@ -15,12 +15,12 @@ _LARGEST = 12
 _BLOCKS = 4
 
 
-def begin(decisions: Decisions, start: Tensor | None) -> tuple[Part, Tensor]:
+def begin(decisions: Decisions) -> tuple[AttackBatch, Tensor]:
     """The examples that noise or the ``start`` of the call fools and the clean input does not, with that perturbation.
 
     Noise is drawn from the set at growing radii, which only the hard constraints limit in the end.
     """
-    whole = decisions.whole
+    whole, start = decisions.whole, decisions.whole.start
     decisions.ask(whole, torch.zeros_like(whole.x))
     part = decisions.survivors()
     adversarial = torch.zeros_like(whole.x)
@@ -40,7 +40,7 @@ def begin(decisions: Decisions, start: Tensor | None) -> tuple[Part, Tensor]:
     return whole.take(ready), adversarial[ready]
 
 
-def _noise(part: Part, radius: float, number: int) -> Tensor:
+def _noise(part: AttackBatch, radius: float, number: int) -> Tensor:
     """A random point of the set at a radius, or the point that goes farthest along random blocks, in turns, (n, *S).
 
     Many networks see one class in all fine noise, which leaves out the examples of that class.
@@ -56,7 +56,7 @@ def _noise(part: Part, radius: float, number: int) -> Tensor:
     return threat.linear_max(direction, part.x)
 
 
-def closer(decisions: Decisions, part: Part, delta: Tensor, passes: int) -> Tensor:
+def closer(decisions: Decisions, part: AttackBatch, delta: Tensor, passes: int) -> Tensor:
     """A perturbation near the boundary, on the path of δ's projections onto ever smaller sets, (n, *S).
 
     δ is adversarial, and so is what comes back; a bisection of the radius takes ``passes`` queries.

@@ -6,11 +6,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
-from inradius.attacks.composite import answer, check_goals
-from inradius.components.validators import component, count
+from inradius import AttackBatch, CountedModel, Observer
+from inradius.attacks.composite import WrappingAttack
+from inradius.components.validators import count
 
 
 class Expected(CountedModel):
@@ -30,7 +28,7 @@ class Expected(CountedModel):
 
 
 @attrs.frozen(kw_only=True)
-class EOT(Attack):
+class EOT(WrappingAttack):
     """What an attack finds against the mean of ``samples`` forward passes: its gradients are means over them, too.
 
     For models that draw random numbers. These are the model's own and cannot be keyed to the example: unlike anywhere else
@@ -40,7 +38,6 @@ class EOT(Attack):
 
     positional = ("attack", "samples")
 
-    attack: Attack = attrs.field(validator=component(Attack))
     # Croce and Hein 2020: the "rand" version
     samples: int = attrs.field(default=20, validator=count)
 
@@ -48,19 +45,8 @@ class EOT(Attack):
     def minimal(self) -> bool:  # type: ignore[override]
         return self.attack.minimal
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        check_goals(self, (self.attack,), goal)
-        mean = Expected(model, self.samples)
-        part = Part.whole(mean, x, y, threat, rng.fork(self.attack.seed), goal)
-        return answer(self.attack, part, start=start, observe=observe)[0]
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        mean = Expected(batch.model, self.samples)
+        return self.attack.answer(
+            attrs.evolve(batch, model=mean, rng=batch.rng.fork(self.attack.seed)), observe=observe
+        )[0]

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius.sets.examples import expand
 
 
@@ -20,7 +20,7 @@ class Climb(ABC):
     """
 
     steps: int
-    part: Part
+    part: AttackBatch
     delta: Tensor
     gradient: Tensor
     value: Tensor
@@ -30,7 +30,7 @@ class Climb(ABC):
     size: Tensor
 
     @classmethod
-    def begin(cls, steps: int, part: Part, delta: Tensor, **more: Any) -> Self:
+    def begin(cls, steps: int, part: AttackBatch, delta: Tensor, **more: Any) -> Self:
         """A run from ``delta``, which ``arrive`` takes as iterate number 0."""
         nothing = delta.new_full((len(part),), -torch.inf)
         return cls(

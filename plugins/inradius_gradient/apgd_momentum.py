@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius.sets.examples import expand
 from inradius_gradient.apgd_climb import Climb
 
@@ -48,7 +48,7 @@ class Momentum(Climb):
     mark: Tensor
 
     @classmethod
-    def start(cls, steps: int, part: Part, delta: Tensor) -> Self:
+    def start(cls, steps: int, part: AttackBatch, delta: Tensor) -> Self:
         """A run from ``delta``."""
         none = delta.new_zeros(len(part))
         return cls.begin(

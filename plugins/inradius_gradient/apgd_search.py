@@ -1,4 +1,4 @@
-"""APGD's runs over a batch: who is still attacked, and the best perturbation of each example."""
+"""APGD's runs over a batch, and the best perturbation of each example."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -7,10 +7,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Objective
-from inradius.attacks.ascent import Part, gradient_of
-from inradius.attacks.attack import Observer
-from inradius.sets.examples import expand
+from inradius import AttackBatch, Objective, Observer
+from inradius.attacks.ascent import gradient_of
+from inradius.attacks.best_so_far import BestSoFar
 from inradius_gradient.apgd_climb import Climb
 from inradius_gradient.apgd_momentum import Momentum
 from inradius_gradient.apgd_sparse import Sparse
@@ -20,15 +19,16 @@ _LARGER = ((3.0, 0.3), (2.0, 0.3))
 
 
 class Search:
-    """Runs of APGD; ``best`` is each example's best perturbation so far, (B, *S).
+    """Runs of APGD, which keep each example's best perturbation so far.
 
-    An example that is fooled keeps the perturbation that fooled it and is dropped, unless ``keep_maximising``. Any other
-    one keeps the perturbation of the largest objective.
+    An example that is misclassified keeps the perturbation that did it and is dropped, unless ``keep_maximising``. Any other
+    one keeps the perturbation of the largest objective. An iterate that is not misclassified counts at the end of its run alone,
+    so that batch mates do not say which of several iterates with equal objectives is kept.
     """
 
     def __init__(
         self,
-        whole: Part,
+        whole: AttackBatch,
         objective: Objective,
         *,
         steps: int,
@@ -36,59 +36,62 @@ class Search:
         keep_maximising: bool,
         observe: Observer | None = None,
     ) -> None:
-        self._whole = whole
         self._objective = objective
         self._steps = steps
         self._large_radii = large_radii
         self._keep_maximising = keep_maximising
-        self._observe = observe
-        self._seen = 0
-        self._open = torch.ones(len(whole), dtype=torch.bool, device=whole.x.device)
-        self._value = whole.x.new_full((len(whole),), -torch.inf)
-        self.best = torch.zeros_like(whole.x)
+        # the classes that the objective leads to in this run
+        self._target: Tensor | None = None
+        self._found = BestSoFar(whole, observe)
+
+    @property
+    def best(self) -> Tensor:
+        """The best perturbations so far, (B, *S)."""
+        return self._found.best
 
     @torch.no_grad()
     def clean(self, classes: int = 0) -> Tensor:
         """Judges the inputs as they are; the ``classes`` wrong classes that look best there, (B, A)."""
-        whole = self._whole
+        whole = self._found.whole
         logits = whole.model(whole.x)
-        aims = logits.new_empty((len(whole), 0), dtype=torch.int64)
+        targets = logits.new_empty((len(whole), 0), dtype=torch.int64)
         values = [self._objective.score(logits, whole.y, whole.goal, whole.model.targets)]
         if classes:
-            aims = _best_wrong(logits, whole.y, classes) if whole.goal is None else whole.goal[:, None]
-            values = [self._objective(logits, whole.y, aim) for aim in aims.unbind(1)]
-        self._value = torch.stack(values).amax(0)
+            targets = _best_wrong(logits, whole.y, classes) if whole.goal is None else whole.goal[:, None]
+            values = [self._objective(logits, whole.y, target) for target in targets.unbind(1)]
+        self._found.record(whole, self.best, torch.stack(values).amax(0))
         self._drop(whole, self.best, logits)
-        return aims
+        return targets
 
     @torch.no_grad()
-    def run(self, branch: int, *, start: Tensor | None = None, aim: Tensor | None = None) -> None:
+    def run(self, branch: int, *, start: Tensor | None = None, target: Tensor | None = None) -> None:
         """A run for the examples that are left, over each part of a union, from ``start`` (B, *S) or a random point.
 
-        ``aim`` (B,) are classes that the objective leads to, although any wrong one will do.
+        ``target`` (B,) are classes that the objective leads to, although any wrong one will do.
         """
-        members = len(self._whole.threat.members())
+        self._target = target
+        members = len(self._found.whole.threat.members())
         for place in range(members):
-            rng = self._whole.rng.fork(branch * members + place)
-            part = attrs.evolve(self._whole, rng=rng, aim=aim).take(self._open.nonzero().squeeze(1))
+            part = self._found.survivors()
             if not len(part):
                 return
-            part = attrs.evolve(part, threat=part.threat.members()[place])
+            threat, rng = part.threat.members()[place], part.rng.fork(branch * members + place)
+            part = attrs.evolve(part, threat=threat, rng=rng)
             self._approach(part, None if start is None else part.threat.project(start[part.rows], part.x))
 
-    def _approach(self, part: Part, delta: Tensor | None) -> None:
+    def _approach(self, part: AttackBatch, delta: Tensor | None) -> None:
         """A run around the set, for sparse steps after those around larger sets, each from where the last one was best."""
         left = self._steps
         for factor, steps in _stages(self._steps) if self._large_radii and part.threat.sparse else ():
             delta, left = self._climb(_around(part, factor), delta, steps, counts=False), left - steps
         self._climb(part, delta, left, counts=True)
 
-    def _climb(self, part: Part, start: Tensor | None, steps: int, *, counts: bool) -> Tensor:
-        """The best iterates of a run, (n, *S); those that are fooled are dropped where it ``counts``."""
+    def _climb(self, part: AttackBatch, start: Tensor | None, steps: int, *, counts: bool) -> Tensor:
+        """The best iterates of a run, (n, *S); those that are misclassified are dropped where it ``counts``."""
         climb = _start(part, start, steps)
         for step in range(steps + 1):
             delta = climb.move() if step else climb.delta
-            self._show(climb.part, delta)
+            self._found.show(climb.part, delta)
             point = delta.detach().requires_grad_(step < steps)
             with torch.set_grad_enabled(step < steps):
                 logits, value = self._score(climb.part, point)
@@ -103,41 +106,26 @@ class Search:
             climb.arrive(step, delta, value, gradient)
         else:
             if counts:
-                self._keep(climb)
+                self._found.record(climb.part, climb.best_delta, climb.best_value)
         return climb.best_delta
 
-    def _score(self, part: Part, delta: Tensor) -> tuple[Tensor, Tensor]:
+    def _score(self, part: AttackBatch, delta: Tensor) -> tuple[Tensor, Tensor]:
         logits = part.model(part.x + delta)
-        return logits, self._objective.score(
-            logits, part.y, part.goal if part.aim is None else part.aim, part.model.targets
-        )
+        goal = part.goal if self._target is None else self._target[part.rows]
+        return logits, self._objective.score(logits, part.y, goal, part.model.targets)
 
-    def _drop(self, part: Part, delta: Tensor, logits: Tensor) -> Tensor | None:
-        """Keeps what fools the model; the places in ``part`` of the examples that are left, None for all."""
+    def _drop(self, part: AttackBatch, delta: Tensor, logits: Tensor) -> Tensor | None:
+        """Keeps what is misclassified; the places in ``part`` of the examples that are left, None for all."""
         if self._keep_maximising:
             return None
-        fooled = part.fooled(logits)
+        fooled = part.misclassified(logits)
         if not bool(fooled.any()):
             return None
-        self.best[part.rows[fooled]] = delta[fooled]
-        self._open[part.rows[fooled]] = False
+        self._found.finish(part, delta, fooled)
         return (~fooled).nonzero().squeeze(1)
 
-    def _keep(self, climb: Climb) -> None:
-        rows, delta = climb.part.rows, climb.best_delta
-        better = climb.best_value > self._value[rows]
-        self._value[rows] = torch.where(better, climb.best_value, self._value[rows]).to(self._value.dtype)
-        self.best[rows] = torch.where(expand(better, delta), delta, self.best[rows])
 
-    def _show(self, part: Part, delta: Tensor) -> None:
-        if self._observe is not None:
-            shown = self.best.clone()
-            shown[part.rows] = delta
-            self._observe(self._seen, shown)
-            self._seen += 1
-
-
-def _start(part: Part, start: Tensor | None, steps: int) -> Climb:
+def _start(part: AttackBatch, start: Tensor | None, steps: int) -> Climb:
     threat, x = part.threat, part.x
     delta = threat.sample(x, rng=part.rng) if start is None else threat.project(start, x)
     if part.threat.sparse:
@@ -145,7 +133,7 @@ def _start(part: Part, start: Tensor | None, steps: int) -> Climb:
     return Momentum.start(steps, part, delta)
 
 
-def _around(part: Part, factor: float) -> Part:
+def _around(part: AttackBatch, factor: float) -> AttackBatch:
     """The same examples with a set of another radius."""
     return attrs.evolve(part, threat=part.threat.scaled(factor))
 

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius.sets.examples import expand
 from inradius_gradient.apgd_climb import Climb
 
@@ -37,7 +37,7 @@ class Sparse(Climb):
     changed: Tensor
 
     @classmethod
-    def start(cls, steps: int, part: Part, delta: Tensor, *, cold: bool) -> Self:
+    def start(cls, steps: int, part: AttackBatch, delta: Tensor, *, cold: bool) -> Self:
         """A run from ``delta``, whose sparsity says nothing where it is ``cold``: drawn at random."""
         size = delta.new_full((len(part),), _LARGEST)
         total = size * delta[0].numel()

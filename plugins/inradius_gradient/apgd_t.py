@@ -6,19 +6,18 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import DLR, Attack, CountedModel, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import DLR, AttackBatch, Objective, Observer
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag
 from inradius_gradient.apgd_search import Search
 
 
 @attrs.frozen(kw_only=True)
-class APGDT(Attack):
+class APGDT(MaximisingAttack):
     """A run of ``apgd`` towards each of the ``classes`` wrong classes of the largest logits; any wrong prediction counts.
 
     The objective is taken with the class as its goal; DLR is the margin where the model has fewer than four classes.
-    Examples that are fooled are dropped, unless ``keep_maximising``. With the ``goal`` of the call there is a run
+    Examples that are misclassified are dropped, unless ``keep_maximising``. With the ``goal`` of the call there is a run
     towards it alone, and it must be predicted.
     Source: croce2020.
     """
@@ -35,30 +34,20 @@ class APGDT(Attack):
     # Croce and Hein 2021, sec. 3.4
     large_radii: bool = attrs.field(default=True, validator=flag)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
         search = Search(
-            Part.whole(model, x, y, threat, rng, goal),
+            batch,
             self.objective,
             steps=self.steps,
             large_radii=self.large_radii,
             keep_maximising=self.keep_maximising,
             observe=observe,
         )
+        start = batch.start
         if start is None and not self.random_start:
-            start = torch.zeros_like(x)
-        aims = search.clean(self.classes).unbind(1)
+            start = torch.zeros_like(batch.x)
+        targets = search.clean(self.classes).unbind(1)
         for restart in range(self.restarts):
-            for place, aim in enumerate(aims):
-                search.run(restart * len(aims) + place, start=start if restart == 0 else None, aim=aim)
+            for place, target in enumerate(targets):
+                search.run(restart * len(targets) + place, start=start if restart == 0 else None, target=target)
         return search.best

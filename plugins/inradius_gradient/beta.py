@@ -1,19 +1,17 @@
 """The best targeted attack."""
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import attrs
 import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer
 from inradius.components.validators import as_float, count, flag, positive
-from inradius_gradient.optimizer_steps import Strides, usual_optimizer
-from inradius_gradient.target_classes import rivals
-from inradius_gradient.targeted_ascent import Contest
+from inradius_gradient.optimizer_steps import OptimizerSteps, usual_optimizer
+from inradius_gradient.target_classes import target_classes
+from inradius_gradient.targeted_ascent import TargetedAscent
 from inradius_gradient.torch_steps import OPTIMIZERS
 
 # Robey et al. 2023, sec. 5: 2 / 255 for ε = 8 / 255
@@ -38,13 +36,15 @@ class BETA(Attack):
     iterates the one with the largest margin over the label is returned. ``optimizer`` is one of torch's; None means
     "rmsprop" where the set is a box (ℓ∞), as its steps move every coordinate alike, and elsewhere "sgd" with the steps of
     steepest ascent. ``rate`` is its learning rate as a share of the radius; None means 0.25, for "sgd" 0.5. An example is
-    attacked until an iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step of every class
+    attacked until an iterate is misclassified, and keeps that iterate; with ``keep_maximising`` every step of every class
     is taken. ``classes`` is the number of wrong classes tried, those that look best to a linear model at x; None means
     all, and ``together`` of them at a time, for the examples that are left. The first run begins at random points of
     Δ(x), one for each class, at δ = 0 without ``random_start``, or at the ``start`` of the call, projected. With goals
     these are the only classes.
     Source: robey2023.
     """
+
+    aims: ClassVar[bool] = True
 
     # Robey et al. 2023, table 2: 30 steps of RMSprop
     steps: int = attrs.field(default=30, validator=count)
@@ -57,53 +57,45 @@ class BETA(Attack):
     random_start: bool = attrs.field(default=True, validator=flag)
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        contest = Contest(whole, keep_maximising=self.keep_maximising, observe=observe)
-        if not len(whole):
-            return contest.best
-        aims = self._aims(contest, contest.enter_clean(), whole)
-        first = None if start is None and self.random_start else torch.zeros_like(x)
-        if start is not None:
-            first = threat.project(start, x)
-        name = self.optimizer or usual_optimizer(threat)
+    def goes_on(self) -> bool:
+        return self.keep_maximising
+
+    def for_training(self) -> Self:
+        return attrs.evolve(self, keep_maximising=True)
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        ascent = TargetedAscent(batch, keep_maximising=self.keep_maximising, observe=observe)
+        if not len(batch):
+            return ascent.best
+        targets = self._targets(ascent, ascent.enter_clean(), batch)
+        first = batch.first_point(random=self.random_start)
+        name = self.optimizer or usual_optimizer(batch.threat)
         for restart in range(self.restarts):
-            for place, some in enumerate(torch.split(aims, self.together, dim=1)):
-                part = contest.survivors()
+            for place, some in enumerate(torch.split(targets, self.together, dim=1)):
+                part = ascent.survivors()
                 part = attrs.evolve(part, rng=part.rng.fork(restart).fork(place))
                 if not len(part):
-                    return contest.best
+                    return ascent.best
                 known = first[part.rows] if first is not None and restart == 0 else None
                 delta = _starts(part, some.shape[1], known)
-                strides = Strides(name, self.rate or _RATES.get(name, _RATE), len(delta), x)
-                contest.run(part, some[part.rows], delta, steps=self.steps, strides=strides)
-        return contest.best
+                steps = OptimizerSteps(name, self.rate or _RATES.get(name, _RATE), len(delta), batch.x)
+                ascent.run(part, some[part.rows], delta, count=self.steps, steps=steps)
+        return ascent.best
 
-    def _aims(self, contest: Contest, clean: Tensor, whole: Part) -> Tensor:
+    def _targets(self, ascent: TargetedAscent, clean: Tensor, whole: AttackBatch) -> Tensor:
         """The classes each example is driven to, the best ones first, (B, A)."""
         if whole.goal is not None:
             return whole.goal[:, None]
         ranked = clean.scatter(1, whole.y[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)[:, :-1]
         if self.classes is None or self.classes >= ranked.shape[1]:
             return ranked
-        aims, left = ranked[:, : self.classes].clone(), contest.survivors()
+        targets, left = ranked[:, : self.classes].clone(), ascent.survivors()
         if len(left):
-            aims[left.rows] = rivals(left, self.classes)
-        return aims
+            targets[left.rows] = target_classes(left, self.classes)
+        return targets
 
 
-def _starts(part: Part, classes: int, known: Tensor | None) -> Tensor:
+def _starts(part: AttackBatch, classes: int, known: Tensor | None) -> Tensor:
     """A start for each class of each example, class by class, (A · n, *S)."""
     if known is not None:
         return known.repeat(classes, *(1,) * (known.ndim - 1))

@@ -1,12 +1,12 @@
 """The fast gradient sign method, on any set."""
 
+from typing import ClassVar
+
 import attrs
-import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part, gradient_of
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, CrossEntropy, Objective, Observer
+from inradius.attacks.ascent import gradient_of
 from inradius.components.validators import component
 
 
@@ -19,24 +19,17 @@ class FGSM(Attack):
     Source: goodfellow2015.
     """
 
+    aims: ClassVar[bool] = True
+
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        part = Part.whole(model, x, y, threat, rng, goal)
-        point = (torch.zeros_like(x) if start is None else threat.project(start, x)).detach().requires_grad_()
-        _, value = part.score(point, self.objective)
-        delta = threat.linear_max(gradient_of(value, point), x)
+    def maximised(self) -> Objective:
+        return self.objective
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        point = batch.first_point(random=False).detach().requires_grad_()
+        _, value = batch.score(point, self.objective)
+        delta = batch.threat.linear_max(gradient_of(value, point), batch.x)
         if observe is not None:
             observe(0, point.detach())
             observe(1, delta)

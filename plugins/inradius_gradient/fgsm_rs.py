@@ -1,11 +1,11 @@
 """FGSM from a random start."""
 
+from typing import ClassVar
+
 import attrs
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, CrossEntropy, Objective, Observer
 from inradius.components.validators import as_float, component, positive
 from inradius_gradient.single_step import climb_once
 
@@ -19,24 +19,18 @@ class FGSMRS(Attack):
     Source: wong2020fast.
     """
 
+    aims: ClassVar[bool] = True
     name = "fgsm_rs"
 
     # Wong et al. 2020, sec. 4.1: α = 10 / 255 for ε = 8 / 255; training collapses with longer steps
     step: float = attrs.field(default=1.25, validator=positive, converter=as_float)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        part = Part.whole(model, x, y, threat, rng, goal)
-        start = threat.sample(x, rng=rng) if start is None else threat.project(start, x)
-        return climb_once(part, start, self.objective, self.step, observe)
+    def maximised(self) -> Objective:
+        return self.objective
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        start = batch.first_point(random=True)
+        if start is None:
+            start = batch.threat.sample(batch.x, rng=batch.rng)
+        return climb_once(batch, start, self.objective, self.step, observe)

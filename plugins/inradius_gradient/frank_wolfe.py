@@ -1,18 +1,23 @@
 """The Frank-Wolfe method: ascent without a projection."""
 
 import attrs
-import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles, UnsupportedError
-from inradius.attacks.ascent import Ascent, Part
-from inradius.attacks.attack import Observer
+from inradius import (
+    AttackBatch,
+    CrossEntropy,
+    Objective,
+    Observer,
+    UnsupportedError,
+)
+from inradius.attacks.ascent import Ascent
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, integer
-from inradius_gradient.target_classes import rivals
+from inradius_gradient.target_classes import target_classes
 
 
 @attrs.frozen(kw_only=True)
-class FrankWolfe(Attack):
+class FrankWolfe(MaximisingAttack):
     """Maximises the objective over a convex Δ(x) by δ ← (1 − γ) δ + γ linear_max(gradient), with γ = 2 / (t + 2).
 
     Every iterate is a mean of points of Δ(x), and so lies in it; the best one is returned. An example is attacked until an
@@ -31,32 +36,20 @@ class FrankWolfe(Attack):
     keep_maximising: bool = attrs.field(default=False, validator=flag)
     classes: int = attrs.field(default=0, validator=integer)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        if not threat.convex:
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        if not batch.threat.convex:
             raise UnsupportedError(
-                f"{self} was given {threat}, which is not convex, so that means of its points leave it; "
+                f"{self} was given {batch.threat}, which is not convex, so that means of its points leave it; "
                 "allowed are convex sets, for instance each part of a union by itself"
             )
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
-        first = torch.zeros_like(x) if start is None else threat.project(start, x)
-        if not self.classes or goal is not None:
+        ascent = Ascent(batch, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        first = batch.first_point(random=False)
+        if not self.classes or batch.goal is not None:
             return ascent.climb(first, restarts=self.restarts, steps=self.steps, move=_move)
-        ascent.pursue(first, rivals(whole, self.classes), steps=self.steps, move=_move)
+        ascent.pursue(first, target_classes(batch, self.classes), steps=self.steps, move=_move)
         return ascent.climb(None, restarts=self.restarts - 1, steps=self.steps, move=_move)
 
 
-def _move(step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
+def _move(step: int, gradient: Tensor, delta: Tensor, part: AttackBatch) -> Tensor:
     # Jaggi 2013, algorithm 1: the first step, γ = 1, forgets the start
     return delta + 2 / (step + 2) * (part.threat.linear_max(gradient, part.x) - delta)

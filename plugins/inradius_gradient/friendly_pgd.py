@@ -1,13 +1,14 @@
 """PGD that stops once it has won: friendly adversarial examples."""
 
+from typing import ClassVar
+
 import attrs
 import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part, gradient_of
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, CrossEntropy, Objective, Observer
+from inradius.attacks.ascent import gradient_of
 from inradius.components.validators import component, count, flag, integer, positive
 
 
@@ -22,6 +23,7 @@ class FriendlyPGD(Attack):
     Source: zhang2020fat, Algorithm 1.
     """
 
+    aims: ClassVar[bool] = True
     name = "friendly_pgd"
 
     # Zhang et al. 2020, sec. 6: 10 steps of 0.007 for ε = 0.031
@@ -32,31 +34,21 @@ class FriendlyPGD(Attack):
     random_start: bool = attrs.field(default=True, validator=flag)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        part = Part.whole(model, x, y, threat, rng, goal)
-        reached = self._start(part, start)
-        left = torch.full_like(y, self.tau)
-        judged = getattr(observe, "judged", None)
+    def maximised(self) -> Objective:
+        return self.objective
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        part, reached = batch, self._start(batch)
+        left = torch.full_like(batch.y, self.tau)
         for step in range(self.steps):
             if observe is not None:
                 observe(step, reached.clone())
             point = reached[part.rows].requires_grad_()
             with torch.enable_grad():
                 logits, value = part.score(point, self.objective)
-            fooled = part.fooled(logits.detach())
-            if judged is not None:
-                judged(part.rows, fooled)
+            fooled = part.misclassified(logits.detach())
+            if observe is not None:
+                observe.judged(part.rows, fooled)
             going = (~fooled | (left[part.rows] > 0)).nonzero().squeeze(1)
             left[part.rows] -= fooled.to(left)
             if not len(going):
@@ -68,12 +60,11 @@ class FriendlyPGD(Attack):
             observe(self.steps, reached.clone())
         return reached
 
-    def _start(self, part: Part, start: Tensor | None) -> Tensor:
-        if start is not None:
-            return part.threat.project(start, part.x).clone()
-        return part.threat.sample(part.x, rng=part.rng).clone() if self.random_start else torch.zeros_like(part.x)
+    def _start(self, batch: AttackBatch) -> Tensor:
+        start = batch.first_point(random=self.random_start)
+        return (batch.threat.sample(batch.x, rng=batch.rng) if start is None else start).clone()
 
-    def _moved(self, part: Part, gradient: Tensor, delta: Tensor) -> Tensor:
+    def _moved(self, part: AttackBatch, gradient: Tensor, delta: Tensor) -> Tensor:
         size = 2.5 / self.steps if self.step is None else self.step
         steepest = part.threat.steepest(gradient, part.x, delta, rng=part.rng)
         return part.threat.project(delta + size * steepest, part.x)

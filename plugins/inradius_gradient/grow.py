@@ -8,17 +8,16 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
-from inradius.attacks.composite import Show, answer, check_goals, fooled
+from inradius import Attack, AttackBatch, Observer
+from inradius.attacks.composite import WrappingAttack, misclassified
+from inradius.attacks.observer import BatchObserver
 from inradius.components.validators import as_float, component, count, positive
 from inradius.sets.examples import expand
 from inradius_gradient.pgd import PGD
 
 
 @attrs.frozen(kw_only=True)
-class Grow(Attack):
+class Grow(WrappingAttack):
     """The perturbation of each example at the smallest of the radii start · factor^k, in radii of Δ(x), that fools it.
 
     An attack takes ``every`` steps at each radius, ``steps`` in all, each stage from where the last one ended; an example
@@ -28,8 +27,6 @@ class Grow(Attack):
     start at random does so in the first stage alone.
     Source: wong2019, sec. 5.
     """
-
-    positional = ("attack",)
 
     attack: Attack = attrs.field(factory=lambda: PGD(random_start=False), validator=component(Attack))
     # Wong et al. 2019, MNIST: ε = 0.3 first, times 1.1 every 10 of 200 steps (CIFAR-10: 0.001, 1.17, 400 steps)
@@ -48,31 +45,19 @@ class Grow(Attack):
         if isinstance(value, bool) or not isinstance(value, float) or not 1 < value < float("inf"):
             raise ValueError(f"factor={value!r} does not grow; allowed is a finite number > 1")
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        check_goals(self, (self.attack,), goal)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
         # the attack's seed counts beside this one's
-        whole = Part.whole(model, x, y, threat, rng.fork(self.attack.seed), goal)
-        kept, show = torch.zeros_like(x), Show(observe)
-        left = whole.rows[~fooled(whole, kept)]
-        last = None if start is None else start[left]
+        whole = attrs.evolve(batch, rng=batch.rng.fork(self.attack.seed))
+        kept, shown = torch.zeros_like(batch.x), BatchObserver(observe)
+        left = whole.rows[~misclassified(whole, kept)]
+        last = None if batch.start is None else batch.start[left]
         for stage, (radius, attack) in enumerate(self._stages()):
             part = whole.take(left)
             if not len(part):
                 break
-            part = attrs.evolve(part, threat=part.threat.scaled(radius), rng=part.rng.fork(stage))
-            last, inside = answer(attack, part, start=last, observe=show.of(kept, left))
-            done = fooled(part, last) & inside
+            part = attrs.evolve(part, threat=part.threat.scaled(radius), rng=part.rng.fork(stage), start=last)
+            last, inside = attack.answer(part, observe=shown.of(kept, left))
+            done = misclassified(part, last) & inside
             kept[left] = torch.where(expand(done | (inside & (radius <= 1)), last), last, kept[left])
             left, last = left[~done], last[~done]
         return kept

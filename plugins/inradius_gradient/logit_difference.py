@@ -4,7 +4,7 @@ import attrs
 from torch import Tensor
 
 from inradius import Margin, Objective
-from inradius.attacks.ascent import logit_difference
+from inradius.attacks.objective import logit_difference
 
 
 @attrs.frozen(kw_only=True)

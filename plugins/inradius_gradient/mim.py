@@ -7,9 +7,9 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Ascent, Move, Part
-from inradius.attacks.attack import Observer
+from inradius import AttackBatch, CrossEntropy, Objective, Observer
+from inradius.attacks.ascent import Ascent, Move
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import as_float, component, count, flag, positive
 from inradius.sets.arithmetic.precision import working
 
@@ -20,7 +20,7 @@ def _inertia(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
 
 
 @attrs.frozen(kw_only=True)
-class MIM(Attack):
+class MIM(MaximisingAttack):
     """Maximises the objective over Δ(x) by δ ← project(δ + step · steepest(m)), m ← momentum · m + gradient / ‖gradient‖₁.
 
     With ``momentum=0`` it is PGD. ``step`` is a share of the radius; None means 1 / steps. Which iterate is returned, which
@@ -38,32 +38,17 @@ class MIM(Attack):
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
-        if start is not None:
-            start = threat.project(start, x)
-        elif not self.random_start:
-            start = torch.zeros_like(x)
-        return ascent.climb(start, restarts=self.restarts, steps=self.steps, move=self._with_momentum(x))
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        ascent = Ascent(batch, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        start = batch.first_point(random=self.random_start)
+        return ascent.climb(start, restarts=self.restarts, steps=self.steps, move=self._with_momentum(batch.x))
 
     def _with_momentum(self, x: Tensor) -> Move:
         """The step, which remembers the gradients of the examples of ``x`` (B, *S)."""
         size = 1 / self.steps if self.step is None else self.step
         memory = torch.zeros_like(x, dtype=working(x.dtype))
 
-        def move(step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
+        def move(step: int, gradient: Tensor, delta: Tensor, part: AttackBatch) -> Tensor:
             past = memory[part.rows] * (self.momentum if step else 0.0)
             memory[part.rows] = past + _normalised(gradient.to(memory))
             direction = memory[part.rows].to(gradient)

@@ -1,11 +1,11 @@
 """N-FGSM: FGSM around strong noise."""
 
+from typing import ClassVar
+
 import attrs
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, CrossEntropy, Objective, Observer
 from inradius.components.validators import as_float, component, positive, radius
 from inradius_gradient.single_step import climb_once
 
@@ -20,6 +20,7 @@ class NFGSM(Attack):
     Source: dejorge2022.
     """
 
+    aims: ClassVar[bool] = True
     name = "n_fgsm"
 
     # de Jorge et al. 2022, sec. 4: noise of k = 2 ε and a step of α = ε
@@ -27,18 +28,11 @@ class NFGSM(Attack):
     step: float = attrs.field(default=1.0, validator=positive, converter=as_float)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        part = Part.whole(model, x, y, threat, rng, goal)
-        start = threat.scaled(self.noise).sample(x, rng=rng) if start is None else threat.project(start, x)
-        return climb_once(part, start, self.objective, self.step, observe)
+    def maximised(self) -> Objective:
+        return self.objective
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        start = batch.first_point(random=True)
+        if start is None:
+            start = batch.threat.scaled(self.noise).sample(batch.x, rng=batch.rng)
+        return climb_once(batch, start, self.objective, self.step, observe)

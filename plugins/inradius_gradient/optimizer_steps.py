@@ -1,21 +1,20 @@
-"""What a step of a torch optimiser means on a set: its learning rate as a share of the radius."""
+"""Steps of a torch optimiser on a set, with its learning rate as a share of the radius."""
 
 import torch
 from torch import Tensor
 
-from inradius import Oracles
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Oracles
 from inradius.sets.arithmetic.precision import working
 from inradius.sets.examples import expand
 from inradius_gradient.torch_steps import TorchSteps
 
 
 def usual_optimizer(threat: Oracles) -> str:
-    """RMSprop where the set is a box, whose coordinates have nothing to do with each other; elsewhere plain steps."""
+    """The name of RMSprop where the set is a box, whose coordinates are independent; elsewhere that of plain steps."""
     return "rmsprop" if threat.is_box else "sgd"
 
 
-class Strides:
+class OptimizerSteps:
     """Steps of one optimiser on ``count`` perturbations like those of x (B, *S).
 
     "sgd" is given the step of steepest ascent, as long as the radius. The others are given the gradient, and as theirs are
@@ -34,8 +33,8 @@ class Strides:
         self._steps.take(index)
         self._unit, self._size = self._unit[index], self._size[index]
 
-    def step(self, step: int, gradient: Tensor, delta: Tensor, each: Part) -> Tensor:
-        """Where the optimiser goes from δ, (n, *S)."""
+    def step(self, step: int, gradient: Tensor, delta: Tensor, each: AttackBatch) -> Tensor:
+        """The optimiser's step from δ, (n, *S)."""
         if self._plain:
             steepest = each.threat.steepest(gradient, each.x, delta, rng=each.rng)
             return self._steps.step(steepest.to(self._unit)).to(delta)
@@ -45,7 +44,7 @@ class Strides:
         size = torch.where(self._size > 0, self._size, 1)
         return (self._steps.step(gradient / expand(size, gradient)) * expand(self._unit, gradient)).to(delta)
 
-    def _measure(self, step: int, gradient: Tensor, each: Part) -> None:
+    def _measure(self, step: int, gradient: Tensor, each: AttackBatch) -> None:
         """The units and sizes that are not known yet."""
         # streams of its own, since batch mates say when this is asked
         full = each.threat.steepest(gradient.to(each.x), each.x, torch.zeros_like(each.x), rng=each.rng.fork(step))

@@ -1,18 +1,17 @@
 """Projected gradient ascent."""
 
 import attrs
-import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Ascent, Part
-from inradius.attacks.attack import Observer
+from inradius import AttackBatch, CrossEntropy, Objective, Observer
+from inradius.attacks.ascent import Ascent
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, positive
 
 
 @attrs.frozen(kw_only=True)
-class PGD(Attack):
+class PGD(MaximisingAttack):
     """Maximises the objective over Δ(x) by δ ← project(δ + step · steepest(gradient)); the best iterate is returned.
 
     ``step`` is a share of the radius, because the steepest step has the length of the whole radius; None means
@@ -47,29 +46,15 @@ class PGD(Attack):
                 "direction='gradient' needs a step, since a gradient has any length; allowed is step=... > 0"
             )
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
-        if start is None and self.noise is not None:
-            start = self.noise * rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device)
-        if start is not None:
-            start = threat.project(start, x)
-        elif not self.random_start:
-            start = torch.zeros_like(x)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        ascent = Ascent(batch, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        if batch.start is None and self.noise is not None:
+            noise = batch.rng.normal(tuple(batch.x.shape[1:]), dtype=batch.x.dtype).to(batch.x.device)
+            batch = attrs.evolve(batch, start=self.noise * noise)
+        start = batch.first_point(random=self.random_start)
         return ascent.climb(start, restarts=self.restarts, steps=self.steps, move=self._move)
 
-    def _move(self, step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
+    def _move(self, step: int, gradient: Tensor, delta: Tensor, part: AttackBatch) -> Tensor:
         size = 2.5 / self.steps if self.step is None else self.step
         if self.direction == "steepest":
             gradient = part.threat.steepest(gradient, part.x, delta, rng=part.rng)

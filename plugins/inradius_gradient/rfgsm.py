@@ -1,11 +1,11 @@
 """R+FGSM: a random step, and then one along the gradient."""
 
+from typing import ClassVar
+
 import attrs
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, CrossEntropy, Objective, Observer
 from inradius.components.validators import component, share
 from inradius_gradient.single_step import climb_once
 
@@ -20,26 +20,19 @@ class RFGSM(Attack):
     Source: tramer2018.
     """
 
+    aims: ClassVar[bool] = True
     name = "r_fgsm"
 
     # Tramèr et al. 2018, sec. 3.3: α = ε / 2
     noise: float = attrs.field(default=0.5, validator=share)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        part = Part.whole(model, x, y, threat, rng, goal)
+    def maximised(self) -> Objective:
+        return self.objective
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        start, threat, x, rng = batch.start, batch.threat, batch.x, batch.rng
         if start is None:
             direction = rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device)
             start = self.noise * threat.steepest(direction, x, x.new_zeros(x.shape), rng=rng)
-        return climb_once(part, threat.project(start, x), self.objective, 1 - self.noise, observe)
+        return climb_once(batch, threat.project(start, x), self.objective, 1 - self.noise, observe)

@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from inradius import Objective
-from inradius.attacks.ascent import Part, gradient_of
-from inradius.attacks.attack import Observer
+from inradius import AttackBatch, Objective, Observer
+from inradius.attacks.ascent import gradient_of
 
 
-def climb_once(part: Part, start: Tensor, objective: Objective, size: float, observe: Observer | None) -> Tensor:
+def climb_once(part: AttackBatch, start: Tensor, objective: Objective, size: float, observe: Observer | None) -> Tensor:
     """project(start + size · steepest(gradient at start)), a point of Δ(x) even where the start is none, (n, *S)."""
     point = start.detach().requires_grad_()
     with torch.enable_grad():

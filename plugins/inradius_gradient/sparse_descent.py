@@ -5,16 +5,22 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, Objective, Oracles, UnsupportedError
-from inradius.attacks.ascent import Ascent, Move, Part
-from inradius.attacks.attack import Observer
+from inradius import (
+    AttackBatch,
+    CrossEntropy,
+    Objective,
+    Observer,
+    UnsupportedError,
+)
+from inradius.attacks.ascent import Ascent, Move
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, positive, share
 from inradius.sets.arithmetic.precision import working
 from inradius.sets.examples import expand
 
 
 @attrs.frozen(kw_only=True)
-class SparseL1Descent(Attack):
+class SparseL1Descent(MaximisingAttack):
     """Maximises the objective by δ ← project(δ + step · e), e the signs of the gradient's largest entries, one radius long.
 
     Entries count as large from the ``quantile`` of |gradient| on, those being 0 whose coordinates stand at the end of what
@@ -34,37 +40,23 @@ class SparseL1Descent(Attack):
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        low, high = self._room(threat, x)
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
-        if start is not None:
-            start = threat.project(start, x)
-        elif not self.random_start:
-            start = torch.zeros_like(x)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        low, high = self._hull(batch)
+        ascent = Ascent(batch, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        start = batch.first_point(random=self.random_start)
         return ascent.climb(start, restarts=self.restarts, steps=self.steps, move=self._within(low, high))
 
-    def _room(self, threat: Oracles, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _hull(self, batch: AttackBatch) -> tuple[Tensor, Tensor]:
         """The hull of the set, if single coordinates may move in it, two of (B, *S)."""
-        if not all(part.convex for part in threat.members()):
+        threat, x = batch.threat, batch.x
+        if not all(member.convex for member in threat.members()):
             raise UnsupportedError(
                 f"{self} was given {threat}, which has a part that is not convex; allowed are convex sets and their unions"
             )
         low, high = threat.hull(x)
-        room = (high / 2).flatten(1)
-        first = room.argmax(1, keepdim=True)
-        one = torch.zeros_like(room).scatter(1, first, room.gather(1, first)).view_as(x)
+        half = (high / 2).flatten(1)
+        first = half.argmax(1, keepdim=True)
+        one = torch.zeros_like(half).scatter(1, first, half.gather(1, first)).view_as(x)
         if bool((threat.violation(one, x) > 0).any()):
             raise UnsupportedError(
                 f"{self} was given {threat}, where no coordinate moves alone; "
@@ -76,10 +68,10 @@ class SparseL1Descent(Attack):
         """The step, where every coordinate of the whole batch stays between ``low`` and ``high``, (B, *S) each."""
         size = 2 / self.steps if self.step is None else self.step
 
-        def move(step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
-            room = torch.where(gradient > 0, high[part.rows] - delta, delta - low[part.rows])
+        def move(step: int, gradient: Tensor, delta: Tensor, part: AttackBatch) -> Tensor:
+            left = torch.where(gradient > 0, high[part.rows] - delta, delta - low[part.rows])
             rounding = 8 * torch.finfo(delta.dtype).eps * (part.x.abs() + delta.abs())
-            signs = _largest(gradient * (room > rounding), self.quantile)
+            signs = _largest(gradient * (left > rounding), self.quantile)
             gauge = part.threat.gauge(signs, part.x)
             whole_radius = signs / expand(torch.where(gauge > 0, gauge, 1.0), signs)
             return part.threat.project(delta + size * whole_radius.to(delta), part.x)

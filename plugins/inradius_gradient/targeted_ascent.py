@@ -4,11 +4,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part, gradient_of, logit_difference
-from inradius.attacks.attack import Observer
-from inradius.attacks.objective import class_margin
-from inradius.sets.examples import expand
-from inradius_gradient.optimizer_steps import Strides
+from inradius import AttackBatch, Observer
+from inradius.attacks.ascent import gradient_of
+from inradius.attacks.best_so_far import BestSoFar
+from inradius.attacks.objective import class_margin, logit_difference
+from inradius_gradient.optimizer_steps import OptimizerSteps
 
 # How many numbers of inputs a pass through the model may hold; one class of every example at least.
 _PASS = 1 << 20
@@ -18,17 +18,18 @@ _PASS = 1 << 20
 class Pairs:
     """Examples paired with classes they are driven to, class by class: pair a · n + i is example i with its class a.
 
-    ``each`` has the examples repeated for every class, with ``aim`` their classes; it is the model of ``part`` that is asked.
+    ``each`` has the examples repeated for every class, and ``target`` (A · n,) the classes; the model of ``part`` is asked.
     """
 
-    part: Part
-    each: Part
+    part: AttackBatch
+    each: AttackBatch
+    target: Tensor
 
     @classmethod
-    def of(cls, part: Part, aims: Tensor) -> "Pairs":
+    def of(cls, part: AttackBatch, targets: Tensor) -> "Pairs":
         """Every example of the part with each of its classes, (n, A)."""
-        index = torch.arange(len(part), device=aims.device).repeat(aims.shape[1])
-        return cls(part=part, each=attrs.evolve(part.take(index), aim=aims.mT.flatten()))
+        index = torch.arange(len(part), device=targets.device).repeat(targets.shape[1])
+        return cls(part=part, each=part.take(index), target=targets.mT.flatten())
 
     def __len__(self) -> int:
         return len(self.each)
@@ -37,7 +38,7 @@ class Pairs:
         """The pairs of the examples in ``alive``, places in the part, and where these stood."""
         count = len(self) // len(self.part)
         index = (torch.arange(count, device=alive.device)[:, None] * len(self.part) + alive).flatten()
-        return Pairs(part=self.part.take(alive), each=self.each.take(index)), index
+        return Pairs(part=self.part.take(alive), each=self.each.take(index), target=self.target[index]), index
 
     def logits(self, delta: Tensor) -> Tensor:
         """Those of every pair, (A · n, C)."""
@@ -61,48 +62,50 @@ class Pairs:
 
     def _slab(self, delta: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
         point, each = delta.detach().requires_grad_(), self.each
-        assert each.aim is not None
         with torch.enable_grad():
             logits = self._ask(point, rows)
             goal = each.goal
             # with a goal, every other class is in its way, not the label alone
             ahead = (
-                logit_difference(logits, each.y[rows], each.aim[rows])
+                logit_difference(logits, each.y[rows], self.target[rows])
                 if goal is None
                 else class_margin(logits, goal[rows])
             )
         return logits.detach(), gradient_of(ahead, point)
 
 
-class Contest:
-    """The best perturbation of each example so far, ``best`` (B, *S), by its margin against the label.
+class TargetedAscent:
+    """Ascent towards several classes of each example, which keeps the best perturbation by its margin against the label.
 
-    An example that is fooled keeps the perturbation that fooled it and is dropped with all of its classes, unless
+    An example that is misclassified keeps the perturbation that did it and is dropped with all of its classes, unless
     ``keep_maximising``. Of the classes of one step, the one with the largest margin counts.
     """
 
-    def __init__(self, whole: Part, *, keep_maximising: bool, observe: Observer | None) -> None:
-        self._whole, self._keep_maximising, self._observe = whole, keep_maximising, observe
-        self._seen = 0
-        self._open = torch.ones(len(whole), dtype=torch.bool, device=whole.x.device)
-        self._value: Tensor | None = None
-        self.best = torch.zeros_like(whole.x)
+    def __init__(self, whole: AttackBatch, *, keep_maximising: bool, observe: Observer | None) -> None:
+        self._keep_maximising = keep_maximising
+        self._found = BestSoFar(whole, observe)
+
+    @property
+    def best(self) -> Tensor:
+        """The best perturbations so far, (B, *S)."""
+        return self._found.best
 
     def enter_clean(self) -> Tensor:
         """The logits of the images themselves, which count too, (B, C)."""
-        alone = Pairs.of(self._whole, self._whole.y[:, None])
+        whole = self._found.whole
+        alone = Pairs.of(whole, whole.y[:, None])
         logits = alone.logits(self.best)
         self._enter(alone, self.best, logits)
         return logits
 
-    def survivors(self) -> Part:
+    def survivors(self) -> AttackBatch:
         """The examples that are still attacked."""
-        return self._whole.take(self._open.nonzero().squeeze(1))
+        return self._found.survivors()
 
-    def run(self, part: Part, aims: Tensor, delta: Tensor, *, steps: int, strides: Strides) -> None:
-        """``steps`` steps from ``delta`` (A · n, *S) towards each of the classes ``aims`` (n, A)."""
-        pairs = Pairs.of(part, aims)
-        for step in range(steps):
+    def run(self, part: AttackBatch, targets: Tensor, delta: Tensor, *, count: int, steps: OptimizerSteps) -> None:
+        """Makes ``count`` steps from ``delta`` (A · n, *S) towards each of the classes ``targets`` (n, A)."""
+        pairs = Pairs.of(part, targets)
+        for step in range(count):
             logits, gradient = pairs.ascent(delta)
             alive = self._enter(pairs, delta, logits, show=True)
             if not len(alive):
@@ -110,8 +113,8 @@ class Contest:
             if len(alive) < len(pairs.part):
                 pairs, index = pairs.keep(alive)
                 delta, gradient = delta[index], gradient[index]
-                strides.take(index)
-            moved = delta + strides.step(step, gradient, delta, pairs.each)
+                steps.take(index)
+            moved = delta + steps.step(step, gradient, delta, pairs.each)
             delta = pairs.each.threat.project(moved, pairs.each.x).detach()
         self._enter(pairs, delta, pairs.logits(delta), show=True)
 
@@ -121,22 +124,9 @@ class Contest:
         value = -class_margin(logits, each.y) if each.goal is None else class_margin(logits, each.goal)
         ahead, which = value.view(-1, len(part)).max(0)
         chosen = which * len(part) + torch.arange(len(part), device=which.device)
-        fooled = part.fooled(logits[chosen])
-        if self._value is None:
-            self._value = ahead.new_full((len(self._whole),), -torch.inf)
-        better = ahead > self._value[part.rows]
-        if not self._keep_maximising:
-            better |= fooled
-            self._open[part.rows] = ~fooled
-        self._value[part.rows] = torch.where(better, ahead, self._value[part.rows])
+        fooled = part.misclassified(logits[chosen])
+        best = delta[chosen]
         if show:
-            self._show(part, delta[chosen])
-        self.best[part.rows] = torch.where(expand(better, delta), delta[chosen], self.best[part.rows])
-        return self._open[part.rows].nonzero().squeeze(1)
-
-    def _show(self, part: Part, delta: Tensor) -> None:
-        if self._observe is not None:
-            shown = self.best.clone()
-            shown[part.rows] = delta
-            self._observe(self._seen, shown)
-            self._seen += 1
+            self._found.show(part, best)
+        self._found.record(part, best, ahead, None if self._keep_maximising else fooled)
+        return self._found.open[part.rows].nonzero().squeeze(1)

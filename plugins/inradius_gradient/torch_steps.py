@@ -19,7 +19,7 @@ class TorchSteps:
         self._optimizer: Optimizer = kind([self._rows], lr=rate)
 
     def step(self, gradient: Tensor) -> Tensor:
-        """Where the optimiser goes from here, (n, *S)."""
+        """The optimiser's next step, (n, *S)."""
         self._rows.zero_()
         self._rows.grad = -gradient
         self._optimizer.step()

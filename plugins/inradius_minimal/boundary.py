@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius_minimal.gradients import leads, length
 from inradius_minimal.nearest import Nearest
 from inradius_minimal.reach import reach
@@ -23,19 +23,19 @@ class Outlook:
     radius: Tensor
 
     @classmethod
-    def of(cls, part: Part, delta: Tensor, classes: int) -> "Outlook":
+    def of(cls, part: AttackBatch, delta: Tensor, classes: int) -> "Outlook":
         """The nearest of the boundaries to the ``classes`` wrong classes of the largest logits at x + δ, a gradient for each."""
         logits, ahead = leads(part, delta, lambda logits: strongest(part, logits, classes))
         near = Nearest.of(part, delta, ahead)
         return cls(logits, near.gradient, length(near.step), _beyond(part, delta, near.step, near.distance))
 
 
-def radius_ahead(part: Part, delta: Tensor, lead: Tensor, gradient: Tensor) -> Tensor:
+def radius_ahead(part: AttackBatch, delta: Tensor, lead: Tensor, gradient: Tensor) -> Tensor:
     """The gauge of δ and from there to where the lead (n,), with a gradient (n, *S) at x + δ, is 0 in a linear model, (n,)."""
     return _beyond(part, delta, *reach(part.threat, gradient, -lead, part.x + delta))
 
 
-def _beyond(part: Part, delta: Tensor, step: Tensor, distance: Tensor) -> Tensor:
+def _beyond(part: AttackBatch, delta: Tensor, step: Tensor, distance: Tensor) -> Tensor:
     # where no radius reaches the boundary, the step goes as far as the hard constraints allow
     farthest = part.threat.gauge(step, part.x + delta)
     farthest = torch.where(torch.isfinite(farthest) & (farthest > 0), farthest, 1.0)

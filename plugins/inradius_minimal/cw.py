@@ -7,8 +7,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Margin, Oracles
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Margin, Oracles
 from inradius.components.validators import as_float, count, flag, positive
 from inradius.sets.arithmetic.sides import beside
 from inradius.sets.examples import expand
@@ -47,12 +46,12 @@ class CW(MinimalAttack):
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
         return parts_measured_in(L2, threat, self, "ddn, fmn and fab")
 
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
         tradeoff = balance(part, start, self.constant)
         for _ in range(self.searches):
             tradeoff.learn(self._descend(part, start, tradeoff.value, found))
 
-    def _descend(self, part: Part, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
+    def _descend(self, part: AttackBatch, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
         """One search from ``start`` (n, *S) with constants (n,); whom it fools, (n,)."""
         ever, place = torch.zeros_like(constant, dtype=torch.bool), torch.arange(len(part), device=part.x.device)
         bounds = _inner(part)
@@ -80,7 +79,7 @@ class CW(MinimalAttack):
 _Inner = tuple[Tensor, Tensor] | None
 
 
-def _inner(part: Part) -> _Inner:
+def _inner(part: AttackBatch) -> _Inner:
     """The middle of the box and half its width, above 0, beside the examples; None without a box."""
     box = beside(part.threat.bounds, part.x)
     if box is None:

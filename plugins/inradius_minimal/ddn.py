@@ -4,8 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import CrossEntropy, Objective, Oracles
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, CrossEntropy, Objective, Oracles
 from inradius.components.validators import as_float, component, count, positive, share
 from inradius.sets.examples import expand
 from inradius.sets.norm import L2
@@ -36,16 +35,16 @@ class DDN(MinimalAttack):
     step: float = attrs.field(default=1.0, validator=positive, converter=as_float)
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
 
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
         outlook = Outlook.of(part, start, 1)
-        stride, radius = expand(outlook.length, start), outlook.radius
+        unit_step, radius = expand(outlook.length, start), outlook.radius
         delta = start
         for step in range(self.steps):
             logits, _, gradient = climb(part, delta, self.objective)
             fooled = found.record(part, delta, logits)
             radius = radius * torch.where(fooled, 1 - self.gamma, 1 + self.gamma).to(radius)
             pace = cosine(self.step, self.step * _LAST, step, self.steps)
-            delta = _on_sphere(part.threat, delta + unit(gradient) * stride * pace, part.x, radius)
+            delta = _on_sphere(part.threat, delta + unit(gradient) * unit_step * pace, part.x, radius)
         found.try_out(part, delta)
 
 

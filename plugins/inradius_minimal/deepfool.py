@@ -5,14 +5,14 @@ from typing import ClassVar
 import attrs
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius.components.validators import as_float, count, radius
 from inradius_minimal.gradients import leads
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.nearest import Nearest
 from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.smallest import Smallest
-from inradius_minimal.target_classes import rivals
+from inradius_minimal.target_classes import target_classes
 
 
 @attrs.frozen(kw_only=True)
@@ -32,8 +32,8 @@ class DeepFool(MinimalAttack):
     classes: int = attrs.field(default=9, validator=count)
     overshoot: float = attrs.field(default=0.02, validator=radius, converter=as_float)
 
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
-        delta, aims = start, rivals(part, start, self.classes)
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
+        delta, aims = start, target_classes(part, start, self.classes)
         for _ in range(self.steps):
             tried = self._further(part, delta)
             logits, ahead = leads(part, tried, aims)
@@ -45,5 +45,5 @@ class DeepFool(MinimalAttack):
             part, delta, aims = part.take(left), moved[left], aims[left]
         found.try_out(part, self._further(part, delta))
 
-    def _further(self, part: Part, delta: Tensor) -> Tensor:
+    def _further(self, part: AttackBatch, delta: Tensor) -> Tensor:
         return kept_to_constraints(part.threat, delta * (1 + self.overshoot), part.x)

@@ -7,8 +7,7 @@ import torch
 from attrs.validators import in_, optional
 from torch import Tensor
 
-from inradius import Margin, Oracles
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Margin, Oracles
 from inradius.components.validators import as_float, count, flag, positive, radius
 from inradius.sets.box import room
 from inradius.sets.examples import expand
@@ -45,10 +44,10 @@ class EAD(MinimalAttack):
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
         return parts_measured_in(L1, threat, self, "ddn, fmn and fab")
 
-    def measure(self, part: Part, delta: Tensor) -> Tensor:
+    def measure(self, part: AttackBatch, delta: Tensor) -> Tensor:
         return part.threat.gauge(delta, part.x) if self.rule == "l1" else self._net(delta)
 
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
         tradeoff = balance(part, start, self.constant)
         for _ in range(self.searches):
             tradeoff.learn(self._descend(part, start, tradeoff.value, found))
@@ -57,7 +56,7 @@ class EAD(MinimalAttack):
         flat = delta.flatten(1)
         return self.beta * flat.abs().sum(1) + flat.square().sum(1)
 
-    def _descend(self, part: Part, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
+    def _descend(self, part: AttackBatch, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
         """One search from ``start`` (n, *S) with constants (n,); whom it fools, (n,)."""
         ever, place = torch.zeros_like(constant, dtype=torch.bool), torch.arange(len(part), device=part.x.device)
         delta = ahead = start
@@ -85,7 +84,7 @@ class EAD(MinimalAttack):
             ever[place] |= found.try_out(part, delta)
         return ever
 
-    def _shrunk(self, part: Part, moved: Tensor) -> Tensor:
+    def _shrunk(self, part: AttackBatch, moved: Tensor) -> Tensor:
         """The coordinates of ``moved`` (n, *S) nearer to 0 by ``beta``, and within the box."""
         low, high = room(part.x, part.threat.bounds)
         return torch.clamp((moved.abs() - self.beta).clamp(min=0).copysign(moved), low, high)

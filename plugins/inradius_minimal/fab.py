@@ -7,8 +7,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Oracles, UnsupportedError
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Oracles, UnsupportedError
 from inradius.components.validators import as_float, count, positive, share
 from inradius.sets.examples import expand
 from inradius_minimal.gradients import leads
@@ -18,7 +17,7 @@ from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.reach import reach
 from inradius_minimal.runs import Runs
 from inradius_minimal.smallest import Smallest
-from inradius_minimal.target_classes import rivals
+from inradius_minimal.target_classes import target_classes
 
 Leads = list[tuple[Tensor, Tensor]]
 
@@ -57,8 +56,8 @@ class FAB(MinimalAttack):
             )
         return threat.members()
 
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
-        groups = self.groups(rivals(part, torch.zeros_like(start), self.classes))
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
+        groups = self.groups(target_classes(part, torch.zeros_like(start), self.classes))
         step = max(1, _AT_ONCE.get(start.device.type, _MANY) // max(1, len(groups) * start[0].numel()))
         for restart in range(self.restarts):
             for some in torch.split(torch.arange(len(part), device=start.device), step):
@@ -71,7 +70,7 @@ class FAB(MinimalAttack):
         """The classes (n, A) that are looked at together, each group in a run of its own."""
         return (aims,)
 
-    def _unfinished(self, part: Part, found: Smallest) -> Tensor:
+    def _unfinished(self, part: AttackBatch, found: Smallest) -> Tensor:
         size = found.size[part.rows]
         done = torch.zeros_like(size, dtype=torch.bool) if self.enough is None else size <= self.enough
         return (~done).nonzero().squeeze(1)
@@ -102,7 +101,7 @@ class FAB(MinimalAttack):
     def _drawn_back(self, delta: Tensor, fooled: Tensor) -> Tensor:
         return delta * expand(torch.where(fooled, self.beta, 1.0).to(delta), delta)
 
-    def _mean(self, part: Part, delta: Tensor, ahead: Leads) -> Tensor:
+    def _mean(self, part: AttackBatch, delta: Tensor, ahead: Leads) -> Tensor:
         """The next point between those of the nearest boundary that are nearest to x + δ and to x, (n, *S)."""
         near, home, distance = _both_ways(part, delta, ahead)
         share = (near.distance / (near.distance + distance)).nan_to_num(nan=self.alpha).clamp(max=self.alpha)
@@ -110,7 +109,7 @@ class FAB(MinimalAttack):
         return kept_to_constraints(part.threat, mean, part.x)
 
 
-def _both_ways(part: Part, delta: Tensor, ahead: Leads) -> tuple[Nearest, Tensor, Tensor]:
+def _both_ways(part: AttackBatch, delta: Tensor, ahead: Leads) -> tuple[Nearest, Tensor, Tensor]:
     """The nearest boundary from x + δ, and from x the step (n, *S) to it with its radius (n,)."""
     if len(ahead) > 1:
         near = Nearest.of(part, delta, ahead)
@@ -130,13 +129,13 @@ def _from_home(value: Tensor, gradient: Tensor, delta: Tensor) -> Tensor:
     return (gradient * delta).flatten(1).sum(1) - value
 
 
-def _ahead(part: Part, delta: Tensor, aims: Tensor, found: Smallest) -> tuple[Tensor, Leads]:
+def _ahead(part: AttackBatch, delta: Tensor, aims: Tensor, found: Smallest) -> tuple[Tensor, Leads]:
     """The logits at x + δ, and how far the leads of ``aims`` are past what fools, with gradients."""
     logits, ahead = leads(part, delta, aims)
     return logits, [(found.past(part, value), gradient) for value, gradient in ahead]
 
 
-def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor, found: Smallest) -> Leads:
+def _renewed(part: AttackBatch, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor, found: Smallest) -> Leads:
     """The leads with those of ``part``, which stands in ``rows``, taken anew at its ``delta``."""
     _, anew = _ahead(part, delta, aims, found)
     return [
@@ -145,7 +144,7 @@ def _renewed(part: Part, delta: Tensor, aims: Tensor, ahead: Leads, rows: Tensor
     ]
 
 
-def _anywhere(part: Part, found: Smallest, restart: int) -> Tensor:
+def _anywhere(part: AttackBatch, found: Smallest, restart: int) -> Tensor:
     """A random start within half of the best radius known, at most half of the set's own, (n, *S)."""
     radius = found.size[part.rows].clamp(max=1) / 2
     return part.threat.per_example(radius).sample(part.x, rng=part.rng.fork(restart))

@@ -4,8 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Margin
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Margin
 from inradius.components.validators import as_float, count, positive, share
 from inradius.sets.examples import expand
 from inradius_minimal.boundary import Outlook, radius_ahead
@@ -37,11 +36,11 @@ class FMN(MinimalAttack):
     step: float = attrs.field(default=1.0, validator=positive, converter=as_float)
     classes: int = attrs.field(default=3, validator=count)
 
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
         outlook = Outlook.of(part, start, self.classes)
         ever = found.record(part, start, outlook.logits)
-        stride, radius, gradient = expand(outlook.length, start), outlook.radius, outlook.gradient
-        delta = part.threat.per_example(radius).project(start + unit(gradient) * stride * self.step, part.x)
+        unit_step, radius, gradient = expand(outlook.length, start), outlook.radius, outlook.gradient
+        delta = part.threat.per_example(radius).project(start + unit(gradient) * unit_step * self.step, part.x)
         for step in range(1, self.steps):
             logits, lead, gradient = climb(part, delta, Margin())
             fooled = found.record(part, delta, logits)
@@ -52,7 +51,7 @@ class FMN(MinimalAttack):
                 some = part.take(never)
                 radius[never] = radius_ahead(some, delta[never], found.past(some, lead[never]), gradient[never])
             pace = cosine(self.step, self.step * _LAST, step, self.steps)
-            delta = part.threat.per_example(radius).project(delta + unit(gradient) * stride * pace, part.x)
+            delta = part.threat.per_example(radius).project(delta + unit(gradient) * unit_step * pace, part.x)
         found.try_out(part, delta)
 
     def _adapted(self, step: int, radius: Tensor, best: Tensor, fooled: Tensor) -> Tensor:

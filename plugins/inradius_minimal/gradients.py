@@ -5,15 +5,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inradius import Margin, Objective
-from inradius.attacks.ascent import Part, gradient_of, logit_difference
+from inradius import AttackBatch, Margin, Objective
+from inradius.attacks.ascent import gradient_of
+from inradius.attacks.objective import logit_difference
 from inradius.sets.examples import expand
 
 # classes (n, A) for logits (n, C)
 Choice = Callable[[Tensor], Tensor]
 
 
-def climb(part: Part, delta: Tensor, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
+def climb(part: AttackBatch, delta: Tensor, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, objective and its gradient at x + δ, (n, C), (n,) and (n, *S)."""
     point = delta.detach().requires_grad_()
     with torch.enable_grad():
@@ -21,17 +22,17 @@ def climb(part: Part, delta: Tensor, objective: Objective) -> tuple[Tensor, Tens
     return logits.detach(), value.detach(), gradient_of(value, point)
 
 
-def leads(part: Part, delta: Tensor, rivals: Tensor | Choice) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Logits at x + δ, and for each of the ``rivals`` (n, A) its lead over the label with the gradient, (n,) and (n, *S).
+def leads(part: AttackBatch, delta: Tensor, targets: Tensor | Choice) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Logits at x + δ, and for each of the ``targets`` (n, A) its lead over the label with the gradient, (n,) and (n, *S).
 
-    With goals there is one lead, that of the goal over the largest other class. The rivals may also be chosen by the logits.
+    With goals there is one lead, that of the goal over the largest other class. The targets may also be chosen by the logits.
     """
     point = delta.detach().requires_grad_()
     with torch.enable_grad():
         logits = part.model(part.x + point)
         if part.goal is None:
-            chosen = rivals if isinstance(rivals, Tensor) else rivals(logits.detach())
-            ahead = [logit_difference(logits, part.y, rival) for rival in chosen.unbind(1)]
+            chosen = targets if isinstance(targets, Tensor) else targets(logits.detach())
+            ahead = [logit_difference(logits, part.y, target) for target in chosen.unbind(1)]
         else:
             ahead = [Margin()(logits, part.y, part.goal)]
     found = [(value.detach(), gradient_of(value, point, keep=value is not ahead[-1])) for value in ahead]

@@ -11,33 +11,33 @@ Step = tuple[Tensor, Tensor]
 
 
 def shortest_linf(w: Tensor, low: Tensor, high: Tensor, need: Tensor) -> Step:
-    """z = sign(w) min(t, room): the step (n, m) and its largest coordinate (n,)."""
+    """z = sign(w) min(t, most): the step (n, m) and its largest coordinate (n,)."""
     side = w.sign()
-    room = _corner(side, low, high).abs_()
-    t = _pace(w.abs(), None, room, need)
+    most = _corner(side, low, high).abs_()
+    t = _pace(w.abs(), None, most, need)
     z = torch.clamp(side.mul_(t.clamp(max=_last(w))), low, high)
-    return z, _length(t, torch.minimum(t, room.amax(1, keepdim=True)).squeeze(1))
+    return z, _length(t, torch.minimum(t, most.amax(1, keepdim=True)).squeeze(1))
 
 
 def shortest_l2(w: Tensor, low: Tensor, high: Tensor, need: Tensor) -> Step:
     """z = clip(t w, low, high): the step (n, m) and its Euclidean length (n,)."""
-    room = _corner(w.sign(), low, high).abs_()
+    most = _corner(w.sign(), low, high).abs_()
     peak = _peak(w)
     unit = w / peak
     size = unit.abs()
-    t = _pace(size, size, room, need / peak)
+    t = _pace(size, size, most, need / peak)
     z = torch.clamp(unit.mul_(t.clamp(max=_last(w))), low, high)
     return z, _length(t, torch.linalg.vector_norm(z, dim=1))
 
 
 def shortest_l1(w: Tensor, low: Tensor, high: Tensor, need: Tensor) -> Step:
     """The coordinates of the largest |w| go as far as the box lets them: the step (n, m) and Σ|z| (n,)."""
-    room = _corner(w.sign(), low, high).abs_()
+    most = _corner(w.sign(), low, high).abs_()
     price, order = w.abs().sort(dim=1, descending=True, stable=True)
     least = torch.finfo(w.dtype).tiny
-    gain = price * room.gather(1, order)
+    gain = price * most.gather(1, order)
     spent = torch.cat([torch.zeros_like(need), gain.cumsum(1)[:, :-1]], dim=1)
-    amount = torch.minimum(((need - spent) / price.clamp(min=least)).clamp(min=0), room.gather(1, order))
+    amount = torch.minimum(((need - spent) / price.clamp(min=least)).clamp(min=0), most.gather(1, order))
     z = torch.zeros_like(w).scatter(1, order, amount).copysign(w)
     reached = gain.sum(1, keepdim=True) >= need
     return z, _length(torch.where(reached & (need >= 0), 0.0, torch.inf), amount.sum(1))
@@ -61,21 +61,21 @@ def _length(t: Tensor, length: Tensor) -> Tensor:
     return torch.where(torch.isfinite(t.squeeze(1)), length, torch.inf)
 
 
-def _pace(value: Tensor, pace: Tensor | None, room: Tensor, need: Tensor) -> Tensor:
-    """The smallest t with Σ value · min(t · pace, room) ≥ need, infinity where there is none, (n, 1); without pace it is 1.
+def _pace(value: Tensor, pace: Tensor | None, most: Tensor, need: Tensor) -> Tensor:
+    """The smallest t with Σ value · min(t · pace, most) ≥ need, infinity where there is none, (n, 1); without pace it is 1.
 
     Newton's method from the left on a concave piecewise linear function: no step passes the solution, coordinates that are
     full stay so, and the last step is exact.
     """
     t = torch.zeros_like(need)
     # without a box no coordinate is ever full
-    most, rise = (value * room).nan_to_num_(nan=0.0, posinf=0.0), value if pace is None else value * pace
+    full_gain, rise = (value * most).nan_to_num_(nan=0.0, posinf=0.0), value if pace is None else value * pace
     # numbers instead of truth values, whose operations take several times as long
     full, free = torch.empty_like(value), torch.empty_like(value)
     for _ in range(value.shape[1] + 1):
         reached = t if pace is None else t * pace
-        gained = torch.ge(reached, room, out=full).mul_(most).sum(1, keepdim=True)
-        slope = torch.lt(reached, room, out=free).mul_(rise).sum(1, keepdim=True)
+        gained = torch.ge(reached, most, out=full).mul_(full_gain).sum(1, keepdim=True)
+        slope = torch.lt(reached, most, out=free).mul_(rise).sum(1, keepdim=True)
         ahead = torch.where(slope > 0, (need - gained) / slope, torch.where(gained >= need, t, torch.inf))
         moving = ahead > t * (1 + 4 * torch.finfo(t.dtype).eps)
         if not bool(moving.any()):

@@ -8,9 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
+from inradius import Attack, AttackBatch, Observer, Oracles
 from inradius.components.validators import integer
 from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.shorten import shorten
@@ -26,32 +24,21 @@ class MinimalAttack(Attack, ABC):
     answers is past the boundary by what rounding needs, at most about a thousandth of its length.
     """
 
+    aims: ClassVar[bool] = True
     minimal: ClassVar[bool] = True
 
     # where the lead is nearly linear, two passes end at the boundary up to a relative 1e-6
     polish: int = attrs.field(default=4, validator=integer)
 
     @torch.no_grad()
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        parts = self.searched(threat)
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        found = Smallest(whole, self.measure, observe)
-        for place, each in enumerate(parts):
-            own = found.afresh(attrs.evolve(whole, threat=each, rng=rng.fork(place)))
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        members = self.searched(batch.threat)
+        found = Smallest(batch, self.measure, observe)
+        for place, member in enumerate(members):
+            own = found.afresh(attrs.evolve(batch, threat=member, rng=batch.rng.fork(place)))
             part = own.whole.take(own.standing)
             if len(part):
-                self.seek(part, _first(part, start), own)
+                self.seek(part, _first(part), own)
                 shorten(own, self.polish)
                 found.merge(own)
         return found.answer()
@@ -60,16 +47,16 @@ class MinimalAttack(Attack, ABC):
         """The parts of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""
         return threat.members()
 
-    def measure(self, part: Part, delta: Tensor) -> Tensor:
+    def measure(self, part: AttackBatch, delta: Tensor) -> Tensor:
         """What is to be small, (n,): the gauge."""
         return part.threat.gauge(delta, part.x)
 
     @abstractmethod
-    def seek(self, part: Part, start: Tensor, found: Smallest) -> None:
+    def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
         """Searches for the examples of ``part`` from ``start`` (n, *S), and records in ``found`` what it meets."""
 
 
-def _first(part: Part, start: Tensor | None) -> Tensor:
-    if start is None:
+def _first(part: AttackBatch) -> Tensor:
+    if part.start is None:
         return torch.zeros_like(part.x)
-    return kept_to_constraints(part.threat, start[part.rows], part.x)
+    return kept_to_constraints(part.threat, part.start, part.x)

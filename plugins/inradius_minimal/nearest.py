@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius_minimal.reach import reach
 
 
@@ -18,7 +18,7 @@ class Nearest:
     gradient: Tensor
 
     @classmethod
-    def of(cls, part: Part, delta: Tensor, leads: list[tuple[Tensor, Tensor]]) -> "Nearest":
+    def of(cls, part: AttackBatch, delta: Tensor, leads: list[tuple[Tensor, Tensor]]) -> "Nearest":
         """That of the classes whose leads at x + δ, with gradients, are given; all are reached for together."""
         rows = torch.arange(len(part), device=delta.device).repeat(len(leads))
         values, gradients = (torch.cat(each) for each in zip(*leads, strict=True))

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 from inradius_minimal.smallest import Smallest
 
 
@@ -17,12 +17,12 @@ class Runs:
     ``each`` has the examples of ``part`` repeated for every group, with ``aims`` (A · n, K) the classes of the group.
     """
 
-    part: Part
-    each: Part
+    part: AttackBatch
+    each: AttackBatch
     aims: Tensor
 
     @classmethod
-    def of(cls, part: Part, groups: Sequence[Tensor]) -> "Runs":
+    def of(cls, part: AttackBatch, groups: Sequence[Tensor]) -> "Runs":
         """A run of every example of the part with each of its groups, A times (n, K)."""
         index = torch.arange(len(part), device=part.rows.device).repeat(len(groups))
         return cls(part=part, each=part.take(index), aims=torch.cat([*groups]))
@@ -53,7 +53,7 @@ class Runs:
         """Has ``found`` keep of each example's δ (A · n, *S) that fool the smallest; which ones fool, (A · n,)."""
         return self._record(self.each, torch.arange(len(self), device=delta.device), delta, logits, found)
 
-    def _record(self, some: Part, places: Tensor, delta: Tensor, logits: Tensor, found: Smallest) -> Tensor:
+    def _record(self, some: AttackBatch, places: Tensor, delta: Tensor, logits: Tensor, found: Smallest) -> Tensor:
         """The same for the runs in ``places``, whose logits are given."""
         fooled = found.fooled(some, logits)
         best = torch.arange(len(self.part), device=delta.device)
@@ -64,7 +64,7 @@ class Runs:
             better = (least < found.size[self.part.rows]).nonzero().squeeze(1)
             if len(better):
                 found.keep(self.part.take(better), delta[run[better]], logits[hits[stands[better]]])
-        barely = (some.fooled(logits) & ~fooled).nonzero().squeeze(1)
+        barely = (some.misclassified(logits) & ~fooled).nonzero().squeeze(1)
         if len(barely):
             _, least, run = self._best(some, places, barely, delta, found)
             better = (least < found.edge[self.part.rows]).nonzero().squeeze(1)
@@ -74,7 +74,7 @@ class Runs:
         return fooled
 
     def _best(
-        self, some: Part, places: Tensor, hits: Tensor, delta: Tensor, found: Smallest
+        self, some: AttackBatch, places: Tensor, hits: Tensor, delta: Tensor, found: Smallest
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of each example's runs among ``hits``, which stand in ``places``, what ``_smallest`` says."""
         return self._smallest(places[hits], found.measure(some.take(hits), delta.index_select(0, places[hits])))

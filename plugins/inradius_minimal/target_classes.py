@@ -1,17 +1,17 @@
-"""The classes that could take the label's place."""
+"""The wrong classes that an attack aims at."""
 
 import torch
 from torch import Tensor
 
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch
 
 
-def rivals(part: Part, delta: Tensor, classes: int) -> Tensor:
+def target_classes(part: AttackBatch, delta: Tensor, classes: int) -> Tensor:
     """The ``classes`` wrong classes of the largest logits at x + δ, fewer where there are fewer; or the goal alone, (n, A)."""
     return strongest(part, part.model(part.x + delta), classes)
 
 
-def strongest(part: Part, logits: Tensor, classes: int) -> Tensor:
+def strongest(part: AttackBatch, logits: Tensor, classes: int) -> Tensor:
     """The same for logits that are known, (n, C) -> (n, A)."""
     if part.goal is not None:
         return part.goal[:, None]

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius import Margin
-from inradius.attacks.ascent import Part
+from inradius import AttackBatch, Margin
 from inradius_minimal.gradients import climb, length
 
 # a constant that fails is multiplied by this until one has worked
@@ -29,7 +28,7 @@ class Tradeoff:
         self.value = torch.where(torch.isfinite(self._high), middle, self.value * _FACTOR)
 
 
-def balance(part: Part, delta: Tensor, constant: float | None) -> Tradeoff:
+def balance(part: AttackBatch, delta: Tensor, constant: float | None) -> Tradeoff:
     """A search for c in ‖δ‖₂² − c · lead that begins at ``constant``, or at what is right for a linear model of it, (n,).
 
     There the shortest δ has the length −lead / ‖gradient‖₂, and 2 δ = c · gradient.

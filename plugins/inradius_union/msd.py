@@ -7,9 +7,16 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, CountedModel, CrossEntropy, ExampleRNG, InputError, Objective, Oracles
-from inradius.attacks.ascent import Ascent, Part
-from inradius.attacks.attack import Observer
+from inradius import (
+    AttackBatch,
+    CrossEntropy,
+    InputError,
+    Objective,
+    Observer,
+    Oracles,
+)
+from inradius.attacks.ascent import Ascent
+from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, positive
 from inradius.sets.examples import expand
 from inradius.sets.norm import L1, L2, LINF
@@ -31,7 +38,7 @@ def _as_tuple(value: object) -> object:
 
 
 @attrs.frozen(kw_only=True)
-class MSD(Attack):
+class MSD(MaximisingAttack):
     """Maximises the objective over a union: each step goes to the best of project_p(δ + step_p · steepest_p(gradient)).
 
     One gradient gives a candidate for every part p, and each example takes the candidate with the largest objective (one that
@@ -52,27 +59,12 @@ class MSD(Attack):
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        sizes = self.sizes(threat.members())
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        ascent = Ascent(whole, self.objective, keep_maximising=self.keep_maximising, observe=observe)
-        if start is not None:
-            start = threat.project(start, x)
-        elif not self.random_start:
-            start = torch.zeros_like(x)
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        sizes = self.sizes(batch.threat.members())
+        ascent = Ascent(batch, self.objective, keep_maximising=self.keep_maximising, observe=observe)
+        start = batch.first_point(random=self.random_start)
 
-        def move(step: int, gradient: Tensor, delta: Tensor, part: Part) -> Tensor:
+        def move(step: int, gradient: Tensor, delta: Tensor, part: AttackBatch) -> Tensor:
             return self._best(part, _candidates(part, gradient, delta, sizes))
 
         return ascent.climb(start, restarts=self.restarts, steps=self.steps, move=move)
@@ -94,7 +86,7 @@ class MSD(Attack):
             for part in parts
         )
 
-    def _best(self, part: Part, candidates: Sequence[Tensor]) -> Tensor:
+    def _best(self, part: AttackBatch, candidates: Sequence[Tensor]) -> Tensor:
         """The candidate of the largest objective of each example, (n, *S)."""
         best = candidates[0]
         if len(candidates) == 1:
@@ -106,14 +98,14 @@ class MSD(Attack):
             value = torch.maximum(value, other)
         return best
 
-    def _worth(self, part: Part, delta: Tensor) -> Tensor:
+    def _worth(self, part: AttackBatch, delta: Tensor) -> Tensor:
         logits, value = part.score(delta, self.objective)
         if self.keep_maximising:
             return value
-        return torch.where(part.fooled(logits), torch.inf, value)
+        return torch.where(part.misclassified(logits), torch.inf, value)
 
 
-def _candidates(part: Part, gradient: Tensor, delta: Tensor, sizes: Sequence[float]) -> list[Tensor]:
+def _candidates(part: AttackBatch, gradient: Tensor, delta: Tensor, sizes: Sequence[float]) -> list[Tensor]:
     """Where one step of each part goes, (n, *S) each."""
     return [
         member.project(delta + size * member.steepest(gradient, part.x, delta, rng=part.rng), part.x)

@@ -1,18 +1,18 @@
 """The worst of independent attacks on the parts of a union."""
 
+from typing import Self
+
 import attrs
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import Attack, CountedModel, ExampleRNG, Objective, Oracles
-from inradius.attacks.ascent import Part
-from inradius.attacks.attack import Observer
-from inradius.attacks.composite import Round, Series, check_goals, keeps_maximising, objective_of
+from inradius import AttackBatch, Objective, Observer
+from inradius.attacks.composite import MemberRun, WorstAnswers, WrappingAttack
 from inradius.components.validators import component, flag
 
 
 @attrs.frozen(kw_only=True)
-class WorstPart(Attack):
+class WorstPart(WrappingAttack):
     """The worst perturbation of each example among the answers of one attack, run on every part of a union by itself.
 
     An example that is fooled on one part is not attacked on the next ones, and keeps that answer; with
@@ -22,28 +22,20 @@ class WorstPart(Attack):
     Source: tramer2019.
     """
 
-    positional = ("attack",)
-
-    attack: Attack = attrs.field(validator=component(Attack))
     objective: Objective | None = attrs.field(default=None, validator=optional(component(Objective)))
     keep_maximising: bool | None = attrs.field(default=None, validator=optional(flag))
 
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-        goal: Tensor | None = None,
-    ) -> Tensor:
-        check_goals(self, (self.attack,), goal)
-        whole = Part.whole(model, x, y, threat, rng, goal)
-        keep = keeps_maximising(self.attack) if self.keep_maximising is None else self.keep_maximising
-        objective = self.objective or objective_of(self.attack)
-        series = Series(whole, objective, survivors=not keep, clean=False, start=start, observe=observe)
-        places = range(len(threat.members()))
-        return series.run(Round(attack=self.attack, branch=place, place=place) for place in places)
+    def maximised(self) -> Objective:
+        return self.objective or self.attack.maximised()
+
+    def goes_on(self) -> bool:
+        return self.attack.goes_on() if self.keep_maximising is None else self.keep_maximising
+
+    def for_training(self) -> Self:
+        told = self.keep_maximising
+        return attrs.evolve(super().for_training(), keep_maximising=told if told is None else True)
+
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        worst = WorstAnswers(batch, self.maximised(), survivors=not self.goes_on(), clean=False, observe=observe)
+        places = range(len(batch.threat.members()))
+        return worst.run(MemberRun(attack=self.attack, branch=place, place=place) for place in places)

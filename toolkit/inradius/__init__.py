@@ -6,6 +6,7 @@ Importing it loads no plugin; plugins load when a name is first looked up.
 from inradius._version import __version__ as __version__
 from inradius.attacks.attack import Attack as Attack
 from inradius.attacks.attack import Attacked as Attacked
+from inradius.attacks.attack_batch import AttackBatch as AttackBatch
 from inradius.attacks.bpda import BPDA as BPDA
 from inradius.attacks.counted_model import CountedModel as CountedModel
 from inradius.attacks.objective import DLR as DLR
@@ -13,6 +14,7 @@ from inradius.attacks.objective import CrossEntropy as CrossEntropy
 from inradius.attacks.objective import Margin as Margin
 from inradius.attacks.objective import Objective as Objective
 from inradius.attacks.objective import Targeted as Targeted
+from inradius.attacks.observer import Observer as Observer
 from inradius.bracketing.bracket import bracket as bracket
 from inradius.bracketing.flags import model_flags as model_flags
 from inradius.bracketing.flags import result_flags as result_flags

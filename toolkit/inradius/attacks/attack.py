@@ -1,19 +1,20 @@
 """Attacks: they look for a perturbation in Δ(x) that changes the prediction."""
 
-import inspect
-import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import ClassVar, final
+from collections.abc import Callable
+from typing import ClassVar, Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from inradius.arguments import check_callable, check_tensor, check_threat, numbered
+from inradius.attacks.attack_batch import AttackBatch
+from inradius.attacks.checks import check_perturb, check_start, without_infinities
 from inradius.attacks.counted_model import CountedModel
-from inradius.attacks.objective import Objective
+from inradius.attacks.objective import CrossEntropy, Objective
+from inradius.attacks.observer import Observer, as_observer
 from inradius.attacks.verdict import judge
 from inradius.components.component import Component
 from inradius.components.validators import integer
@@ -25,17 +26,17 @@ from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
 
-Observer = Callable[[int, Tensor], None]
+Model = nn.Module | Callable[[Tensor], Tensor]
 
 
 @attrs.frozen(eq=False)
 class Attacked:
-    """What an attack found, example by example.
+    """The answer of an attack and its judgement, example by example.
 
     delta (B, *S); success (B,): the prediction at x + δ is wrong (or the goal), by more than rounding, and δ ∈ Δ(x); margin
     (B,): the label's logit minus the largest other one (with a goal: the largest other one minus the goal's), < 0 where
-    fooled; gauge (B,): the share of the radius used; queries (B,): images evaluated for each example, forward passes of the
-    search and of its judgement, without those that run a close answer again; inside (B,): δ ∈ Δ(x); within_rounding (B,):
+    misclassified; gauge (B,): the share of the radius used; queries (B,): images evaluated for each example, forward passes of
+    the search and of its judgement, without those that run a close answer again; inside (B,): δ ∈ Δ(x); within_rounding (B,):
     δ ∈ Δ(x), and rounding decides whether the prediction is wrong, as where two logits tie.
     """
 
@@ -54,37 +55,89 @@ class Attack(Component, ABC):
 
     Laws: the answer lies in Δ(x) (a minimal-norm attack may leave it, and then has no success); equal seeds and indices
     give equal answers, whatever the batch.
+    An attack that holds attacks says so by ``inner``, and passes ``for_training`` on to them; ``WrappingAttack`` in
+    ``inradius.attacks.composite`` does both for one that holds a single attack.
     """
 
+    # True where it returns the smallest gauge it finds, which may be above 1
     minimal: ClassVar[bool] = False
-    # whether it asks for logits or labels alone, never for a gradient; of one that holds attacks, its members say
+    # True where it asks for logits or labels alone, never for a gradient
     black_box: ClassVar[bool] = False
+    # True where it can aim at the classes of ``batch.goal``
+    aims: ClassVar[bool] = False
 
     seed: int = attrs.field(default=0, validator=integer)
 
     @abstractmethod
-    def perturb(
-        self,
-        model: CountedModel,
-        x: Tensor,
-        y: Tensor,
-        threat: Oracles,
-        rng: ExampleRNG,
-        *,
-        start: Tensor | None = None,
-        observe: Observer | None = None,
-    ) -> Tensor:
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
         """A perturbation per example, (B, *S).
 
-        The model is in eval mode, and its parameters need no gradient. An attack that goes on with a part of the batch
-        takes that part of ``model``, ``threat`` and ``rng`` alike (``model.take(mask)``, ``threat.select(mask)``,
-        ``rng.take(mask)``). An attack that can aim at classes has a further keyword parameter ``goal``.
+        The model is in eval mode, and its parameters need no gradient. An attack that goes on with a part of the examples
+        takes ``batch.take(mask)``. With ``observe`` it shows each iterate of the whole batch by ``observe(step, delta)``.
         """
+
+    def inner(self) -> "tuple[Attack, ...]":
+        """The attacks that this one holds, none by default."""
+        return ()
+
+    def for_training(self) -> Self:
+        """The attack as steps of training use it, by default the attack itself.
+
+        One that leaves an example once it is misclassified goes on there: training wants the largest objective.
+        """
+        return self
+
+    def maximised(self) -> Objective:
+        """The objective that it maximises; by default that of the one attack that it holds, else the cross-entropy."""
+        held = self.inner()
+        return held[0].maximised() if len(held) == 1 else CrossEntropy()
+
+    def goes_on(self) -> bool:
+        """True where it goes on with an example that is misclassified; by default as the one attack does that it holds."""
+        held = self.inner()
+        return len(held) == 1 and held[0].goes_on()
+
+    @final
+    def compares(self) -> bool:
+        """True where it, or an attack that it holds, maximises a distance from the clean prediction."""
+        return self.maximised().relative or any(one.compares() for one in self.inner())
+
+    @final
+    def is_black_box(self) -> bool:
+        """True where it asks for no gradient; one that holds attacks is black-box where all of these are."""
+        held = self.inner()
+        return self.black_box or (bool(held) and all(one.is_black_box() for one in held))
+
+    @final
+    def check_aims(self) -> None:
+        """Raises ``UnsupportedError`` where it, or an attack that it holds, cannot aim at a class."""
+        if not self.aims:
+            raise UnsupportedError(
+                f"a goal was given, and {self} cannot aim at a class, as its class does not say aims = True; allowed is no goal"
+            )
+        for one in self.inner():
+            one.check_aims()
+
+    @final
+    def answer(self, batch: AttackBatch, *, observe: Observer | None = None) -> tuple[Tensor, Tensor]:
+        """Its perturbations and where they are in the set, (n, *S), (n,): for attacks that hold this one.
+
+        An answer that is not finite is 0, and is not inside.
+        Raises ``PluginError`` where its perturb takes other parameters than ``perturb`` above.
+        """
+        check_perturb(self, type(self).perturb)
+        # copies, so that what it writes on them is not judged as the given example
+        rows = torch.arange(len(batch), device=batch.x.device)
+        own = attrs.evolve(batch, x=batch.x.clone(), y=batch.y.clone(), rows=rows)
+        found = self.perturb(own, observe=observe).detach()
+        with torch.no_grad():
+            delta, finite = without_infinities(self, found, batch.x)
+            return delta, batch.threat.contains(delta, batch.x) & finite
 
     @final
     def __call__(
         self,
-        model: nn.Module | Callable[[Tensor], Tensor],
+        model: Model,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
@@ -92,7 +145,7 @@ class Attack(Component, ABC):
         index: Tensor | None = None,
         goal: Tensor | None = None,
         start: Tensor | None = None,
-        observe: Observer | None = None,
+        observe: Callable[[int, Tensor], None] | None = None,
         bn_mode: BatchNormMode = "eval",
         targets: Tensor | None = None,
     ) -> Attacked:
@@ -100,22 +153,27 @@ class Attack(Component, ABC):
 
         x (B, *S), y (B,) labels; ``index`` (B,) names the examples, so that each keeps its random numbers in any batch
         (default 0 to B−1); ``goal`` (B,) classes to aim at; ``start`` (B, *S) perturbations to start from;
-        ``observe(step, delta)`` sees every iterate; ``bn_mode`` is what BatchNorm does meanwhile; ``targets`` (B, C) are
-        distributions over the classes that the objective takes in place of the labels, such as mixed labels. An objective
-        that compares with predictions takes those of the clean inputs by default.
+        ``observe(step, delta)`` sees every iterate, a function or an ``Observer``; ``bn_mode`` is what BatchNorm does
+        meanwhile; ``targets`` (B, C) are distributions over the classes that the objective takes in place of the labels, such as
+        mixed labels. An objective that compares with predictions takes those of the clean inputs by default.
         Raises ``InputError`` for inputs, labels or logits that are not what they must be.
         """
         with frozen(model, bn_mode):
-            case = self._case(model, x, y, threat, index, goal, targets)
-            delta = self._perturbed(case, start, observe)
+            batch = self._batch(model, x, y, threat, index=index, goal=goal, start=start, targets=targets)
+            delta, inside = self._confined(batch, observe)
             with torch.no_grad():
+                logits = batch.model(batch.x + delta)
                 # statistics of the batch are not those of an example alone
-                return self._judge(case, delta, again=bn_mode == "eval")
+                again = bn_mode == "eval"
+                found = judge(model, batch.x, delta, logits, batch.y, batch.goal, among=inside, again=again)
+                gauge = batch.threat.gauge(delta, batch.x)
+        success = found.lost & inside
+        return Attacked(delta, success, found.margin, gauge, batch.model.queries, inside, found.unclear)
 
     @final
     def find(
         self,
-        model: nn.Module | Callable[[Tensor], Tensor],
+        model: Model,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
@@ -123,7 +181,7 @@ class Attack(Component, ABC):
         index: Tensor | None = None,
         goal: Tensor | None = None,
         start: Tensor | None = None,
-        observe: Observer | None = None,
+        observe: Callable[[int, Tensor], None] | None = None,
         bn_mode: BatchNormMode = "eval",
         targets: Tensor | None = None,
     ) -> Tensor:
@@ -132,90 +190,55 @@ class Attack(Component, ABC):
         That is what training wants, and a forward pass less: the predictions are not judged.
         """
         with frozen(model, bn_mode), cheap_gradients(model):
-            case = self._case(model, x, y, threat, index, goal, targets)
-            delta = self._perturbed(case, start, observe)
-            with torch.no_grad():
-                delta, inside = self._confined(case, delta)
-                return torch.where(expand(inside, delta), delta, 0.0)
+            batch = self._batch(model, x, y, threat, index=index, goal=goal, start=start, targets=targets)
+            delta, inside = self._confined(batch, observe)
+            return torch.where(expand(inside, delta), delta, 0.0)
 
-    def _case(
+    def _batch(
         self,
-        model: Callable[[Tensor], Tensor],
+        model: Model,
         x: Tensor,
         y: Tensor,
         threat: Oracles,
+        *,
         index: Tensor | None,
         goal: Tensor | None,
+        start: Tensor | None,
         targets: Tensor | None,
-    ) -> "_Case":
-        """What is attacked, checked and copied."""
+    ) -> AttackBatch:
+        """The examples as the attack is given them: checked and copied."""
         check_labels(x, y)
         check_callable(model)
         check_threat(threat)
         threat.check_inputs(x)
-        self._check_goal(x, goal)
+        if goal is not None:
+            check_labels(x, goal, "goals")
+            self.check_aims()
+        check_start(x, start)
         where = numbered(index, x).clone()
         # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
         x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
         goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
-        subject = CountedModel(model, y, goal)
-        subject.targets = _targets(self, subject, x, targets)
-        return _Case(model, subject, x, y, goal, threat.at(where, x), where)
+        start = None if start is None else start.detach().to(x, copy=True)
+        counted = CountedModel(model, y, goal)
+        counted.targets = _targets(self, counted, x, targets)
+        rng = ExampleRNG(self.seed, where)
+        return AttackBatch(model=counted, x=x, y=y, goal=goal, threat=threat.at(where, x), rng=rng, start=start)
 
-    def _perturbed(self, case: "_Case", start: Tensor | None, observe: Observer | None) -> Tensor:
-        """The attack's answer as it is, (B, *S)."""
-        _check_start(case.x, start)
-        start = None if start is None else start.detach().to(case.x, copy=True)
-        options = {} if case.goal is None else {"goal": case.goal}
-        # the attack has copies of its own, so that what it writes on them is not judged as the given example
-        x, y, rng = case.x.clone(), case.y.clone(), ExampleRNG(self.seed, case.index)
-        return self.perturb(case.subject, x, y, case.threat, rng, start=start, observe=observe, **options).detach()
-
-    def _check_goal(self, x: Tensor, goal: Tensor | None) -> None:
-        if goal is None:
-            return
-        check_labels(x, goal, "goals")
-        if "goal" not in inspect.signature(self.perturb).parameters:
-            raise UnsupportedError(
-                f"a goal was given, and {self} cannot aim at a class: its perturb has no parameter goal; allowed is none"
-            )
-
-    def _confined(self, case: "_Case", delta: Tensor) -> tuple[Tensor, Tensor]:
-        """The answer without NaN, and where it is in the set, (B, *S), (B,); warns where an attack should not have left it."""
-        delta, finite = finite_answer(self, delta, case.x)
-        inside = case.threat.contains(delta, case.x) & finite
+    def _confined(self, batch: AttackBatch, observe: Callable[[int, Tensor], None] | None) -> tuple[Tensor, Tensor]:
+        """The answer, and where it is in the set, (B, *S), (B,); warns where an attack should not have left it."""
+        delta, inside = self.answer(batch, observe=as_observer(observe))
         if not self.minimal and not bool(inside.all()):
             warnings.warn(
-                f"{self} left the set {case.threat} on {int((~inside).sum())} of {len(delta)} examples; "
+                f"{self} left the set {batch.threat} on {int((~inside).sum())} of {len(delta)} examples; "
                 "those answers are rejected (a bug of the attack or of the set)",
                 PluginWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         return delta, inside
 
-    def _judge(self, case: "_Case", delta: Tensor, *, again: bool) -> Attacked:
-        delta, inside = self._confined(case, delta)
-        logits = case.subject(case.x + delta)
-        found = judge(case.model, case.x, delta, logits, case.y, case.goal, among=inside, again=again)
-        gauge = case.threat.gauge(delta, case.x)
-        success = found.lost & inside
-        return Attacked(delta, success, found.margin, gauge, case.subject.queries, inside, found.unclear)
 
-
-@attrs.frozen(eq=False)
-class _Case:
-    """A batch under attack: copies of what was given."""
-
-    model: Callable[[Tensor], Tensor]
-    subject: CountedModel
-    x: Tensor
-    y: Tensor
-    goal: Tensor | None
-    threat: Oracles
-    index: Tensor
-
-
-def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targets: Tensor | None) -> Tensor | None:
+def _targets(attack: Attack, model: CountedModel, x: Tensor, targets: Tensor | None) -> Tensor | None:
     """The distributions that the objectives take in place of labels, (B, C), or None."""
     if targets is not None:
         check_tensor(targets, "targets")
@@ -225,44 +248,8 @@ def _targets(attack: Attack, model: Callable[[Tensor], Tensor], x: Tensor, targe
                 f"classes for each input, ({len(x)}, classes)"
             )
         return targets.detach().to(x.device, copy=True)
-    if not compares(attack):
+    if not attack.compares():
         return None
     with torch.no_grad():
         # autocast would round what a prediction is compared with
         return at_least(model(x), x.dtype).softmax(1)
-
-
-def compares(attack: Attack) -> bool:
-    """Whether the attack, or one that it holds, maximises a distance from the clean prediction."""
-    return any(part.relative for part in _objectives(attack))
-
-
-def _objectives(component: Component) -> Iterator[Objective]:
-    """The objectives that an attack, and those that it holds, maximise."""
-    for field in attrs.fields(type(component)):
-        value = getattr(component, field.name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Objective):
-                yield item
-            elif isinstance(item, Attack):
-                yield from _objectives(item)
-
-
-def finite_answer(attack: Attack, delta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """An attack's answer with 0 for the examples that have NaN or infinite values, and which have none, (B, *S), (B,)."""
-    if delta.shape != x.shape:
-        raise InputError(f"{attack} returned a perturbation of shape {tuple(delta.shape)}; it must be {tuple(x.shape)}")
-    if math.isfinite(float(delta.sum())):
-        return delta, torch.ones(len(delta), dtype=torch.bool, device=delta.device)
-    finite = torch.isfinite(delta).flatten(1).all(1)
-    return torch.where(expand(finite, delta), delta, torch.zeros_like(delta)), finite
-
-
-def _check_start(x: Tensor, start: Tensor | None) -> None:
-    if start is None:
-        return
-    check_tensor(start, "start")
-    if start.shape != x.shape:
-        raise InputError(f"start has shape {tuple(start.shape)}; allowed is that of the inputs, {tuple(x.shape)}")
-    if not bool(torch.isfinite(start).all()):
-        raise InputError("start has NaN or infinite values; allowed are finite perturbations")

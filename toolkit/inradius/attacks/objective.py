@@ -55,6 +55,11 @@ def log_odds_against(logits: Tensor, label: Tensor) -> Tensor:
     return others.logsumexp(1) - logits.gather(1, label[:, None]).squeeze(1)
 
 
+def logit_difference(logits: Tensor, y: Tensor, other: Tensor) -> Tensor:
+    """The logit of another class minus the label's, (n, C), (n,), (n,) -> (n,)."""
+    return (logits.gather(1, other[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
+
+
 @attrs.frozen(kw_only=True)
 class CrossEntropy(Objective):
     """The cross-entropy of the label (minus that of the goal).
@@ -76,7 +81,7 @@ class CrossEntropy(Objective):
 
 @attrs.frozen(kw_only=True)
 class Margin(Objective):
-    """The largest wrong logit minus the label's (the goal's logit minus the largest other); positive means fooled.
+    """The largest wrong logit minus the label's (the goal's logit minus the largest other); positive means misclassified.
 
     Source: carlini2017.
     """

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from inradius.arguments import check_callable
 from inradius.attacks.attack import Attack
-from inradius.attacks.composite import is_black_box, members_of
 from inradius.attacks.counted_model import CountedModel
 from inradius.attacks.objective import class_margin
 from inradius.bracketing.ledger import Ledger
@@ -168,7 +167,7 @@ def _gradient(margin: Tensor, point: Tensor) -> tuple[Tensor | None, str]:
 
 def _blind_beats_sighted(successes: Mapping[Attack, Mapping[int, bool]]) -> Iterator[str]:
     """Sentences on black-box attacks that succeed on examples that are robust to every gradient attack."""
-    blind = [attack for attack in successes if is_black_box(attack)]
+    blind = [attack for attack in successes if attack.is_black_box()]
     sighted = [attack for attack in successes if attack not in blind]
     tried = {row for attack in sighted for row in successes[attack]}
     broken = {row for attack in sighted for row, success in successes[attack].items() if success}
@@ -207,7 +206,7 @@ def _search(attack: Attack) -> tuple[object, int]:
     values = {field.name: getattr(attack, field.name) for field in attrs.fields(type(attack))}
     runs = math.prod(value for name, value in values.items() if name in _RUNS and isinstance(value, int))
     rest = {name: value for name, value in values.items() if name not in (*_RUNS, "seed")}
-    members = members_of(attack)
+    members = attack.inner()
     if len(members) == 1 and len(rest) == 1:
         kernel, inner = _search(members[0])
         return kernel, runs * inner

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.attacks.attack import Attack, compares
+from inradius.attacks.attack import Attack
 from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
 from inradius.models.modes import BatchNormMode
@@ -33,7 +33,7 @@ def search(
     keep: tuple[int, ...],
     bn_mode: BatchNormMode,
 ) -> Perturbations:
-    """What the attacks find; an answer outside of its set counts as 0. The trace is that of the first.
+    """The perturbations that the attacks find, (B, *S) each; one outside of its set counts as 0. The trace is that of the first.
 
     Without ``targets`` an attack takes the mixed labels of the batch, where there are any, unless it compares predictions.
     """
@@ -48,7 +48,7 @@ def search(
             index=batch.index,
             goal=one.goal,
             bn_mode=bn_mode,
-            targets=batch.targets if targets is None and not compares(one.attack) else targets,
+            targets=batch.targets if targets is None and not one.attack.compares() else targets,
             observe=trace if place == 0 else None,
         )
         deltas.append(delta)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inradius.attacks.attack import Attack
 from inradius.attacks.composite import maximising
+from inradius.components.component import Component
 from inradius.data.dataset import Dataset
 from inradius.models.modes import BatchNormMode
 from inradius.processes import Processes
@@ -149,7 +150,7 @@ class Run(RunState):
         training wants the largest objective. A second gradient on a batch sees the perturbations of the first.
         """
         several = (searches,) if isinstance(searches, InnerProblem) else tuple(searches)
-        anew = [attrs.evolve(one, attack=self.reseeded(maximising(one.attack))) for one in several]
+        anew = [attrs.evolve(one, attack=self.reseeded(one.attack.for_training())) for one in several]
         with self.optimisation.precision.attacking():
             found = self.tape.recall(lambda: search(anew, model, batch, targets=targets, keep=keep, bn_mode=bn_mode))
         self.seen = AttackedBatch(batch, found)

@@ -1,16 +1,18 @@
-"""What is kept of an attack's iterates for a loss."""
+"""The iterates of an attack that a loss needs."""
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
+from inradius.attacks.observer import Observer
 
-class Trace:
-    """An observer of an attack that keeps the iterates of some numbers, and counts those that are withstood.
 
-    ``withstood`` (B,) is the number of iterates at which the prediction was right, ``tried`` (B,) of how many; they stay None
-    where the attack does not say how its iterates were judged, by calling ``judged``.
+class Trace(Observer):
+    """Keeps the iterates of some numbers, and counts those at which the prediction is right.
+
+    ``withstood`` (B,) is the number of iterates at which the prediction was right, ``tried`` (B,) of how many; both stay None
+    where the attack does not call ``judged``.
     """
 
     def __init__(self, keep: Iterable[int], count: int) -> None:
@@ -24,9 +26,9 @@ class Trace:
         if step in self._keep:
             self.iterates[step] = delta.detach().clone()
 
-    def judged(self, rows: Tensor, fooled: Tensor) -> None:
-        """Whether the examples ``rows`` (n,) were fooled by the iterate last shown, (n,)."""
+    def judged(self, rows: Tensor, misclassified: Tensor) -> None:
+        """Counts the iterate last shown for the examples ``rows`` (n,)."""
         if self.withstood is None or self.tried is None:
             self.withstood, self.tried = torch.zeros(2, self._count, dtype=torch.int64, device=rows.device)
-        self.withstood[rows] += ~fooled
+        self.withstood[rows] += ~misclassified
         self.tried[rows] += 1
