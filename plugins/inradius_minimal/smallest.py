@@ -12,8 +12,8 @@ from inradius.attacks.verdict import unit
 from inradius.sets.examples import expand
 
 # How far the lead goes past zero, in units of rounding of the largest logit: an answer that stops at the boundary is
-# misclassified by one order of summation and not by another. It is no more than a share of the lead at 0, and so of the length, but never
-# less than what the shallowest networks round by.
+# misclassified by one order of summation and not by another. It is no more than a share of the lead at 0, and so of the
+# length, but never less than what the shallowest networks round by.
 _ROUNDING = 256
 _SHARE = 1e-3
 _LEAST = 32

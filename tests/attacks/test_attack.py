@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 import inradius
-from inradius import Attack, CountedModel, InputError, PluginWarning, ThreatModel, UnsupportedError
+from inradius import Attack, CountedModel, InputError, PluginError, PluginWarning, ThreatModel, UnsupportedError
+from inradius.attacks.composite import WrappingAttack
 from inradius.models.single_channel_conv import cheap_gradients
 
 
@@ -35,19 +36,21 @@ class Add(Attack):
     amount: float = 0.25
     looks: int = 0
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+    def perturb(self, batch, *, observe=None):
         for _ in range(self.looks):
-            model(x)
-        return torch.full_like(x, self.amount)
+            batch.model(batch.x)
+        return torch.full_like(batch.x, self.amount)
 
 
 @attrs.frozen(kw_only=True)
 class Aim(Add):
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None, goal=None):
+    aims = True
+
+    def perturb(self, batch, *, observe=None):
         return (
-            torch.full_like(x, self.amount)
-            if goal is None
-            else torch.full_like(x, self.amount) * (1 - 2 * goal)[:, None]
+            torch.full_like(batch.x, self.amount)
+            if batch.goal is None
+            else torch.full_like(batch.x, self.amount) * (1 - 2 * batch.goal)[:, None]
         )
 
 
@@ -57,8 +60,8 @@ class Does(Attack):
 
     what: object = None
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return self.what(model, x, y, threat, rng, start, observe)
+    def perturb(self, batch, *, observe=None):
+        return self.what(batch.model, batch.x, batch.y, batch.threat, batch.rng, batch.start, observe)
 
 
 def threshold(x):
@@ -178,8 +181,45 @@ def test_a_wrong_argument_is_one_clear_sentence(change, message):
 
 
 def test_a_goal_needs_an_attack_that_can_aim():
-    with pytest.raises(UnsupportedError, match=r"add\(\) cannot aim at a class: its perturb has no parameter goal"):
+    with pytest.raises(
+        UnsupportedError,
+        match=r"add\(\) cannot aim at a class, as its class does not say aims = True; allowed is no goal",
+    ):
         Add()(threshold, X, Y, Cube(), goal=Y)
+
+
+def test_a_goal_reaches_every_attack_that_is_held_or_none():
+    """Law: the goal is refused where any attack within cannot aim."""
+
+    @attrs.frozen(kw_only=True)
+    class Holds(WrappingAttack):
+        def perturb(self, batch, *, observe=None):
+            return self.attack.answer(batch)[0]
+
+    Holds(attack=Holds(attack=Aim()))(threshold, X, Y, Cube(), goal=Y)
+    with pytest.raises(UnsupportedError, match=r"add\(\) cannot aim at a class"):
+        Holds(attack=Holds(attack=Add()))(threshold, X, Y, Cube(), goal=Y)
+
+
+def test_a_perturb_with_other_parameters_is_one_sentence_that_shows_the_right_ones():
+    class Old(Add):
+        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+            return torch.zeros_like(x)
+
+    @attrs.frozen(kw_only=True)
+    class Holds(WrappingAttack):
+        def perturb(self, batch, *, observe=None):
+            return self.attack.answer(batch)[0]
+
+    for attack in (Old(), Holds(attack=Old())):
+        with pytest.raises(
+            PluginError,
+            match=r"old\(\) has perturb\(self, model, x, y, threat, rng, \*, start=None, observe=None\); "
+            r"allowed is perturb\(self, batch, \*, observe=None\), where batch has model, x, y, goal, threat, rng, start "
+            "and rows",
+        ) as caught:
+            attack(threshold, X, Y, Cube())
+        assert "\n" not in str(caught.value)
 
 
 def test_an_answer_of_another_shape_is_an_error():
@@ -363,8 +403,8 @@ def test_find_gives_the_perturbations_of_a_call_and_nothing_outside_of_the_set()
 
     @attrs.frozen(kw_only=True)
     class Far(Attack):
-        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-            return 2.0 * torch.arange(len(x), dtype=x.dtype)[:, None, None, None].expand_as(x)
+        def perturb(self, batch, *, observe=None):
+            return 2.0 * torch.arange(len(batch.x), dtype=batch.x.dtype)[:, None, None, None].expand_as(batch.x)
 
     with pytest.warns(PluginWarning, match="left the set"):
         assert not Far().find(model, x, y, Cube()).any()

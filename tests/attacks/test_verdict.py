@@ -19,10 +19,12 @@ from inradius.stored.checksum import sealed_json
 class Shift(Attack):
     """A constant perturbation of every coordinate."""
 
+    aims = True
+
     amount: float = -0.5
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None, goal=None):
-        return torch.full_like(x, self.amount)
+    def perturb(self, batch, *, observe=None):
+        return torch.full_like(batch.x, self.amount)
 
 
 class Counted(nn.Module):

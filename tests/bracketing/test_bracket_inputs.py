@@ -77,7 +77,7 @@ def test_an_unwritable_folder_is_refused_before_any_work(tmp_path):
 
     @attrs.frozen(kw_only=True)
     class Never(inradius.Attack):
-        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+        def perturb(self, batch, *, observe=None):
             raise AssertionError
 
     with pytest.raises(inradius.InputError, match=r"cannot be written .* give one where you may create files"):

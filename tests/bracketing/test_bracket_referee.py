@@ -23,7 +23,7 @@ class Cheat(inradius.Attack):
 
     trick: str = "leave"
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+    def perturb(self, batch, *, observe=None):
         raise NotImplementedError
 
     def __call__(self, model, x, y, threat, **options):
@@ -88,9 +88,9 @@ def test_the_box_is_looked_at_whatever_the_set_says(tmp_path):
 def test_an_attack_that_trains_the_model_is_stopped(tmp_path):
     @attrs.frozen(kw_only=True)
     class Trainer(inradius.Attack):
-        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+        def perturb(self, batch, *, observe=None):
             victim.weight.data.mul_(0.5)
-            return torch.zeros_like(x)
+            return torch.zeros_like(batch.x)
 
     victim = linear()
     with pytest.raises(inradius.PluginError, match=r"trainer\(\) changed the model's weights"):
@@ -112,8 +112,8 @@ def test_a_minimal_attack_may_answer_from_outside(tmp_path):
     class Far(inradius.Attack):
         minimal = True
 
-        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-            return 3 * threat.linear_max(torch.ones_like(x), x)
+        def perturb(self, batch, *, observe=None):
+            return 3 * batch.threat.linear_max(torch.ones_like(batch.x), batch.x)
 
     report = run(tmp_path, attacks=[Far()], certifiers=[])
     assert report.summary()["membership"]["rejected"] == 0
@@ -147,10 +147,10 @@ def bracketed(folder, spoil, attack="pgd(steps=3)"):
 class OwnGradient(inradius.Attack):
     """An attack that asks torch for the gradient itself."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        inputs = x.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(model(inputs).sum(), inputs)
-        return threat.linear_max(gradient, x)
+    def perturb(self, batch, *, observe=None):
+        inputs = batch.x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(batch.model(inputs).sum(), inputs)
+        return batch.threat.linear_max(gradient, batch.x)
 
 
 def test_logits_that_are_no_numbers_end_the_run(tmp_path):

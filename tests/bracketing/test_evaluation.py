@@ -166,13 +166,13 @@ class Nearest(inradius.Attack):
 
     minimal = True
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+    def perturb(self, batch, *, observe=None):
         weight = linear().weight
-        rows = weight[y][:, None] - weight[None]
-        logits = model(x)
-        radius = (logits.gather(1, y[:, None]) - logits) / rows.abs().sum(2)
-        radius = radius.scatter(1, y[:, None], torch.inf)
-        direction = -rows.sign()[torch.arange(len(x)), radius.argmin(1)]
+        rows = weight[batch.y][:, None] - weight[None]
+        logits = batch.model(batch.x)
+        radius = (logits.gather(1, batch.y[:, None]) - logits) / rows.abs().sum(2)
+        radius = radius.scatter(1, batch.y[:, None], torch.inf)
+        direction = -rows.sign()[torch.arange(len(batch.x)), radius.argmin(1)]
         return direction * (radius.amin(1).clamp(min=0) * (1 + 1e-9))[:, None]
 
 

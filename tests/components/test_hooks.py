@@ -49,8 +49,8 @@ class ToySet(ThreatModel):
 class ToyAttack(Attack):
     """An attack that stays where it is."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return torch.zeros_like(x)
+    def perturb(self, batch, *, observe=None):
+        return torch.zeros_like(batch.x)
 
 
 @attrs.frozen(kw_only=True)

@@ -41,8 +41,8 @@ class Poke(Attack):
     inner: Objective | None = None
     steps: int = attrs.field(default=1, validator=validators.count)
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return x * 0
+    def perturb(self, batch, *, observe=None):
+        return batch.x * 0
 
 
 def a_file(path: str, *, rows: int = 3) -> Dataset:

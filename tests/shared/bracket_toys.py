@@ -58,21 +58,21 @@ class ShortCube(Cube):
 class Corner(Attack):
     """The best perturbation for a linear model: for each wrong class the corner, and of these the worst."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+    def perturb(self, batch, *, observe=None):
         CALLS["count"] += 1
         if CALLS["count"] == int(os.environ.get("TOYS_KILL_AT", "0")):
             os.kill(os.getpid(), signal.SIGKILL)
-        best, lowest = torch.zeros_like(x), torch.full((len(x),), torch.inf, dtype=x.dtype)
-        inputs = x.clone().requires_grad_()
-        logits = model(inputs)
+        best, lowest = torch.zeros_like(batch.x), torch.full((len(batch.x),), torch.inf, dtype=batch.x.dtype)
+        inputs = batch.x.clone().requires_grad_()
+        logits = batch.model(inputs)
         for other in range(logits.shape[1]):
-            margins = logits.gather(1, y[:, None])[:, 0] - logits[:, other]
+            margins = logits.gather(1, batch.y[:, None])[:, 0] - logits[:, other]
             (gradient,) = torch.autograd.grad(margins.sum(), inputs, retain_graph=True)
-            delta = threat.linear_max(-gradient, x)
+            delta = batch.threat.linear_max(-gradient, batch.x)
             with torch.no_grad():
-                reached = model(x + delta)
-                value = reached.gather(1, y[:, None])[:, 0] - reached[:, other]
-                better = (value < lowest) & (other != y)
+                reached = batch.model(batch.x + delta)
+                value = reached.gather(1, batch.y[:, None])[:, 0] - reached[:, other]
+                better = (value < lowest) & (other != batch.y)
             best[better], lowest[better] = delta[better], value[better]
         return best
 
@@ -81,8 +81,8 @@ class Corner(Attack):
 class Guess(Attack):
     """A random member, of several the same for all batches."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return threat.sample(x, rng=rng)
+    def perturb(self, batch, *, observe=None):
+        return batch.threat.sample(batch.x, rng=batch.rng)
 
 
 @attrs.frozen(kw_only=True)
@@ -91,8 +91,8 @@ class Escape(Attack):
 
     minimal = True
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return 2 * threat.linear_max(torch.ones_like(x), x)
+    def perturb(self, batch, *, observe=None):
+        return 2 * batch.threat.linear_max(torch.ones_like(batch.x), batch.x)
 
 
 @attrs.frozen(kw_only=True)

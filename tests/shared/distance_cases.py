@@ -31,9 +31,12 @@ class Line(Attack):
 
     length: float = 0.1
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+    def step(self, x):
         signs = torch.tensor([1.0, 1.0, -1.0, -1.0], dtype=x.dtype).repeat(x[0].numel() // 4 + 1)[: x[0].numel()]
-        whole = self.length * signs.view(x.shape[1:]).expand_as(x)
+        return self.length * signs.view(x.shape[1:]).expand_as(x)
+
+    def perturb(self, batch, *, observe=None):
+        whole = self.step(batch.x)
         for step in range(11):
             if observe is not None:
                 observe(step, whole * step / 10)

@@ -276,9 +276,9 @@ def test_a_folder_that_goes_away_is_one_sentence(tmp_path, monkeypatch):
 def test_a_bracket_whose_folder_goes_away_is_one_sentence(tmp_path):
     @attrs.frozen(kw_only=True)
     class Gone(Corner):
-        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
+        def perturb(self, batch, *, observe=None):
             shutil.rmtree(tmp_path / "run", ignore_errors=True)
-            return super().perturb(model, x, y, threat, rng)
+            return super().perturb(batch)
 
     with pytest.raises(StorageError, match=r"safetensors' cannot be written \(No such file or directory\)") as error:
         bracket(tmp_path / "run", attacks=[Gone()])

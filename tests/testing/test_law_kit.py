@@ -120,32 +120,34 @@ def test_a_set_that_breaks_a_law_is_caught(law):
 class Corner(Attack):
     """A random corner for each example, and the worse of it and its opposite."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        delta = threat.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype), x)
-        worse = model(x + delta).gather(1, y[:, None]) > model(x - delta).gather(1, y[:, None])
+    def perturb(self, batch, *, observe=None):
+        delta = batch.threat.linear_max(batch.rng.normal(tuple(batch.x.shape[1:]), dtype=batch.x.dtype), batch.x)
+        worse = batch.model(batch.x + delta).gather(1, batch.y[:, None]) > batch.model(batch.x - delta).gather(
+            1, batch.y[:, None]
+        )
         return torch.where(worse.view(-1, 1, 1, 1), -delta, delta)
 
 
-def outside(self, model, x, y, threat, rng, **_):
-    return torch.full_like(x, 2.0)
+def outside(self, batch, *, observe=None):
+    return torch.full_like(batch.x, 2.0)
 
 
-def lawless(self, model, x, y, threat, rng, **_):
-    return threat.project(torch.randn_like(x), x)
+def lawless(self, batch, *, observe=None):
+    return batch.threat.project(torch.randn_like(batch.x), batch.x)
 
 
-def crowded(self, model, x, y, threat, rng, **_):
-    return threat.project(x - x.mean(0), x)
+def crowded(self, batch, *, observe=None):
+    return batch.threat.project(batch.x - batch.x.mean(0), batch.x)
 
 
-def careless(self, model, x, y, threat, rng, **_):
-    next(model._model.parameters()).data.add_(0.1)
-    return torch.zeros_like(x)
+def careless(self, batch, *, observe=None):
+    next(batch.model._model.parameters()).data.add_(0.1)
+    return torch.zeros_like(batch.x)
 
 
-def cheating(self, model, x, y, threat, rng, **_):
-    model._model(x)
-    return torch.zeros_like(x)
+def cheating(self, batch, *, observe=None):
+    batch.model._model(batch.x)
+    return torch.zeros_like(batch.x)
 
 
 ATTACKS = {
@@ -169,9 +171,9 @@ def test_an_attack_that_breaks_a_law_is_caught(law):
 
 
 def test_an_attack_that_writes_on_its_examples_is_judged_on_the_given_ones():
-    def scribble(self, model, x, y, threat, rng, **_):
-        x.add_(5)
-        return torch.zeros_like(x)
+    def scribble(self, batch, *, observe=None):
+        batch.x.add_(5)
+        return torch.zeros_like(batch.x)
 
     model, x = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.rand(5, 1, 2, 2)
     found = broken(Corner, perturb=scribble)()(model, x, model(x).argmax(1), Cube(eps=0.3))

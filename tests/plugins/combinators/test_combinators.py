@@ -35,8 +35,8 @@ class Fixed(Attack):
 
     size: float = 0.0
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return torch.full_like(x, self.size)
+    def perturb(self, batch, *, observe=None):
+        return torch.full_like(batch.x, self.size)
 
 
 @attrs.frozen(kw_only=True)
@@ -189,7 +189,7 @@ def test_starts_iterates_and_goals_reach_the_members():
 def test_a_goal_that_a_member_cannot_aim_at_is_refused(register):
     register(attacks=[Fixed])
     x, y = labelled(linear(2))
-    with pytest.raises(UnsupportedError, match=r"fixed.* has no parameter goal"):
+    with pytest.raises(UnsupportedError, match=r"a goal was given, and fixed\(\) cannot aim at a class"):
         attack_of("attack_cascade(pgd(), worst(fgsm(), fixed()))")(
             linear(2), x, y, threat_of("linf(eps=0.1)"), goal=1 - y
         )

@@ -6,8 +6,7 @@ from gradient_cases import SETS, labelled, perceptron, threat_of, watched
 
 import inradius
 from inradius import Attack, Margin, Objective
-from inradius.attacks.ascent import logit_difference
-from inradius.attacks.objective import class_margin
+from inradius.attacks.objective import class_margin, logit_difference
 from inradius.testing import check_attack, check_objective
 from inradius.testing.strategies import inputs
 

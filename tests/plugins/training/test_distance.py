@@ -73,7 +73,7 @@ FORMULAS = {
 
 
 def predictions(model, x):
-    step = Line().perturb(None, x, None, None, None)
+    step = Line().step(x)
     return [model(x + share * step).softmax(1) for share in (0, 0.2, 1)]
 
 
@@ -113,7 +113,7 @@ def test_hat_learns_the_standard_networks_label_at_the_helper_point(tmp_path, ga
     model, data = network(), batch()
     data = attrs.evolve(data, inputs=(data.inputs > 0.5).double() * 0.8 + 0.1)
     standard = inradius.make("hat(model='mlp(6, 8, 3)', h=3.5)", Defense)
-    step = Line().perturb(None, data.inputs, None, None, None)
+    step = Line().step(data.inputs)
     label = standard.standard_label(data.inputs + step)
     assert label.unique().numel() > 1
     p, _, q = predictions(model, data.inputs)

@@ -257,9 +257,9 @@ def test_the_batch_is_the_same_in_every_epoch_and_has_all_classes(tmp_path):
 
     @attrs.frozen(kw_only=True)
     class Spy(inradius.Attack):
-        def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-            seen.append((x, y))
-            return torch.zeros_like(x)
+        def perturb(self, batch, *, observe=None):
+            seen.append((batch.x, batch.y))
+            return torch.zeros_like(batch.x)
 
     run = engine(tmp_path, network())
     monitor = attrs.evolve(watching("catastrophic_overfitting(examples=16)"), attack=Spy(), fast=Spy())

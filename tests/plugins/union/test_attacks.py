@@ -201,8 +201,10 @@ def test_attacks_aim_at_goals(attack):
 class Deaf(WorstPart):
     """An attack that takes no goal."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None):
-        return torch.zeros_like(x)
+    aims = False
+
+    def perturb(self, batch, *, observe=None):
+        return torch.zeros_like(batch.x)
 
 
 def test_a_goal_that_the_attack_cannot_take_is_refused():
@@ -215,8 +217,8 @@ def test_a_goal_that_the_attack_cannot_take_is_refused():
 class Astray(WorstPart):
     """An attack whose answers are far outside of every set."""
 
-    def perturb(self, model, x, y, threat, rng, *, start=None, observe=None, goal=None):
-        return torch.full_like(x, 100.0)
+    def perturb(self, batch, *, observe=None):
+        return torch.full_like(batch.x, 100.0)
 
 
 def test_an_answer_outside_of_its_part_counts_as_none():
