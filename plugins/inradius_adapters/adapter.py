@@ -1,4 +1,4 @@
-"""What the adapters share: an attack of another library, by its name there, as a component."""
+"""The frame of the adapters: an attack of another library, by its name there, as a component."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from inradius.sets.lengthen import lengthen
 from inradius_adapters.bridge import Bridge
 from inradius_adapters.library import built, is_installed, load, named
 from inradius_adapters.options import are_options, as_pairs, is_name
-from inradius_adapters.problem import Problem, ball_of, box_of, groups
+from inradius_adapters.problem import AttackProblem, ball_of, box_of, groups
 from inradius_adapters.randomness import seeded
 
 # what rounding to float32 and back makes of a perturbation on the border of the set, as a share of the box
@@ -61,15 +61,15 @@ class Adapter(Attack, ABC):
 
     @property
     def minimal(self) -> bool:  # type: ignore[override]
-        """Whether the library looks for the smallest perturbation, so that no radius is given to it."""
+        """True where the library looks for the smallest perturbation, so that no radius is given to it."""
         return self.is_minimal(self.kind())
 
     @abstractmethod
     def is_minimal(self, kind: type[Any]) -> bool:
-        """Whether attacks of this class look for the smallest perturbation."""
+        """True where attacks of this class look for the smallest perturbation."""
 
     @abstractmethod
-    def adversarial(self, problem: Problem) -> Tensor:
+    def adversarial(self, problem: AttackProblem) -> Tensor:
         """The library's answer as images in the box of the set, (B, *S)."""
 
     def kind(self) -> type[Any]:
@@ -111,7 +111,7 @@ class Adapter(Attack, ABC):
             )
         bounds = box_of(threat, str(self))
         bridge = self.bridge(model, x, bounds)
-        problem = Problem(bridge, x, target, targeted, bounds, order, eps, seed)
+        problem = AttackProblem(bridge, x, target, targeted, bounds, order, eps, seed)
         width = 1.0 if bounds is None else bounds[1] - bounds[0]
         delta = _settled(self._asked(problem) - x, x, threat, width)
         return self._past(model, x, target, targeted, threat, delta) if self.minimal else delta
@@ -120,7 +120,7 @@ class Adapter(Attack, ABC):
     def _past(
         self, model: CountedModel, x: Tensor, target: Tensor, targeted: bool, threat: Oracles, delta: Tensor
     ) -> Tensor:
-        """The perturbations, those on the boundary a thousandth longer where that fools by more, (n, *S)."""
+        """The perturbations, those on the boundary a thousandth longer where that lowers the margin, (n, *S)."""
 
         def margin(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = model(images)
@@ -133,7 +133,7 @@ class Adapter(Attack, ABC):
         better = (here.abs() <= unit(x) ** 0.5 * logits.abs().amax(1).clamp(min=1)) & (there < here)
         return torch.where(expand(better, delta), longer, delta)
 
-    def _asked(self, problem: Problem) -> Tensor:
+    def _asked(self, problem: AttackProblem) -> Tensor:
         try:
             with seeded(problem.seed):
                 return self.adversarial(problem).detach().to(problem.x).view_as(problem.x)

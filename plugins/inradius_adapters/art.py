@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inradius import UnsupportedError
 from inradius_adapters.adapter import Adapter
 from inradius_adapters.library import knows, load
-from inradius_adapters.problem import Problem
+from inradius_adapters.problem import AttackProblem
 
 _NORMS: dict[float, float] = {math.inf: math.inf, 2.0: 2, 1.0: 1}
 
@@ -32,7 +32,7 @@ class ART(Adapter):
     def is_minimal(self, kind: type[Any]) -> bool:
         return not knows(kind, "eps")
 
-    def adversarial(self, problem: Problem) -> Tensor:
+    def adversarial(self, problem: AttackProblem) -> Tensor:
         kind = self.kind()
         if problem.targeted and not knows(kind, "targeted"):
             raise UnsupportedError(f"{self} cannot aim at a class")
@@ -46,7 +46,7 @@ class ART(Adapter):
         found = attack.generate(x=problem.x.cpu().float().numpy(), y=problem.target.cpu().numpy())
         return torch.as_tensor(found)
 
-    def _classifier(self, problem: Problem) -> Any:
+    def _classifier(self, problem: AttackProblem) -> Any:
         library = load("art.estimators.classification")
         return library.PyTorchClassifier(
             model=problem.model,

@@ -39,7 +39,7 @@ class Bridge(nn.Module):
         return torch.cdist(z.flatten(1), self._x.flatten(1)).argmin(1)
 
     def classes(self) -> int:
-        """How many classes the model has, at the price of one query of the first example."""
+        """The number of classes of the model, at the price of one query of the first example."""
         if self._subject is None:
             raise RuntimeError("the attack is over, and its model is called still")
         with torch.no_grad():

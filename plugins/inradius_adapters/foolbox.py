@@ -8,7 +8,7 @@ from torch import Tensor
 from inradius import UnsupportedError
 from inradius_adapters.adapter import Adapter
 from inradius_adapters.library import load
-from inradius_adapters.problem import Problem
+from inradius_adapters.problem import AttackProblem
 
 
 @attrs.frozen(kw_only=True, init=False)
@@ -28,7 +28,7 @@ class Foolbox(Adapter):
     def is_minimal(self, kind: type[Any]) -> bool:
         return issubclass(kind, load("foolbox.attacks.base").MinimizationAttack)
 
-    def adversarial(self, problem: Problem) -> Tensor:
+    def adversarial(self, problem: AttackProblem) -> Tensor:
         library = load("foolbox")
         if problem.bounds is None:
             raise UnsupportedError(f"{self} needs the box of valid inputs; give the set bounds=(low, high)")

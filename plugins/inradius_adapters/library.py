@@ -1,4 +1,4 @@
-"""Other libraries: whether they are there, their modules, their classes, their words in our sentences."""
+"""Other libraries: if they are there, their modules, their classes, their words in our sentences."""
 
 import difflib
 import inspect
@@ -13,7 +13,7 @@ from inradius import SpecError, UnsupportedError
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported, without importing it."""
+    """True where a package can be imported, without importing it."""
     return package in sys.modules or find_spec(package) is not None
 
 
@@ -37,7 +37,7 @@ def named(module: Any, name: str) -> type[Any]:
 
 
 def knows(kind: type[Any], parameter: str) -> bool:
-    """Whether a constructor has the parameter."""
+    """True where a constructor has the parameter."""
     return parameter in inspect.signature(kind).parameters
 
 

@@ -1,4 +1,4 @@
-"""What another library is asked: the examples, and the set in the words that it knows."""
+"""The question to another library: the examples, and the set in the words that it knows."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from inradius_adapters.bridge import Bridge
 
 
 @attrs.frozen(eq=False)
-class Problem:
+class AttackProblem:
     """Examples x (B, *S) with labels or goals ``target`` (B,), the box, and the ball; without one ``order`` is None."""
 
     model: Bridge

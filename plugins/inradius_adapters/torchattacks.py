@@ -11,7 +11,7 @@ from inradius import CountedModel, UnsupportedError
 from inradius_adapters.adapter import Adapter
 from inradius_adapters.bridge import Bridge
 from inradius_adapters.library import knows
-from inradius_adapters.problem import Problem
+from inradius_adapters.problem import AttackProblem
 
 _NORMS = {math.inf: "Linf", 2.0: "L2"}
 
@@ -38,7 +38,7 @@ class Torchattacks(Adapter):
             raise UnsupportedError(f"{self} needs the box of valid inputs; give the set bounds=(low, high)")
         return Bridge(model, x, bounds)
 
-    def adversarial(self, problem: Problem) -> Tensor:
+    def adversarial(self, problem: AttackProblem) -> Tensor:
         low, high = problem.bounds or (0.0, 1.0)
         width = high - low
         attack = self.build(
@@ -70,7 +70,7 @@ class Torchattacks(Adapter):
             raise UnsupportedError(f"{self} does not search the ball of order {order:g}; allowed is {allowed}")
         return _NORMS[order]
 
-    def _classes(self, problem: Problem) -> dict[str, int]:
+    def _classes(self, problem: AttackProblem) -> dict[str, int]:
         wanted = knows(self.kind(), "n_classes")
         return {"n_classes": problem.model.classes()} if wanted else {}
 

@@ -71,7 +71,7 @@ class Boundary(Attack):
 
 
 class _Walk:
-    """Where each example of a part stands, how long its steps are, and what the last answers were."""
+    """The points of the examples of a part, the lengths of their steps, and counts of the last answers."""
 
     def __init__(self, attack: Boundary, part: AttackBatch, delta: Tensor) -> None:
         self.attack, self.part, self.delta = attack, part, delta

@@ -43,7 +43,7 @@ class FeasibleBox:
 
 
 def feasible_box_of(threat: Oracles, x: Tensor) -> FeasibleBox:
-    """How far each coordinate may move down and up at any radius, and for which examples this is all that limits it."""
+    """The ends that each coordinate reaches at any radius, and the examples for which nothing else limits it."""
     reach = far(threat)
     low, high = (reach.linear_max(sign * torch.ones_like(x), x) for sign in (-1, 1))
     # a corner that no gradient would choose; the same for every example, as batch mates change nothing

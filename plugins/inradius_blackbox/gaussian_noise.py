@@ -17,7 +17,7 @@ class GaussianNoise(Attack):
     """Gaussian noise as long as the farthest point of Δ(x) in its direction, projected onto Δ(x).
 
     In ℓ2 that is a random point of the sphere, clipped by the box; in ℓ∞ a standard deviation of the radius, clipped.
-    Noise is drawn until it fools the model or the queries are used up; the last one stays. It asks for predictions alone.
+    Noise is drawn until it is misclassified or the queries are used up; the last one stays. It asks for predictions alone.
     """
 
     aims: ClassVar[bool] = True

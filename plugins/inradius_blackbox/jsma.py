@@ -75,7 +75,7 @@ class JSMA(Attack):
         return moved.view_as(delta)
 
     def _target(self, gradient: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
-        """Where each number would go, (n, *S)."""
+        """The end that each number would go to, (n, *S)."""
         if self.toward != "either":
             return ends[self.toward == "high"]
         return torch.where(gradient > 0, ends[1], ends[0])

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def channels_of(x: Tensor, per: str) -> int:
-    """How many numbers a pixel has: the channels of images (B, channels, H, W), otherwise 1."""
+    """The number of numbers in a pixel: the channels of images (B, channels, H, W), otherwise 1."""
     return x.shape[1] if per == "pixel" and x.ndim == 4 else 1
 
 

@@ -23,7 +23,7 @@ class SPSA(MaximisingAttack):
     An estimate is the mean of (f(δ + c v) − f(δ − c v)) v / 2c over ``samples`` random signs v, at two queries each; the
     mean over steps forgets by ``momentum``. The paper's Adam scales coordinates one by one, which the set's own step of
     steepest ascent replaces: in ℓ∞ both are the mean's sign, nearly. ``step`` is a share of the radius, 2.5 / steps where
-    it is None. An example is attacked until it is fooled; with ``keep_maximising`` every step is taken. It starts at δ = 0,
+    it is None. An example is attacked until it is misclassified; with ``keep_maximising`` every step is taken. It starts at δ = 0,
     or at the ``start`` of the call, and asks for scores alone.
     Source: uesato2018.
     """

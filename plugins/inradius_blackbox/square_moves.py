@@ -1,4 +1,4 @@
-"""What the Square attack proposes, for each kind of set."""
+"""The proposals of the Square attack, for each kind of set."""
 
 import math
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ _IMAGE = 5
 _ALL = 1000.0
 
 
-class Moves(ABC):
+class SquareMoves(ABC):
     """Proposals for a part of the batch, aligned with it. All of them use the numbers that they are given, and no others."""
 
     def __init__(self, grid: Grid) -> None:
@@ -31,19 +31,19 @@ class Moves(ABC):
 
     @property
     def numbers(self) -> int:
-        """How many uniform numbers a proposal takes for each example."""
+        """The number of uniform numbers that a proposal takes for each example."""
         return _PLACES + self.grid.channels
 
     @abstractmethod
-    def take(self, index: Tensor) -> "Moves":
+    def take(self, index: Tensor) -> "SquareMoves":
         """Those of the examples in ``index``."""
 
     @abstractmethod
     def start(self, part: AttackBatch) -> Tensor:
-        """Where the search begins, (n, *S)."""
+        """The first perturbation, (n, *S)."""
 
     def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
-        """What K proposals of windows that cover shares of the input take from draws (n, K, numbers), each (n, K, ...)."""
+        """The plans of K proposals, whose windows cover shares of the input, from draws (n, K, numbers), each (n, K, ...)."""
         return (draws,)
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Moves(ABC):
         return coins.expand(-1, -1, grid.height, -1)
 
 
-class Corners(Moves):
+class Corners(SquareMoves):
     """ℓ∞: a window takes one of the two ends of what each coordinate may move, by channel."""
 
     def __init__(self, grid: Grid, low: Tensor, high: Tensor) -> None:
@@ -86,7 +86,7 @@ class Corners(Moves):
         return torch.lerp(delta.view(shape), ends, rows * columns).view_as(delta)
 
 
-class Mounds(Moves):
+class Mounds(SquareMoves):
     """ℓ2 and ℓ1: a window is emptied, and another one takes its length and what is left of the radius, as a pyramid."""
 
     def __init__(self, grid: Grid, shape: Shape, feasible: FeasibleBox | None) -> None:
@@ -148,7 +148,7 @@ class Mounds(Moves):
         )
 
 
-class Extremes(Moves):
+class Extremes(SquareMoves):
     """Any other set: the point that goes farthest along the perturbation with a window of one sign, or a mean with it."""
 
     def __init__(self, grid: Grid, *, convex: bool) -> None:
@@ -180,7 +180,7 @@ class Extremes(Moves):
         return delta + expand(pace, delta) * (target - delta)
 
 
-def moves_of(threat: Oracles, x: Tensor) -> Moves:
+def moves_of(threat: Oracles, x: Tensor) -> SquareMoves:
     """The proposals that suit a set."""
     grid, shape = Grid.of(x), shape_of(threat, x)
     if shape is not None and shape.order == math.inf:
@@ -200,7 +200,7 @@ class Proposals:
     ``share`` tells which share of the input a window covers after so many proposals.
     """
 
-    def __init__(self, part: AttackBatch, moves: Moves, share: Callable[[int], float]) -> None:
+    def __init__(self, part: AttackBatch, moves: SquareMoves, share: Callable[[int], float]) -> None:
         self._part, self._moves, self._share = part, moves, share
         self._plans: tuple[Tensor, ...] = ()
         self._shares: list[float] = []

@@ -53,7 +53,7 @@ class Grid:
         return top, left
 
     def bands(self, sizes: Sequence[tuple[int, int]], draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Whether a row, and a column, lies in each of K random windows, (n, K, ≥ 2) -> (n, K, 1, h, 1), (n, K, 1, 1, w)."""
+        """True where a row, and a column, lies in each of K random windows, (n, K, ≥ 2) -> (n, K, 1, h, 1), (n, K, 1, 1, w)."""
         rows, columns = (
             _band(length, [size[axis] for size in sizes], draws[..., axis])[:, :, None]
             for axis, length in enumerate((self.height, self.width))
@@ -61,7 +61,7 @@ class Grid:
         return rows[..., None], columns[..., None, :]
 
     def mask(self, size: tuple[int, int], corner: tuple[Tensor, Tensor]) -> Tensor:
-        """Whether a place lies in the window, (n, 1, height, width)."""
+        """True where a place lies in the window, (n, 1, height, width)."""
         down, across = (
             torch.arange(length, device=first.device) - first[:, None]
             for length, first in zip((self.height, self.width), corner, strict=True)
@@ -79,7 +79,7 @@ class Grid:
 
 
 def _band(length: int, sides: Sequence[int], draws: Tensor) -> Tensor:
-    """Whether a place of an axis lies in each of K windows of these sides, (n, K) -> (n, K, length)."""
+    """True where a place of an axis lies in each of K windows of these sides, (n, K) -> (n, K, length)."""
     places, widths = (draws.new_tensor(each) for each in ([_places(length, side) for side in sides], sides))
     first = (draws * places).floor().to(torch.int32)
     along = torch.arange(length, dtype=torch.int32, device=draws.device) - first[..., None]
@@ -87,7 +87,10 @@ def _band(length: int, sides: Sequence[int], draws: Tensor) -> Tensor:
 
 
 def _places(length: int, side: int) -> int:
-    """Where a window may begin. As in the authors' implementation not at the last place, but where the grid is small."""
+    """The number of places where a window may begin.
+
+    As in the authors' implementation the last place is none, but where the grid is small.
+    """
     return max(1, length - side) if length >= _LARGE else length - side + 1
 
 

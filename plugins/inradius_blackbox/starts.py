@@ -1,4 +1,4 @@
-"""Where decision-based attacks start, and how they come closer along a path."""
+"""Starts of decision-based attacks, and the path on which they come closer."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ _BLOCKS = 4
 
 
 def begin(decisions: Decisions) -> tuple[AttackBatch, Tensor]:
-    """The examples that noise or the ``start`` of the call fools and the clean input does not, with that perturbation.
+    """The examples that are misclassified with noise or the ``start`` of the call and not without, with that perturbation.
 
     Noise is drawn from the set at growing radii, which only the hard constraints limit in the end.
     """

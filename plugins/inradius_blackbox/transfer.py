@@ -1,4 +1,4 @@
-"""Transfer: what fools a surrogate is tried on the model."""
+"""Transfer: what a surrogate misclassifies is tried on the model."""
 
 from typing import ClassVar
 

@@ -15,7 +15,7 @@ from inradius_blackbox.draws import repeat
 class UniformNoise(Attack):
     """A random point of Δ(x), as the set draws it: in ℓ∞ each coordinate is uniform within the radius.
 
-    Points are drawn until one fools the model or the queries are used up; the last one stays. It asks for predictions alone.
+    Points are drawn until one is misclassified or the queries are used up; the last one stays. It asks for predictions alone.
     """
 
     aims: ClassVar[bool] = True

@@ -29,7 +29,7 @@ class Expected(CountedModel):
 
 @attrs.frozen(kw_only=True)
 class EOT(WrappingAttack):
-    """What an attack finds against the mean of ``samples`` forward passes: its gradients are means over them, too.
+    """The answer of an attack on the mean of ``samples`` forward passes: its gradients are means over them, too.
 
     For models that draw random numbers. These are the model's own and cannot be keyed to the example: unlike anywhere else
     here, results depend on the batch and on torch's global seed. The answer is judged by a single pass, as all are.

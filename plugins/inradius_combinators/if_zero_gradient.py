@@ -11,7 +11,7 @@ from inradius.attacks.composite import MemberRun, WorstAnswers, WrappingAttack
 
 @attrs.frozen(kw_only=True)
 class IfZeroGradient(WrappingAttack):
-    """What an attack finds for the examples at which the margin's gradient is zero; δ = 0 for all others.
+    """The answer of an attack for the examples at which the margin's gradient is zero; δ = 0 for all others.
 
     A gradient of zero at x stops every gradient attack there, and says nothing of robustness: quantisers, saturation and
     dead units have it. An attack that needs no gradient goes on.

@@ -12,7 +12,7 @@ from inradius.components.validators import count
 class Restarts(WrappingAttack):
     """The worst of ``n`` runs of an attack, each with random numbers of its own; later runs are for the examples that are left.
 
-    An example that is fooled keeps that answer; if the attack itself has ``keep_maximising``, every run is made and the
+    An example that is misclassified keeps that answer; if the attack itself has ``keep_maximising``, every run is made and the
     largest of its objective counts. Only the first run begins at the ``start`` of the call. A minimal-norm attack runs ``n``
     times on every example, and the smallest gauge counts. An attack that draws nothing at random only repeats itself.
     Source: madry2018.

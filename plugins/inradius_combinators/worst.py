@@ -13,7 +13,7 @@ class Worst(AttackWithMembers):
     """The perturbation of the smallest margin among the answers of all ``members``; every one attacks every example.
 
     An answer outside of Δ(x) counts as none, also that of a minimal-norm attack; where all members are such attacks, the
-    smallest gauge that fools counts instead, as for each of them. δ = 0 is an answer too.
+    smallest gauge that is misclassified counts instead, as for each of them. δ = 0 is an answer too.
     Source: tramer2019.
     """
 

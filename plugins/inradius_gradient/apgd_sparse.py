@@ -68,7 +68,7 @@ class Sparse(Climb):
 
 
 def _changed(delta: Tensor) -> Tensor:
-    """How many coordinates of each perturbation are not 0, (n, *S) -> (n,)."""
+    """The number of coordinates of each perturbation that are not 0, (n, *S) -> (n,)."""
     return (delta != 0).flatten(1).sum(1).to(delta.dtype)
 
 

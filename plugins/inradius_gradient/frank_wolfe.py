@@ -21,7 +21,7 @@ class FrankWolfe(MaximisingAttack):
     """Maximises the objective over a convex Δ(x) by δ ← (1 − γ) δ + γ linear_max(gradient), with γ = 2 / (t + 2).
 
     Every iterate is a mean of points of Δ(x), and so lies in it; the best one is returned. An example is attacked until an
-    iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step is taken and the largest
+    iterate is misclassified, and keeps that iterate; with ``keep_maximising`` every step is taken and the largest
     objective counts alone. The first run begins at δ = 0 or at the ``start`` of the call, projected; later runs begin at
     random and are for the examples that are left. With ``classes`` the first run is one of ``steps`` steps for each of the
     wrong classes that look best at x, after a gradient for every class: greedy steps along the objective rarely leave the

@@ -14,9 +14,9 @@ from inradius.components.validators import component, count, flag, integer, posi
 
 @attrs.frozen(kw_only=True)
 class FriendlyPGD(Attack):
-    """The first iterate of PGD that fools the model, or the one ``tau`` misses later: δ ← project(δ + step · steepest(gradient)).
+    """The first iterate of PGD that is misclassified, or the one ``tau`` misses later: δ ← project(δ + step · steepest(gradient)).
 
-    An example makes ``steps`` steps, and at each iterate that fools the model spends one of its ``tau``; without one left it
+    An example makes ``steps`` steps, and at each iterate that is misclassified spends one of its ``tau``; without one left it
     stops there. The last iterate is the answer, whatever its objective: barely wrong, where PGD's is as wrong as can be.
     ``step`` is a share of the radius; None means 2.5 / steps. It begins at a random point of Δ(x), at δ = 0 without
     ``random_start``, or at the ``start`` of the call, projected. An attack to train with.

@@ -18,11 +18,11 @@ from inradius_gradient.pgd import PGD
 
 @attrs.frozen(kw_only=True)
 class Grow(WrappingAttack):
-    """The perturbation of each example at the smallest of the radii start · factor^k, in radii of Δ(x), that fools it.
+    """The perturbation of each example at the smallest radius start · factor^k, in radii of Δ(x), that misclassifies it.
 
     An attack takes ``every`` steps at each radius, ``steps`` in all, each stage from where the last one ended; an example
-    that is fooled is done. The radius may pass that of Δ(x): such an answer tells the radius, but is no success. It stops
-    growing at ``limit``; up to a limit of 1 every answer is a point of Δ(x), as training asks. An example that nothing fools
+    that is misclassified is done. The radius may pass that of Δ(x): such an answer tells the radius, but is no success. It stops
+    growing at ``limit``; up to a limit of 1 every answer is a point of Δ(x), as training asks. An example that stays right
     keeps the last perturbation within Δ(x). ``every`` takes the place of the attack's own ``steps``; one that draws its
     start at random does so in the first stage alone.
     Source: wong2019, sec. 5.

@@ -17,7 +17,7 @@ class PGD(MaximisingAttack):
     ``step`` is a share of the radius, because the steepest step has the length of the whole radius; None means
     2.5 / steps. With ``direction="gradient"`` a step goes along the gradient itself (proximal gradient ascent); it has no
     length of its own, so that ``step`` must be given, in squared units of the inputs for a unit of the objective. An
-    example is attacked until an iterate fools the model, and keeps that iterate; with ``keep_maximising`` every step is
+    example is attacked until an iterate is misclassified, and keeps that iterate; with ``keep_maximising`` every step is
     taken and the largest objective counts alone. The first run begins at a random point of Δ(x), at δ = 0 without
     ``random_start``, or at the ``start`` of the call, projected; later runs begin at random and are for the examples that
     are left. With ``noise`` the first run begins at normal noise of this deviation, in units of the inputs, projected: near

@@ -15,7 +15,7 @@ _PASS = 1 << 20
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Pairs:
+class TargetedPairs:
     """Examples paired with classes they are driven to, class by class: pair a · n + i is example i with its class a.
 
     ``each`` has the examples repeated for every class, and ``target`` (A · n,) the classes; the model of ``part`` is asked.
@@ -26,7 +26,7 @@ class Pairs:
     target: Tensor
 
     @classmethod
-    def of(cls, part: AttackBatch, targets: Tensor) -> "Pairs":
+    def of(cls, part: AttackBatch, targets: Tensor) -> "TargetedPairs":
         """Every example of the part with each of its classes, (n, A)."""
         index = torch.arange(len(part), device=targets.device).repeat(targets.shape[1])
         return cls(part=part, each=part.take(index), target=targets.mT.flatten())
@@ -34,11 +34,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.each)
 
-    def keep(self, alive: Tensor) -> tuple["Pairs", Tensor]:
+    def keep(self, alive: Tensor) -> tuple["TargetedPairs", Tensor]:
         """The pairs of the examples in ``alive``, places in the part, and where these stood."""
         count = len(self) // len(self.part)
         index = (torch.arange(count, device=alive.device)[:, None] * len(self.part) + alive).flatten()
-        return Pairs(part=self.part.take(alive), each=self.each.take(index), target=self.target[index]), index
+        return TargetedPairs(part=self.part.take(alive), each=self.each.take(index), target=self.target[index]), index
 
     def logits(self, delta: Tensor) -> Tensor:
         """Those of every pair, (A · n, C)."""
@@ -93,7 +93,7 @@ class TargetedAscent:
     def enter_clean(self) -> Tensor:
         """The logits of the images themselves, which count too, (B, C)."""
         whole = self._found.whole
-        alone = Pairs.of(whole, whole.y[:, None])
+        alone = TargetedPairs.of(whole, whole.y[:, None])
         logits = alone.logits(self.best)
         self._enter(alone, self.best, logits)
         return logits
@@ -104,7 +104,7 @@ class TargetedAscent:
 
     def run(self, part: AttackBatch, targets: Tensor, delta: Tensor, *, count: int, steps: OptimizerSteps) -> None:
         """Makes ``count`` steps from ``delta`` (A · n, *S) towards each of the classes ``targets`` (n, A)."""
-        pairs = Pairs.of(part, targets)
+        pairs = TargetedPairs.of(part, targets)
         for step in range(count):
             logits, gradient = pairs.ascent(delta)
             alive = self._enter(pairs, delta, logits, show=True)
@@ -118,7 +118,7 @@ class TargetedAscent:
             delta = pairs.each.threat.project(moved, pairs.each.x).detach()
         self._enter(pairs, delta, pairs.logits(delta), show=True)
 
-    def _enter(self, pairs: Pairs, delta: Tensor, logits: Tensor, *, show: bool = False) -> Tensor:
+    def _enter(self, pairs: TargetedPairs, delta: Tensor, logits: Tensor, *, show: bool = False) -> Tensor:
         """Keeps what is best; the places in the part of the examples that are still to be attacked."""
         part, each = pairs.part, pairs.each
         value = -class_margin(logits, each.y) if each.goal is None else class_margin(logits, each.goal)

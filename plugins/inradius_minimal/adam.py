@@ -12,7 +12,7 @@ class Adam:
         self._rate, self._count = rate, 0
 
     def step(self, gradient: Tensor) -> Tensor:
-        """What to add for a gradient, both (n, *S)."""
+        """The step for a gradient, both (n, *S)."""
         self._count += 1
         self._mean = 0.9 * self._mean + 0.1 * gradient
         self._square = 0.999 * self._square + 0.001 * gradient.square()

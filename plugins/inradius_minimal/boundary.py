@@ -1,4 +1,4 @@
-"""How far the decision boundary is, by a linear model."""
+"""The distance of the decision boundary, by a linear model."""
 
 import attrs
 import torch
@@ -13,7 +13,7 @@ from inradius_minimal.target_classes import strongest
 
 @attrs.frozen(eq=False)
 class Outlook:
-    """What the gradients at x + δ say of the nearest boundary: ``gradient`` (n, *S) of the lead, the Euclidean ``length`` (n,)
+    """The nearest boundary by the gradients at x + δ: the ``gradient`` (n, *S) of the lead, the Euclidean ``length`` (n,)
     of the shortest step there, and the gauge there, ``radius`` (n,); ``logits`` (n, C) are those at x + δ.
     """
 

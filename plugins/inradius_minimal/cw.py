@@ -27,12 +27,12 @@ _INNER = 0.999
 
 @attrs.frozen(kw_only=True)
 class CW(MinimalAttack):
-    """Minimises ‖δ‖₂² − c · min(lead, 0) by Adam, with a c that is searched for each example; the shortest δ that fools wins.
+    """Minimises ‖δ‖₂² − c · min(lead, 0) by Adam, with a c that is searched for each example; the shortest misclassified δ wins.
 
-    ``logit_difference`` is that of the wrong classes (of the goal over all others). Within a box x + δ is its middle plus half its
-    width times tanh(w), and w is free. The constant c begins at ``constant`` (None: what is right for the linear model at
-    x), is multiplied by ten until it fools, then bisected, ``searches`` values in all. With ``abort_early`` a search leaves
-    an example behind when its loss stalls. Runs on ℓ2 balls and the ℓ2 parts of a union.
+    The lead is that of the wrong classes (of the goal over all others). Within a box x + δ is its middle plus half its width
+    times tanh(w), and w is free. The constant c begins at ``constant`` (None: what is right for the linear model at x), is
+    multiplied by ten until x + δ is misclassified, then bisected, ``searches`` values in all. With ``abort_early`` a search
+    leaves an example behind when its loss stalls. Runs on ℓ2 balls and the ℓ2 parts of a union.
     Source: carlini2017.
     """
 
@@ -52,7 +52,7 @@ class CW(MinimalAttack):
             tradeoff.learn(self._descend(part, start, tradeoff.value, found))
 
     def _descend(self, part: AttackBatch, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
-        """One search from ``start`` (n, *S) with constants (n,); whom it fools, (n,)."""
+        """One search from ``start`` (n, *S) with constants (n,); True where it is misclassified, (n,)."""
         ever, place = torch.zeros_like(constant, dtype=torch.bool), torch.arange(len(part), device=part.x.device)
         bounds = _inner(part)
         free = _freed(part.x + start, bounds)

@@ -20,7 +20,7 @@ _LAST = 0.01
 
 @attrs.frozen(kw_only=True)
 class DDN(MinimalAttack):
-    """Follows the gradient on a sphere that shrinks by ``gamma`` where δ fools and grows by it where not.
+    """Follows the gradient on a sphere that shrinks by ``gamma`` where δ is misclassified and grows by it where not.
 
     δ ← the point of gauge r nearest to δ + a · gradient / ‖gradient‖₂, with r ← (1 ± γ) r. Of ℓ2 it is the method of the
     paper; any other set brings its own projection and gauge. The paper's first radius and step are 1; here both are what

@@ -17,7 +17,7 @@ from inradius_minimal.target_classes import target_classes
 
 @attrs.frozen(kw_only=True)
 class DeepFool(MinimalAttack):
-    """Steps to the nearest of the linearised boundaries, each the shortest in the set's own measure, until the model is fooled.
+    """Steps to the nearest of the linearised boundaries, each the shortest in the set's own measure, until x + δ is misclassified.
 
     Every step is the δ of the smallest radius t at which scaled(t) reaches the boundary between the label and one of the
     ``classes`` wrong classes that the model thinks likeliest at x. The model is asked a little further out, at

@@ -25,7 +25,7 @@ class EAD(MinimalAttack):
     """Minimises beta · ‖δ‖₁ + ‖δ‖₂² − c · min(lead, 0) by soft thresholding, with a c that is searched for each example.
 
     A step goes down the gradient of the smooth part, shrinks every coordinate by ``beta`` and clips to the box; with
-    ``momentum`` (FISTA) gradients are taken ahead of the iterate, which costs a second forward pass. Of what fools the
+    ``momentum`` (FISTA) gradients are taken ahead of the iterate, which costs a second forward pass. Of what is misclassified the
     smallest ℓ1 length wins (``rule="l1"``), or the smallest beta · ‖δ‖₁ + ‖δ‖₂² (``rule="en"``). The constant is searched
     as by ``cw``. Runs on ℓ1 balls and the ℓ1 parts of a union.
     Source: chen2018.
@@ -57,7 +57,7 @@ class EAD(MinimalAttack):
         return self.beta * flat.abs().sum(1) + flat.square().sum(1)
 
     def _descend(self, part: AttackBatch, start: Tensor, constant: Tensor, found: Smallest) -> Tensor:
-        """One search from ``start`` (n, *S) with constants (n,); whom it fools, (n,)."""
+        """One search from ``start`` (n, *S) with constants (n,); True where it is misclassified, (n,)."""
         ever, place = torch.zeros_like(constant, dtype=torch.bool), torch.arange(len(part), device=part.x.device)
         delta = ahead = start
         patience = Patience(self.steps, constant)

@@ -31,7 +31,7 @@ class FAB(MinimalAttack):
     """Projects on the nearest linearised boundary, from where it is and from x, and goes to a mean of both points.
 
     δ ← (1 − α) (δ + η d) + α η d₀ within the hard constraints, where d and d₀ are the steps of the smallest gauge from x + δ
-    and from x to the linearised boundary, and α = ‖d‖ / (‖d‖ + ‖d₀‖), at most ``alpha``. Where δ fools, it is drawn back
+    and from x to the linearised boundary, and α = ‖d‖ / (‖d‖ + ‖d₀‖), at most ``alpha``. Where δ is misclassified, it is drawn back
     to ``beta`` δ. Every step looks at the boundaries of the ``classes`` wrong classes that the model thinks likeliest at x.
     Later ``restarts`` begin at random within half of the best radius known. Examples are done when a gauge of at most
     ``enough`` is found; None: never. Raises ``UnsupportedError`` for sets without convex parts.
@@ -79,7 +79,7 @@ class FAB(MinimalAttack):
         delta = start.repeat(len(runs) // max(1, len(start)), *(1,) * (start.ndim - 1))
         fooled = torch.zeros_like(runs.each.rows, dtype=torch.bool)
         for _ in range(self.steps):
-            # who was fooled by the last step mostly is by this one, and then needs no gradient before it is drawn back
+            # what the last step misclassified mostly is misclassified again, and needs no gradient before it is drawn back
             known = runs.judge(fooled, delta, found)
             delta = self._drawn_back(delta, known)
             logits, ahead = _ahead(runs.each, delta, runs.aims, found)
@@ -125,12 +125,12 @@ def _both_ways(part: AttackBatch, delta: Tensor, ahead: Leads) -> tuple[Nearest,
 
 
 def _from_home(value: Tensor, gradient: Tensor, delta: Tensor) -> Tensor:
-    """What a perturbation of x must gain to reach the boundary of a lead that has ``value`` at x + δ, (n,)."""
+    """The gain that a perturbation of x needs to reach the boundary of a lead that has ``value`` at x + δ, (n,)."""
     return (gradient * delta).flatten(1).sum(1) - value
 
 
 def _ahead(part: AttackBatch, delta: Tensor, aims: Tensor, found: Smallest) -> tuple[Tensor, Leads]:
-    """The logits at x + δ, and how far the leads of ``aims`` are past what fools, with gradients."""
+    """The logits at x + δ, and how far the leads of ``aims`` are past what is misclassified, with gradients."""
     logits, ahead = leads(part, delta, aims)
     return logits, [(found.past(part, value), gradient) for value, gradient in ahead]
 

@@ -22,8 +22,8 @@ _LAST_GAMMA = 0.001
 class FMN(MinimalAttack):
     """Projected gradient ascent on the lead, in a set whose radius is adapted to each example after every step.
 
-    δ ← project(δ + a · gradient / ‖gradient‖₂) in scaled(r)(x). Until an example is fooled, r is the gauge of δ and the
-    linearised distance from there to the boundary; afterwards r ← (1 − γ) min(r, the best gauge) where δ fools, and
+    δ ← project(δ + a · gradient / ‖gradient‖₂) in scaled(r)(x). Until an example is misclassified, r is the gauge of δ and the
+    linearised distance from there to the boundary; afterwards r ← (1 − γ) min(r, the best gauge) where δ is misclassified, and
     (1 + γ) r where not. Steps and γ fall along a cosine; the first step is ``step`` times as long as the shortest one to
     the linearised boundary, where the paper's is 1, so that the scale of images and radius changes nothing. It goes to the
     nearest of the boundaries to ``classes`` wrong classes, with a gradient for each.
@@ -55,6 +55,6 @@ class FMN(MinimalAttack):
         found.try_out(part, delta)
 
     def _adapted(self, step: int, radius: Tensor, best: Tensor, fooled: Tensor) -> Tensor:
-        """The next radius of examples that were fooled before, (n,)."""
+        """The next radius of examples that were misclassified before, (n,)."""
         gamma = cosine(self.gamma, min(_LAST_GAMMA, self.gamma), step, self.steps)
         return torch.where(fooled, torch.minimum(radius, best) * (1 - gamma), radius * (1 + gamma))

@@ -44,7 +44,7 @@ def shortest_l1(w: Tensor, low: Tensor, high: Tensor, need: Tensor) -> Step:
 
 
 def _corner(side: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """How far each coordinate may go along its sign, 0 where that is, the largest number without a box, (n, m)."""
+    """The room of each coordinate along its sign, 0 where the sign is 0, the largest number without a box, (n, m)."""
     return torch.clamp(side * _last(side), low, high)
 
 

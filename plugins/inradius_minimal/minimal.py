@@ -1,4 +1,4 @@
-"""What minimal-norm attacks share: one search for each part of a set, and answers that are shortened at the end."""
+"""The frame of minimal-norm attacks: one search for each member of a set, and answers that are shortened at the end."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from inradius_minimal.smallest import Smallest
 @attrs.frozen(kw_only=True)
 class MinimalAttack(Attack, ABC):
     """An attack that answers with the smallest perturbation it finds; with δ = 0 where the label is wrong without one, and
-    where nothing fools.
+    where nothing is misclassified.
 
-    At the end at most ``polish`` forward passes move each answer back along its own ray, as far as it still fools. What it
-    answers is past the boundary by what rounding needs, at most about a thousandth of its length.
+    At the end at most ``polish`` forward passes move each answer back along its own ray, as far as it is misclassified. Its
+    answer is past the boundary by what rounding needs, at most about a thousandth of its length.
     """
 
     aims: ClassVar[bool] = True
@@ -44,11 +44,11 @@ class MinimalAttack(Attack, ABC):
         return found.answer()
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
-        """The parts of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""
+        """The members of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""
         return threat.members()
 
     def measure(self, part: AttackBatch, delta: Tensor) -> Tensor:
-        """What is to be small, (n,): the gauge."""
+        """The size that is to be small, (n,): the gauge."""
         return part.threat.gauge(delta, part.x)
 
     @abstractmethod

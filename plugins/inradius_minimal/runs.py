@@ -37,7 +37,7 @@ class Runs:
         return Runs(part=self.part.take(left), each=self.each.take(index), aims=self.aims[index]), index
 
     def judge(self, suspects: Tensor, delta: Tensor, found: Smallest) -> Tensor:
-        """Judges all runs of the examples that have suspects (A · n,) at their δ by a forward pass; which ones fool, (A · n,)."""
+        """Judges all runs of the examples that have suspects (A · n,) by a forward pass; True where misclassified, (A · n,)."""
         mates = suspects.view(-1, len(self.part)).any(0).repeat(len(suspects) // max(1, len(self.part)))
         places = mates.nonzero().squeeze(1)
         if len(places) == len(self):
@@ -50,7 +50,7 @@ class Runs:
         return fooled
 
     def record(self, delta: Tensor, logits: Tensor, found: Smallest) -> Tensor:
-        """Has ``found`` keep of each example's δ (A · n, *S) that fool the smallest; which ones fool, (A · n,)."""
+        """Records of each example's misclassified δ (A · n, *S) the smallest; True where misclassified, (A · n,)."""
         return self._record(self.each, torch.arange(len(self), device=delta.device), delta, logits, found)
 
     def _record(self, some: AttackBatch, places: Tensor, delta: Tensor, logits: Tensor, found: Smallest) -> Tensor:

@@ -1,4 +1,4 @@
-"""Answers moved back along their own rays, as far as they fool."""
+"""Answers moved back along their own rays, as far as they are misclassified."""
 
 import attrs
 import torch
@@ -15,7 +15,7 @@ _CLOSE = 1e-6
 
 
 def shorten(found: Smallest, passes: int) -> None:
-    """Tries s · delta with s < 1 for every answer, in at most ``passes`` forward passes; what fools is recorded."""
+    """Tries s · delta with s < 1 for every answer, in at most ``passes`` forward passes; what is misclassified is recorded."""
     rows = (torch.isfinite(found.size) & (found.size > 0)).nonzero().squeeze(1)
     part = found.whole.take(rows)
     end, ends = found.delta[rows], _Bracket.of(found.past(part, found.clean[rows]), found.past(part, found.lead[rows]))
@@ -32,7 +32,7 @@ def shorten(found: Smallest, passes: int) -> None:
 
 @attrs.frozen(eq=False)
 class _Bracket:
-    """Shares of the rays: ``high`` fools and ``low`` does not; how far the lead is past what fools at both.
+    """Shares of the rays: ``high`` is misclassified and ``low`` is not; how far the lead is past the need at both.
 
     ``side`` (n,) is 1 where the last try became high, −1 where low, 0 before the first.
     """
@@ -55,7 +55,7 @@ class _Bracket:
         return _Bracket(*(value[places] for value in attrs.astuple(self)))
 
     def crossing(self) -> Tensor:
-        """Where it passes zero on a straight line between the ends, and a grain further, (n,)."""
+        """The share where a straight line between the ends passes zero, and a grain further, (n,)."""
         gap = self.above - self.below
         ahead = torch.where(gap > 0, -self.below / gap, 0.5).clamp(0, 1)
         return self.low + (self.high - self.low) * (ahead + _PAST * (1 - ahead))

@@ -83,15 +83,15 @@ class Smallest:
         return torch.where(expand(rather, self.delta), self.brink, self.delta)
 
     def past(self, part: AttackBatch, lead: Tensor) -> Tensor:
-        """How far a lead (n,) of the examples of a part is past what fools, (n,); below zero it does not."""
+        """The lead (n,) of the examples of a part less what they need, (n,); above zero they are misclassified."""
         return lead - self.need[part.rows]
 
     def fooled(self, part: AttackBatch, logits: Tensor) -> Tensor:
-        """Whether logits (n, C) fool, (n,)."""
+        """True where logits (n, C) are misclassified beyond rounding, (n,)."""
         return self.past(part, Margin()(logits, part.y, part.goal)) > 0
 
     def record(self, part: AttackBatch, delta: Tensor, logits: Tensor) -> Tensor:
-        """Keeps the perturbations (n, *S) that fool and are smaller than what is known; which ones fool at all, (n,)."""
+        """Keeps the misclassified perturbations (n, *S) that are smaller than what is known; True where misclassified, (n,)."""
         self.show(part, delta)
         fooled = self.fooled(part, logits)
         places = fooled.nonzero().squeeze(1)
@@ -103,11 +103,11 @@ class Smallest:
         return fooled
 
     def try_out(self, part: AttackBatch, delta: Tensor) -> Tensor:
-        """Judges perturbations (n, *S) by a forward pass and records them; which ones fool, (n,)."""
+        """Judges perturbations (n, *S) by a forward pass and records them; True where misclassified, (n,)."""
         return self.record(part, delta, part.model(part.x + delta))
 
     def measure(self, part: AttackBatch, delta: Tensor) -> Tensor:
-        """What is to be small, (n, *S) -> (n,)."""
+        """The size that is to be small, (n, *S) -> (n,)."""
         return self._measure(part, delta).to(self.size)
 
     def keep(self, part: AttackBatch, delta: Tensor, logits: Tensor) -> None:

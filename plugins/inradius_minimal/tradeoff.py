@@ -1,4 +1,4 @@
-"""The constant that weighs fooling against size, searched for each example."""
+"""The constant that weighs the lead against size, searched for each example."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ _FACTOR = 10.0
 
 
 class Tradeoff:
-    """``value`` (n,), raised tenfold where it was too small to fool; once one was large enough, bisection in between.
+    """``value`` (n,), raised tenfold where it was too small to misclassify; once one was large enough, bisection in between.
 
     Source: carlini2017, sec. 4.
     """
@@ -21,7 +21,7 @@ class Tradeoff:
         self._low, self._high = torch.zeros_like(first), torch.full_like(first, torch.inf)
 
     def learn(self, fooled: Tensor) -> None:
-        """Moves on after a search in which ``fooled`` (n,) says whom the constants were large enough for."""
+        """Moves on after a search in which ``fooled`` (n,) tells for which examples the constants were large enough."""
         self._high = torch.where(fooled, torch.minimum(self._high, self.value), self._high)
         self._low = torch.where(fooled, self._low, torch.maximum(self._low, self.value))
         middle = (self._low + self._high) / 2

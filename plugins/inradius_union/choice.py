@@ -14,7 +14,7 @@ _TIE = 64
 
 
 def smallest(values: Sequence[Tensor]) -> Tensor:
-    """Which of the values is the smallest, the first of those that tie, K of (B,) -> (B,)."""
+    """The number of the smallest value, the first of those that tie, K of (B,) -> (B,)."""
     best = values[0].clone()
     which = torch.zeros_like(best, dtype=torch.int64)
     for place, value in enumerate(values[1:], start=1):
@@ -26,7 +26,7 @@ def smallest(values: Sequence[Tensor]) -> Tensor:
 
 
 def largest(values: Sequence[Tensor]) -> Tensor:
-    """Which of the values is the largest, the first of those that tie, K of (B,) -> (B,)."""
+    """The number of the largest value, the first of those that tie, K of (B,) -> (B,)."""
     return smallest([-value for value in values])
 
 

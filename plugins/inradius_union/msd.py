@@ -42,7 +42,7 @@ class MSD(MaximisingAttack):
     """Maximises the objective over a union: each step goes to the best of project_p(δ + step_p · steepest_p(gradient)).
 
     One gradient gives a candidate for every part p, and each example takes the candidate with the largest objective (one that
-    fools the model before all others, unless ``keep_maximising``); the best iterate is returned. ``step`` is a share of
+    is misclassified before all others, unless ``keep_maximising``); the best iterate is returned. ``step`` is a share of
     the parts' radii, a tuple one share for each part; None means 1/30 for ℓ∞, 2/15 for ℓ2, 1/12 for ℓ1 and at least
     2.5 / steps for any part. The first run begins at δ = 0, at a random point with ``random_start``, or at the ``start``
     of the call, projected; later runs begin at random and are for the examples that are left. On a set of one part it is
@@ -106,7 +106,7 @@ class MSD(MaximisingAttack):
 
 
 def _candidates(part: AttackBatch, gradient: Tensor, delta: Tensor, sizes: Sequence[float]) -> list[Tensor]:
-    """Where one step of each part goes, (n, *S) each."""
+    """The point that a step of each member leads to, (n, *S) each."""
     return [
         member.project(delta + size * member.steepest(gradient, part.x, delta, rng=part.rng), part.x)
         for member, size in zip(part.threat.members(), sizes, strict=True)

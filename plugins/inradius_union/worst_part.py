@@ -15,7 +15,7 @@ from inradius.components.validators import component, flag
 class WorstPart(WrappingAttack):
     """The worst perturbation of each example among the answers of one attack, run on every part of a union by itself.
 
-    An example that is fooled on one part is not attacked on the next ones, and keeps that answer; with
+    An example that is misclassified on one part is not attacked on the next ones, and keeps that answer; with
     ``keep_maximising`` every part is attacked and the largest objective counts alone. Both ``keep_maximising`` and
     ``objective`` are the attack's own where they are None (False and the cross-entropy for an attack that has none).
     An answer outside of its part counts as none. Training on it is "MAX" in the literature.

@@ -7,7 +7,7 @@ import torch
 import inradius
 from inradius import Attack, ThreatModel
 from inradius.testing.networks import network
-from inradius_blackbox.feasible_box import far, room_of
+from inradius_blackbox.feasible_box import far, feasible_box_of
 
 SHAPE = (1, 3, 3)
 
@@ -65,18 +65,18 @@ def images(count=24):
     ],
 )
 def test_a_box_is_told_from_other_sets_around_every_input(threat, boxed):
-    assert (room_of(inradius.make(threat, ThreatModel), images()).boxed == boxed).all()
+    assert (feasible_box_of(inradius.make(threat, ThreatModel), images()).boxed == boxed).all()
 
 
 def test_each_example_has_room_of_its_own():
     threat, x = Either(size=0.5), images()
-    room = room_of(threat, x)
-    assert room.boxed.nonzero().flatten().tolist() == [1, 2]
+    box = feasible_box_of(threat, x)
+    assert box.boxed.nonzero().flatten().tolist() == [1, 2]
     delta = 3 * images().flip(0) - 1.5
-    nearest = room.nearest(far(threat), delta, x)
+    nearest = box.nearest(far(threat), delta, x)
     torch.testing.assert_close(nearest, far(threat).project(delta, x), rtol=0, atol=1e-12)
     rows = torch.tensor([5, 1, 2])
-    assert torch.equal(room.take(rows).nearest(far(threat), delta[rows], x[rows]), nearest[rows])
+    assert torch.equal(box.take(rows).nearest(far(threat), delta[rows], x[rows]), nearest[rows])
 
 
 @pytest.mark.parametrize("threat", [inradius.make("patch(size=2, eps=0.4)", ThreatModel), Either(size=0.5)], ids=str)

@@ -55,7 +55,7 @@ class AttackBatch:
     @overload
     def first_point(self, *, random: bool) -> Tensor | None: ...
     def first_point(self, *, random: bool) -> Tensor | None:
-        """Where an attack begins, (n, *S): at ``start``, projected, or at 0; None for a random point, to be drawn by the attack."""
+        """The first perturbation, (n, *S): ``start``, projected, or 0; None where the attack is to draw a random one."""
         if self.start is not None:
             return self.threat.project(self.start, self.x)
         return None if random else torch.zeros_like(self.x)

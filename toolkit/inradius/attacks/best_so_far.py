@@ -12,7 +12,7 @@ class BestSoFar:
     """The perturbation of the largest value of each example, ``best`` (B, *S), with that ``value`` (B,); 0 and −∞ at first.
 
     ``whole`` is the batch that the attack was given, ``open`` (B,) tells the examples that are still attacked. Methods take a
-    part of the batch, whose rows ascend. What a value is, the attack says: its objective, or the negative size of what is to
+    part of the batch, whose rows ascend. The attack says what a value is: its objective, or the negative size of what is to
     be small. An earlier perturbation wins a tie. With ``shown`` it shows iterates to an observer that it shares.
     """
 

@@ -1,4 +1,4 @@
-"""Whether a label is lost beyond rounding, so that what fooled a model fools it again: alone, in any batch, in float64."""
+"""Verdicts beyond rounding: what a model misclassifies it misclassifies again, alone, in any batch and in float64."""
 
 import copy
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def against(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
 
 
 def certain(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
-    """Whether an attack may stop, (B, C) -> (B,): the margin is below zero by more than orders of summation change it."""
+    """True where an attack may stop, (B, C) -> (B,): the margin is below zero by more than orders of summation change it."""
     return against(logits, y, goal) < -_ORDERS * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
 
 
@@ -87,7 +87,7 @@ def unit(x: Tensor) -> float:
 
 
 def _beyond(margins: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """Where all margins (runs, n) are below zero beyond rounding, and where above, two of (n,)."""
+    """True where all margins (runs, n) are below zero beyond rounding, and where all are above, two of (n,)."""
     least, most = margins.amin(0), margins.amax(0)
     slack = 2 * (most - least) + _SPARE * torch.finfo(size.dtype).eps * size
     return most < -slack, least > slack

@@ -67,7 +67,7 @@ def search(
 
 
 class AttackCache:
-    """What was found for a batch, so that a second gradient on it, at other weights, sees the same perturbations.
+    """The perturbations found for a batch, so that a second gradient on it, at other weights, sees the same perturbations.
 
     Searches are told apart by their order: a loss that asks for the second time is given what it found the first time.
     """
@@ -91,7 +91,7 @@ class AttackCache:
             self._found[id(batch)] = (batch, [])
 
     def recall(self, make: Callable[[], Perturbations]) -> Perturbations:
-        """What was found at this place, made if it was not."""
+        """The perturbations found at this place; they are made where there are none yet."""
         _, known = self._found.setdefault(id(self._batch), (self._batch, []))
         if self._place == len(known):
             known.append(make())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import Attack, BoxedSet, CountedModel, ExampleRNG, InputError, Oracles, ThreatModel, hookimpl
+from inradius import Attack, AttackBatch, InputError, Observer, ThreatModel, hookimpl
 from inradius.components import validators
 
 if TYPE_CHECKING:
@@ -48,13 +49,12 @@ class Vertices(Attack):
 
     tries: int = attrs.field(default=10, validator=validators.count)
 
-    def perturb(
-        self, model: CountedModel, x: Tensor, y: Tensor, threat: Oracles, rng: ExampleRNG, **unused: object
-    ) -> Tensor:
+    def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
+        x, y = batch.x, batch.y
         worst, lead = torch.zeros_like(x), torch.full_like(y, torch.inf, dtype=x.dtype)
         for _ in range(self.tries):
-            delta = threat.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype), x)
-            logits = model(x + delta)
+            delta = batch.threat.linear_max(batch.rng.normal(tuple(x.shape[1:]), dtype=x.dtype), x)
+            logits = batch.model(x + delta)
             margin = logits.gather(1, y[:, None])[:, 0] - logits.scatter(1, y[:, None], -torch.inf).amax(1)
             worst[margin < lead] = delta[margin < lead]
             lead = lead.minimum(margin)
