@@ -184,7 +184,7 @@ def test_frank_wolfe_refuses_a_set_that_is_not_convex():
         def _none(self, *_):
             raise AssertionError("no oracle may be asked")
 
-        project = linear_max = gauge = select = parts = _none
+        project = linear_max = gauge = select = members = _none
 
     model = perceptron()
     x, y = labelled(model)
