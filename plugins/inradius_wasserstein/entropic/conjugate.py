@@ -7,9 +7,16 @@ import torch
 from torch import Tensor
 
 from inradius_wasserstein.entropic.entropy import STRENGTH, soften
-from inradius_wasserstein.projection.problem import Problem, highest_price, problem, wide
 from inradius_wasserstein.projection.repair import repair
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.projection.scaled_problem import (
+    ScaledProblem,
+    highest_price,
+    over_moves,
+    over_pixels,
+    per_example,
+    scaled_problem,
+)
+from inradius_wasserstein.set.moves import PixelMoves
 
 if TYPE_CHECKING:
     from inradius_wasserstein.set.oracles import TransportBall
@@ -47,16 +54,16 @@ def conjugate_sinkhorn(
 
 
 def _solve(
-    c: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None, strength: float, iterations: int
+    c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, cap: float | None, strength: float, iterations: int
 ) -> tuple[Tensor, Tensor]:
-    task = problem(c, x, moves, budget, cap)
-    gamma = task.unit / (strength * task.worth)
+    task = scaled_problem(c, x, moves, budget, cap)
+    gamma = task.unit / (strength * task.objective_unit)
     price, plan = _priced(task, gamma, iterations)
-    change = task.plans.change(repair(task, plan)) * task.unit[:, None, None]
-    return task.plans.spread(change, x[0, 0].numel()).view_as(x), _bound(task, price) * task.worth
+    change = task.layout.change(repair(task, plan)) * over_pixels(task.unit)
+    return task.layout.spread(change, x[0, 0].numel()).view_as(x), _bound(task, price) * task.objective_unit
 
 
-def _priced(task: Problem, gamma: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+def _priced(task: ScaledProblem, gamma: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """The budget's price at which the softened plan spends the budget, or 0, and that plan.
 
     Newton's method in a bracket: for large λ the plan changes in jumps, where only halving is safe.
@@ -76,9 +83,9 @@ def _priced(task: Problem, gamma: Tensor, iterations: int) -> tuple[Tensor, Tens
     return price, soft.plan
 
 
-def _bound(task: Problem, price: Tensor) -> Tensor:
+def _bound(task: ScaledProblem, price: Tensor) -> Tensor:
     """ψ E + Σ x max_j (c_j − c_i − ψ C), the exact dual at a price ψ, (B,)."""
-    plans = task.plans
-    here = task.pull.gather(-1, plans.home).unsqueeze(-1)
-    gain = torch.where(plans.allowed, plans.at(task.pull) - here - wide(price) * plans.cost, 0).amax(-1)
-    return price * task.budget + (plans.mass * gain).flatten(1).sum(1)
+    layout = task.layout
+    here = task.pull.gather(-1, layout.home).unsqueeze(-1)
+    gain = torch.where(layout.allowed, layout.at(task.pull) - here - over_moves(price) * layout.cost, 0).amax(-1)
+    return price * task.budget + per_example(layout.mass * gain)

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.projection.problem import Problem, wide
+from inradius_wasserstein.projection.scaled_problem import ScaledProblem, over_moves, per_example
 
 # The thesis's λ for MNIST (wong2020, sec. 5.2) is the strength 1/γ of the objective against the entropy of an image
 # of mass 1.
@@ -14,51 +14,53 @@ _HALVINGS = 12
 
 
 @attrs.frozen(eq=False)
-class Soft:
+class SoftPlan:
     """The plan P = x · softmax((b − ψ C) / γ) of prices b and ψ: P (B, C, S, m), Σ x γ log Σ exp, ⟨C, P⟩ and its slope (B,)."""
 
     plan: Tensor
-    worth: Tensor
+    value: Tensor
     cost: Tensor
     slope: Tensor
 
 
-def temperature(problem: Problem, strength: float) -> Tensor:
+def temperature(problem: ScaledProblem, strength: float) -> Tensor:
     """γ in the problem's units: λ is meant for images of mass 1, ``strength`` = λ, (B,)."""
-    mass = problem.plans.mass.flatten(1).sum(1) * problem.unit
-    return mass * problem.unit / (strength * problem.worth)
+    mass = per_example(problem.layout.mass) * problem.unit
+    return mass * problem.unit / (strength * problem.objective_unit)
 
 
-def soften(problem: Problem, pixel: Tensor, price: Tensor, gamma: Tensor) -> Soft:
+def soften(problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor) -> SoftPlan:
     """The softened plan of pixel prices b (B, C, n) and the budget's price ψ (B,)."""
-    plans = problem.plans
-    heat = wide(gamma)
-    level = (plans.at(pixel) - wide(price) * plans.cost) / heat
-    level = torch.where(plans.allowed, level, -torch.inf)
+    layout = problem.layout
+    heat = over_moves(gamma)
+    level = (layout.at(pixel) - over_moves(price) * layout.cost) / heat
+    level = torch.where(layout.allowed, level, -torch.inf)
     top = level.amax(-1, keepdim=True).nan_to_num(0, 0, 0)
     share = (level - top).exp()
     total = share.sum(-1, keepdim=True).clamp_min(1)
     share = share / total
-    mean = (share * plans.cost).sum(-1)
-    spread = (share * (plans.cost - mean.unsqueeze(-1)).square()).sum(-1)
+    mean = (share * layout.cost).sum(-1)
+    spread = (share * (layout.cost - mean.unsqueeze(-1)).square()).sum(-1)
     row = (heat * (top + total.log())).squeeze(-1)
-    sums = [(plans.mass * values).flatten(1).sum(1) for values in (row, mean, spread)]
-    return Soft(plans.mass.unsqueeze(-1) * share, sums[0], sums[1], -sums[2] / gamma)
+    sums = [per_example(layout.mass * values) for values in (row, mean, spread)]
+    return SoftPlan(layout.mass.unsqueeze(-1) * share, sums[0], sums[1], -sums[2] / gamma)
 
 
-def priced(problem: Problem, pixel: Tensor, price: Tensor, gamma: Tensor, soft: Soft) -> tuple[Tensor, Soft]:
+def priced(
+    problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor, soft: SoftPlan
+) -> tuple[Tensor, SoftPlan]:
     """One Newton step for the budget's price on ψ E + Σ x γ log Σ exp((b − ψ C) / γ), halved until it descends.
 
     The row prices of the thesis are at their best for every ψ tried, which makes ψ the only variable.
     """
     gradient = problem.budget - soft.cost
-    value = price * problem.budget + soft.worth
+    value = price * problem.budget + soft.value
     newton = gradient / soft.slope.clamp_max(-torch.finfo(price.dtype).tiny)
     length = torch.ones_like(price)
     for _ in range(_HALVINGS):
         trial = (price + length * newton).clamp_min(0).minimum(2 * price + 1)
         found = soften(problem, pixel, trial, gamma)
-        worse = trial * problem.budget + found.worth > value + 1e-14 * value.abs()
+        worse = trial * problem.budget + found.value > value + 1e-14 * value.abs()
         if not bool(worse.any()):
             return trial, found
         length = torch.where(worse, length / 2, length)

@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.set.moves import PixelMoves
 
 # Each stage of the annealing shrinks the regularisation by this factor (Schmitzer 2019, sec. 3.2).
 _ANNEALING = 0.25
@@ -18,7 +18,14 @@ _LARGEST = 1e100
 
 
 def entropic_cost(
-    a: Tensor, b: Tensor, there: Moves, back: Moves, *, regularization: float, tolerance: float, iterations: int
+    a: Tensor,
+    b: Tensor,
+    there: PixelMoves,
+    back: PixelMoves,
+    *,
+    regularization: float,
+    tolerance: float,
+    iterations: int,
 ) -> Tensor:
     """⟨C, P⟩ of the plan P with the least ⟨C, P⟩ + regularization · KL(P | a bᵀ), both (N, n) with rows of sum 1, (N,).
 
@@ -39,7 +46,7 @@ def entropic_cost(
 
 
 def _solve(
-    a: Tensor, b: Tensor, there: Moves, back: Moves, gamma: float, tolerance: float, iterations: int
+    a: Tensor, b: Tensor, there: PixelMoves, back: PixelMoves, gamma: float, tolerance: float, iterations: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Both potentials (N, n), the plan's cost (N,) and the error of its marginals (N,)."""
     f, g, error = _potentials(a, b, there, back, gamma, tolerance, iterations)
@@ -48,7 +55,7 @@ def _solve(
 
 
 def _potentials(
-    a: Tensor, b: Tensor, there: Moves, back: Moves, smallest: float, tolerance: float, iterations: int
+    a: Tensor, b: Tensor, there: PixelMoves, back: PixelMoves, smallest: float, tolerance: float, iterations: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Both potentials (N, n) and the error of the marginals (N,)."""
     f, g = torch.zeros_like(a), torch.zeros_like(b)
@@ -72,7 +79,7 @@ def _potentials(
 
 
 def _round(
-    a: Tensor, b: Tensor, f: Tensor, g: Tensor, there: Moves, back: Moves, gamma: float
+    a: Tensor, b: Tensor, f: Tensor, g: Tensor, there: PixelMoves, back: PixelMoves, gamma: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The next potentials, and by how much the marginals of the plan between were wrong."""
     ahead = _half(b, g, there, gamma)
@@ -81,7 +88,7 @@ def _round(
 
 
 def _products(
-    a: Tensor, b: Tensor, f: Tensor, g: Tensor, there: Moves, back: Moves, gamma: float
+    a: Tensor, b: Tensor, f: Tensor, g: Tensor, there: PixelMoves, back: PixelMoves, gamma: float
 ) -> tuple[Tensor, Tensor]:
     """The potentials after some rounds of scaling rows and columns of the plan between them."""
     ahead, behind = _kernel(f, g, there, gamma), _kernel(g, f, back, gamma)
@@ -92,13 +99,13 @@ def _products(
     return f + gamma * u.log(), g + gamma * v.log()
 
 
-def _kernel(near: Tensor, far: Tensor, moves: Moves, gamma: float) -> Tensor:
+def _kernel(near: Tensor, far: Tensor, moves: PixelMoves, gamma: float) -> Tensor:
     """exp((near_i + far_j − C_ij) / γ) for the moves of each pixel, (N, n, m)."""
     level = (near[:, :, None] + far[:, moves.target]) / gamma - _price(moves, gamma)
     return level.exp_().clamp_(max=_LARGEST)
 
 
-def _sums(kernel: Tensor, weight: Tensor, moves: Moves) -> Tensor:
+def _sums(kernel: Tensor, weight: Tensor, moves: PixelMoves) -> Tensor:
     # a table of all pixels in their order: the last one's first move goes to pixel 0
     if kernel.shape[1] == kernel.shape[2] and int(moves.target[-1, 0]) == 0:
         return (kernel @ weight[:, :, None]).squeeze(2)
@@ -109,7 +116,7 @@ def _inverse(sums: Tensor) -> Tensor:
     return torch.where(sums > 0, 1 / sums, 1.0).clamp(1 / _LARGEST, _LARGEST)
 
 
-def _half(mass: Tensor, potential: Tensor, moves: Moves, gamma: float) -> Tensor:
+def _half(mass: Tensor, potential: Tensor, moves: PixelMoves, gamma: float) -> Tensor:
     """−γ log Σ_j mass_j exp((potential_j − C_ij) / γ) over the moves of pixel i, (N, n); 0 where none of them has mass."""
     reached = _level(mass, potential, gamma)[:, moves.target] - _price(moves, gamma)
     answer = -gamma * reached.logsumexp(2)
@@ -120,7 +127,7 @@ def _level(mass: Tensor, potential: Tensor, gamma: float) -> Tensor:
     return torch.where(mass > 0, mass.log() + potential / gamma, -torch.inf)
 
 
-def _price(moves: Moves, gamma: float) -> Tensor:
+def _price(moves: PixelMoves, gamma: float) -> Tensor:
     return torch.where(moves.valid, moves.cost / gamma, torch.inf)
 
 

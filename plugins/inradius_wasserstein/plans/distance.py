@@ -5,9 +5,9 @@ from torch import Tensor
 
 from inradius import InputError
 from inradius_wasserstein.entropic.transport import entropic_cost
-from inradius_wasserstein.plans.transport import Plan, Table, cheapest, plan_cost
+from inradius_wasserstein.plans.transport import ChannelPlan, MoveTable, cheapest, plan_cost
 from inradius_wasserstein.set.costs import distances
-from inradius_wasserstein.set.moves import Moves, window_costs, window_moves
+from inradius_wasserstein.set.moves import PixelMoves, window_costs, window_moves
 
 _METHODS = ("exact", "sinkhorn")
 
@@ -72,7 +72,7 @@ def flows(
     Pixels count along the rows of the image; channels stand one after the other. The parameters are those of ``distance``.
     """
     _check_images(a, b)
-    table = Table.of(_moves(a, kernel, p, cost)[0])
+    table = MoveTable.of(_moves(a, kernel, p, cost)[0])
     first, second = (image.detach().double().cpu().flatten(2).numpy() for image in (a, b))
     return [
         _merged([cheapest(*channel, table) for channel in zip(*pair, strict=True)])
@@ -80,14 +80,14 @@ def flows(
     ]
 
 
-def _merged(plans: list[Plan]) -> tuple[Tensor, Tensor, Tensor]:
+def _merged(plans: list[ChannelPlan]) -> tuple[Tensor, Tensor, Tensor]:
     source, target, amount = (
         torch.cat([torch.from_numpy(getattr(plan, name)) for plan in plans]) for name in ("source", "target", "amount")
     )
     return source, target, amount
 
 
-def _exact(a: Tensor, b: Tensor, moves: Moves) -> Tensor:
+def _exact(a: Tensor, b: Tensor, moves: PixelMoves) -> Tensor:
     coarser = a.dtype if torch.finfo(a.dtype).eps > torch.finfo(b.dtype).eps else b.dtype
     first, second = a.detach().double(), b.detach().double()
     sums = second.sum((2, 3), keepdim=True)
@@ -102,7 +102,7 @@ def _slack(dtype: torch.dtype) -> float:
     return 64 * torch.finfo(dtype).eps
 
 
-def _moves(a: Tensor, kernel: int | None, p: float, cost: Tensor | None) -> tuple[Moves, Moves]:
+def _moves(a: Tensor, kernel: int | None, p: float, cost: Tensor | None) -> tuple[PixelMoves, PixelMoves]:
     """The moves from each pixel of one channel, and to each pixel."""
     height, width = a.shape[-2:]
     if cost is None:
@@ -122,11 +122,11 @@ def _moves(a: Tensor, kernel: int | None, p: float, cost: Tensor | None) -> tupl
     return _full_moves(prices), _full_moves(prices.T)
 
 
-def _full_moves(prices: Tensor) -> Moves:
+def _full_moves(prices: Tensor) -> PixelMoves:
     """The moves at the costs of a table (n, n), in the order of the pixels."""
     valid = prices.isfinite()
     target = torch.arange(len(prices), device=prices.device).expand_as(prices)
-    return Moves(target, torch.where(valid, prices, torch.zeros_like(prices)), valid)
+    return PixelMoves(target, torch.where(valid, prices, torch.zeros_like(prices)), valid)
 
 
 def _check_images(a: Tensor, b: Tensor) -> None:

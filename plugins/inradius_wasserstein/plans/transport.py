@@ -11,7 +11,7 @@ from torch import Tensor
 from inradius.sets.arithmetic.precision import working
 from inradius.sets.box import excess
 from inradius_wasserstein.plans.forest import settled
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.set.moves import PixelMoves
 
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -23,7 +23,7 @@ _LARGEST = 1e300
 
 
 @attrs.frozen(eq=False)
-class Plan:
+class ChannelPlan:
     """Mass that moves within one channel: ``amount[k]`` goes from pixel ``source[k]`` to ``target[k]`` at ``cost`` in all.
 
     unmatched: the mass of either image that the plan leaves without a partner, the larger of the two.
@@ -37,7 +37,7 @@ class Plan:
 
 
 @attrs.frozen(eq=False)
-class Table:
+class MoveTable:
     """The moves of one channel as arrays, (n, m) each, and a price above that of any chain of moves."""
 
     target: Places
@@ -46,14 +46,14 @@ class Table:
     prohibitive: float
 
     @classmethod
-    def of(cls, moves: Moves) -> "Table":
+    def of(cls, moves: PixelMoves) -> "MoveTable":
         target, cost, valid = (part.cpu().numpy() for part in (moves.target, moves.cost.double(), moves.valid))
         valid = valid & np.isfinite(cost)
         # a unit of mass that finds a partner displaces others, each pixel at most once
         return cls(target, cost, valid, (len(target) + 1) * float(cost[valid].max(initial=0.0)) + 1.0)
 
 
-def plan_cost(delta: Tensor, x: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
+def plan_cost(delta: Tensor, x: Tensor, moves: PixelMoves) -> tuple[Tensor, Tensor]:
     """The least cost of a plan within the moves that carries x to x + δ, and the mass that no plan places, two of (B,).
 
     min ⟨C, P⟩ over P ≥ 0 with P 1 = x and Pᵀ1 = x + δ, channel by channel (B, C, H, W), costs and masses added up; where
@@ -62,7 +62,7 @@ def plan_cost(delta: Tensor, x: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
     unit of δ's type, may stay without partner for nothing: δ is not known better. What no plan places counts as 0 up to
     8 u' (Σx + Σ|δ|) + 2 u Σ|δ|, u' the unit of the type that computes (single precision for half). Float64 values.
     """
-    table = Table.of(moves)
+    table = MoveTable.of(moves)
     masses, changes = (part.detach().flatten(2).double().cpu().numpy() for part in (x, delta))
     unit = torch.finfo(delta.dtype).eps
     cost, unmatched = np.zeros(len(x)), np.zeros(len(x))
@@ -85,7 +85,7 @@ def _rounding(mass: Reals, change: Reals, dtype: torch.dtype) -> float:
     return 8 * computing * (float(np.abs(mass).sum()) + moved) + 2 * torch.finfo(dtype).eps * moved
 
 
-def hard_violation(delta: Tensor, x: Tensor, moves: Moves, cap: float | None) -> Tensor:
+def hard_violation(delta: Tensor, x: Tensor, moves: PixelMoves, cap: float | None) -> Tensor:
     """The mass that no plan places, negative pixels among it, or where larger a pixel's excess over the cap, (B,)."""
     _, unmatched = plan_cost(delta, x, moves)
     if cap is None:
@@ -94,24 +94,24 @@ def hard_violation(delta: Tensor, x: Tensor, moves: Moves, cap: float | None) ->
     return torch.maximum(unmatched, excess(rows[0], rows[1], (0.0, cap), x.dtype))
 
 
-def cheapest(a: Reals, b: Reals, table: Table, free: float = 0.0) -> Plan:
+def cheapest(a: Reals, b: Reals, table: MoveTable, free: float = 0.0) -> ChannelPlan:
     """The cheapest of the plans that carry most of a (n,) to b (n,), leaving out a mass ``free`` of each for nothing."""
     lost = max(float(-a[a < 0].sum()), float(-b[b < 0].sum()))
     a, b = np.maximum(a, 0), np.maximum(b, 0)
     sources, targets = np.flatnonzero(a), np.flatnonzero(b)
     if np.array_equal(a, b):
-        return Plan(sources, sources, a[sources], 0.0, lost)
+        return ChannelPlan(sources, sources, a[sources], 0.0, lost)
     edges = _edges(sources, targets, len(a), table)
     flow = _network_simplex(a[sources], b[targets], edges, free, table.prohibitive)
     used = np.flatnonzero(flow)
     source, target, amount = sources[edges.source[used]], targets[edges.target[used]], flow[used]
     left = float(np.abs(a - np.bincount(source, amount, len(a))).sum())
     right = np.abs(b - np.bincount(target, amount, len(b))).sum()
-    return Plan(source, target, amount, float(amount @ edges.cost[used]), max(left, float(right), lost))
+    return ChannelPlan(source, target, amount, float(amount @ edges.cost[used]), max(left, float(right), lost))
 
 
 @attrs.frozen(eq=False)
-class _Edges:
+class _GraphEdges:
     """Moves between pixels that have mass: places in the lists of sources and of targets, and costs, (e,) each."""
 
     source: Places
@@ -119,15 +119,15 @@ class _Edges:
     cost: Reals
 
 
-def _edges(sources: Places, targets: Places, size: int, table: Table) -> _Edges:
+def _edges(sources: Places, targets: Places, size: int, table: MoveTable) -> _GraphEdges:
     place = np.full(size, -1)
     place[targets] = np.arange(len(targets))
     arrival = place[table.target[sources]]
     source, move = np.nonzero(table.valid[sources] & (arrival >= 0))
-    return _Edges(source, arrival[source, move], table.cost[sources[source], move])
+    return _GraphEdges(source, arrival[source, move], table.cost[sources[source], move])
 
 
-def _network_simplex(a: Reals, b: Reals, edges: _Edges, free: float, prohibitive: float) -> Reals:
+def _network_simplex(a: Reals, b: Reals, edges: _GraphEdges, free: float, prohibitive: float) -> Reals:
     """The mass that moves along each edge, (e,)."""
     from ot import emd
     from scipy.sparse import coo_matrix

@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.plans.plans import Plans
+from inradius_wasserstein.plans.layout import PlanLayout
 from inradius_wasserstein.projection.band import Band, Whole
 
 # Sources of a panel: smaller ones spend their time in calls, larger ones multiply more zeros.
@@ -12,7 +12,7 @@ _ROWS = 24
 
 
 @attrs.frozen(eq=False)
-class Panel:
+class GramBlock:
     """Sources ``first`` to ``last`` reach ``width`` pixels from ``start`` (B, C, 1) on, and share some with those up to ``end``.
 
     place (B, C, (end − first) · m): where the moves of sources from ``first`` to ``end`` stand in a matrix of ``width`` + 1
@@ -26,7 +26,7 @@ class Panel:
     start: Tensor
     place: Tensor
 
-    def take(self, rows: Tensor) -> "Panel":
+    def take(self, rows: Tensor) -> "GramBlock":
         """The panel of some examples."""
         return attrs.evolve(self, start=self.start[rows], place=self.place[rows])
 
@@ -46,23 +46,23 @@ class Panel:
 
 
 @attrs.frozen(eq=False)
-class Panels:
+class BlockedGram:
     """The panels of all sources; sources that share a pixel are at most ``band`` apart."""
 
-    parts: tuple[Panel, ...]
+    blocks: tuple[GramBlock, ...]
     band: int
 
-    def take(self, rows: Tensor) -> "Panels":
+    def take(self, rows: Tensor) -> "BlockedGram":
         """The panels of some examples."""
-        return Panels(tuple(part.take(rows) for part in self.parts), self.band)
+        return BlockedGram(tuple(block.take(rows) for block in self.blocks), self.band)
 
-    def gram(self, plans: Plans, weight: Tensor, factor: Tensor) -> Whole | Band:
+    def matrices(self, layout: PlanLayout, weight: Tensor, factor: Tensor) -> Whole | Band:
         """Σ_j factor_j D_sj D_rj for r ≠ s, (B, C, S, m), (B, C, n) -> B · C matrices of S rows."""
-        batch, channels, size = plans.mass.shape
+        batch, channels, size = layout.mass.shape
         room = weight.new_zeros(batch * channels * size * size + size * (self.band + 1))
         upper = room[: batch * channels * size * size].view(batch, channels, size, size)
-        for part in self.parts:
-            upper[:, :, part.first : part.last, part.first : part.end] = part.products(weight, factor)
+        for block in self.blocks:
+            upper[:, :, block.first : block.last, block.first : block.end] = block.products(weight, factor)
         if weight.device.type != "cpu":
             return Whole(upper.flatten(0, 1))
         band = Band.empty(batch * channels, size, self.band, weight.dtype)
@@ -72,14 +72,14 @@ class Panels:
         return band
 
 
-def panels(plans: Plans) -> Panels:
+def blocked_gram(layout: PlanLayout) -> BlockedGram:
     """The panels of all sources. Sources and pixels are in the order of the image's rows, so that windows are near the diagonal."""
-    target = plans.target.view(plans.cost.shape)
-    pixels, sources = plans.pixel.shape[-1], plans.cost.shape[2]
-    low = torch.where(plans.allowed, target, pixels).amin(-1)
-    high = torch.where(plans.allowed, target, -1).amax(-1)
-    parts = [_panel(target, low, high, first, min(first + _ROWS, sources)) for first in range(0, sources, _ROWS)]
-    return Panels(tuple(parts), _band(low, high))
+    target = layout.target.view(layout.cost.shape)
+    pixels, sources = layout.pixel.shape[-1], layout.cost.shape[2]
+    low = torch.where(layout.allowed, target, pixels).amin(-1)
+    high = torch.where(layout.allowed, target, -1).amax(-1)
+    blocks = [_block(target, low, high, first, min(first + _ROWS, sources)) for first in range(0, sources, _ROWS)]
+    return BlockedGram(tuple(blocks), _band(low, high))
 
 
 def _band(low: Tensor, high: Tensor) -> int:
@@ -88,7 +88,7 @@ def _band(low: Tensor, high: Tensor) -> int:
     return int(torch.where(sharing, number - number.unsqueeze(-1), 0).amax())
 
 
-def _panel(target: Tensor, low: Tensor, high: Tensor, first: int, last: int) -> Panel:
+def _block(target: Tensor, low: Tensor, high: Tensor, first: int, last: int) -> GramBlock:
     start, stop = low[..., first:last].amin(-1, keepdim=True), high[..., first:last].amax(-1, keepdim=True)
     width = max(1, int((stop - start).amax()) + 1)
     sharing = (low <= stop) & (high >= start)
@@ -98,4 +98,4 @@ def _panel(target: Tensor, low: Tensor, high: Tensor, first: int, last: int) -> 
     local = target[:, :, first:end] - start.unsqueeze(-1)
     local = torch.where((local >= 0) & (local < width), local, width)
     place = local + (torch.arange(end - first, device=target.device) * (width + 1)).unsqueeze(-1)
-    return Panel(first, last, end, width, start, place.flatten(2))
+    return GramBlock(first, last, end, width, start, place.flatten(2))

@@ -4,20 +4,21 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.plans.plans import Plans
-from inradius_wasserstein.projection.blocked_gram import Panels, panels
-from inradius_wasserstein.projection.central_path import Point, first_point, worth
-from inradius_wasserstein.projection.pairs import Pairs, few, pairs
-from inradius_wasserstein.projection.path_following import Aim, follow
-from inradius_wasserstein.projection.problem import Problem, duality_gap
-from inradius_wasserstein.projection.projected import Projected, by_chunks
+from inradius_wasserstein.plans.layout import PlanLayout
+from inradius_wasserstein.projection.blocked_gram import BlockedGram, blocked_gram
+from inradius_wasserstein.projection.move_pairs import MovePairs, has_few_pairs, move_pairs
+from inradius_wasserstein.projection.path_following import Accuracy, follow_path
+from inradius_wasserstein.projection.path_point import PathPoint, first_point
+from inradius_wasserstein.projection.projected import ProjectedPoints, by_chunks
 from inradius_wasserstein.projection.repair import repair
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.projection.residuals import gap_scale
+from inradius_wasserstein.projection.scaled_problem import ScaledProblem, duality_gap, over_pixels, per_example
+from inradius_wasserstein.set.moves import PixelMoves
 
 # The gap at which the distance has nine digits, and where δ is as good as in the ball, the change has six; and that at
 # which all moves that matter are among the likeliest ones. Single precision finds the latter.
-_EXACT = Aim(1e-9, 1e-4)
-_ROUGH = Aim(1e-2, 1e-2)
+_EXACT = Accuracy(1e-9, 1e-4)
+_ROUGH = Accuracy(1e-2, 1e-2)
 # Moves are kept up to this ratio of mass and reduced cost, and all of them where those of a source are more than a few.
 _UNLIKELY = 0.05
 _FEW, _SHARE = 16, 4
@@ -25,7 +26,7 @@ _FEW, _SHARE = 16, 4
 _PAIRS = 100
 
 
-def nearest(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None) -> Projected:
+def nearest(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, cap: float | None) -> ProjectedPoints:
     """argmin ½‖d − δ‖² over the changes d = Pᵀ1 − x of plans P ≥ 0, P1 = x, ⟨C, P⟩ ≤ budget, x + d ≤ cap, (B, C, H, W).
 
     The answer lies in the ball, whatever the accuracy; ``gap`` (B,) bounds what it is worse than the nearest point.
@@ -34,22 +35,22 @@ def nearest(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float |
     return by_chunks(_solve, delta, x, moves, budget, cap)
 
 
-def _solve(task: Problem) -> tuple[Tensor, Tensor]:
+def _solve(task: ScaledProblem) -> tuple[Tensor, Tensor]:
     task = _within_reach(task)
     quick = task.to(torch.float32)
-    rough = follow(quick, first_point(quick), _parts(quick.plans), _ROUGH)
+    rough = follow_path(quick, first_point(quick), _gram(quick.layout), _ROUGH)
     near = rough.point.to(task.pull.dtype)
     kept, real, enough = _likely(task, near)
-    some = attrs.evolve(task, plans=task.plans.only(kept, real))
-    exact = follow(some, near.only(kept, real), _parts(some.plans), _EXACT, rough.done & enough)
+    some = attrs.evolve(task, layout=task.layout.only(kept, real))
+    exact = follow_path(some, near.only(kept, real), _gram(some.layout), _EXACT, rough.done & enough)
     plan = torch.zeros_like(near.plan).scatter_(-1, kept, exact.point.plan)
-    found = _Answer.of(task, plan, exact.point.price, exact.point.toll)
-    left = ~(exact.done & (found.gap <= 2 * _EXACT.tolerance * worth(task, found.change, _EXACT.inside)))
+    found = _Answer.of(task, plan, exact.point.price, exact.point.cap_price)
+    left = ~(exact.done & (found.gap <= 2 * _EXACT.tolerance * gap_scale(task, found.change, _EXACT.inside)))
     if bool(left.any()):
         rest = task.take(left)
         start = near.take(left).where(rough.done[left], first_point(rest))
-        again = follow(rest, start, _parts(rest.plans), _EXACT).point
-        found.improve(left, _Answer.of(rest, again.plan, again.price, again.toll))
+        again = follow_path(rest, start, _gram(rest.layout), _EXACT).point
+        found.improve(left, _Answer.of(rest, again.plan, again.price, again.cap_price))
     return found.change, found.gap
 
 
@@ -61,10 +62,10 @@ class _Answer:
     gap: Tensor
 
     @classmethod
-    def of(cls, task: Problem, plan: Tensor, price: Tensor, toll: Tensor) -> "_Answer":
+    def of(cls, task: ScaledProblem, plan: Tensor, price: Tensor, cap_price: Tensor) -> "_Answer":
         """The answer of plans that may miss the ball a little."""
         plan = repair(task, plan)
-        return cls(task.plans.change(plan), duality_gap(task, plan, price, toll))
+        return cls(task.layout.change(plan), duality_gap(task, plan, price, cap_price))
 
     def improve(self, rows: Tensor, other: "_Answer") -> None:
         """Writes other answers into some rows where they are better."""
@@ -73,12 +74,12 @@ class _Answer:
         self.change[places], self.gap[places] = other.change[better], other.gap[better]
 
 
-def _likely(task: Problem, point: Point) -> tuple[Tensor, Tensor, Tensor]:
+def _likely(task: ScaledProblem, point: PathPoint) -> tuple[Tensor, Tensor, Tensor]:
     """The likeliest moves of each source: their places and which are no padding, (B, C, S, k), and where they are enough, (B,).
 
     Of a move's mass and its reduced cost, on the path the one is large where the other is small.
     """
-    likely = torch.where(task.plans.allowed, point.plan / point.loss, 0).nan_to_num(0)
+    likely = torch.where(task.layout.allowed, point.plan / point.loss, 0).nan_to_num(0)
     likely[..., 0] = torch.inf
     likely, place = likely.sort(dim=-1, descending=True)
     real = likely > _UNLIKELY
@@ -88,24 +89,24 @@ def _likely(task: Problem, point: Point) -> tuple[Tensor, Tensor, Tensor]:
     return place[..., :count].contiguous(), real[..., :count], enough
 
 
-def _parts(plans: Plans) -> Panels | Pairs:
-    near = panels(plans)
-    if plans.pixel.device.type == "cpu" and few(plans, _PAIRS):
-        return pairs(plans, near.band)
+def _gram(layout: PlanLayout) -> BlockedGram | MovePairs:
+    near = blocked_gram(layout)
+    if layout.pixel.device.type == "cpu" and has_few_pairs(layout, _PAIRS):
+        return move_pairs(layout, near.band)
     return near
 
 
-def _within_reach(task: Problem) -> Problem:
+def _within_reach(task: ScaledProblem) -> ScaledProblem:
     """The problem without mass, budget and caps that no nearest point meets, which would only be large numbers.
 
     ‖d‖ ≤ ‖δ‖, so that a nearest plan without cycles consists of paths of total mass ½‖d‖₁ ≤ ½√n‖δ‖, each of which passes a
     pixel at most once.
     """
-    pixels = task.plans.real.flatten(1).sum(1)
+    pixels = per_example(task.layout.real)
     wish: Tensor = torch.linalg.vector_norm(task.pull.flatten(1), dim=1) / task.curvature
     flow = 1 + 0.5 * pixels.sqrt() * wish
-    dearest = task.plans.cost.flatten(1).amax(1)
-    plans = attrs.evolve(task.plans, mass=torch.minimum(task.plans.mass, flow[:, None, None]))
+    dearest = task.layout.cost.flatten(1).amax(1)
+    layout = attrs.evolve(task.layout, mass=torch.minimum(task.layout.mass, over_pixels(flow)))
     budget = torch.minimum(task.budget, 1 + flow * pixels * dearest)
-    room = torch.where(task.room > 1 + wish[:, None, None], torch.inf, task.room)
-    return attrs.evolve(task, plans=plans, budget=budget, room=room, capped=room.isfinite())
+    room = torch.where(task.room > 1 + over_pixels(wish), torch.inf, task.room)
+    return attrs.evolve(task, layout=layout, budget=budget, room=room, has_cap=room.isfinite())

@@ -4,10 +4,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.projection.blocked_gram import Panels
-from inradius_wasserstein.projection.central_path import Point, next_point, residuals
-from inradius_wasserstein.projection.pairs import Pairs
-from inradius_wasserstein.projection.problem import Problem
+from inradius_wasserstein.projection.blocked_gram import BlockedGram
+from inradius_wasserstein.projection.central_path import next_point
+from inradius_wasserstein.projection.move_pairs import MovePairs
+from inradius_wasserstein.projection.path_point import PathPoint
+from inradius_wasserstein.projection.residuals import residuals
+from inradius_wasserstein.projection.scaled_problem import ScaledProblem
 
 # Examples end after 9 to 25 steps; the rest lose nothing but time.
 _STEPS = 60
@@ -18,7 +20,7 @@ _THIN = 0.8
 
 
 @attrs.frozen
-class Aim:
+class Accuracy:
     """The largest merit, as a share of what a point is worth, and the ``inside`` of that worth."""
 
     tolerance: float
@@ -26,20 +28,22 @@ class Aim:
 
 
 @attrs.frozen(eq=False)
-class Followed:
+class FollowedPath:
     """The best points found, and which of them are as good as asked for, (B,)."""
 
-    point: Point
+    point: PathPoint
     done: Tensor
 
 
-def follow(task: Problem, point: Point, parts: Panels | Pairs, aim: Aim, going: Tensor | None = None) -> Followed:
+def follow_path(
+    task: ScaledProblem, point: PathPoint, gram: BlockedGram | MovePairs, aim: Accuracy, going: Tensor | None = None
+) -> FollowedPath:
     """Points whose merit is at most what ``aim`` says, or where that cannot be had, those of the least merit.
 
     Examples that are not ``going`` (B,) are left where they are.
     """
     best, rows = point, torch.arange(len(point.price), device=point.price.device)
-    found = Followed(point.copied(), torch.zeros_like(rows, dtype=torch.bool))
+    found = FollowedPath(point.copied(), torch.zeros_like(rows, dtype=torch.bool))
     merit, since = torch.full_like(point.price, torch.inf), torch.zeros_like(rows)
     total, going = merit.clone(), torch.ones_like(rows, dtype=torch.bool) if going is None else going
     for _ in range(_STEPS):
@@ -49,7 +53,7 @@ def follow(task: Problem, point: Point, parts: Panels | Pairs, aim: Aim, going: 
         progress = (missing.merit < 0.95 * merit) | (missing.total < 0.9 * total)
         since, total = torch.where(progress, 0, since + 1), torch.minimum(total, missing.total)
         merit = torch.where(better, missing.merit, merit)
-        done = merit <= aim.tolerance * missing.worth
+        done = merit <= aim.tolerance * missing.gap_scale
         found.done[rows] |= better & done
         going = going & ~done & (since < _PATIENCE) & missing.merit.isfinite()
         left = int(going.sum())
@@ -58,8 +62,8 @@ def follow(task: Problem, point: Point, parts: Panels | Pairs, aim: Aim, going: 
             if not left:
                 break
             task, point, missing, best = task.take(going), point.take(going), missing.take(going), best.take(going)
-            parts, rows, merit, total, since = parts.take(going), rows[going], merit[going], total[going], since[going]
+            gram, rows, merit, total, since = gram.take(going), rows[going], merit[going], total[going], since[going]
             going = going[going]
-        point = next_point(task, parts, point, missing)
+        point = next_point(task, gram, point, missing)
     found.point.put(rows, best)
     return found

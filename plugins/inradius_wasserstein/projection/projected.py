@@ -7,42 +7,44 @@ import torch
 from torch import Tensor
 
 from inradius.sets.arithmetic.precision import toward_zero
-from inradius_wasserstein.projection.problem import Problem, problem
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.projection.scaled_problem import ScaledProblem, over_pixels, scaled_problem
+from inradius_wasserstein.set.moves import PixelMoves
 
 # Numbers in the matrices of a chunk: on a CPU larger ones fall out of the cache, elsewhere out of the memory.
 _CPU = 1 << 21
 _OTHER = 1 << 28
 
-Solver = Callable[[Problem], tuple[Tensor, Tensor]]
+Solver = Callable[[ScaledProblem], tuple[Tensor, Tensor]]
 
 
 @attrs.frozen(eq=False)
-class Projected:
+class ProjectedPoints:
     """Points of a ball (B, C, H, W), and how far ½‖delta − given‖² is at most above the least value, (B,)."""
 
     delta: Tensor
     gap: Tensor
 
 
-def by_chunks(solve: Solver, delta: Tensor, x: Tensor, moves: Moves, budget: Tensor, cap: float | None) -> Projected:
+def by_chunks(
+    solve: Solver, delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, cap: float | None
+) -> ProjectedPoints:
     """The answers of ``solve``: the change of each pixel that a move reaches, and the gap, in the units of a problem."""
     precision = torch.float32 if x.device.type == "mps" else torch.float64
     wish, mass, spend = delta.to(precision), x.to(precision), budget.to(precision)
     change, gap = torch.zeros_like(wish), torch.zeros_like(spend)
     for rows in _chunks(wish, mass, moves, spend):
-        task = problem(wish[rows], mass[rows], moves, spend[rows], cap)
+        task = scaled_problem(wish[rows], mass[rows], moves, spend[rows], cap)
         moved, missed = solve(task)
-        before = task.plans.pick(mass[rows].flatten(2))
-        moved = torch.maximum(moved * task.unit[:, None, None], -before)
+        before = task.layout.pick(mass[rows].flatten(2))
+        moved = torch.maximum(moved * over_pixels(task.unit), -before)
         if cap is not None:
             moved = torch.minimum(moved, (cap - before).clamp(min=0))
-        change[rows] = task.plans.spread(moved, mass[0, 0].numel()).view_as(change[rows])
-        gap[rows] = missed * task.worth
-    return Projected(toward_zero(change, delta.dtype), gap.to(delta.dtype))
+        change[rows] = task.layout.spread(moved, mass[0, 0].numel()).view_as(change[rows])
+        gap[rows] = missed * task.objective_unit
+    return ProjectedPoints(toward_zero(change, delta.dtype), gap.to(delta.dtype))
 
 
-def _chunks(delta: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Iterator[Tensor]:
+def _chunks(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> Iterator[Tensor]:
     free = moves.valid[:, 1:] & (moves.cost[:, 1:] <= 0)
     movable = moves.valid[:, 1:].any() & ((budget > 0) | free.any())
     rows = ((x > 0).flatten(1).any(1) & (delta != 0).flatten(1).any(1) & movable).nonzero().squeeze(1)

@@ -15,7 +15,7 @@ from inradius.sets.arithmetic.sums import total, upper
 from inradius.sets.box import check_inside
 from inradius.sets.examples import check_finite
 from inradius_wasserstein.set.costs import Costs, as_costs, costs, is_symmetric, window_of
-from inradius_wasserstein.set.moves import Moves, any_moves, check_image, file_moves, window_costs, window_moves
+from inradius_wasserstein.set.moves import PixelMoves, any_moves, check_image, file_moves, window_costs, window_moves
 from inradius_wasserstein.set.oracles import TransportBall
 from inradius_wasserstein.set.referee import plan_constraints
 
@@ -115,7 +115,7 @@ class Wasserstein(TransportBall, ThreatModel):
         cap = "pixels may exceed 1" if self.cap is None else f"no pixel exceeds {self.cap:g}"
         return f"mass moves {price}, at a cost of eps {radius}, channels sharing the budget; {cap}"
 
-    def moves(self, x: Tensor) -> Moves:
+    def moves(self, x: Tensor) -> PixelMoves:
         """The moves within one channel of images like x (B, channels, H, W)."""
         height, width = x.shape[-2:]
         window = window_costs(self.kernel, self.p) if self.kernel else None

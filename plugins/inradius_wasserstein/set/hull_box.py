@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.set.moves import Moves, window_moves
+from inradius_wasserstein.set.moves import PixelMoves, window_moves
 
 
-def pixel_bounds(x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tensor] | None:
+def pixel_bounds(x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, Tensor] | None:
     """The least (≤ 0) and the largest change of each pixel, rounded outwards, two of (B, C, H, W); None without a window.
 
     A pixel loses mass at the price of its cheapest move, and gains the mass around it, the cheapest first.
@@ -26,13 +26,13 @@ def pixel_bounds(x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tenso
     return -low.view_as(x), (high * outward).view_as(x)
 
 
-def _back(moves: Moves) -> tuple[tuple[float, ...], ...]:
+def _back(moves: PixelMoves) -> tuple[tuple[float, ...], ...]:
     """The window of costs from a pixel's neighbours to itself."""
     assert moves.window is not None
     return tuple(row[::-1] for row in moves.window[::-1])
 
 
-def _gained(mass: Tensor, back: Moves, budget: Tensor) -> Tensor:
+def _gained(mass: Tensor, back: PixelMoves, budget: Tensor) -> Tensor:
     """The mass that can be brought to each pixel, (B, C, n), (B, 1, 1) -> (B, C, n)."""
     gained, left, few = torch.zeros_like(mass), budget.expand_as(mass), _few(budget)
     costs = _seen(back.cost)

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.set.moves import PixelMoves
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +22,7 @@ class Levels:
 
 
 @lru_cache(maxsize=32)
-def levels(moves: Moves) -> Levels:
+def levels(moves: PixelMoves) -> Levels:
     """The levels of cost; where pixels differ, each of the m moves is a level of its own."""
     if moves.price is None:
         # padding stands behind the moves and costs nothing
@@ -53,13 +53,13 @@ class Sources:
         return cls(place + first, x.gather(1, place))
 
 
-def table(c: Tensor) -> Tensor:
+def pixel_rows(c: Tensor) -> Tensor:
     """Directions (B, K, n) with a row for each pixel, (B · n, K)."""
     return c.transpose(1, 2).reshape(-1, c.shape[1])
 
 
 def best_within(
-    rows: Tensor, stays: Tensor, sources: Sources, moves: Moves, *, where: bool
+    rows: Tensor, stays: Tensor, sources: Sources, moves: PixelMoves, *, where: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
     """For each level the largest entry that a source reaches at its cost or less, and with ``where`` its row.
 

@@ -12,7 +12,7 @@ from inradius_wasserstein.set.costs import Costs, distances, table_of
 
 
 @attrs.frozen(eq=False)
-class Moves:
+class PixelMoves:
     """The moves of every pixel of an image with n = H·W pixels, m of them each.
 
     target (n, m): flat indices of pixels; cost (n, m): cost of a unit of mass; valid (n, m): False for padding, which
@@ -36,7 +36,7 @@ def window_costs(kernel: int, p: float) -> Costs:
 
 
 @lru_cache(maxsize=32)
-def window_moves(costs: Costs, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Moves:
+def window_moves(costs: Costs, height: int, width: int, device: torch.device, dtype: torch.dtype) -> PixelMoves:
     """The moves within a window of the given costs, clipped at the image's border."""
     reach = len(costs) // 2, len(costs[0]) // 2
     steps = [(a - reach[0], b - reach[1]) for a in range(len(costs)) for b in range(len(costs[0]))]
@@ -52,22 +52,22 @@ def window_moves(costs: Costs, height: int, width: int, device: torch.device, dt
     valid = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     stays = torch.arange(height * width, device=device)[:, None]
     target = torch.where(valid, rows * width + columns, stays)
-    return Moves(target, torch.where(valid, price, torch.zeros_like(price)), valid, prices, costs)
+    return PixelMoves(target, torch.where(valid, price, torch.zeros_like(price)), valid, prices, costs)
 
 
 @lru_cache(maxsize=8)
-def any_moves(p: float, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Moves:
+def any_moves(p: float, height: int, width: int, device: torch.device, dtype: torch.dtype) -> PixelMoves:
     """The moves between all pixels of an image, at ‖i − j‖₂^p."""
     return _table_moves(distances(height, width, p), device, dtype)
 
 
 @lru_cache(maxsize=8)
-def file_moves(file: str, device: torch.device, dtype: torch.dtype) -> Moves:
+def file_moves(file: str, device: torch.device, dtype: torch.dtype) -> PixelMoves:
     """The moves between all pixels at the costs in a file."""
     return _table_moves(table_of(file), device, dtype)
 
 
-def _table_moves(table: Tensor, device: torch.device, dtype: torch.dtype) -> Moves:
+def _table_moves(table: Tensor, device: torch.device, dtype: torch.dtype) -> PixelMoves:
     """The moves at the costs of a table (n, n), infinite where there is none; cheapest first, and first the one that stays."""
     key = table.clone().fill_diagonal_(-1)
     order = key.argsort(dim=1, stable=True)
@@ -76,7 +76,7 @@ def _table_moves(table: Tensor, device: torch.device, dtype: torch.dtype) -> Mov
     valid = cost.isfinite()
     target = torch.where(valid, order, torch.arange(len(table))[:, None])
     cost = torch.where(valid, cost, torch.zeros_like(cost))
-    return Moves(target.to(device), cost.to(dtype).to(device), valid.to(device))
+    return PixelMoves(target.to(device), cost.to(dtype).to(device), valid.to(device))
 
 
 def _range(size: int, device: torch.device) -> Tensor:

@@ -1,7 +1,6 @@
 """The oracles of a Wasserstein ball: each algorithm has a module of its own, this one asks them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -12,27 +11,18 @@ from inradius.sets.arithmetic.answers import finite_or_above, sloped
 from inradius.sets.arithmetic.bits import stored, widened
 from inradius.sets.arithmetic.outward import raised_sum, smallest
 from inradius.sets.arithmetic.precision import toward_zero, upward, working
-from inradius.sets.arithmetic.rooms import outer_room
 from inradius_wasserstein.entropic import sinkhorn
 from inradius_wasserstein.plans.transport import hard_violation, plan_cost
 from inradius_wasserstein.projection import interior_point
-from inradius_wasserstein.projection.projected import Projected
+from inradius_wasserstein.projection.projected import ProjectedPoints
 from inradius_wasserstein.set.hull_box import pixel_bounds
-from inradius_wasserstein.set.levels import levels
-from inradius_wasserstein.set.moves import Moves
-from inradius_wasserstein.support.capped_support import capped_both, capped_point
+from inradius_wasserstein.set.moves import PixelMoves
 from inradius_wasserstein.support.first_layer import first_layer
-from inradius_wasserstein.support.support import support_both, support_point, support_value
-
-# Numbers a block holds: on a CPU larger ones leave the cache.
-_CPU = 1 << 20
-_OTHER = 1 << 26
+from inradius_wasserstein.support.kernels import Kernel, in_blocks, point_kernel, upper_room, value_kernel
 
 # A projection that moves a point by less than this share of its length asks the referee whether it had to.
 _NEAR = 1e-3
 _INSIDE = 1e-9
-
-Kernel = Callable[[Tensor, Tensor, Moves, Tensor], tuple[Tensor, ...]]
 
 
 class Transport(Protocol):
@@ -48,7 +38,7 @@ class Transport(Protocol):
         """The algorithm of projections."""
         ...
 
-    def moves(self, x: Tensor) -> Moves:
+    def moves(self, x: Tensor) -> PixelMoves:
         """The moves within one channel of images like x (B, channels, H, W)."""
         ...
 
@@ -78,9 +68,9 @@ class TransportBall(Oracles, ABC):
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         point = self.nearest(delta, x).delta
-        return self._settled(delta, x, point)
+        return self._itself_if_inside(delta, x, point)
 
-    def _settled(self, delta: Tensor, x: Tensor, point: Tensor) -> Tensor:
+    def _itself_if_inside(self, delta: Tensor, x: Tensor, point: Tensor) -> Tensor:
         """The point, or δ itself where that is so near that it may be inside, and is."""
         away, size = ((part.double().flatten(1)).norm(dim=1) for part in (point - delta, delta))
         near = ((away > 0) & (away <= _NEAR * size)).nonzero().squeeze(1)
@@ -92,7 +82,7 @@ class TransportBall(Oracles, ABC):
         kept[near[inside]] = delta[near[inside]].to(point.dtype)
         return kept
 
-    def nearest(self, delta: Tensor, x: Tensor) -> Projected:
+    def nearest(self, delta: Tensor, x: Tensor) -> ProjectedPoints:
         """The projection with its duality gap, by the algorithm that the set names."""
         with torch.no_grad():
             solve = sinkhorn.nearest if self.ball.projection == "sinkhorn" else interior_point.nearest
@@ -109,7 +99,7 @@ class TransportBall(Oracles, ABC):
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
         return hard_violation(delta, x, self._precisely(x)[0], self.ball.cap).to(working(delta.dtype))
 
-    def _precisely(self, x: Tensor) -> tuple[Moves, Tensor]:
+    def _precisely(self, x: Tensor) -> tuple[PixelMoves, Tensor]:
         x = x.detach().cpu().double()
         return self.ball.moves(x), self.budgets(x)
 
@@ -118,7 +108,7 @@ class TransportBall(Oracles, ABC):
         with torch.no_grad():
             dtype = torch.promote_types(c.dtype, x.dtype)
             x = x.to(working(dtype))
-            (point,) = self._ask(self._point, c.flatten(1)[:, None], x, self.budgets(x))
+            (point,) = self._ask(point_kernel(self.ball.cap), c.flatten(1)[:, None], x, self.budgets(x))
             return toward_zero(point, dtype).view(x.shape)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
@@ -132,7 +122,7 @@ class TransportBall(Oracles, ABC):
         wanted = torch.is_grad_enabled() and rows.requires_grad
         with torch.no_grad():
             x, budget = self._outer(x, rows.dtype)
-            answers = self._ask(_value_kernel(cap, slope=wanted), rows, x, budget)
+            answers = self._ask(value_kernel(cap, slope=wanted), rows, x, budget)
             value = finite_or_above(answers[0], rows.dtype)
         return sloped(value, rows, answers[1]) if wanted else value
 
@@ -158,7 +148,7 @@ class TransportBall(Oracles, ABC):
             return Oracles.hull(self, x)
         low, high = found
         if self.ball.cap is not None:
-            high = torch.minimum(high, _outer_room(images, self.ball.cap))
+            high = torch.minimum(high, upper_room(images, self.ball.cap))
         return -upward(-low, x.dtype), upward(high, x.dtype)
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,47 +166,6 @@ class TransportBall(Oracles, ABC):
         images = widened(x, working(torch.promote_types(x.dtype, dtype)))
         return torch.where(stored(images), images.clamp(min=smallest(images.dtype)), images), self.outer_budgets(images)
 
-    def _point(self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
-        if self.ball.cap is None:
-            return (support_point(c, x, moves, budget),)
-        return (capped_point(c, x, _room(x, self.ball.cap), moves, budget),)
-
     def _ask(self, kernel: Kernel, rows: Tensor, x: Tensor, budget: Tensor) -> tuple[Tensor, ...]:
         """The kernel's answers for directions (B, K, n), block by block."""
-        return _in_blocks(kernel, widened(rows, x.dtype), x.flatten(1), self.ball.moves(x), budget)
-
-
-def _value_kernel(cap: float | None, *, slope: bool) -> Kernel:
-    """The support function's values, and with ``slope`` its gradients."""
-
-    def answer(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
-        if cap is not None:
-            return capped_both(c, x, _outer_room(x, cap), moves, budget)[:2]
-        return support_both(c, x, moves, budget) if slope else (support_value(c, x, moves, budget),)
-
-    return answer
-
-
-def _room(x: Tensor, cap: float) -> Tensor:
-    return (cap - x).clamp(min=0)
-
-
-def _outer_room(x: Tensor, cap: float) -> Tensor:
-    return outer_room(x, (0.0, cap))[1]
-
-
-def _in_blocks(kernel: Kernel, c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, ...]:
-    batch, count, size = c.shape
-    busy = int((x > 0).sum(1).max()) if x.numel() else 0
-    each = max(size, busy * levels(moves).cost.shape[1])
-    block = max(1, (_CPU if c.device.type == "cpu" else _OTHER) // max(1, each))
-    if batch * count <= block:
-        return kernel(c, x, moves, budget)
-    directions = min(count, block)
-    examples = max(1, block // count)
-    strips = []
-    for b in range(0, batch, examples):
-        part = slice(b, b + examples)
-        strip = [kernel(c[part, k : k + directions], x[part], moves, budget[part]) for k in range(0, count, directions)]
-        strips.append(tuple(torch.cat(same, 1) for same in zip(*strip, strict=True)))
-    return tuple(torch.cat(same) for same in zip(*strips, strict=True))
+        return in_blocks(kernel, widened(rows, x.dtype), x.flatten(1), self.ball.moves(x), budget)

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.set.moves import PixelMoves
 
 if TYPE_CHECKING:
     import cvxpy
 
 
 def plan_constraints(
-    delta: "cvxpy.Variable", x: Tensor, moves: Moves, budget: float, cap: float | None
+    delta: "cvxpy.Variable", x: Tensor, moves: PixelMoves, budget: float, cap: float | None
 ) -> "list[cvxpy.Constraint]":
     """δ ∈ Δ(x) for one image (C, H, W) in float64, by plans with a variable for each move; ``cap`` limits the pixels."""
     import cvxpy

@@ -12,9 +12,9 @@ from inradius.sets.arithmetic.bits import power, stored
 from inradius.sets.arithmetic.outward import smallest
 from inradius.sets.arithmetic.sums import depth, total, upper
 from inradius.sets.arithmetic.underflow import recovered
-from inradius_wasserstein.set.levels import Sources, best_within, levels, table
-from inradius_wasserstein.set.moves import Moves
-from inradius_wasserstein.support.concave_gain import Edges, edges
+from inradius_wasserstein.set.levels import Sources, best_within, levels, pixel_rows
+from inradius_wasserstein.set.moves import PixelMoves
+from inradius_wasserstein.support.concave_gain import HullEdges, hull_edges
 from inradius_wasserstein.support.price import spend
 
 
@@ -41,32 +41,32 @@ class Flow:
         return attrs.evolve(self, amount=self.amount * share.flatten()[self.target])
 
 
-class Market:
+class BudgetDual:
     """The edges that the budget can buy for directions c (B, K, n) on images x (B, n).
 
     ``own``: what mass is worth that stays, where that is not c. ``where``: whether the plan will be asked for.
     """
 
     def __init__(
-        self, c: Tensor, x: Tensor, moves: Moves, budget: Tensor, *, where: bool, own: Tensor | None = None
+        self, c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, *, where: bool, own: Tensor | None = None
     ) -> None:
         self._shape, self._budget, self._sources = c.shape, budget[:, None], Sources.of(x)
         # a power of two is exact, and differences of c must not lose a digit
         self._c, self._scale = c, power(c if own is None else own).squeeze(-1)
         row = self._sources.row.flatten()
-        rows = table(c / self._scale[:, :, None])
-        stays = (rows if own is None else table(own / self._scale[:, :, None])).index_select(0, row)
+        rows = pixel_rows(c / self._scale[:, :, None])
+        stays = (rows if own is None else pixel_rows(own / self._scale[:, :, None])).index_select(0, row)
         values, self._places = best_within(rows, stays, self._sources, moves, where=where)
         self._stays, self._best = stays, values[-1]
         self._cost = levels(moves).at(row % len(moves.target))
-        self._edges = edges(values, self._cost)
+        self._edges = hull_edges(values, self._cost)
         self._free = self._edges.start - stays
         # quotients and products are rounded a few times
         self._margin = 4 * torch.finfo(x.dtype).eps
         self._price, self._width = self._by_example(self._edges)
         self._spent = spend(self._price, self._width, self._budget)
 
-    def _by_example(self, found: Edges) -> tuple[Tensor, Tensor]:
+    def _by_example(self, found: HullEdges) -> tuple[Tensor, Tensor]:
         """Prices (B, A · S, K) and widths times mass (B, A · S, 1 or K), both rounded upwards."""
         batch, sources = self._sources.mass.shape
         mass = self._sources.mass.view(1, -1, 1)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from inradius.sets.arithmetic.outward import smallest
 from inradius.sets.arithmetic.sums import total, upper
-from inradius_wasserstein.set.moves import Moves
-from inradius_wasserstein.support.budget_dual import Flow, Market, change
-from inradius_wasserstein.support.support import below, support_both
+from inradius_wasserstein.set.moves import PixelMoves
+from inradius_wasserstein.support.budget_dual import BudgetDual, Flow, change
+from inradius_wasserstein.support.support import below, support_with_point
 
 # Steps on the prices of pixels, and rounds of buying: on images the bound is then within 2 % of the maximum, and the
 # point within 3 %.
@@ -23,10 +23,12 @@ _ROUNDS = 24
 _HOPE = 0.1
 
 
-def capped_both(c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def capped_support(
+    c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """An upper bound on max ⟨c, δ⟩ over δ ≤ room, its gradient, and the prices, (B, K), (B, K, n), (B, K, n)."""
     room = room[:, None]
-    best, point = support_both(c, x, moves, budget)
+    best, point = support_with_point(c, x, moves, budget)
     slope, found = point, torch.zeros_like(c)
     prices, value, hope = found, best, torch.full_like(best, _HOPE)
     for _ in range(_STEPS):
@@ -44,10 +46,12 @@ def capped_both(c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor
     return best, slope, found
 
 
-def _bound(c: Tensor, prices: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tensor]:
+def _bound(
+    c: Tensor, prices: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor
+) -> tuple[Tensor, Tensor]:
     """The bound at given prices, rounded upwards, and its gradient."""
     left = c - prices
-    value, point = support_both(left, x, moves, budget)
+    value, point = support_with_point(left, x, moves, budget)
     # rounding of c − μ is a change of μ, and so is its underflow, also of a μ that is below 0 then
     grain, few = torch.finfo(c.dtype).eps, smallest(c.dtype)
     paid = (prices + grain * left.abs() * (prices > 0)) * room
@@ -55,15 +59,15 @@ def _bound(c: Tensor, prices: Tensor, x: Tensor, room: Tensor, moves: Moves, bud
     return (value + upper(total(paid), c.shape[2]) + lost) * (1 + 2 * grain), point
 
 
-def capped_point(c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> Tensor:
+def capped_maximizer(c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor) -> Tensor:
     """A point of the set that goes far along c, not always the farthest, (B, 1, n)."""
-    _, _, prices = capped_both(c, x, room, moves, budget)
+    _, _, prices = capped_support(c, x, room, moves, budget)
     points = [_bought(c - paid, c, x, room, moves, below(budget)) for paid in (torch.zeros_like(c), prices)]
     plain, priced = points
     return torch.where((c * priced).sum(2, keepdim=True) > (c * plain).sum(2, keepdim=True), priced, plain)
 
 
-def _bought(worth: Tensor, c: Tensor, x: Tensor, room: Tensor, moves: Moves, budget: Tensor) -> Tensor:
+def _bought(worth: Tensor, c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor) -> Tensor:
     """What rounds of buying bring, (B, 1, n): each as without a cap, cut down to what pixels still take.
 
     The next round spends the rest of the budget on mass that has not moved, and on pixels that are not full.
@@ -71,7 +75,7 @@ def _bought(worth: Tensor, c: Tensor, x: Tensor, room: Tensor, moves: Moves, bud
     delta = torch.zeros_like(x)
     for _ in range(_ROUNDS):
         offered = worth.masked_fill(room[:, None] <= 0, -torch.inf)
-        flows = Market(offered, x, moves, budget, where=True, own=worth).flows()
+        flows = BudgetDual(offered, x, moves, budget, where=True, own=worth).flows()
         arrives = _arrivals(flows, x)
         if not bool(arrives.any()):
             break

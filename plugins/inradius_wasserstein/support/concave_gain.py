@@ -11,7 +11,7 @@ _FEW = 24
 
 
 @attrs.frozen(eq=False)
-class Edges:
+class HullEdges:
     """The edges of each source's hull: gain for a unit of cost (price) and cost for a unit of mass (width).
 
     price (A, S, K), falling along A, S the sources of all examples; width (A, 1 or S, 1 or K); start (S, K): what is reached
@@ -24,7 +24,7 @@ class Edges:
     ends: Tensor | None
 
 
-def edges(values: list[Tensor], cost: Tensor) -> Edges:
+def hull_edges(values: list[Tensor], cost: Tensor) -> HullEdges:
     """The hulls of the points (cost of level v, values[v]), V of (S, K), costs (V, 1 or S) in float64, the first 0."""
     few = len(values) <= _FEW and cost.shape[1] == 1
     if few and bool((cost.diff(dim=0) > 0).all()):
@@ -32,7 +32,7 @@ def edges(values: list[Tensor], cost: Tensor) -> Edges:
     return _walked(torch.stack(values), cost.to(values[0])[:, :, None])
 
 
-def _compared(values: list[Tensor], cost: list[float]) -> Edges:
+def _compared(values: list[Tensor], cost: list[float]) -> HullEdges:
     """Between two levels the hull's slope is the least over points to the left of the largest to a point to the right."""
     count = len(values) - 1
     price = values[0].new_empty(count, *values[0].shape)
@@ -47,10 +47,10 @@ def _compared(values: list[Tensor], cost: list[float]) -> Edges:
             else:
                 edge.copy_(steepest)
     gaps = torch.tensor([high - low for low, high in pairwise(cost)], dtype=torch.float64)
-    return Edges(price, gaps.to(values[0])[:, None, None], values[0], None)
+    return HullEdges(price, gaps.to(values[0])[:, None, None], values[0], None)
 
 
-def _walked(values: Tensor, cost: Tensor) -> Edges:
+def _walked(values: Tensor, cost: Tensor) -> HullEdges:
     """From each corner to the point that is seen under the steepest slope, (V, S, K), (V, 1 or S, 1)."""
     # costs so small that their differences may underflow are none
     least = torch.finfo(cost.dtype).smallest_normal / torch.finfo(cost.dtype).eps
@@ -63,7 +63,7 @@ def _walked(values: Tensor, cost: Tensor) -> Edges:
         slope = (values - here).div_((cost - paid).clamp_(min=0)).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
         price, to = slope.max(0, keepdim=True)
         if not bool((price > 0).any()):
-            return Edges(torch.cat(prices), torch.cat(widths), start, torch.cat(ends))
+            return HullEdges(torch.cat(prices), torch.cat(widths), start, torch.cat(ends))
         to = torch.where(price > 0, to, at)
         prices.append(price)
         widths.append(cost.gather(0, to) - paid)

@@ -25,14 +25,14 @@ class Spent:
 
 
 @attrs.define(eq=False)
-class _Point:
+class _PricePoint:
     """A price, the cost of all that is dearer, and the gain from it, each (B, K)."""
 
     price: Tensor
     cost: Tensor
     gain: Tensor
 
-    def update(self, where: Tensor, other: "_Point") -> None:
+    def update(self, where: Tensor, other: "_PricePoint") -> None:
         self.price = torch.where(where, other.price, self.price)
         self.cost = torch.where(where, other.cost, self.cost)
         self.gain = torch.where(where, other.gain, self.gain)
@@ -65,20 +65,20 @@ def spend(price: Tensor, width: Tensor, budget: Tensor) -> Spent:
     return Spent(low.price, high.price, share, psi)
 
 
-def _ends(price: Tensor, width: Tensor) -> tuple[_Point, _Point]:
+def _ends(price: Tensor, width: Tensor) -> tuple[_PricePoint, _PricePoint]:
     if not price.shape[1]:
         zero = price.new_zeros(price.shape[0], price.shape[2])
-        return _Point(zero, zero, zero), _Point(zero, zero, zero)
+        return _PricePoint(zero, zero, zero), _PricePoint(zero, zero, zero)
     top = price.amax(1)
     zero = torch.zeros_like(top)
-    return _at(zero, price, width), _Point(top, zero, zero)
+    return _at(zero, price, width), _PricePoint(top, zero, zero)
 
 
-def _at(psi: Tensor, price: Tensor, width: Tensor) -> _Point:
+def _at(psi: Tensor, price: Tensor, width: Tensor) -> _PricePoint:
     surplus = (price - psi[:, None]).clamp_(min=0)
     extra = _weighted(surplus, width)
     cost = _weighted(surplus.sign_(), width)
-    return _Point(psi, cost, extra + psi * cost)
+    return _PricePoint(psi, cost, extra + psi * cost)
 
 
 def _weighted(terms: Tensor, width: Tensor) -> Tensor:

@@ -6,24 +6,24 @@ Any price of the budget gives an upper bound, so that rounding in its search is 
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.set.moves import Moves
-from inradius_wasserstein.support.budget_dual import Market
+from inradius_wasserstein.set.moves import PixelMoves
+from inradius_wasserstein.support.budget_dual import BudgetDual
 
 
-def support_value(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Tensor:
+def support_value(c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> Tensor:
     """max ⟨c, δ⟩, rounded upwards, (B, K, n), (B, n), (B,) -> (B, K)."""
-    return Market(c, x, moves, budget, where=False).value()
+    return BudgetDual(c, x, moves, budget, where=False).value()
 
 
-def support_point(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> Tensor:
+def support_point(c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> Tensor:
     """A maximiser δ of ⟨c, δ⟩ whose cost is at most the budget, (B, K, n)."""
-    return Market(c, x, moves, below(budget), where=True).point()
+    return BudgetDual(c, x, moves, below(budget), where=True).point()
 
 
-def support_both(c: Tensor, x: Tensor, moves: Moves, budget: Tensor) -> tuple[Tensor, Tensor]:
+def support_with_point(c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, Tensor]:
     """The value and a maximiser, the value's gradient."""
-    market = Market(c, x, moves, budget, where=True)
-    return market.value(), market.point()
+    dual = BudgetDual(c, x, moves, budget, where=True)
+    return dual.value(), dual.point()
 
 
 def below(budget: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from inradius import InputError, Oracles, SpecError, ThreatModel
 from inradius.cli.summary import show
 from inradius_bounds.capture.trace import trace
 from inradius_wasserstein.support import concave_gain as hull
-from inradius_wasserstein.support.concave_gain import edges
+from inradius_wasserstein.support.concave_gain import hull_edges
 from inradius_wasserstein.support.price import spend
 
 LAWS = settings(max_examples=40, deadline=None, derandomize=True)
@@ -184,7 +184,7 @@ def test_hulls_by_comparison_and_by_walking_are_the_same(seed, count):
     rng = np.random.default_rng(seed)
     cost = torch.from_numpy(np.concatenate([[0], np.sort(rng.random(count))]))[:, None]
     values = list(torch.from_numpy(np.round(rng.normal(size=(count + 1, 5, 3)), 1)).cummax(0).values)
-    compared, walked = edges(values, cost), edges(values, cost.expand(-1, 5))
+    compared, walked = hull_edges(values, cost), hull_edges(values, cost.expand(-1, 5))
     for psi in (0.0, 0.3, 1.0, 4.0):
         gains = [((found.price - psi).clamp(min=0) * found.width).sum(0) for found in (compared, walked)]
         torch.testing.assert_close(*gains)

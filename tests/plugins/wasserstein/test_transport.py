@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 import inradius
 from inradius import InputError, ThreatModel
-from inradius_wasserstein import flows
-from inradius_wasserstein.plans import distance
+from inradius_wasserstein import distance, flows
 from inradius_wasserstein.plans.transport import hard_violation, plan_cost
 from inradius_wasserstein.set.costs import distances
 from inradius_wasserstein.set.moves import window_costs, window_moves

@@ -4,11 +4,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.set.moves import Moves
+from inradius_wasserstein.set.moves import PixelMoves
 
 
 @attrs.frozen(eq=False)
-class Plans:
+class PlanLayout:
     """Where plans from images may have mass: S sources a channel, m moves each, n pixels that a move can reach.
 
     mass (B, C, S): the sources' mass, 0 for padding; pixel (B, C, n): the reachable pixels' numbers in the channel;
@@ -53,16 +53,16 @@ class Plans:
         """Images that are 0 outside of the reachable pixels, (B, C, n) -> (B, C, H·W)."""
         return values.new_zeros(*values.shape[:2], pixels).scatter_add_(-1, self.pixel, values * self.real)
 
-    def take(self, rows: Tensor) -> "Plans":
+    def take(self, rows: Tensor) -> "PlanLayout":
         """The plans of some examples."""
-        return Plans(*(value[rows] for value in attrs.astuple(self, recurse=False)))
+        return PlanLayout(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
-    def to(self, dtype: torch.dtype) -> "Plans":
+    def to(self, dtype: torch.dtype) -> "PlanLayout":
         """The plans in another precision."""
         values = attrs.astuple(self, recurse=False)
-        return Plans(*(value.to(dtype) if value.is_floating_point() else value for value in values))
+        return PlanLayout(*(value.to(dtype) if value.is_floating_point() else value for value in values))
 
-    def only(self, kept: Tensor, real: Tensor) -> "Plans":
+    def only(self, kept: Tensor, real: Tensor) -> "PlanLayout":
         """The plans of the kept moves, their places (B, C, S, k), the first of which is that which stays; some are padding."""
         allowed = self.allowed.gather(-1, kept) & real
         target = self.target.view(self.cost.shape).gather(-1, kept)
@@ -78,7 +78,7 @@ class Plans:
         )
 
 
-def plans_from(mass: Tensor, moves: Moves, allowed: Tensor) -> Plans:
+def layout_from(mass: Tensor, moves: PixelMoves, allowed: Tensor) -> PlanLayout:
     """The plans that start at pixels with mass, (B, C, H·W); ``allowed`` (B, C, H·W, m) says which moves exist."""
     source, real = _packed(mass > 0)
     moving = _rows(allowed, source) & real.unsqueeze(-1)
@@ -89,7 +89,7 @@ def plans_from(mass: Tensor, moves: Moves, allowed: Tensor) -> Plans:
     # padding has its stay, so that each row has a best move
     shut = torch.where(moving, 0, torch.inf).to(mass)
     shut[..., 0] = 0
-    return Plans(
+    return PlanLayout(
         mass=mass.gather(-1, source) * real,
         pixel=pixel,
         real=there,

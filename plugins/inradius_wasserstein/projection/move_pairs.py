@@ -4,12 +4,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_wasserstein.plans.plans import Plans
+from inradius_wasserstein.plans.layout import PlanLayout
 from inradius_wasserstein.projection.band import Band
 
 
 @attrs.frozen(eq=False)
-class Pairs:
+class MovePairs:
     """Pairs of moves of two sources to one pixel, for images and channels as one list of B · C, each of them a tensor.
 
     one, other: the numbers of the moves among the S · m; place: where the pair stands in the band of its matrix, ``width``
@@ -31,16 +31,16 @@ class Pairs:
         first = self.width * (self.width + 1)
         return _joined(self.one, self.moves), _joined(self.other, self.moves), _joined(self.place, rows, first)
 
-    def take(self, rows: Tensor) -> "Pairs":
+    def take(self, rows: Tensor) -> "MovePairs":
         """The pairs of some examples."""
         kept = rows.repeat_interleave(self.channels).tolist()
         one, other, place = (_kept(each, kept) for each in (self.one, self.other, self.place))
         return attrs.evolve(self, one=one, other=other, place=place)
 
-    def gram(self, plans: Plans, weight: Tensor, factor: Tensor) -> Band:
+    def matrices(self, layout: PlanLayout, weight: Tensor, factor: Tensor) -> Band:
         """Σ_j factor_j D_sj D_rj for r ≠ s, (B, C, S, m), (B, C, n) -> B · C matrices of S rows."""
         one, other, place = self.flat
-        scaled = (weight * plans.at(factor)).flatten().index_select(0, one)
+        scaled = (weight * layout.at(factor)).flatten().index_select(0, one)
         products = scaled.mul_(weight.flatten().index_select(0, other))
         band = Band.empty(len(self.one), self.size, self.width, weight.dtype)
         band.numbers.index_add_(0, place, products)
@@ -55,18 +55,18 @@ def _joined(parts: tuple[Tensor, ...], step: int, first: int = 0) -> Tensor:
     return torch.cat([part + (first + number * step) for number, part in enumerate(parts)])
 
 
-def few(plans: Plans, most: int) -> bool:
+def has_few_pairs(layout: PlanLayout, most: int) -> bool:
     """Whether there are at most ``most`` pairs for each source."""
-    arriving = plans.into(plans.open)
-    return bool((arriving * (arriving - 1)).sum() <= 2 * most * plans.mass.numel())
+    arriving = layout.into(layout.open)
+    return bool((arriving * (arriving - 1)).sum() <= 2 * most * layout.mass.numel())
 
 
-def pairs(plans: Plans, band: int) -> Pairs:
+def move_pairs(layout: PlanLayout, band: int) -> MovePairs:
     """All pairs of moves of two sources to one pixel; such sources are at most ``band`` apart."""
-    channels, size, moves = plans.cost.shape[1:]
+    channels, size, moves = layout.cost.shape[1:]
     number = torch.arange(size * moves)
     # moves that do not exist meet no other
-    target = torch.where(plans.allowed.flatten(2), plans.target, plans.pixel.shape[-1] + number).flatten(0, 1)
+    target = torch.where(layout.allowed.flatten(2), layout.target, layout.pixel.shape[-1] + number).flatten(0, 1)
     order = target.argsort(dim=-1, stable=True)
     target = target.gather(-1, order)
     same = [target == target]
@@ -81,4 +81,4 @@ def pairs(plans: Plans, band: int) -> Pairs:
     count = image.bincount(minlength=len(target)).tolist()
     apart = low * (band + 1) + high - low
     lists = [torch.split(each.int(), count) for each in (one, other, apart)]
-    return Pairs(lists[0], lists[1], lists[2], channels, size * moves, size, band)
+    return MovePairs(lists[0], lists[1], lists[2], channels, size * moves, size, band)

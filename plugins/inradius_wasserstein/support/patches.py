@@ -1,0 +1,69 @@
+"""Patches of images: the pixels from which mass reaches the window of a filter, or all pixels for a dense row."""
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Pair = tuple[int, int]
+
+
+@attrs.frozen(eq=False)
+class Patches:
+    """What K rows see of the images: ``mass`` (P, B, S) of the pixels at P places, each of a ``kind`` (P,) of Q.
+
+    worth (R, K): entries of the rows, 0 beyond the image; closed (R, 1): whether a place is beyond; source (Q, S): the places
+    of the pixels in ``worth``.
+    """
+
+    mass: Tensor
+    kind: Tensor
+    worth: Tensor
+    closed: Tensor
+    source: Tensor
+
+
+def dense_patches(rows: Tensor, x: Tensor) -> Patches:
+    """All pixels at one place, for rows (K, n) and images (B, n)."""
+    closed = torch.zeros(rows.shape[1], 1, dtype=torch.bool, device=x.device)
+    every = torch.arange(x.shape[1], device=x.device)[None]
+    return Patches(x[None], torch.zeros(1, dtype=torch.int64, device=x.device), rows.t(), closed, every)
+
+
+def filter_patches(
+    filters: Tensor, grid: Pair, stride: Pair, pad: Pair, x: Tensor, reach: Pair
+) -> tuple[Patches, Pair]:
+    """What filters (K, C, h, w) see of images (B, C, H, W), with the pixels from which mass can reach their window.
+
+    Also the height and width of the canvas on which ``worth`` lies: the window, and twice the reach of moves around it.
+    """
+    size = [filters.shape[2 + axis] + 4 * reach[axis] for axis in (0, 1)]
+    begin = [torch.arange(grid[axis], device=x.device) * stride[axis] - pad[axis] - 2 * reach[axis] for axis in (0, 1)]
+    sides = [_borders(begin[axis], size[axis], x.shape[2 + axis]) for axis in (0, 1)]
+    (down, rows), (across, columns) = sides
+    inside = rows[:, None, :, None] & columns[None, :, None, :]
+    kinds = len(rows) * len(columns)
+    canvas = F.pad(filters, (2 * reach[1], 2 * reach[1], 2 * reach[0], 2 * reach[0]))
+    inside = inside.view(kinds, 1, 1, *size)
+    worth = (canvas * inside).permute(0, 2, 3, 4, 1).reshape(-1, len(filters))
+    closed = ~inside[:, 0].expand(-1, filters.shape[1], *size).reshape(-1, 1)
+    number = torch.arange(len(worth), device=x.device).view(kinds, -1, *size)
+    source = number[:, :, reach[0] : size[0] - reach[0], reach[1] : size[1] - reach[1]].flatten(1)
+    kind = (down[:, None] * len(columns) + across).flatten()
+    return Patches(_cut(x, grid, stride, begin, size, reach), kind, worth, closed, source), (size[0], size[1])
+
+
+def _borders(begin: Tensor, size: int, length: int) -> tuple[Tensor, Tensor]:
+    """The kind of each place along an axis (places,), and of each kind which part of the canvas is image (kinds, size)."""
+    position = begin[:, None] + torch.arange(size, device=begin.device)
+    inside, kind = torch.unique((position >= 0) & (position < length), dim=0, return_inverse=True)
+    return kind, inside
+
+
+def _cut(x: Tensor, grid: Pair, stride: Pair, begin: list[Tensor], size: list[int], reach: Pair) -> Tensor:
+    """The images' pixels from which mass reaches each place's window, 0 beyond the border, (P, B, S)."""
+    first = [int(begin[axis][0]) + reach[axis] for axis in (0, 1)]
+    window = (size[0] - 2 * reach[0], size[1] - 2 * reach[1])
+    last = [first[axis] + (grid[axis] - 1) * stride[axis] + window[axis] - x.shape[2 + axis] for axis in (0, 1)]
+    padded = F.pad(x, (-first[1], last[1], -first[0], last[0]))
+    return F.unfold(padded, window, stride=stride).permute(2, 0, 1).contiguous()
