@@ -1,4 +1,4 @@
-"""Conjugate Sinkhorn: the support function of a Wasserstein ball, blurred by an entropy of the plan."""
+"""Conjugate Sinkhorn: the support function of a Wasserstein ball, smoothed by an entropy of the plan."""
 
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,12 @@ class Conjugate:
 def conjugate_sinkhorn(
     c: Tensor, x: Tensor, threat: "TransportBall", *, strength: float = STRENGTH, iterations: int = ITERATIONS
 ) -> Conjugate:
-    """A maximiser of ⟨c, δ⟩ + the plan's entropy / λ, pulled back into the ball, and the bound of its price, (B, C, H, W).
+    """A point of the ball with a large ⟨c, δ⟩, (B, C, H, W), and an upper bound on ⟨c, δ⟩ over the ball, (B,).
 
-    ``strength`` is λ, meant for images of mass 1. The bound is the exact dual at the price found, so that it holds for every
-    λ and any number of iterations; a cap of the pixels is kept by the point and ignored by the bound. The set's own
-    ``support`` and ``linear_max`` are exact and faster.
+    The point maximises ⟨c, δ⟩ + the plan's entropy / λ and is repaired into the ball. ``strength`` is λ, for images of
+    mass 1. The bound is the exact dual at the price found, so it holds for every λ and any number of iterations. The
+    point keeps a cap of the pixels; the bound ignores it. The set's own ``support`` and ``linear_max`` are exact and
+    faster.
     Source: wong2019, section 5.1.6 of the thesis (wong2020).
     """
     x = x.double()
@@ -66,7 +67,7 @@ def _solve(
 def _priced(task: ScaledProblem, gamma: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """The budget's price at which the softened plan spends the budget, or 0, and that plan.
 
-    Newton's method in a bracket: for large λ the plan changes in jumps, where only halving is safe.
+    Newton's method within a bracket: for large λ the plan changes in jumps, where only bisection is safe.
     """
     low, high = torch.zeros_like(gamma), highest_price(task)
     price = torch.zeros_like(gamma)

@@ -1,4 +1,4 @@
-"""Plans whose rows are softened best moves, and the price of the budget that goes with them."""
+"""Plans whose rows are softened best moves, and the price of the budget for them."""
 
 import attrs
 import torch
@@ -6,8 +6,8 @@ from torch import Tensor
 
 from inradius_wasserstein.projection.scaled_problem import ScaledProblem, over_moves, per_example
 
-# The thesis's λ for MNIST (wong2020, sec. 5.2) is the strength 1/γ of the objective against the entropy of an image
-# of mass 1.
+# The thesis's λ for MNIST (wong2020, sec. 5.2), the weight 1/γ of the objective against the entropy of an image of
+# mass 1.
 STRENGTH = 1000.0
 
 _HALVINGS = 12
@@ -15,7 +15,10 @@ _HALVINGS = 12
 
 @attrs.frozen(eq=False)
 class SoftPlan:
-    """The plan P = x · softmax((b − ψ C) / γ) of prices b and ψ: P (B, C, S, m), Σ x γ log Σ exp, ⟨C, P⟩ and its slope (B,)."""
+    """The plan P = x · softmax((b − ψ C) / γ) of prices b and ψ, (B, C, S, m), with three sums (B,).
+
+    value: Σ x γ log Σ exp((b − ψ C) / γ); cost: ⟨C, P⟩; slope: the derivative of the cost in ψ.
+    """
 
     plan: Tensor
     value: Tensor
@@ -24,7 +27,7 @@ class SoftPlan:
 
 
 def temperature(problem: ScaledProblem, strength: float) -> Tensor:
-    """γ in the problem's units: λ is meant for images of mass 1, ``strength`` = λ, (B,)."""
+    """γ in the problem's units, (B,). ``strength`` is λ, for images of mass 1."""
     mass = per_example(problem.layout.mass) * problem.unit
     return mass * problem.unit / (strength * problem.objective_unit)
 
@@ -49,9 +52,9 @@ def soften(problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor) 
 def priced(
     problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor, soft: SoftPlan
 ) -> tuple[Tensor, SoftPlan]:
-    """One Newton step for the budget's price on ψ E + Σ x γ log Σ exp((b − ψ C) / γ), halved until it descends.
+    """The budget's price after one Newton step for ψ E + Σ x γ log Σ exp((b − ψ C) / γ), halved until it descends, and its plan.
 
-    The row prices of the thesis are at their best for every ψ tried, which makes ψ the only variable.
+    The row prices of the thesis are at their optimum for every ψ tried, so ψ is the only variable.
     """
     gradient = problem.budget - soft.cost
     value = price * problem.budget + soft.value

@@ -1,16 +1,17 @@
-"""Lambert's W function of numbers too large or too small to write down."""
+"""Lambert's W function of exponentials that overflow or underflow."""
 
 import torch
 from torch import Tensor
 
-# Newton's method doubles the digits; from the first guess four steps reach double precision, the others cost little.
+# Newton's method doubles the digits. Four steps from the first guess reach double precision; the others cost little.
 _STEPS = 6
 
 
 def lambert_w_exp(log: Tensor) -> Tensor:
     """W(exp(L)), the v > 0 with v + log v = L, for any finite L, elementwise.
 
-    Newton on v + log v, whose steps stay > 0: it neither overflows for large L nor loses digits for small ones.
+    Newton's method on v + log v, with steps that stay > 0. It does not overflow for large L and does not lose digits
+    for small L.
     """
     tiny = torch.finfo(log.dtype).tiny
     small = torch.exp(log.clamp_max(1))

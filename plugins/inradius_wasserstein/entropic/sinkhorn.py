@@ -1,4 +1,4 @@
-"""Projected Sinkhorn: the Euclidean projection on a Wasserstein ball, blurred by an entropy of the plan."""
+"""Projected Sinkhorn: the Euclidean projection on a Wasserstein ball, smoothed by an entropy of the plan."""
 
 import functools
 
@@ -34,11 +34,12 @@ def nearest(
     strength: float = STRENGTH,
     iterations: int = ITERATIONS,
 ) -> ProjectedPoints:
-    """argmin ½‖d − δ‖² + Σ P log P / λ over the changes d = Pᵀ1 − x of the ball's plans, pulled back into it, (B, C, H, W).
+    """argmin ½‖d − δ‖² + Σ P log P / λ over the changes d = Pᵀ1 − x of the ball's plans, repaired into the ball, (B, C, H, W).
 
-    ``strength`` is λ, meant for images of mass 1. Alternates between the prices of the pixels (a Lambert W), of the rows (a
-    softmax) and of the budget (a Newton step with line search), in logarithms: no λ overflows. An example stops by
-    itself when its dual value no longer grows. ``gap`` is against the projection without entropy.
+    ``strength`` is λ, for images of mass 1. The method alternates between the prices of the pixels (a Lambert W), of
+    the rows (a softmax) and of the budget (a Newton step with line search). It works with logarithms, so no λ
+    overflows. An example stops when its dual value no longer grows. ``gap`` is measured against the projection without
+    entropy.
     Source: wong2019, Algorithm 8 of the thesis (wong2020).
     """
     solve = functools.partial(_solve, strength=strength, iterations=iterations)

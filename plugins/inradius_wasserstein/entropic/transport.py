@@ -11,9 +11,9 @@ from inradius_wasserstein.set.moves import PixelMoves
 _ANNEALING = 0.25
 # Numbers that a half step holds at once.
 _BLOCK = 1 << 22
-# Rounds by products, between two in the log domain: an exponential costs as much as many products.
+# Rounds by products between two rounds in the log domain, because an exponential costs as much as many products.
 _PRODUCTS = 30
-# Far from the overflow of float64, and further than the scalings of one run of products go unless masses are near 0.
+# Far below the overflow of float64. The scalings of one run of products stay below it unless masses are near 0.
 _LARGEST = 1e100
 
 
@@ -29,9 +29,9 @@ def entropic_cost(
 ) -> Tensor:
     """⟨C, P⟩ of the plan P with the least ⟨C, P⟩ + regularization · KL(P | a bᵀ), both (N, n) with rows of sum 1, (N,).
 
-    ``there`` are the moves from the pixels of a, ``back`` the same moves read from the pixels of b. The gradient is that
-    of the regularised least cost, the potentials. An example stops by itself when the marginals of its plan are
-    wrong by at most ``tolerance``; those that do not get there in ``iterations`` are named in a warning.
+    ``there`` are the moves from the pixels of a; ``back`` are the same moves seen from the pixels of b. The gradient is
+    that of the regularised least cost, which is the potentials. An example stops when the marginals of its plan are
+    wrong by at most ``tolerance``. A warning counts the examples that do not reach it within ``iterations``.
     Source: cuturi2013, schmitzer2019.
     """
     with torch.no_grad():
@@ -63,7 +63,7 @@ def _potentials(
     gamma = max(smallest, float(there.cost[there.valid].max()))
     while True:
         last = gamma <= smallest
-        # an early stage only has to give the next one its start
+        # an early stage only gives the next one its start
         goal = tolerance if last else max(tolerance, 1e-2)
         todo = torch.arange(len(a), device=a.device)
         for _ in range(-(-iterations // (_PRODUCTS + 1))):
@@ -81,7 +81,7 @@ def _potentials(
 def _round(
     a: Tensor, b: Tensor, f: Tensor, g: Tensor, there: PixelMoves, back: PixelMoves, gamma: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The next potentials, and by how much the marginals of the plan between were wrong."""
+    """The next potentials, and the error of the marginals of the plan between."""
     ahead = _half(b, g, there, gamma)
     error = (a * torch.expm1((f - ahead) / gamma).abs()).nan_to_num(posinf=1.0).sum(1)
     return ahead, _half(a, ahead, back, gamma), error
@@ -90,7 +90,7 @@ def _round(
 def _products(
     a: Tensor, b: Tensor, f: Tensor, g: Tensor, there: PixelMoves, back: PixelMoves, gamma: float
 ) -> tuple[Tensor, Tensor]:
-    """The potentials after some rounds of scaling rows and columns of the plan between them."""
+    """The potentials after some rounds of scaling the rows and columns of their plan."""
     ahead, behind = _kernel(f, g, there, gamma), _kernel(g, f, back, gamma)
     u, v = torch.ones_like(f), torch.ones_like(g)
     for _ in range(_PRODUCTS):
@@ -106,7 +106,7 @@ def _kernel(near: Tensor, far: Tensor, moves: PixelMoves, gamma: float) -> Tenso
 
 
 def _sums(kernel: Tensor, weight: Tensor, moves: PixelMoves) -> Tensor:
-    # a table of all pixels in their order: the last one's first move goes to pixel 0
+    # a table of all pixels in their order, where the first move of the last pixel goes to pixel 0
     if kernel.shape[1] == kernel.shape[2] and int(moves.target[-1, 0]) == 0:
         return (kernel @ weight[:, :, None]).squeeze(2)
     return (kernel * weight[:, moves.target]).sum(2)

@@ -26,19 +26,19 @@ def distance(
 ) -> Tensor:
     """min ⟨C, P⟩ over the plans P ≥ 0 that carry image a to image b, both (B, channels, H, W), (B,).
 
-    Each channel by itself, costs added up; per unit of mass it is this over the image's mass. A unit of mass pays
-    ‖i − j‖₂^p for a move within the ``kernel`` × ``kernel`` window of its pixel (None: anywhere), or what ``cost``
-    (H·W, H·W) says, inf for a move that is not allowed. inf where no plan is allowed.
+    Channels are transported separately, and their costs are added up. The result per unit of mass is this value over
+    the image's mass. A unit of mass pays ‖i − j‖₂^p for a move within the ``kernel`` × ``kernel`` window of its pixel
+    (None: anywhere). ``cost`` (H·W, H·W) replaces both; inf forbids a move. The value is inf where no plan is allowed.
 
     ``method="exact"`` is the network simplex. ``"sinkhorn"`` is the cost of the plan that is cheapest when
     ``regularization`` · KL(P | a bᵀ) is added to the cost of a unit of mass, with marginals that are right up to
-    ``tolerance`` of the mass: above the exact value, and near it where the regularisation is small. Its gradient is
-    that of the regularised cost. A small regularisation needs many ``iterations``.
+    ``tolerance`` of the mass. Its value is above the exact one, and near it where the regularisation is small. Its
+    gradient is that of the regularised cost. A small regularisation needs many ``iterations``.
     Raises ``InputError`` for images of different shapes or masses, or with negative pixels.
     Source: bonneel2011, cuturi2013.
     """
     if method not in _METHODS:
-        raise InputError(f"method={method!r} is not known; allowed are {' and '.join(map(repr, _METHODS))}")
+        raise InputError(f"method={method!r} is unknown; allowed are {' and '.join(map(repr, _METHODS))}")
     _check_images(a, b)
     there, back = _moves(a, kernel, p, cost)
     dtype = torch.promote_types(a.dtype, b.dtype)
@@ -67,9 +67,10 @@ def distance(
 def flows(
     a: Tensor, b: Tensor, *, kernel: int | None = None, p: float = 1.0, cost: Tensor | None = None
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Where mass goes in the cheapest plan from each image a to its b: source pixels, target pixels, amounts, (k,) each.
+    """The moves of the cheapest plan from each image a to its b: source pixels, target pixels, amounts, (k,) each.
 
-    Pixels count along the rows of the image; channels stand one after the other. The parameters are those of ``distance``.
+    Pixels are counted along the rows of the image, one channel after the other. The parameters are those of
+    ``distance``.
     """
     _check_images(a, b)
     table = MoveTable.of(_moves(a, kernel, p, cost)[0])
@@ -98,16 +99,18 @@ def _exact(a: Tensor, b: Tensor, moves: PixelMoves) -> Tensor:
 
 
 def _slack(dtype: torch.dtype) -> float:
-    """The share of an image's mass that rounding may have cost."""
+    """The share of an image's mass by which rounding may change it."""
     return 64 * torch.finfo(dtype).eps
 
 
 def _moves(a: Tensor, kernel: int | None, p: float, cost: Tensor | None) -> tuple[PixelMoves, PixelMoves]:
-    """The moves from each pixel of one channel, and to each pixel."""
+    """The moves from each pixel of one channel, and the moves to each pixel."""
     height, width = a.shape[-2:]
     if cost is None:
         if p <= 0 or (kernel is not None and (kernel < 1 or kernel % 2 == 0)):
-            raise InputError(f"kernel={kernel!r}, p={p!r} are no costs; allowed are an odd kernel or None, and p > 0")
+            raise InputError(
+                f"kernel={kernel!r}, p={p!r} define no costs; allowed are an odd kernel or None, and p > 0"
+            )
         if kernel is not None:
             moves = window_moves(window_costs(kernel, p), height, width, a.device, torch.float64)
             return moves, moves
@@ -115,7 +118,7 @@ def _moves(a: Tensor, kernel: int | None, p: float, cost: Tensor | None) -> tupl
     size = height * width
     if cost.shape != (size, size) or bool((cost.isnan() | (cost < 0)).any()):
         raise InputError(
-            f"cost of shape {tuple(cost.shape)} is no cost between the {size} pixels of a channel; "
+            f"cost of shape {tuple(cost.shape)} is not a table of costs between the {size} pixels of a channel; "
             f"allowed are numbers ≥ 0 (inf: not allowed) of shape ({size}, {size})"
         )
     prices = cost.detach().to(a.device, torch.float64)
@@ -132,14 +135,16 @@ def _full_moves(prices: Tensor) -> PixelMoves:
 def _check_images(a: Tensor, b: Tensor) -> None:
     if a.ndim != 4 or a.shape != b.shape:
         raise InputError(
-            f"shapes {tuple(a.shape)} and {tuple(b.shape)} do not go together; "
+            f"shapes {tuple(a.shape)} and {tuple(b.shape)} differ or are not images; "
             "allowed are two batches of images of one shape, (batch, channels, height, width)"
         )
     for image in (a, b):
         bad = ((image < 0) | ~image.isfinite()).flatten(1).any(1)
         if bool(bad.any()):
             row = int(bad.nonzero()[0])
-            raise InputError(f"image {row} has negative or infinite pixels, which are no mass; allowed are pixels ≥ 0")
+            raise InputError(
+                f"image {row} has negative or infinite pixels, which are not a mass; allowed are pixels ≥ 0"
+            )
     first, second = (image.detach().double().sum((2, 3)) for image in (a, b))
     slack = max(_slack(a.dtype), _slack(b.dtype))
     bad = ((first - second).abs() > slack * torch.maximum(first, second)).any(1)

@@ -1,4 +1,4 @@
-"""Flows along a forest that meet supply and demand to the last bits."""
+"""Flows along a forest that meet supply and demand up to the last bits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,11 @@ Places = NDArray[np.int64]
 
 
 def settled(source: Places, target: Places, amount: Reals, supply: Reals, demand: Reals) -> Reals:
-    """The amounts on the same edges, each node's total nearer to its supply or demand, (e,).
+    """The amounts on the same edges, with each node's total nearer to its supply or demand, (e,).
 
-    A basis of the network simplex is a forest, and its flows follow from supply and demand: what a node lacks, seen from
-    the leaves on, is what the edge to its parent must carry more. The pivots' rounding errors end there; what
-    a tree lacks in all stays at its root, the node of the most mass.
+    A basis of the network simplex is a forest, and supply and demand determine its flows. Starting at the leaves, the
+    amount that a node lacks is added to the edge to its parent. This removes the rounding errors of the pivots. The
+    amount that a whole tree lacks stays at its root, the node of the most mass.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order
@@ -21,7 +21,7 @@ def settled(source: Places, target: Places, amount: Reals, supply: Reals, demand
     head = target + rows
     lack = np.concatenate([supply, demand]) - np.bincount(source, amount, size) - np.bincount(head, amount, size)
     roots = _roots(source, head, np.concatenate([supply, demand]))
-    # one more node above all roots makes the forest a tree
+    # an extra node above all roots makes the forest a tree
     i, j = np.concatenate([source, np.full(len(roots), size)]), np.concatenate([head, roots])
     tree = coo_matrix((np.ones(len(i)), (i, j)), shape=(size + 1, size + 1)).tocsr()
     order, parent = breadth_first_order(tree, size, directed=False)
@@ -46,6 +46,6 @@ def _roots(source: Places, head: Places, mass: Reals) -> Places:
     count, label = connected_components(graph, directed=False)
     roots = np.zeros(count, dtype=np.int64)
     rising = np.argsort(mass, kind="stable")
-    # of several writes to one place the last one stays
+    # of several writes to one place the last one remains
     roots[label[rising]] = rising
     return roots

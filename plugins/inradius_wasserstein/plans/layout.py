@@ -1,4 +1,4 @@
-"""Transport plans of a batch of images, kept for the pixels that have mass."""
+"""The layout of transport plans of a batch of images, restricted to the pixels that have mass."""
 
 import attrs
 import torch
@@ -9,12 +9,12 @@ from inradius_wasserstein.set.moves import PixelMoves
 
 @attrs.frozen(eq=False)
 class PlanLayout:
-    """Where plans from images may have mass: S sources a channel, m moves each, n pixels that a move can reach.
+    """The moves of plans from a batch of images: S sources a channel, m moves each, n pixels that a move can reach.
 
-    mass (B, C, S): the sources' mass, 0 for padding; pixel (B, C, n): the reachable pixels' numbers in the channel;
-    real (B, C, n): False for padding; target (B, C, S·m): where a move ends, counted among those pixels; home (B, C, S):
-    where a source itself lies; cost, allowed (B, C, S, m): what a move costs and whether it exists; open, barrier: the
-    latter as 1 and 0, and as 0 and inf.
+    mass (B, C, S): the sources' mass, 0 for padding; pixel (B, C, n): the numbers of the reachable pixels in the
+    channel; real (B, C, n): False for padding; target (B, C, S·m): the end of a move, counted among those pixels; home
+    (B, C, S): the place of the source itself; cost, allowed (B, C, S, m): the cost of a move, and True where it exists;
+    open: ``allowed`` as 1 and 0; barrier: ``allowed`` as 0 and inf.
     """
 
     mass: Tensor
@@ -28,7 +28,7 @@ class PlanLayout:
     home: Tensor
 
     def into(self, values: Tensor) -> Tensor:
-        """What arrives at each pixel, (B, C, S, m) -> (B, C, n)."""
+        """The sum of what arrives at each pixel, (B, C, S, m) -> (B, C, n)."""
         return torch.zeros_like(self.pixel, dtype=values.dtype).scatter_add_(-1, self.target, values.flatten(2))
 
     def at(self, values: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class PlanLayout:
         return values.gather(-1, self.target).view(self.cost.shape)
 
     def change(self, plan: Tensor) -> Tensor:
-        """Mass gained by each pixel; small changes keep their digits, (B, C, S, m) -> (B, C, n)."""
+        """The mass gained by each pixel, (B, C, S, m) -> (B, C, n). Small changes keep their digits."""
         moved = plan.clone()
         moved[..., 0] = -plan[..., 1:].sum(-1)
         return self.into(moved)
@@ -54,16 +54,20 @@ class PlanLayout:
         return values.new_zeros(*values.shape[:2], pixels).scatter_add_(-1, self.pixel, values * self.real)
 
     def take(self, rows: Tensor) -> "PlanLayout":
-        """The plans of some examples."""
+        """The layout of some examples."""
         return PlanLayout(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
     def to(self, dtype: torch.dtype) -> "PlanLayout":
-        """The plans in another precision."""
+        """The layout in another precision."""
         values = attrs.astuple(self, recurse=False)
         return PlanLayout(*(value.to(dtype) if value.is_floating_point() else value for value in values))
 
     def only(self, kept: Tensor, real: Tensor) -> "PlanLayout":
-        """The plans of the kept moves, their places (B, C, S, k), the first of which is that which stays; some are padding."""
+        """The layout of the kept moves.
+
+        kept (B, C, S, k): the places of the kept moves, of which the first one stays. real (B, C, S, k): False for
+        padding.
+        """
         allowed = self.allowed.gather(-1, kept) & real
         target = self.target.view(self.cost.shape).gather(-1, kept)
         shut = torch.where(allowed, 0, torch.inf).to(self.mass)
@@ -79,14 +83,16 @@ class PlanLayout:
 
 
 def layout_from(mass: Tensor, moves: PixelMoves, allowed: Tensor) -> PlanLayout:
-    """The plans that start at pixels with mass, (B, C, H·W); ``allowed`` (B, C, H·W, m) says which moves exist."""
+    """The layout of plans that start at the pixels with mass, (B, C, H·W); ``allowed`` (B, C, H·W, m) marks the moves
+    that exist.
+    """
     source, real = _packed(mass > 0)
     moving = _rows(allowed, source) & real.unsqueeze(-1)
     target = torch.where(moving, moves.target[source], source.unsqueeze(-1)).flatten(2)
     reached = torch.zeros_like(mass, dtype=torch.long).scatter_add_(-1, target, moving.flatten(2).long()) > 0
     pixel, there = _packed(reached)
     number = (reached.cumsum(-1) - 1).clamp_min(0)
-    # padding has its stay, so that each row has a best move
+    # padding keeps the move that stays, so that each row has a best move
     shut = torch.where(moving, 0, torch.inf).to(mass)
     shut[..., 0] = 0
     return PlanLayout(
@@ -107,7 +113,7 @@ def _rows(allowed: Tensor, source: Tensor) -> Tensor:
 
 
 def _packed(chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers of the chosen entries, padded to the longest list, and where they are no padding, two of (B, C, L)."""
+    """The numbers of the chosen entries, padded to the longest list, and False for padding, two of (B, C, L)."""
     length = max(1, int(chosen.sum(-1).max()))
     order = (~chosen).to(torch.uint8).argsort(dim=-1, stable=True)[..., :length]
     return order, chosen.gather(-1, order)

@@ -16,15 +16,15 @@ from inradius_wasserstein.set.moves import PixelMoves
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-# Far more pivots than any image needs; a plan that is cut off here is still a plan, only not the cheapest one.
+# Far more pivots than any image needs. A plan that is cut off here is still a plan, but not the cheapest one.
 _PIVOTS = 10_000_000
-# A change this large is outside of every set, and the sum of a few would overflow.
+# A change this large is outside of every set, and the sum of a few such changes would overflow.
 _LARGEST = 1e300
 
 
 @attrs.frozen(eq=False)
 class ChannelPlan:
-    """Mass that moves within one channel: ``amount[k]`` goes from pixel ``source[k]`` to ``target[k]`` at ``cost`` in all.
+    """Mass that moves within one channel: ``amount[k]`` goes from pixel ``source[k]`` to ``target[k]``, for ``cost`` in total.
 
     unmatched: the mass of either image that the plan leaves without a partner, the larger of the two.
     """
@@ -56,11 +56,12 @@ class MoveTable:
 def plan_cost(delta: Tensor, x: Tensor, moves: PixelMoves) -> tuple[Tensor, Tensor]:
     """The least cost of a plan within the moves that carries x to x + δ, and the mass that no plan places, two of (B,).
 
-    min ⟨C, P⟩ over P ≥ 0 with P 1 = x and Pᵀ1 = x + δ, channel by channel (B, C, H, W), costs and masses added up; where
-    there is no such P, over those P that place as much as possible. Both values are those of a plan
-    that exists, so that rounding within the solver makes no cost too small. A mass u · Σ|δ| of each image, u the rounding
-    unit of δ's type, may stay without partner for nothing: δ is not known better. What no plan places counts as 0 up to
-    8 u' (Σx + Σ|δ|) + 2 u Σ|δ|, u' the unit of the type that computes (single precision for half). Float64 values.
+    min ⟨C, P⟩ over P ≥ 0 with P 1 = x and Pᵀ1 = x + δ, channel by channel (B, C, H, W). Costs and masses are added up
+    over the channels. Where there is no such P, the minimum is over the plans that place as much mass as possible. Both
+    values are float64 values of a plan that exists, so rounding within the solver makes no cost too small.
+    A mass u · Σ|δ| of each image may stay without partner at no cost, where u is the rounding unit of δ's type, because
+    δ is not known more exactly. The mass that no plan places counts as 0 up to 8 u' (Σx + Σ|δ|) + 2 u Σ|δ|, where u' is
+    the unit of the type that computes (single precision for half).
     """
     table = MoveTable.of(moves)
     masses, changes = (part.detach().flatten(2).double().cpu().numpy() for part in (x, delta))
@@ -79,14 +80,14 @@ def plan_cost(delta: Tensor, x: Tensor, moves: PixelMoves) -> tuple[Tensor, Tens
 
 
 def _rounding(mass: Reals, change: Reals, dtype: torch.dtype) -> float:
-    """The mass by which an image x + δ may miss that of x through rounding."""
+    """The mass by which rounding may make the mass of x + δ differ from that of x."""
     moved = float(np.abs(change).sum())
     computing = torch.finfo(working(dtype)).eps
     return 8 * computing * (float(np.abs(mass).sum()) + moved) + 2 * torch.finfo(dtype).eps * moved
 
 
 def hard_violation(delta: Tensor, x: Tensor, moves: PixelMoves, cap: float | None) -> Tensor:
-    """The mass that no plan places, negative pixels among it, or where larger a pixel's excess over the cap, (B,)."""
+    """The larger of the mass that no plan places (negative pixels count in it) and a pixel's excess over the cap, (B,)."""
     _, unmatched = plan_cost(delta, x, moves)
     if cap is None:
         return unmatched
@@ -95,7 +96,7 @@ def hard_violation(delta: Tensor, x: Tensor, moves: PixelMoves, cap: float | Non
 
 
 def cheapest(a: Reals, b: Reals, table: MoveTable, free: float = 0.0) -> ChannelPlan:
-    """The cheapest of the plans that carry most of a (n,) to b (n,), leaving out a mass ``free`` of each for nothing."""
+    """The cheapest of the plans that carry most of a (n,) to b (n,). A mass ``free`` of each may stay at no cost."""
     lost = max(float(-a[a < 0].sum()), float(-b[b < 0].sum()))
     a, b = np.maximum(a, 0), np.maximum(b, 0)
     sources, targets = np.flatnonzero(a), np.flatnonzero(b)
@@ -134,7 +135,7 @@ def _network_simplex(a: Reals, b: Reals, edges: _GraphEdges, free: float, prohib
 
     rows, columns = len(a), len(b)
     each_row, each_column = np.arange(rows), np.arange(columns)
-    # two more nodes on each side take what stays without a partner: one for nothing, one at a price
+    # two more nodes on each side take the mass without a partner: one at no cost, one at a price
     blocks = [
         (edges.source, edges.target, edges.cost),
         (each_row, np.full(rows, columns), np.zeros(rows)),

@@ -1,1 +1,1 @@
-"""Euclidean projection by a primal-dual interior point."""
+"""Euclidean projection on a Wasserstein ball by a primal-dual interior point."""

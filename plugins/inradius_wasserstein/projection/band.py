@@ -1,4 +1,4 @@
-"""Cholesky factors of symmetric positive definite matrices, whole ones or those with few diagonals."""
+"""Cholesky factors of symmetric positive definite matrices, dense ones and banded ones."""
 
 import attrs
 import numpy as np
@@ -11,7 +11,7 @@ Numbers = NDArray[np.floating]
 
 @attrs.frozen(eq=False)
 class WholeFactor:
-    """Factors of whole matrices, (B, S, S), one call for all of them on their device."""
+    """Factors of dense matrices, (B, S, S), computed in one call on their device."""
 
     factor: Tensor
 
@@ -22,7 +22,7 @@ class WholeFactor:
 
 @attrs.frozen(eq=False)
 class BandFactor:
-    """Factors as LAPACK keeps them, one for each matrix; None for a matrix that is not definite, whose answers are NaN."""
+    """Factors in LAPACK's format, one for each matrix. None stands for a matrix that is not definite; its answers are NaN."""
 
     factors: list[Numbers | None]
 
@@ -39,7 +39,7 @@ class BandFactor:
 
 @attrs.frozen(eq=False)
 class Whole:
-    """What matrices have off their diagonals: ``upper`` (B, S, S), 0 on and below the diagonal."""
+    """Matrices without their diagonals: ``upper`` (B, S, S), 0 on and below the diagonal."""
 
     upper: Tensor
 
@@ -48,7 +48,7 @@ class Whole:
         return self.upper.sum(-1) + self.upper.sum(-2)
 
     def cholesky(self, diagonal: Tensor) -> WholeFactor:
-        """The factors with the given diagonals (B, S)."""
+        """The factors of the matrices with the given diagonals (B, S)."""
         matrix = self.upper.mT.contiguous()
         matrix.diagonal(dim1=-2, dim2=-1).copy_(diagonal)
         return WholeFactor(torch.linalg.cholesky_ex(matrix)[0])
@@ -56,10 +56,10 @@ class Whole:
 
 @attrs.frozen(eq=False)
 class Band:
-    """What matrices have off their diagonals, within ``width`` of them, on a CPU.
+    """Banded matrices without their diagonals, on a CPU: entries at most ``width`` from the diagonal.
 
-    numbers: behind ``width`` rows of zeros, ``size`` rows for each matrix; a row holds the entries from the diagonal on,
-    width + 1 of them, and 0 for the diagonal and for what would be beyond the end of the matrix.
+    numbers: ``width`` rows of zeros, then ``size`` rows for each matrix. A row holds the width + 1 entries from the
+    diagonal on. It holds 0 for the diagonal and for entries beyond the end of the matrix.
     """
 
     numbers: Tensor
@@ -68,7 +68,7 @@ class Band:
 
     @classmethod
     def empty(cls, batch: int, size: int, width: int, dtype: torch.dtype) -> "Band":
-        """Zeros."""
+        """Matrices of zeros."""
         return cls(torch.zeros((width + batch * size) * (width + 1), dtype=dtype), width, size)
 
     @property
@@ -79,12 +79,12 @@ class Band:
     def sums(self) -> Tensor:
         """The sum of each row without its diagonal, (B, S)."""
         rows = self.rows
-        # what stands left of the diagonal of a row, from the rows before it
+        # the entries left of the diagonal of a row, taken from the rows before it
         left = self.numbers.as_strided((rows[..., 0].numel(), self.width), (self.width + 1, self.width), self.width)
         return rows.sum(-1) + left.sum(-1).view(rows.shape[:2])
 
     def cholesky(self, diagonal: Tensor) -> BandFactor:
-        """The factors with the given diagonals (B, S), in the place of these numbers."""
+        """The factors of the matrices with the given diagonals (B, S); they overwrite these numbers."""
         from scipy.linalg import lapack
 
         rows = self.rows

@@ -1,4 +1,4 @@
-"""Products over the pixels that two sources share, added up in panels of sources that lie near each other."""
+"""The Gram matrix of sources over the pixels that they share, computed in blocks of neighbouring sources."""
 
 import attrs
 import torch
@@ -7,16 +7,16 @@ from torch import Tensor
 from inradius_wasserstein.plans.layout import PlanLayout
 from inradius_wasserstein.projection.band import Band, Whole
 
-# Sources of a panel: smaller ones spend their time in calls, larger ones multiply more zeros.
+# Sources of a block. Smaller blocks spend their time in calls, larger ones multiply more zeros.
 _ROWS = 24
 
 
 @attrs.frozen(eq=False)
 class GramBlock:
-    """Sources ``first`` to ``last`` reach ``width`` pixels from ``start`` (B, C, 1) on, and share some with those up to ``end``.
+    """Sources ``first`` to ``last`` of the matrix, which reach ``width`` pixels from ``start`` (B, C, 1) on.
 
-    place (B, C, (end − first) · m): where the moves of sources from ``first`` to ``end`` stand in a matrix of ``width`` + 1
-    columns; the last one takes the moves to other pixels.
+    end: the last source that shares a pixel with them. place (B, C, (end − first) · m): the places of the moves of
+    sources ``first`` to ``end`` in a matrix of ``width`` + 1 columns. The last column takes the moves to other pixels.
     """
 
     first: int
@@ -27,11 +27,11 @@ class GramBlock:
     place: Tensor
 
     def take(self, rows: Tensor) -> "GramBlock":
-        """The panel of some examples."""
+        """The block of some examples."""
         return attrs.evolve(self, start=self.start[rows], place=self.place[rows])
 
     def products(self, weight: Tensor, factor: Tensor) -> Tensor:
-        """Σ_j factor_j D_sj D_rj for s of the panel and r > s up to ``end``, else 0, (B, C, last − first, end − first)."""
+        """Σ_j factor_j D_sj D_rj for s of the block and r > s up to ``end``, else 0, (B, C, last − first, end − first)."""
         batch, channels, _, moves = weight.shape
         count, columns = self.end - self.first, self.width + 1
         sparse = weight[:, :, self.first : self.end].reshape(batch, channels, count * moves)
@@ -47,13 +47,13 @@ class GramBlock:
 
 @attrs.frozen(eq=False)
 class BlockedGram:
-    """The panels of all sources; sources that share a pixel are at most ``band`` apart."""
+    """The blocks of all sources. Sources that share a pixel are at most ``band`` apart."""
 
     blocks: tuple[GramBlock, ...]
     band: int
 
     def take(self, rows: Tensor) -> "BlockedGram":
-        """The panels of some examples."""
+        """The blocks of some examples."""
         return BlockedGram(tuple(block.take(rows) for block in self.blocks), self.band)
 
     def matrices(self, layout: PlanLayout, weight: Tensor, factor: Tensor) -> Whole | Band:
@@ -66,14 +66,17 @@ class BlockedGram:
         if weight.device.type != "cpu":
             return Whole(upper.flatten(0, 1))
         band = Band.empty(batch * channels, size, self.band, weight.dtype)
-        # beyond the end of a row of the matrix is what is left of the diagonal of the next, or the next matrix
+        # entries beyond the end of a row belong to the part left of the next row's diagonal, or to the next matrix
         band.rows.copy_(room.as_strided(band.rows.shape, (size * size, size + 1, 1)))
         band.rows[:, -1] = 0
         return band
 
 
 def blocked_gram(layout: PlanLayout) -> BlockedGram:
-    """The panels of all sources. Sources and pixels are in the order of the image's rows, so that windows are near the diagonal."""
+    """The blocks of all sources.
+
+    Sources and pixels are in the order of the image's rows, so that windows are near the diagonal.
+    """
     target = layout.target.view(layout.cost.shape)
     pixels, sources = layout.pixel.shape[-1], layout.cost.shape[2]
     low = torch.where(layout.allowed, target, pixels).amin(-1)
@@ -83,6 +86,7 @@ def blocked_gram(layout: PlanLayout) -> BlockedGram:
 
 
 def _band(low: Tensor, high: Tensor) -> int:
+    """The largest distance between two sources that share a pixel."""
     number = torch.arange(low.shape[-1], device=low.device)
     sharing = low.unsqueeze(-2) <= high.unsqueeze(-1)
     return int(torch.where(sharing, number - number.unsqueeze(-1), 0).amax())

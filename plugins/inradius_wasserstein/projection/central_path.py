@@ -22,7 +22,10 @@ _LAST = 1e-10
 def next_point(
     problem: ScaledProblem, gram: BlockedGram | MovePairs, point: PathPoint, missing: Residuals
 ) -> PathPoint:
-    """Mehrotra's predictor and corrector step. Source: mehrotra1992."""
+    """The point after Mehrotra's predictor and corrector step.
+
+    Source: mehrotra1992.
+    """
     layout = problem.layout
     late = bool((missing.mean < _LATE).any())
     rounds = late + bool((missing.mean < _LAST).any())
@@ -50,7 +53,7 @@ def next_point(
         rounds=rounds,
     )
     reached_point = point.moved(corrector, (_REACH / _blocking(point, corrector, inverse)).clamp_max(1))
-    # rows that rounding has left are put right at once: relative to each entry this is little
+    # the rows' rounding errors are corrected at once, by a small change relative to each entry
     rows = layout.mass / reached_point.plan.sum(-1).clamp_min(1e-30)
     return attrs.evolve(reached_point, plan=reached_point.plan * rows.unsqueeze(-1))
 
@@ -64,15 +67,15 @@ class SlackProducts:
     room: Tensor
 
     def total(self) -> Tensor:
-        """Their sum, (B,)."""
+        """The sum of all products, (B,)."""
         return per_example(self.plan) + self.spare + per_example(self.room)
 
 
 def _direction(
     problem: ScaledProblem, point: PathPoint, missing: Residuals, step: NewtonStep, spare: Tensor, cap_price: Tensor
 ) -> PathPoint:
-    """The step of all slacks when products of the budget and the caps change by ``spare`` and ``toll``."""
-    # differences of prices keep the digits that quotients of slacks lose at the end of the path
+    """The step of all variables when the products of the budget and of the caps change by ``spare`` and ``cap_price``."""
+    # differences of prices keep digits that quotients of slacks lose at the end of the path
     loss = (missing.loss - step.gain) * problem.layout.open
     budget = (spare - point.spare * step.price) / point.price
     room = cap_price_step = torch.zeros_like(cap_price)
@@ -88,7 +91,7 @@ def _direction(
 
 
 def _blocking(point: PathPoint, step: PathPoint, inverse: Tensor) -> Tensor:
-    """1 / the longest step that keeps everything ≥ 0, (B,)."""
+    """1 / (the longest step that keeps all slacks ≥ 0), (B,)."""
     cap_price = torch.where(point.cap_price > 0, step.cap_price / point.cap_price, 0)
     bars = [step.plan * inverse, step.loss / point.loss, step.room / point.room, cap_price]
     single = torch.minimum(step.spare / point.spare, step.price / point.price)

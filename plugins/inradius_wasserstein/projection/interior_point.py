@@ -1,4 +1,4 @@
-"""Euclidean projection on a Wasserstein ball by a primal-dual interior point, exact to rounding."""
+"""Euclidean projection on a Wasserstein ball by a primal-dual interior point, exact up to rounding."""
 
 import attrs
 import torch
@@ -15,21 +15,21 @@ from inradius_wasserstein.projection.residuals import gap_scale
 from inradius_wasserstein.projection.scaled_problem import ScaledProblem, duality_gap, over_pixels, per_example
 from inradius_wasserstein.set.moves import PixelMoves
 
-# The gap at which the distance has nine digits, and where δ is as good as in the ball, the change has six; and that at
-# which all moves that matter are among the likeliest ones. Single precision finds the latter.
+# With _EXACT the distance has nine digits; where δ is almost in the ball, the change has six. With _ROUGH all moves that
+# matter are among the likeliest ones; single precision is enough for it.
 _EXACT = Accuracy(1e-9, 1e-4)
 _ROUGH = Accuracy(1e-2, 1e-2)
-# Moves are kept up to this ratio of mass and reduced cost, and all of them where those of a source are more than a few.
+# Moves are kept up to this ratio of mass and reduced cost. All moves are kept where a source keeps more than a few.
 _UNLIKELY = 0.05
 _FEW, _SHARE = 16, 4
-# Pairs for each source up to which they are added up one by one.
+# The most pairs for each source that are added up one by one.
 _PAIRS = 100
 
 
 def nearest(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, cap: float | None) -> ProjectedPoints:
     """argmin ½‖d − δ‖² over the changes d = Pᵀ1 − x of plans P ≥ 0, P1 = x, ⟨C, P⟩ ≤ budget, x + d ≤ cap, (B, C, H, W).
 
-    The answer lies in the ball, whatever the accuracy; ``gap`` (B,) bounds what it is worse than the nearest point.
+    The answer always lies in the ball. ``gap`` (B,) bounds by how much its objective exceeds that of the nearest point.
     Source: mehrotra1992.
     """
     return by_chunks(_solve, delta, x, moves, budget, cap)
@@ -56,14 +56,14 @@ def _solve(task: ScaledProblem) -> tuple[Tensor, Tensor]:
 
 @attrs.frozen(eq=False)
 class _Answer:
-    """Changes of the ball (B, C, n) and their gaps (B,)."""
+    """Changes within the ball (B, C, n) and their gaps (B,)."""
 
     change: Tensor
     gap: Tensor
 
     @classmethod
     def of(cls, task: ScaledProblem, plan: Tensor, price: Tensor, cap_price: Tensor) -> "_Answer":
-        """The answer of plans that may miss the ball a little."""
+        """The answer of plans that may miss the ball a little; they are repaired first."""
         plan = repair(task, plan)
         return cls(task.layout.change(plan), duality_gap(task, plan, price, cap_price))
 
@@ -75,9 +75,10 @@ class _Answer:
 
 
 def _likely(task: ScaledProblem, point: PathPoint) -> tuple[Tensor, Tensor, Tensor]:
-    """The likeliest moves of each source: their places and which are no padding, (B, C, S, k), and where they are enough, (B,).
+    """The likeliest moves of each source, the mask of those that are not padding, (B, C, S, k), and True where they
+    suffice, (B,).
 
-    Of a move's mass and its reduced cost, on the path the one is large where the other is small.
+    On the path, a move's mass is large where its reduced cost is small, and the reverse.
     """
     likely = torch.where(task.layout.allowed, point.plan / point.loss, 0).nan_to_num(0)
     likely[..., 0] = torch.inf
@@ -90,6 +91,7 @@ def _likely(task: ScaledProblem, point: PathPoint) -> tuple[Tensor, Tensor, Tens
 
 
 def _gram(layout: PlanLayout) -> BlockedGram | MovePairs:
+    """The algorithm that adds up the Gram matrix: pair by pair where there are few pairs, else in blocks."""
     near = blocked_gram(layout)
     if layout.pixel.device.type == "cpu" and has_few_pairs(layout, _PAIRS):
         return move_pairs(layout, near.band)
@@ -97,9 +99,9 @@ def _gram(layout: PlanLayout) -> BlockedGram | MovePairs:
 
 
 def _within_reach(task: ScaledProblem) -> ScaledProblem:
-    """The problem without mass, budget and caps that no nearest point meets, which would only be large numbers.
+    """The problem without mass, budget and caps that no nearest point uses. They would only be large numbers.
 
-    ‖d‖ ≤ ‖δ‖, so that a nearest plan without cycles consists of paths of total mass ½‖d‖₁ ≤ ½√n‖δ‖, each of which passes a
+    ‖d‖ ≤ ‖δ‖, so a nearest plan without cycles consists of paths of total mass ½‖d‖₁ ≤ ½√n‖δ‖, and each path passes a
     pixel at most once.
     """
     pixels = per_example(task.layout.real)

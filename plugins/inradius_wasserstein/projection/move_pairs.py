@@ -1,4 +1,4 @@
-"""Products over the pixels that two sources share, one by one: few, where each source has few moves."""
+"""The Gram matrix of sources over the pixels that they share, added up pair by pair; for sources with few moves."""
 
 import attrs
 import torch
@@ -10,10 +10,10 @@ from inradius_wasserstein.projection.band import Band
 
 @attrs.frozen(eq=False)
 class MovePairs:
-    """Pairs of moves of two sources to one pixel, for images and channels as one list of B · C, each of them a tensor.
+    """Pairs of moves of two sources to one pixel, as lists of one tensor for each of the B · C images and channels.
 
-    one, other: the numbers of the moves among the S · m; place: where the pair stands in the band of its matrix, ``width``
-    from the diagonal at most.
+    one, other: the numbers of the moves among the S · m moves. place: the place of the pair in the band of its matrix,
+    at most ``width`` from the diagonal.
     """
 
     one: tuple[Tensor, ...]
@@ -56,16 +56,16 @@ def _joined(parts: tuple[Tensor, ...], step: int, first: int = 0) -> Tensor:
 
 
 def has_few_pairs(layout: PlanLayout, most: int) -> bool:
-    """Whether there are at most ``most`` pairs for each source."""
+    """True where there are at most ``most`` pairs for each source."""
     arriving = layout.into(layout.open)
     return bool((arriving * (arriving - 1)).sum() <= 2 * most * layout.mass.numel())
 
 
 def move_pairs(layout: PlanLayout, band: int) -> MovePairs:
-    """All pairs of moves of two sources to one pixel; such sources are at most ``band`` apart."""
+    """All pairs of moves of two sources to one pixel. Such sources are at most ``band`` apart."""
     channels, size, moves = layout.cost.shape[1:]
     number = torch.arange(size * moves)
-    # moves that do not exist meet no other
+    # moves that do not exist get targets of their own, so that they form no pair
     target = torch.where(layout.allowed.flatten(2), layout.target, layout.pixel.shape[-1] + number).flatten(0, 1)
     order = target.argsort(dim=-1, stable=True)
     target = target.gather(-1, order)

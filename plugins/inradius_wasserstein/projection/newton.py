@@ -13,10 +13,11 @@ from inradius_wasserstein.projection.scaled_problem import per_example
 
 @attrs.frozen(eq=False)
 class NewtonTerms:
-    """Moves that give way by ``weight`` D (B, C, S, m), and pixels that resist a change by ``stiffness`` h (B, C, n).
+    """The coefficients of Newton's equations for moves and pixels, and the reduced system that they define.
 
-    inflow a = Σ_i D (B, C, n); damping 1 / (1 + h a) (B, C, n). ``careful``: at the end of the path D is huge where a plan
-    moves mass, and what a force and the pixel's answer leave of each other is small.
+    weight: D (B, C, S, m) of the moves; stiffness: h (B, C, n) of the pixels; inflow: a = Σ_i D (B, C, n); damping: 1 /
+    (1 + h a) (B, C, n). ``careful`` is True at the end of the path, where D is huge for moves with mass and the
+    difference between a right side and the pixel's answer is small.
     """
 
     layout: PlanLayout
@@ -27,25 +28,25 @@ class NewtonTerms:
     careful: bool
 
     def flow(self, force: Tensor) -> Tensor:
-        """D (f − h Σ_i D f / (1 + h a)): the mass moved by forces f when the pixels yield, (B, C, S, m) -> (B, C, S, m)."""
+        """D (f − h Σ_i D f / (1 + h a)), the mass moved by right sides f when the pixels answer, (B, C, S, m) -> (B, C, S, m)."""
         layout, weight = self.layout, self.weight
         arriving = layout.into(weight * force)
         if not self.careful:
             return weight * (force - layout.at(self.stiffness * self.damping * arriving))
-        # differences between the forces on a pixel come before sums
+        # differences between the right sides at a pixel are taken before sums
         away = force - layout.at(arriving / self.inflow)
         rest = layout.at(self.stiffness * layout.into(weight * away))
         stiff = layout.at(self.stiffness * self.inflow)
         return weight * layout.at(self.damping) * torch.addcmul(force - rest, stiff, away)
 
     def answer(self, force: Tensor, offset: Tensor) -> Tensor:
-        """−(h Σ_i D f + k) / (1 + h a), the pixels' answer to forces f and to k = ``offset``, (B, C, n)."""
+        """−(h Σ_i D f + k) / (1 + h a), the pixels' answer to right sides f and to k = ``offset``, (B, C, n)."""
         return -(self.stiffness * self.layout.into(self.weight * force) + offset) * self.damping
 
 
 @attrs.frozen(eq=False)
 class NewtonStep:
-    """dP (B, C, S, m), dα (B, C, S), db (B, C, n), dψ (B,), and what a move gains by the prices, dα + db − C dψ."""
+    """A step: dP (B, C, S, m), dα (B, C, S), db (B, C, n), dψ (B,), and the gain of each move by the prices, dα + db − C dψ."""
 
     plan: Tensor
     source: Tensor
@@ -63,8 +64,8 @@ class NewtonStep:
 class Newton:
     """The equations dP = D (e + dα + db − C dψ) with db = −h dz − k, for row prices α, pixel prices b and the price ψ.
 
-    Eliminating dP and db leaves M dα = r + g dψ with M = diag(Σ_j D) − G diag(h / (1 + h a)) Gᵀ, where G holds D at (source,
-    pixel), and one scalar equation for ψ.
+    Eliminating dP and db leaves M dα = r + g dψ with M = diag(Σ_j D) − G diag(h / (1 + h a)) Gᵀ, where G holds D at
+    (source, pixel), and one scalar equation for ψ.
     """
 
     springs: NewtonTerms
@@ -77,7 +78,7 @@ class Newton:
     def step(self, force: Tensor, offset: Tensor, rows: Tensor, spare: Tensor, *, rounds: int = 0) -> NewtonStep:
         """The step for e = ``force``, k = ``offset``, row residuals ``rows`` and the budget's residual ``spare``.
 
-        ``rounds`` of correction, as its residual can be computed to more digits than it has.
+        It is corrected in ``rounds``, because its residual is known to more digits than the step.
         """
         cost = self.springs.layout.cost
         step = self._once(force, offset, rows, spare)
@@ -112,10 +113,7 @@ def newton(
     *,
     careful: bool,
 ) -> Newton:
-    """The equations for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and t / ψ = ``slack`` (B,).
-
-    ``parts`` add M up.
-    """
+    """The equations for D = ``weight`` (B, C, S, m), h = ``stiffness`` (B, C, n) and t / ψ = ``slack`` (B,); ``gram`` adds M up."""
     inflow = layout.into(weight).clamp_min(1e-30)
     terms = NewtonTerms(layout, weight, stiffness, inflow, 1 / (1 + stiffness * inflow), careful)
     factor = _factor(terms, gram)
@@ -129,8 +127,8 @@ def newton(
 def _factor(terms: NewtonTerms, gram: BlockedGram | MovePairs) -> WholeFactor | BandFactor:
     """The Cholesky factor of M, one matrix for each example and channel.
 
-    M is a diagonally dominant M-matrix: its diagonal is added up from the other entries and the row sums Σ_j D / (1 + h a),
-    without a cancellation.
+    M is a diagonally dominant M-matrix. Its diagonal is the sum of the other entries and of the row sums Σ_j D / (1 + h
+    a), which avoids cancellation.
     """
     apart = gram.matrices(terms.layout, terms.weight, -terms.stiffness * terms.damping)
     own = (terms.weight * terms.layout.at(terms.damping)).sum(-1) + (terms.layout.mass == 0)

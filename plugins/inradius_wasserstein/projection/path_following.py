@@ -1,4 +1,4 @@
-"""The path's points, example by example until each has the accuracy asked for."""
+"""The points of the central path, example by example, until each has the accuracy asked for."""
 
 import attrs
 import torch
@@ -11,17 +11,17 @@ from inradius_wasserstein.projection.path_point import PathPoint
 from inradius_wasserstein.projection.residuals import residuals
 from inradius_wasserstein.projection.scaled_problem import ScaledProblem
 
-# Examples end after 9 to 25 steps; the rest lose nothing but time.
+# Examples end after 9 to 25 steps. More steps cost time and change nothing.
 _STEPS = 60
-# An example whose gap has not shrunk for so many steps has all the digits that its numbers have.
+# An example whose gap has not shrunk for so many steps has reached the precision of its numbers.
 _PATIENCE = 8
-# The share of examples still going at which the others are left out.
+# When at most this share of the examples is unfinished, the finished ones are removed.
 _THIN = 0.8
 
 
 @attrs.frozen
 class Accuracy:
-    """The largest merit, as a share of what a point is worth, and the ``inside`` of that worth."""
+    """The largest merit, as a share of ``gap_scale``, and the ``inside`` of that scale."""
 
     tolerance: float
     inside: float
@@ -29,7 +29,7 @@ class Accuracy:
 
 @attrs.frozen(eq=False)
 class FollowedPath:
-    """The best points found, and which of them are as good as asked for, (B,)."""
+    """The best points found, and True for those that have the accuracy asked for, (B,)."""
 
     point: PathPoint
     done: Tensor
@@ -38,9 +38,9 @@ class FollowedPath:
 def follow_path(
     task: ScaledProblem, point: PathPoint, gram: BlockedGram | MovePairs, aim: Accuracy, going: Tensor | None = None
 ) -> FollowedPath:
-    """Points whose merit is at most what ``aim`` says, or where that cannot be had, those of the least merit.
+    """Points whose merit is at most that of ``aim``; where this cannot be reached, the points of the least merit.
 
-    Examples that are not ``going`` (B,) are left where they are.
+    Examples that are not ``going`` (B,) stay unchanged.
     """
     best, rows = point, torch.arange(len(point.price), device=point.price.device)
     found = FollowedPath(point.copied(), torch.zeros_like(rows, dtype=torch.bool))

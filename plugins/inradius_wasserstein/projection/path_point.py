@@ -18,8 +18,12 @@ _FIRST = 0.9
 
 @attrs.frozen(eq=False)
 class PathPoint:
-    """A plan P (B, C, S, m) with reduced costs s, row prices α (B, C, S), the price ψ and unspent budget t (B,), room u and
-    tolls ν of the caps (B, C, n); P, s, ψ, t, u and ν are > 0. A point's direction has the same fields."""
+    """A point of the path, or a direction with the same fields.
+
+    plan P (B, C, S, m); loss: its reduced costs s (B, C, S, m); source: the row prices α (B, C, S); price: ψ of the
+    budget (B,); spare: the unspent budget t (B,); room: the unused room u of the caps (B, C, n); cap_price: the prices
+    ν of the caps (B, C, n). In a point, P, s, ψ, t, u and ν are > 0.
+    """
 
     plan: Tensor
     loss: Tensor
@@ -39,7 +43,7 @@ class PathPoint:
         return PathPoint(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
     def where(self, chosen: Tensor, other: "PathPoint") -> "PathPoint":
-        """These points for the chosen examples, (B,), and the others for the rest."""
+        """These points for the chosen examples, (B,), and the other points for the rest."""
         mine, theirs = attrs.astuple(self, recurse=False), attrs.astuple(other, recurse=False)
         return PathPoint(
             *(torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(mine, theirs, strict=True))
@@ -59,7 +63,10 @@ class PathPoint:
         return PathPoint(*(value.to(dtype) for value in attrs.astuple(self, recurse=False)))
 
     def only(self, kept: Tensor, real: Tensor) -> "PathPoint":
-        """The points of the kept moves, their places (B, C, S, k), some of which are padding."""
+        """The points of the kept moves.
+
+        kept (B, C, S, k): the places of the kept moves. real (B, C, S, k): False for padding.
+        """
         plan, loss = (
             torch.where(real, value.gather(-1, kept), rest) for value, rest in ((self.plan, 0), (self.loss, 1))
         )
@@ -67,12 +74,12 @@ class PathPoint:
 
 
 def first_point(problem: ScaledProblem) -> PathPoint:
-    """A point near the path whose plan almost spends the budget: at its price every pixel would keep its mass."""
+    """A point near the path whose plan almost spends the budget. At its price every pixel would keep its mass."""
     layout = problem.layout
     here = problem.pull.gather(-1, layout.home)
     gain = layout.at(problem.pull) - here.unsqueeze(-1)
     paid, price = layout.cost > 0, highest_price(problem)
-    # free moves have no price that keeps them from being made
+    # no price of the budget prevents a free move
     loss = torch.where(paid, over_moves(price) * layout.cost - gain, 1)
     leaves = layout.allowed.clone()
     leaves[..., 0] = False

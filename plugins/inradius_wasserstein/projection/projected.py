@@ -1,4 +1,4 @@
-"""Projections of a batch: images without a choice are answered at once, the rest in chunks of similar size."""
+"""Projections of a batch. Images without a choice are answered at once; the others are solved in chunks of similar size."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from inradius.sets.arithmetic.precision import toward_zero
 from inradius_wasserstein.projection.scaled_problem import ScaledProblem, over_pixels, scaled_problem
 from inradius_wasserstein.set.moves import PixelMoves
 
-# Numbers in the matrices of a chunk: on a CPU larger ones fall out of the cache, elsewhere out of the memory.
+# Numbers in the matrices of a chunk. Larger chunks leave the cache of a CPU, or the memory of another device.
 _CPU = 1 << 21
 _OTHER = 1 << 28
 
@@ -19,7 +19,7 @@ Solver = Callable[[ScaledProblem], tuple[Tensor, Tensor]]
 
 @attrs.frozen(eq=False)
 class ProjectedPoints:
-    """Points of a ball (B, C, H, W), and how far ½‖delta − given‖² is at most above the least value, (B,)."""
+    """Points of a ball (B, C, H, W), and a bound on the excess of ½‖delta − given‖² over its least value, (B,)."""
 
     delta: Tensor
     gap: Tensor
@@ -28,7 +28,10 @@ class ProjectedPoints:
 def by_chunks(
     solve: Solver, delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, cap: float | None
 ) -> ProjectedPoints:
-    """The answers of ``solve``: the change of each pixel that a move reaches, and the gap, in the units of a problem."""
+    """The projections of ``delta`` by ``solve``, computed in chunks.
+
+    ``solve`` returns the change of each reachable pixel, and the gap, both in the units of a ``ScaledProblem``.
+    """
     precision = torch.float32 if x.device.type == "mps" else torch.float64
     wish, mass, spend = delta.to(precision), x.to(precision), budget.to(precision)
     change, gap = torch.zeros_like(wish), torch.zeros_like(spend)
@@ -59,7 +62,7 @@ def _chunks(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> Iter
 
 
 def _length(sizes: list[int], start: int, x: Tensor) -> int:
-    """How many examples a chunk takes: matrices of sources × reachable pixels within the limit."""
+    """The number of examples in a chunk: matrices of sources × reachable pixels stay within the limit."""
     limit = _CPU if x.device.type == "cpu" else _OTHER
     count = 1
     while start + count < len(sizes):

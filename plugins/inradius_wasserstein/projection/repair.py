@@ -1,16 +1,16 @@
-"""Plans that miss their constraints a little are pulled back into the ball."""
+"""Repair of plans that miss their constraints a little."""
 
 import torch
 from torch import Tensor
 
 from inradius_wasserstein.projection.scaled_problem import ScaledProblem, over_moves
 
-# Each sweep sends back what is above the cap; what is left after them is settled by shrinking the whole change.
+# Each sweep sends back the mass above the cap. After the last sweep the whole change is shrunk.
 _SWEEPS = 100
 
 
 def repair(problem: ScaledProblem, plan: Tensor) -> Tensor:
-    """A plan of the ball near the given one: rows of the sources' mass, budget and cap kept, (B, C, S, m)."""
+    """A plan of the ball near the given one, (B, C, S, m). It keeps the rows of the sources' mass, the budget and the cap."""
     layout = problem.layout
     moved = torch.where(layout.allowed, plan, 0).nan_to_num(0, 0, 0).clamp_min(0)
     moved[..., 0] = 0
@@ -31,7 +31,7 @@ def _with_stays(problem: ScaledProblem, moved: Tensor) -> Tensor:
 
 
 def _below_cap(problem: ScaledProblem, moved: Tensor) -> Tensor:
-    """Sends the mass that overfills a pixel back to where it came from."""
+    """The moves without the mass that overfills a pixel; this mass returns to its source."""
     layout = problem.layout
     tolerance = 4 * torch.finfo(moved.dtype).eps * (1 + layout.mass.flatten(1).amax(1))[:, None, None]
     for _ in range(_SWEEPS):

@@ -1,4 +1,4 @@
-"""The constraints and optimality conditions that a point of the path misses."""
+"""The amounts by which a point of the path misses the constraints and the conditions of optimality."""
 
 import attrs
 import torch
@@ -10,9 +10,10 @@ from inradius_wasserstein.projection.scaled_problem import ScaledProblem, over_m
 
 @attrs.frozen(eq=False)
 class Residuals:
-    """What a point misses: its reduced costs, the rows, the budget, the room; the mean product of slacks and the merit.
+    """The errors of a point in its reduced costs, rows, budget and room, and its distance from the optimum.
 
-    The merit is the duality gap and what the missed constraints are worth; ``worth`` is what a gap is compared with.
+    total, mean: the sum and the mean of the products of slacks. merit: the duality gap plus the value of the missed
+    constraints. gap_scale: the number with which a gap is compared.
     """
 
     loss: Tensor
@@ -25,12 +26,12 @@ class Residuals:
     gap_scale: Tensor
 
     def take(self, rows: Tensor) -> "Residuals":
-        """What the points of some examples miss."""
+        """The residuals of some examples."""
         return Residuals(*(value[rows] for value in attrs.astuple(self, recurse=False)))
 
 
 def residuals(problem: ScaledProblem, point: PathPoint, inside: float) -> Residuals:
-    """What the point misses; ``inside`` is a parameter of the worth."""
+    """The residuals of the point; ``inside`` is a parameter of ``gap_scale``."""
     layout = problem.layout
     change = layout.change(point.plan)
     offered = over_moves(point.price) * layout.cost - layout.at(problem.residual(change) - point.cap_price)
@@ -55,10 +56,10 @@ def residuals(problem: ScaledProblem, point: PathPoint, inside: float) -> Residu
 
 
 def gap_scale(problem: ScaledProblem, change: Tensor, inside: float) -> Tensor:
-    """What a gap is compared with, (B,).
+    """The number with which a gap is compared, (B,).
 
-    The distance ½‖δ − d‖², or ‖δ − d‖‖d‖ where δ is so far away that its distance says little about d. Where δ is as good as in
-    the ball, a share ``inside`` of ½‖d‖².
+    It is the distance ½‖δ − d‖², or ‖δ − d‖‖d‖ where δ is so far away that its distance says little about d. Where δ is
+    almost in the ball, it is the share ``inside`` of ½‖d‖².
     """
     left: Tensor = torch.linalg.vector_norm(problem.residual(change).flatten(1), dim=1)
     moved: Tensor = torch.linalg.vector_norm(change.flatten(1), dim=1)

@@ -1,4 +1,4 @@
-"""The projection problem in units in which prices and moved masses are about 1."""
+"""The projection problem, scaled so that prices and moved masses are near 1."""
 
 import math
 
@@ -29,8 +29,9 @@ def over_pixels(values: Tensor) -> Tensor:
 class ScaledProblem:
     """min ½ q‖d‖² − ⟨pull, d⟩ over changes d = Pᵀ1 − x of plans P ≥ 0 with P1 = x, ⟨C, P⟩ ≤ budget and d ≤ room.
 
-    pull (B, C, n): the wished change over its largest entry; curvature (B,): q ≤ 1; budget (B,); room (B, C, n), inf without
-    a cap, where ``capped`` is False; unit (B,): the mass that counts as 1; worth (B,): what the objective has to be multiplied by.
+    pull (B, C, n): the wished change divided by its largest entry; curvature (B,): q ≤ 1; budget (B,); room (B, C, n):
+    inf without a cap; has_cap (B, C, n): False where room is inf; unit (B,): the mass that counts as 1; objective_unit
+    (B,): the factor from this objective to that of the original problem.
     """
 
     layout: PlanLayout
@@ -60,14 +61,14 @@ class ScaledProblem:
 
 
 def scaled_problem(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, cap: float | None) -> ScaledProblem:
-    """The problem for double precision ``delta`` and ``x`` (B, C, H, W)."""
+    """The scaled problem for double precision ``delta`` and ``x`` (B, C, H, W)."""
     mass, wish = x.flatten(2), delta.flatten(2)
     strength = wish.flatten(1).abs().amax(1)
     heaviest = mass.flatten(1).amax(1)
     affordable = budget.isfinite() & (budget > 0) & (budget < heaviest)
     unit = torch.minimum(torch.minimum(strength, heaviest), torch.where(affordable, budget, torch.inf))
     allowed = _allowed(moves, mass, budget)
-    # what weighs less than rounding error of a unit stays where it is
+    # mass below the rounding error of a unit stays in its place
     layout = layout_from(torch.where(mass > 1e-16 * over_pixels(unit), mass, 0), moves, allowed)
     room = torch.full_like(layout.real, math.inf, dtype=mass.dtype)
     if cap is not None:
@@ -78,7 +79,7 @@ def scaled_problem(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, 
         layout=layout,
         pull=layout.pick(wish) / over_pixels(strength),
         curvature=unit / strength,
-        # more than the dearest plan costs changes nothing
+        # a budget above the cost of the dearest plan changes nothing
         budget=torch.where(budget > 0, torch.minimum(budget / unit, 1 + dearest), 1),
         room=room,
         unit=unit,
@@ -87,7 +88,7 @@ def scaled_problem(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, 
 
 
 def _allowed(moves: PixelMoves, mass: Tensor, budget: Tensor) -> Tensor:
-    """The moves of each example's pixels that its budget lets happen at all, (B, C, H·W, m)."""
+    """The moves of each example's pixels that its budget can pay at all, (B, C, H·W, m)."""
     affordable = (moves.cost <= 0) | over_moves(budget > 0)
     return (moves.valid & affordable).expand(*mass.shape, moves.cost.shape[1])
 
@@ -100,7 +101,7 @@ def highest_price(problem: ScaledProblem) -> Tensor:
 
 
 def reduced_costs(problem: ScaledProblem, change: Tensor, price: Tensor, cap_price: Tensor) -> Tensor:
-    """What each move loses at the prices against the best move of its source, ≥ 0, (B, C, S, m)."""
+    """The loss of each move at the prices against the best move of its source, ≥ 0, (B, C, S, m)."""
     layout = problem.layout
     loss = over_moves(price) * layout.cost - layout.at(problem.residual(change) - cap_price)
     loss = loss - torch.where(layout.allowed, loss, torch.inf).amin(-1, keepdim=True)
@@ -108,10 +109,10 @@ def reduced_costs(problem: ScaledProblem, change: Tensor, price: Tensor, cap_pri
 
 
 def duality_gap(problem: ScaledProblem, plan: Tensor, price: Tensor, cap_price: Tensor) -> Tensor:
-    """How far the plan is at most from the least objective; prices of the budget and the caps are any numbers ≥ 0, (B,).
+    """An upper bound on the plan's objective minus the least objective, (B,). The prices are any numbers ≥ 0.
 
-    The gap is ⟨δ − d, v − d⟩ at the best v of the dual, a sum of terms ≥ 0: unused budget, unused room, and moves that are
-    worse than others.
+    The gap is ⟨δ − d, v − d⟩ at the best v of the dual. It is a sum of terms ≥ 0: unused budget, unused room, and moves
+    that are worse than others.
     """
     layout = problem.layout
     change = layout.change(plan)

@@ -1,1 +1,1 @@
-"""The Wasserstein ball as a component, its oracles, and where mass may move."""
+"""The Wasserstein ball as a component, its oracles, and the moves of mass that it allows."""

@@ -1,4 +1,4 @@
-"""Wasserstein balls of images as components, and the same with a radius for each example."""
+"""Wasserstein balls of images as components, and the same balls with one radius for each example."""
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def _window(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1 or value % 2 == 0):
-        raise ValueError(f"{field.name}={value!r} is no window; allowed are odd integers ≥ 1, or None for any move")
+        raise ValueError(f"{field.name}={value!r} is not a window; allowed are odd integers ≥ 1, or None for any move")
 
 
 def _one_of(*words: str) -> Any:
@@ -48,18 +48,20 @@ def _capacity(instance: Any, field: "attrs.Attribute[Any]", value: object) -> No
 class Wasserstein(TransportBall, ThreatModel):
     """{δ : x + δ = Pᵀ1 for a plan P ≥ 0 with P 1 = x and ⟨C, P⟩ ≤ eps · Σx}: mass moves between near pixels.
 
-    Images (B, channels, H, W) of pixels ≥ 0, not normalised. Mass stays in its channel and within a ``kernel`` × ``kernel``
-    window of its pixel (None: anywhere); the channels share one budget. A unit of mass pays ‖i − j‖₂^``p`` for a move from
-    pixel i to j, or what ``cost`` says in place of both: a window of costs, as a tuple of rows or an .npy file, or a file
-    with a table for all pairs of pixels in rows of the image (n, n); its spec holds the hash of the file. The radius is the
-    mean cost of a unit of the image's mass (``mass="unit"``) or the cost of the whole plan (``mass="absolute"``).
-    ``bounds=None``: a pixel may exceed 1, the literature's convention; (0, 1): it may not. ``projection``: by the "exact"
-    interior point, or the thesis's "sinkhorn", approximate and repaired into the set.
+    Images have the shape (B, channels, H, W) and pixels ≥ 0, not normalised. Mass stays in its channel and within a
+    ``kernel`` × ``kernel`` window of its pixel (None: anywhere). The channels share one budget. A unit of mass pays ‖i
+    − j‖₂^``p`` for a move from pixel i to pixel j. ``cost`` replaces both ``kernel`` and ``p``. It is a window of
+    costs, as a tuple of rows or an .npy file, or a file with a table (n, n) for all pairs of pixels, in rows of the
+    image. The spec of such a set holds the hash of the file.
+    The radius is the mean cost of a unit of the image's mass (``mass="unit"``) or the cost of the whole plan
+    (``mass="absolute"``). With ``bounds=None`` a pixel may exceed 1, as is the convention of the literature; with (0,
+    1) it may not. ``projection`` is the "exact" interior point, or the thesis's "sinkhorn", which is approximate and
+    repaired into the set.
     Source: wong2019.
     """
 
     positional = ("eps",)
-    # a projection is a quadratic program for each image and step, a maximiser is sorted out
+    # a projection solves a quadratic program for each image and step; a maximiser needs only a sort
     default_attacks: ClassVar[tuple[str, ...]] = ("fgsm", "frank_wolfe(steps=40, classes=4)")
 
     eps: float = attrs.field(validator=radius, converter=as_float)
@@ -74,7 +76,9 @@ class Wasserstein(TransportBall, ThreatModel):
     @cost.validator
     def _check_alone(self, _: object, value: object) -> None:
         if value is not None and (self.kernel, self.p) != (5, 1.0):
-            raise ValueError("cost=... says where mass may go and at what price; allowed is to leave kernel and p out")
+            raise ValueError(
+                "cost=... replaces kernel and p, which were given too; allowed is to leave kernel and p out"
+            )
 
     @property
     def radius(self) -> float:
@@ -94,7 +98,7 @@ class Wasserstein(TransportBall, ThreatModel):
 
     @property
     def cap(self) -> float | None:
-        """The largest value of a pixel, None where there is none."""
+        """The largest value of a pixel; None without a limit."""
         return None if self.bounds is None else self.bounds[1]
 
     @property
@@ -103,7 +107,7 @@ class Wasserstein(TransportBall, ThreatModel):
 
     @property
     def convention(self) -> str:
-        """What the radius measures, which differs from paper to paper."""
+        """A sentence that says in which unit the radius is measured, because papers differ."""
         radius = "per unit of the image's mass" if self.mass == "unit" else "in all"
         if self.cost is not None:
             price = "at the costs given"
@@ -128,7 +132,7 @@ class Wasserstein(TransportBall, ThreatModel):
         return any_moves(self.p, height, width, x.device, x.dtype)
 
     def budgets(self, x: Tensor) -> Tensor:
-        """The cost that each example's plan may have, (B,)."""
+        """The largest cost of each example's plan, (B,)."""
         mass = total(x.flatten(1)) if self.mass == "unit" else torch.ones_like(x[:, 0, 0, 0])
         return self.eps * mass
 
@@ -136,11 +140,11 @@ class Wasserstein(TransportBall, ThreatModel):
         return raised_product(self.outer_mass(x), self.eps)
 
     def outer_mass(self, x: Tensor) -> Tensor:
-        """What the radius is multiplied with, rounded up, and further by what costs lose in x's type, (B,)."""
+        """The factor of the radius, rounded up by its own rounding and by that of the costs in x's type, (B,)."""
         rows = x.flatten(1)
         if self.mass == "absolute":
             return upper(torch.ones_like(rows[:, 0]), 1)
-        # a unit for each cost; a sum of subnormal numbers may be taken for 0
+        # one unit for each cost, because a sum of subnormal numbers may be taken for 0
         mass = upper(total(rows), rows.shape[1]) + 2 * rows.shape[1] * smallest(x.dtype)
         return torch.where(stored(rows).any(1), mass, 0)
 
@@ -151,7 +155,7 @@ class Wasserstein(TransportBall, ThreatModel):
         return WassersteinPerExample(self, factors)
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
-        """A plan of its own for each channel, in extra variables."""
+        """The constraints of δ for one image, with one plan for each channel in extra variables."""
         image = x.detach().cpu().double()
         return plan_constraints(delta, image, self.moves(image[None]), float(self.budgets(image[None])), self.cap)
 
@@ -162,7 +166,7 @@ class Wasserstein(TransportBall, ThreatModel):
 
 
 class WassersteinPerExample(TransportBall, PerExample):
-    """A Wasserstein ball with a radius for each example; all examples at once."""
+    """A Wasserstein ball with one radius for each example; all examples are computed at once."""
 
     def __init__(self, ball: Wasserstein, factors: Tensor) -> None:
         super().__init__(ball, factors)

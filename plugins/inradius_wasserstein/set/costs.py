@@ -1,4 +1,4 @@
-"""Ground costs that are given: a window around each pixel, or a table for all pairs of pixels, also from a file."""
+"""Ground costs given by the user: a window around each pixel, or a table for all pairs of pixels, also from a file."""
 
 import hashlib
 from functools import lru_cache
@@ -23,7 +23,7 @@ ALLOWED = (
 
 
 def as_costs(value: object) -> object:
-    """Rows as tuples of floats, and a file with the hash of what it holds; anything else as it is, for the validator."""
+    """Costs as tuples of floats, or as a file name with the hash of the file; other values unchanged."""
     if isinstance(value, list | tuple):
         return tuple(tuple(_number(v) for v in row) if isinstance(row, list | tuple) else row for row in value)
     if isinstance(value, str) and "#" not in value and Path(value).is_file():
@@ -40,14 +40,14 @@ def _hash(path: str) -> str:
 
 
 def costs(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
-    """Accepts None, a window of costs, and a file of costs that holds what it held when the spec was written."""
+    """Accepts None, a window of costs, and a file of costs whose content has not changed since the spec was written."""
     if value is None:
         return
     if isinstance(value, str):
         _check_file(field.name, value)
         return
     if not _is_window(value):
-        raise ValueError(f"{field.name}={value!r} is no window of costs; {ALLOWED}")
+        raise ValueError(f"{field.name}={value!r} is not a window of costs; {ALLOWED}")
 
 
 def _is_window(value: object) -> TypeGuard[Costs]:
@@ -93,7 +93,7 @@ def _read(value: str) -> Tensor:
 
 
 def window_of(value: Costs | str, pixels: int) -> Costs | None:
-    """The window that a cost is for images of so many pixels, None where it is a table of all pairs."""
+    """The window of costs for images of so many pixels; None where the costs are a table of all pairs."""
     if not isinstance(value, str):
         return value
     found = _read(value)
@@ -123,7 +123,7 @@ def distances(height: int, width: int, p: float) -> Tensor:
 
 
 def is_symmetric(value: Costs | str) -> bool:
-    """Whether every way back costs what the way there does, in each reading that the costs allow."""
+    """True where each move costs the same in both directions, read as a window and read as a table."""
     found = _read(value) if isinstance(value, str) else torch.tensor(value, dtype=torch.float64)
     table = isinstance(value, str) and len(found) == len(found[0]) and not bool(found.diagonal().any())
     rows, columns = found.shape

@@ -1,4 +1,4 @@
-"""How much mass each pixel can lose and gain, elementwise bounds of δ."""
+"""Elementwise bounds of δ: the mass that each pixel can lose and gain."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from inradius_wasserstein.set.moves import PixelMoves, window_moves
 def pixel_bounds(x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, Tensor] | None:
     """The least (≤ 0) and the largest change of each pixel, rounded outwards, two of (B, C, H, W); None without a window.
 
-    A pixel loses mass at the price of its cheapest move, and gains the mass around it, the cheapest first.
+    A pixel loses mass at the price of its cheapest move. It gains the mass around it, the cheapest first.
     """
     if moves.window is None:
         return None
@@ -27,13 +27,13 @@ def pixel_bounds(x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, 
 
 
 def _back(moves: PixelMoves) -> tuple[tuple[float, ...], ...]:
-    """The window of costs from a pixel's neighbours to itself."""
+    """The window of costs for moves from a pixel's neighbours to the pixel."""
     assert moves.window is not None
     return tuple(row[::-1] for row in moves.window[::-1])
 
 
 def _gained(mass: Tensor, back: PixelMoves, budget: Tensor) -> Tensor:
-    """The mass that can be brought to each pixel, (B, C, n), (B, 1, 1) -> (B, C, n)."""
+    """The mass that can reach each pixel, (B, C, n), (B, 1, 1) -> (B, C, n)."""
     gained, left, few = torch.zeros_like(mass), budget.expand_as(mass), _few(budget)
     costs = _seen(back.cost)
     for column in range(1, back.target.shape[1]):
@@ -47,11 +47,11 @@ def _gained(mass: Tensor, back: PixelMoves, budget: Tensor) -> Tensor:
 
 
 def _seen(cost: Tensor) -> Tensor:
-    """Costs, 0 for those so small that quotients by them may overflow."""
+    """The costs, with 0 for costs so small that quotients by them may overflow, in the shape given."""
     info = torch.finfo(cost.dtype)
     return torch.where(cost < info.smallest_normal / info.eps, 0, cost)
 
 
 def _few(budget: Tensor) -> Tensor:
-    """What underflow may take from a budget, 0 for none."""
+    """The mass that underflow may take from a budget, 0 for a budget of 0, in the shape of the budget."""
     return (budget > 0).to(budget.dtype) * torch.finfo(budget.dtype).smallest_normal

@@ -1,4 +1,4 @@
-"""Where the mass of a pixel may go within one channel's image, and what it costs."""
+"""The moves of a pixel's mass within one channel, and their costs."""
 
 from functools import lru_cache
 from math import inf
@@ -13,12 +13,12 @@ from inradius_wasserstein.set.costs import Costs, distances, table_of
 
 @attrs.frozen(eq=False)
 class PixelMoves:
-    """The moves of every pixel of an image with n = H·W pixels, m of them each.
+    """The moves of every pixel of an image with n = H·W pixels, m moves for each.
 
     target (n, m): flat indices of pixels; cost (n, m): cost of a unit of mass; valid (n, m): False for padding, which
-    repeats the move that stays. Move 0 of every pixel stays, at cost 0. Costs of valid moves do not
-    decrease along m. ``price``: the cost of each of the m moves where all pixels share them, and the ``window`` that they
-    come from, None where they do not.
+    repeats the move that stays. Move 0 of every pixel stays, at cost 0. Costs of valid moves do not decrease along m.
+    ``price``: the cost of each of the m moves where all pixels share them, else None. ``window``: the window of costs
+    that they come from, else None.
     """
 
     target: Tensor
@@ -30,7 +30,7 @@ class PixelMoves:
 
 @lru_cache(maxsize=32)
 def window_costs(kernel: int, p: float) -> Costs:
-    """‖i − j‖₂^p over a kernel × kernel window around i, the centre at 0."""
+    """‖i − j‖₂^p over a kernel × kernel window around i, with 0 in the centre."""
     reach = range(-(kernel // 2), kernel // 2 + 1)
     return tuple(tuple(float((a * a + b * b) ** (p / 2)) for b in reach) for a in reach)
 
@@ -57,7 +57,7 @@ def window_moves(costs: Costs, height: int, width: int, device: torch.device, dt
 
 @lru_cache(maxsize=8)
 def any_moves(p: float, height: int, width: int, device: torch.device, dtype: torch.dtype) -> PixelMoves:
-    """The moves between all pixels of an image, at ‖i − j‖₂^p."""
+    """The moves between all pixels of an image, at the costs ‖i − j‖₂^p."""
     return _table_moves(distances(height, width, p), device, dtype)
 
 
@@ -68,7 +68,10 @@ def file_moves(file: str, device: torch.device, dtype: torch.dtype) -> PixelMove
 
 
 def _table_moves(table: Tensor, device: torch.device, dtype: torch.dtype) -> PixelMoves:
-    """The moves at the costs of a table (n, n), infinite where there is none; cheapest first, and first the one that stays."""
+    """The moves at the costs of a table (n, n): first the one that stays, then the others, cheapest first.
+
+    An infinite cost forbids a move.
+    """
     key = table.clone().fill_diagonal_(-1)
     order = key.argsort(dim=1, stable=True)
     order = order[:, : int(table.isfinite().sum(1).max())]
@@ -84,15 +87,15 @@ def _range(size: int, device: torch.device) -> Tensor:
 
 
 def check_image(x: Tensor, asker: object) -> None:
-    """Raises ``InputError`` where ``x`` is no batch of images of non-negative pixels."""
+    """Raises ``InputError`` where ``x`` is not a batch of images of non-negative pixels."""
     if x.ndim != 4:
         raise InputError(
-            f"inputs of shape {tuple(x.shape)} are no images; {asker} allows (batch, channels, height, width)"
+            f"inputs of shape {tuple(x.shape)} are not images; {asker} allows (batch, channels, height, width)"
         )
     bad = (x < 0).flatten(1).any(1)
     if bool(bad.any()):
         row = int(bad.nonzero()[0])
         raise InputError(
-            f"image {row} has the negative pixel {float(x[row].min()):.6g}, which is no mass; {asker} allows pixels ≥ 0, "
+            f"image {row} has the negative pixel {float(x[row].min()):.6g}, which is not a mass; {asker} allows pixels ≥ 0, "
             "so put a normalisation into the model (a Normalize layer)"
         )

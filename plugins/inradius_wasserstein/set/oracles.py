@@ -1,4 +1,4 @@
-"""The oracles of a Wasserstein ball: each algorithm has a module of its own, this one asks them."""
+"""The oracles of a Wasserstein ball. Each algorithm has its own module; this one calls them."""
 
 from abc import ABC, abstractmethod
 from typing import Protocol
@@ -20,22 +20,22 @@ from inradius_wasserstein.set.moves import PixelMoves
 from inradius_wasserstein.support.first_layer import first_layer
 from inradius_wasserstein.support.kernels import Kernel, in_blocks, point_kernel, upper_room, value_kernel
 
-# A projection that moves a point by less than this share of its length asks the referee whether it had to.
+# A projection that moves a point by less than this share of its length tests whether the point is inside.
 _NEAR = 1e-3
 _INSIDE = 1e-9
 
 
 class Transport(Protocol):
-    """Where mass may go, and at what price."""
+    """The moves that mass may make, and their prices."""
 
     @property
     def cap(self) -> float | None:
-        """The largest number of a pixel; None without one."""
+        """The largest value of a pixel; None without a limit."""
         ...
 
     @property
     def projection(self) -> str:
-        """The algorithm of projections."""
+        """The name of the projection algorithm."""
         ...
 
     def moves(self, x: Tensor) -> PixelMoves:
@@ -44,23 +44,23 @@ class Transport(Protocol):
 
 
 class TransportBall(Oracles, ABC):
-    """{δ : x + δ reachable from x by moves of total cost at most the budget}, one budget for each example.
+    """{δ : moves of total cost at most the budget carry x to x + δ}, with one budget for each example.
 
-    Points carry no gradient; support functions carry that in ``c``.
+    Points carry no gradient. Support functions carry a gradient in ``c``.
     """
 
     @property
     @abstractmethod
     def ball(self) -> Transport:
-        """The moves, their costs and the pixel cap."""
+        """The moves, their costs and the cap of the pixels."""
 
     @abstractmethod
     def budgets(self, x: Tensor) -> Tensor:
-        """The cost that each example's plan may have, (B,)."""
+        """The largest cost of each example's plan, (B,)."""
 
     @abstractmethod
     def outer_budgets(self, x: Tensor) -> Tensor:
-        """The same, rounded up by as much as costs may have been rounded, (B,)."""
+        """The budgets, rounded up by as much as costs may have been rounded, (B,)."""
 
     @property
     def convex(self) -> bool:
@@ -71,7 +71,7 @@ class TransportBall(Oracles, ABC):
         return self._itself_if_inside(delta, x, point)
 
     def _itself_if_inside(self, delta: Tensor, x: Tensor, point: Tensor) -> Tensor:
-        """The point, or δ itself where that is so near that it may be inside, and is."""
+        """The point, or δ itself where δ is inside the ball, (B, *S). Only a δ close to the point is tested."""
         away, size = ((part.double().flatten(1)).norm(dim=1) for part in (point - delta, delta))
         near = ((away > 0) & (away <= _NEAR * size)).nonzero().squeeze(1)
         if not len(near):
@@ -90,7 +90,7 @@ class TransportBall(Oracles, ABC):
             return solve(delta, images, self.ball.moves(images), self.budgets(images), self.ball.cap)
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        # in float64, on the CPU, where the network simplex works
+        # in float64 on the CPU, where the network simplex runs
         moves, budget = self._precisely(x)
         cost, _ = plan_cost(delta, x, moves)
         share = torch.where(cost > 0, cost / budget.to(cost), torch.zeros_like(cost))
@@ -104,7 +104,7 @@ class TransportBall(Oracles, ABC):
         return self.ball.moves(x), self.budgets(x)
 
     def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
-        """A maximiser of ⟨c, δ⟩ over Δ(x), with a cap of the pixels a point that comes near the maximum, (B, *S)."""
+        """A maximiser of ⟨c, δ⟩ over Δ(x), (B, *S). With a cap it is a point that comes near the maximum."""
         with torch.no_grad():
             dtype = torch.promote_types(c.dtype, x.dtype)
             x = x.to(working(dtype))
@@ -112,7 +112,7 @@ class TransportBall(Oracles, ABC):
             return toward_zero(point, dtype).view(x.shape)
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
-        """An upper bound on max ⟨c, δ⟩, exact without a cap of the pixels, (B, K, *S) -> (B, K)."""
+        """An upper bound on max ⟨c, δ⟩, (B, K, *S) -> (B, K). It is exact without a cap."""
         return self._value(c.flatten(2), x, self.ball.cap)
 
     def support_bound(self, c: Tensor, x: Tensor) -> Tensor:
@@ -129,14 +129,15 @@ class TransportBall(Oracles, ABC):
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         """The maximiser around x + δ, (B, *S).
 
-        It spends the whole radius on moves that exist. A step along the gradient, or its sign as in wong2019, asks for mass
-        where none can come from, and loses most of its length to the projection: 20 steps of PGD on a convolutional MNIST
-        network (p = 1, ε = 0.1, 60 images) break 18 with this step, 14 along the gradient and 3 along its sign.
+        It spends the whole radius on moves that exist. A step along the gradient, or along its sign as in wong2019,
+        asks for mass where none can come from, and loses most of its length to the projection. On a convolutional MNIST
+        network (p = 1, ε = 0.1, 60 images), 20 steps of PGD break 18 images with this step, 14 along the gradient and 3
+        along its sign.
         """
         return self.linear_max(gradient, (x + delta).clamp(min=0, max=self.ball.cap))
 
     def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
-        """The maximiser of a random direction, shrunk at random, (B, *S)."""
+        """The maximiser of a random direction, shrunk by a random factor, (B, *S)."""
         rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
         vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
         return toward_zero(vertex * rng.uniform(dtype=x.dtype).to(x.device).view(-1, 1, 1, 1), x.dtype)
@@ -152,7 +153,7 @@ class TransportBall(Oracles, ABC):
         return -upward(-low, x.dtype), upward(high, x.dtype)
 
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Bounds by a grid of prices that images share, without a cap of the pixels, two of (B, *out)."""
+        """Bounds at a grid of prices that the images share, two of (B, *out). A cap of the pixels is ignored."""
         center = op(x)
         images, budget = self._outer(x, center.dtype)
         up = first_layer(op, images, self.ball.moves(images), budget)
@@ -162,7 +163,10 @@ class TransportBall(Oracles, ABC):
         return -raised_sum(-center, low), raised_sum(center, high)
 
     def _outer(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Images in the precision of computation, no mass so small that a kernel takes it for 0, and their budgets."""
+        """Images in the precision of computation, and their budgets.
+
+        Mass so small that a kernel would take it for 0 is raised.
+        """
         images = widened(x, working(torch.promote_types(x.dtype, dtype)))
         return torch.where(stored(images), images.clamp(min=smallest(images.dtype)), images), self.outer_budgets(images)
 

@@ -1,4 +1,4 @@
-"""A Wasserstein ball in cvxpy, for the referee."""
+"""The constraints of a Wasserstein ball in cvxpy, for the referee."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def plan_constraints(
     delta: "cvxpy.Variable", x: Tensor, moves: PixelMoves, budget: float, cap: float | None
 ) -> "list[cvxpy.Constraint]":
-    """δ ∈ Δ(x) for one image (C, H, W) in float64, by plans with a variable for each move; ``cap`` limits the pixels."""
+    """The constraints δ ∈ Δ(x) for one image (C, H, W) in float64, with one variable for each move; ``cap`` limits the pixels."""
     import cvxpy
     from scipy.sparse import coo_matrix
 

@@ -1,1 +1,1 @@
-"""The support function: what the budget buys, exact or bounded by prices."""
+"""The support function, exact or bounded by prices."""

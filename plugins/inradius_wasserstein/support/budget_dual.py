@@ -1,7 +1,8 @@
-"""What the budget buys: the edges of all sources' hulls, dearest first, and the plan that this is.
+"""The support function as a dual in the price of the budget, and the plan that attains it.
 
-max ⟨c, δ⟩ = min over ψ ≥ 0 of ψ · budget + Σᵢ xᵢ maxⱼ (cⱼ − cᵢ − ψ Cᵢⱼ), the dual in the price ψ of the budget. The gains of
-a source against its costs have a concave hull, and Σᵢ xᵢ maxⱼ (...) is a sum over the hulls' edges.
+max ⟨c, δ⟩ = min over ψ ≥ 0 of ψ · budget + Σᵢ xᵢ maxⱼ (cⱼ − cᵢ − ψ Cᵢⱼ), the dual in the price ψ of the budget. The
+gains of a source against its costs have a concave hull, and Σᵢ xᵢ maxⱼ (...) is a sum over the hulls' edges. The budget
+buys edges, dearest first.
 """
 
 import attrs
@@ -20,9 +21,10 @@ from inradius_wasserstein.support.price import spend
 
 @attrs.frozen(eq=False)
 class Flow:
-    """Mass that leaves its pixel: rows of the B · n pixels, amounts, and cost of a unit.
+    """Mass that leaves its pixel. Pixels are rows among the B · n pixels of the batch.
 
-    source and mass (B, S), all that it has; target, amount and cost (B, S, K).
+    source and mass (B, S): a pixel and all of its mass; target, amount and cost (B, S, K): the target row, the mass
+    that moves, and the cost of a unit.
     """
 
     source: Tensor
@@ -37,21 +39,22 @@ class Flow:
         return self.amount * self.cost
 
     def thinned(self, share: Tensor) -> "Flow":
-        """Only this share of what goes to each pixel, (B, n)."""
+        """The flows with only this share (B, n) of the mass that goes to each pixel."""
         return attrs.evolve(self, amount=self.amount * share.flatten()[self.target])
 
 
 class BudgetDual:
-    """The edges that the budget can buy for directions c (B, K, n) on images x (B, n).
+    """The dual for directions c (B, K, n) on images x (B, n): the edges that the budget can buy, and the price at which it ends.
 
-    ``own``: what mass is worth that stays, where that is not c. ``where``: whether the plan will be asked for.
+    ``own``: the value of mass that stays, where it differs from c. ``where``: True keeps the targets, which ``flows``
+    and ``point`` need.
     """
 
     def __init__(
         self, c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, *, where: bool, own: Tensor | None = None
     ) -> None:
         self._shape, self._budget, self._sources = c.shape, budget[:, None], Sources.of(x)
-        # a power of two is exact, and differences of c must not lose a digit
+        # division by a power of two is exact, and differences of c must not lose a digit
         self._c, self._scale = c, power(c if own is None else own).squeeze(-1)
         row = self._sources.row.flatten()
         rows = pixel_rows(c / self._scale[:, :, None])
@@ -70,7 +73,7 @@ class BudgetDual:
         """Prices (B, A · S, K) and widths times mass (B, A · S, 1 or K), both rounded upwards."""
         batch, sources = self._sources.mass.shape
         mass = self._sources.mass.view(1, -1, 1)
-        # no width of mass is taken for 0
+        # a width of a pixel with mass is never taken for 0
         wide = torch.where(mass > 0, (found.width * mass).clamp(min=smallest(mass.dtype)), 0)
         price, width = (
             (side * (1 + self._margin))
@@ -82,7 +85,10 @@ class BudgetDual:
         return price, width
 
     def value(self) -> Tensor:
-        """ψ · budget + Σ width · (price − ψ)₊ a little above the last price, where ties add nothing, rounded upwards, (B, K)."""
+        """An upper bound on max ⟨c, δ⟩, rounded upwards, (B, K).
+
+        It is ψ · budget + Σ width · (price − ψ)₊ at a ψ slightly above the last price, where ties add nothing.
+        """
         psi = (self._spent.psi * (1 + self._margin)).clamp(min=0)
         surplus = (self._price - psi[:, None]).clamp_(min=0).mul_(self._width)
         value = psi * self._budget + total(surplus.transpose(1, 2))
@@ -91,13 +97,16 @@ class BudgetDual:
             value = value + total(gained.transpose(1, 2))
         mass = total(self._sources.mass)[:, None]
         size = max(self._price.shape[1], self._sources.mass.shape[1], key=depth)
-        # c itself may be taken for 0, and so may the product with its scale
+        # underflow may take c itself for 0, and also its product with the scale
         lost = 4 * smallest(value.dtype) * (1 + mass)
         raised = (upper(value, size) + lost_by(mass, self._cost, size, self._budget)) * self._scale + lost
         return recovered(value, raised, self._moved)
 
     def _moved(self, where: Tensor) -> Tensor:
-        """Whether some mass can gain in directions (mask (B, K)), or may have been too small to be seen to, (count,)."""
+        """True where some mass gains in a direction, or may gain by an amount too small to be seen, (count,).
+
+        ``where`` is a mask (B, K) of the directions.
+        """
         mass = (self._sources.mass > 0)[:, :, None]
         gains = self._best > self._stays
         gains, free = (side.view(*mass.shape[:2], -1) & mass for side in (gains, self._free != 0))
@@ -106,7 +115,7 @@ class BudgetDual:
         return (paid | free.any(1))[where]
 
     def flows(self) -> tuple[Flow, Flow]:
-        """What is bought: from each source to at most two targets, of which at most one price is bought in part."""
+        """The two flows that the budget buys. Each source has at most two targets, and at most one price is bought in part."""
         spent, mass = self._spent, self._sources.mass[:, :, None]
         price = self._price.view(len(mass), len(self._edges.price), mass.shape[1], self._price.shape[2])
         further = mass * spent.share[:, None]
@@ -126,14 +135,14 @@ class BudgetDual:
         return Flow(source, mass, target, amount.masked_fill(target == source[:, :, None], 0), paid)
 
     def point(self) -> Tensor:
-        """The change that the plan makes, (B, K, n)."""
+        """The change δ that the plan makes, (B, K, n)."""
         less, more = self.flows()
         leaves = torch.minimum(less.amount + more.amount, self._sources.mass[:, :, None])
         return change((less, more), leaves, self._shape)
 
 
 def change(flows: tuple[Flow, Flow], leaves: Tensor, shape: torch.Size) -> Tensor:
-    """What arrives at each pixel without what leaves it (B, S, K), as directions of this shape (B, K, n)."""
+    """The mass that arrives at each pixel minus the mass ``leaves`` (B, S, K) that leaves it, in the shape (B, K, n)."""
     batch, count, size = shape
     rows = leaves.new_zeros(batch * size, count)
     for flow in flows:
@@ -143,9 +152,10 @@ def change(flows: tuple[Flow, Flow], leaves: Tensor, shape: torch.Size) -> Tenso
 
 
 def lost_by(mass: Tensor, cost: Tensor, edges: int, budget: Tensor) -> Tensor:
-    """What underflow may take from so many edges and the budget, of directions below 2, mass and budget (B, 1), (B, 1).
+    """An upper bound on the loss by underflow, for directions below 2, mass and budget (B, 1), (B, 1).
 
-    The smallest normal number from a product and a sum, and from what mass, cost and budget are multiplied with.
+    It counts the smallest normal number once for a product and once for a sum of each of so many edges, and for the
+    products of mass, cost and budget.
     """
     few = smallest(mass.dtype)
     farthest = float(cost.max()) if cost.numel() else 0.0

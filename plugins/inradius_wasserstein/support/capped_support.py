@@ -1,7 +1,8 @@
-"""A Wasserstein ball whose pixels have a cap: an upper bound by prices of the pixels, and a point by buying in rounds.
+"""The support function of a Wasserstein ball with a cap of the pixels: an upper bound, and a point of the set.
 
-With prices μ ≥ 0 of the pixels, max ⟨c, δ⟩ ≤ ⟨μ, cap − x⟩ + σ(c − μ), σ the support function without the cap. Every μ gives a
-bound, and μ = 0 that without the cap. The best μ balances what the plan brings to a pixel with the room there.
+With prices μ ≥ 0 of the pixels, max ⟨c, δ⟩ ≤ ⟨μ, cap − x⟩ + σ(c − μ), where σ is the support function without the cap.
+Every μ gives a bound, and μ = 0 gives the bound without the cap. The best μ balances the mass that the plan brings to a
+pixel with the room there. The point is found by buying in rounds.
 Source: polyak1969.
 """
 
@@ -14,19 +15,22 @@ from inradius_wasserstein.set.moves import PixelMoves
 from inradius_wasserstein.support.budget_dual import BudgetDual, Flow, change
 from inradius_wasserstein.support.support import below, support_with_point
 
-# Steps on the prices of pixels, and rounds of buying: on images the bound is then within 2 % of the maximum, and the
+# Steps on the prices of pixels, and rounds of buying. On images the bound is then within 2 % of the maximum, and the
 # point within 3 %.
 _STEPS = 24
 _ROUNDS = 24
 
-# By this share of the bound the first step hopes to lower it, and by half of it whenever it does not.
+# The first step aims to lower the bound by this share. The share is halved after each step that does not lower it.
 _HOPE = 0.1
 
 
 def capped_support(
     c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """An upper bound on max ⟨c, δ⟩ over δ ≤ room, its gradient, and the prices, (B, K), (B, K, n), (B, K, n)."""
+    """An upper bound on max ⟨c, δ⟩ over δ ≤ room, its gradient, and the prices, (B, K), (B, K, n), (B, K, n).
+
+    The bound is at most the one without the room.
+    """
     room = room[:, None]
     best, point = support_with_point(c, x, moves, budget)
     slope, found = point, torch.zeros_like(c)
@@ -52,7 +56,7 @@ def _bound(
     """The bound at given prices, rounded upwards, and its gradient."""
     left = c - prices
     value, point = support_with_point(left, x, moves, budget)
-    # rounding of c − μ is a change of μ, and so is its underflow, also of a μ that is below 0 then
+    # rounding and underflow of c − μ are changes of μ, which may make a μ negative
     grain, few = torch.finfo(c.dtype).eps, smallest(c.dtype)
     paid = (prices + grain * left.abs() * (prices > 0)) * room
     lost = 4 * few * (total(room + x[:, None]) + room.shape[2])
@@ -60,7 +64,7 @@ def _bound(
 
 
 def capped_maximizer(c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor) -> Tensor:
-    """A point of the set that goes far along c, not always the farthest, (B, 1, n)."""
+    """A point of the set with a large ⟨c, δ⟩, not always the largest, (B, 1, n)."""
     _, _, prices = capped_support(c, x, room, moves, budget)
     points = [_bought(c - paid, c, x, room, moves, below(budget)) for paid in (torch.zeros_like(c), prices)]
     plain, priced = points
@@ -68,7 +72,8 @@ def capped_maximizer(c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budg
 
 
 def _bought(worth: Tensor, c: Tensor, x: Tensor, room: Tensor, moves: PixelMoves, budget: Tensor) -> Tensor:
-    """What rounds of buying bring, (B, 1, n): each as without a cap, cut down to what pixels still take.
+    """The change δ after rounds of buying, (B, 1, n). Each round buys as without a cap and is cut down to the room of
+    the pixels.
 
     The next round spends the rest of the budget on mass that has not moved, and on pixels that are not full.
     """

@@ -1,4 +1,4 @@
-"""Gain against cost of each source, made concave: edges to buy with the budget, dearest first."""
+"""The gain of each source against its cost, made concave: edges to buy with the budget, dearest first."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-# Up to here all pairs of levels are compared, beyond the hull is walked around.
+# Up to so many levels all pairs are compared. With more levels the hull is walked.
 _FEW = 24
 
 
@@ -14,8 +14,9 @@ _FEW = 24
 class HullEdges:
     """The edges of each source's hull: gain for a unit of cost (price) and cost for a unit of mass (width).
 
-    price (A, S, K), falling along A, S the sources of all examples; width (A, 1 or S, 1 or K); start (S, K): what is reached
-    for nothing. ``ends`` (A + 1, S, K): the level at the ends of the edges, None where these are just the levels 0 ... A.
+    price (A, S, K): falling along A, with S the sources of all examples; width (A, 1 or S, 1 or K); start (S, K): the
+    gain at no cost. ``ends`` (A + 1, S, K): the level at the ends of the edges, None where these are the levels 0 ...
+    A.
     """
 
     price: Tensor
@@ -25,7 +26,9 @@ class HullEdges:
 
 
 def hull_edges(values: list[Tensor], cost: Tensor) -> HullEdges:
-    """The hulls of the points (cost of level v, values[v]), V of (S, K), costs (V, 1 or S) in float64, the first 0."""
+    """The hulls of the points (cost of level v, values[v]). ``values``: V of (S, K); ``cost``: (V, 1 or S) in float64,
+    the first 0.
+    """
     few = len(values) <= _FEW and cost.shape[1] == 1
     if few and bool((cost.diff(dim=0) > 0).all()):
         return _compared(values, cost[:, 0].tolist())
@@ -33,7 +36,11 @@ def hull_edges(values: list[Tensor], cost: Tensor) -> HullEdges:
 
 
 def _compared(values: list[Tensor], cost: list[float]) -> HullEdges:
-    """Between two levels the hull's slope is the least over points to the left of the largest to a point to the right."""
+    """Hulls by comparing all pairs of levels.
+
+    Between two levels, the hull's slope is the least, over points to the left, of the largest slope to a point to the
+    right.
+    """
     count = len(values) - 1
     price = values[0].new_empty(count, *values[0].shape)
     for left in range(count):
@@ -51,8 +58,8 @@ def _compared(values: list[Tensor], cost: list[float]) -> HullEdges:
 
 
 def _walked(values: Tensor, cost: Tensor) -> HullEdges:
-    """From each corner to the point that is seen under the steepest slope, (V, S, K), (V, 1 or S, 1)."""
-    # costs so small that their differences may underflow are none
+    """Hulls by walking from each corner to the point of the steepest slope, (V, S, K), (V, 1 or S, 1)."""
+    # costs so small that their differences may underflow count as 0
     least = torch.finfo(cost.dtype).smallest_normal / torch.finfo(cost.dtype).eps
     cost = torch.where(cost < least, 0, cost).expand_as(values)
     at = ((cost == 0).sum(0, keepdim=True) - 1).expand_as(values[:1])

@@ -1,8 +1,9 @@
-"""Bounds of a network's first layer: what mass gains does not depend on the image, so that a price costs a matrix product.
+"""Bounds of a network's first layer: the gain of mass does not depend on the image, so a price costs one matrix product.
 
-For a row w of the layer and a price ψ of the budget, H[i] = maxⱼ (wⱼ − wᵢ − ψ Cᵢⱼ) serves every image: the bound is
-min over ψ of ⟨x, H⟩ + ψ · budget. Convolutions have one H for each filter and for each way in which its window lies at the
-border of the image. The prices are those of a grid, so that the bound is sound and not quite the least.
+For a row w of the layer and a price ψ of the budget, H[i] = maxⱼ (wⱼ − wᵢ − ψ Cᵢⱼ) is the same for every image. The
+bound is min over ψ of ⟨x, H⟩ + ψ · budget. Convolutions have one H for each filter and for each position of its window
+relative to the border of the image. The prices are those of a grid, so the bound is sound and slightly above the least
+one.
 """
 
 import torch
@@ -19,12 +20,16 @@ _BLOCK = 1 << 22
 
 
 def first_layer(op: AffineOperator, x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Upper bounds of −⟨row, δ⟩ and ⟨row, δ⟩ for all rows of a layer, two of (B, outputs); None where moves are not shared."""
+    """Upper bounds of −⟨row, δ⟩ and ⟨row, δ⟩ for all rows of a layer, two of (B, outputs).
+
+    None where the pixels do not share their moves, and for a dense layer without gradients, where the bounds row by row
+    are exact.
+    """
     if moves.window is None:
         return None
     found = op.filters(x)
     if found is None and not torch.is_grad_enabled():
-        # row by row costs more and is exact
+        # the bounds row by row cost more and are exact
         return None
     if found is not None:
         weights, grid, stride, pad = found
@@ -41,7 +46,7 @@ def first_layer(op: AffineOperator, x: Tensor, moves: PixelMoves, budget: Tensor
 
 
 def _dense(op: AffineOperator, x: Tensor, moves: PixelMoves, budget: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for the rows of some outputs."""
+    """The upper bounds of −⟨row, δ⟩ and ⟨row, δ⟩ for the rows of some outputs, two of (B, outputs)."""
     rows = op.unit_rows(index.to(x.device)[None], x.dtype)[0].flatten(1)
     bound = PatchHulls(dense_patches(torch.cat([-rows, rows]), x.flatten(1)), moves).bound(budget)[0]
     low, high = bound.tensor_split(2, dim=1)

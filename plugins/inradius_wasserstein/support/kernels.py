@@ -19,7 +19,7 @@ Kernel = Callable[[Tensor, Tensor, PixelMoves, Tensor], tuple[Tensor, ...]]
 
 
 def value_kernel(cap: float | None, *, slope: bool) -> Kernel:
-    """The support function's values, and with ``slope`` its gradients."""
+    """A kernel of the support function's values, and with ``slope`` of their gradients."""
 
     def answer(c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, ...]:
         if cap is not None:
@@ -46,6 +46,7 @@ def upper_room(x: Tensor, cap: float) -> Tensor:
 
 
 def in_blocks(kernel: Kernel, c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, ...]:
+    """The kernel's answers for directions c (B, K, n) on images x (B, n), joined from blocks of limited size."""
     batch, count, size = c.shape
     busy = int((x > 0).sum(1).max()) if x.numel() else 0
     each = max(size, busy * levels(moves).cost.shape[1])

@@ -23,7 +23,7 @@ _FEW_PRICES = 512
 
 
 class PatchHulls:
-    """The hulls of what the patches' pixels gain, and upper bounds from them."""
+    """The concave hulls of the gains of the patches' pixels, and upper bounds from them."""
 
     def __init__(self, patches: Patches, moves: PixelMoves) -> None:
         self._patches = patches
@@ -40,7 +40,7 @@ class PatchHulls:
         )
         hulls = hull_edges(values, found.cost)
         self._price = hulls.price.view(len(hulls.price), *source.shape, worth.shape[1]) * margin
-        # sources share the widths, or their hulls have been walked around one by one
+        # sources share the widths, unless their hulls were walked one by one
         shape = (1, 1, 1) if hulls.ends is None else (*source.shape, worth.shape[1])
         self._width = (hulls.width * margin).clamp(min=smallest(worth.dtype)).view(-1, *shape)
         self._ends = hulls.ends
@@ -85,7 +85,7 @@ class PatchHulls:
             gain.addcmul_(surplus[edge], self._width[edge])
         value = self._product(gain) + psi[self._patches.kind][:, None] * budget[:, None]
         terms = gain.shape[1] + 2 * len(surplus) + 24
-        # underflow takes from each price and width, and from what mass and budget are multiplied with
+        # underflow takes from each price and width, and from the products with mass and budget
         lost = lost_by(self._mass, self._cost, gain.shape[1], budget[:, None])
         raised = (
             value * (1 + share(terms, value.dtype)) + lost + len(surplus) * self._mass * (8 * smallest(value.dtype))
@@ -111,13 +111,13 @@ class PatchHulls:
                 yield interval[kind][:, None], psi
 
     def _few_prices(self) -> Tensor | None:
-        """The prices of each row in order, (Q, K, N), where they are few: its least bound is at one of them."""
+        """The sorted prices of each row, (Q, K, N), because its least bound is at one of them; None where they are many."""
         if not 0 < self._price[:, 0, :, 0].numel() <= _FEW_PRICES:
             return None
         return self._price.permute(1, 3, 0, 2).flatten(2).sort(-1).values.contiguous()
 
     def _linear(self, grid: list[Tensor], choice: Tensor) -> Tensor:
-        """⟨x, row at the targets − row⟩ at the prices chosen, whose gradient is that of the bound, (P, B, K)."""
+        """⟨x, row at the targets − row⟩ at the prices chosen, with the gradient of the bound, (P, B, K)."""
         worth = self._patches.worth
         stays = worth.index_select(0, self._patches.source.flatten())
         places = torch.stack(self._places)
@@ -132,7 +132,7 @@ class PatchHulls:
 
 
 def _nearest(psi: Tensor, prices: Tensor) -> Tensor:
-    """The nearest of the prices (..., N) in order, (...)."""
+    """The nearest of the sorted prices (..., N), (...)."""
     wished = psi.contiguous()[..., None]
     place = torch.searchsorted(prices, wished).clamp(max=prices.shape[-1] - 1)
     above, below = prices.gather(-1, place), prices.gather(-1, (place - 1).clamp(min=0))

@@ -10,10 +10,10 @@ Pair = tuple[int, int]
 
 @attrs.frozen(eq=False)
 class Patches:
-    """What K rows see of the images: ``mass`` (P, B, S) of the pixels at P places, each of a ``kind`` (P,) of Q.
+    """The parts of the images that K rows read: ``mass`` (P, B, S) of the pixels at P places, each of a ``kind`` (P,) of Q.
 
-    worth (R, K): entries of the rows, 0 beyond the image; closed (R, 1): whether a place is beyond; source (Q, S): the places
-    of the pixels in ``worth``.
+    worth (R, K): entries of the rows, 0 beyond the image; closed (R, 1): True beyond the image; source (Q, S): the
+    places of the pixels in ``worth``.
     """
 
     mass: Tensor
@@ -33,9 +33,9 @@ def dense_patches(rows: Tensor, x: Tensor) -> Patches:
 def filter_patches(
     filters: Tensor, grid: Pair, stride: Pair, pad: Pair, x: Tensor, reach: Pair
 ) -> tuple[Patches, Pair]:
-    """What filters (K, C, h, w) see of images (B, C, H, W), with the pixels from which mass can reach their window.
+    """The patches of images (B, C, H, W) from which mass can reach the windows of filters (K, C, h, w), and the canvas's size.
 
-    Also the height and width of the canvas on which ``worth`` lies: the window, and twice the reach of moves around it.
+    ``worth`` lies on a canvas of this height and width: the window, and twice the reach of moves around it.
     """
     size = [filters.shape[2 + axis] + 4 * reach[axis] for axis in (0, 1)]
     begin = [torch.arange(grid[axis], device=x.device) * stride[axis] - pad[axis] - 2 * reach[axis] for axis in (0, 1)]
@@ -54,14 +54,14 @@ def filter_patches(
 
 
 def _borders(begin: Tensor, size: int, length: int) -> tuple[Tensor, Tensor]:
-    """The kind of each place along an axis (places,), and of each kind which part of the canvas is image (kinds, size)."""
+    """The kind of each place along an axis (places,), and for each kind the part of the canvas within the image (kinds, size)."""
     position = begin[:, None] + torch.arange(size, device=begin.device)
     inside, kind = torch.unique((position >= 0) & (position < length), dim=0, return_inverse=True)
     return kind, inside
 
 
 def _cut(x: Tensor, grid: Pair, stride: Pair, begin: list[Tensor], size: list[int], reach: Pair) -> Tensor:
-    """The images' pixels from which mass reaches each place's window, 0 beyond the border, (P, B, S)."""
+    """The pixels from which mass reaches each place's window, 0 beyond the border, (P, B, S)."""
     first = [int(begin[axis][0]) + reach[axis] for axis in (0, 1)]
     window = (size[0] - 2 * reach[0], size[1] - 2 * reach[1])
     last = [first[axis] + (grid[axis] - 1) * stride[axis] + window[axis] - x.shape[2 + axis] for axis in (0, 1)]

@@ -1,22 +1,26 @@
 """The price of the budget: segments with a gain for a unit of cost are bought, dearest first, until the budget is spent.
 
-The value of what can be bought is min over ψ ≥ 0 of ψ · budget + Σ width · (price − ψ)₊, convex and piecewise linear
-in ψ. Its minimum lies where the lines through two of its points meet; each new point is on one of their sides.
+The value of the purchase is min over ψ ≥ 0 of ψ · budget + Σ width · (price − ψ)₊, convex and piecewise linear in ψ.
+The search keeps two points, one on each side of the minimum. The next ψ is where the lines through them meet. At the
+minimum the two lines are neighbours.
 """
 
 import attrs
 import torch
 from torch import Tensor
 
-# Ordinary data need about 12 rounds. Each one divides the range of prices that matters by a good part of their number, and
-# prices that span more digits than numbers have end the search early, so that this many are never needed.
+# Ordinary data need about 12 rounds. Each round removes many of the prices that are left. Prices that span more digits
+# than a number has end the search early. So many rounds are never needed.
 _ROUNDS = 64
 
 
 @attrs.define(eq=False)
 class Spent:
-    """Where the budget ends, each (B, K): above the price ``high`` everything is bought and ``share`` of what is above
-    ``low`` and not above ``high``; ``psi`` is the price at which the value is least."""
+    """The place where the budget ends, each (B, K).
+
+    Everything above the price ``high`` is bought. The segments above ``low`` and not above ``high`` are bought to the
+    ``share``. ``psi`` is the price at which the value is least.
+    """
 
     low: Tensor
     high: Tensor
@@ -26,7 +30,7 @@ class Spent:
 
 @attrs.define(eq=False)
 class _PricePoint:
-    """A price, the cost of all that is dearer, and the gain from it, each (B, K)."""
+    """A price, the cost of all segments that are dearer, and their gain, each (B, K)."""
 
     price: Tensor
     cost: Tensor
@@ -39,9 +43,9 @@ class _PricePoint:
 
 
 def spend(price: Tensor, width: Tensor, budget: Tensor) -> Spent:
-    """Where a budget (B, 1) ends that is spent on segments of these prices (B, N, K) and widths (B, N, 1 or K)."""
+    """The place where a budget (B, 1) ends that buys segments of these prices (B, N, K) and widths (B, N, 1 or K)."""
     low, high = _ends(price, width)
-    # what the budget buys in full has the price 0, and no budget the price of the dearest
+    # a budget that buys everything has the price 0, and a budget of 0 has the highest price
     done = low.cost <= budget
     high.update(done, low)
     low.update(budget.expand_as(done) <= 0, high)
@@ -54,7 +58,7 @@ def spend(price: Tensor, width: Tensor, budget: Tensor) -> Spent:
         psi = torch.where(done, psi, middle)
         here = _at(psi, price, width)
         over = here.cost > budget
-        # no segment between: the two lines are neighbours, and meet in the minimum
+        # no segment lies between: the two lines are neighbours and meet in the minimum
         met = (here.cost == low.cost) | (here.cost == high.cost) | (psi <= low.price) | (psi >= high.price)
         done = done | met
         low.update(over & ~done, here)

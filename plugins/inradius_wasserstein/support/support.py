@@ -1,6 +1,6 @@
 """The support function of a Wasserstein ball without a cap, exact, and the plan that attains it.
 
-Any price of the budget gives an upper bound, so that rounding in its search is harmless.
+Any price of the budget gives an upper bound, so rounding in its search is harmless.
 """
 
 import torch
@@ -21,11 +21,11 @@ def support_point(c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> Te
 
 
 def support_with_point(c: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor) -> tuple[Tensor, Tensor]:
-    """The value and a maximiser, the value's gradient."""
+    """The value, rounded upwards, and a maximiser, which is the value's gradient, (B, K), (B, K, n)."""
     dual = BudgetDual(c, x, moves, budget, where=True)
     return dual.value(), dual.point()
 
 
 def below(budget: Tensor) -> Tensor:
-    """A budget that is kept in whatever order the costs are added up."""
+    """A slightly smaller budget, kept in whatever order the costs are added up, in the shape given."""
     return budget * (1 - 16 * torch.finfo(budget.dtype).eps)

@@ -385,7 +385,7 @@ def test_wrong_parameters_are_named(options, sentence):
 
 def test_inputs_that_are_no_images_are_named():
     threat = ball(eps=0.1)
-    with pytest.raises(InputError, match="are no images"):
+    with pytest.raises(InputError, match="are not images"):
         threat.check_inputs(torch.ones(2, 5))
     with pytest.raises(InputError, match=r"negative pixel -0\.5"):
         threat.check_inputs(torch.tensor([[[[1.0, -0.5]]]]))
