@@ -1,4 +1,4 @@
-"""Training: defenses, and what fills the slots of a run."""
+"""Training: defenses, and the components that fill the slots of a run."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Training on what attacks find."""
+"""Training on the perturbations that attacks find."""
 
 from inradius import Defense
 from inradius_training.adversarial.adversarial import Adversarial

@@ -11,10 +11,11 @@ from inradius.training.losses import cross_entropy
 
 @attrs.frozen(kw_only=True)
 class Adversarial(AdversarialDefense):
-    """min E max_{δ ∈ Δ(x)} CE(f(x + δ), y), the inner problem left to an attack.
+    """min E max_{δ ∈ Δ(x)} CE(f(x + δ), y), where an attack solves the inner problem.
 
-    With ``scale`` the perturbations of training are those of the set at ``scale`` times its radius; checkpoints are compared
-    at the radius itself. ``bn_mode`` is what BatchNorm does inside the attack; the step on the weights is in training mode.
+    With ``scale`` the perturbations of training are those of the set at ``scale`` times its radius. Checkpoints are
+    compared at the radius itself. ``bn_mode`` is the mode of BatchNorm inside the attack; the step on the weights is in
+    training mode.
     Source: madry2018.
     """
 

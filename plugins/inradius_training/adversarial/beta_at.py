@@ -13,9 +13,10 @@ from inradius_training.adversarial.wrong_classes import WrongClasses, leads
 
 @attrs.frozen(kw_only=True)
 class BETAAT(WrongClasses):
-    """min E CE(f(x + δ*), y), δ* the perturbation of the largest M_j among those that maximise M_j = z_j − z_y, j ≠ y.
+    """min E CE(f(x + δ*), y), where δ* has the largest M_j among the perturbations that maximise M_j = z_j − z_y, j ≠ y.
 
-    A game that is not zero-sum: the attack maximises what decides the prediction, the network minimises the cross-entropy.
+    The game is not zero-sum: the attack maximises the margin that decides the prediction, the network minimises the
+    cross-entropy.
     Source: robey2023, Algorithm 1.
     """
 
@@ -24,7 +25,7 @@ class BETAAT(WrongClasses):
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
         """The cross-entropy of each example under the candidate of the largest lead, (B,)."""
         views, goals = self.candidates(model, batch, threat, run)
-        # kept like what the attacks found, for a second gradient on the batch
+        # kept like the attacks' perturbations, for a second gradient on the batch
         found = run.tape.recall(lambda: self._best(model, views, goals))
         run.seen = AttackedBatch(batch, found)
         return cross_entropy(run.seen.attacked(model), batch)

@@ -18,10 +18,11 @@ from inradius.training.slots import Constant, Schedule
 class DDi(AdversarialDefense):
     """min E max_{δ ∈ Δ(x)} CE(f(x + δ), y) along the steepest descent of the largest of ``k`` losses of a mini-batch.
 
-    Each loss is that under an attack with random numbers of its own, so the attack must draw some; the direction of the run is
-    ``min_norm()`` by default, the smallest vector among the means of the k gradients. k falls to 1 as ``decay`` falls from
-    1 to 0. With ``combine`` two attacks do for all: each of the k perturbations of the batch takes that of the first or of the
-    second attack, example by example, at random. Source: latorre2023, Algorithm 1 and, for the two, B.4.
+    Each loss is the loss under an attack with its own random numbers, so the attack must be random. The default
+    direction of the run is ``min_norm()``, the shortest vector in the convex hull of the k mean gradients. k falls to 1
+    as ``decay`` falls from 1 to 0. With ``combine`` two attacks are enough: each of the k perturbations of the batch
+    takes, example by example and at random, that of the first or of the second attack. Source: latorre2023, Algorithm 1
+    and, for ``combine``, B.4.
     """
 
     name = "ddi"
@@ -40,7 +41,7 @@ class DDi(AdversarialDefense):
         return {"direction": "min_norm()"}
 
     def rows(self, progress: float) -> int:
-        """How many perturbations of a batch there are at a share of the run."""
+        """The number of perturbations of a batch at a share of the run."""
         return max(1, round(1 + (self.k - 1) * self.decay(progress)))
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:

@@ -29,10 +29,11 @@ def _shares(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class FAT(AdversarialDefense):
-    """min E CE(f(x + δ), y) at the least adversarial δ: the one at which PGD first fools the model, or τ misses later.
+    """min E CE(f(x + δ), y) at the least adversarial δ: PGD's first misclassified iterate, or the one τ
+    misclassifications later.
 
-    τ is the attack's, and one more from each of the shares ``later`` of the run on. The batch keeps its order. Checkpoints are
-    compared by the attack as it is given. Source: zhang2020fat.
+    τ is the attack's own, plus one from each of the shares ``later`` of the run on. The batch keeps its order.
+    Checkpoints are compared by the attack as given. Source: zhang2020fat.
     """
 
     name = "fat"
@@ -45,12 +46,12 @@ class FAT(AdversarialDefense):
     later: tuple[float, ...] = attrs.field(default=(50 / 120, 90 / 120), validator=_shares, converter=as_floats)
 
     def tau(self, progress: float) -> int:
-        """How many misses are gone past at a share of the run."""
+        """The number of misclassified iterates that are passed at a share of the run."""
         attack: Any = self.attack
         return int(attack.tau) + sum(progress >= share for share in self.later)
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """The cross-entropy of each example where its attack stopped, (B,)."""
+        """The cross-entropy of each example at the point where its attack stopped, (B,)."""
         changes: dict[str, Any] = {"tau": self.tau(run.progress)}
         search = InnerProblem(attack=attrs.evolve(self.attack, **changes), threat=threat)
         return cross_entropy(run.views(model, batch, search, bn_mode=self.bn_mode).attacked(model), batch)

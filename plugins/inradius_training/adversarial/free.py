@@ -13,14 +13,15 @@ from inradius.training.losses import cross_entropy
 
 @attrs.frozen(kw_only=True)
 class Free(Defense):
-    """min E CE(f(x + δ), y), each mini-batch ``replays`` times in a row: one backward pass moves the weights and then δ.
+    """min E CE(f(x + δ), y), with each mini-batch replayed ``replays`` times; one backward pass moves the weights and then δ.
 
-    δ ← project(δ + step · steepest(gradient)), while the weights take the gradient at the δ of before. δ belongs to the place
-    in the mini-batch, not to the example: it goes on from batch to batch, projected to the set of its next example, and from
-    epoch to epoch, and is saved with the run. A shorter batch uses, and changes, the first rows of it.
+    δ ← project(δ + step · steepest(gradient)), while the weights take the gradient at the δ before this step. δ belongs
+    to the place in the mini-batch, not to the example. It continues from batch to batch, projected to the set of its
+    next example, and from epoch to epoch, and is saved with the run. A shorter batch uses and changes the first rows of
+    δ.
 
-    An epoch takes ``replays`` steps for each batch, and the learning rate moves with each of them: n epochs cost as much, and
-    change the weights as often, as n · replays epochs of standard training. ``judge`` compares checkpoints.
+    An epoch takes ``replays`` steps for each batch, and the learning rate moves with each step. n epochs cost as much,
+    and change the weights as often, as n · replays epochs of standard training. ``judge`` compares checkpoints.
     Source: shafahi2019, Algorithm 6 of the thesis.
     """
 
@@ -34,7 +35,7 @@ class Free(Defense):
     )
 
     def step(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> None:
-        """All replays of one mini-batch."""
+        """Makes all replays of one mini-batch."""
         assert run.data is not None
         threat, began = run.scheduled(threat), run.progress
         share = 1 / (run.count(run.data) * run.recipe.epochs * self.replays)
@@ -49,7 +50,9 @@ class Free(Defense):
         run.memory(self)["delta"] = torch.cat([delta, kept[len(batch) :]])
 
     def _kept(self, batch: Dataset, run: Run) -> Tensor:
-        """The perturbations that the last batch left, 0 where there is none, at least as many as the batch has examples."""
+        """The perturbations that the last batch left, 0 where there are none, with at least as many rows as the batch
+        has examples.
+        """
         kept = run.memory(self).get("delta")
         if kept is None or kept.shape[1:] != batch.inputs.shape[1:]:
             return torch.zeros_like(batch.inputs)
@@ -57,7 +60,7 @@ class Free(Defense):
         return torch.cat([kept, kept.new_zeros(more, *kept.shape[1:])]) if more > 0 else kept
 
     def _descend(self, model: nn.Module, batch: Dataset, delta: Tensor, run: Run, *, first: bool) -> Tensor:
-        """One step of the weights; the gradient in δ of the same backward pass, (B, *S)."""
+        """The gradient in δ, (B, *S), after one step of the weights; both come from the same backward pass."""
         point = delta.detach().clone().requires_grad_()
         with run.training_precision():
             logits = model(batch.inputs + point)
@@ -69,11 +72,11 @@ class Free(Defense):
         return torch.zeros_like(delta) if point.grad is None else point.grad.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
     def _observe(self, logits: Tensor, batch: Dataset, run: Run) -> None:
-        """Tells a sampler that learns from mistakes what became of the batch."""
+        """Reports the labels and the mistakes of the batch to a sampler that learns from them."""
         if run.recipe.sampler.observes:
             labels, wrong = batch.labels, logits.detach().argmax(1) != batch.labels
             run.recipe.sampler.observe(run.processes.gather(labels), run.processes.gather(wrong), run)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """Which examples withstand the judging attack, (B,)."""
+        """True for the examples that are robust against the judging attack, (B,)."""
         return ~self.judge(model, batch.inputs, batch.labels, threat, index=batch.index).success

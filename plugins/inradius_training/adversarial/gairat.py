@@ -20,11 +20,11 @@ def _number(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class GAIRAT(AdversarialDefense):
-    """min E w CE(f(x + δ), y), w ∝ (1 + tanh(lam + 5 (1 − 2 κ))) / 2: what the attack breaks early weighs more.
+    """min E w CE(f(x + δ), y), w ∝ (1 + tanh(lam + 5 (1 − 2 κ))) / 2: examples that the attack breaks early have more weight.
 
-    κ is the share of the attack's iterates at which the prediction is right. The mean of w over a mini-batch, of all processes,
-    is 1, and no gradient goes through it. Every w is 1 during the first ``burn_in`` of the run. The attack must tell how its
-    iterates were judged, as PGD does, and make all of its steps. Source: zhang2021.
+    κ is the share of the attack's iterates that are classified correctly. The mean of w over a mini-batch of all
+    processes is 1, and no gradient goes through it. Every w is 1 during the first share ``burn_in`` of the run. The
+    attack must report which iterates are misclassified, as PGD does, and make all of its steps. Source: zhang2021.
     """
 
     name = "gairat"
@@ -45,16 +45,16 @@ class GAIRAT(AdversarialDefense):
         return losses if run.progress < self.burn_in else weights.to(losses) * losses
 
     def weights(self, views: AttackedBatch, run: Run) -> Tensor:
-        """How much each example counts, with mean 1 over the batch of all processes, (B,)."""
+        """The weight of each example, with mean 1 over the batch of all processes, (B,)."""
         found = views.found
         if found is None or found.withstood is None or found.tried is None:
             raise UnsupportedError(
-                f"{self.attack} does not tell which of its iterates were withstood; allowed are attacks that do, such as "
+                f"{self.attack} does not report which of its iterates were misclassified; allowed are attacks that do, such as "
                 "pgd(keep_maximising=True)"
             )
         if bool((found.tried < found.tried.amax()).any()):
             raise UnsupportedError(
-                f"{self.attack} makes fewer steps where it has won, so that a share of them says nothing; allowed are attacks "
+                f"{self.attack} stops after a success, so the share of its iterates is undefined; allowed are attacks "
                 "that make all of their steps, such as pgd(keep_maximising=True)"
             )
         withstood = found.withstood.double() / found.tried

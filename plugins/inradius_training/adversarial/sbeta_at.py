@@ -13,9 +13,9 @@ from inradius_training.adversarial.wrong_classes import WrongClasses, leads
 class SBETAAT(WrongClasses):
     """min E Σ_{j≠y} w_j CE(f(x + δ_j), y), w = softmax_j(mu M_j), δ_j maximising M_j = z_j − z_y.
 
-    With ``mu`` = 0 it is the mean over the wrong classes, with ``mu`` → ∞ it is that of ``beta_at``. The gradient goes through
-    the weights, as the paper's loss is written; with ``detach_weights`` it does not, and the weights are those of the inner
-    problem alone. Source: robey2023, Algorithm 3.
+    With ``mu`` = 0 it is the mean over the wrong classes; with ``mu`` → ∞ it is the loss of ``beta_at``. The gradient
+    goes through the weights, as the paper writes the loss. With ``detach_weights`` it does not, and the weights are
+    those of the inner problem alone. Source: robey2023, Algorithm 3.
     """
 
     name = "sbeta_at"

@@ -11,7 +11,7 @@ from inradius.training.losses import cross_entropy
 
 @attrs.frozen(kw_only=True)
 class Standard(Defense):
-    """min E CE(f(x), y): the reference that every defense is compared with; the set is not used."""
+    """min E CE(f(x), y): the baseline of every defense; the set is not used."""
 
     needs_set: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""What training on the best targeted attack has in common: a perturbation of each example for every wrong class."""
+"""The shared part of training on the best targeted attack: one perturbation of each example for every wrong class."""
 
 import attrs
 import torch
@@ -11,9 +11,9 @@ from inradius.components.validators import component
 
 @attrs.frozen(kw_only=True)
 class WrongClasses(AdversarialDefense):
-    """A defense whose attack aims at every wrong class j of an example in turn: δ_j maximises M_j = z_j − z_y.
+    """A defense whose attack targets every wrong class j of an example in turn: δ_j maximises M_j = z_j − z_y.
 
-    Of mixed labels y is the data's label, while the cross-entropy takes the mixture.
+    For mixed labels, y is the label of the data, while the cross-entropy takes the mixture.
     """
 
     # Robey et al. 2023, table 1: BETA-AT¹⁰, steps of 2 / 255 for ε = 8 / 255
@@ -37,11 +37,11 @@ class WrongClasses(AdversarialDefense):
 
 
 def wrong_classes(labels: Tensor, classes: int) -> Tensor:
-    """All classes but the label, those after it first, (B,) -> (K − 1, B)."""
+    """All classes except the label, those after it first, (B,) -> (K − 1, B)."""
     return (labels + torch.arange(1, classes, device=labels.device)[:, None]) % classes
 
 
 def leads(logits: Tensor, goals: Tensor, labels: Tensor) -> Tensor:
-    """M_j under the perturbation made for class j: its logit minus the label's, (k, B, C), (k, B), (B,) -> (k, B)."""
+    """M_j under the perturbation for class j: its logit minus the label's, (k, B, C), (k, B), (B,) -> (k, B)."""
     own = labels.expand(goals.shape)[..., None]
     return (logits.gather(-1, goals[..., None]) - logits.gather(-1, own)).squeeze(-1)

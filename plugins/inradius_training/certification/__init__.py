@@ -1,4 +1,4 @@
-"""Training for certificates: through bounds, and in cascades."""
+"""Training for certificates, through bounds and in cascades."""
 
 from inradius import Defense
 from inradius_training.certification.certified import Certified

@@ -1,4 +1,4 @@
-"""Certified training through backward bounds that give way to intervals."""
+"""Certified training that moves from backward bounds to intervals."""
 
 import attrs
 import torch
@@ -14,9 +14,9 @@ from inradius_training.certification.certified import Certified
 class CrownIBP(Certified):
     """As ``certified``, with the bounds (1 − β) · interval + β · backward pass over interval bounds of inner layers.
 
-    The backward bounds are tighter on the loose networks that training begins with, and keep it stable; interval bounds
-    are what the trained network is good at. Over the first ``ramp`` of the run β goes from 1 to ``beta``. Any mixture of two
-    lower bounds is one. Source: zhang2020.
+    The backward bounds are tighter on the loose networks at the start of training, and keep it stable. Interval bounds
+    are tight on the trained network. Over the first share ``ramp`` of the run β goes from 1 to ``beta``. Any mixture of
+    two lower bounds is a lower bound. Source: zhang2020.
     """
 
     # what β mixes in; interval bounds inside, so that it costs one backward pass

@@ -1,4 +1,4 @@
-"""Certified training between the attacked and the certified loss."""
+"""Certified training on a mixture of the attacked and the certified loss."""
 
 import attrs
 from torch import Tensor, nn
@@ -12,11 +12,13 @@ from inradius_training.certification.ramped import Ramped, bound_loss
 
 @attrs.frozen(kw_only=True)
 class MtlIBP(Ramped):
-    """min E (1 − α) CE(f(x + δ), y) + α CE(worst logits, y), δ from an attack, the worst logits from a certifier's bounds.
+    """min E (1 − α) CE(f(x + δ), y) + α CE(worst logits, y), with δ from an attack and the worst logits from a
+    certifier's bounds.
 
-    The loss moves from a lower to an upper bound of the worst cross-entropy over Δ(x) as α goes from 0 to 1: small α for
-    accurate networks that a search over splits has to certify, large α for ones that cheap bounds certify. Checkpoints
-    are compared by ``judge``. The radius and the weight of the clean loss go as in ``certified``. Source: depalma2024.
+    The loss moves from a lower to an upper bound of the worst cross-entropy over Δ(x) as α goes from 0 to 1. A small α
+    suits accurate networks that are certified by a search over splits; a large α suits networks that cheap bounds
+    certify. Checkpoints are compared by ``judge``. The radius and the weight of the clean loss change as in
+    ``certified``. Source: depalma2024.
     """
 
     # De Palma et al. 2024: 0.5 for CIFAR-10 at 8/255; 0.004 at 2/255

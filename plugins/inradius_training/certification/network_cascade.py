@@ -15,12 +15,12 @@ from inradius_training.certification.cascade import Cascade, verdict
 
 @attrs.frozen(kw_only=True)
 class NetworkCascade(Defense):
-    """A cascade of ``stages`` networks, each trained by ``training`` on what those before it cannot certify.
+    """A cascade of ``stages`` networks, each trained by ``training`` on the examples that the stages before cannot certify.
 
-    What a network can certify is what it certifies to keep its own prediction, right or wrong. Every stage begins at the
-    given weights and takes the whole number of epochs; where fewer than two examples are left, fewer stages are trained.
-    The result is a ``Cascade``, which answers with a certificate or refuses; each stage's run is a folder in ``parts``.
-    ``cascade(mnist_small, mnist_small, threat=linf(eps=0.1))`` is the network that the weights of two stages fit.
+    A network certifies an example where it is proved to keep its own prediction, right or wrong. Every stage begins at
+    the given weights and takes the full number of epochs. Where fewer than two examples are left, fewer stages are
+    trained. The result is a ``Cascade``, which answers with a certificate or refuses. Each stage's run is a folder in
+    ``parts``. ``cascade(mnist_small, mnist_small, threat=linf(eps=0.1))`` is the network for the weights of two stages.
     Source: wong2020, Algorithm 4.
     """
 
@@ -51,15 +51,15 @@ class NetworkCascade(Defense):
         return run.finish(cascade)
 
     def slots(self) -> Mapping[str, str]:
-        """Those of the training of each stage."""
+        """The slots of the training of each stage."""
         return self.training.slots()
 
     def unused_slots(self) -> frozenset[str]:
-        """Those that the training of each stage has no place for."""
+        """The slots that the training of each stage does not use."""
         return self.training.unused_slots()
 
     def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
-        """The cascade of as many networks as were trained."""
+        """The spec of a cascade of as many networks as were trained."""
         assert isinstance(trained, Cascade)
         stages = ", ".join([spec] * len(trained.stages))
         return f"cascade({stages}, threat={threat}, certifier={self.certifier})"
@@ -73,7 +73,7 @@ class NetworkCascade(Defense):
         return data.select(torch.cat(parts).nonzero().squeeze(1))
 
     def _share_of_right_answers(self, cascade: Cascade, run: Run) -> float | None:
-        """The share of held-out examples that are answered rightly; None where none is held out."""
+        """The share of held-out examples with a right answer; None where none is held out."""
         if not len(run.held_out):
             return None
         right = 0

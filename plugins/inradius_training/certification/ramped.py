@@ -1,4 +1,4 @@
-"""What certified training has in common: schedules of the radius and of the clean loss, and losses from bounds."""
+"""The shared part of certified training: schedules of the radius and of the clean loss, and losses from bounds."""
 
 from abc import abstractmethod
 from typing import get_args
@@ -42,10 +42,10 @@ def bound_loss(lower: Tensor) -> Tensor:
 class Ramped(Defense):
     """min E κ CE(f(x), y) + (1 − κ) · a loss from a certifier's bounds, over a set whose radius grows.
 
-    Over the first ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times that of the set, and κ falls
-    from 1 to ``kappa``. Checkpoints are compared by the share of held-out examples with positive bounds at the whole
-    radius, part by part of a union: by ``judge``, or where that is None by the certifier that is trained through. BatchNorm is
-    bounded with its running statistics.
+    Over the first share ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times that of the
+    set, and κ falls from 1 to ``kappa``. Checkpoints are compared by the share of held-out examples with positive
+    bounds at the full radius, part by part of a union. The bounds are those of ``judge``, or of the certifier of
+    training where ``judge`` is None. BatchNorm is bounded with its running statistics.
     """
 
     positional = ("certifier",)
@@ -58,18 +58,18 @@ class Ramped(Defense):
     # a tenth of the radius: Wong and Kolter 2018, from 0.01 to 0.1
     start: float = attrs.field(default=0.1, validator=share)
     scale: float = attrs.field(default=1.0, validator=positive)
-    # what the clean loss still weighs in the end
+    # the last weight of the clean loss
     kappa: float = attrs.field(default=0.0, validator=share)
-    # one pass instead of one for each part
+    # one pass for the hull, instead of one for each part
     union: UnionMode = attrs.field(default="hull", validator=attrs.validators.in_(get_args(UnionMode)))
     judge: Certifier | None = attrs.field(default=None, validator=attrs.validators.optional(component(Certifier)))
 
     def ramped(self, progress: float) -> float:
-        """How far the schedules are at a share of the run, in [0, 1]."""
+        """The progress of the schedules at a share of the run, in [0, 1]."""
         return min(1.0, progress / self.ramp) if self.ramp else 1.0
 
     def factor(self, progress: float) -> float:
-        """The radius trained for at a share of the run, as a multiple of the set's."""
+        """The radius of training at a share of the run, as a multiple of the set's."""
         return self.scale * (self.start + (1 - self.start) * self.ramped(progress))
 
     def clean_weight(self, progress: float) -> float:
@@ -84,9 +84,9 @@ class Ramped(Defense):
         """The mixture of the clean cross-entropy and the loss over the set, (B,)."""
         if batch.targets is not None:
             raise UnsupportedError(
-                f"{self} bounds the margins of a label, and these labels are mixed; allowed are transforms that keep labels whole"
+                f"{self} bounds the margins of a label, and these labels are mixed; allowed are transforms that do not mix labels"
             )
-        # also where it has no weight: BatchNorm's running statistics are those of these passes
+        # computed also where its weight is 0, because BatchNorm's running statistics come from these passes
         clean, weight = cross_entropy(run.look(batch).clean(model), batch), self.clean_weight(run.progress)
         if weight == 1:
             return clean
@@ -95,20 +95,20 @@ class Ramped(Defense):
 
     def bound(self, certifier: Certifier, model: nn.Module, batch: Dataset, threat: Oracles, epoch: int = 0) -> Tensor:
         """Lower bounds of the margins to train on, (B, K); random projections are drawn anew for each epoch."""
-        # the example's number is all that keys a certifier's random numbers
+        # a certifier's random numbers depend on the example's number alone
         index = batch.index + (epoch << 32)
         return certifier.bound(model, batch.inputs, batch.labels, threat, index=index, union=self.union)
 
     def attacked(
         self, attack: Attack, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run
     ) -> AttackedBatch:
-        """What an attack finds in the set, with random numbers of the epoch's own."""
+        """The batch with the perturbations that an attack finds in the set; its random numbers are those of the epoch."""
         return run.views(model, batch, InnerProblem(attack=attack, threat=threat))
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """Which examples have positive bounds at the whole radius, (B,)."""
+        """True for the examples with positive bounds at the full radius, (B,)."""
         judge = self.judge or self.certifier
-        # with gradients on: sets may have a cheaper first layer for that, where a proof asks row by row
+        # with gradients on, because some sets then have a cheaper first layer than a proof, which asks row by row
         with torch.enable_grad():
             lower = judge.bound(model, batch.inputs, batch.labels, threat, index=batch.index)
         return (lower > 0).all(1)

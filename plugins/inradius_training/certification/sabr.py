@@ -1,4 +1,4 @@
-"""Certified training on a small set around the point that an attack finds."""
+"""Certified training on a small set around a point found by an attack."""
 
 import attrs
 from attrs.validators import and_, optional
@@ -13,16 +13,16 @@ from inradius_training.certification.shrunk import Shrunk
 
 @attrs.frozen(kw_only=True)
 class Sabr(Ramped):
-    """min E CE(worst logits, y), the worst logits over a small part of Δ(x), around a point that an attack finds.
+    """min E CE(worst logits, y), with the worst logits over a small part of Δ(x) around a point found by an attack.
 
-    With the attack's δ in Δ(x) that part is (1 − λ) · δ + λ · Δ(x), λ = ``small``: of a convex set a part of it, whatever the
-    set, of a union a part of the convex hull. For ℓ∞ away from the box of valid inputs it is a box of λ times the radius.
-    The loss lies between that of the part's middle and that of ``certified(kappa=0.0)``, which λ = 1 gives, and is no bound
-    on that of every point. Such networks ask for a tighter certifier than they are trained through: checkpoints are compared
-    by ``judge``. The radius and the weight of the clean loss go as in ``certified``. Source: muller2023.
+    With the attack's δ in Δ(x) the part is (1 − λ) · δ + λ · Δ(x), λ = ``small``. It is a part of any convex set, and a
+    part of the convex hull of a union. For ℓ∞ away from the box of valid inputs it is a box of λ times the radius. The
+    loss lies between that of the part's middle and that of ``certified(kappa=0.0)``, which is the case λ = 1. It does
+    not bound the loss of every point. Such networks need a tighter certifier than that of training, so checkpoints are
+    compared by ``judge``. The radius and the weight of the clean loss change as in ``certified``. Source: muller2023.
     """
 
-    # λ: Müller et al. 2023, 0.4 for MNIST at 0.1; they take 0.1 to 0.7
+    # λ: Müller et al. 2023, 0.4 for MNIST at 0.1; they use 0.1 to 0.7
     small: float = attrs.field(default=0.4, validator=and_(share, positive))
     # eight steps: Müller et al. 2023; the inner problem wants the loss large, not just a miss
     attack: Attack = attrs.field(

@@ -6,9 +6,9 @@ from inradius import AffineOperator, ExampleRNG, Oracles
 
 
 class Shrunk(Oracles):
-    """(1 − λ) · point + λ · Δ(x): of a convex set a part of it, of any other set a part of its convex hull.
+    """(1 − λ) · point + λ · Δ(x), a part of a convex set; for any other set, a part of its convex hull.
 
-    ``point`` (B, *S) lies in Δ(x), and 0 < λ ≤ 1. The oracles are those of the set, moved and scaled.
+    ``point`` (B, *S) lies in Δ(x), and 0 < λ ≤ 1. The oracles are those of the set, shifted and scaled.
     """
 
     def __init__(self, threat: Oracles, point: Tensor, share: float) -> None:
@@ -81,7 +81,7 @@ class Shrunk(Oracles):
         self.threat.check_inputs(x)
 
     def select(self, index: Tensor) -> "Shrunk":
-        """The part of the batch in ``index``, with its points."""
+        """The set for the examples in ``index``, with their points."""
         return Shrunk(self.threat.select(index), self.point[index], self.share)
 
     def members(self) -> tuple[Oracles, ...]:

@@ -1,4 +1,4 @@
-"""How several gradients become one."""
+"""Directions: how several gradients become one."""
 
 from inradius.training.slots import Direction
 from inradius_training.directions.min_norm import MinNorm

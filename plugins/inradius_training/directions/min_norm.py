@@ -8,7 +8,7 @@ from inradius import RunState
 from inradius.components.validators import flag
 from inradius.training.slots import Direction
 
-# relative to the largest squared length; what is closer to optimal than this is rounding
+# relative to the largest squared length; smaller violations of optimality are rounding
 _TOLERANCE = 1e-13
 
 
@@ -16,9 +16,10 @@ _TOLERANCE = 1e-13
 class MinNorm(Direction):
     """G a, a = argmin ‖G a‖² over the simplex, where the k columns of G are the gradients under the k perturbations.
 
-    Minus this is the steepest descent of the largest of the k losses, to first order; it is 0 exactly where none of them
-    can fall without another one rising. With ``normalize`` it has length 1, as in equation 14 of the paper: its length then
-    says nothing of how near a minimum is, and constant steps oscillate around it as those along a single gradient do.
+    Minus this vector is the steepest descent of the largest of the k losses, to first order. It is 0 exactly where no
+    loss can fall without another one rising. With ``normalize`` it has length 1, as in equation 14 of the paper. Its
+    length then does not show how near a minimum is, and constant steps oscillate around it, like steps along a single
+    normalised gradient.
     Source: latorre2023; the algorithm of wolfe1976.
     """
 
@@ -30,7 +31,7 @@ class MinNorm(Direction):
         columns = [_gradient(row, trained, last=place == len(losses) - 1) for place, row in enumerate(losses)]
         summed = [[run.processes.sum(part) for part in column] for column in columns]
         gram = _gram(summed)
-        # of gradients that are not finite the mean is not either, and that is for the run to judge
+        # where gradients are not finite, their mean is not finite, and the run reports it
         finite = bool(gram.isfinite().all())
         weights = simplex_weights(gram) if finite else torch.full_like(gram[0], 1 / len(gram))
         length = float((weights @ gram @ weights).clamp(min=0).sqrt())
@@ -40,17 +41,17 @@ class MinNorm(Direction):
 
 
 def min_norm_weights(gradients: Tensor) -> Tensor:
-    """argmin ‖Σ_j a_j g_j‖² over the simplex a ≥ 0, Σ a = 1, of the rows g_j of (k, n), (k,), in float64."""
+    """argmin ‖Σ_j a_j g_j‖² over the simplex a ≥ 0, Σ a = 1, for the rows g_j of (k, n), (k,), in float64."""
     rows = gradients.detach().double()
     return simplex_weights(rows @ rows.mT).to(gradients.device)
 
 
 def simplex_weights(gram: Tensor) -> Tensor:
-    """argmin aᵀ Q a over the simplex, of a positive semidefinite Q, (k, k) -> (k,), in float64 on the CPU.
+    """argmin aᵀ Q a over the simplex for a positive semidefinite Q, (k, k) -> (k,), in float64 on the CPU.
 
-    Wolfe's active-set method: it goes to the minimum over the affine hull of the columns in use, drops those whose weight
-    would be negative on the way, and takes up the column that the optimality conditions miss by most. It ends after finitely
-    many steps. Source: wolfe1976.
+    Wolfe's active-set method goes to the minimum over the affine hull of the columns in use, drops columns whose weight
+    would become negative on the way, and adds the column that violates the optimality conditions most. It ends after
+    finitely many steps. Source: wolfe1976.
     """
     gram = gram.detach().double().cpu()
     size = float(gram.diagonal().amax())
@@ -67,14 +68,14 @@ def simplex_weights(gram: Tensor) -> Tensor:
             return weights
         following = _descended(gram, weights, best)
         reached = float(following @ gram @ following)
-        # rounding ends it where the arithmetic does not
+        # rounding may prevent progress, and then the search ends
         if reached >= value:
             return weights
         weights, value = following, reached
 
 
 def _descended(gram: Tensor, weights: Tensor, entering: int) -> Tensor:
-    """The minimum over a face of the simplex, reached from ``weights`` after taking up one column, (k,)."""
+    """The minimum over a face of the simplex, reached from ``weights`` after adding one column, (k,)."""
     weights = weights.clone()
     support = weights > 0
     support[entering] = True
@@ -92,19 +93,19 @@ def _descended(gram: Tensor, weights: Tensor, entering: int) -> Tensor:
 
 
 def _affine_minimum(gram: Tensor) -> Tensor:
-    """argmin aᵀ Q a with Σ a = 1, of any sign, (m, m) -> (m,)."""
+    """argmin aᵀ Q a with Σ a = 1, for a of any sign, (m, m) -> (m,)."""
     count = len(gram)
     system = torch.ones(count + 1, count + 1, dtype=gram.dtype)
     system[:count, :count], system[count, count] = gram, 0
     right = torch.zeros(count + 1, 1, dtype=gram.dtype)
     right[count] = 1
-    # columns may depend on each other
+    # columns may be linearly dependent
     solution: Tensor = torch.linalg.lstsq(system, right, driver="gelsd").solution
     return solution[:count, 0]
 
 
 def _gradient(loss: Tensor, parameters: list[nn.Parameter], *, last: bool) -> list[Tensor]:
-    """The gradient of the sum of a row of losses, 0 for parameters that it does not depend on."""
+    """The gradient of the sum of a row of losses, 0 for parameters on which it does not depend."""
     found = torch.autograd.grad(loss.sum(), parameters, retain_graph=not last, allow_unused=True)
     return [torch.zeros_like(p) if part is None else part for p, part in zip(parameters, found, strict=True)]
 

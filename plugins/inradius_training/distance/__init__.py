@@ -1,4 +1,4 @@
-"""Training on distances between predictions: of the clean inputs, of the attacked ones, and of points between them."""
+"""Training on distances between the predictions of clean inputs, of attacked inputs, and of points between them."""
 
 from inradius import Defense
 from inradius_training.distance.fait import FAIT

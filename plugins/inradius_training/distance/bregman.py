@@ -1,4 +1,4 @@
-"""Divergences between predictions that a convex function gives: Δ(p, q) = ψ(p) − ψ(q) − ⟨∇ψ(q), p − q⟩."""
+"""Divergences between predictions from a convex function ψ: Δ(p, q) = ψ(p) − ψ(q) − ⟨∇ψ(q), p − q⟩."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -14,10 +14,10 @@ Psi = Literal["negative_entropy", "squares"]
 
 @attrs.frozen
 class Bregman:
-    """What a loss takes from ψ; predictions are given as logits (B, C), and every value is (B,).
+    """The functions of ψ that a loss needs; predictions are given as logits (B, C), and every value is (B,).
 
-    divergence(p, q): Δ(p, q); fit(p, batch): Δ(y, p) from the label, up to a constant; spread(p): −ψ(p), large where p is
-    even; objective: the attack's.
+    divergence(p, q): Δ(p, q); fit(p, batch): Δ(y, p) from the label, up to a constant; spread(p): −ψ(p), large where p
+    is even; objective: the spec of the attack's objective.
     """
 
     divergence: Callable[[Tensor, Tensor], Tensor]
@@ -30,7 +30,7 @@ class Bregman:
         return self.divergence(clean, between) + self.divergence(between, attacked)
 
     def rewarded(self, clean: Tensor, attacked: Tensor, of_clean: float, of_attacked: float) -> Tensor:
-        """The weighted spreads of both predictions."""
+        """The weighted sum of the spreads of both predictions, (B,)."""
         return of_clean * self.spread(clean) + of_attacked * self.spread(attacked)
 
 

@@ -10,11 +10,13 @@ from inradius_training.distance.separated import Separated
 
 @attrs.frozen(kw_only=True)
 class FAIT(Separated):
-    """min E Δ(y, p(x)) + lam · [Δ(p(x), p(x*)) + Δ(p(x*), p(x'))], x* the iterate of that number on the attack's way to x'.
+    """min E Δ(y, p(x)) + lam · [Δ(p(x), p(x*)) + Δ(p(x*), p(x'))], where x* is the attack's iterate number ``iterate``
+    towards x'.
 
-    x' maximises Δ(p(x), p(x')) over Δ(x). Δ is KL for ``psi="negative_entropy"``, and Δ(y, p) then the cross-entropy. Were
-    p(x*) on the segment from p(x) to p(x'), the bracket would be at most Δ(p(x), p(x')), and so lam may be larger than that
-    of TRADES; with three classes and more it need not be there, and the bracket can be larger. Source: wu2022.
+    x' maximises Δ(p(x), p(x')) over Δ(x). Δ is KL for ``psi="negative_entropy"``, and Δ(y, p) is then the
+    cross-entropy. If p(x*) lies on the segment from p(x) to p(x'), the bracket is at most Δ(p(x), p(x')), so lam may be
+    larger than that of TRADES. With three or more classes it need not lie there, and the bracket can be larger. Source:
+    wu2022.
     """
 
     # Wu et al. 2022, table 1; 8 for squares, table 6

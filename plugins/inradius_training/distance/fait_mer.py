@@ -25,7 +25,7 @@ class FAITMER(Separated):
     beta_adv: float = attrs.field(default=0.0, validator=weight, converter=as_float)
 
     def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """The clean loss and the weighted divergences along the way, less the weighted entropies, (B,)."""
+        """The clean loss and the weighted divergences along the way, minus the weighted entropies, (B,)."""
         views = self.views(model, batch, threat, run, keep=(self.iterate,))
         clean, attacked = views.clean(model), views.attacked(model)
         way = self.bregman.separated(clean, views.iterate(model, self.iterate), attacked)

@@ -17,10 +17,10 @@ from inradius_training.distance.compared import climber
 class HAT(AdversarialDefense):
     """min E CE(f(x), y) + beta · KL(p(x) ‖ p(x')) + gamma · CE(f(x + h · (x' − x)), argmax f_std(x')), x' as in TRADES.
 
-    The helper point lies beyond x', outside of Δ(x) for h > 1 and perhaps outside of the box; its label is what a standard
-    network says at x', so that the margin grows no further than it must. ``model`` names that network by a spec or by
-    ``file.py:factory``, ``weights`` a file with its weights; both files enter the spec with the hash of their content. It is
-    not trained. Source: rade2022.
+    The helper point lies beyond x', outside of Δ(x) for h > 1 and perhaps outside of the box. Its label is the
+    prediction of a standard network at x', so that the margin does not grow more than needed. ``model`` names that
+    network by a spec or by ``file.py:factory``; ``weights`` is a file with its weights. Both files enter the spec with
+    the hash of their content. The standard network is not trained. Source: rade2022.
     """
 
     model: str = attrs.field(validator=instance_of(str), converter=hashed_spec)
@@ -41,7 +41,7 @@ class HAT(AdversarialDefense):
         return trades + self.gamma * F.cross_entropy(far, label, reduction="none")
 
     def standard_label(self, x: Tensor) -> Tensor:
-        """What the standard network predicts, (B, *S) -> (B,)."""
+        """The prediction of the standard network, (B, *S) -> (B,)."""
         standard = frozen_network(self.model, self.weights, x.device, x.dtype)
         with torch.no_grad():
             label: Tensor = standard(x).argmax(1)

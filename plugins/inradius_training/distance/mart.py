@@ -14,10 +14,10 @@ from inradius_training.distance.compared import climber
 
 @attrs.frozen(kw_only=True)
 class MART(AdversarialDefense):
-    """min E BCE(p', y) + beta · KL(p ‖ p') · (1 − p_y): the divergence counts where the clean prediction is unsure.
+    """min E BCE(p', y) + beta · KL(p ‖ p') · (1 − p_y): the divergence has weight where the clean prediction is uncertain.
 
-    p = p(x), p' = p(x + δ) at δ ∈ Δ(x) of the largest cross-entropy, and BCE(p', y) = −log p'_y − log(1 − max_{k≠y} p'_k).
-    The gradient goes through the weight 1 − p_y too. Source: wang2020.
+    p = p(x), p' = p(x + δ) at the δ ∈ Δ(x) of the largest cross-entropy, and BCE(p', y) = −log p'_y − log(1 − max_{k≠y}
+    p'_k). The gradient also goes through the weight 1 − p_y. Source: wang2020.
     """
 
     attack: Attack = attrs.field(factory=climber("cross_entropy()", of="attack of mart"), validator=component(Attack))
@@ -37,10 +37,11 @@ class MART(AdversarialDefense):
 def rival_surprise(logits: Tensor, targets: Tensor) -> Tensor:
     """−Σ_c t_c log(1 − max_{k≠c} p_k), (B, C), (B, C) -> (B,).
 
-    Through the log-odds, since 1 − p rounds to 0 where the model is sure: it then grows as the gap between the logits does.
+    It is computed from the log-odds, because 1 − p rounds to 0 where the model is confident. There it grows like the
+    gap between the logits.
     """
     first, second = logits.topk(2, dim=1).indices.unbind(1)
     share = targets.gather(1, first[:, None]).squeeze(1)
     surprise = [-F.logsigmoid(log_odds_against(logits, rival)) for rival in (first, second)]
-    # of the likeliest class the second is the rival, of every other one the first
+    # the rival of the likeliest class is the second likeliest; the rival of every other class is the likeliest
     return torch.lerp(surprise[0], surprise[1], share)

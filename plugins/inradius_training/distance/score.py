@@ -16,8 +16,8 @@ from inradius_training.distance.compared import climber
 class SCORE(AdversarialDefense):
     """min E ‖p(x) − ỹ‖² + beta · max_{δ ∈ Δ(x)} ‖p(x + δ) − p(x)‖², where ỹ gives ``smoothing`` to the other classes.
 
-    ỹ is 1 − smoothing at the label and smoothing / (C − 1) elsewhere. The attack begins at a random point, and BatchNorm takes
-    the attacked batch's own statistics, and keeps none of them (``bn_mode``). Source: pang2022.
+    ỹ is 1 − smoothing at the label and smoothing / (C − 1) at the other classes. The attack begins at a random point.
+    BatchNorm uses the attacked batch's own statistics and keeps none of them (``bn_mode``). Source: pang2022.
     """
 
     attack: Attack = attrs.field(

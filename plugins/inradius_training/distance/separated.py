@@ -1,4 +1,4 @@
-"""What FAIT and MER share: a divergence of one's choice, and the attack that maximises it."""
+"""The shared part of FAIT and MER: a divergence chosen by ``psi``, and the attack that maximises it."""
 
 from typing import get_args
 
@@ -11,16 +11,15 @@ from inradius_training.distance.compared import climber
 
 
 def _attack(defense: "Separated") -> Attack:
-    # a ψ that is not known is refused once all fields are there
-    objective = BREGMAN.get(defense.psi, BREGMAN["negative_entropy"]).objective
-    return climber(objective, of=f"attack of {defense.spec_name()}")()
+    # the validator refuses an unknown ψ once all fields are set
+    return climber(BREGMAN.get(defense.psi, BREGMAN["negative_entropy"]).objective)
 
 
 @attrs.frozen(kw_only=True)
 class Separated(AdversarialDefense):
-    """Training whose loss is made of divergences Δ(p, q) of ``psi``: of the negative entropy, then KL(p ‖ q), or of squares.
+    """Training whose loss consists of divergences Δ(p, q) of ``psi``: KL(p ‖ q) for the negative entropy, or squares.
 
-    With ``psi="squares"`` Δ(p, q) = ‖p − q‖², in the loss of the clean inputs and in the attack alike.
+    With ``psi="squares"`` Δ(p, q) = ‖p − q‖², both in the loss of the clean inputs and in the attack.
     """
 
     psi: Psi = attrs.field(default="negative_entropy", validator=attrs.validators.in_(get_args(Psi)))

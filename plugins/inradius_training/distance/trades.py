@@ -11,9 +11,9 @@ from inradius_training.distance.compared import climber
 
 @attrs.frozen(kw_only=True)
 class TRADES(AdversarialDefense):
-    """min E CE(f(x), y) + beta · max_{δ ∈ Δ(x)} KL(p(x) ‖ p(x + δ)), p = softmax(f): accuracy and robustness apart.
+    """min E CE(f(x), y) + beta · max_{δ ∈ Δ(x)} KL(p(x) ‖ p(x + δ)), p = softmax(f): one term for accuracy, one for robustness.
 
-    The gradient goes through both predictions. The larger ``beta``, the more robustness counts. Source: zhang2019.
+    The gradient goes through both predictions. A larger ``beta`` gives robustness more weight. Source: zhang2019.
     """
 
     attack: Attack = attrs.field(factory=climber("kl()", of="attack of trades"), validator=component(Attack))

@@ -1,4 +1,4 @@
-"""What watches a run."""
+"""Monitors: measurements during a run."""
 
 from inradius.training.slots import Monitor
 from inradius_training.monitors.catastrophic_overfitting import CatastrophicOverfitting

@@ -1,4 +1,4 @@
-"""A network that learns to beat one attack and nothing else."""
+"""A monitor of networks that become robust to a single attack only."""
 
 import attrs
 from torch import nn
@@ -8,15 +8,19 @@ from inradius.components.default import default
 from inradius.components.validators import as_float, component, count, flag, share
 from inradius.training.slots import Action, Monitor, RollBack
 from inradius_training.monitors.monitor_data import note, pgd, training_examples, withstanding
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action, RollBack
+from inradius_training.monitors.monitor_data import note, pgd, robust_examples, training_examples
 
 
 @attrs.frozen(kw_only=True)
 class CatastrophicOverfitting(Monitor):
-    """Rolls an epoch back in which the accuracy under ``attack`` fell by more than ``drop``, on a fixed training batch.
+    """Rolls an epoch back where the accuracy under ``attack`` fell by more than ``drop`` on a fixed training batch.
 
-    The batch is clean and the network in eval mode, so that two epochs differ by their weights alone. Logs the accuracy
-    under ``attack`` and under ``fast``, and the second less the first: training against one step alone lets that grow first.
-    The run ends there; with ``go_on`` it goes on from the weights of the epoch before. Source: wong2020fast.
+    The batch is clean and the network in eval mode, so that two epochs differ by their weights alone. The monitor logs
+    the accuracy under ``attack``, the accuracy under ``fast``, and the second minus the first. Training against a
+    single step makes this gap grow first. The run ends after a rollback; with ``go_on`` it continues from the weights
+    of the epoch before. Source: wong2020fast.
     """
 
     # Wong et al. 2020, released code: 5 steps of 2/255 of 8/255, once, after each epoch
@@ -31,16 +35,16 @@ class CatastrophicOverfitting(Monitor):
 
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         batch = training_examples(self, self.examples, run)
-        robust, fast = (run.mean(withstanding(one, model, batch, threat, run)) for one in (self.attack, self.fast))
+        robust, fast = (run.mean(robust_examples(one, model, batch, threat, run)) for one in (self.attack, self.fast))
         note(self, run, {"accuracy": robust, "fast_accuracy": fast, "gap": fast - robust})
         memory = run.memory(self)
         before: float | None = memory.get("accuracy")
         memory["accuracy"] = robust
-        # shares of a batch: a fall by just the drop must not count because of its rounding
+        # rounding of the shares must not make a fall by exactly the drop count
         if before is None or before - robust <= self.drop + 1e-9:
             return []
         reason = (
             f"catastrophic overfitting in epoch {run.epoch + 1}: the accuracy under {self.attack} fell from {before:.3f} to "
-            f"{robust:.3f} on {self.examples} training examples, that under {self.fast} is {fast:.3f}"
+            f"{robust:.3f} on {self.examples} training examples; the accuracy under {self.fast} is {fast:.3f}"
         )
         return [RollBack(reason, go_on=self.go_on)]

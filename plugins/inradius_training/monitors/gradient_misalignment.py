@@ -1,4 +1,4 @@
-"""How much the gradient turns within the set."""
+"""A monitor of the change of the gradient within the set."""
 
 import attrs
 import torch
@@ -14,11 +14,11 @@ from inradius_training.monitors.monitor_data import note, training_examples
 
 @attrs.frozen(kw_only=True)
 class GradientMisalignment(Monitor):
-    """Logs E cos(∇ CE(f(x), y), ∇ CE(f(x + u), y)), gradients in the input, u at random in Δ(x), on fixed training examples.
+    """Logs E cos(∇ CE(f(x), y), ∇ CE(f(x + u), y)), gradients in the input, with random u in Δ(x), on fixed training examples.
 
-    1 of a loss that is linear within the set, where one step finds the maximum; it falls before catastrophic overfitting.
-    Examples of which a gradient vanishes have no cosine; ``vanished`` is their share. The network is in eval mode, and u is
-    the same in every epoch. Source: andriushchenko2020fast.
+    The cosine is 1 for a loss that is linear within the set, where one step finds the maximum. It falls before
+    catastrophic overfitting. Examples with a gradient of zero have no cosine; ``vanished`` is their share. The network
+    is in eval mode, and u is the same in every epoch. Source: andriushchenko2020fast.
     """
 
     examples: int = attrs.field(default=128, validator=count)
@@ -47,6 +47,6 @@ def _gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of each pair, NaN where one of them is 0, (B, *S), (B, *S) -> (B,)."""
+    """The cosine of each pair, NaN where one vector is 0, (B, *S), (B, *S) -> (B,)."""
     a, b = (side.flatten(1).double() for side in (a, b))
     return (F.normalize(a, eps=0.0) * F.normalize(b, eps=0.0)).sum(1)

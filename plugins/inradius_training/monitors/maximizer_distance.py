@@ -1,4 +1,4 @@
-"""Whether the inner problem has one solution or many."""
+"""A monitor of the number of solutions of the inner problem."""
 
 from typing import Any
 
@@ -20,17 +20,18 @@ from inradius_training.monitors.monitor_data import note, title, training_exampl
 def _at_least_two(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
     count(_, field, value)
     if value == 1:
-        raise ValueError(f"{field.name}=1 is not allowed; allowed is an integer ≥ 2, since a distance takes two")
+        raise ValueError(f"{field.name}=1 is not allowed; allowed is an integer ≥ 2, because a distance needs two")
 
 
 @attrs.frozen(kw_only=True)
 class MaximizerDistance(Monitor):
     """The ℓ2 distances between the maximisers that several random starts of an attack find for the same example.
 
-    Far from 0 the maximum has many solutions, and the gradient at one of them need not be a descent direction of it. Logs
-    the mean of the distances, three quantiles, the mean loss at the maximisers, and its mean standard deviation over those of
-    an example: near 0 of maximisers that are equally good. Each epoch's histogram is a line of
-    ``monitors/maximizer_distance.jsonl`` in the run's folder. Source: latorre2023, section 5.1.
+    Where the distances are far from 0, the maximum has many solutions, and the gradient at one of them need not be a
+    descent direction of the maximum. Logs the mean of the distances, three quantiles, the mean loss at the maximisers,
+    and the mean over examples of the standard deviation of that loss. The deviation is near 0 where the maximisers are
+    equally good. Each epoch's histogram is a line of ``monitors/maximizer_distance.jsonl`` in the run's folder. Source:
+    latorre2023, section 5.1.
     """
 
     # Latorre et al. 2023, sec. 5.1: PGD-7 from random starts; a maximiser, so it goes on after a miss
@@ -61,7 +62,7 @@ class MaximizerDistance(Monitor):
             write_atomic(path, b"".join(map(sealed_json, lines)))
 
     def _maximisers(self, number: int, model: nn.Module, examples: Dataset, threat: ThreatModel) -> Tensor:
-        """The answers of one start, (B, *S)."""
+        """The perturbations found from one start, (B, *S)."""
         attack = attrs.evolve(self.attack, seed=self.attack.seed + number)
         return attack(model, examples.inputs, examples.labels, threat, index=examples.index).delta
 
@@ -84,6 +85,6 @@ def _losses(model: nn.Module, examples: Dataset, found: Tensor) -> Tensor:
 
 
 def _histogram(distances: Tensor, bins: int) -> dict[str, list[float]]:
-    """How many distances lie in each of equal parts of [0, the largest]."""
+    """The number of distances in each of ``bins`` equal parts of [0, the largest distance]."""
     counts, edges = torch.histogram(distances.cpu(), bins=bins, range=(0.0, max(distances.max().item(), 1e-12)))
     return {"edges": edges.tolist(), "counts": counts.tolist()}

@@ -1,4 +1,4 @@
-"""What monitors look at, and how their numbers are named."""
+"""The examples that monitors measure on, and the names of their numbers."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,30 +19,30 @@ def training_examples(monitor: Monitor, count: int, run: RunState) -> Dataset:
     """This process's part of ``count`` training examples, the same in every epoch, on the run's device."""
     if run.data is None:
         raise PluginError(
-            f"{monitor} looks at training examples, and {run.defense} has asked the run for no batches; allowed are defenses "
-            "that take theirs from run.batches"
+            f"{monitor} measures on training examples, and {run.defense} takes no batches from the run; allowed are defenses "
+            "that use run.batches"
         )
-    # drawn, because the first ones of a sorted set are all of one class
+    # drawn at random, because the first examples of a sorted set are all of one class
     order = torch.randperm(len(run.data), generator=torch.Generator().manual_seed(run.seed))
     rows = order[:count].sort().values
     if len(rows) < run.processes.count:
         raise InputError(
-            f"{monitor} looks at {len(rows)} training examples, and {run.processes.count} processes share them; allowed is at "
+            f"{monitor} measures on {len(rows)} training examples, and {run.processes.count} processes share them; allowed is at "
             "least one for each"
         )
-    return _mine(run.data, rows, run)
+    return _own_part(run.data, rows, run)
 
 
 def held_out_examples(count: int | None, run: RunState) -> Dataset:
     """This process's part of the first ``count`` held-out examples (None: all), on the run's device."""
-    return _mine(run.held_out, torch.arange(len(run.held_out))[:count], run)
+    return _own_part(run.held_out, torch.arange(len(run.held_out))[:count], run)
 
 
 def check_held_out(monitor: Monitor, run: RunState) -> None:
     """Raises ``InputError`` where the run holds nothing out."""
     if not len(run.held_out):
         raise InputError(
-            f"{monitor} watches held-out examples, and this run has none; allowed are a share above 0 and a data set as "
+            f"{monitor} measures on held-out examples, and this run has none; allowed are a share above 0 and a data set as "
             "validation"
         )
 

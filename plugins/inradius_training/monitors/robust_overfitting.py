@@ -1,4 +1,4 @@
-"""Robust accuracy that was better before."""
+"""A monitor of robust accuracy that falls below its best value."""
 
 import attrs
 from attrs.validators import optional
@@ -8,15 +8,18 @@ from inradius import Attack, RunState, ThreatModel
 from inradius.components.validators import component, count
 from inradius.training.slots import Action, Monitor, Stop
 from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, withstanding
+from inradius.training.slots import Monitor
+from inradius.training.slots.monitor import Action, Stop
+from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, robust_examples
 
 
 @attrs.frozen(kw_only=True)
 class RobustOverfitting(Monitor):
     """Compares the accuracy under ``attack`` on held-out examples with its best so far; logs both, and the gap.
 
-    The attack is the monitor's own, because a defense may score its checkpoints by an attack that it has learned to beat.
-    With ``patience`` the run ends after so many epochs without a new best. ``examples`` are the first ones; None means all.
-    Source: rice2020.
+    The attack belongs to the monitor, because a defense may score its checkpoints by an attack to which it has
+    overfitted. With ``patience`` the run ends after so many epochs without a new best. ``examples`` is the number of
+    examples used, the first ones; None means all. Source: rice2020.
     """
 
     # Rice et al. 2020, sec. 3: 10 steps of 2/255 of 8/255
@@ -29,9 +32,9 @@ class RobustOverfitting(Monitor):
 
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
         network, examples = run.judged(model), held_out_examples(self.examples, run)
-        accuracy = run.mean(withstanding(self.attack, network, examples, threat, run))
+        accuracy = run.mean(robust_examples(self.attack, network, examples, threat, run))
         memory = run.memory(self)
-        # a tie goes to the later epoch, as that of the kept weights does
+        # a tie goes to the later epoch, as it does for the kept weights
         if accuracy >= memory.get("best", 0.0):
             memory.update(best=accuracy, epoch=run.epoch)
         best, epoch = memory["best"], memory["epoch"]

@@ -1,4 +1,4 @@
-"""The numbers of a run in TensorBoard."""
+"""The numbers of a run for TensorBoard."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ from inradius.training.slots import Action, Monitor
 class Tensorboard(Monitor):
     """Writes each epoch's numbers for TensorBoard: ``tensorboard --logdir FOLDER/monitors/tensorboard``.
 
-    An epoch is a file of its own, written once, so that a resumed run repeats nothing. Needs the extra ``tensorboard``.
+    Each epoch has its own file, written once, so that a resumed run repeats nothing. Needs the extra ``tensorboard``.
     """
 
     def after_epoch(self, model: nn.Module, threat: ThreatModel, run: RunState) -> list[Action]:
@@ -30,21 +30,21 @@ class Tensorboard(Monitor):
             )
         if run.processes.main:
             for line in run.history:
-                # readers go through the files of a folder by their names
+                # readers take the files of a folder in the order of their names
                 path = run.own(f"monitors/tensorboard/events.out.tfevents.{int(line['epoch']):06d}")
                 if not path.exists():
                     _write(line, path)
 
 
 def _write(line: dict[str, float], path: Path) -> None:
-    """One epoch's numbers as a file that is whole or absent."""
+    """Writes one epoch's numbers as a file that is complete or absent."""
     from accelerate.tracking import TensorBoardTracker
 
-    # elsewhere, because a TensorBoard that watches the folder would show a file half written
-    with writing(path), TemporaryDirectory() as elsewhere:
-        tracker = TensorBoardTracker("run", elsewhere)
+    # written in another folder first, because TensorBoard would show a file that is half written
+    with writing(path), TemporaryDirectory() as temporary:
+        tracker = TensorBoardTracker("run", temporary)
         tracker.start()
         tracker.log({name: float(value) for name, value in line.items() if name != "epoch"}, step=int(line["epoch"]))
         tracker.finish()
-        (written,) = Path(elsewhere, "run").iterdir()
+        (written,) = Path(temporary, "run").iterdir()
         write_atomic(path, written.read_bytes())

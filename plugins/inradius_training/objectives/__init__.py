@@ -1,4 +1,4 @@
-"""What attacks of training maximise: distances between predictions."""
+"""Objectives of attacks in training: distances between predictions."""
 
 from inradius import Objective
 from inradius_training.objectives.kl import KL

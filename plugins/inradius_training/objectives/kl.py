@@ -13,11 +13,11 @@ from inradius.attacks.objective import log_odds_against
 
 @attrs.frozen(kw_only=True)
 class KL(Objective):
-    """The divergence KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not asked.
+    """KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not used.
 
-    Its gradient is zero where the prediction is t, so that an attack must begin elsewhere. Where t is all on one class, and
-    with a goal, it is the cross-entropy. Values and gradients keep their relative precision where the model is sure, as those
-    of the cross-entropy do. Source: zhang2019.
+    Its gradient is zero where the prediction is t, so an attack must start away from it. It is the cross-entropy where
+    t has all weight on one class, and with a goal. Values and gradients keep their relative precision where the model
+    is confident, like those of the cross-entropy. Source: zhang2019.
     """
 
     relative: ClassVar[bool] = True
@@ -26,7 +26,7 @@ class KL(Objective):
         return CrossEntropy()(logits, y, goal)
 
     def expected(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Σ_c t_c log(t_c / p_c), the logits taken from that of the likeliest class, (B, C), (B, C) -> (B,)."""
+        """Σ_c t_c log(t_c / p_c), with logits relative to that of the likeliest class, (B, C), (B, C) -> (B,)."""
         likeliest = targets.argmax(1)
         others = targets.scatter(1, likeliest[:, None], 0.0)
         rest = others.sum(1)

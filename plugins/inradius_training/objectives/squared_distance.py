@@ -11,9 +11,9 @@ from inradius import Objective
 
 @attrs.frozen(kw_only=True)
 class SquaredDistance(Objective):
-    """‖softmax(z) − t‖² from the clean prediction t, or from the targets of the call; the label is not asked.
+    """‖softmax(z) − t‖² from the clean prediction t, or from the targets of the call; the label is not used.
 
-    Its gradient is zero where the prediction is t, so that an attack must begin elsewhere. Source: pang2022.
+    Its gradient is zero where the prediction is t, so an attack must start away from it. Source: pang2022.
     """
 
     relative: ClassVar[bool] = True

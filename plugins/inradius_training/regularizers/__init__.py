@@ -1,4 +1,4 @@
-"""First-party regularizers."""
+"""Penalties added to the loss."""
 
 from inradius.training.slots import Regularizer
 from inradius_training.regularizers.cure import CURE

@@ -1,4 +1,4 @@
-"""A loss of little curvature along the direction of attack."""
+"""A penalty on the curvature of the loss along the direction of attack."""
 
 import attrs
 import torch
@@ -14,9 +14,9 @@ from inradius_training.regularizers.local import Local, slopes_at
 
 @attrs.frozen(kw_only=True)
 class CURE(Local):
-    """‖g(x + δ) − g(x)‖², g the gradient of the loss in the input, δ = ``reach`` · argmax ⟨g(x), δ⟩ over the set.
+    """‖g(x + δ) − g(x)‖², with g the gradient of the loss in the input and δ = ``reach`` · argmax ⟨g(x), δ⟩ over the set.
 
-    δ is where the tangent sees the largest loss; no gradient flows through it, and one does through both g.
+    δ is the point at which the linearised loss is largest. No gradient flows through δ; gradients flow through both g.
     Source: moosavi2019.
     """
 

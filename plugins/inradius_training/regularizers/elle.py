@@ -1,4 +1,4 @@
-"""A loss that is linear between random points of the set."""
+"""A penalty on the error of linear interpolation of the loss between random points of the set."""
 
 import attrs
 import torch
@@ -15,9 +15,9 @@ from inradius_training.regularizers.local import Local, losses_at
 
 @attrs.frozen(kw_only=True)
 class ELLE(Local):
-    """(L(c) − (1 − α) L(a) − α L(b))², with two random points a and b of x + Δ(x), and c = (1 − α) a + α b, α ∈ [0, 1] random.
+    """(L(c) − (1 − α) L(a) − α L(b))², with random points a and b of x + Δ(x), and c = (1 − α) a + α b for a random α ∈ [0, 1].
 
-    No gradient in the input is needed. ELLE-A is ``elle(weight=elle_a())``, whose weight answers to the error.
+    No gradient in the input is needed. ELLE-A is ``elle(weight=elle_a())``, whose weight reacts to the error.
     Source: rocamora2024.
     """
 

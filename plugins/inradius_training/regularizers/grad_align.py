@@ -1,4 +1,4 @@
-"""Gradients in the input that point the same way all over the set."""
+"""A penalty on gradients in the input that change their direction within the set."""
 
 import attrs
 import torch
@@ -14,10 +14,10 @@ from inradius_training.regularizers.local import Local, slopes_at
 
 @attrs.frozen(kw_only=True)
 class GradAlign(Local):
-    """1 − cos(g(x), g(x + u)), g the gradient of the loss in the input and u a random point of the set.
+    """1 − cos(g(x), g(x + u)), with g the gradient of the loss in the input and u a random point of the set.
 
-    It is 0 where the loss is linear within the set, so that one step of an attack finds the largest loss. Only g(x + u) is
-    differentiated on, as in the released code; an example with a gradient of zero counts 0.
+    It is 0 where the loss is linear within the set, so that one step of an attack finds the largest loss. Only g(x + u)
+    is differentiated, as in the released code. An example with a gradient of zero counts as 0.
     Source: andriushchenko2020fast.
     """
 
@@ -37,15 +37,18 @@ class GradAlign(Local):
 def misalignment(a: Tensor, b: Tensor) -> Tensor:
     """1 − cos(a, b), 0 where one of them is zero, (B, *S), (B, *S) -> (B,)."""
     (a, some_a), (b, some_b) = _direction(a), _direction(b)
-    # half the squared distance of vectors of length one, which does not cancel
+    # half the squared distance of unit vectors, which avoids cancellation
     return torch.where(some_a & some_b, (a - b).square().sum(1) / 2, 0.0)
 
 
 def _direction(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Each vector at length one, (B, n), and whether there is one, (B,); scaled first, lest small squares underflow."""
+    """Each vector scaled to length one, (B, n), and True where it is not zero, (B,).
+
+    Vectors are scaled by their largest entry first, because small squares underflow.
+    """
     flat = vectors.flatten(1)
     largest = flat.detach().abs().amax(1, keepdim=True)
     some = largest > 0
-    # a constant in place of what has no direction, whose derivative would be NaN
+    # a constant replaces vectors of zero, whose derivative would be NaN
     scaled = torch.where(some, flat / torch.where(some, largest, 1.0), 1.0)
     return scaled / scaled.norm(dim=1, keepdim=True), some.squeeze(1)

@@ -1,4 +1,4 @@
-"""Weights of small sum."""
+"""A penalty on the absolute values of the weights."""
 
 import attrs
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from inradius_training.regularizers.weights import total, weights
 
 @attrs.frozen(kw_only=True)
 class L1Penalty(Regularizer):
-    """Σ |w| over the weights of linear and convolutional layers and the like, not over biases and normalisation.
+    """Σ |w| over the weights of linear, convolutional and similar layers, without biases and normalisation.
 
     Source: rice2020.
     """

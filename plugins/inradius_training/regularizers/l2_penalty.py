@@ -1,4 +1,4 @@
-"""Weights of small squares."""
+"""A penalty on the squares of the weights."""
 
 import attrs
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ from inradius_training.regularizers.weights import total, weights
 
 @attrs.frozen(kw_only=True)
 class L2Penalty(Regularizer):
-    """½ Σ w² over the weights of linear and convolutional layers and the like, not over biases and normalisation.
+    """½ Σ w² over the weights of linear, convolutional and similar layers, without biases and normalisation.
 
-    With sgd it is weight decay of these weights alone. With adam it is not: its gradient is scaled as that of the loss is.
-    Source: rice2020.
+    With sgd it equals weight decay of these weights alone. With adam it does not, because adam scales its gradient like
+    that of the loss. Source: rice2020.
     """
 
     # the best of seven: Rice et al. 2020

@@ -1,4 +1,4 @@
-"""A loss that its tangent describes."""
+"""A penalty on the error of the tangent of the loss."""
 
 import attrs
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ from inradius_training.regularizers.local import Local, losses_at, slopes_at
 
 @attrs.frozen(kw_only=True)
 class LLR(Local):
-    """(L(b) − L(a) − ⟨b − a, ∇L(a)⟩)², with two random points a and b of x + Δ(x).
+    """(L(b) − L(a) − ⟨b − a, ∇L(a)⟩)², with random points a and b of x + Δ(x).
 
-    The points are random as in rocamora2024; qin2019 take a = x, search for the b with the largest error, and penalise
-    |⟨b − a, ∇L(a)⟩| as well. Source: qin2019, rocamora2024.
+    The points are random as in rocamora2024. qin2019 take a = x, search for the b with the largest error, and also
+    penalise |⟨b − a, ∇L(a)⟩|. Source: qin2019, rocamora2024.
     """
 
     second_order = True

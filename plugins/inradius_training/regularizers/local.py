@@ -1,4 +1,4 @@
-"""How far a loss is from a straight line near an example: what penalties of local linearity share."""
+"""The shared part of penalties of local linearity."""
 
 from abc import abstractmethod
 from typing import get_args
@@ -19,11 +19,11 @@ from inradius.training.slots import Regularizer
 
 @attrs.frozen(kw_only=True)
 class Local(Regularizer):
-    """A penalty on how the loss of each example behaves within its set, looked at in passes of its own.
+    """A penalty on the loss of each example within its set, computed in separate passes.
 
-    In these passes dropout is off and BatchNorm does as ``bn_mode`` says: by default it takes the statistics of the batch, as
-    the step on the weights does, and keeps none of them. They are in full precision also where the rest is not, since what is
-    looked at are small differences of losses. Random points are functions of (seed, epoch, example).
+    In these passes dropout is off, and BatchNorm works as ``bn_mode`` says: by default it uses the statistics of the
+    batch, as the step on the weights does, and keeps none of them. The passes are in full precision even where the rest
+    is not, because they compare small differences of losses. Random points are functions of (seed, epoch, example).
     """
 
     seed: int = attrs.field(default=0, validator=integer)
@@ -47,7 +47,7 @@ class Local(Regularizer):
 def losses_at(model: nn.Module, points: Tensor, batch: Dataset) -> Tensor:
     """The cross-entropy of each example at its points, (k·B, *S) with example i at i, B + i, ... -> (k·B,).
 
-    It is that of attacks, whose gradient does not round to zero where the model is sure.
+    It is the cross-entropy of attacks, whose gradient does not round to zero where the model is confident.
     """
     copies = len(points) // len(batch)
     targets = None if batch.targets is None else batch.targets.repeat(copies, 1)
@@ -55,7 +55,7 @@ def losses_at(model: nn.Module, points: Tensor, batch: Dataset) -> Tensor:
 
 
 def slopes_at(model: nn.Module, points: Tensor, batch: Dataset, *, differentiable: bool) -> tuple[Tensor, Tensor]:
-    """Each example's loss, (B,), and its gradient in the input, (B, *S), from which one may differentiate on or not."""
+    """Each example's loss, (B,), and its gradient in the input, (B, *S), which keeps its graph where ``differentiable``."""
     here = points.detach().requires_grad_()
     losses = losses_at(model, here, batch)
     (slopes,) = torch.autograd.grad(losses.sum(), here, create_graph=differentiable)

@@ -1,4 +1,4 @@
-"""The weights of a network, apart from what shifts and scales."""
+"""The weights of a network, without biases and normalisation."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,9 @@ NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def weights(model: nn.Module) -> list[nn.Parameter]:
-    """The trained parameters of two axes or more, each once, but for those of normalisation layers and biases.
+    """The trained parameters of two or more axes, each once, without those of normalisation layers and biases.
 
-    Layers are known by their class, since names are anybody's.
+    Layers are recognised by their class, because names are arbitrary.
     """
     found = {
         id(parameter): parameter
@@ -24,5 +24,5 @@ def weights(model: nn.Module) -> list[nn.Parameter]:
 
 
 def total(parts: Iterable[Tensor], like: Tensor) -> Tensor:
-    """The sum of the numbers, (), 0 of none."""
+    """The sum of the numbers, (); 0 where there are none."""
     return sum(parts, start=like.new_zeros(()))

@@ -1,4 +1,4 @@
-"""Which examples make the next mini-batch."""
+"""Samplers: the choice of examples for each mini-batch."""
 
 from inradius.training.slots import Sampler
 from inradius_training.samplers.cfol import CFOL

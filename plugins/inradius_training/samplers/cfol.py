@@ -16,13 +16,13 @@ from inradius_training.schedules.points import rising
 
 @attrs.frozen(kw_only=True)
 class CFOL(Sampler):
-    """min over weights, max over classes c, of the error under attack in c: classes are drawn by EXP3.
+    """min over weights, max over classes c, of the error under attack in c, where classes are drawn by EXP3.
 
-    p = gamma / C + (1 − gamma) softmax(w); each example's class is drawn from p, and the example uniformly from its class, with
-    replacement. After the step w_c grows by eta · Σ 1[mistake] / p_c over the examples of class c, p as it was when they were
-    drawn: by eta · B · P(mistake | c) in expectation. ``reweight`` draws examples uniformly instead, each once an epoch, and
-    weighs their losses by p_c over the share of their class. w is forgotten when a share ``reset_at`` of the run is done,
-    say where the learning rate falls. Source: pethick2023.
+    p = gamma / C + (1 − gamma) softmax(w). Each example's class is drawn from p, and the example uniformly from its
+    class, with replacement. After the step w_c grows by eta · Σ 1[mistake] / p_c over the examples of class c, with the
+    p of their draw; the expected growth is eta · B · P(mistake | c). ``reweight`` draws examples uniformly instead,
+    each once an epoch, and multiplies their losses by p_c over the share of their class. w is reset when a share
+    ``reset_at`` of the run is done, for example where the learning rate falls. Source: pethick2023.
     """
 
     observes: ClassVar[bool] = True
@@ -54,11 +54,11 @@ class CFOL(Sampler):
         """Adds to w what was seen of each class."""
         memory = run.memory(self)
         if memory["pending"]:
-            # a defense that takes several steps on a batch tells of it several times
+            # a defense that takes several steps on a batch reports it several times
             memory["drawn"], memory["pending"] = memory["pending"][0], memory["pending"][1:]
         drawn = self._class_shares(memory) if self.reweight else torch.tensor(memory["drawn"], dtype=torch.float64)
         wrong = torch.bincount(labels.cpu(), weights=mistakes.cpu().double(), minlength=len(drawn))
-        # a class that is not drawn has made no mistakes either
+        # a class that was not drawn has no mistakes
         gain = self.eta * wrong / drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
         memory["w"] = (torch.tensor(memory["w"], dtype=torch.float64) + gain).tolist()
 
@@ -71,7 +71,7 @@ class CFOL(Sampler):
         return ratio.float().to(labels.device)[labels]
 
     def distribution(self, memory: dict[str, Any]) -> Tensor:
-        """p, (C,), given what is remembered; 0 for classes without examples."""
+        """p, (C,), computed from the memory; 0 for classes without examples."""
         there = torch.tensor(memory["counts"]) > 0
         w = torch.tensor(memory["w"], dtype=torch.float64).masked_fill(~there, -torch.inf)
         return self.gamma * there / there.sum() + (1 - self.gamma) * w.softmax(0)
@@ -81,7 +81,7 @@ class CFOL(Sampler):
         memory = run.memory(self)
         if len(memory.get("pending", ())) > 1:
             raise UnsupportedError(
-                f"{self} learns from the mistakes of each batch, and {run.defense} told it of none; allowed are defenses that "
+                f"{self} learns from the mistakes of each batch, and {run.defense} reported none; allowed are defenses that "
                 "leave the step to the run"
             )
         classes = max(run.classes, data.classes)

@@ -15,10 +15,10 @@ from inradius.training.slots import Sampler
 
 @attrs.frozen(kw_only=True)
 class Mixed(Sampler):
-    """A ``first`` share of each batch from the first set of joined data, the rest from the others.
+    """A ``first`` share of each batch from the first set of joined data, the rest from the other sets.
 
-    An epoch sees every example of the first set once; of the others it sees as many as that leaves room for, drawn anew
-    each time, none twice before all were seen. Source: carmon2019.
+    An epoch uses every example of the first set once. It uses as many of the others as fit, drawn anew each time, none
+    twice before all were used. Source: carmon2019.
     """
 
     positional = ("first",)
@@ -27,7 +27,7 @@ class Mixed(Sampler):
     first: float = attrs.field(default=0.5, validator=share, converter=as_float)
 
     def count(self, data: Dataset, size: int) -> int:
-        """As many batches as the first set fills with its share."""
+        """The number of batches that the first set fills with its share."""
         return math.ceil(len(self._sets(data)[0]) / self._places(size))
 
     def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
@@ -44,11 +44,11 @@ class Mixed(Sampler):
             yield torch.cat([part, added])
 
     def _places(self, size: int) -> int:
-        """How many examples of a batch are of the first set."""
+        """The number of examples of the first set in a batch."""
         places = round(self.first * size)
         if not 0 < places < size:
             raise InputError(
-                f"{self} leaves a set no place in a batch of {size} examples; allowed are shares that give each at least one"
+                f"{self} gives a set no example in a batch of {size}; allowed are shares that give each set at least one"
             )
         return places
 
@@ -57,7 +57,7 @@ class Mixed(Sampler):
         own = torch.zeros(len(data), dtype=torch.bool) if data.source is None else data.source.cpu() == 0
         if own.all() or not own.any():
             raise InputError(
-                f"{self} mixes the sets that data were joined from, and {data.name} is of one alone; allowed are data such as "
-                "joined and pseudo_labelled make"
+                f"{self} mixes the sets of joined data, and {data.name} has only one; allowed are data such as joined and "
+                "pseudo_labelled make"
             )
         return own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)

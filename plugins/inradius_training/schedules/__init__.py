@@ -1,4 +1,4 @@
-"""How a number changes over a run."""
+"""Schedules: how a number changes over a run."""
 
 from inradius.training.slots import Schedule
 from inradius_training.schedules.cyclic import Cyclic

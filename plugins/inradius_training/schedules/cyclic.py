@@ -1,4 +1,4 @@
-"""Up and down again."""
+"""A schedule that rises and falls."""
 
 import attrs
 
@@ -8,7 +8,7 @@ from inradius.training.slots import Schedule
 
 @attrs.frozen(kw_only=True)
 class Cyclic(Schedule):
-    """From 0 up to 1 at the share ``peak`` of the run, and down to 0 at its end, along straight lines. Source: smith2018."""
+    """From 0 up to 1 at the share ``peak`` of the run, then down to 0 at its end, along straight lines. Source: smith2018."""
 
     # Wong et al. 2020, released code for MNIST: two fifths; 0.5 for CIFAR-10
     peak: float = attrs.field(default=0.4, validator=share, converter=as_float)

@@ -1,4 +1,4 @@
-"""A weight that answers to jumps of what it weighs."""
+"""A weight that reacts to jumps of its penalty."""
 
 import math
 from typing import Any
@@ -14,8 +14,8 @@ from inradius.training.slots import Schedule
 class ElleA(Schedule):
     """The weight of a penalty: ``top`` where it exceeds mean + ``sensitivity`` · std of its past, else ``decay`` times the last.
 
-    It begins at 0. The past is that of all steps of the run, this one not among them, and is first asked when it has ``least``
-    of them. It is kept as its mean and its squared deviation, which every step brings up to date. Source: rocamora2024.
+    The weight begins at 0. The past holds all earlier steps of the run and is used once it has ``least`` steps. It is
+    kept as a mean and a squared deviation, which every step updates. Source: rocamora2024.
     """
 
     # released code, for CIFAR-10
@@ -26,11 +26,11 @@ class ElleA(Schedule):
 
     def __call__(self, progress: float) -> float:
         raise UnsupportedError(
-            f"{self} answers to a penalty and is no function of time; allowed is the weight of a regularizer"
+            f"{self} reacts to a penalty and is not a function of time; allowed is the weight of a regularizer"
         )
 
     def weigh(self, value: float, progress: float, memory: dict[str, Any]) -> float:
-        """The weight of this step, which sees the penalty of this step."""
+        """The weight of this step, computed from the penalty of this step."""
         known, mean, deviation = memory.get("known", 0), memory.get("mean", 0.0), memory.get("deviation", 0.0)
         jumped = known >= self.least and value > mean + self.sensitivity * math.sqrt(deviation / known)
         weight = self.top if jumped else self.decay * float(memory.get("weight", 0.0))

@@ -18,12 +18,12 @@ def _after_first(instance: Any, field: "attrs.Attribute[Any]", value: float) -> 
 
 @attrs.frozen(kw_only=True)
 class Linear(Schedule):
-    """1 until the share ``first`` of the run, a straight line to ``stop`` until the share ``last``, and ``stop`` from there.
+    """1 until the share ``first`` of the run, a straight line to ``stop`` until the share ``last``, then ``stop``.
 
     Linear decay in the thesis is ``linear(first=0.5, last=0.75, stop=0.1)``. Source: rice2020.
     """
 
-    # over the whole run, to nothing
+    # over the whole run, down to 0
     first: float = attrs.field(default=0.0, validator=share, converter=as_float)
     last: float = attrs.field(default=1.0, validator=_after_first, converter=as_float)
     stop: float = attrs.field(default=0.0, validator=share, converter=as_float)

@@ -21,9 +21,10 @@ def _values(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None
 
 @attrs.frozen(kw_only=True)
 class PiecewiseLinear(Schedule):
-    """``values`` at the shares ``at`` of the run, along straight lines between them; the first before, the last behind.
+    """``values`` at the shares ``at`` of the run, along straight lines between them; constant before the first and
+    after the last.
 
-    Of two values at the same share the second counts there, so that the line jumps. Source: smith2018.
+    Where two values have the same share, the line jumps there to the second. Source: smith2018.
     """
 
     # CIFAR-10 in 50 epochs, as 0, 0.1, 0.005 and 0: the thesis, chapter 5

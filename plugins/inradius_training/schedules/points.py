@@ -1,4 +1,4 @@
-"""Validators of moments of a run and of the values there."""
+"""A validator of moments of a run."""
 
 from typing import Any
 

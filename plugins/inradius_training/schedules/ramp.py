@@ -8,9 +8,9 @@ from inradius.training.slots import Schedule
 
 @attrs.frozen(kw_only=True)
 class Ramp(Schedule):
-    """From ``start`` to ``stop`` along a straight line over the first ``over`` of the run; ``stop`` from there on.
+    """From ``start`` to ``stop`` along a straight line over the first share ``over`` of the run, then ``stop``.
 
-    As the radius of a set it lets a network grow into what is asked of it.
+    As the radius of a set it makes the training task harder step by step.
     """
 
     start: float = attrs.field(default=0.0, validator=radius, converter=as_float)

@@ -1,4 +1,4 @@
-"""Down by steps."""
+"""A schedule that falls by steps."""
 
 import attrs
 
@@ -17,5 +17,5 @@ class Steps(Schedule):
 
     def __call__(self, progress: float) -> float:
         passed = sum(progress >= one for one in self.at)
-        # a division, since powers of 0.1 are not the decimal fractions
+        # a division, because powers of 0.1 are not exact decimal fractions
         return 1 / (1 / self.factor) ** passed

@@ -10,9 +10,9 @@ from inradius.training.slots import Cosine, Schedule
 
 @attrs.frozen(kw_only=True)
 class Warmup(Schedule):
-    """Another schedule, times a factor that grows from ``start`` to 1 over the first ``over`` of the run along a line.
+    """Another schedule times a factor, which grows from ``start`` to 1 along a line over the first share ``over`` of the run.
 
-    The other schedule goes its own way from the beginning, so that its drops stay where they are. Source: goyal2017.
+    The other schedule runs from the beginning, so its drops stay at their places. Source: goyal2017.
     """
 
     positional = ("schedule",)
@@ -26,7 +26,7 @@ class Warmup(Schedule):
         return self._factor(progress) * self.schedule(progress)
 
     def weigh(self, value: float, progress: float, memory: dict[str, Any]) -> float:
-        """The factor of this step; the other schedule is told what it weighs."""
+        """The weight of this step: the factor times the other schedule's weight, which depends on the penalty."""
         return self._factor(progress) * self.schedule.weigh(value, progress, memory)
 
     def _factor(self, progress: float) -> float:

@@ -1,4 +1,4 @@
-"""Changes of the training examples."""
+"""Random changes of the training examples."""
 
 from inradius.training.slots import Transform
 from inradius_training.transforms.crop import Crop

@@ -1,4 +1,4 @@
-"""Random crops of images that were padded."""
+"""Random crops of padded images."""
 
 from typing import Literal, get_args
 
@@ -14,9 +14,9 @@ Border = Literal["lowest", "reflect"]
 
 @attrs.frozen(kw_only=True)
 class Crop(Transform):
-    """Each image padded by ``padding`` pixels on every side and cut to its size again, at a place drawn uniformly.
+    """Each image padded by ``padding`` pixels on every side and cut back to its size, at a place drawn uniformly.
 
-    ``border`` is what it is padded with: the lowest valid value, or the image mirrored. Source: he2016deep, section 4.2.
+    ``border`` is the padding: the lowest valid value, or the mirrored image. Source: he2016deep, section 4.2.
     """
 
     positional = ("padding",)
@@ -27,12 +27,12 @@ class Crop(Transform):
     border: Border = attrs.field(default="lowest", validator=attrs.validators.in_(get_args(Border)))
 
     def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
-        """The batch with each image cut at a place of its own."""
+        """The batch with each image cut at its own place."""
         check_images(self, batch)
         if self.border == "reflect" and self.padding >= min(batch.inputs.shape[2:]):
             raise InputError(
-                f"{self} mirrors more than an image of shape {tuple(batch.inputs.shape[1:])} has; allowed is a padding below "
-                "its height and width"
+                f"{self} mirrors more pixels than an image of shape {tuple(batch.inputs.shape[1:])} has; allowed is a padding "
+                "below its height and width"
             )
         corner = rng.integers(0, 2 * self.padding + 1, (2,))
         return cropped(batch, padded(batch, self.padding, self.border), corner)

@@ -12,10 +12,10 @@ from inradius_training.transforms.images import check_images, lowest
 
 @attrs.frozen(kw_only=True)
 class Cutout(Transform):
-    """Each image with one square of ``size`` by ``size`` pixels, at a place drawn uniformly, at the lowest valid value.
+    """Each image with one square of ``size`` × ``size`` pixels set to the lowest valid value, at a place drawn uniformly.
 
-    The square lies inside of the image; with ``inside=False`` its middle does, so that a part of it may be lost, as in the
-    paper, which also fills it with the mean. Source: devries2017.
+    The square lies inside the image. With ``inside=False`` only its middle does, so a part of it may be cut off, as in
+    the paper, which also fills it with the mean. Source: devries2017.
     """
 
     positional = ("size",)
@@ -40,7 +40,7 @@ class Cutout(Transform):
         return attrs.evolve(batch, inputs=torch.where(hidden, lowest(batch), batch.inputs))
 
     def _covered(self, place: Tensor, length: int) -> Tensor:
-        """Which pixels along an axis are in the square, (B, length), whose place in [0, 1) was drawn."""
+        """True for the pixels along an axis that lie in the square, (B, length); its place in [0, 1) was drawn."""
         places, back = (length - self.size + 1, 0) if self.inside else (length, self.size // 2)
         first = (place * places).floor() - back
         pixel = torch.arange(length, device=place.device)

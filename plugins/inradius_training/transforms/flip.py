@@ -13,7 +13,7 @@ from inradius_training.transforms.images import check_images
 class Flip(Transform):
     """Each image mirrored left to right with a ``probability``. Source: he2016deep, section 4.2.
 
-    Not for digits and letters, whose mirror images are others or none.
+    It does not suit digits and letters, whose mirror images are other characters or none.
     """
 
     positional = ("probability",)

@@ -1,4 +1,4 @@
-"""What transforms of images have in common."""
+"""Functions shared by the transforms of images."""
 
 import attrs
 import torch
@@ -11,7 +11,7 @@ from inradius.training.slots import Transform
 
 
 def check_images(transform: Transform, batch: Dataset) -> None:
-    """Raises ``InputError`` for inputs that are no images."""
+    """Raises ``InputError`` for inputs that are not images."""
     if batch.inputs.ndim != 4:
         raise InputError(
             f"{transform} changes images (B, C, H, W), but the inputs have shape {tuple(batch.inputs.shape)}"
@@ -25,7 +25,7 @@ def lowest(batch: Dataset) -> Tensor:
 
 
 def padded(batch: Dataset, pixels: int, border: str) -> Tensor:
-    """The images (B, C, H, W) with a border on each side: of the lowest valid value, or mirrored."""
+    """The images (B, C, H, W) with a border on each side: the lowest valid value, or the mirrored image."""
     if border == "lowest":
         low = lowest(batch)
         if not low.ndim:
@@ -37,7 +37,7 @@ def padded(batch: Dataset, pixels: int, border: str) -> Tensor:
 
 
 def cropped(batch: Dataset, wide: Tensor, corner: Tensor) -> Dataset:
-    """The batch with each image cut out of its wider one, (B, C, H + 2p, W + 2p), from its own corner, (B, 2)."""
+    """The batch with each image cut out of its padded one, (B, C, H + 2p, W + 2p), at its own corner, (B, 2)."""
     height, width = batch.inputs.shape[2:]
     rows = corner[:, :1] + torch.arange(height, device=wide.device)
     columns = corner[:, 1:] + torch.arange(width, device=wide.device)

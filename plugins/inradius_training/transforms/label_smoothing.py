@@ -1,4 +1,4 @@
-"""Labels that leave a little to the other classes."""
+"""Labels with a little weight on the other classes."""
 
 import attrs
 
@@ -10,7 +10,7 @@ from inradius.training.slots import Transform
 
 @attrs.frozen(kw_only=True)
 class LabelSmoothing(Transform):
-    """t' = (1 − amount) t + amount / C: targets that attack and loss share. Source: szegedy2016, section 7."""
+    """t' = (1 − amount) t + amount / C, used by attack and loss alike. Source: szegedy2016, section 7."""
 
     positional = ("amount",)
 
@@ -18,6 +18,6 @@ class LabelSmoothing(Transform):
     amount: float = attrs.field(default=0.1, validator=share, converter=as_float)
 
     def __call__(self, batch: Dataset, rng: ExampleRNG, classes: int) -> Dataset:
-        """The batch with ``targets``; its inputs are the same."""
+        """The batch with ``targets``; its inputs do not change."""
         targets = targets_of(batch, classes, batch.inputs.dtype)
         return attrs.evolve(batch, targets=(1 - self.amount) * targets + self.amount / targets.shape[1])

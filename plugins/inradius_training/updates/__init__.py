@@ -1,4 +1,4 @@
-"""First-party updates."""
+"""Updates of the weights."""
 
 from inradius.training.slots import Update
 from inradius_training.updates.awp import AWP

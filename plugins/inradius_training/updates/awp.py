@@ -6,16 +6,16 @@ from inradius.components.validators import as_float, flag, radius, share
 from inradius.training.descent import Descent
 from inradius.training.slots import Update
 from inradius_training.regularizers.weights import weights
-from inradius_training.updates.shifted_weights import moved, unit, untracked
+from inradius_training.updates.shifted_weights import shifted, unit, untracked
 
 
 @attrs.frozen(kw_only=True)
 class AWP(Update):
     """min_w max_v L(w + v) over ‖v_l‖ ≤ γ ‖w_l‖ for each layer l, by one step: v_l = γ ‖w_l‖ g_l / ‖g_l‖, then −∇L(w + v).
 
-    Only weights of linear and convolutional layers and the like are perturbed, no biases and no normalisation. Both
-    gradients see the same perturbations of the inputs; with ``reattack`` the second one sees new ones, found at w + v.
-    BatchNorm's running statistics are those of the pass at w + v. The optimiser steps from w, so that weight decay shrinks w
+    Only weights of linear, convolutional and similar layers are perturbed; biases and normalisation are not. Both
+    gradients use the same perturbations of the inputs; with ``reattack`` the second one uses new ones, found at w + v.
+    BatchNorm's running statistics come from the pass at w + v. The optimiser steps from w, so weight decay shrinks w
     and not w + v. Source: wu2020awp.
     """
 
@@ -33,10 +33,10 @@ class AWP(Update):
         descent.step()
 
     def _perturbed(self, descent: Descent) -> None:
-        """Leaves the gradient at w + v."""
+        """Leaves the gradient at w + v in the weights."""
         with untracked(descent.model):
             descent.gradient()
         layers = [(weight, weight.grad) for weight in weights(descent.model) if weight.grad is not None]
         steps = [self.gamma * weight.detach().norm() * unit(grad, grad.norm()) for weight, grad in layers]
-        with moved([weight for weight, _ in layers], steps):
+        with shifted([weight for weight, _ in layers], steps):
             descent.gradient(reattack=self.reattack)

@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation with gradients that do not wait for each other."""
+"""Sharpness-aware minimisation whose two gradients can be computed in parallel."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,20 +11,22 @@ from inradius import RunState
 from inradius.components.validators import as_float, flag, radius, share
 from inradius.training.descent import Descent
 from inradius.training.slots import Update
-from inradius_training.updates.shifted_weights import Gradients, ascent, gradients, kept, moved, untracked
+from inradius_training.updates.shifted_weights import Gradients, ascent, gradients, restored, shifted, untracked
 
 
 @attrs.frozen(kw_only=True)
 class SAMPa(Update):
     """SAM whose perturbation is taken at a second sequence y, one step ahead of the weights x:
 
-        x̃_k = x_k + ρ g(y_k) / ‖g(y_k)‖,   y_{k+1} = x_k − η g(y_k),   x_{k+1} = x_k − η ((1 − λ) g(x̃_k) + λ g(y_{k+1})).
+        x̃_k = x_k + ρ g(y_k) / ‖g(y_k)‖,   y_{k+1} = x_k − η g(y_k),   x_{k+1} = x_k − η ((1 − λ) g(x̃_k) + λ
+        g(y_{k+1})).
 
-    g(x̃_k) is taken on the batch that g(y_k) was, g(y_{k+1}) on the next one; at the end of an epoch, where the next is not
-    drawn yet, on the same one. y_{k+1} is a whole step of the optimiser, with momentum and decay, that is then taken back.
-    g(y_k) lasts in the memory of the run, which begins with y_0 = x_0. With λ = 1 and ρ = 0 it is optimistic gradient descent.
-    g(x̃_k) sees the perturbations of the inputs that were found at y_k, with ``reattack`` new ones, found at x̃_k. BatchNorm's
-    running statistics are those of the passes at y. Source: xie2024.
+    g(x̃_k) is computed on the same batch as g(y_k), and g(y_{k+1}) on the next batch. At the end of an epoch, where the
+    next batch is not drawn yet, g(y_{k+1}) is computed on the same batch. y_{k+1} is a full step of the optimiser, with
+    momentum and decay, that is then undone. g(y_k) is kept in the memory of the run, which begins with y_0 = x_0. With
+    λ = 1 and ρ = 0 the method is optimistic gradient descent. g(x̃_k) uses the perturbations of the inputs that were
+    found at y_k; with ``reattack`` it uses new ones, found at x̃_k. BatchNorm's running statistics come from the passes
+    at y. Source: xie2024.
     """
 
     lookahead: ClassVar[bool] = True
@@ -40,24 +42,24 @@ class SAMPa(Update):
             descent.gradient()
             memory["gradients"] = gradients(ours)
         known: Gradients = memory["gradients"]
-        with untracked(descent.model), moved(ours, ascent(known, self.rho)):
+        with untracked(descent.model), shifted(ours, ascent(known, self.rho)):
             descent.gradient(reattack=self.reattack)
         uphill = gradients(ours)
-        with _one_step_on(descent.run, known):
+        with _lookahead_step(descent.run, known):
             descent.gradient(ahead=descent.ahead is not None)
         memory["gradients"] = gradients(ours)
-        _take(ours, [_mean(g, h, self.lam) for g, h in zip(uphill, memory["gradients"], strict=True)])
+        _set_gradients(ours, [_mean(g, h, self.lam) for g, h in zip(uphill, memory["gradients"], strict=True)])
         descent.step()
 
 
 def _mean(first: Tensor | None, second: Tensor | None, share: float) -> Tensor | None:
-    """(1 − share) · first + share · second, of which one that is missing counts 0."""
+    """(1 − share) · first + share · second; a missing one counts as 0."""
     if first is None:
         return None if second is None else share * second
     return (1 - share) * first if second is None else (1 - share) * first + share * second
 
 
-def _take(parameters: Sequence[nn.Parameter], given: Gradients) -> None:
+def _set_gradients(parameters: Sequence[nn.Parameter], given: Gradients) -> None:
     """Leaves copies of the given gradients in the weights."""
     for parameter, gradient in zip(parameters, given, strict=True):
         parameter.grad = None if gradient is None else gradient.clone()
@@ -68,8 +70,8 @@ def _one_step_on(run: RunState, given: Gradients) -> Iterator[None]:
     """The weights after the optimiser's step along these gradients; weights and optimiser are then put back."""
     optimizer, ours = run.optimizer, run.parameters
     before = {parameter: _copied(state) for parameter, state in optimizer.state.items()}
-    with kept(ours):
-        _take(ours, given)
+    with restored(ours):
+        _set_gradients(ours, given)
         for group in optimizer.param_groups:
             group["lr"] = run.rate
         try:

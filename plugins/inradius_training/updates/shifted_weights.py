@@ -1,4 +1,4 @@
-"""Gradients at other weights, and back."""
+"""Gradients at shifted weights, and restoring the weights afterwards."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-# one for each parameter; None where the loss does not depend on it, so that the optimiser passes it by
+# one for each parameter; None where the loss does not depend on it, so that the optimiser skips it
 Gradients = list[Tensor | None]
 
 
@@ -16,21 +16,21 @@ def gradients(parameters: Sequence[nn.Parameter]) -> Gradients:
 
 
 def ascent(given: Gradients, length: float) -> Gradients:
-    """The step of this length along all gradients as one vector; zeros where that is zero."""
+    """The step of this length along all gradients as one vector; zeros where that vector is zero."""
     norms = [gradient.norm() for gradient in given if gradient is not None]
     norm = torch.stack(norms).norm() if norms else None
     return [None if gradient is None or norm is None else length * unit(gradient, norm) for gradient in given]
 
 
 def unit(vector: Tensor, norm: Tensor) -> Tensor:
-    """vector / norm, 0 where the norm is, (*S), () -> (*S)."""
+    """vector / norm, 0 where the norm is 0, (*S), () -> (*S)."""
     return torch.where(norm > 0, vector / norm, 0.0)
 
 
 @contextmanager
-def moved(parameters: Sequence[nn.Parameter], steps: Sequence[Tensor | None]) -> Iterator[None]:
-    """The weights plus the steps; afterwards what they were, to the bit."""
-    with kept(parameters):
+def shifted(parameters: Sequence[nn.Parameter], steps: Sequence[Tensor | None]) -> Iterator[None]:
+    """A block with the weights plus the steps; afterwards the weights have their old bits."""
+    with restored(parameters):
         with torch.no_grad():
             for parameter, step in zip(parameters, steps, strict=True):
                 if step is not None:
@@ -40,14 +40,14 @@ def moved(parameters: Sequence[nn.Parameter], steps: Sequence[Tensor | None]) ->
 
 @contextmanager
 def untracked(model: nn.Module) -> Iterator[None]:
-    """Passes within leave BatchNorm's running statistics, and any other buffer, as they were."""
-    with kept(list(model.buffers())):
+    """A block whose passes leave BatchNorm's running statistics, and any other buffer, unchanged."""
+    with restored(list(model.buffers())):
         yield
 
 
 @contextmanager
-def kept(values: Sequence[Tensor]) -> Iterator[None]:
-    """Afterwards the values are what they were, to the bit."""
+def restored(values: Sequence[Tensor]) -> Iterator[None]:
+    """A block after which the values have their old bits."""
     before = [value.detach().clone() for value in values]
     try:
         yield

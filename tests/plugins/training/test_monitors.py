@@ -185,7 +185,7 @@ def test_specs_build_equal_monitors(spec):
         ("robust_overfitting(patience=0)", "patience=0 is not allowed"),
         ("class_accuracy(examples=0)", "examples=0 is not allowed"),
         ("gradient_misalignment(examples=-1)", "examples=-1 is not allowed"),
-        ("maximizer_distance(restarts=1)", "restarts=1 is not allowed; .* a distance takes two"),
+        ("maximizer_distance(restarts=1)", "restarts=1 is not allowed; .* a distance needs two"),
     ],
 )
 def test_wrong_parameters_are_named(spec, message):
@@ -195,7 +195,7 @@ def test_wrong_parameters_are_named(spec, message):
 
 @pytest.mark.parametrize("spec", ["robust_overfitting()", "class_accuracy()"])
 def test_nothing_held_out_is_said_before_the_first_epoch(tmp_path, spec):
-    with pytest.raises(inradius.InputError, match=f"{spec[:-2]}.* watches held-out examples, and this run has none"):
+    with pytest.raises(inradius.InputError, match=f"{spec[:-2]}.* measures on held-out examples, and this run has none"):
         fit(tmp_path, [spec], validation=0)
     assert not (tmp_path / "metrics.jsonl").exists()
 
@@ -203,7 +203,7 @@ def test_nothing_held_out_is_said_before_the_first_epoch(tmp_path, spec):
 def test_training_examples_need_a_run_that_draws_batches(tmp_path):
     run = engine(tmp_path, network())
     run.data = None
-    with pytest.raises(inradius.PluginError, match="has asked the run for no batches"):
+    with pytest.raises(inradius.PluginError, match="takes no batches from the run"):
         look("gradient_misalignment()", run, run.model)
 
 

@@ -502,7 +502,7 @@ def test_each_of_several_perturbations_bears_the_whole_penalty(tmp_path, spec):
 
 
 def test_elle_a_is_no_schedule_of_time(tmp_path):
-    with pytest.raises(inradius.UnsupportedError, match="answers to a penalty and is no function of time"):
+    with pytest.raises(inradius.UnsupportedError, match="reacts to a penalty and is not a function of time"):
         fit(tmp_path, schedule="elle_a()")
 
 

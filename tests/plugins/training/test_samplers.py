@@ -311,10 +311,10 @@ def test_shares_that_are_not_halves():
             "mixed()",
             blobs([8, 8]),
             8,
-            "blobs is of one alone; allowed are data such as joined and pseudo_labelled make",
+            "blobs has only one; allowed are data such as joined and pseudo_labelled make",
         ),
-        ("mixed(0.01)", joined(blobs([8]), blobs([8])), 8, "leaves a set no place in a batch of 8 examples"),
-        ("mixed(1)", joined(blobs([8]), blobs([8])), 8, "leaves a set no place"),
+        ("mixed(0.01)", joined(blobs([8]), blobs([8])), 8, "gives a set no example in a batch of 8"),
+        ("mixed(1)", joined(blobs([8]), blobs([8])), 8, "gives a set no example"),
     ],
 )
 def test_data_that_cannot_be_mixed_are_named(tmp_path, spec, data, size, message):

@@ -15,7 +15,7 @@ from inradius.training.recipe import Recipe
 from inradius.training.run import Run
 from inradius.training.slots import Monitor, RollBack, Schedule, Stop, Update
 from inradius_training.regularizers.weights import weights
-from inradius_training.updates.shifted_weights import ascent, moved
+from inradius_training.updates.shifted_weights import ascent, shifted
 
 BOX = "linf(eps=0.1)"
 UPDATES = ["awp()", "sam()", "sampa()"]
@@ -199,7 +199,7 @@ def test_a_gradient_of_zero_moves_nothing():
     parameter = nn.Parameter(torch.ones(3))
     assert ascent([torch.zeros(3), None], 2.0)[0].tolist() == [0.0, 0.0, 0.0]
     assert ascent([None], 2.0) == [None]
-    with moved([parameter], [torch.full((3,), 0.1)]):
+    with shifted([parameter], [torch.full((3,), 0.1)]):
         assert parameter.tolist() != [1.0, 1.0, 1.0]
     assert parameter.tolist() == [1.0, 1.0, 1.0]
 
@@ -391,7 +391,7 @@ def test_flatter_minima_are_found_where_they_are_asked_for(tmp_path):
         before = F.cross_entropy(model(data.inputs), data.labels)
         layers = weights(model)
         slopes = torch.autograd.grad(before, layers)
-        with moved(layers, [0.05 * w.detach().norm() * g / g.norm() for w, g in zip(layers, slopes, strict=True)]):
+        with shifted(layers, [0.05 * w.detach().norm() * g / g.norm() for w, g in zip(layers, slopes, strict=True)]):
             return (F.cross_entropy(model(data.inputs), data.labels) - before).item()
 
     options = {"epochs": 30, "batch_size": 30, "lr": 0.5, "defense": "standard()"}
