@@ -1,4 +1,4 @@
-"""The networks of the papers, and small ones that were trained here."""
+"""The networks of the papers, and small networks with trained weights."""
 
 from collections.abc import Callable, Mapping
 

@@ -8,9 +8,9 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def fan_out(model: M) -> M:
-    """The model, its convolutions drawn from N(0, 2 / (k · k · out)) with biases of zero.
+    """The model, with its convolutions drawn from N(0, 2 / (k · k · out)) and biases of zero.
 
-    The variance keeps the size of gradients from layer to layer; the thesis's experiments start so.
+    The variance keeps the size of gradients from layer to layer. The thesis's experiments start this way.
     Source: he2015, wong2018scaling.
     """
     for layer in model.modules():

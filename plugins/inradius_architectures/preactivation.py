@@ -1,4 +1,4 @@
-"""The residual block that PreActResNet and WideResNet are made of."""
+"""The residual block of PreActResNet and WideResNet."""
 
 from torch import nn
 
@@ -11,12 +11,12 @@ def stage(before: int, after: int, blocks: int, stride: int) -> list[nn.Module]:
 
 
 def activation(width: int) -> tuple[nn.Module, nn.Module]:
-    """BatchNorm and ReLU, before a convolution and not behind it."""
+    """BatchNorm and ReLU, placed before a convolution and not after it."""
     return nn.BatchNorm2d(width), nn.ReLU()
 
 
 def _block(before: int, after: int, stride: int) -> nn.Module:
-    """Two convolutions, each behind its activation, and a shortcut: the identity, or a convolution of the first activation.
+    """Two convolutions, each after its activation, and a shortcut: the identity, or a convolution of the first activation.
 
     Source: he2016.
     """

@@ -1,4 +1,4 @@
-"""Networks that ship with their weights; a card beside each file has the command that trained it and its figures."""
+"""Networks with trained weights; a card beside each file has the command that trained it and its figures."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Labelled data: images that packages ship, and readers of the usual files."""
+"""Labelled data: images from installed packages, and readers of common file formats."""
 
 from collections.abc import Callable, Mapping
 

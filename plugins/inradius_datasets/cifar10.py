@@ -20,8 +20,8 @@ _FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
 def cifar10(folder: str, split: str = "test") -> Dataset:
     """CIFAR-10 images from a folder with its standard batches, (N, 3, 32, 32) in [0, 1].
 
-    folder holds the batches, binary (``test_batch.bin``) or pickled (``test_batch``), or the folder that their archive
-    unpacks to. split: "test" or "train". Pickles are read without running code.
+    folder: the folder with the batches, binary (``test_batch.bin``) or pickled (``test_batch``), or the folder to which
+    their archive unpacks. split: "test" or "train". Pickles are read without running code.
     Raises ``InputError`` for a batch that is missing or damaged.
     """
     splits.check(split, ("test", "train"))

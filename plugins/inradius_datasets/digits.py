@@ -1,4 +1,4 @@
-"""1797 digits of 8 by 8 pixels that the package scikit-learn ships."""
+"""1797 digits of 8 by 8 pixels from the package scikit-learn."""
 
 import torch
 

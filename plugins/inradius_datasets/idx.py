@@ -1,4 +1,4 @@
-"""The raw files of MNIST and Fashion-MNIST, also compressed."""
+"""The raw files of MNIST and Fashion-MNIST, plain or compressed."""
 
 import gzip
 import struct
@@ -17,10 +17,10 @@ _PREFIX = {"test": "t10k", "train": "train"}
 
 
 def idx(folder: str, split: str = "test") -> Dataset:
-    """Images of a folder with MNIST's raw files (or Fashion-MNIST's), (N, 1, H, W) in [0, 1].
+    """Images of a folder with the raw files of MNIST or Fashion-MNIST, (N, 1, H, W) in [0, 1].
 
-    folder holds ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` (split "test"), or the same with ``train``
-    (split "train"), each also as ``.gz``. Raises ``InputError`` for a file that is missing or damaged.
+    folder: holds ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` (split "test"), or the same with ``train``
+    (split "train"), each plain or as ``.gz``. Raises ``InputError`` for a file that is missing or damaged.
     """
     splits.check(split, ("test", "train"))
     images = _array(_find(folder, f"{_PREFIX[split]}-images", "idx3-ubyte"), 3)
@@ -31,7 +31,7 @@ def idx(folder: str, split: str = "test") -> Dataset:
 
 
 def _find(folder: str, stem: str, kind: str) -> Path:
-    """The file; some copies write a dot before the kind."""
+    """The path of the file. Some copies have a dot before the kind."""
     place = Path(folder).expanduser()
     names = [f"{stem}{mark}{kind}{end}" for end in ("", ".gz") for mark in "-."]
     for name in names:

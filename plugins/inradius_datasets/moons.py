@@ -1,4 +1,4 @@
-"""Two half moons in the plane, for pictures and quick trials."""
+"""Two half moons in the plane, for pictures and short experiments."""
 
 import torch
 
@@ -9,7 +9,7 @@ from inradius_datasets import packages
 def moons(n: int = 1000, noise: float = 0.1, seed: int = 0) -> Dataset:
     """Points of two interleaved half moons with Gaussian noise, (n, 2) without a box of valid inputs.
 
-    Different seeds give independent samples, for instance one to train on and one to evaluate on.
+    Different seeds give independent samples, for example one for training and one for evaluation.
     Raises ``UnsupportedError`` where scikit-learn is not installed.
     """
     if n < 2 or noise < 0:

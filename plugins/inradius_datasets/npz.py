@@ -1,4 +1,4 @@
-"""Data of one's own, saved with ``numpy.savez``."""
+"""The user's own data, saved with ``numpy.savez``."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reading a pickle that holds arrays, without running what else it may hold."""
+"""A reader of pickled arrays that runs no code of the file."""
 
 import pickle
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from inradius import InputError
 
 
 def _text_as_bytes(text: str, encoding: str) -> bytes:
-    """What old protocols write for bytes; any other codec is refused."""
+    """The bytes of a text as old protocols write them; any other codec is refused."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"the codec {encoding!r} is not needed for arrays")
     return text.encode("latin1")
@@ -30,12 +30,12 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _text_as_bytes,
 }
 
-# a damaged pickle fails in whichever opcode it hits
+# a damaged pickle may fail in any opcode
 _DAMAGE = (ValueError, TypeError, AttributeError, EOFError, LookupError, OverflowError, MemoryError)
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that knows what an array is made of and nothing else."""
+    """An unpickler that builds arrays and their parts and nothing else."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         if (module_name, global_name) not in _ALLOWED:
@@ -44,7 +44,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read(file: Path) -> Any:
-    """The object in the file, made of arrays and Python's own containers, strings as bytes.
+    """The object in the file, made of arrays and Python's own containers, with strings as bytes.
 
     Raises ``InputError`` where the file is damaged or names anything else.
     """

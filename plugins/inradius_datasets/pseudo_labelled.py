@@ -1,11 +1,11 @@
-"""Labelled data with more that a network labels."""
+"""Labelled data joined with data that a network labels."""
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from inradius import Dataset, fingerprint, load_model, load_weights
-from inradius.models.load import try_out
+from inradius.models.load import check_forward
 from inradius.models.modes import evaluating
 from inradius_datasets.joined import joined
 
@@ -17,12 +17,12 @@ def pseudo_labelled(
 ) -> Dataset:
     """Both sets joined, the second with the labels that a network predicts; ``source`` is 0 and 1. Source: carmon2019.
 
-    model: a network, or the spec of one as a string, which then is in the data's name; weights: a file that fills it. Carmon
-    et al. train it on the labelled data without attacks. What labels the second set has are not looked at.
-    Raises ``InputError`` where the network fails on the data, or the two sets are not of one kind.
+    model: a network, or its spec as a string, which then is in the data's name; weights: a file with its weights.
+    Carmon et al. train it on the labelled data without attacks. The labels of the second set are ignored.
+    Raises ``InputError`` where the network fails on the data, or the inputs of the two sets differ in kind.
     """
     network = _network(model, weights)
-    try_out(network, unlabelled)
+    check_forward(network, unlabelled)
     found = attrs.evolve(unlabelled, labels=_predictions(network, unlabelled), targets=None)
     described = repr(model) if isinstance(model, str) else f"network {fingerprint(network)[:12]}"
     file = "" if weights is None else f", weights={weights!r}"
@@ -37,7 +37,7 @@ def _network(model: nn.Module | str, weights: str | None) -> nn.Module:
 
 
 def _predictions(network: nn.Module, data: Dataset) -> Tensor:
-    """The class that the network finds most likely, (N,), where the data are."""
+    """The class that the network finds most likely, (N,), on the device of the data."""
     place = next((tensor.device for tensor in network.state_dict().values()), data.inputs.device)
     parts = [torch.zeros(0, dtype=torch.int64)]
     with evaluating(network), torch.no_grad():

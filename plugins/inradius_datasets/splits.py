@@ -1,4 +1,4 @@
-"""Splits of data that come as one piece: a fixed permutation, cut in two."""
+"""Splits of data that have no split of their own: a fixed permutation, cut in two."""
 
 import torch
 
@@ -12,9 +12,9 @@ def check(split: str, allowed: tuple[str, ...]) -> None:
 
 
 def permuted(data: Dataset, split: str, training: int) -> Dataset:
-    """The part of the data that ``split`` names; examples keep the number they have in the whole.
+    """The part of the data that ``split`` names; examples keep their number in the whole.
 
-    With p a permutation from seed 0, "train" is p[:training], "held_out" is p[training:], and "all" leaves the order.
+    With p a permutation from seed 0, "train" is p[:training], "held_out" is p[training:], and "all" keeps the order.
     """
     check(split, ("held_out", "train", "all"))
     if split == "all":

@@ -1,4 +1,4 @@
-"""The game of a run: whose turn it is, what is measured, and which generator is kept."""
+"""The game of a run: the turns of the players, the measurements, and the choice of the generator that is kept."""
 
 import copy
 from functools import cached_property
@@ -19,7 +19,7 @@ from inradius_gan.rules import Rules
 
 
 class Game:
-    """Two players in turns. All that changes is in the run's memory after each epoch, so that a stopped run goes on."""
+    """Two players that take turns. Their state is in the run's memory after each epoch, so that a stopped run can continue."""
 
     def __init__(self, method: Rules, critic: Player, generator: Player, run: Run, data: Dataset) -> None:
         self.method, self.critic, self.generator, self.run, self.data = method, critic, generator, run, data
@@ -29,7 +29,7 @@ class Game:
             generator.load(self.memory["generator"])
 
     def play(self, batch: Dataset) -> None:
-        """The critic's step on a mini-batch; when it has had its steps, the generator's."""
+        """Makes the critic's step on a mini-batch, and the generator's step after the critic's last one."""
         method, run, real = self.method, self.run, batch.inputs
         rng = ExampleRNG(derive(run.seed, method.seed, "noise", run.epoch), batch.index)
         rate = method.lr * run.recipe.schedule(run.progress)
@@ -51,17 +51,17 @@ class Game:
         return rng.normal((self.method.latent,), dtype=like.dtype)
 
     def _values(self, x: Tensor) -> Tensor:
-        """The critic's value of each, (B,)."""
+        """The critic's value of each input, (B,)."""
         return self.critic.network(x).flatten()  # type: ignore[no-any-return]
 
     @cached_property
     def _examples(self) -> Dataset:
-        """What generated samples are compared with: held-out examples, or where there are none those that are trained on."""
+        """The examples that generated samples are compared with: held-out ones, or training examples where none are held out."""
         given = self.run.held_out if len(self.run.held_out) else self.data
         return given.take(self.method.samples).to(self.run.device)
 
     def close_epoch(self) -> None:
-        """Measures both players, keeps the generator where it is the best so far, and writes all into the run's memory."""
+        """Measures both players, keeps the generator where it is the best so far, and writes their state into the run's memory."""
         measured = self._measured()
         self.run.log(**measured)
         self.memory.update(critic=self.critic.state(), generator=self.generator.state())
@@ -74,9 +74,10 @@ class Game:
             self.memory["best"] = {"score": score, "epoch": self.run.epoch, "weights": weights}
 
     def _measured(self) -> dict[str, float]:
-        """w1, the exact distance of examples and as many generated ones; what the critic proves of it, see ``Proof``;
+        """The numbers of an epoch by name.
 
-        slope, the critic's mean gradient norm between the two.
+        w1: the exact distance of examples and as many generated samples. The fields of ``CriticBounds``: lower bounds
+        on it from the critic. slope: the critic's mean gradient norm between the two samples.
         """
         real, networks = self._examples.inputs, (self.critic.network, self.generator.network)
         rng = ExampleRNG(derive(self.run.seed, self.method.seed, "measured"), self._examples.index)
@@ -88,7 +89,7 @@ class Game:
         return {"w1": wasserstein_distance(real, fake), **attrs.asdict(proof), "slope": slope}
 
     def finish(self) -> nn.Module:
-        """The generator with its best weights; the critic's last ones are left in ``critic.safetensors``."""
+        """The generator with its best weights. The critic's last weights are saved in ``critic.safetensors``."""
         from safetensors.torch import save_file
 
         run, best = self.run, self.memory.get("best")
@@ -103,13 +104,13 @@ class Game:
 
 
 def between(real: Tensor, fake: Tensor, rng: ExampleRNG) -> Tensor:
-    """A uniform point on the segment of each pair, (B, *S)."""
+    """A uniform random point on the segment of each pair, (B, *S)."""
     share = rng.uniform((1,) * (real.ndim - 1), dtype=real.dtype)
     return share * real + (1 - share) * fake
 
 
 def plain_weights(network: nn.Module) -> dict[str, Tensor]:
-    """The weights as they act, by the names that they have in a network without parametrizations."""
+    """The effective weights, by their names in a network without parametrizations."""
     copied = copy.deepcopy(network)
     for layer in copied.modules():
         if parametrize.is_parametrized(layer, "weight"):

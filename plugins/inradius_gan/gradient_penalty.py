@@ -18,8 +18,8 @@ from inradius_gan.wgan import WGAN
 class GradientPenalty(WGAN):
     """A Wasserstein GAN whose critic pays λ E (‖∇f(x̂)‖₂ − 1)², x̂ uniform on the segment of a real and a generated point.
 
-    An optimal 1-Lipschitz critic has a gradient of norm one on the segments along which mass moves. The penalty holds it to
-    that where it is asked, and nowhere else. Source: gulrajani2017, Algorithm 1.
+    An optimal 1-Lipschitz critic has a gradient of norm one on the segments along which mass moves. The penalty
+    enforces this at the points x̂ and nowhere else. Source: gulrajani2017, Algorithm 1.
     """
 
     name = "wgan_gradient_penalty"
@@ -32,7 +32,7 @@ class GradientPenalty(WGAN):
         return torch.optim.Adam(parameters, lr=self.lr, betas=(0.0, 0.9))
 
     def prepare(self, critic: nn.Module) -> None:
-        """Refuses BatchNorm, with which the gradient at one point is not that of one point (sec. 4)."""
+        """Raises ``UnsupportedError`` for BatchNorm, with which a gradient depends on other points too (sec. 4)."""
         if any(isinstance(layer, _BatchNorm) for layer in critic.modules()):
             raise UnsupportedError(
                 f"{self.spec_name()} penalises the gradient at each point, and BatchNorm in a critic mixes points; "

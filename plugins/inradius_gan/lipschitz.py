@@ -12,12 +12,12 @@ _CONTRACTIONS = (nn.Flatten, nn.Unflatten, nn.Identity, nn.ReLU, nn.Tanh, nn.Sof
 def lipschitz_bound(network: nn.Module) -> float:
     """An L with |f(a) − f(b)| ≤ L ‖a − b‖₂ for all a and b: the product of the layers' norms.
 
-    It is infinite where the network is no sequence of layers, or has one whose norm is not known here. The product is exact
-    for one layer and mostly loose for several.
+    It is infinite where the network is not a sequence of layers, or has a layer whose norm is unknown here. The product
+    is exact for one layer and usually loose for several.
     """
     if isinstance(network, nn.Sequential):
         norms = [lipschitz_bound(layer) for layer in network]
-        # not left to the product, where a layer of zeros makes infinity no number
+        # tested before the product, because infinity times a layer of zeros is NaN
         return math.inf if math.inf in norms else math.prod(norms)
     return layer_norm(network)
 
@@ -36,10 +36,10 @@ def layer_norm(layer: nn.Module) -> float:
 
 
 def windows(layer: nn.Conv2d) -> int:
-    """The number of windows κ that read an entry of the input, at most.
+    """The largest number of windows κ that read an entry of the input.
 
-    A convolution is its kernel, a matrix K (F, C·h·w), applied to every window of the input, and the windows hold each entry
-    κ times at most: ‖f(x)‖² ≤ ‖K‖² κ ‖x‖². Window and entry meet at offset k · dilation ≡ const (mod stride), so that
+    A convolution applies its kernel, a matrix K (F, C·h·w), to every window of the input, and the windows hold each
+    entry at most κ times: ‖f(x)‖² ≤ ‖K‖² κ ‖x‖². Window and entry meet at offset k · dilation ≡ const (mod stride), so
     κ = ∏ ⌈size / (stride / gcd(stride, dilation))⌉ over the two axes.
     """
     axes = zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)

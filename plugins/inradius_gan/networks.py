@@ -26,10 +26,10 @@ class InBox(nn.Module):
 
 
 def mlp_generator(latent: int, *widths: int, shape: Shape = (1, 8, 8), bounds: Box = (0.0, 1.0)) -> nn.Sequential:
-    """Linear layers with ReLU from noise (B, latent) to (B, *shape), closed by a sigmoid into ``bounds`` where there are any."""
+    """Linear layers with ReLU from noise (B, latent) to (B, *shape); with ``bounds`` they end in a sigmoid onto them."""
     sizes = (latent, *widths, math.prod(shape))
     if not all(isinstance(size, int) and size > 0 for size in (*sizes, *shape)):
-        raise SpecError(f"a generator of sizes {sizes} and shape {shape} is none; allowed are integers ≥ 1")
+        raise SpecError(f"sizes {sizes} and shape {shape} do not define a generator; allowed are integers ≥ 1")
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
@@ -39,7 +39,7 @@ def mlp_generator(latent: int, *widths: int, shape: Shape = (1, 8, 8), bounds: B
 def dcgan_generator(
     latent: int = 128, width: int = 64, shape: Shape = (1, 28, 28), bounds: Box = (0.0, 1.0)
 ) -> nn.Sequential:
-    """Transposed convolutions from noise (B, latent) to images (B, *shape), BatchNorm between them. Source: radford2016."""
+    """Transposed convolutions with BatchNorm from noise (B, latent) to images (B, *shape). Source: radford2016."""
     channels, height, across = _quarters(shape)
     return nn.Sequential(
         nn.Linear(latent, 2 * width * height * across),
@@ -52,7 +52,7 @@ def dcgan_generator(
 
 
 def dcgan_critic(width: int = 64, shape: Shape = (1, 28, 28)) -> nn.Sequential:
-    """Convolutions of stride two from images (B, *shape) to one number; no BatchNorm. Source: radford2016, gulrajani2017."""
+    """Convolutions of stride two from images (B, *shape) to one number, without BatchNorm. Source: radford2016, gulrajani2017."""
     channels, height, across = _quarters(shape)
     return nn.Sequential(
         # a slope of 0.2: Radford et al. 2016, sec. 3; a penalty on each example's gradient allows no BatchNorm
@@ -63,7 +63,7 @@ def dcgan_critic(width: int = 64, shape: Shape = (1, 28, 28)) -> nn.Sequential:
 
 
 def _quarters(shape: Shape) -> tuple[int, int, int]:
-    """Channels, and a quarter of height and width. Raises ``SpecError`` for a shape that two halvings do not fit."""
+    """Channels, and a quarter of height and width. Raises ``SpecError`` for sides that cannot be halved twice."""
     if len(shape) != 3 or min(shape) < 1 or shape[1] % 4 or shape[2] % 4:
         raise SpecError(f"shape={shape} does not fit; allowed are (channels, height, width) with sides divisible by 4")
     return shape[0], shape[1] // 4, shape[2] // 4

@@ -12,22 +12,23 @@ from inradius import DivergenceError, Run
 
 @attrs.define(eq=False)
 class Player:
-    """A network, what moves its weights, and its name for messages."""
+    """A network, its optimiser, and its name for messages."""
 
     name: str
     network: nn.Module
     optimizer: torch.optim.Optimizer
 
     def descend(self, losses: Tensor, run: Run, rate: float) -> float:
-        """The mean of the losses (B,) over all processes; a step at this rate along its gradient in these weights alone.
+        """The mean of the losses (B,) over all processes, after one step along its gradient at this rate in this
+        player's weights.
 
-        Raises ``DivergenceError`` where the mean or its gradient is not finite; the weights stay as they are.
+        Raises ``DivergenceError`` where the mean or its gradient is not finite; the weights then stay unchanged.
         """
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         mean = run.mean(losses)
         self._check_finite("loss", mean, run)
         count = float(run.processes.sum(torch.tensor(float(len(losses)), device=run.device)))
-        # not backward(), which would leave gradients with the other player too
+        # autograd.grad and not backward(), which would also leave gradients in the other player
         found = torch.autograd.grad(losses.sum() / count, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, found, strict=True):
             parameter.grad = gradient

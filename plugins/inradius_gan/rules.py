@@ -11,20 +11,20 @@ from inradius.components.validators import as_float, count, positive
 
 @attrs.frozen(kw_only=True)
 class Rules(Defense, ABC):
-    """How many steps the players take, at which rate, and how the critic is held to its constraint."""
+    """The steps of the players, their learning rate, and the constraint of the critic."""
 
     # Gulrajani et al. 2017, app. C
     latent: int = attrs.field(default=128, validator=count)
-    # Arjovsky et al. 2017, Algorithm 1; the two later papers keep it
+    # Arjovsky et al. 2017, Algorithm 1; the two later papers use the same number
     critic_steps: int = attrs.field(default=5, validator=count)
     # Gulrajani et al. 2017, Algorithm 1
     lr: float = attrs.field(default=1e-4, converter=as_float, validator=positive)
-    # how many examples are compared with as many generated ones after an epoch: the exact distance takes 20 ms for them
+    # the number of examples compared with as many generated ones after an epoch: the exact distance takes 20 ms for them
     samples: int = attrs.field(default=256, validator=count)
 
     def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: ExampleRNG) -> Tensor:
-        """What is added to the critic's loss of each pair, (B,); by default nothing."""
+        """The penalty added to the critic's loss of each pair, (B,); 0 by default."""
         return real.new_zeros(len(real))
 
     def confine(self, critic: nn.Module) -> None:
-        """Puts the critic back within its constraint after each of its steps, in place; by default leaves it as it is."""
+        """Puts the critic back within its constraint after each of its steps, in place; by default it changes nothing."""

@@ -30,10 +30,11 @@ class _Shrunk(nn.Module):
 class SpectralNorm(WGAN):
     """A Wasserstein GAN whose critic divides every weight by its largest singular value, W / σ(W).
 
-    σ is found by ``iterations`` steps of the power method at each pass, from the vector of the pass before. A product of
-    layers of norm one is 1-Lipschitz. The norm of a convolution may be √κ times that of its kernel as a matrix, κ the number of
-    windows that read an entry; the paper divides by the latter, here by both, so that the bound holds of convolutions
-    too. The value of the game is that of Wasserstein GANs, where the paper has others. Source: miyato2018, Algorithm 1.
+    σ is found by ``iterations`` steps of the power method at each pass, starting from the vector of the pass before. A
+    product of layers of norm one is 1-Lipschitz. The norm of a convolution may be √κ times that of its kernel as a
+    matrix, where κ is the number of windows that read an entry. The paper divides by the norm of the kernel; here
+    weights are divided by both, so that the bound holds for convolutions too. The value of the game is that of
+    Wasserstein GANs; the paper uses others. Source: miyato2018, Algorithm 1.
     """
 
     name = "wgan_spectral_norm"
@@ -48,7 +49,7 @@ class SpectralNorm(WGAN):
         return torch.optim.Adam(parameters, lr=self.lr, betas=(0.0, 0.9))
 
     def prepare(self, critic: nn.Module) -> None:
-        """Parametrises the weights. Raises ``UnsupportedError`` for a layer whose norm is not known."""
+        """Parametrises the weights. Raises ``UnsupportedError`` for a layer whose norm is unknown."""
         for layer in _layers(critic):
             weighted = isinstance(layer, nn.Linear | nn.Conv2d)
             if layer_norm(layer) > (sys.float_info.max if weighted else 1):

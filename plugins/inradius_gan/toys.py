@@ -1,4 +1,4 @@
-"""Distributions in the plane on which generators are looked at."""
+"""Distributions in the plane for testing generators."""
 
 import math
 
@@ -11,7 +11,8 @@ from inradius import Dataset, InputError
 def eight_gaussians(n: int = 1000, noise: float = 0.02, radius: float = 2.0, seed: int = 0) -> Dataset:
     """Points around eight centres on a circle, labelled by their centre, (n, 2) without a box of valid inputs.
 
-    Different seeds give independent samples, for instance one to train on and one to evaluate on. Source: gulrajani2017.
+    Different seeds give independent samples, for example one for training and one for evaluation. Source:
+    gulrajani2017.
     """
     turns = torch.arange(8) * (2 * math.pi / 8)
     centres = radius * torch.stack([turns.cos(), turns.sin()], dim=1)
@@ -33,7 +34,7 @@ def gaussian_grid(n: int = 1000, noise: float = 0.05, side: int = 5, seed: int =
 def swiss_roll(n: int = 1000, noise: float = 0.03, seed: int = 0) -> Dataset:
     """Points along a spiral of one and a half turns, r = t / 7.5 for t from 3π/2 to 9π/2, (n, 2) without a box.
 
-    All have the label 0. Source: gulrajani2017.
+    All labels are 0. Source: gulrajani2017.
     """
     generator = _generator(n, noise, seed)
     t = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator))

@@ -1,4 +1,4 @@
-"""Wasserstein GANs: the game that the three constraints share."""
+"""Wasserstein GANs: the game shared by the three constraints."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from inradius_gan.game import Game
 from inradius_gan.player import Player
 from inradius_gan.rules import Rules
 
-# both players have an optimiser of their own, at weights that are not averaged
+# each player has its own optimiser, and the weights are not averaged
 _OPTIONS = frozenset({"optimizer", "lr", "weight_decay", "clip", "ema", "precision", "compile"})
 
 
@@ -31,9 +31,10 @@ def _critic(_: object, field: "attrs.Attribute[str | None]", value: object) -> N
 class WGAN(Rules, ABC):
     """min_g max_f E f(x) − E f(g(z)) over generators g and critics f that are 1-Lipschitz; z is standard normal noise.
 
-    The maximum is W₁ of the data and what g makes, by Kantorovich and Rubinstein. ``critic_steps`` mini-batches move the
-    critic, then the last of them moves the generator, which is the model that is trained. A method says how the critic is
-    held to its constraint. Sets of perturbations are not used. Source: arjovsky2017, Algorithm 1.
+    The maximum is W₁ of the data and the generated samples, by Kantorovich and Rubinstein. ``critic_steps``
+    mini-batches move the critic, then the last of them moves the generator, which is the trained model. A subclass
+    defines how the critic is kept within its constraint. Sets of perturbations are not used. Source: arjovsky2017,
+    Algorithm 1.
     """
 
     positional = ("critic",)
@@ -48,7 +49,7 @@ class WGAN(Rules, ABC):
         """The optimiser of either player."""
 
     def prepare(self, critic: nn.Module) -> None:
-        """Makes the new critic ready for its constraint, in place; by default leaves it as it is."""
+        """Prepares the new critic for its constraint, in place; by default it changes nothing."""
 
     def fit(self, model: nn.Module, data: Dataset, threat: ThreatModel, run: Run) -> nn.Module:
         """The generator, in eval mode, with the weights whose samples were nearest to the held-out examples."""
@@ -64,16 +65,16 @@ class WGAN(Rules, ABC):
         return game.finish()
 
     def check(self, model: nn.Module, data: Dataset, threat: ThreatModel) -> int:
-        """The number of the data's classes. Raises ``InputError`` where generator, critic and data do not go together."""
+        """The number of the data's classes. Raises ``InputError`` where generator, critic and data do not fit each other."""
         weight = next(model.parameters(), data.inputs)
         wanted, noise = tuple(data.inputs.shape[1:]), torch.zeros(2, self.latent).to(weight)
-        made = _tried(model, noise, "the generator", f"give the size of its noise, now latent={self.latent}")
+        made = _output_of(model, noise, "the generator", f"give the size of its noise, now latent={self.latent}")
         if tuple(made.shape) != (2, *wanted):
             raise InputError(
                 f"the generator makes {tuple(made.shape)} of noise {tuple(noise.shape)}; allowed is the shape of "
                 f"{data.name}, {(2, *wanted)}"
             )
-        values = _tried(self.first_critic(data, 0), data.inputs[:1], "the critic", "give another critic")
+        values = _output_of(self.first_critic(data, 0), data.inputs[:1], "the critic", "give another critic")
         if values.numel() != 1:
             raise InputError(f"the critic gives {tuple(values.shape)} for one input; allowed is one number for each")
         return data.classes
@@ -88,11 +89,11 @@ class WGAN(Rules, ABC):
         return critic.train()
 
     def unused_slots(self) -> frozenset[str]:
-        """All but the transforms of the data, and every option of the optimiser but the schedule of its rate."""
+        """All slots except the transforms of the data, and every option of the optimiser except the schedule of its rate."""
         return (SLOTS - {"transforms"}) | _OPTIONS
 
 
-def _tried(network: nn.Module, x: Tensor, name: str, remedy: str) -> Tensor:
+def _output_of(network: nn.Module, x: Tensor, name: str, remedy: str) -> Tensor:
     with evaluating(network), torch.no_grad():
         try:
             return network(x)  # type: ignore[no-any-return]

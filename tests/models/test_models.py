@@ -13,7 +13,7 @@ from torch import nn
 import inradius
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError, SpecError
-from inradius.models.load import find_device, fingerprint, load_model, try_out
+from inradius.models.load import check_forward, find_device, fingerprint, load_model
 
 NETWORK = """
 import torch
@@ -196,14 +196,14 @@ def test_an_unknown_device_is_named():
 def test_try_out_names_a_model_that_does_not_go_with_the_data():
     data = Dataset.of(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64), name="zeros")
     model = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
-    try_out(model, data)
+    check_forward(model, data)
     assert model.training
     with pytest.raises(InputError, match=r"fails on inputs of shape \(1, 3\) from zeros: RuntimeError"):
-        try_out(nn.Linear(4, 2), data)
+        check_forward(nn.Linear(4, 2), data)
     with pytest.raises(InputError, match="NaN or infinite"):
-        try_out(nn.Sequential(nn.Linear(3, 2), nn.Threshold(9, float("nan"))), data)
+        check_forward(nn.Sequential(nn.Linear(3, 2), nn.Threshold(9, float("nan"))), data)
     with pytest.raises(InputError, match="allowed are logits"):
-        try_out(nn.Linear(3, 1), data)
+        check_forward(nn.Linear(3, 1), data)
 
 
 # fingerprints

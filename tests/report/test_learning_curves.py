@@ -125,7 +125,7 @@ def test_a_single_epoch_is_a_dot(tmp_path):
     [
         (None, "holds no readable metrics.jsonl"),
         ("", "has finished no epoch yet"),
-        ("{", "is damaged in line 1: it is no JSON"),
+        ("{", "is damaged in line 1: it is not JSON"),
     ],
 )
 def test_a_folder_without_a_run_is_named(tmp_path, content, message):
@@ -165,5 +165,5 @@ def test_histograms_of_monitors_are_columns_of_a_panel(tmp_path):
         learning_curves([tmp_path / "run", write_run(tmp_path / "second")])
     )
     path.write_text("{")
-    with pytest.raises(inradius.InputError, match="is damaged in line 1: it is no JSON"):
+    with pytest.raises(inradius.InputError, match="is damaged in line 1: it is not JSON"):
         learning_curves(tmp_path / "run")

@@ -105,7 +105,7 @@ def test_a_link_is_not_followed(tmp_path):
 
 def test_a_component_s_own_file_goes_with_the_run(tmp_path):
     listing.begin(tmp_path)
-    with pytest.raises(InputError, match="is no file below the run's folder"):
+    with pytest.raises(InputError, match="is not a file below the run's folder"):
         listing.note(tmp_path, "../mine.txt")
 
 

@@ -1,4 +1,4 @@
-"""What is handed over, checked: one sentence for each mistake."""
+"""Checks of arguments: one sentence for each mistake."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from inradius.sets.oracles import Oracles
 
 
 def check_model(model: object, x: Tensor) -> None:
-    """Raises ``InputError`` where the model is no module, or was made for another type than the inputs'."""
+    """Raises ``InputError`` where the model is not a module, or its type differs from that of the inputs."""
     if not isinstance(model, nn.Module):
         raise InputError(f"the model is {told(model)}; allowed is a torch.nn.Module")
     check_type(model, x)
@@ -24,13 +24,13 @@ def check_callable(model: object) -> None:
 
 
 def check_tensor(given: object, name: str) -> None:
-    """Raises ``InputError`` where an argument is no tensor."""
+    """Raises ``InputError`` where an argument is not a tensor."""
     if not isinstance(given, Tensor):
         raise InputError(f"{name} is {told(given)}; allowed is a tensor")
 
 
 def check_threat(threat: object) -> None:
-    """Raises ``InputError`` where the set of perturbations is none."""
+    """Raises ``InputError`` where the threat is not a set of perturbations."""
     if not isinstance(threat, Oracles):
         raise InputError(
             f"the threat is {told(threat)}; allowed is a ThreatModel, as inradius.make('linf(eps=0.1)', ThreatModel) gives"
@@ -50,7 +50,7 @@ def check_flag(given: object, name: str) -> None:
 
 
 def numbered(index: object, x: Tensor) -> Tensor:
-    """The examples' numbers, (B,), 0 to B − 1 where none are given. Raises ``InputError`` where they are no numbers."""
+    """The examples' numbers, (B,), 0 to B − 1 by default. Raises ``InputError`` where they are not integers."""
     if index is None:
         return torch.arange(len(x), device=x.device)
     if not isinstance(index, Tensor):
@@ -63,7 +63,7 @@ def numbered(index: object, x: Tensor) -> Tensor:
 
 
 def told(given: object) -> str:
-    """What something is, for a sentence."""
+    """A description of a value for an error message."""
     if isinstance(given, Tensor):
         return f"{given.dtype} of shape {tuple(given.shape)}"
     text = repr(given)

@@ -12,7 +12,8 @@ from inradius_training.distance.compared import climber
 
 def _attack(defense: "Separated") -> Attack:
     # the validator refuses an unknown ψ once all fields are set
-    return climber(BREGMAN.get(defense.psi, BREGMAN["negative_entropy"]).objective)
+    objective = BREGMAN.get(defense.psi, BREGMAN["negative_entropy"]).objective
+    return climber(objective, of=f"attack of {defense.spec_name()}")()
 
 
 @attrs.frozen(kw_only=True)

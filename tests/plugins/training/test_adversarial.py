@@ -432,7 +432,7 @@ def test_gairat_is_adversarial_training_until_its_burn_in_is_over(tmp_path):
 
 
 def test_gairat_wants_an_attack_that_tells(tmp_path):
-    with pytest.raises(inradius.UnsupportedError, match=r"fgsm.* does not tell"):
+    with pytest.raises(inradius.UnsupportedError, match=r"fgsm.* does not report"):
         learn(tmp_path, "gairat(fgsm())")
     with pytest.raises(inradius.UnsupportedError, match=r"friendly_pgd.* stops after a success"):
         learn(tmp_path / "stops", "gairat(friendly_pgd())", "linf(eps=0.3)", progress=0.0)

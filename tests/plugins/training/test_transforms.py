@@ -264,7 +264,7 @@ def test_flat_inputs_are_no_images(spec):
     ("spec", "message"),
     [
         ("cutout(5)", "does not fit into images of 4 by 6 pixels; allowed are sizes up to 4, or inside=False"),
-        ("crop(padding=4, border='reflect')", "mirrors more than an image"),
+        ("crop(padding=4, border='reflect')", "mirrors more pixels than an image"),
     ],
 )
 def test_images_that_are_too_small_are_named(spec, message):

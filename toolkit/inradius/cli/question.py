@@ -18,7 +18,7 @@ from inradius.cli import radii, summary
 from inradius.cli.console import console, say
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
-from inradius.models.check import try_out
+from inradius.models.check import check_forward
 from inradius.models.load import load_model
 from inradius.models.modes import frozen
 from inradius.report import Report
@@ -51,7 +51,7 @@ class Question:
         data = make(self.data, Dataset)
         chosen = data.take(self.count or None)
         if len(chosen):
-            try_out(model, chosen)
+            check_forward(model, chosen)
         report = bracket_by(options, model, chosen, threat)
         seconds, members = monotonic() - started, len(threat.members())
         summary.show(report, of=len(data), seconds=seconds, members=members, classes=self.per_class)

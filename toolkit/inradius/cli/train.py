@@ -15,7 +15,7 @@ from inradius.cli import curves, options
 from inradius.cli.console import console, say
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
-from inradius.models.check import try_out
+from inradius.models.check import check_forward
 from inradius.models.load import is_file, load_model
 from inradius.processes import launched
 from inradius.report.history import is_training
@@ -88,7 +88,7 @@ def train(
     network = _network(model, weights, given["seed"])
     examples = make(data, Dataset)
     if len(examples) and method.classifies:
-        try_out(network, examples)
+        check_forward(network, examples)
     # a name says more in the run's record than the network that it made, and so does a set as it was typed
     start = model if weights is None and not is_file(model) else network
     trained = train_network(

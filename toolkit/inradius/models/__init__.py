@@ -1,1 +1,1 @@
-"""Models: loading, weights, modes, and what is checked of their outputs."""
+"""Models: loading, weights, modes, and checks of their outputs."""

@@ -1,4 +1,4 @@
-"""A network's first pass on data that it is to be trained, attacked or certified on."""
+"""A network's first pass on the data for which it is used."""
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,13 @@ from inradius.models.modes import evaluating
 from inradius.models.outputs import check_logits
 
 
-def try_out(model: nn.Module, data: Dataset) -> Tensor:
-    """The logits of the first example, (1, C). Raises ``InputError`` where the model fails or they are not finite."""
+def check_forward(model: nn.Module, data: Dataset) -> Tensor:
+    """The logits of the first example, (1, C). Raises ``InputError`` where the model fails or the logits are not finite."""
     x = data.inputs[:1].to(next((tensor.device for tensor in model.state_dict().values()), None))
     with evaluating(model), torch.no_grad():
         try:
             logits: Tensor = model(x)
-        except Exception as error:  # a stranger's network may raise anything; the sentence says on what
+        except Exception as error:  # a user's network may raise anything; the sentence names the inputs
             told = str(error).splitlines()[0] if str(error) else "no reason given"
             raise InputError(
                 f"the model fails on inputs of shape {tuple(x.shape)} from {data.name}: {type(error).__name__}: {told}"

@@ -1,4 +1,4 @@
-"""Telling networks apart."""
+"""Fingerprints that distinguish networks."""
 
 import hashlib
 import inspect
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def fingerprint(model: nn.Module) -> str:
-    """The SHA-256 of a network: everything that its logits depend on, as far as Python can see it.
+    """The SHA-256 of a network: of everything that its logits depend on, as far as Python can see it.
 
-    That is the structure's ``repr``, each module's plain attributes, the file that defines each class that is not
+    It covers the structure's ``repr``, each module's plain attributes, the file that defines each class that is not
     PyTorch's own, and every parameter's and buffer's name, type, shape and bytes. The mode is left out.
     """
     digest = hashlib.sha256(repr(model).encode())
@@ -20,7 +20,7 @@ def fingerprint(model: nn.Module) -> str:
     files = {file for module in model.modules() if (file := _source(type(module)))}
     for source in sorted(hashlib.sha256(Path(file).read_bytes()).digest() for file in files):
         digest.update(source)
-    # buffers that a state dict leaves out count as well
+    # buffers that the state dict leaves out are included
     for name, value in (dict(model.named_buffers()) | model.state_dict()).items():
         digest.update(f"\0{name}\0".encode())
         digest.update(_described(value))
@@ -38,7 +38,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _source(kind: type) -> str | None:
-    """The file that defines a class, None for PyTorch's own and for one that was typed in."""
+    """The file that defines a class; None for PyTorch's own classes and for classes that have no file."""
     if kind.__module__.partition(".")[0] == "torch":
         return None
     try:

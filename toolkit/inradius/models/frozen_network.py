@@ -1,4 +1,4 @@
-"""Networks that a component asks beside the model: named by a spec, with files that are told apart by their content."""
+"""Networks that a component uses beside the model, named by a spec; their files are identified by a hash of their content."""
 
 import hashlib
 from functools import lru_cache
@@ -15,15 +15,15 @@ _DIGITS = 16
 
 
 def hashed(value: object) -> object:
-    """``file#sha256=...`` for the name of a file, with or without a hash; anything else as it is, for the validator.
+    """``file#sha256=...`` for the name of a file, with or without a hash; any other value unchanged, for the validator.
 
-    Raises ``InputError`` for a file that is missing or is not the one that the hash names.
+    Raises ``InputError`` for a file that is missing or whose content does not match the hash.
     """
     return _reference(value, value) if isinstance(value, str) else value
 
 
 def hashed_spec(value: object) -> object:
-    """A network's spec; one of a Python file, ``file.py:factory``, with that file's hash."""
+    """A network's spec; for a Python file, ``file.py:factory``, with that file's hash."""
     if not isinstance(value, str):
         return value
     file, colon, _ = _plain(value).rpartition(":")
@@ -32,12 +32,12 @@ def hashed_spec(value: object) -> object:
 
 @lru_cache(maxsize=4)
 def frozen_network(model: str, weights: str | None, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The network in eval mode whose parameters need no gradient. Raises ``InputError`` where a file has changed."""
+    """The network in eval mode, with parameters that need no gradient. Raises ``InputError`` where a file has changed."""
     for reference in (hashed_spec(model), hashed(weights)):
         # the hash is compared where the reference is made
         assert reference in (model, weights)
     with torch.random.fork_rng([]):
-        # so that the numbers of the run that asks are the same whether the network was made before or not
+        # a fixed seed, so that a run draws the same numbers whether the network was made before or not
         torch.default_generator.manual_seed(0)
         found = load_model(_plain(model), None if weights is None else _plain(weights), device)
     return found.to(dtype).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""A copy of a network that computes the same in less time, for attacks, which ask it thousands of times."""
+"""A faster copy of a network for attacks, with the same outputs up to rounding."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d
 
 
 class ChannelsLastFlatten(nn.Module):
-    """Images as rows with the channels innermost, (B, C, H, W) -> (B, H · W · C): no copy where they lie so in memory."""
+    """Images as rows with the channels innermost, (B, C, H, W) -> (B, H · W · C), without a copy where they are stored so."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The rows, (B, H · W · C)."""
@@ -25,13 +25,13 @@ class ChannelsLastFlatten(nn.Module):
 
 
 def optimize(model: nn.Module) -> nn.Module:
-    """A copy of the model in eval mode with the same logits up to rounding and the same gradients in its input, but faster.
+    """A faster copy of the model in eval mode, with the same logits up to rounding and the same gradients in its input.
 
-    For ``nn.Sequential``, nested ones as well: dropout goes, BatchNorm moves into the convolution or linear layer before
-    it, maxima are taken before ReLU, images lie in memory with their channels last, and a first convolution of grey
-    images has a cheap gradient. Other modules are copied, with their channels last where they have convolutions of images;
-    so are models with hooks. Where two values tie for a maximum, another subgradient may be taken. The copy's parameters
-    need no gradient: it is for attacks, and not for training.
+    For ``nn.Sequential``, also nested: dropout is removed, BatchNorm is merged into the convolution or linear layer
+    before it, maxima are taken before ReLU, images are stored with their channels last, and a first convolution of
+    images with a single channel gets a cheap gradient. Other modules are copied, with channels last where they have
+    convolutions of images. The same holds for models with hooks. Where two values tie for a maximum, another
+    subgradient may be taken. The copy's parameters need no gradient: it is for attacks, not for training.
     """
     copied = copy.deepcopy(model).eval()
     if _is_chain(copied) and not any(_has_hooks(module) for module in copied.modules()):
@@ -66,14 +66,14 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _folded(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """The layers, each BatchNorm within the affine layer before it where running statistics make it affine."""
+    """The layers, with each BatchNorm merged into the affine layer before it where running statistics make it affine."""
     done: list[nn.Module] = []
     are_rows = False
     for layer in layers:
         last = done[-1] if done else None
         if type(last) is nn.Conv2d and type(layer) is nn.BatchNorm2d and layer.running_mean is not None:
             done[-1] = fuse_conv_bn_eval(last, layer)
-        # on sequences BatchNorm1d would be of the positions, and not of the features that a linear layer gives
+        # on sequences BatchNorm1d normalises positions, and not the features of the linear layer
         elif are_rows and type(last) is nn.Linear and type(layer) is nn.BatchNorm1d and layer.running_mean is not None:
             done[-1] = fuse_linear_bn_eval(last, layer)
         else:
@@ -83,11 +83,11 @@ def _folded(layers: Sequence[nn.Module]) -> list[nn.Module]:
 
 
 def _maxima_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """The layers, each monotone function after the maximum that followed it: there are fewer values then."""
+    """The layers, with each monotone function moved after the maximum that followed it, where there are fewer values."""
     done: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, _MAXIMA) and type(layer) in _MAXIMA and done and type(done[-1]) in _MONOTONE:
-            # with dilation a window may hold padding alone, which a function would turn into a number
+            # with dilation a window may hold only padding, which the function would turn into a number
             apart = layer.dilation not in (1, (1,), (1, 1), (1, 1, 1))
             done.insert(len(done) - (0 if apart or layer.return_indices else 1), layer)
         else:
@@ -96,7 +96,7 @@ def _maxima_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
 
 
 def _channels_last(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """The layers for images that lie in memory with their channels last."""
+    """The layers for images stored with their channels last."""
     done: list[nn.Module] = []
     channels: int | None = None
     for layer in layers:

@@ -15,7 +15,7 @@ from torch import nn
 
 from inradius.components.registry import make
 from inradius.errors import InputError
-from inradius.models.check import try_out as try_out
+from inradius.models.check import check_forward as check_forward
 from inradius.models.fingerprint import fingerprint as fingerprint
 from inradius.models.weights import fill
 
@@ -25,11 +25,11 @@ _FILE_SPEC = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
 def load_model(spec: str, weights: str | Path | None = None, device: str | torch.device | None = None) -> nn.Module:
-    """The network that ``spec`` names, in eval mode, with the weights of a file and on a device where they are given.
+    """The network that ``spec`` names, in eval mode, with the weights of a file and on a device where these are given.
 
     spec: a registered model (``mnist_small()``), or ``file.py:factory``, a function or class in a Python file, which is
-    run and called without arguments. weights: what ``load_weights`` reads. Raises ``SpecError`` for an unknown name and
-    ``InputError`` for files that are missing, fail or do not fit.
+    run and called without arguments. weights: a file that ``load_weights`` reads. Raises ``SpecError`` for an unknown
+    name and ``InputError`` for files that are missing, fail or do not fit.
     """
     match = _FILE_SPEC.fullmatch(spec.strip())
     model = _from_file(Path(match["file"]).expanduser(), match["name"]) if match else make(spec, nn.Module)
@@ -39,27 +39,28 @@ def load_model(spec: str, weights: str | Path | None = None, device: str | torch
 
 
 def load_weights(model: nn.Module, file: str | Path) -> nn.Module:
-    """The model, in eval mode, with the weights of a file that others may have written.
+    """The model, in eval mode, with the weights of a file, which may come from other software.
 
     The file is ``.safetensors``, or a pickle (``.pt``, ``.pth``, ``.tar``, ``.ckpt``, ``.bin``) with a state dict, also
-    one among other things under ``state_dict``, ``model`` or the like; pickles are read with ``weights_only``, so that no
-    code of theirs runs. Names may begin with those of wrappers (``module.``, ``model.``, ``_orig_mod.``), or lack what the
-    model puts before all of its own, as ``nn.Sequential(Normalize(...), network)`` does; the numbers of ``Normalize`` are
-    the model's where the file has none. Raises ``InputError`` for a file that is missing, cannot be read or does not fit.
+    one under a key such as ``state_dict`` or ``model``. Pickles are read with ``weights_only``, so that none of their
+    code runs. Names may begin with those of wrappers (``module.``, ``model.``, ``_orig_mod.``). They may also lack the
+    prefix that the model puts before all names, as ``nn.Sequential(Normalize(...), network)`` does. Where the file has
+    no numbers of ``Normalize``, the model keeps its own. Raises ``InputError`` for a file that is missing, cannot be
+    read or does not fit.
     """
     fill(model, type(model).__name__, Path(file).expanduser())
     return model.eval()
 
 
 def is_file(spec: str) -> bool:
-    """Whether a model's spec is ``file.py:factory`` and not a name."""
+    """True where a model's spec is ``file.py:factory`` and not a name."""
     return _FILE_SPEC.fullmatch(spec.strip()) is not None
 
 
 def find_device(name: str | torch.device | None) -> torch.device:
-    """The device of that name (None: the CPU). Raises ``InputError`` where this machine has none such."""
+    """The device of that name (None: the CPU). Raises ``InputError`` where this machine has no such device."""
     try:
-        # asking a tensor gives the number of the device too
+        # the device of a tensor includes the device's number
         return torch.empty(0, device=name or "cpu").device
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -85,22 +86,22 @@ def _from_file(file: Path, name: str) -> nn.Module:
 
 @contextmanager
 def _beside(file: Path) -> Iterator[None]:
-    """Lets the file import its neighbours, as when it is run as a script."""
+    """A block in which the file can import its neighbours, as when it runs as a script."""
     folder = str(file.resolve().parent)
     sys.path.insert(0, folder)
     try:
         yield
     finally:
-        if folder in sys.path:  # the file may have tidied up by itself
+        if folder in sys.path:  # the file may have removed it
             sys.path.remove(folder)
 
 
 def _import(file: Path) -> ModuleType:
     name = f"inradius_model_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
-    # dataclasses and pickle look a class's module up by its name
+    # dataclasses and pickle find a class's module by its name
     module = sys.modules[name] = ModuleType(name)
     module.__file__ = str(file)
-    # not through the import system, whose bytecode is not told from that of an edit within the same second
+    # not through the import system, which would reuse bytecode after an edit within the same second
     exec(compile(file.read_bytes(), str(file), "exec"), vars(module))
     return module
 
@@ -108,7 +109,7 @@ def _import(file: Path) -> ModuleType:
 def _guarded(file: Path, what: str, call: Callable[[], T]) -> T:
     try:
         return call()
-    except (Exception, SystemExit) as error:  # a user's file may raise anything; the sentence says where
+    except (Exception, SystemExit) as error:  # a user's file may raise anything; the sentence names the line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
         place = f" in line {lines[-1]}" if lines else ""
         raise InputError(f"{file} {what}: {type(error).__name__}{place}: {error}") from error

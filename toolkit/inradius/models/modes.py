@@ -1,4 +1,4 @@
-"""The mode of a model while it is attacked or certified, and putting everything back afterwards."""
+"""The mode of a model while it is attacked or certified; it is restored afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from inradius.errors import InputError
 
-# eval: running statistics; train: batch statistics, running ones updated; train_notrack: batch statistics, none updated
+# eval: running statistics; train: batch statistics, running ones updated; train_notrack: batch statistics, nothing updated
 BatchNormMode = Literal["eval", "train", "train_notrack"]
 
 
 @contextmanager
 def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
-    """The model in eval mode (BatchNorm as ``bn_mode`` says); each module's mode is restored."""
+    """A block with the model in eval mode (BatchNorm as ``bn_mode`` says); each module's mode is restored."""
     if bn_mode not in get_args(BatchNormMode):
         raise InputError(f"bn_mode={bn_mode!r} is not a mode; allowed are {', '.join(get_args(BatchNormMode))}")
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
@@ -30,7 +30,7 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
             norm.training = True
     if bn_mode == "train_notrack":
         for norm in norms:
-            # momentum 0 keeps the running statistics; None would mean a cumulative average over a count
+            # momentum 0 keeps the running statistics; None would be a cumulative average over a count
             norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
@@ -44,9 +44,9 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
 
 @contextmanager
 def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
-    """``evaluating``, and no parameter asks for a gradient; each parameter's flag is restored.
+    """A block like ``evaluating`` in which no parameter needs a gradient; each parameter's flag is restored.
 
-    Gradients in the input are on, also within a caller's ``no_grad`` or ``inference_mode``.
+    Gradients in the input are on, even within a caller's ``no_grad`` or ``inference_mode``.
     """
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
@@ -62,7 +62,7 @@ def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """No TF32, no autocast and no reduced-precision accumulation: products are as exact as their dtype."""
+    """A block without TF32, autocast and reduced-precision accumulation: products are as exact as their dtype."""
     matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (matmul.allow_tf32, conv.allow_tf32)
     sums = (matmul.allow_fp16_reduced_precision_reduction, matmul.allow_bf16_reduced_precision_reduction)
@@ -78,7 +78,7 @@ def full_precision() -> Iterator[None]:
 
 @contextmanager
 def subnormals_kept() -> Iterator[None]:
-    """Subnormal numbers are computed with on the CPU, and neither read nor written as 0."""
+    """A block in which the CPU computes with subnormal numbers, and neither reads nor writes them as 0."""
     flushed = float(torch.full((), 2.0**-140) * 1.0) == 0
     if flushed:
         torch.set_flush_denormal(False)
@@ -91,10 +91,11 @@ def subnormals_kept() -> Iterator[None]:
 
 @contextmanager
 def covered_kernels() -> Iterator[None]:
-    """Kernels that certificates at level "float" cover: each output is one sum of rounded products, in some order.
+    """A block with kernels that certificates at level "float" cover: each output is one sum of rounded products, in some order.
 
-    ``full_precision``, and neither NNPACK nor cuDNN, whose convolutions may be Winograd's or FFT's. That float32 products are
-    computed in float32 on CPUs, as ``torch.set_float32_matmul_precision`` says, and environment variables are the caller's.
+    It is ``full_precision`` without NNPACK and cuDNN, whose convolutions may use Winograd or FFT. The caller is
+    responsible for environment variables, and for float32 products in float32 on CPUs
+    (``torch.set_float32_matmul_precision``).
     """
     before = torch.backends.cudnn.enabled
     torch.backends.cudnn.enabled = False
@@ -106,6 +107,6 @@ def covered_kernels() -> Iterator[None]:
 
 
 def at_least(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The values in ``dtype`` where they are in a shorter one, as autocast leaves them."""
+    """The values in ``dtype`` where they are in a shorter type, as after autocast; else unchanged."""
     reduced = values.is_floating_point() and torch.finfo(values.dtype).bits < torch.finfo(dtype).bits
     return values.to(dtype) if reduced else values

@@ -1,4 +1,4 @@
-"""Normalisation as a layer, so that sets and certificates speak of the pixels themselves."""
+"""Normalisation as a layer, so that sets and certificates refer to the pixels themselves."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,11 @@ from inradius.errors import InputError
 
 
 class Normalize(nn.Module):
-    """(x − mean) / std. One number serves every coordinate, a sequence has one for each channel of an image, (B, C, H, W).
+    """(x − mean) / std. A number applies to every coordinate; a sequence has one number for each channel of an image,
+    (B, C, H, W).
 
-    It belongs inside the network: Δ(x) is a set of pixels, and its radius must not depend on how a network rescales them.
+    The layer belongs inside the network: Δ(x) is a set of pixels, and its radius must not depend on the network's
+    scaling.
     """
 
     mean: Tensor
@@ -32,7 +34,7 @@ class Normalize(nn.Module):
         channels = max(self.mean.numel(), self.std.numel())
         if channels > 1 and (x.ndim != 4 or x.shape[1] != channels):
             raise InputError(
-                f"inputs of shape {tuple(x.shape)} do not go with {channels} channels; allowed is (B, {channels}, H, W)"
+                f"inputs of shape {tuple(x.shape)} do not fit {channels} channels; allowed is (B, {channels}, H, W)"
             )
         return (x - self.mean) / self.std
 

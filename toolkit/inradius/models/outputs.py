@@ -1,4 +1,4 @@
-"""A model's outputs, asked for and checked."""
+"""A model's outputs, computed and checked."""
 
 import math
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from inradius.errors import InputError, InradiusError
 
 
 def asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The model's outputs; raises ``InputError``, which says why, where it fails on the inputs."""
+    """The model's outputs. Raises ``InputError``, with the reason, where the model fails on the inputs."""
     try:
-        # a copy, as the model may write on it
+        # a copy, because the model may write to it
         return model(x.clone())
     except (InradiusError, torch.cuda.OutOfMemoryError):
         raise
-    except Exception as error:  # a stranger's network may raise anything; the sentence says on what
+    except Exception as error:  # a user's network may raise anything; the sentence names the inputs
         check_type(model, x)
         reason = str(error).splitlines()[0] if str(error) else "no reason given"
         raise InputError(
@@ -26,7 +26,7 @@ def asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def check_type(model: object, x: Tensor) -> None:
-    """Raises ``InputError`` where a module has floating-point parameters, and none of the inputs' type."""
+    """Raises ``InputError`` where a module has floating-point parameters, but none of the inputs' type."""
     if not isinstance(model, nn.Module):
         return
     types = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
@@ -45,7 +45,7 @@ def check_logits(logits: object, count: int, least: int = 2) -> None:
         given = f"{kind}{tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         shape = "logits of shape ({}, classes ≥ 2)" if least > 1 else "outputs of shape ({}, outputs)"
         raise InputError(f"the model returned {given} for {count} images; allowed are {shape.format(count)}")
-    # a sum of finite numbers mostly is finite, and no other is; it costs a fraction of looking at each
+    # a finite sum means finite numbers, and it costs a fraction of a test of each number
     if math.isfinite(float(logits.detach().sum())):
         return
     bad = ~torch.isfinite(logits.detach()).all(1)

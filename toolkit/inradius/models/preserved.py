@@ -1,4 +1,4 @@
-"""A model's state, put back after its forward has run for us."""
+"""A model's state, restored after its forward has run."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-# what holds nothing, so that it need not be looked at
+# types that hold no other object, so they are not searched
 _PLAIN = {str, bytes, bool, int, float, complex, type(None)}
 _CONTAINERS = {dict, OrderedDict, list, set}
-# integers by their size in bytes, as which numbers are compared
+# integer types by their size in bytes, in which numbers are compared
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @contextmanager
 def preserved(model: object) -> Iterator[None]:
-    """While the block runs the model may change its state in any way; all of it is put back.
+    """A block in which the model may change its state in any way; all of it is restored.
 
-    State is what is reached from the model through attributes, modules, lists, dictionaries, tuples and sets: what each of them
-    holds, and every tensor's bits, memory, ``requires_grad`` and ``grad``. Of sparse and quantised tensors, and of those
-    without numbers, the bits are not kept.
+    The state is everything reached from the model through attributes, modules, lists, dictionaries, tuples and sets:
+    the content of each of them, and every tensor's bits, memory, ``requires_grad`` and ``grad``. The bits of sparse and
+    quantised tensors, and of tensors without numbers, are not restored.
     """
     tensors, filled, empty = _state(model)
     try:
@@ -42,14 +42,15 @@ def preserved(model: object) -> Iterator[None]:
 
 
 def _state(model: object) -> tuple[dict[bool, list["_Tensor"]], list["_Container"], list[Any]]:
-    """Every tensor and every container that is reached, once, with what it is; containers that are empty are on their own.
+    """Every tensor and every filled container that is reached, once, with its state; empty containers are listed separately.
 
-    Tensors are those that are not of inference mode, and those that are: there they are written on, and the others are not.
+    Tensors are grouped by inference mode, because tensors of that mode can only be written inside it, and others only
+    outside.
     """
-    # those that were seen are kept, so that no other object can take the number of one
+    # objects that were seen are kept, so that no other object can get the same id
     seen: dict[int, Any] = {}
     open_ends: list[Any] = [model] if isinstance(model, nn.Module) else []
-    # most containers are the dictionaries of hooks that nobody has
+    # most containers are empty dictionaries of hooks
     empty: list[Any] = []
     while open_ends:
         given = open_ends.pop()
@@ -61,7 +62,7 @@ def _state(model: object) -> tuple[dict[bool, list["_Tensor"]], list["_Container
                 empty.append(each)
             elif type(each) not in _PLAIN:
                 open_ends.append(each)
-    # torch allows no questions about tensors whose shape is not known yet
+    # torch allows no operations on tensors whose shape is unknown
     found = [each for each in seen.values() if isinstance(each, Tensor) and not is_lazy(each)]
     tensors = {inference: _tensors(found, inference) for inference in (False, True)}
     filled = [_Container(each, _held(each)) for each in seen.values() if isinstance(each, dict | list | set | deque)]
@@ -74,11 +75,11 @@ def _tensors(found: list[Tensor], inference: bool) -> list["_Tensor"]:
 
 
 def _inside(given: Any) -> Iterable[Any]:
-    """What something holds that is looked at next."""
+    """The objects held by an object, which are searched next."""
     if isinstance(given, dict):
         return given.values()
     if isinstance(given, nn.Module):
-        # those of a script are no dictionaries
+        # those of a scripted module are not dictionaries
         strange = [each for each in (given._parameters, given._buffers, given._modules) if not isinstance(each, dict)]
         return [vars(given), *(value for each in strange for value in each.values())]
     if isinstance(given, Tensor):
@@ -88,7 +89,7 @@ def _inside(given: Any) -> Iterable[Any]:
 
 @attrs.frozen(eq=False)
 class _Container:
-    """A container and what it held."""
+    """A container and its content."""
 
     container: Any
     held: list[Any]
@@ -108,13 +109,13 @@ class _Container:
 
 
 def _held(container: Any) -> list[Any]:
-    """The keys and the values of a dictionary, and the elements of anything else."""
+    """The keys and the values of a dictionary, or the elements of another container."""
     return [*container, *container.values()] if isinstance(container, dict) else list(container)
 
 
 @attrs.frozen(eq=False)
 class _Tensor:
-    """A tensor and what it was."""
+    """A tensor and its state."""
 
     tensor: Tensor
     memory: "_Memory | None"
@@ -130,7 +131,7 @@ class _Tensor:
         if self.memory is not None:
             self.memory.put_back(self.tensor)
         if self.leaf and not self.tensor.is_leaf and not self.tensor._is_view():
-            # computed numbers were written on it while gradients were recorded
+            # computed numbers were written to it while gradients were recorded
             self.tensor.detach_()
         if self.tensor.is_leaf and self.tensor.requires_grad != self.wanted:
             self.tensor.requires_grad_(self.wanted)
@@ -140,28 +141,28 @@ class _Tensor:
 
 @attrs.frozen(eq=False)
 class _Memory:
-    """Where a tensor's numbers lay, and a copy of them: ``numbers`` are each of them once, in that memory."""
+    """The placement of a tensor's numbers in memory, and a copy of them; ``numbers`` is each of them once, in that memory."""
 
     data: Tensor
-    lie: tuple[Any, ...]
+    placement: tuple[Any, ...]
     numbers: Tensor
     copy: Tensor
 
     def put_back(self, tensor: Tensor) -> None:
-        if _lie(tensor) != self.lie:
+        if _placement(tensor) != self.placement:
             tensor.data = self.data
         if not torch.equal(_bits(self.numbers), _bits(self.copy)):
             self.numbers.copy_(self.copy)
 
 
 def _memory(tensor: Tensor) -> _Memory | None:
-    """What to put back of a tensor's numbers; None for those that are sparse, quantised, not there or not torch's own."""
+    """The state of a tensor's numbers; None for tensors that are sparse, quantised, without numbers or not torch's own."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return None
     try:
-        # torch counts no changes that are made through ``data``, so that gradients of earlier runs stay good
+        # torch does not count changes made through ``data``, so gradients of earlier runs stay valid
         data = tensor.data
-        found = _Memory(data, _lie(tensor), _once(data), _once(data).clone())
+        found = _Memory(data, _placement(tensor), _once(data), _once(data).clone())
         _bits(found.numbers), _bits(found.copy)
     except (RuntimeError, TypeError):
         return None
@@ -169,12 +170,12 @@ def _memory(tensor: Tensor) -> _Memory | None:
 
 
 def _gradient(tensor: Tensor) -> Tensor | None:
-    # torch warns where one asks for those of tensors that were computed
+    # torch warns about the gradient of a computed tensor
     return tensor.grad if tensor.is_leaf or tensor.retains_grad else None
 
 
-def _lie(tensor: Tensor) -> tuple[Any, ...]:
-    """Where and how the numbers of a tensor lie."""
+def _placement(tensor: Tensor) -> tuple[Any, ...]:
+    """The placement of a tensor's numbers in memory."""
     storage = int(tensor.untyped_storage()._cdata)
     return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device
 
@@ -187,12 +188,12 @@ def _once(tensor: Tensor) -> Tensor:
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    """A tensor's bits as integers, which are equal to themselves where numbers are not."""
+    """A tensor's bits as integers, which equal themselves where the numbers do not."""
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
     bytes_each = tensor.element_size()
     if not tensor.is_contiguous():
         return tensor.view(_BITS[bytes_each])
-    # eight bytes at once, where there are that many
+    # eight bytes at once where the size allows it
     wide = (tensor.numel() * bytes_each) % 8 == (tensor.storage_offset() * bytes_each) % 8 == 0
     return tensor.view(-1).view(torch.int64 if wide else _BITS[bytes_each])

@@ -1,4 +1,4 @@
-"""The names that a network's weights have in a file, and those that the network has for them."""
+"""The translation from the names of weights in a file to those in a network."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,14 +6,15 @@ from torch import Tensor, nn
 
 from inradius.models.normalize import Normalize
 
-# what data-parallel training, torch.compile and wrappers that normalise put before every name
+# prefixes that data-parallel training, torch.compile and normalising wrappers put before every name
 _WRAPPERS = ("module", "model", "net", "network", "_orig_mod")
 
 
 def renamed(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The tensors by the model's names: wrappers' names are dropped or put before all of them, where they then fit.
+    """The tensors under the model's names: prefixes of wrappers are dropped, or added to all names, where the names then fit.
 
-    The numbers of ``Normalize`` that a file lacks are the model's own. Where nothing fits, the names that fit best.
+    Where the file lacks the numbers of ``Normalize``, they are the model's own. Where no renaming fits, the result has
+    the names that fit best.
     """
     wanted = set(model.state_dict())
     own = {name: value for name, value in model.state_dict().items() if name in set(_normalisation(model))}
@@ -29,7 +30,7 @@ def _normalisation(model: nn.Module) -> Iterator[str]:
 
 
 def _candidates(state: Mapping[str, Tensor], needed: set[str]) -> Iterator[dict[str, Tensor]]:
-    """The same tensors with every shared beginning dropped, and with every beginning that the model's names share."""
+    """The same tensors with every shared prefix dropped, and with every prefix that the model's names share added."""
     for dropped in ("", *_shared(state, _WRAPPERS)):
         for added in ("", *_shared(needed, None)):
             if dropped or added:
@@ -37,7 +38,7 @@ def _candidates(state: Mapping[str, Tensor], needed: set[str]) -> Iterator[dict[
 
 
 def _shared(names: Mapping[str, Tensor] | set[str], allowed: tuple[str, ...] | None) -> Iterator[str]:
-    """The beginnings, of whole words, that all names share; the words are among those ``allowed``."""
+    """The prefixes, of whole words, that all names share; the words are among those ``allowed``."""
     beginning = ""
     while names:
         words = {name[len(beginning) :].partition(".")[::2] for name in names}

@@ -1,4 +1,4 @@
-"""Weights from files: read without running code, and checked to fit."""
+"""Weights from files, read without running code and checked to fit."""
 
 import pickle
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from inradius.errors import InputError
 from inradius.models.renaming import renamed
 from inradius.stored.reading import check
 
-# where training scripts keep the weights among other things, in the order they are looked for
+# the keys under which training scripts store weights, in the order of the search
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 _PICKLES = (".pt", ".pth", ".tar", ".ckpt", ".bin")
 
 
 def fill(model: nn.Module, spec: str, file: Path) -> None:
-    """Gives the model the weights of a file. Raises ``InputError`` where there are none or they do not fit."""
+    """Writes the weights of a file into the model. Raises ``InputError`` where they are missing or do not fit."""
     wanted = model.state_dict()
     state = renamed(_read(file), model)
     problems = [
@@ -40,7 +40,7 @@ def fill(model: nn.Module, spec: str, file: Path) -> None:
 
 
 def _lost(value: Tensor, wanted: torch.dtype) -> str | None:
-    """What a tensor would lose as numbers of the wanted type; None where it is but rounded."""
+    """The reason why a tensor loses information in the wanted type; None where it is only rounded."""
     if _kind(value.dtype) != _kind(wanted):
         return (
             f"is {_named_type(value.dtype)} where {_named_type(wanted)} is needed; allowed are numbers of the same kind"
@@ -69,7 +69,7 @@ def _read(file: Path) -> Mapping[str, Tensor]:
         raise InputError(f"there is no weights file {file}")
     if file.suffix not in (".safetensors", *_PICKLES):
         raise InputError(
-            f"{file} is no weights file that is known; allowed are .safetensors, .pt and .pth (also .tar, .ckpt, .bin)"
+            f"{file} is not a known weights file; allowed are .safetensors, .pt and .pth (also .tar, .ckpt, .bin)"
         )
     check(file)
     try:
@@ -78,7 +78,7 @@ def _read(file: Path) -> Mapping[str, Tensor]:
             return tensors
         found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # a pickled object may run code when it is read, so that none is made
+        # a pickled object may run code when it is read, so none is built
         raise InputError(
             f"the weights {file} cannot be read without running code from the file ({_reason(error)}); "
             "allowed are tensors in dicts and lists, as torch.save(network.state_dict(), file) writes them"
@@ -94,11 +94,11 @@ def _reason(error: Exception) -> str:
 
 def _state_dict(found: object, file: Path) -> Mapping[str, Tensor]:
     state = found
-    # no deeper than there are keys: a dict may hold itself
+    # at most as deep as there are keys, because a dict may hold itself
     for _ in _KEYS:
         if isinstance(state, Mapping) and (key := next((k for k in _KEYS if _holds_more(state.get(k))), None)):
             state = state[key]
-    # the thesis's checkpoints hold a list, of one network or of a cascade
+    # the thesis's checkpoints hold a list of one network or of a cascade
     if isinstance(state, list) and len(state) == 1:
         state = state[0]
     if not isinstance(state, Mapping) or not all(

@@ -1,1 +1,1 @@
-"""What is kept on the disk: files that are whole or absent, that carry their checksum, and that a run lists as its own."""
+"""Files on the disk that are complete or absent, carry their checksum, and are listed by their run."""

@@ -1,8 +1,9 @@
-"""Checksums in files: the one way in which everything that is stored is checked when it is read.
+"""Checksums in files, which every stored file is checked with when it is read.
 
-A file, and each line of a file of lines, holds the entry ``"inradius_sha256": "..."``: the SHA-256 of all its bytes, with these
-64 digits read as zeros. JSON has it as a key, safetensors among their metadata, a torch file as the comment of its archive. So
-other programs read the files as before, and what has no such entry (another program's, an older version's) is not checked.
+A file, and each line of a file of lines, holds the entry ``"inradius_sha256": "..."``: the SHA-256 of all its bytes,
+with these 64 digits read as zeros. It is a key in JSON, metadata in safetensors, and the comment of the archive in a
+torch file. Other programs therefore read the files as usual. Files without such an entry, from other programs or older
+versions, are not checked.
 """
 
 import hashlib
@@ -21,9 +22,9 @@ _ENTRY = re.compile(rb'"inradius_sha256": ?"(.{64})"', re.DOTALL)
 
 
 def sealed(content: bytes, rest: Iterable[bytes] = ()) -> bytes:
-    """The content with the digits of its first entry, which are those of ``BLANK``, filled in.
+    """The content with the digits of its first entry filled in; before, they are those of ``BLANK``.
 
-    The checksum is that of the content and of the ``rest``, which the file goes on with.
+    The checksum covers the content and the ``rest``, which follows it in the file.
     """
     found = _ENTRY.search(content)
     assert found is not None
@@ -34,12 +35,12 @@ def sealed(content: bytes, rest: Iterable[bytes] = ()) -> bytes:
 
 
 def sealed_json(record: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """A record as JSON, with the end of its last line; one line in all without ``indent``."""
+    """A record as JSON with a final line end; without ``indent`` it is one line."""
     return sealed((json.dumps({**record, FIELD: BLANK}, indent=indent) + "\n").encode())
 
 
 def sealed_archive(content: bytes) -> bytes:
-    """A zip archive, such as ``torch.save`` writes."""
+    """A zip archive, as ``torch.save`` writes it, with its checksum."""
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = json.dumps({FIELD: BLANK}).encode()
@@ -47,7 +48,7 @@ def sealed_archive(content: bytes) -> bytes:
 
 
 def intact(content: bytes | mmap.mmap) -> bool | None:
-    """Whether the content has the checksum that it carries; None where it carries none."""
+    """True where the content matches its checksum, False where it does not, None where it has none."""
     found = _ENTRY.search(content)
     if found is None:
         return None

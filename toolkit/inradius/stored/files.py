@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever kills the writer."""
+"""Files that are complete or absent, even where the writer is killed."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -24,14 +24,14 @@ def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except OSError:
-            # what there is of it would keep a full disk full
+            # the rest of the file would keep a full disk full
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
 
 
 def append(path: Path, content: bytes) -> None:
-    """Puts content behind that of a file, and on the disk before it returns. Raises ``StorageError`` where it cannot."""
+    """Appends content to a file, and puts it on the disk before it returns. Raises ``StorageError`` where it cannot."""
     with writing(path), path.open("ab") as file:
         file.write(content)
         file.flush()
@@ -40,21 +40,21 @@ def append(path: Path, content: bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the system says about a file that cannot be written into a ``StorageError`` of one sentence."""
+    """A block in which an error of the system about writing a file becomes a ``StorageError`` of one sentence."""
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(
-            f"{str(path)!r} cannot be written ({error.strerror or error}); make room on the disk, or give a folder that is "
-            "there and may be written"
+            f"{str(path)!r} cannot be written ({error.strerror or error}); make room on the disk, or give a folder that "
+            "exists and may be written"
         ) from error
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what the system says about a file that cannot be read into an ``InputError`` of one sentence."""
+    """A block in which an error of the system about reading a file becomes an ``InputError`` of one sentence."""
     try:
         yield
     except OSError as error:
@@ -62,7 +62,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, what: str, place: str = "") -> InputError:
-    """The error for a file that is not as it was written; ``place`` says where in it."""
+    """The error for a file whose content has changed since it was written; ``place`` names the position."""
     return InputError(f"{str(path)!r} is damaged{place}: {what}; {_REMEDY}")
 
 
@@ -77,7 +77,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def as_folder(given: object) -> Path:
-    """The path of a folder as it was given. Raises ``InputError`` for what is no path, and for an empty one."""
+    """The path of a folder as given. Raises ``InputError`` for a value that is not a path, and for an empty path."""
     if not isinstance(given, str | os.PathLike):
         raise InputError(f"folder={given!r} is {type(given).__name__}; allowed is a path")
     if not os.fspath(given):
@@ -86,7 +86,7 @@ def as_folder(given: object) -> Path:
 
 
 def writable_folder(folder: Path) -> Path:
-    """The folder, created if need be. Raises ``InputError`` where nothing can be written there."""
+    """The folder, created if needed. Raises ``InputError`` where no file can be written there."""
     probe = folder / f".probe.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The list of a run's files: what may be deleted when the run starts again, and nothing else."""
+"""The list of a run's files: the files that may be deleted when the run starts again, and no others."""
 
 import json
 import os
@@ -11,27 +11,28 @@ from inradius.stored.checksum import intact, sealed_json
 from inradius.stored.files import damaged, reading, write_atomic, writing
 
 LIST, LOCK = "run-files.json", ".lock"
-# the record is the last to go: a state without one would be taken for that of the next run
+# the record is deleted last, because a state without a record would be taken for that of the next run
 RECORD = "run.json"
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
 
 
 def begin(folder: Path, *names: str) -> None:
-    """Starts the list of a new run, with files that it will write; a list that is there goes on."""
+    """Starts the list of a new run with files that it will write; an existing list is continued."""
     if not (folder / LIST).exists():
         _write(folder, [])
     note(folder, *names)
 
 
 def note(folder: Path, *names: str) -> None:
-    """Adds files to the list of the run in a folder, before they are written; where there is no list it does nothing.
+    """Adds files to the list of the run in a folder before they are written; without a list it does nothing.
 
-    The list of a run in a folder below makes that run a part of this one. Raises ``InputError`` for a file outside.
+    Listing the list of a run in a folder below makes that run a part of this one. Raises ``InputError`` for a file
+    outside.
     """
     if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
         raise InputError(
-            f"{outside[0]!r} is no file below the run's folder; allowed is a path from there, without '..'"
+            f"{outside[0]!r} is not a file below the run's folder; allowed is a path from there, without '..'"
         )
     if (folder / LIST).exists():
         listed = _names(folder)
@@ -40,13 +41,13 @@ def note(folder: Path, *names: str) -> None:
 
 
 def is_listed(path: Path) -> bool:
-    """Whether the run that a file is in lists it as its own."""
+    """True where the run of a file lists it as its own."""
     home = next((folder for folder in path.absolute().parents if (folder / LIST).exists()), None)
     return home is not None and _name(home, path) in _names(home)
 
 
 def check_own(folder: Path) -> None:
-    """Raises ``InputError`` where a folder holds a file that its list does not name."""
+    """Raises ``InputError`` where a folder holds a file that is not in its list."""
     for place in (folder, *_parts(folder)):
         if foreign := next(_foreign(place), None):
             raise InputError(
@@ -56,7 +57,7 @@ def check_own(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Deletes the files that the folder's list names, and the list. Raises ``InputError`` where there are others."""
+    """Deletes the files that the folder's list names, and the list. Raises ``InputError`` where there are other files."""
     check_own(folder)
     for place in (*_parts(folder), folder):
         names = _names(place)
@@ -75,7 +76,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _foreign(folder: Path) -> Iterator[str]:
-    """The files below a folder that are not of its run, nor of a run in a folder below."""
+    """The files below a folder that belong neither to its run nor to a run in a folder below."""
     listed = {*_names(folder), LIST, LOCK}
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not Path(place, name, LIST).exists())
@@ -87,13 +88,13 @@ def _foreign(folder: Path) -> Iterator[str]:
 
 
 def _temporaries(path: Path) -> Iterator[Path]:
-    """What killed writers left of a file."""
+    """The temporary files that killed writers left."""
     found = path.parent.glob(f".{path.name}.*.tmp")
     return (part for part in found if (made := _TEMPORARY.fullmatch(part.name)) and made["name"] == path.name)
 
 
 def _remove_empty(folder: Path, names: list[str]) -> None:
-    """Removes the folders of these files where they hold nothing any more."""
+    """Removes the folders of these files where they are empty."""
     below = {folder / parent for name in names for parent in Path(name).parents} - {folder}
     for place in sorted(below, key=lambda one: -len(one.parts)):
         if place.is_dir() and not any(place.iterdir()):

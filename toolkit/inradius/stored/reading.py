@@ -1,4 +1,4 @@
-"""Reading what was stored: checked first, and one sentence where it is damaged."""
+"""Reading stored files: they are checked first, and a damaged one gives one sentence."""
 
 import json
 import mmap
@@ -15,10 +15,10 @@ Record = dict[str, Any]
 
 
 def check(path: Path) -> None:
-    """Raises ``InputError`` where a file is not as it was written; to be asked before it is read.
+    """Raises ``InputError`` where a file differs from what was written; call it before the file is read.
 
-    It is gone through piece by piece, so that it need not fit in memory. One without a checksum passes, unless a run lists it
-    as its own: that run has written one.
+    The file is checked piece by piece, so it need not fit in memory. A file without a checksum passes, unless a run
+    lists it as its own, because that run has written a checksum.
     """
     with reading(path), path.open("rb") as file:
         # an empty file cannot be mapped
@@ -30,18 +30,18 @@ def check(path: Path) -> None:
 
 
 def record(path: Path) -> Record:
-    """The record in a JSON file, without its checksum. Raises ``InputError`` for a file that is damaged or holds none."""
+    """The record in a JSON file, without its checksum. Raises ``InputError`` for a file that is damaged or holds no record."""
     check(path)
     return _parsed(path, path.read_bytes(), "")
 
 
 def records(path: Path) -> list[Record]:
-    """The record of each line of a file. Raises ``InputError`` where one is damaged."""
+    """The record of each line of a file. Raises ``InputError`` where a line is damaged."""
     return [_line(path, number, line) for number, line in enumerate(_lines(path), 1)]
 
 
 def whole_lines(path: Path) -> Iterator[tuple[bytes, Record]]:
-    """The lines of a file that is appended to, each with its record, up to the first that is torn or damaged."""
+    """The lines of a file that is appended to, each with its record, up to the first line that is torn or damaged."""
     for number, line in enumerate(_lines(path), 1):
         try:
             record = _line(path, number, line)
@@ -74,8 +74,8 @@ def _parsed(path: Path, content: bytes, place: str) -> Record:
     try:
         found = json.loads(content)
     except ValueError as error:
-        raise damaged(path, f"it is no JSON ({error})", place) from error
+        raise damaged(path, f"it is not JSON ({error})", place) from error
     if not isinstance(found, dict):
-        raise damaged(path, f"it is {type(found).__name__} and no record", place)
+        raise damaged(path, f"it is {type(found).__name__} and not a record", place)
     found.pop(FIELD, None)
     return found

@@ -1,10 +1,10 @@
-"""The law kit: what every set, attack, certifier, layer rule, objective, defense, transform, sampler and schedule must do.
+"""The law kit: laws that every set, attack, certifier, layer rule, objective, defense, transform, sampler and schedule obeys.
 
 Laws are checked on random cases.
 
 A plugin's test is one call, ``check_threat_model("tint(eps=0.1)")``, or one test for each law:
 ``@pytest.mark.parametrize("law", laws(ThreatModel))`` around ``check_threat_model(..., only=[law])``. Laws are plain
-functions of a component and a case. ``inradius.testing.reference`` has the oracles of a set answered by cvxpy.
+functions of a component and a case. In ``inradius.testing.reference``, cvxpy answers the oracles of a set.
 """
 
 from inradius.testing.check import check_attack as check_attack

@@ -1,4 +1,4 @@
-"""Running laws under hypothesis, with the profile that is loaded."""
+"""Running laws under hypothesis, with the loaded profile."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from inradius.errors import SpecError
 from inradius.sets.arithmetic.sides import Box
 from inradius.sets.threat_model import ThreatModel
 from inradius.testing import attacks, certifiers, defenses, objectives, rules, samplers, schedules, sets, transforms
-from inradius.testing.defenses import lessons
+from inradius.testing.defenses import defense_cases
 from inradius.testing.networks import trials
 from inradius.testing.strategies import Shape, cases
 from inradius.training.defense import Defense
@@ -37,7 +37,7 @@ _LAWS: dict[type, Sequence[Law]] = {
     Schedule: schedules.LAWS,
 }
 
-# one call of these costs as much as dozens of the others
+# one call of these laws costs as much as dozens of calls of the others
 _COSTLY: tuple[Law, ...] = (sets.agrees_with_cvxpy, *defenses.LAWS, *certifiers.LAWS, *samplers.LAWS)
 
 
@@ -62,10 +62,10 @@ def check_threat_model(
 ) -> None:
     """Raises ``AssertionError`` where a set breaks a law.
 
-    ``shape`` is that of one input; ``inputs`` draws batches (B, *shape) for sets that need special ones (by default points
-    of the set's ``bounds``); ``tolerance`` is the relative error allowed to the oracles (1e-7; in float32 1e-3), not to
-    the soundness of support; ``examples`` is the number of cases for each law (by default the profile's); ``only`` and
-    ``without`` choose laws.
+    ``shape`` is that of one input. ``inputs`` draws batches (B, *shape) for sets that need special ones; by default
+    they are points of the set's ``bounds``. ``tolerance`` is the relative error allowed to the oracles (1e-7; in
+    float32 1e-3); it does not apply to the soundness of support. ``examples`` is the number of cases for each law, by
+    default that of the profile. ``only`` and ``without`` choose laws.
     """
     subject = make(threat, ThreatModel)
     tol = tolerance if tolerance is not None else (1e-7 if dtype == torch.float64 else 1e-3)
@@ -85,7 +85,7 @@ def check_attack(
 ) -> None:
     """Raises ``AssertionError`` where an attack breaks a law on random networks under ``threat``."""
     subject, around = make(attack, Attack), make(threat, ThreatModel)
-    # the networks round alike in every batch, so that an attack's choices can be compared
+    # the networks round equally in every batch, so that an attack's choices can be compared
     strategy = trials(shape, around, inputs=inputs, row_wise=True)
     _check_all(subject, strategy, Attack, examples, only, without)
 
@@ -115,7 +115,7 @@ def check_layer_rule(
 ) -> None:
     """Raises ``AssertionError`` where the rule registered for a layer breaks a law on this layer, in float64 and eval mode.
 
-    ``in_shape`` is that of one example's input. Raises ``UnsupportedError`` for a layer without a rule.
+    ``in_shape`` is the shape of one example's input. Raises ``UnsupportedError`` for a layer without a rule.
     """
     op = rules.operator(module, in_shape)
     _check_all(op, rules.intervals(in_shape), LayerRule, examples, only, without)
@@ -146,7 +146,7 @@ def check_defense(
 ) -> None:
     """Raises ``AssertionError`` where a defense breaks a law when it trains a tiny network under ``threat``."""
     subject, around = make(defense, Defense), make(threat, ThreatModel)
-    _check_all(subject, lessons(shape, around, images=inputs), Defense, examples, only, without)
+    _check_all(subject, defense_cases(shape, around, images=inputs), Defense, examples, only, without)
 
 
 def check_transform(
@@ -176,7 +176,7 @@ def check_sampler(
     without: Collection[Law] = (),
 ) -> None:
     """Raises ``AssertionError`` where a sampler breaks a law in runs on a few examples of two joined sets."""
-    _check_all(make(sampler, Sampler), samplers.courses(shape), Sampler, examples, only, without)
+    _check_all(make(sampler, Sampler), samplers.sampler_cases(shape), Sampler, examples, only, without)
 
 
 def check_schedule(
@@ -187,7 +187,7 @@ def check_schedule(
     without: Collection[Law] = (),
 ) -> None:
     """Raises ``AssertionError`` where a schedule breaks a law."""
-    _check_all(make(schedule, Schedule), schedules.courses(), Schedule, examples, only, without)
+    _check_all(make(schedule, Schedule), schedules.schedule_cases(), Schedule, examples, only, without)
 
 
 def _check_all(
@@ -200,7 +200,7 @@ def _check_all(
 ) -> None:
     chosen = [law for law in laws(kind) if law not in without and (only is None or law in only)]
     count = examples or hypothesis.settings().max_examples
-    # laws that cost little share their cases: drawing a case costs more than they do
+    # cheap laws share their cases, because drawing a case costs more than checking it
     for together, share in (
         ([law for law in chosen if law not in _COSTLY], count),
         *(([law], max(1, count // 4)) for law in chosen if law in _COSTLY),

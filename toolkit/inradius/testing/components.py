@@ -1,4 +1,4 @@
-"""Laws of every component: it is a value with a spec."""
+"""A law of every component: it is a value with a spec."""
 
 from typing import Any
 

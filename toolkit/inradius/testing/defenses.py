@@ -17,46 +17,46 @@ from inradius.training.train import train
 
 
 @attrs.frozen(eq=False)
-class Lesson:
-    """What a law of defenses is tried on: examples to train on, the set, and a seed."""
+class DefenseCase:
+    """A case for the laws of defenses: examples to train on, the set, and a seed."""
 
     data: Dataset
     threat: ThreatModel
     seed: int
 
 
-def lessons(
+def defense_cases(
     shape: Shape, threat: ThreatModel, *, images: st.SearchStrategy[Tensor] | None = None
-) -> st.SearchStrategy[Lesson]:
+) -> st.SearchStrategy[DefenseCase]:
     """Eight examples of three classes."""
     drawn = images if images is not None else inputs(shape, threat.bounds, batch=8)
 
-    def build(x: Tensor, seed: int) -> Lesson:
-        return Lesson(Dataset.of(x, torch.arange(len(x)) % 3, name="a lesson"), threat, seed)
+    def build(x: Tensor, seed: int) -> DefenseCase:
+        return DefenseCase(Dataset.of(x, torch.arange(len(x)) % 3, name="random examples"), threat, seed)
 
     return st.builds(build, drawn, st.integers(0, 2**31))
 
 
-def training_gives_a_network(defense: Defense, lesson: Lesson) -> None:
-    """A run of one epoch gives back a network in eval mode with finite weights and logits."""
-    trained = _train(defense, lesson)
+def training_gives_a_network(defense: Defense, case: DefenseCase) -> None:
+    """A run of one epoch returns a network in eval mode with finite weights and logits."""
+    trained = _train(defense, case)
     assert not any(module.training for module in trained.modules()), "the trained network is not in eval mode"
     assert all(bool(p.isfinite().all()) for p in trained.parameters()), "a trained weight is NaN or infinite"
     with torch.no_grad():
-        assert bool(trained(lesson.data.inputs).isfinite().all()), "the trained network's logits are NaN or infinite"
+        assert bool(trained(case.data.inputs).isfinite().all()), "the trained network's logits are NaN or infinite"
 
 
-def equal_seeds_give_equal_weights(defense: Defense, lesson: Lesson) -> None:
+def equal_seeds_give_equal_weights(defense: Defense, case: DefenseCase) -> None:
     """Two runs with equal settings give bit-equal weights."""
-    pairs = zip(_train(defense, lesson).parameters(), _train(defense, lesson).parameters(), strict=True)
+    pairs = zip(_train(defense, case).parameters(), _train(defense, case).parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs), "two equal runs end with different weights"
 
 
-def _train(defense: Defense, lesson: Lesson) -> nn.Module:
-    model = network(tuple(lesson.data.inputs.shape[1:]), 3, lesson.seed, depth=1)
-    options = {"epochs": 1, "batch_size": 4, "validation": 0.25, "device": "cpu", "seed": lesson.seed}
+def _train(defense: Defense, case: DefenseCase) -> nn.Module:
+    model = network(tuple(case.data.inputs.shape[1:]), 3, case.seed, depth=1)
+    options = {"epochs": 1, "batch_size": 4, "validation": 0.25, "device": "cpu", "seed": case.seed}
     with TemporaryDirectory() as folder:
-        return train(defense, model, lesson.data, lesson.threat, folder=folder, **options)  # type: ignore[arg-type]
+        return train(defense, model, case.data, case.threat, folder=folder, **options)  # type: ignore[arg-type]
 
 
 LAWS = (spec_round_trip, training_gives_a_network, equal_seeds_give_equal_weights)

@@ -16,9 +16,9 @@ from inradius.testing.strategies import Shape, inputs
 
 @attrs.frozen(eq=False)
 class Trial:
-    """What a law of attacks or certifiers is tried on: a classifier in float64, inputs x (B, *S), labels y (B,), a set.
+    """A case for the laws of attacks and certifiers: a classifier in float64, inputs x (B, *S), labels y (B,) and a set.
 
-    rows (B,): the examples' numbers; seed of what is drawn; tol: the relative error that is allowed.
+    rows (B,): the examples' numbers; seed: of the random draws; tol: the allowed relative error.
     """
 
     model: nn.Module
@@ -34,11 +34,11 @@ class Trial:
         return ExampleRNG(self.seed, self.rows)
 
     def select(self, rows: Tensor) -> "Trial":
-        """A part of the examples, with their numbers."""
+        """The trial of some examples, with their numbers."""
         return attrs.evolve(self, x=self.x[rows], y=self.y[rows], rows=self.rows[rows])
 
     def members(self, threat: Oracles | None = None) -> list[Tensor]:
-        """Points of Δ(x), each (B, *S): none, drawn, and extreme in random directions."""
+        """Points of Δ(x), each (B, *S): zero, drawn points, and extreme points in random directions."""
         threat = threat or self.threat
         rng = self.streams()
         shape = tuple(self.x.shape[1:])
@@ -47,7 +47,7 @@ class Trial:
 
 
 class RowLinear(nn.Linear):
-    """A linear layer that rounds each example alike in every batch, where a matrix product may not."""
+    """A linear layer that rounds each example equally in every batch, which a matrix product may not do."""
 
     def forward(self, x: Tensor) -> Tensor:
         value = (x.unsqueeze(-2) * self.weight).sum(-1)
@@ -80,7 +80,7 @@ def trials(
     row_wise: bool = False,
     tolerance: float = 1e-7,
 ) -> st.SearchStrategy[Trial]:
-    """Trials with random networks of up to two hidden layers, labelled by their own predictions but for some."""
+    """Trials with random networks of up to two hidden layers; most labels are the networks' own predictions."""
     drawn = inputs if inputs is not None else _inputs(shape, threat, batch)
 
     def build(x: Tensor, seed: int, depth: int, wrong: bool) -> Trial:

@@ -13,7 +13,7 @@ from inradius.testing.strategies import perturbations
 
 @attrs.frozen(eq=False)
 class Scores:
-    """What a law of objectives is tried on: logits (B, C), labels (B,) and goals (B,)."""
+    """A case for the laws of objectives: logits (B, C), labels (B,) and goals (B,)."""
 
     logits: Tensor
     y: Tensor
@@ -22,7 +22,7 @@ class Scores:
 
 
 def scores(classes: int = 5, *, batch: int = 3, tolerance: float = 1e-9) -> st.SearchStrategy[Scores]:
-    """Logits with ties, of every size, with labels and goals."""
+    """Logits of every size, with ties, with labels and goals."""
     label = st.lists(st.integers(0, classes - 1), min_size=batch, max_size=batch).map(torch.tensor)
     logits = perturbations((classes,), batch=batch).map(lambda z: z.clamp(-1e4, 1e4))
     return st.builds(Scores, logits, label, label, st.just(tolerance))
@@ -47,7 +47,7 @@ def examples_are_scored_alone(objective: Objective, case: Scores) -> None:
 
 
 def sure_targets_are_labels(objective: Objective, case: Scores) -> None:
-    """Targets with all of their weight on one class score as that class does; mixed ones score finite."""
+    """Targets with all of their weight on one class have the score of that class; mixed targets have finite scores."""
     plain = _untargeted(objective, case.logits, case.y)
     if not plain:
         return

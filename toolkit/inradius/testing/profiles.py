@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, Phase, settings
 
 
 def register_profiles() -> str:
-    """The name of the profile to load: ``INRADIUS_HYPOTHESIS_PROFILE``, else ``dev``; both are registered.
+    """The name of the profile to load: ``INRADIUS_HYPOTHESIS_PROFILE``, else ``dev``; both profiles are registered.
 
-    ``dev`` reports a failing case as it was found; ``nightly`` takes minutes to look for a simpler one.
+    ``dev`` reports a failing case as it was found. ``nightly`` takes minutes to search for a simpler one.
     A ``conftest.py`` needs one line: ``hypothesis.settings.load_profile(register_profiles())``.
     """
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

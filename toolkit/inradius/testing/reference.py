@@ -1,6 +1,6 @@
-"""The oracles of a convex set answered by cvxpy from the set's ``constraints``, for one example: the referee's truth.
+"""The oracles of a convex set, answered by cvxpy from the set's ``constraints``, for one example.
 
-Slow and exact to the solver's tolerance. Each takes x and delta or c of one example's shape (*S).
+They are slow, and exact up to the solver's tolerance. Each takes x, and delta or c, in the shape of one example (*S).
 """
 
 import math
@@ -15,7 +15,7 @@ from inradius.sets.threat_model import ThreatModel
 if TYPE_CHECKING:
     import cvxpy
 
-_TOLERANCE = 1e-9  # a solution's share of constraint violation that Clarabel still reaches in double precision
+_TOLERANCE = 1e-9  # the constraint violation that Clarabel reaches in double precision
 
 
 def project(threat: ThreatModel, delta: Tensor, x: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def support(threat: ThreatModel, c: Tensor, x: Tensor) -> float:
 
 
 def gauge(threat: ThreatModel, delta: Tensor, x: Tensor) -> float:
-    """inf{t ≥ 0 : δ ∈ scaled(t)(x)} by bisection, for a δ that keeps the hard constraints; inf where no t serves."""
+    """inf{t ≥ 0 : δ ∈ scaled(t)(x)} by bisection, for a δ that keeps the hard constraints; inf where no t is large enough."""
     low, high = 0.0, 1.0
     while not contains(threat.scaled(high), delta, x):
         low, high = high, 2 * high
@@ -54,7 +54,7 @@ def gauge(threat: ThreatModel, delta: Tensor, x: Tensor) -> float:
 
 
 def contains(threat: ThreatModel, delta: Tensor, x: Tensor) -> bool:
-    """Whether δ ∈ Δ(x), up to the solver's tolerance."""
+    """True where δ ∈ Δ(x), up to the solver's tolerance."""
     variable = _variable(x)
     constraints = threat.constraints(variable, x)
     variable.value = _flat(delta)
@@ -75,7 +75,7 @@ def _flat(values: Tensor) -> Any:
 
 def _solve(problem: "cvxpy.Problem", threat: ThreatModel) -> float:
     with warnings.catch_warnings():
-        # a tolerance that is just missed is still far below the one that values are compared with
+        # a tolerance that is missed by little is still far below that of the comparison
         warnings.filterwarnings("ignore", "Solution may be inaccurate", UserWarning)
         value = problem.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
     if problem.status not in ("optimal", "optimal_inaccurate"):

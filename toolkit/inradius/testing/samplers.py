@@ -25,77 +25,77 @@ _SIZE = 4
 
 
 @attrs.frozen(eq=False)
-class Course:
-    """What a law of samplers is tried on: examples of two sets that were joined, and a seed."""
+class SamplerCase:
+    """A case for the laws of samplers: examples of two joined sets, and a seed."""
 
     data: Dataset
     seed: int
 
 
 class KilledError(Exception):
-    """A run that was stopped from outside."""
+    """A run that is stopped from outside."""
 
 
-def courses(shape: Shape) -> st.SearchStrategy[Course]:
+def sampler_cases(shape: Shape) -> st.SearchStrategy[SamplerCase]:
     """Fourteen examples of three classes, six of them from the first set."""
 
-    def build(x: Tensor, seed: int) -> Course:
+    def build(x: Tensor, seed: int) -> SamplerCase:
         numbers = torch.arange(len(x))
-        data = Dataset.of(x, numbers % 3, name="a lesson")
-        return Course(attrs.evolve(data, index=5 + 2 * numbers, source=(numbers >= 6).long()), seed)
+        data = Dataset.of(x, numbers % 3, name="random examples")
+        return SamplerCase(attrs.evolve(data, index=5 + 2 * numbers, source=(numbers >= 6).long()), seed)
 
     return st.builds(build, inputs(shape, batch=14), st.integers(0, 2**31))
 
 
-def batches_are_of_the_data(sampler: Sampler, course: Course) -> None:
-    """An epoch has as many batches as was said, none empty or larger than asked for, of examples of the data."""
+def batches_are_of_the_data(sampler: Sampler, case: SamplerCase) -> None:
+    """An epoch has the announced number of batches, none empty or larger than asked for, with examples of the data only."""
     with TemporaryDirectory() as folder:
-        epochs = _train(sampler, course, Path(folder))
+        epochs = _train(sampler, case, Path(folder))
     for batches in epochs:
-        assert len(batches) == sampler.count(course.data, _SIZE), f"an epoch has {len(batches)} batches"
+        assert len(batches) == sampler.count(case.data, _SIZE), f"an epoch has {len(batches)} batches"
         assert all(0 < len(batch) <= _SIZE for batch in batches), f"batches have {[len(b) for b in batches]} examples"
-        assert bool(torch.isin(torch.cat(batches), course.data.index).all()), "an example is not of the data"
+        assert bool(torch.isin(torch.cat(batches), case.data.index).all()), "an example is not of the data"
 
 
-def equal_runs_draw_equal_batches(sampler: Sampler, course: Course) -> None:
+def equal_runs_draw_equal_batches(sampler: Sampler, case: SamplerCase) -> None:
     """Two runs with equal settings have the same batches in the same order."""
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        assert _same(_train(sampler, course, Path(one)), _train(sampler, course, Path(other))), "the batches differ"
+        assert _same(_train(sampler, case, Path(one)), _train(sampler, case, Path(other))), "the batches differ"
 
 
-def a_resumed_run_draws_what_a_whole_one_does(sampler: Sampler, course: Course) -> None:
-    """A run that was killed in its second epoch and goes on has the batches of one that was not."""
+def a_resumed_run_draws_what_a_whole_one_does(sampler: Sampler, case: SamplerCase) -> None:
+    """A run that is killed in its second epoch and resumed has the batches of an uninterrupted run."""
 
     def kill(run: Run) -> None:
         if run.epoch == 1:
             raise KilledError
 
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        whole = _train(sampler, course, Path(one))
+        whole = _train(sampler, case, Path(one))
         try:
-            _train(sampler, course, Path(other), kill)
+            _train(sampler, case, Path(other), kill)
         except KilledError:
-            rest = _train(sampler, course, Path(other))
+            rest = _train(sampler, case, Path(other))
     assert _same(whole[1:], rest), "after resuming, the batches differ"
 
 
 def _train(
-    sampler: Sampler, course: Course, folder: Path, watch: Callable[[Run], None] | None = None
+    sampler: Sampler, case: SamplerCase, folder: Path, watch: Callable[[Run], None] | None = None
 ) -> list[list[Tensor]]:
-    """The numbers of the examples of each batch of each epoch that was run."""
+    """The numbers of the examples of each batch, for each epoch that was run."""
     seen: dict[int, list[Tensor]] = {}
 
     @attrs.frozen(kw_only=True)
-    class Watched(Defense):
+    class RecordingDefense(Defense):
         def loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
             if watch is not None:
                 watch(run)
             seen.setdefault(run.epoch, []).append(batch.index.clone())
             return cross_entropy(run.look(batch).clean(model), batch)
 
-    model = network(tuple(course.data.inputs.shape[1:]), 3, course.seed, depth=1)
-    options = {"epochs": 2, "batch_size": _SIZE, "validation": 0.0, "lr": 0.05, "device": "cpu", "seed": course.seed}
-    train(Watched(), model, course.data, NoSet(), folder=folder, sampler=sampler, **options)  # type: ignore[arg-type]
+    model = network(tuple(case.data.inputs.shape[1:]), 3, case.seed, depth=1)
+    options = {"epochs": 2, "batch_size": _SIZE, "validation": 0.0, "lr": 0.05, "device": "cpu", "seed": case.seed}
+    train(RecordingDefense(), model, case.data, NoSet(), folder=folder, sampler=sampler, **options)  # type: ignore[arg-type]
     return [seen[epoch] for epoch in sorted(seen)]
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for inputs, perturbations and directions, with the cases that break oracles.
+"""Hypothesis strategies for inputs, perturbations and directions, including the cases that break oracles.
 
 Every tensor is float64 and has a batch axis in front of ``shape``, the shape of one example.
 """
@@ -20,10 +20,10 @@ Shape = tuple[int, ...]
 
 @attrs.frozen(eq=False)
 class Case:
-    """What a law of sets is tried on.
+    """A case for the laws of sets.
 
-    x (B, *S) inputs; delta (B, *S) perturbations, inside of the set or far outside; c (B, K, *S) directions; factors (B,)
-    of the radius; seed of what is drawn; tol: the relative error that is allowed; rows: the examples' numbers.
+    x (B, *S): inputs; delta (B, *S): perturbations, inside of the set or far outside; c (B, K, *S): directions; factors
+    (B,): of the radius; seed: of the random draws; tol: the allowed relative error; rows: the examples' numbers.
     """
 
     x: Tensor
@@ -46,30 +46,30 @@ class Case:
         )
 
     def members(self, threat: Oracles) -> list[Tensor]:
-        """Points of Δ(x), each (B, *S): none, projected, drawn, and extreme in the case's directions."""
+        """Points of Δ(x), each (B, *S): zero, projected, drawn, and extreme in the case's directions."""
         extreme = [threat.linear_max(c, self.x) for c in self.c.unbind(1)]
         drawn = threat.sample(self.x, rng=self.streams())
         return [torch.zeros_like(self.x), threat.project(self.delta, self.x), drawn, *extreme]
 
     def to(self, dtype: torch.dtype) -> "Case":
-        """The same case in another precision; ``x`` stays where rounding leaves it."""
+        """The same case in another precision; ``x`` is rounded and not moved back into the box."""
         x, delta, c, factors = (t.to(dtype) for t in (self.x, self.delta, self.c, self.factors))
         return attrs.evolve(self, x=x, delta=delta, c=c, factors=factors)
 
 
 def _tensors(shape: Shape, *elements: st.SearchStrategy[float]) -> st.SearchStrategy[Tensor]:
-    """Arrays whose entries all come from one of ``elements``, many of them equal."""
+    """Arrays whose entries all come from one of ``elements``; many entries are equal."""
     made: list[st.SearchStrategy[Any]] = [arrays.arrays("float64", shape, elements=each) for each in elements]
     return st.one_of(made).map(torch.from_numpy)
 
 
 def _floats(low: float, high: float) -> st.SearchStrategy[float]:
-    """Numbers in [low, high]; the ones too small to matter are zero, since no oracle can square 1e-300."""
+    """Numbers in [low, high]; numbers below 1e-12 are zero, because no oracle can square 1e-300."""
     return st.floats(low, high, allow_subnormal=False).map(lambda v: v if abs(v) > 1e-12 else 0.0)
 
 
 def _steps() -> st.SearchStrategy[float]:
-    """Few different numbers, so that most are ties or zero."""
+    """A few different numbers, so that most entries are ties or zero."""
     return st.integers(-4, 4).map(lambda v: v / 4)
 
 
@@ -114,7 +114,7 @@ def cases(
     batch: int = 2,
     tolerance: float = 1e-7,
 ) -> st.SearchStrategy[Case]:
-    """Cases for the laws of sets; ``inputs`` replaces the inputs of ``bounds`` for sets that need others."""
+    """Cases for the laws of sets; ``inputs`` replaces the inputs in ``bounds`` for sets that need others."""
     return st.builds(
         Case,
         x=inputs if inputs is not None else globals()["inputs"](shape, bounds, batch=batch),

@@ -18,13 +18,13 @@ _CLASSES = 4
 
 @attrs.frozen(eq=False)
 class Change:
-    """What a law of transforms is tried on: a batch, whose labels may be mixed already, and a seed."""
+    """A case for the laws of transforms: a batch, whose labels may already be mixed, and a seed."""
 
     batch: Dataset
     seed: int
 
     def apply(self, transform: Transform, rows: Tensor | None = None) -> Dataset:
-        """The changed batch, or what becomes of these ``rows`` alone."""
+        """The changed batch, or the changed examples of ``rows`` alone."""
         batch = self.batch if rows is None else self.batch.select(rows)
         return transform(batch, ExampleRNG(self.seed, batch.index), _CLASSES)
 
@@ -50,7 +50,7 @@ def changes(
 
 
 def inputs_stay_valid(transform: Transform, change: Change) -> None:
-    """Inputs keep their shape and type, are finite, and lie within the bounds, which are the same."""
+    """Inputs keep their shape and type, are finite, and lie within the bounds, which do not change."""
     before, after = change.batch, change.apply(transform)
     assert listed(after.bounds) == listed(before.bounds), f"the bounds {before.bounds} became {after.bounds}"
     assert after.inputs.shape == before.inputs.shape, f"inputs have shape {tuple(after.inputs.shape)}"
@@ -61,7 +61,7 @@ def inputs_stay_valid(transform: Transform, change: Change) -> None:
 
 
 def examples_keep_their_numbers(transform: Transform, change: Change) -> None:
-    """Numbers, order and sources of the examples are the same."""
+    """Numbers, order and sources of the examples do not change."""
     before, after = change.batch, change.apply(transform)
     assert torch.equal(after.index, before.index), f"the numbers {before.index} became {after.index}"
     assert after.source is not None, "the sources are lost"
@@ -70,7 +70,7 @@ def examples_keep_their_numbers(transform: Transform, change: Change) -> None:
 
 
 def targets_are_distributions(transform: Transform, change: Change) -> None:
-    """Targets, which are not lost where there were some, are numbers ≥ 0 that sum to 1 for each example."""
+    """Targets are numbers ≥ 0 that sum to 1 for each example, and existing targets are kept."""
     targets = change.apply(transform).targets
     assert targets is not None or change.batch.targets is None, "the targets are lost"
     if targets is not None:
@@ -80,7 +80,7 @@ def targets_are_distributions(transform: Transform, change: Change) -> None:
 
 
 def equal_streams_give_equal_batches(transform: Transform, change: Change) -> None:
-    """The same batch with the same streams becomes the same."""
+    """The same batch with the same streams gives the same result."""
     once, again = change.apply(transform), change.apply(transform)
     assert _equal(once, again), "two equal calls give different batches"
 
@@ -98,7 +98,7 @@ def the_given_batch_is_left_alone(transform: Transform, change: Change) -> None:
 
 
 def batch_mates_change_nothing(transform: Transform, change: Change) -> None:
-    """An example becomes the same in every batch; of transforms that mix examples this is not asked."""
+    """An example becomes the same in every batch; this law does not apply to transforms that mix examples."""
     whole = change.apply(transform)
     for row in range(len(change.batch)):
         only = torch.tensor([row])

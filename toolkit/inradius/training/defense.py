@@ -13,7 +13,7 @@ from inradius.components.validators import component
 from inradius.data.checks import check_labels
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError, PluginError
-from inradius.models.check import try_out
+from inradius.models.check import check_forward
 from inradius.models.modes import BatchNormMode
 from inradius.sets.oracles import Oracles
 from inradius.sets.threat_model import ThreatModel
@@ -70,7 +70,7 @@ class Defense(Component, ABC):
         """
         check_labels(data.inputs, data.labels)
         threat.check_inputs(data.inputs)
-        logits = try_out(model, data)
+        logits = check_forward(model, data)
         if data.classes > logits.shape[1]:
             raise InputError(
                 f"label {data.classes - 1} of {data.name} is out of range; "
