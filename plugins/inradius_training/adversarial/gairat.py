@@ -57,7 +57,7 @@ class GAIRAT(AdversarialDefense):
                 f"{self.attack} stops after a success, so the share of its iterates is undefined; allowed are attacks "
                 "that make all of their steps, such as pgd(keep_maximising=True)"
             )
-        withstood = found.withstood.double() / found.tried
+        correct = found.withstood.double() / found.tried
         # (1 + tanh z) / 2 = σ(2 z), which keeps its relative precision where it is small
-        weights = torch.sigmoid(2 * (self.lam + 5 * (1 - 2 * withstood)))
+        weights = torch.sigmoid(2 * (self.lam + 5 * (1 - 2 * correct)))
         return weights / run.mean(weights)
