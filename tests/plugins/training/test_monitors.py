@@ -195,7 +195,9 @@ def test_wrong_parameters_are_named(spec, message):
 
 @pytest.mark.parametrize("spec", ["robust_overfitting()", "class_accuracy()"])
 def test_nothing_held_out_is_said_before_the_first_epoch(tmp_path, spec):
-    with pytest.raises(inradius.InputError, match=f"{spec[:-2]}.* measures on held-out examples, and this run has none"):
+    with pytest.raises(
+        inradius.InputError, match=f"{spec[:-2]}.* measures on held-out examples, and this run has none"
+    ):
         fit(tmp_path, [spec], validation=0)
     assert not (tmp_path / "metrics.jsonl").exists()
 
