@@ -16,7 +16,7 @@ from inradius.testing import (
     check_threat_model,
 )
 from inradius.testing.strategies import inputs
-from inradius_bounds.rules.functions import Rounding
+from inradius_bounds.rules.functions import RoundingLayer
 
 SETS = [
     "linf(eps=0.1)",
@@ -131,8 +131,8 @@ DEFENSES = [
 # what the first three train is no classifier, and the last one has a second network; their tests hold their laws
 TRAINED_ELSEWHERE = ["wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm", "hat(model='mlp(6, 3)')"]
 LAYERS = [
-    (Rounding(torch.float32), (4,)),
-    (Rounding(torch.float16), (4,)),
+    (RoundingLayer(torch.float32), (4,)),
+    (RoundingLayer(torch.float16), (4,)),
     (nn.Linear(5, 3), (5,)),
     (nn.Linear(3, 2, bias=False), (2, 3)),
     (nn.ReLU(), (4,)),

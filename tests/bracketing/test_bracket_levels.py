@@ -11,7 +11,7 @@ from torch import nn
 
 import inradius
 from inradius import Bounds, Certifier, ContradictionError, Dataset, InputError
-from inradius.certifiers.proving import current_proof
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius.cli import run as command
 from inradius.report import Report
 from inradius.stored.checksum import sealed_json
@@ -27,7 +27,7 @@ class Paying(Exact):
 
     def lower_bound(self, model, x, threat, prop, rng):
         bounds = super().lower_bound(model, x, threat, prop, rng)
-        if current_proof().claim == "real":
+        if current_certificate().claim == "real":
             return attrs.evolve(bounds, claim="real")
         cost = torch.full_like(bounds.value, self.cost)
         return attrs.evolve(bounds, value=bounds.value - cost, float_cost=cost)

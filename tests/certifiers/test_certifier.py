@@ -11,7 +11,7 @@ from torch.func import functional_call
 from toy_sets import Cube
 
 from inradius import Bounds, Certifier, InputError, PluginError, Property
-from inradius.certifiers.proving import current_proof
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius.testing import check_certifier
 from inradius.testing.certifiers import members_lie_above_the_bound
 from inradius.testing.components import spec_round_trip
@@ -143,7 +143,7 @@ class Wide(Slope):
     models: list = attrs.field(factory=list, eq=False)
 
     def lower_bound(self, model, x, threat, prop, rng):
-        self.models.append((model, x.dtype, prop.offsets.dtype, current_proof().dtype))
+        self.models.append((model, x.dtype, prop.offsets.dtype, current_certificate().dtype))
         weights = {name: value.to(x.dtype) for name, value in model.state_dict().items()}
         with torch.enable_grad():
             wide = lambda z: functional_call(model, weights, z)  # noqa: E731
@@ -177,7 +177,7 @@ def test_the_same_model_is_bounded_in_a_wider_type(dtype, types):
     exact = margins.values(wide) - Cube(eps=eps).support(margins.weights @ model.weight.double(), x.double())
     at = proof.precision == 64
     torch.testing.assert_close(proof.lower.double()[at], exact.detach()[at], rtol=0, atol=1e-12)
-    assert current_proof() is None
+    assert current_certificate() is None
 
 
 def test_a_certificate_carries_no_gradient_and_says_the_same_in_all_its_parts():

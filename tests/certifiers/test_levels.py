@@ -13,7 +13,7 @@ from toy_sets import Cube
 import inradius
 from inradius import Bounds, InputError
 from inradius.certifiers.certificate import CLAIMS, DEFAULT_CLAIM, counts, weakest
-from inradius.certifiers.proving import current_proof, proving, proving_at
+from inradius.certifiers.certificate_in_progress import at_level, certificate_in_progress, current_certificate
 from inradius.models.modes import covered_kernels
 
 SINGLE = torch.float32
@@ -33,7 +33,7 @@ class Paying(Told):
     proofs: list = attrs.field(factory=list, eq=False)
 
     def lower_bound(self, model, x, threat, prop, rng):
-        proof, rows = current_proof(), x[:, 0].long()
+        proof, rows = current_certificate(), x[:, 0].long()
         self.proofs.append((proof.claim, proof.decide, x.dtype, rows.tolist(), id(proof.memo)))
         like = torch.zeros_like(prop.offsets)
         value, cost, error = (
@@ -172,7 +172,7 @@ def test_level_real_is_tried_in_the_widest_type(dtype, widens, expected):
 
 def test_what_rounding_leaves_open_is_tried_in_float64_at_the_level_asked_for_first():
     def bounds(dear, x, prop):
-        single, level = x.dtype == SINGLE, current_proof().claim
+        single, level = x.dtype == SINGLE, current_certificate().claim
         value, error = torch.full_like(prop.offsets, 0.01), torch.full_like(prop.offsets, 0.1 if single else 1e-9)
         cost = torch.full_like(value, dear)
         seen.append((level, x.dtype, len(x)))
@@ -190,7 +190,7 @@ def test_what_rounding_leaves_open_is_tried_in_float64_at_the_level_asked_for_fi
 
 def test_over_a_union_an_example_is_tried_again_on_all_members_where_none_is_hopeless():
     def bounds(x, prop):
-        level, member = current_proof().claim, len(seen) % 2
+        level, member = current_certificate().claim, len(seen) % 2
         seen.append((level, x[:, 0].tolist()))
         # for each example, by member: proved over both, over one at level "real" alone, and over one not at all
         value = torch.tensor([[1.0, 1.0], [1.0, 0.03], [0.03, -1.0]], dtype=DOUBLE)[x[:, 0].long(), member]
@@ -212,13 +212,13 @@ def test_the_passes_of_a_certificate_share_its_memo_and_nothing_is_left_behind()
     assert len({memo for *_, memo in certifier.proofs}) == 1
     assert {decide for _, decide, *_ in certifier.proofs} == {True}
     assert {claim for claim, *_ in certifier.proofs} == {"float", "real"}
-    assert current_proof() is None
-    with proving(DOUBLE, claim="float") as proof:
+    assert current_certificate() is None
+    with certificate_in_progress(DOUBLE, claim="float") as proof:
         proof.memo["kept"] = 1
-        with proving_at("real") as other:
+        with at_level("real") as other:
             assert (other.claim, other.dtype, other.memo) == ("real", DOUBLE, {"kept": 1})
             other.memo["more"] = 2
-        assert current_proof() is proof
+        assert current_certificate() is proof
         assert proof.memo == {"kept": 1, "more": 2}
 
 

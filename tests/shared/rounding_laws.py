@@ -14,16 +14,16 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ExampleRNG, Property, Relaxation, ThreatModel
-from inradius_bounds.backward import closing, lines, shares, start
-from inradius_bounds.backward.bending import Bent
-from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward import certifier_bounds, curve_lines, optimised_lines, pass_ends
+from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows import dense, dot
 from inradius_bounds.backward.rows import windows as sums_of_windows
-from inradius_bounds.backward.rows.dense import Dense
-from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.backward.rows.dense import DenseRows
+from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.sizes import Sizes
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import Rounding, tiny, unit
 
 F32, F64 = torch.float32, torch.float64
@@ -76,7 +76,7 @@ def lost(numbers):
 def summed_in_order():
     """While the block runs, products of rows with vectors are added up one by one."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (dense, lines, closing):
+        for module in (dense, curve_lines, pass_ends):
             patch.setattr(module, "dot", lambda rows, numbers: in_order((rows * numbers[:, None]).flatten(2)))
         yield
 
@@ -112,8 +112,8 @@ def values_of(model, x, spec=POINT, *, about=False, run=None):
     """The values of a model, and its nodes."""
     model, threat = model.eval().requires_grad_(False), inradius.make(spec, ThreatModel)
     network, rounding = trace(model, x, threat).network, Rounding(x.dtype, run)
-    reference = start._reference(model, network, x, threat, rounding) if about else None
-    return Values(network, x, threat, rounding, about=reference), network.nodes
+    reference = certifier_bounds._reference(model, network, x, threat, rounding) if about else None
+    return ValueBounds(network, x, threat, rounding, about=reference), network.nodes
 
 
 def spread(*layers):
@@ -354,8 +354,8 @@ def an_execution_takes_inputs_for_0(kind, about=False):
     elif kind == "affine":
         assert exact(x).sum() * Fraction(1e30) <= exact(values.sizes.whole(nodes[1])).item()
     else:
-        rows = Dense(torch.full((1, 1, COUNT), 1e30, dtype=F64))
-        ends = closing._below(values, rows, False) if kind == "below" else closing._spanned(values, rows)
+        rows = DenseRows(torch.full((1, 1, COUNT), 1e30, dtype=F64))
+        ends = pass_ends._below(values, rows, False) if kind == "below" else pass_ends._spanned(values, rows)
         value = exact(x).sum() * Fraction(1e30) if about else 0
         assert value + exact(ends.low).item() - exact(ends.error).item() <= 0
 
@@ -396,7 +396,7 @@ def single_rows_meet_in_norms():
         norm.running_var.uniform_(0.5, 2)
     x, around = torch.full((1, 400), 0.5), "linf(eps=0.5, bounds=None)"
     values, nodes = values_of(nn.Sequential(nn.ReLU(), norm, nn.ReLU()), x, around, about=True)
-    ((_, rows),) = Units(torch.arange(400)[None], None, F32).through(nodes[2])
+    ((_, rows),) = UnitRows(torch.arange(400)[None], None, F32).through(nodes[2])
     found = rows.over(ones(1, 400))
     # float64 is near enough to exact numbers here
     factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
@@ -516,7 +516,7 @@ def halves(small, last=True):
     node = nodes[0 if last else 1]
     values.boxes[node] = box
     with flushing() if small else contextlib.nullcontext():
-        middle, half = map(exact, values.sides if last else closing._sides(values, node))
+        middle, half = map(exact, values.sides if last else pass_ends._sides(values, node))
     _holds(tuple(map(exact, box)), (middle - half, middle + half))
 
 
@@ -569,9 +569,9 @@ def _bent(values, nodes, below, above, *, folded=False, rows=None, flush=False):
     relaxed = Relaxation(lower_slope=slope, lower_offset=low, upper_slope=steep, upper_offset=high)
     rows = ones(*values.x.shape, dtype=values.x.dtype)[:, None] if rows is None else rows
     with flushing() if flush else contextlib.nullcontext(), summed_in_order():
-        found = lines.Lines.of(values, nodes[1], relaxed)
+        found = curve_lines.CurveLines.of(values, nodes[1], relaxed)
         found = found.folded if folded else found
-        bent = found.bent(Dense(rows))
+        bent = found.relaxed_rows(DenseRows(rows))
     touching = [(exact(a), exact(b)) for a, b in (below, above)]
     _below(values, nodes[:2], rows, bent, touching)
 
@@ -634,7 +634,7 @@ def lines_are_moved(whole):
         values.boxes[nodes[0]] = (x, x)
         _bent(values, nodes, (slope, offset), (slope, offset))
         return
-    found, missed = lines.moved(values, nodes[1], slope, offset)
+    found, missed = curve_lines.moved(values, nodes[1], slope, offset)
     truth = exact(slope) * exact(x) + exact(offset) - exact(value)
     assert bool(np.all(abs(exact(found) - truth) <= exact(missed)))
 
@@ -642,7 +642,7 @@ def lines_are_moved(whole):
 def _unit_lines(values, node):
     one, zero = torch.ones_like(values.box(node)[0]), torch.zeros_like(values.box(node)[0])
     relaxed = Relaxation(lower_slope=one, lower_offset=zero, upper_slope=one, upper_offset=zero)
-    return lines.Lines.of(values, node, relaxed)
+    return curve_lines.CurveLines.of(values, node, relaxed)
 
 
 def lines_hold(kind):
@@ -677,9 +677,9 @@ def means_are_rounded(kind="slope"):
         touching = [(0 * offset, offset) for offset in (steep / 2, steep / 3)]
     with pytest.MonkeyPatch.context() as patch, summed_in_order():
         patch.setattr(type(nodes[1].operator.rule), "lines", lambda *given: (touching, [touching[0]]))
-        fan = shares.Fan.of(values, nodes[1])
+        fan = optimised_lines.LineRange.of(values, nodes[1])
         share = _draw(500, 1, 1, seed=4, dtype=dtype).abs()
-        bent = shares.Shared(fan, share).bent(Dense(rows))
+        bent = optimised_lines.OptimisedLines(fan, share).relaxed_rows(DenseRows(rows))
     part = exact(share)[:, 0]
     mean = tuple((1 - part) * exact(touching[0][k]) + part * exact(touching[1][k]) for k in (0, 1))
     _below(values, nodes[:2], rows, bent, (mean, mean))
@@ -689,7 +689,7 @@ def means_are_rounded(kind="slope"):
 
 
 def _pass(values, node, rows, constant=0.0, *, run=False):
-    found = Pass(values, {}, {node: Dense(rows)}, torch.full(rows.shape[:2], constant, dtype=rows.dtype))
+    found = BackwardPass(values, {}, {node: DenseRows(rows)}, torch.full(rows.shape[:2], constant, dtype=rows.dtype))
     found.owed = torch.zeros_like(found.constant)
     found.execution = torch.zeros_like(found.constant) if run else None
     return found
@@ -701,7 +701,7 @@ def passes_count_from_references():
     rows = losing(1, 1, COUNT, dtype=F64)
     made = _pass(values, nodes[1], rows)
     with summed_in_order():
-        made._count_from(ones(1, COUNT, dtype=F64), Dense(rows))
+        made._count_from(ones(1, COUNT, dtype=F64), DenseRows(rows))
     assert abs(exact(rows).sum() - exact(made.constant).item()) <= exact(made.owed).item()
 
 
@@ -710,7 +710,7 @@ def passes_count_from_small_references():
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), about=True)
     made = _pass(values, nodes[1], ones(1, 1, 1))
     with flushing():
-        made._count_from(torch.full((1, 1), 0.99 * LEAST, dtype=F64), Dense(ones(1, 1, 1)))
+        made._count_from(torch.full((1, 1), 0.99 * LEAST, dtype=F64), DenseRows(ones(1, 1, 1)))
         constant, bound = made.constant, made.owed
     assert abs(Fraction(0.99 * LEAST) - exact(constant).item()) <= exact(bound).item()
 
@@ -721,14 +721,14 @@ def constants_are_shifted(kind):
     small, made = torch.full((1, 1), 0.99 * unit(F32)), _pass(values, nodes[1], ones(1, 1, 1))
     if kind == "radius":
         made.radius = ones(1, 1)
-        bent = Bent(Dense(ones(1, 1, 1)), torch.zeros(1, 1), small)
-        made.lines = {nodes[1]: type("Stub", (), {"turn": None, "bent": lambda self, rows: bent})()}
-        made._through_curve(nodes[1], Dense(ones(1, 1, 1)))
+        bent = RelaxedRows(DenseRows(ones(1, 1, 1)), torch.zeros(1, 1), small)
+        made.lines = {nodes[1]: type("Stub", (), {"turn": None, "relaxed_rows": lambda self, rows: bent})()}
+        made._through_curve(nodes[1], DenseRows(ones(1, 1, 1)))
         miss = 1 + exact(small).item() - exact(made.radius).item()
     elif kind == "rounded":
         made.constant = -ones(1, 1)
         center = 1 + small.double()
-        made._count_from(center, Dense(ones(1, 1, 1)))
+        made._count_from(center, DenseRows(ones(1, 1, 1)))
         miss = exact(center).item() - 1 - exact(made.constant).item()
     else:
         made.constant = ones(1, 1)
@@ -772,7 +772,7 @@ def rows_over_boxes(about):
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, COUNT), "linf(eps=1.0, bounds=(0, 1))", about=about)
     rows = -2 * losing(1, 1, COUNT)
     with summed_in_order():
-        ends = closing._over(values, nodes[0], Dense(rows))
+        ends = pass_ends._over(values, nodes[0], DenseRows(rows))
     assert exact(ends.low).item() - exact(ends.error).item() <= exact(rows).sum()
 
 
@@ -782,7 +782,7 @@ def rows_over_boxes_underflow():
     # so large that the half width stays below what is flushed
     values.boxes[nodes[0]] = (torch.zeros(1, COUNT), torch.full((1, COUNT), 1024 * NEAR))
     with flushing(), summed_in_order():
-        ends = closing._over(values, nodes[0], Dense(-ones(1, 1, COUNT) / 1024))
+        ends = pass_ends._over(values, nodes[0], DenseRows(-ones(1, 1, COUNT) / 1024))
     assert exact(ends.low).item() - exact(ends.error).item() <= -COUNT * Fraction(NEAR)
 
 
@@ -790,7 +790,7 @@ def rows_over_other_sets():
     """Rows times x are added up in order, beside a set's support."""
     values, _ = values_of(nn.ReLU(), ones(1, COUNT), L2)
     with summed_in_order():
-        ends = closing._below(values, Dense(-losing(1, 1, COUNT)), False)
+        ends = pass_ends._below(values, DenseRows(-losing(1, 1, COUNT)), False)
     assert exact(ends.low).item() - exact(ends.error).item() <= -exact(losing(COUNT)).sum()
 
 
@@ -798,7 +798,7 @@ def rows_over_other_sets_underflow():
     """Products of rows with x are flushed, beside a set's support."""
     with flushing(), summed_in_order():
         values, _ = values_of(nn.ReLU(), torch.full((1, COUNT), NEAR), L2)
-        ends = closing._below(values, Dense(-ones(1, 1, COUNT) / 2), False)
+        ends = pass_ends._below(values, DenseRows(-ones(1, 1, COUNT) / 2), False)
     assert exact(ends.low).item() - exact(ends.error).item() <= -COUNT * Fraction(NEAR) / 2
 
 
@@ -813,7 +813,7 @@ def ends_are_added(kind, doubled=False):
         taken += Fraction(1, 4)
     if doubled:
         made._double()
-    low, high = (exact(side).item() for side in closing.both(made))
+    low, high = (exact(side).item() for side in pass_ends.both(made))
     assert low <= -taken
     assert high >= -2 + taken
 
@@ -822,7 +822,7 @@ def lower_ends_are_added():
     """What a set takes off is lost beside the constant of a lower bound."""
     small = float(torch.tensor(0.99 * unit(F32)))
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), f"l2(eps={small!r}, bounds=None)", about=True)
-    found = closing.lower(_pass(values, nodes[0], ones(1, 1, 1), constant=-1.0))
+    found = pass_ends.lower(_pass(values, nodes[0], ones(1, 1, 1), constant=-1.0))
     assert exact(found.value).item() - exact(found.error).item() <= -1 - Fraction(small)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from inradius_bounds.lowering.node import Node
 
 
-class Run:
+class AdamState:
     """Shares on their way, by node."""
 
     def __init__(self, shares: dict[Node, Tensor]) -> None:
@@ -26,9 +26,9 @@ class Run:
             size = (square / (1 - 0.999**self._count)).sqrt_().add_(1e-8)
             self.shares[node] = (self.shares[node] + rate / (1 - 0.9**self._count) * mean / size).clamp_(0, 1)
 
-    def select(self, index: Tensor) -> "Run":
+    def select(self, index: Tensor) -> "AdamState":
         """The run of a part of the examples."""
-        part = Run({node: share[index] for node, share in self.shares.items()})
+        part = AdamState({node: share[index] for node, share in self.shares.items()})
         part._mean = {node: each[index] for node, each in self._mean.items()}
         part._square = {node: each[index] for node, each in self._square.items()}
         part._count = self._count

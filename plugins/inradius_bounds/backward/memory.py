@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from inradius import Property
-from inradius_bounds.backward.closing import ClosedRows
-from inradius_bounds.network.values import Values
+from inradius_bounds.backward.pass_ends import ClosedRows
+from inradius_bounds.network.value_bounds import ValueBounds
 
 # in so many copies rows exist while they are pulled through a layer
 _COPIES = 12
@@ -39,7 +39,7 @@ def free_bytes(device: torch.device) -> int:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else _UNKNOWN
 
 
-def rows_at_once(values: Values, numbers: int) -> int:
+def rows_at_once(values: ValueBounds, numbers: int) -> int:
     """How many rows for each example are pulled at once, each of which has so many numbers where it is widest."""
     if values.limit is None:
         return 1 << 62
@@ -48,7 +48,7 @@ def rows_at_once(values: Values, numbers: int) -> int:
 
 
 def in_parts(
-    values: Values, prop: Property, run: Callable[[Values, Property], ClosedRows], numbers: int = 0
+    values: ValueBounds, prop: Property, run: Callable[[ValueBounds, Property], ClosedRows], numbers: int = 0
 ) -> ClosedRows:
     """The bounds that ``run`` finds, of a part of the examples at a time.
 
@@ -66,7 +66,7 @@ def in_parts(
     return ClosedRows.joined(found)
 
 
-def _examples_at_once(values: Values, prop: Property, numbers: int) -> int:
+def _examples_at_once(values: ValueBounds, prop: Property, numbers: int) -> int:
     if values.limit is None:
         return len(values.x)
     most = min(values.limit, _EXAMPLES) if values.x.device.type == "cpu" else values.limit

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from inradius import InputError, UnsupportedError
-from inradius.certifiers.proving import current_proof
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius.models.preserved import preserved
-from inradius_bounds.capture.checks import check_affine, points_around
-from inradius_bounds.capture.compare import Match, depends_on_size
-from inradius_bounds.capture.constants import check_constants
-from inradius_bounds.capture.graph import Graph, Kept
-from inradius_bounds.capture.keep import Rules
-from inradius_bounds.capture.key import Structure
-from inradius_bounds.capture.local import check_operators
+from inradius_bounds.capture.affine_checks import check_affine, points_around
+from inradius_bounds.capture.compare import GraphMatch, depends_on_size
+from inradius_bounds.capture.constant_checks import check_constants
+from inradius_bounds.capture.graph import Graph, ModuleOperator
+from inradius_bounds.capture.module_operators import Rules
+from inradius_bounds.capture.operator_checks import check_operators
+from inradius_bounds.capture.plain_runs import TestedPoints, batch_of, check_values
 from inradius_bounds.capture.record import record
-from inradius_bounds.capture.values import Tried, batch_of, check_values
-from inradius_bounds.layout.chain import Chain
+from inradius_bounds.capture.structure import ModelStructure
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
 
@@ -36,13 +36,13 @@ class Captured:
     """The recorded graph of a model on one example, and its chains by floating-point type."""
 
     graph: Graph
-    structure: Structure
+    structure: ModelStructure
     rules: Rules
     layers: Rules
     device: torch.device
-    _chains: dict[torch.dtype, tuple[Lowered, Chain]] = attrs.field(factory=dict)
+    _chains: dict[torch.dtype, tuple[Lowered, LayerChain]] = attrs.field(factory=dict)
 
-    def chain(self, dtype: torch.dtype) -> Chain:
+    def chain(self, dtype: torch.dtype) -> LayerChain:
         """The chain in a type, which reads the model's tensors anew."""
         if dtype not in self._chains or self._chains[dtype][0].converted:
             lowered = lower(self.graph, self.layers, dtype, self.device)
@@ -63,7 +63,7 @@ class Captured:
     def holds(self, model: nn.Module, x: Tensor) -> bool:
         """True if the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""
         with put_back(model):
-            return Match(self.graph, record(model, x[:1], self.rules).graph).difference() is None
+            return GraphMatch(self.graph, record(model, x[:1], self.rules).graph).difference() is None
 
 
 def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules, layers: Rules) -> Captured:
@@ -86,7 +86,7 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
         for again in runs:
             _check_same(model, single.graph, again.graph)
         outputs = [_check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points)]
-    found = Captured(single.graph, Structure.of(model), rules, layers, x.device)
+    found = Captured(single.graph, ModelStructure.of(model), rules, layers, x.device)
     with _computed_in_float64(single.graph):
         chain = found.chain(torch.float64)
         check_affine(chain, generator)
@@ -95,7 +95,7 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
         lowered = lower(run.graph, layers, torch.float64, x.device, exact=False)
         check_operators(run.graph, lowered.nodes, run.numbers)
     with put_back(model):
-        check_values(model, chain, Tried(points, torch.cat([run.output for run in runs]), outputs))
+        check_values(model, chain, TestedPoints(points, torch.cat([run.output for run in runs]), outputs))
     return found
 
 
@@ -105,7 +105,7 @@ def _computed_in_float64(graph: Graph) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        kept = ", ".join(str(call.op.path) for call in graph.calls if isinstance(call.op, Kept))
+        kept = ", ".join(str(call.op.path) for call in graph.calls if isinstance(call.op, ModuleOperator))
         if not kept:
             raise
         raise UnsupportedError(
@@ -116,7 +116,7 @@ def _computed_in_float64(graph: Graph) -> Iterator[None]:
 
 def put_back(model: nn.Module) -> AbstractContextManager[None]:
     """A context that restores a model's state; an empty one where a certificate does so anyway."""
-    return preserved(model) if current_proof() is None else nullcontext()
+    return preserved(model) if current_certificate() is None else nullcontext()
 
 
 def _sizes(points: Tensor) -> tuple[int, ...]:
@@ -159,7 +159,7 @@ def _check_output(model: nn.Module, output: Tensor, count: int) -> None:
 
 
 def _check_same(model: nn.Module, graph: Graph, again: Graph) -> None:
-    call = Match(graph, again).difference()
+    call = GraphMatch(graph, again).difference()
     if call is not None:
         raise UnsupportedError(
             f"{call.where or 'an operator'} uses {call.name} ({call.op}), which another run of {type(model).__name__} does not in "

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inradius_bounds.capture.graph import Call, Graph, Kept, Value
+from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value
 
 # operators that move numbers, or leave them as they are: which of them run may depend on how memory lies
 MOVES = {
@@ -26,14 +26,14 @@ _PRODUCTS = {"mm", "bmm", "mv", "dot", "matmul", "linear", "addmm", "baddbmm", "
 _SUMS = {"linear", "addmm", "baddbmm", "addmv"}
 
 
-class Match:
+class GraphMatch:
     """The values of one graph paired with those of another, call by call."""
 
     def __init__(self, first: Graph, second: Graph) -> None:
         self._graphs = first, second
         self._pairs: dict[Value, Value] = {first.entry: second.entry}
 
-    def difference(self) -> Call | None:
+    def difference(self) -> OperatorCall | None:
         """The first call of the first graph that the second does not have in its place; None where there is none."""
         first, second = self._graphs
         for call, other in zip(first.calls, second.calls, strict=False):
@@ -44,7 +44,7 @@ class Match:
             return longer[min(len(first.calls), len(second.calls))]
         return None if self._same(first.result, second.result) else first.calls[-1]
 
-    def _same_call(self, call: Call, other: Call) -> bool:
+    def _same_call(self, call: OperatorCall, other: OperatorCall) -> bool:
         if not _same_operator(call, other) or len(call.results) != len(other.results):
             return False
         if not self._same((call.args, call.kwargs), (other.args, other.kwargs)):
@@ -93,13 +93,13 @@ def same_leaf(mine: Tensor, its: Tensor) -> bool:
     return mine.dtype == its.dtype and mine.shape == its.shape and mine.device == its.device and torch.equal(mine, its)
 
 
-def _same_operator(call: Call, other: Call) -> bool:
-    if isinstance(call.op, Kept) and isinstance(other.op, Kept):
+def _same_operator(call: OperatorCall, other: OperatorCall) -> bool:
+    if isinstance(call.op, ModuleOperator) and isinstance(other.op, ModuleOperator):
         return call.op.module is other.op.module and call.op.rule is other.op.rule
     return call.op is other.op
 
 
-def depends_on_size(single: Graph, batch: Graph, examples: int) -> Call | None:
+def depends_on_size(single: Graph, batch: Graph, examples: int) -> OperatorCall | None:
     """The first call by which one example's graph and that of a batch differ but in sizes that are multiples of ``examples``."""
     steps, others = list(_computing(single)), list(_computing(batch))
     for (kind, call), (its, other) in zip(steps, others, strict=False):
@@ -111,7 +111,7 @@ def depends_on_size(single: Graph, batch: Graph, examples: int) -> Call | None:
     return None
 
 
-def _computing(graph: Graph) -> Iterator[tuple[str, Call]]:
+def _computing(graph: Graph) -> Iterator[tuple[str, OperatorCall]]:
     """The kind of each call that computes, and the call; a product with a sum counts as both."""
     for call in graph.calls:
         if call.name in _PRODUCTS:
@@ -122,9 +122,9 @@ def _computing(graph: Graph) -> Iterator[tuple[str, Call]]:
             yield call.name, call
 
 
-def _scaled(call: Call, other: Call, examples: int) -> bool:
+def _scaled(call: OperatorCall, other: OperatorCall, examples: int) -> bool:
     """True if two calls of one operator have the same plain arguments, but for lengths that grow with the batch."""
-    if isinstance(call.op, Kept) or isinstance(other.op, Kept):
+    if isinstance(call.op, ModuleOperator) or isinstance(other.op, ModuleOperator):
         return _same_operator(call, other)
     if call.op is not other.op:
         return call.name in _PRODUCTS or other.name in _PRODUCTS

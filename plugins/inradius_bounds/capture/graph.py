@@ -11,7 +11,7 @@ from inradius import LayerRule
 
 
 @attrs.frozen(eq=False)
-class Kept:
+class ModuleOperator:
     """A module whose class has a layer rule of its own; it stands in a computation as one operator."""
 
     module: nn.Module
@@ -22,7 +22,7 @@ class Kept:
         return type(self.module).__name__
 
 
-Op = torch._ops.OpOverload | Kept
+Op = torch._ops.OpOverload | ModuleOperator
 
 
 @attrs.frozen(eq=False)
@@ -36,7 +36,7 @@ class Value:
     dtype: torch.dtype
     varies: bool
     leaf: Tensor | None = None
-    call: "Call | None" = None
+    call: "OperatorCall | None" = None
     place: int = 0
     # whether a constant is what it is without rounding, and without weights that are learned
     plain: bool = False
@@ -48,7 +48,7 @@ class Value:
 
 
 @attrs.define(eq=False)
-class Call:
+class OperatorCall:
     """An operator on values; ``where`` names the place in the user's code that it comes from."""
 
     op: Op
@@ -60,7 +60,7 @@ class Call:
     @property
     def name(self) -> str:
         """The operator's name, without its namespace and overload; one that works in place has that of its other form."""
-        return str(self.op) if isinstance(self.op, Kept) else operator_name(self.op)
+        return str(self.op) if isinstance(self.op, ModuleOperator) else operator_name(self.op)
 
     @property
     def varies(self) -> bool:
@@ -76,7 +76,7 @@ class Graph:
     """
 
     entry: Value
-    calls: list[Call]
+    calls: list[OperatorCall]
     result: Value
     volatile: bool = False
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.capture.compare import EXACT
-from inradius_bounds.capture.graph import Call, operator_name, replaced, values_in
-from inradius_bounds.capture.traced import Traced
+from inradius_bounds.capture.graph import OperatorCall, operator_name, replaced, values_in
+from inradius_bounds.capture.traced_tensor import TracedTensor
 
 # operators that take no more than a shape from a value
 FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0, "full_like": None, "new_full": None}
@@ -23,7 +23,7 @@ def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
         return "which reads a number off a value that depends on the input; bounds know computations that are the same every time"
     shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
     # constant places give a constant shape
-    fixed = name == "index" and not any(isinstance(each, Traced) for each in tensors(args[1]))
+    fixed = name == "index" and not any(isinstance(each, TracedTensor) for each in tensors(args[1]))
     if varies and shaping and not fixed:
         return (
             "whose result's shape depends on values of the input; bounds know computations that are the same every time"
@@ -37,15 +37,15 @@ def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
     return ""
 
 
-def filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> Call:
+def filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> OperatorCall:
     """A constant that has its shape from a value, as one that is made without it."""
     name = operator_name(func)
     number = {"full_like": lambda: args[1], "new_full": lambda: args[2]}.get(name, lambda: FILLED[name])()
     kept = {"dtype": out.dtype, "device": out.device}
-    return Call(torch.ops.aten.full.default, (list(out.shape), number), kept, where)
+    return OperatorCall(torch.ops.aten.full.default, (list(out.shape), number), kept, where)
 
 
-def is_plain(call: Call) -> bool:
+def is_plain(call: OperatorCall) -> bool:
     """True if a call makes constants without rounding, of constants that are so."""
     if call.name in FILLED:
         return True
@@ -56,7 +56,7 @@ def is_plain(call: Call) -> bool:
 
 
 def plain(given: Any) -> Any:
-    return given.plain if isinstance(given, Traced) else given
+    return given.plain if isinstance(given, TracedTensor) else given
 
 
 def tensors(given: Any) -> list[Tensor]:

@@ -12,10 +12,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from inradius import InputError, UnsupportedError
 from inradius_bounds.capture.batch_size import BatchSizes
 from inradius_bounds.capture.graph import Graph, Value
-from inradius_bounds.capture.keep import Rules, keeping
+from inradius_bounds.capture.module_operators import Rules, keeping
 from inradius_bounds.capture.recorder import Recorder
 from inradius_bounds.capture.source import line_of
-from inradius_bounds.capture.traced import Traced
+from inradius_bounds.capture.traced_tensor import TracedTensor
 
 
 @attrs.frozen(eq=False)
@@ -60,14 +60,14 @@ def record(
             f"{type(model).__name__} gives a {type(result).__name__}; bounds know models that give one tensor, a row for "
             "each example"
         )
-    if not isinstance(result, Traced):
+    if not isinstance(result, TracedTensor):
         raise UnsupportedError(
             f"the output of {type(model).__name__} does not come from its input through torch's operators alone"
         )
     return Recording(recorder.graph(entry, start, result), result.plain, tuple(questions), recorder.numbers)
 
 
-def _run(model: nn.Module, entry: Traced, rules: Rules, recorder: Recorder, paths: dict[int, str]) -> object:
+def _run(model: nn.Module, entry: TracedTensor, rules: Rules, recorder: Recorder, paths: dict[int, str]) -> object:
     plain = entry.plain.clone()
     try:
         with (

@@ -13,11 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inradius import UnsupportedError
 from inradius_bounds.capture.batch_size import BatchSizes
-from inradius_bounds.capture.graph import Call, Graph, Kept, Value, operator_name, replaced
-from inradius_bounds.capture.memory import Memory, storage_of
+from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value, operator_name, replaced
 from inradius_bounds.capture.operators import FILLED, READS, filled, is_plain, plain, reason_against, tensors, written
 from inradius_bounds.capture.source import place
-from inradius_bounds.capture.traced import Traced
+from inradius_bounds.capture.tensor_memory import TensorMemory, storage_of
+from inradius_bounds.capture.traced_tensor import TracedTensor
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -32,9 +32,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._paths, self._sizes, self._located, self._keeps = paths, sizes, located, keeps
         # what the values that depend on the input were, where that is kept
         self.numbers: dict[Value, Tensor] = {}
-        self.calls: list[Call] = []
+        self.calls: list[OperatorCall] = []
         self.volatile = False
-        self._memory = Memory()
+        self._memory = TensorMemory()
         # the errors that were raised within the model, which it may have caught
         self.refusals: list[UnsupportedError] = []
         # memory that rounded numbers, or learned weights, were written on
@@ -56,7 +56,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         finally:
             self._paused = False
 
-    def entry(self, x: Tensor) -> Traced:
+    def entry(self, x: Tensor) -> TracedTensor:
         """The input, as the model gets it."""
         # a copy, as the model may write on it
         inner = x.detach().clone()
@@ -68,12 +68,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._keeps and value.varies:
             self.numbers[value] = numbers.clone()
 
-    def _traced(self, inner: Tensor, value: Value) -> Traced:
-        made = Traced(inner, value, self._sizes, self.refusals)
+    def _traced(self, inner: Tensor, value: Value) -> TracedTensor:
+        made = TracedTensor(inner, value, self._sizes, self.refusals)
         self._memory.note(inner, value)
         return made
 
-    def graph(self, entry: Traced, entry_value: Value, result: Traced) -> Graph:
+    def graph(self, entry: TracedTensor, entry_value: Value, result: TracedTensor) -> Graph:
         """The graph between the input and a result."""
         self._value(result)
         return Graph(entry_value, self.calls, result.value, self.volatile)
@@ -102,17 +102,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*replaced(args, plain), **replaced(kwargs, plain))
         if varies and operator_name(func) in FILLED:
             return self._recorded(filled(func, args, kwargs, out, self.where()), out, (), [], False)
-        made = self._recorded(Call(func, *values, self.where()), out, args, targets, varies)
+        made = self._recorded(OperatorCall(func, *values, self.where()), out, args, targets, varies)
         return made if func._schema.returns else None
 
-    def kept(self, layer: Kept, z: Traced, out: Any) -> Any:
+    def kept(self, layer: ModuleOperator, z: TracedTensor, out: Any) -> Any:
         """A layer that stands as one operator, with what it gave for the numbers of its input."""
         if not isinstance(out, Tensor) or not len(z.plain) or out.shape[:1] != z.plain.shape[:1]:
             raise UnsupportedError(f"{layer.path} is {layer}, whose result is no tensor with a row for each example")
         with self.paused():
-            return self._recorded(Call(layer, (self._value(z),), {}, layer.path), out, (), [], True)
+            return self._recorded(OperatorCall(layer, (self._value(z),), {}, layer.path), out, (), [], True)
 
-    def _recorded(self, call: Call, out: Any, args: Any, targets: list[Any], varies: bool) -> Any:
+    def _recorded(self, call: OperatorCall, out: Any, args: Any, targets: list[Any], varies: bool) -> Any:
         """Appends a call, and gives its results to the model."""
         self.calls.append(call)
         if targets:
@@ -123,7 +123,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ]
         return type(out)(found) if several else found[0]
 
-    def _result(self, call: Call, out: Any, number: int, args: Any, varies: bool) -> Any:
+    def _result(self, call: OperatorCall, out: Any, number: int, args: Any, varies: bool) -> Any:
         if not isinstance(out, Tensor):
             call.results.append(None)
             return out
@@ -140,14 +140,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._memory.note(out, value)
         return out
 
-    def _settled(self, call: Call, target: Tensor, varies: bool) -> Tensor:
+    def _settled(self, call: OperatorCall, target: Tensor, varies: bool) -> Tensor:
         """A tensor that an operator has changed in place, as the value that it is now."""
         inner = plain(target)
         value = Value.of(inner, varies=varies, call=call, plain=is_plain(call))
         self._weighty.update(() if value.plain else (storage_of(inner),))
         call.results.append(value)
         self._keep(value, inner)
-        if isinstance(target, Traced):
+        if isinstance(target, TracedTensor):
             target.value = value
         self._memory.change(inner)
         self._memory.note(inner, value)
@@ -161,7 +161,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise UnsupportedError(f"{self.where()} uses {name} ({func}), {reason}")
         self.volatile |= name in READS
         for target in written(func, args, kwargs):
-            if not isinstance(target, Traced):
+            if not isinstance(target, TracedTensor):
                 self._check_written(func, target, varies)
 
     def _check_written(self, func: Any, target: Tensor, varies: bool) -> None:
@@ -178,12 +178,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
 
     def _varies(self, given: Any) -> bool:
-        return any(isinstance(each, Traced) for each in tensors(given))
+        return any(isinstance(each, TracedTensor) for each in tensors(given))
 
     def _value(self, given: Any) -> Any:
         if not isinstance(given, Tensor):
             return given
-        if isinstance(given, Traced):
+        if isinstance(given, TracedTensor):
             if not self._memory.seen(given.plain):
                 raise UnsupportedError(
                     f"{self.where()} gives {self._running} a value that the model has kept from an earlier call; bounds know "

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from inradius import ExampleRNG, InputError, LayerRule, Oracles, UnsupportedError, layer_rules
-from inradius.certifiers.proving import Proof, current_proof
+from inradius.certifiers.certificate_in_progress import CertificateInProgress, current_certificate
 from inradius_bounds.capture.captured import Captured, capture
-from inradius_bounds.capture.key import Structure
-from inradius_bounds.layout.chain import Chain as Chain
+from inradius_bounds.capture.structure import ModelStructure
+from inradius_bounds.layout.layer_chain import LayerChain as LayerChain
 from inradius_bounds.rules import by_layer
 
 _Key = tuple[torch.Size, torch.dtype, torch.device]
@@ -18,7 +18,7 @@ _Key = tuple[torch.Size, torch.dtype, torch.device]
 _captured: WeakKeyDictionary[nn.Module, dict[_Key, Captured]] = WeakKeyDictionary()
 
 
-def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> Chain:
+def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> LayerChain:
     """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or another one.
 
     For a certificate the model is run once more, and captured anew where it runs anything else than before; within one
@@ -29,7 +29,7 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: tor
         raise InputError(f"{model!r} is not a torch.nn.Module; bounds need one, whose operators they record")
     if x.layout != torch.strided:
         raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
-    proof = current_proof()
+    proof = current_certificate()
     own = x.to(proof.dtype) if proof is not None else x
     dtype = dtype or x.dtype
     if proof is None:
@@ -39,11 +39,11 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: tor
         proof.memo[known] = _kept(model, own, threat, proof)
     if key not in proof.memo:
         proof.memo[key] = proof.memo[known].chain(dtype)
-    found: Chain = proof.memo[key]
+    found: LayerChain = proof.memo[key]
     return found
 
 
-def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: Proof | None) -> Captured:
+def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: CertificateInProgress | None) -> Captured:
     """What was captured of a model, if that still holds; else what is captured now."""
     known = _captured.setdefault(model, {})
     key = x.shape[1:], x.dtype, x.device
@@ -54,13 +54,13 @@ def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: Proof | No
     return found
 
 
-def _holds(found: Captured, model: nn.Module, x: Tensor, proof: Proof | None) -> bool:
+def _holds(found: Captured, model: nn.Module, x: Tensor, proof: CertificateInProgress | None) -> bool:
     if not len(x):
         return True
     if not found.unchanged:
         return False
     if proof is None and not found.graph.volatile:
-        return found.structure.same(Structure.of(model))
+        return found.structure.same(ModelStructure.of(model))
     return found.holds(model, x)
 
 

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, count, flag, positive
-from inradius_bounds.backward.ascent import Start, ascended
-from inradius_bounds.backward.closing import ClosedRows
-from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.memory import in_parts
-from inradius_bounds.backward.property import highest
-from inradius_bounds.backward.rows.dense import Dense
-from inradius_bounds.backward.start import bounds_of, values_of
-from inradius_bounds.backward.tightened import tightened
+from inradius_bounds.backward.optimised_inner_bounds import tightened
+from inradius_bounds.backward.pass_ends import ClosedRows
+from inradius_bounds.backward.property_bounds import highest
+from inradius_bounds.backward.rows.dense import DenseRows
+from inradius_bounds.backward.slope_ascent import StartRows, ascended
 from inradius_bounds.certifiers.crown import closed
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 
 Layers = Literal["final", "all"]
@@ -52,8 +52,8 @@ class Alpha(Certifier):
         found = in_parts(values, prop, self._found, shares)
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)
 
-    def _found(self, values: Values, prop: Property) -> ClosedRows:
-        found = relaxed(values, relax=smallest_area)
+    def _found(self, values: ValueBounds, prop: Property) -> ClosedRows:
+        found = relax_curves(values, relax=smallest_area)
         best = closed(found, prop)
         if values.network.curves:
             best = self._raised(values, prop, best)
@@ -69,17 +69,17 @@ class Alpha(Certifier):
         """The examples with a row that is not proved."""
         return (found.safe.detach() <= self._goal).any(1).nonzero().squeeze(1)
 
-    def _raised(self, values: Values, prop: Property, best: ClosedRows) -> ClosedRows:
+    def _raised(self, values: ValueBounds, prop: Property, best: ClosedRows) -> ClosedRows:
         """Bounds raised by slopes of their own for the rows of examples that are open."""
         index = self._open(best)
         if not len(index):
             return best
         part, node = prop.select(index), values.network.result
-        rows = Dense(part.weights.reshape(*part.offsets.shape, *node.stored))
-        found = ascended(values.select(index), Start(node, rows, part.offsets), self.steps, goal=self._goal)
+        rows = DenseRows(part.weights.reshape(*part.offsets.shape, *node.stored))
+        found = ascended(values.select(index), StartRows(node, rows, part.offsets), self.steps, goal=self._goal)
         return _merged(best, index, found)
 
-    def _with_all(self, values: Values, prop: Property, best: ClosedRows) -> ClosedRows:
+    def _with_all(self, values: ValueBounds, prop: Property, best: ClosedRows) -> ClosedRows:
         """Bounds raised over tighter bounds of inner layers, where examples are open."""
         index = self._open(best)
         if not len(index) or all(node.sources[0] in values.network.straight for node in values.network.curves):

@@ -14,11 +14,11 @@ from inradius.components.validators import as_float, integer, positive
 from inradius_bounds.certifiers.alpha import Alpha
 from inradius_bounds.certifiers.crown import Crown
 from inradius_bounds.certifiers.dual import Dual
-from inradius_bounds.certifiers.highest import Highest
+from inradius_bounds.certifiers.highest_bounds import HighestBounds
 from inradius_bounds.certifiers.interval import Interval
 from inradius_bounds.certifiers.promise import promising
 from inradius_bounds.certifiers.refutation import refuted
-from inradius_bounds.certifiers.verdicts import verdicts_of
+from inradius_bounds.certifiers.solver_answers import verdicts_of
 
 STANDARD: tuple[Certifier, ...] = (Interval(), Dual(), Crown(), Alpha(), Alpha(layers="all"))
 
@@ -86,7 +86,7 @@ class CertifierCascade(Certifier):
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         started = time.monotonic()
-        best = Highest.of(prop.offsets)
+        best = HighestBounds.of(prop.offsets)
         left = torch.arange(len(x), device=x.device)
         for place, member in enumerate(self._chosen):
             if self.seconds is not None and best.parts and time.monotonic() - started > self.seconds:

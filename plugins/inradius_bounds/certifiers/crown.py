@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, flag, positive
-from inradius_bounds.backward.closing import ClosedRows
-from inradius_bounds.backward.inner import Inner, Relaxed, over_boxes, relaxed
+from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.inner_bounds import CurveRelaxations, Inner, over_boxes, relax_curves
 from inradius_bounds.backward.memory import in_parts
-from inradius_bounds.backward.property import highest, lines_of, property_bounds, settled
-from inradius_bounds.backward.start import bounds_of, values_of
-from inradius_bounds.network.values import Values
+from inradius_bounds.backward.pass_ends import ClosedRows
+from inradius_bounds.backward.property_bounds import highest, lines_of, property_bounds, settled
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 
 
@@ -44,12 +44,12 @@ class Crown(Certifier):
         found = in_parts(values, prop, self._found)
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)
 
-    def _found(self, values: Values, prop: Property) -> ClosedRows:
-        found = relaxed(values, intersect=self.intersect, relax=smallest_area, inner=self.inner)
+    def _found(self, values: ValueBounds, prop: Property) -> ClosedRows:
+        found = relax_curves(values, intersect=self.intersect, relax=smallest_area, inner=self.inner)
         return closed(found, prop, intersect=self.intersect, best=self.best)
 
 
-def closed(found: Relaxed, prop: Property, *, intersect: bool = True, best: bool = True) -> ClosedRows:
+def closed(found: CurveRelaxations, prop: Property, *, intersect: bool = True, best: bool = True) -> ClosedRows:
     """The backward pass from the property to the input, with the better slopes where ``best``, (B, K)."""
     values = found.values
     several = [property_bounds(values, prop, lines_of(found))]

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, flag, positive
-from inradius_bounds.backward.closing import ClosedRows
-from inradius_bounds.backward.inner import Inner, relaxed
+from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.inner_bounds import Inner, relax_curves
 from inradius_bounds.backward.memory import in_parts
-from inradius_bounds.backward.property import highest, lines_of, property_bounds, settled
-from inradius_bounds.backward.start import bounds_of, values_of
-from inradius_bounds.network.values import Values
+from inradius_bounds.backward.pass_ends import ClosedRows
+from inradius_bounds.backward.property_bounds import highest, lines_of, property_bounds, settled
+from inradius_bounds.network.value_bounds import ValueBounds
 
 
 @attrs.frozen(kw_only=True)
@@ -42,8 +42,8 @@ class Dual(Certifier):
         found = in_parts(values, prop, self._found)
         return bounds_of(values, found, exact=threat.tight and not values.network.curves)
 
-    def _found(self, values: Values, prop: Property) -> ClosedRows:
-        found = relaxed(values, intersect=self.intersect, inner=self.inner, slopes=True)
+    def _found(self, values: ValueBounds, prop: Property) -> ClosedRows:
+        found = relax_curves(values, intersect=self.intersect, inner=self.inner, slopes=True)
         several = [property_bounds(values, prop, lines_of(found))]
         if self.intersect and values.network.curves and not settled(several[0]):
             several.append(property_bounds(values, prop, {}, stops=True))

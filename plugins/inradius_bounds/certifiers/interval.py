@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, positive
+from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
 from inradius_bounds.backward.memory import in_parts
-from inradius_bounds.backward.property import property_bounds
-from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.backward.property_bounds import property_bounds
 
 
 @attrs.frozen(kw_only=True)

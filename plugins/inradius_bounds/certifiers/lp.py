@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
-from inradius_bounds.backward.closing import ClosedRows
-from inradius_bounds.backward.inner import relaxed
-from inradius_bounds.backward.lines import Lines
-from inradius_bounds.backward.property import property_bounds
-from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.curve_lines import CurveLines
+from inradius_bounds.backward.inner_bounds import relax_curves
+from inradius_bounds.backward.pass_ends import ClosedRows
+from inradius_bounds.backward.property_bounds import property_bounds
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers.crown import closed
-from inradius_bounds.certifiers.verdicts import answered, slack_of, verdicts_alone
-from inradius_bounds.layout.chain import Chain
+from inradius_bounds.certifiers.solver_answers import answered, slack_of, verdicts_alone
 from inradius_bounds.layout.forward import Box, fold
 from inradius_bounds.layout.layer_bounds import by_node, level_boxes
-from inradius_bounds.network.values import Values
+from inradius_bounds.layout.layer_chain import LayerChain
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.solvers.agenda import Agenda
 from inradius_bounds.solvers.highs_program import HighsProgram
@@ -48,7 +48,7 @@ class LP(Certifier):
                 f"{threat} is not convex; lp certifies convex sets, a union member by member (union='each')"
             )
         values, chain = values_of(model, x, threat), trace(model, x, threat)
-        found = relaxed(values, relax=smallest_area)
+        found = relax_curves(values, relax=smallest_area)
         best = closed(found, prop)
         if not chain.hidden or not len(x):
             return bounds_of(values, best, exact=threat.tight)
@@ -78,7 +78,7 @@ class LP(Certifier):
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
     values, chain = values_of(model, x, threat), trace(model, x, threat)
-    relaxed(values, relax=smallest_area)
+    relax_curves(values, relax=smallest_area)
     boxes = level_boxes(chain, values)
     rows, constant = fold(chain, prop)
     optima = torch.empty_like(constant)
@@ -92,7 +92,9 @@ def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property
     return optima
 
 
-def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> "LinearProgram | HighsProgram":
+def relaxed_program(
+    chain: LayerChain, x: Tensor, threat: Oracles, bounds: Sequence[Box]
+) -> "LinearProgram | HighsProgram":
     """The relaxation of one example x (1, *S): in HiGHS where the set is a polytope, else in cvxpy."""
     polytope = set_polytope(threat, x)
     if polytope is None:
@@ -104,8 +106,8 @@ def relaxed_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[B
 class _Part:
     """One example: the bounds of its values, and the property."""
 
-    chain: Chain
-    values: Values
+    chain: LayerChain
+    values: ValueBounds
     prop: Property
 
     @property
@@ -143,7 +145,7 @@ class _Part:
     def proved(self, row: int, solution: Solution) -> ClosedRows:
         """The bound of a row that the multipliers of a solution prove, (1, 1)."""
         means = by_node(self.chain, relaxations(self.chain, self.bounds, solution))
-        lines = {node: Lines.of(self.values, node, relaxation) for node, relaxation in means.items()}
+        lines = {node: CurveLines.of(self.values, node, relaxation) for node, relaxation in means.items()}
         single = attrs.evolve(
             self.prop,
             weights=self.prop.weights[:, row : row + 1],

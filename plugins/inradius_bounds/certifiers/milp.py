@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
 from inradius.components.validators import as_float, positive
-from inradius_bounds.backward.inner import relaxed
-from inradius_bounds.backward.start import bounds_of, values_of
+from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers.crown import closed
-from inradius_bounds.certifiers.verdicts import answered, slack_of, verdicts_alone
-from inradius_bounds.layout.chain import Chain
+from inradius_bounds.certifiers.solver_answers import answered, slack_of, verdicts_alone
 from inradius_bounds.layout.forward import Box, fold
 from inradius_bounds.layout.layer_bounds import level_boxes
-from inradius_bounds.layout.segments import Segments
+from inradius_bounds.layout.layer_chain import LayerChain
+from inradius_bounds.layout.parallel_layers import ParallelLayers
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.solvers.agenda import Agenda
-from inradius_bounds.solvers.highs import Sign
+from inradius_bounds.solvers.highs_solver import SearchTarget
 from inradius_bounds.solvers.polytope import Polytope, set_polytope
 from inradius_bounds.solvers.switched_program import SwitchedProgram
 
@@ -55,7 +55,7 @@ class MILP(Certifier):
         if len(x):
             # refused whether or not an example is left to the solver
             _polytope(threat.select(torch.zeros(1, dtype=torch.int64, device=x.device)), x[:1])
-        best = closed(relaxed(values, relax=smallest_area), prop)
+        best = closed(relax_curves(values, relax=smallest_area), prop)
         levels, (rows, constant) = level_boxes(chain, values), fold(chain, prop)
         value, error, slack = best.value, best.owed, slack_of(bounds_of(values, best))
         for example in range(len(x)):
@@ -69,7 +69,7 @@ class MILP(Certifier):
             value = value.index_put((index,), torch.maximum(value[index], found.to(value)[None]))
         return _claimed(value, bounds_of(values, best), prop)
 
-    def _program(self, chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> SwitchedProgram:
+    def _program(self, chain: LayerChain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> SwitchedProgram:
         return SwitchedProgram.of(chain, x, bounds, _polytope(threat, x), self.seconds)
 
     @torch.no_grad()
@@ -88,12 +88,12 @@ class MILP(Certifier):
         return found
 
 
-def _sign(agenda: Agenda, row: int) -> Sign | None:
+def _sign(agenda: Agenda, row: int) -> SearchTarget | None:
     """What is to be known of a row, where its sign is enough: more than its error and the solver's tolerance."""
     error, doubt = float(agenda.error[row]), float(agenda.doubt[row])
     if not agenda.decide or not error + doubt < math.inf:
         return None
-    return Sign((error + TOLERANCE) / (1 - TOLERANCE), -doubt)
+    return SearchTarget((error + TOLERANCE) / (1 - TOLERANCE), -doubt)
 
 
 def _polytope(threat: Oracles, x: Tensor) -> Polytope:
@@ -121,9 +121,9 @@ def _claimed(value: Tensor, crown: Bounds, prop: Property) -> Bounds:
     )
 
 
-def _check_relus(chain: Chain) -> None:
+def _check_relus(chain: LayerChain) -> None:
     for _, activation in chain.hidden:
-        layers = activation.module.layers if isinstance(activation.module, Segments) else (activation,)
+        layers = activation.module.layers if isinstance(activation.module, ParallelLayers) else (activation,)
         for layer in layers:
             if not isinstance(layer.module, nn.ReLU | nn.Identity):
                 raise UnsupportedError(

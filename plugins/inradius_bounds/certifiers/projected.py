@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Operator, Oracles, Property, Relaxation, UnsupportedError
 from inradius.components.validators import as_float, count
-from inradius_bounds.backward.lines import Lines
-from inradius_bounds.backward.property import highest, property_bounds
-from inradius_bounds.capture.trace import Chain, trace
+from inradius_bounds.backward.curve_lines import CurveLines
+from inradius_bounds.backward.property_bounds import highest, property_bounds
+from inradius_bounds.capture.trace import LayerChain, trace
 from inradius_bounds.layout.forward import Box, first_bounds, next_bounds
 from inradius_bounds.layout.layer_bounds import LayerBounds, by_node
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.projections.forward_error import forward_error
 from inradius_bounds.projections.norm_estimates import Estimator, draws, norms
 from inradius_bounds.projections.random_projection_bounds import Sketch, carried_bounds
@@ -69,7 +69,7 @@ class Projected(Certifier):
             f"{self} estimates bounds to train on and certifies nothing; certify with estimator='geometric', or with dual"
         )
 
-    def _layers(self, chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG) -> LayerBounds:
+    def _layers(self, chain: LayerChain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG) -> LayerBounds:
         if self.estimator == "median":
             found = carried_bounds(chain, x, threat, sketch, rng, self.projections)
             for (_, activation), relaxed in zip(chain.hidden, found.relaxations, strict=True):
@@ -87,7 +87,14 @@ class Projected(Certifier):
         return found
 
     def _interval(
-        self, chain: Chain, depth: int, x: Tensor, sketch: Sketch, before: LayerBounds, rng: ExampleRNG, share: float
+        self,
+        chain: LayerChain,
+        depth: int,
+        x: Tensor,
+        sketch: Sketch,
+        before: LayerBounds,
+        rng: ExampleRNG,
+        share: float,
     ) -> Box:
         """Bounds of one layer's inputs: the linear network's value at the middle, and the norms around it."""
         middle, width, order = sketch
@@ -105,27 +112,29 @@ class Projected(Certifier):
         return torch.maximum(lower, center - radius), torch.minimum(upper, center + radius)
 
 
-def _closed(chain: Chain, layers: LayerBounds, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
+def _closed(chain: LayerChain, layers: LayerBounds, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """Lower bounds of the property over the bounds of all layers, whose rounding is not looked at here, (B, K)."""
-    values = Values(chain.network, x, threat, None)
-    for stage, (lower, upper) in zip(chain.stages, layers.bounds, strict=False):
-        boxes = zip(stage.target.nodes, stage.target.split(lower), stage.target.split(upper), strict=True)
+    values = ValueBounds(chain.network, x, threat, None)
+    for layer, (lower, upper) in zip(chain.layers, layers.bounds, strict=False):
+        boxes = zip(layer.target.nodes, layer.target.split(lower), layer.target.split(upper), strict=True)
         values.boxes |= {node: (low, high) for node, low, high in boxes}
-    lines = {node: Lines.of(values, node, relaxed) for node, relaxed in by_node(chain, layers.relaxations).items()}
+    lines = {node: CurveLines.of(values, node, relaxed) for node, relaxed in by_node(chain, layers.relaxations).items()}
     several = [property_bounds(values, prop, lines)]
     if chain.hidden:
         several.append(property_bounds(values, prop, {}, stops=True))
     return highest(several).value
 
 
-def _forward(chain: Chain, start: int, depth: int, before: LayerBounds, vectors: Tensor, *, constant: bool) -> Tensor:
+def _forward(
+    chain: LayerChain, start: int, depth: int, before: LayerBounds, vectors: Tensor, *, constant: bool
+) -> Tensor:
     """Vectors (B, k, *in of block ``start``) through the linear dual network to the outputs of block ``depth``.
 
     With ``constant`` they are points, and meet the biases and the middles of the lines; else directions.
     """
     examples, count = vectors.shape[:2]
     for level in range(start, depth + 1):
-        block = chain.stages[level].block
+        block = chain.layers[level].block
         flat = block(vectors.flatten(0, 1))
         if not constant:
             flat = flat - block.offset(flat)
@@ -147,6 +156,6 @@ def _check_linear(activation: Operator, relaxed: Relaxation) -> None:
         )
 
 
-def _estimates(chain: Chain) -> int:
+def _estimates(chain: LayerChain) -> int:
     """How many norms one example's bounds rest on."""
     return sum((depth + 1) * block.out_shape.numel() for depth, (block, _) in enumerate(chain.hidden) if depth)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Oracles, Property
-from inradius.certifiers.proving import current_proof
+from inradius.certifiers.certificate_in_progress import current_certificate
 
 
 def refuted(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, steps: int) -> Tensor:
@@ -28,7 +28,7 @@ def refuted(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, steps:
 
 def smallest(model: nn.Module, points: Tensor, prop: Property) -> Tensor:
     """The weakest clause of the property, (B, *S) -> (B,)."""
-    proof = current_proof()
+    proof = current_certificate()
     # bounds may be computed in a wider type than the model's
     logits: Tensor = model(points if proof is None else points.to(proof.dtype)).to(points.dtype)
     return prop.weakest(prop.values(logits.flatten(1)))

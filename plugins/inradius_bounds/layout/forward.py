@@ -3,23 +3,23 @@
 from torch import Tensor
 
 from inradius import Oracles, Property
-from inradius_bounds.capture.trace import Chain
+from inradius_bounds.capture.trace import LayerChain
 
 Box = tuple[Tensor, Tensor]
 
 
-def first_bounds(chain: Chain, x: Tensor, threat: Oracles) -> Box:
+def first_bounds(chain: LayerChain, x: Tensor, threat: Oracles) -> Box:
     """Bounds of the first block's outputs over Δ(x), by the set's own oracle, two of (B, *out)."""
-    return threat.bound_affine(chain.stages[0].block, x)
+    return threat.bound_affine(chain.layers[0].block, x)
 
 
-def next_bounds(chain: Chain, depth: int, before: Box) -> Box:
+def next_bounds(chain: LayerChain, depth: int, before: Box) -> Box:
     """Box bounds of block ``depth``'s outputs from those of the block before it."""
     _, activation = chain.hidden[depth - 1]
-    return chain.stages[depth].block.interval(*activation.rule.interval(activation, *before))
+    return chain.layers[depth].block.interval(*activation.rule.interval(activation, *before))
 
 
-def fold(chain: Chain, prop: Property) -> tuple[Tensor, Tensor]:
+def fold(chain: LayerChain, prop: Property) -> tuple[Tensor, Tensor]:
     """The property as rows and constants on the last block's input, (B, K, *in) and (B, K)."""
     offset = chain.final.offset(prop.weights).flatten()
     rows = chain.final.adjoint(prop.weights.view(*prop.offsets.shape, *chain.final.out_shape))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import attrs
 
 from inradius import Operator, Relaxation
-from inradius_bounds.layout.chain import Chain
 from inradius_bounds.layout.forward import Box
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import Relax
 
 
@@ -25,22 +25,22 @@ class LayerBounds:
         self.relaxations.append(relax(activation, *interval))
 
 
-def level_boxes(chain: Chain, values: Values) -> list[Box]:
+def level_boxes(chain: LayerChain, values: ValueBounds) -> list[Box]:
     """The boxes of the states that each level meets."""
     found = []
-    for stage in chain.stages[:-1]:
-        boxes = [values.box(node) for node in stage.target.nodes]
-        found.append((stage.target.joined([low for low, _ in boxes]), stage.target.joined([high for _, high in boxes])))
+    for layer in chain.layers[:-1]:
+        boxes = [values.box(node) for node in layer.target.nodes]
+        found.append((layer.target.joined([low for low, _ in boxes]), layer.target.joined([high for _, high in boxes])))
     return found
 
 
-def by_node(chain: Chain, relaxations: Sequence[Relaxation]) -> dict[Node, Relaxation]:
+def by_node(chain: LayerChain, relaxations: Sequence[Relaxation]) -> dict[Node, Relaxation]:
     """The relaxations of levels as those of their curves."""
     found = {}
-    for stage, relaxed in zip(chain.stages, relaxations, strict=False):
+    for layer, relaxed in zip(chain.layers, relaxations, strict=False):
         names = ("lower_slope", "lower_offset", "upper_slope", "upper_offset")
-        parts = {name: stage.target.split(getattr(relaxed, name)) for name in names}
-        for place, node in enumerate(stage.curves):
+        parts = {name: layer.target.split(getattr(relaxed, name)) for name in names}
+        for place, node in enumerate(layer.curves):
             slope, low, steep, high = (parts[name][place] for name in names)
             steep = slope if relaxed.parallel else steep
             found[node] = Relaxation(lower_slope=slope, lower_offset=low, upper_slope=steep, upper_offset=high)

@@ -11,9 +11,9 @@ import attrs
 from torch import nn
 
 from inradius import Operator
-from inradius_bounds.layout.between import block_between
-from inradius_bounds.layout.chain import Chain, Stage
-from inradius_bounds.layout.segments import Segments, SegmentsRule
+from inradius_bounds.layout.block_between import block_between
+from inradius_bounds.layout.layer_chain import ChainLayer, LayerChain
+from inradius_bounds.layout.parallel_layers import ParallelLayers, ParallelLayersRule
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.lower import Lowered
 from inradius_bounds.lowering.node import Node
@@ -23,10 +23,10 @@ from inradius_bounds.rules.identity import IdentityRule
 _IDENTITY = nn.Identity()
 
 
-def chain_of(lowered: Lowered) -> Chain:
+def chain_of(lowered: Lowered) -> LayerChain:
     """The computation as a chain of states."""
     network = Network.of(lowered)
-    return Chain(tuple(Layout.of(network).stages()), network)
+    return LayerChain(tuple(Layout.of(network).layers()), network)
 
 
 @attrs.frozen(eq=False)
@@ -45,17 +45,17 @@ class Layout:
             level[node] = max((level[source] for source in node.sources), default=0) + node.curved
         return cls(network.entry, network.result, level)
 
-    def stages(self) -> Iterable[Stage]:
-        """The stages, one for each level."""
+    def layers(self) -> Iterable[ChainLayer]:
+        """The layers of the chain, one for each level."""
         source = State((self.entry,))
         for depth in range(1, self.level[self.result] + 1):
             curved = [node for node in self.level if self.level[node] == depth and node.curved]
             passing = self._passing(source, depth)
             target = State(tuple(node.sources[0] for node in curved) + tuple(passing))
             block = block_between(self.level, source, target)
-            yield Stage(block, _activation(target, curved, passing), tuple(curved), target)
+            yield ChainLayer(block, _activation(target, curved, passing), tuple(curved), target)
             source = State((*curved, *passing))
-        yield Stage(block_between(self.level, source, State((self.result,))), None, (), State((self.result,)))
+        yield ChainLayer(block_between(self.level, source, State((self.result,))), None, (), State((self.result,)))
 
     def _passing(self, source: State, depth: int) -> list[Node]:
         """Values of the state before that anything behind this level is made of."""
@@ -84,4 +84,4 @@ def _activation(target: State, curved: list[Node], passing: list[Node]) -> Opera
         return layers[0]
     for shape in target.shapes[len(curved) :]:
         layers.append(Operator("pass", _IDENTITY, IdentityRule(), shape, shape))
-    return Operator("level", Segments(target, tuple(layers)), SegmentsRule(), target.shape, target.shape)
+    return Operator("level", ParallelLayers(target, tuple(layers)), ParallelLayersRule(), target.shape, target.shape)

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
-from inradius_bounds.lowering.constants import Constant, Constants
+from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
 from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.steps.join import Added, Gathered, Join
 from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
-from inradius_bounds.steps.product import Linear, Product, ProductRule
+from inradius_bounds.steps.product import LinearStep, Product, ProductRule
 from inradius_bounds.steps.scale import Inside, Scale, ScaleRule
 from inradius_bounds.steps.sums import Sum, SumRule
 
-Part = Node | Constant | float
+Part = Node | ConstantTensor | float
 
 
 @attrs.define(eq=False)
@@ -25,7 +25,7 @@ class Builder:
     """Makes nodes for the operator that is being rewritten, whose place is ``where``; constants come from ``constants``."""
 
     rules: Mapping[type[nn.Module], LayerRule]
-    constants: Constants
+    constants: ConstantStore
     device: torch.device
     where: str = "the model"
     # whether the operator's execution rounds as its steps do, or less
@@ -47,12 +47,12 @@ class Builder:
         rule.check(layer)
         return self.step(source, layer, rule, source.shape)
 
-    def constant(self, part: Any) -> Constant:
+    def constant(self, part: Any) -> ConstantTensor:
         """A constant, also of a plain number."""
-        if isinstance(part, Constant):
+        if isinstance(part, ConstantTensor):
             return part
         device = self.device
-        return Constant(self.constants, lambda store: torch.as_tensor(part, dtype=store.dtype, device=device))
+        return ConstantTensor(self.constants, lambda store: torch.as_tensor(part, dtype=store.dtype, device=device))
 
     # moving numbers
 
@@ -76,7 +76,7 @@ class Builder:
 
     def fixed(self, part: Any) -> Any:
         """A constant's numbers, where steps are built from them; anything else as it is."""
-        return self.constants.fixed(part) if isinstance(part, Constant) else part
+        return self.constants.fixed(part) if isinstance(part, ConstantTensor) else part
 
     def _moved(self, source: Node, places: Tensor) -> Node:
         index, size = places.flatten(), source.shape.numel()
@@ -84,13 +84,13 @@ class Builder:
             return self.reshape(source, places.shape)
         return self.step(source, Move(index, source.stored, stored(places.shape)), MoveRule(), places.shape)
 
-    def gather(self, parts: list[Node | Constant], move: Callable[..., Tensor]) -> Node:
+    def gather(self, parts: list[Node | ConstantTensor], move: Callable[..., Tensor]) -> Node:
         """The result of a function that moves the numbers of several values and constants."""
         nodes = [part for part in parts if isinstance(part, Node)]
-        fixed = [part for part in parts if isinstance(part, Constant)]
+        fixed = [part for part in parts if isinstance(part, ConstantTensor)]
         first = 0
         starts: dict[int, int] = {}
-        ordered: list[Node | Constant] = [*nodes, *fixed]
+        ordered: list[Node | ConstantTensor] = [*nodes, *fixed]
         for part in ordered:
             starts[id(part)] = first
             first += _shape(part).numel()
@@ -133,7 +133,7 @@ class Builder:
         """first − factor · second, broadcast."""
         return self.add(first, second, -factor)
 
-    def scale(self, source: Node, factor: Constant | float, inside: Inside | None = None) -> Node:
+    def scale(self, source: Node, factor: ConstantTensor | float, inside: Inside | None = None) -> Node:
         """The value times a constant, broadcast; ``inside``: what an execution makes on the way."""
         if isinstance(factor, int | float) and factor == 1:
             return source
@@ -142,9 +142,9 @@ class Builder:
     def affine(
         self,
         source: Node,
-        factor: Constant,
-        shift: Constant,
-        size: Constant | None = None,
+        factor: ConstantTensor,
+        shift: ConstantTensor,
+        size: ConstantTensor | None = None,
         inside: Inside | None = None,
     ) -> Node:
         """factor · value + shift; ``size``: that of the numbers that an execution adds up to make the shift."""
@@ -153,9 +153,9 @@ class Builder:
     def _affine(
         self,
         source: Node,
-        factor: Constant | None,
-        shift: Constant | None,
-        size: Constant | None = None,
+        factor: ConstantTensor | None,
+        shift: ConstantTensor | None,
+        size: ConstantTensor | None = None,
         inside: Inside | None = None,
     ) -> Node:
         shapes = [part.value.shape for part in (factor, shift) if part is not None]
@@ -181,16 +181,16 @@ class Builder:
 
     # products with constants
 
-    def linear(self, source: Node, weight: Constant, bias: Constant | None) -> Node:
+    def linear(self, source: Node, weight: ConstantTensor, bias: ConstantTensor | None) -> Node:
         """W z + b over the last axis; weight (out, in)."""
         shape = torch.Size([*source.shape[:-1], weight.value.shape[0]])
         rule = self.rules[nn.Linear]
         if len(source.shape) == 1:
             # a vector without an axis of examples
             return self.reshape(self.linear(self.reshape(source, torch.Size([1, *source.shape])), weight, bias), shape)
-        return self.step(source, Linear(weight, bias), rule, shape)
+        return self.step(source, LinearStep(weight, bias), rule, shape)
 
-    def product(self, source: Node, matrix: Constant, *, left: bool = False) -> Node:
+    def product(self, source: Node, matrix: ConstantTensor, *, left: bool = False) -> Node:
         """value · M, or M · value where ``left``, of stacks of matrices."""
         size, other = source.shape, matrix.value.shape
         stack = _broadcast(size[:-2], other[:-2])
@@ -208,7 +208,7 @@ def _broadcast(*shapes: torch.Size) -> torch.Size:
     return torch.Size(numpy.broadcast_shapes(*shapes))
 
 
-def _shape(part: Node | Constant) -> torch.Size:
+def _shape(part: Node | ConstantTensor) -> torch.Size:
     return part.shape if isinstance(part, Node) else part.value.shape
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.capture.compare import MOVES
-from inradius_bounds.capture.graph import Call, Kept, Value, replaced
+from inradius_bounds.capture.graph import ModuleOperator, OperatorCall, Value, replaced
 
 # functions with steps, at which a rounding error is no small change
 _STEPS = {
@@ -17,7 +17,7 @@ _STEPS = {
 }  # fmt: skip
 
 
-class Constants:
+class ConstantStore:
     """The constants of one graph in one floating-point type, read from the model's own tensors.
 
     What is computed from them is kept until ``forget``. It is computed in float64 and rounded once, but where gradients are
@@ -30,15 +30,15 @@ class Constants:
         self.dtype, self.exact, self.native = dtype, exact, native
         self._values: dict[object, Any] = {}
         # constants that steps were built from, with what they were
-        self._fixed: list[tuple[Constant, Tensor]] = []
-        self._double = self if dtype == torch.float64 else Constants(torch.float64, exact=exact, native=native)
+        self._fixed: list[tuple[ConstantTensor, Tensor]] = []
+        self._double = self if dtype == torch.float64 else ConstantStore(torch.float64, exact=exact, native=native)
 
     def forget(self) -> None:
         """Lets go of everything that was computed, as the model's tensors may have changed."""
         self._values.clear()
         self._double._values.clear()
 
-    def fixed(self, constant: "Constant") -> Tensor:
+    def fixed(self, constant: "ConstantTensor") -> Tensor:
         """A constant's numbers, which steps are built from: places, masks, conditions."""
         found = constant.value
         self._fixed.append((constant, found.clone()))
@@ -49,13 +49,13 @@ class Constants:
         """True if the constants that steps were built from are still what they were."""
         return all(torch.equal(constant.value, before) for constant, before in self._fixed)
 
-    def of(self, value: Value) -> "Constant":
+    def of(self, value: Value) -> "ConstantTensor":
         """A constant of the graph."""
-        return Constant(self, lambda store: store.tensor(value))
+        return ConstantTensor(self, lambda store: store.tensor(value))
 
-    def made(self, make: Callable[..., Tensor], *parts: "Constant") -> "Constant":
+    def made(self, make: Callable[..., Tensor], *parts: "ConstantTensor") -> "ConstantTensor":
         """A constant computed from others."""
-        return Constant(self, lambda store: store.rounded(lambda wide: make(*(part.on(wide) for part in parts))))
+        return ConstantTensor(self, lambda store: store.rounded(lambda wide: make(*(part.on(wide) for part in parts))))
 
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
         """The result of ``make``, which is called once until ``forget``."""
@@ -63,7 +63,7 @@ class Constants:
             self._values[key] = make()
         return self._values[key]
 
-    def rounded(self, make: Callable[["Constants"], Any]) -> Any:
+    def rounded(self, make: Callable[["ConstantStore"], Any]) -> Any:
         """A number computed from constants in float64, in this type."""
         return self.wide(make(self if torch.is_grad_enabled() else self._double))
 
@@ -78,13 +78,13 @@ class Constants:
         found: Tensor = results[value.place] if isinstance(results, tuple | list) else results
         return found
 
-    def _results(self, call: Call) -> Any:
+    def _results(self, call: OperatorCall) -> Any:
         if not self.exact or self._is_native(call):
             return self.wide(_run(call, _Native()))
         # numbers that are only moved are not rounded
         return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
 
-    def _is_native(self, call: Call) -> bool:
+    def _is_native(self, call: OperatorCall) -> bool:
         """True if a call's results are taken as the model has them: whole numbers, steps, and types shorter than the model's."""
         bits = torch.finfo(self.native).bits
         results = [value.dtype for value in call.results if value is not None]
@@ -122,9 +122,9 @@ class _Native:
         return given
 
 
-def _run(call: Call, store: "Constants | _Native") -> Any:
+def _run(call: OperatorCall, store: "ConstantStore | _Native") -> Any:
     """The results of an operator for constants in a store's type."""
-    assert not isinstance(call.op, Kept)
+    assert not isinstance(call.op, ModuleOperator)
     fill: Callable[[Any], Any] = lambda each: store.tensor(each) if isinstance(each, Value) else each  # noqa: E731
     args, kwargs = replaced(call.args, fill), replaced(call.kwargs, fill)
     if call.op._schema.is_mutable:
@@ -133,21 +133,21 @@ def _run(call: Call, store: "Constants | _Native") -> Any:
     return store.wide(call.op(*args, **kwargs))
 
 
-class Constant:
+class ConstantTensor:
     """A constant tensor; ``value`` is computed when it is asked for."""
 
-    def __init__(self, store: Constants, make: Callable[[Constants], Tensor]) -> None:
+    def __init__(self, store: ConstantStore, make: Callable[[ConstantStore], Tensor]) -> None:
         self._store, self._make = store, make
 
     @property
     def value(self) -> Tensor:
         return self.on(self._store)
 
-    def on(self, store: Constants) -> Tensor:
+    def on(self, store: ConstantStore) -> Tensor:
         """The constant in the type of a store of the same graph."""
         found: Tensor = store.kept(self, lambda: self._make(store))
         return found
 
-    def then(self, make: Callable[[Tensor], Tensor]) -> "Constant":
+    def then(self, make: Callable[[Tensor], Tensor]) -> "ConstantTensor":
         """A function of this constant that moves its numbers, or rounds each once."""
-        return Constant(self._store, lambda store: make(self.on(store)))
+        return ConstantTensor(self._store, lambda store: make(self.on(store)))

@@ -3,7 +3,7 @@
 import torch
 
 from inradius_bounds.capture.compare import MOVES
-from inradius_bounds.capture.graph import Call, Kept, Value, values_in
+from inradius_bounds.capture.graph import ModuleOperator, OperatorCall, Value, values_in
 
 # Each result is one sum of rounded products or an elementary function. What stands for an operator may be several steps: where
 # they are exact together but for the last, which rounds no less than the operator, its execution is one of theirs.
@@ -17,9 +17,9 @@ _KNOWN = {
 }  # fmt: skip
 
 
-def executed(call: Call, dtype: torch.dtype) -> bool:
+def executed(call: OperatorCall, dtype: torch.dtype) -> bool:
     """Whether a call's own execution in a type is among those of its steps."""
-    if isinstance(call.op, Kept) or not (call.name in MOVES or call.name in _KNOWN):
+    if isinstance(call.op, ModuleOperator) or not (call.name in MOVES or call.name in _KNOWN):
         return False
     given = values_in((call.args, call.kwargs))
     results = [value for value in call.results if value is not None and value.varies]

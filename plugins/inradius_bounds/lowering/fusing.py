@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from inradius import Operator
-from inradius_bounds.lowering.constants import Constant, Constants
+from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.steps.convolution import Convolution
-from inradius_bounds.steps.product import Linear
+from inradius_bounds.steps.convolution import ConvolutionStep
+from inradius_bounds.steps.product import LinearStep
 from inradius_bounds.steps.scale import Inside, Scale
 
 
-def fused(order: Iterable[Node], constants: Constants) -> dict[Node, Node]:
+def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
     """New nodes for those of a computation, by the old ones; a scaling of each channel stands in the step before it.
 
     What the model itself rounds on the way stays known to the step, as ``size`` and ``more``.
@@ -36,7 +36,7 @@ def fused(order: Iterable[Node], constants: Constants) -> dict[Node, Node]:
     return found
 
 
-def _one_step(node: Node, uses: Counter[Node], constants: Constants) -> Operator | None:
+def _one_step(node: Node, uses: Counter[Node], constants: ConstantStore) -> Operator | None:
     """A step that is another and the scaling of its channels behind it; None for anything else."""
     if node.operator is None or not isinstance(node.operator.module, Scale) or uses[node.sources[0]] > 1:
         return None
@@ -44,9 +44,9 @@ def _one_step(node: Node, uses: Counter[Node], constants: Constants) -> Operator
     if before is None or before.out_shape != node.operator.out_shape:
         return None
     step = before.module
-    if isinstance(step, Convolution) and not step.transposed and len(before.out_shape) == len(step.in_shape) - 1:
+    if isinstance(step, ConvolutionStep) and not step.transposed and len(before.out_shape) == len(step.in_shape) - 1:
         channels, axes = before.out_shape[0], len(before.out_shape) - 1
-    elif isinstance(step, Linear) and len(before.out_shape) == 1:
+    elif isinstance(step, LinearStep) and len(before.out_shape) == 1:
         channels, axes = before.out_shape[0], 0
     else:
         return None
@@ -65,9 +65,11 @@ def _per_channel(value: Tensor, channels: int, axes: int) -> bool:
     return len(shape) == axes + 1 and shape[0] in (1, channels) and all(length == 1 for length in shape[1:])
 
 
-def _scaled(step: Convolution | Linear, scale: Scale, channels: int, constants: Constants) -> Convolution | Linear:
-    weight = step.weights if isinstance(step, Linear) else step.kernel
-    one, zero = (Constant(constants, _filled(weight, number)) for number in (1.0, 0.0))
+def _scaled(
+    step: ConvolutionStep | LinearStep, scale: Scale, channels: int, constants: ConstantStore
+) -> ConvolutionStep | LinearStep:
+    weight = step.weights if isinstance(step, LinearStep) else step.kernel
+    one, zero = (ConstantTensor(constants, _filled(weight, number)) for number in (1.0, 0.0))
     factor, bias, lift = scale.factor or one, step.biases or zero, scale.shift or zero
 
     def flat(value: Tensor) -> Tensor:
@@ -83,14 +85,16 @@ def _scaled(step: Convolution | Linear, scale: Scale, channels: int, constants: 
     # the scaling's own products and sums; more where its numbers are computed at every run
     more = 3 if scale.size is None else 13
     inside = _inside(step, scale, channels, factor, constants)
-    if isinstance(step, Linear):
+    if isinstance(step, LinearStep):
         return attrs.evolve(step, weights=kernel, biases=biases, size=size, more=more, inside=inside)
     return attrs.evolve(step, kernel=kernel, biases=biases, size=size, more=more, inside=inside)
 
 
-def _inside(step: Convolution | Linear, scale: Scale, channels: int, factor: Constant, constants: Constants) -> Inside:
+def _inside(
+    step: ConvolutionStep | LinearStep, scale: Scale, channels: int, factor: ConstantTensor, constants: ConstantStore
+) -> Inside:
     """What an execution of the two makes on the way."""
-    axes = 0 if isinstance(step, Linear) else step.kernel.value.ndim - 2
+    axes = 0 if isinstance(step, LinearStep) else step.kernel.value.ndim - 2
 
     def spread(value: Tensor) -> Tensor:
         return value.reshape(-1).expand(channels).reshape(channels, *(1,) * axes)
@@ -101,5 +105,5 @@ def _inside(step: Convolution | Linear, scale: Scale, channels: int, factor: Con
     return Inside(constants.made(lambda value: spread(value.abs().clamp(min=1)), peak), middle, step)
 
 
-def _filled(like: Constant, number: float) -> Callable[[Constants], Tensor]:
+def _filled(like: ConstantTensor, number: float) -> Callable[[ConstantStore], Tensor]:
     return lambda store: torch.full_like(like.on(store).flatten()[:1], number)

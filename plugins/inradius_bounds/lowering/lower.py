@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
-from inradius_bounds.capture.graph import Call, Graph, Kept, Value, replaced, values_in
+from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value, replaced, values_in
 from inradius_bounds.lowering.builder import Builder
-from inradius_bounds.lowering.constants import Constants
+from inradius_bounds.lowering.constants import ConstantStore
 from inradius_bounds.lowering.executed import executed
 from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.lowering.operators import REWRITES
-from inradius_bounds.rules.functions import Rounding
+from inradius_bounds.rules.functions import RoundingLayer
 
 
 @attrs.frozen(eq=False)
@@ -24,7 +24,7 @@ class Lowered:
 
     entry: Node
     result: Node
-    constants: Constants
+    constants: ConstantStore
     device: torch.device
     # whether modules with a rule of their own stand in it as views with converted tensors, which hold what they held
     converted: bool
@@ -43,7 +43,7 @@ def lower(
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
-    constants = Constants(dtype, exact=exact, native=graph.entry.dtype)
+    constants = ConstantStore(dtype, exact=exact, native=graph.entry.dtype)
     build = Builder(rules, constants, device)
     entry = Node(graph.entry.shape)
     made: dict[Value, Any] = {graph.entry: entry}
@@ -59,12 +59,14 @@ def lower(
             f"{build.where} gives the shape {tuple(graph.result.shape)}, its bounds {tuple(found.shape)}"
         )
     constants.forget()
-    converted = any(isinstance(call.op, Kept) and _of_other_type(call.op.module, dtype) for call in graph.calls)
+    converted = any(
+        isinstance(call.op, ModuleOperator) and _of_other_type(call.op.module, dtype) for call in graph.calls
+    )
     nodes = {value: node for value, node in made.items() if isinstance(node, Node)}
     return Lowered(entry, found, constants, device, converted, nodes)
 
 
-def _needed(graph: Graph) -> list[Call]:
+def _needed(graph: Graph) -> list[OperatorCall]:
     """The calls that the result is made of and that depend on the input, in order."""
     wanted: set[Value] = {graph.result}
     found = []
@@ -75,7 +77,7 @@ def _needed(graph: Graph) -> list[Call]:
     return found[::-1]
 
 
-def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[Any]:
+def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) -> list[Any]:
     """The nodes that a call's results are made of."""
 
     def part(given: Any) -> Any:
@@ -91,7 +93,7 @@ def _rewritten(build: Builder, call: Call, made: Mapping[Value, Any]) -> list[An
         return found
 
     args, kwargs = replaced(call.args, part), replaced(call.kwargs, part)
-    if isinstance(call.op, Kept):
+    if isinstance(call.op, ModuleOperator):
         return [_kept(build, call.op, args[0], call.results[0])]
     rewrite = REWRITES.get(call.name)
     if rewrite is None:
@@ -133,17 +135,17 @@ def _stored_as(dtype: torch.dtype) -> Callable[[Any], Any]:
     return stored
 
 
-def _rounded(build: Builder, call: Call, value: Value | None, result: Any) -> Any:
+def _rounded(build: Builder, call: OperatorCall, value: Value | None, result: Any) -> Any:
     """A result, rounded where the operator stores it in a shorter type than it was computed from."""
     if value is None or not isinstance(result, Node) or call.name == "_to_copy" or not value.dtype.is_floating_point:
         return result
     given = [each.dtype for each in values_in((call.args, call.kwargs)) if each.varies and each.dtype.is_floating_point]
     bits = torch.finfo(value.dtype).bits
     shorter = any(torch.finfo(dtype).bits > bits for dtype in given)
-    return build.curve(result, Rounding(value.dtype)) if shorter else result
+    return build.curve(result, RoundingLayer(value.dtype)) if shorter else result
 
 
-def _shortens(call: Call) -> bool:
+def _shortens(call: OperatorCall) -> bool:
     """True if a conversion goes to another kind of numbers, or to fewer bits than a value has."""
     target = call.kwargs.get("dtype")
     if target is None or target == call.args[0].dtype:
@@ -151,7 +153,7 @@ def _shortens(call: Call) -> bool:
     return not target.is_floating_point or torch.finfo(target).bits <= torch.finfo(call.args[0].dtype).bits
 
 
-def _kept(build: Builder, layer: Kept, source: Node, value: Value | None) -> Node:
+def _kept(build: Builder, layer: ModuleOperator, source: Node, value: Value | None) -> Node:
     """A module with a rule of its own, as one layer."""
     assert value is not None
     if source.shape[0] != 1 or len(source.shape) < 2:

@@ -5,8 +5,8 @@ from functools import cached_property
 import attrs
 import torch
 
-from inradius_bounds.layout.between import block_between
 from inradius_bounds.layout.block import AffineBlock
+from inradius_bounds.layout.block_between import block_between
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.fusing import fused
 from inradius_bounds.lowering.lower import Lowered
@@ -50,7 +50,7 @@ class Network:
         return found
 
     @cached_property
-    def bent(self) -> frozenset[Node]:
+    def curve_inputs(self) -> frozenset[Node]:
         """The inputs of non-linear layers."""
         return frozenset(node.sources[0] for node in self.curves)
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.known import Wide
+from inradius_bounds.network.protocols import Float64Bounds
 
 
 @attrs.define(eq=False)
@@ -16,7 +16,7 @@ class Reference:
     node's rounding is (``Sizes``): the number of a step at the references of its sources, as float64 has it.
     """
 
-    wide: Wide
+    wide: Float64Bounds
     partner: dict[Node, Node]
     _numbers: dict[Node, Tensor] = attrs.field(factory=dict)
 

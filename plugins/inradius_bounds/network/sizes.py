@@ -6,8 +6,8 @@ from torch import Tensor
 
 from inradius_bounds.backward.rows.dot import dot_terms
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.known import Known
 from inradius_bounds.network.network import Network, mixes
+from inradius_bounds.network.protocols import NodeBounds
 from inradius_bounds.rounding import ROOM, Rounding, gamma, gammas, tiny, unit
 from inradius_bounds.rules.relu import ReLURule
 from inradius_bounds.steps.sums import Means, Sum
@@ -29,7 +29,7 @@ class Sizes:
     """
 
     network: Network
-    values: Known
+    values: NodeBounds
     rounding: Rounding
     _size: dict[Node, Tensor] = attrs.field(factory=dict)
     _deviation: dict[Node, Tensor] = attrs.field(factory=dict)

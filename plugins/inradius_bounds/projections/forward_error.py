@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inradius import Operator, Oracles, Property
-from inradius_bounds.capture.trace import Chain
+from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.forward import Box
 from inradius_bounds.rules.relax import Relax, relax_by_rule
@@ -18,7 +18,7 @@ from inradius_bounds.rules.relax import Relax, relax_by_rule
 
 @torch.no_grad()
 def forward_error(
-    chain: Chain, x: Tensor, threat: Oracles, bounds: list[Box], prop: Property, *, relax: Relax = relax_by_rule
+    chain: LayerChain, x: Tensor, threat: Oracles, bounds: list[Box], prop: Property, *, relax: Relax = relax_by_rule
 ) -> Tensor:
     """An upper bound on the rounding error of lower bounds of the property that rest on these relaxations, (B, K)."""
     low, high = threat.hull(x)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inradius import ExampleRNG, Oracles
-from inradius_bounds.capture.trace import Chain
+from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.forward import Box, first_bounds, next_bounds
 from inradius_bounds.layout.layer_bounds import LayerBounds
@@ -27,19 +27,19 @@ Sketch = tuple[Tensor, Tensor, float]
 
 
 @attrs.define(eq=False)
-class Carried:
+class CarriedVectors:
     """The middle of a layer's inputs (B, *in), and products with random vectors (B, k, *in) by the order of their norm."""
 
     middle: Tensor
     products: dict[float, Tensor]
 
-    def through(self, block: AffineBlock) -> "Carried":
+    def through(self, block: AffineBlock) -> "CarriedVectors":
         """The same behind a block."""
         found = {}
         for order, vectors in self.products.items():
             flat = block(vectors.flatten(0, 1))
             found[order] = (flat - block.offset(flat)).view(*vectors.shape[:2], *block.out_shape)
-        return Carried(block(self.middle), found)
+        return CarriedVectors(block(self.middle), found)
 
     def radius(self) -> Tensor:
         """The sum of the norms, estimated by medians, (B, *in)."""
@@ -47,12 +47,12 @@ class Carried:
 
 
 def carried_bounds(
-    chain: Chain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG, projections: int
+    chain: LayerChain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG, projections: int
 ) -> LayerBounds:
     """Bounds of the input of every non-linear layer, those of the first exact and of the others estimated."""
     found = LayerBounds()
     middle, width, order = sketch
-    carried = Carried(x + middle, {order: width[:, None] * vectors(order, rng.fork(0), projections, width)})
+    carried = CarriedVectors(x + middle, {order: width[:, None] * vectors(order, rng.fork(0), projections, width)})
     for depth, (block, activation) in enumerate(chain.hidden):
         if depth == 0:
             interval = first_bounds(chain, x, threat)
@@ -67,8 +67,8 @@ def carried_bounds(
 
 
 def _next(
-    before: LayerBounds, carried: Carried, block: AffineBlock, rng: ExampleRNG | None, projections: int
-) -> tuple[Carried, Tensor]:
+    before: LayerBounds, carried: CarriedVectors, block: AffineBlock, rng: ExampleRNG | None, projections: int
+) -> tuple[CarriedVectors, Tensor]:
     """What is carried behind the relaxation and a block; what its band adds: to the vectors, or without ``rng`` exactly."""
     relaxed = before.relaxations[-1]
     slope, (lift, band) = relaxed.lower_slope, relaxed.band
@@ -80,7 +80,7 @@ def _next(
     else:
         lower, upper = block.interval(-band, band)
         near = (upper - lower) / 2
-    return Carried(slope * carried.middle + lift, passed).through(block), near
+    return CarriedVectors(slope * carried.middle + lift, passed).through(block), near
 
 
 def _within(middle: Tensor, radius: Tensor, box: Box) -> Box:

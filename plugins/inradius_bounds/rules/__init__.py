@@ -7,7 +7,7 @@ from inradius_bounds.rules.average_pool import AveragePoolRule
 from inradius_bounds.rules.batch_norm import BatchNormRule
 from inradius_bounds.rules.convolution import ConvolutionRule
 from inradius_bounds.rules.curves import curves
-from inradius_bounds.rules.functions import Rounding
+from inradius_bounds.rules.functions import RoundingLayer
 from inradius_bounds.rules.identity import IdentityRule
 from inradius_bounds.rules.linear import LinearRule
 from inradius_bounds.rules.normalize import NormalizeRule
@@ -32,6 +32,6 @@ def by_layer() -> dict[type[nn.Module], LayerRule]:
         nn.Linear: LinearRule(),
         nn.ReLU: ReLURule(),
         Normalize: NormalizeRule(),
-        Rounding: RoundingRule(),
+        RoundingLayer: RoundingRule(),
         **curves(),
     }

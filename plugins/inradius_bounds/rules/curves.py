@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import ActivationRule, LayerRule, Operator, UnsupportedError
-from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
+from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, SquareLayer, SquareRootLayer
 
 
 def _log(values: Tensor) -> Tensor:
@@ -272,8 +272,8 @@ def curves() -> dict[type[nn.Module], LayerRule]:
         nn.Softplus: SoftplusRule(),
         nn.GELU: GELURule(),
         nn.SiLU: SiLURule(),
-        Exp: ExpRule(),
-        Square: SquareRule(),
-        Reciprocal: ReciprocalRule(),
-        SquareRoot: SquareRootRule(),
+        ExpLayer: ExpRule(),
+        SquareLayer: SquareRule(),
+        ReciprocalLayer: ReciprocalRule(),
+        SquareRootLayer: SquareRootRule(),
     }

@@ -4,35 +4,35 @@ import torch
 from torch import Tensor, nn
 
 
-class Exp(nn.Module):
+class ExpLayer(nn.Module):
     """exp(z)."""
 
     def forward(self, z: Tensor) -> Tensor:
         return z.exp()
 
 
-class Square(nn.Module):
+class SquareLayer(nn.Module):
     """z²."""
 
     def forward(self, z: Tensor) -> Tensor:
         return z.square()
 
 
-class Reciprocal(nn.Module):
+class ReciprocalLayer(nn.Module):
     """1 / z, bounded where z > 0."""
 
     def forward(self, z: Tensor) -> Tensor:
         return z.reciprocal()
 
 
-class SquareRoot(nn.Module):
+class SquareRootLayer(nn.Module):
     """√z, bounded where z > 0."""
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.sqrt(z)
 
 
-class Rounding(nn.Module):
+class RoundingLayer(nn.Module):
     """The nearest number of a shorter floating-point type."""
 
     def __init__(self, dtype: torch.dtype) -> None:

@@ -7,26 +7,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inradius_bounds.layout.chain import Chain
 from inradius_bounds.layout.forward import Box
-from inradius_bounds.solvers.highs import Solver
+from inradius_bounds.layout.layer_chain import LayerChain
+from inradius_bounds.solvers.highs_solver import HighsSolver
 from inradius_bounds.solvers.linear_program import Solution, array
-from inradius_bounds.solvers.polytope import Polytope, Program, as_tensor, relaxation
+from inradius_bounds.solvers.polytope import Polytope, RelaxedNetwork, as_tensor, relaxation
 
 
 @attrs.frozen(eq=False)
 class HighsProgram:
     """The constraints of one example's relaxation; ``minimise`` is asked once a row and changes the cost alone."""
 
-    program: Program
-    solver: Solver
+    program: RelaxedNetwork
+    solver: HighsSolver
     shapes: list[torch.Size]
 
     @classmethod
-    def of(cls, chain: Chain, x: Tensor, bounds: Sequence[Box], polytope: Polytope) -> "HighsProgram":
+    def of(cls, chain: LayerChain, x: Tensor, bounds: Sequence[Box], polytope: Polytope) -> "HighsProgram":
         """The relaxation over a polytope, with the given bounds of the hidden layers."""
         program = relaxation(chain, x, bounds, polytope)
-        return cls(program, Solver(program.polytope), [block.out_shape for block, _ in chain.hidden])
+        return cls(program, HighsSolver(program.polytope), [block.out_shape for block, _ in chain.hidden])
 
     def minimise(self, row: Tensor, constant: float) -> Solution:
         """The minimum of row · z + constant over the relaxation, z the last block's input."""

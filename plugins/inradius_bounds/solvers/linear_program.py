@@ -17,12 +17,9 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
-from inradius.certifiers.layer_rule import Line
-from inradius_bounds.capture.trace import Chain
+from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.forward import Box
-
-Lines = tuple[list[Line], list[Line]]
 
 
 @attrs.frozen(eq=False)
@@ -73,7 +70,7 @@ class LinearProgram:
         return [torch.zeros((len(lines), *shape), dtype=like.dtype, device=like.device) for lines, shape in sizes]
 
 
-def linear_program(chain: Chain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> LinearProgram:
+def linear_program(chain: LayerChain, x: Tensor, threat: Oracles, bounds: Sequence[Box]) -> LinearProgram:
     """The relaxation of one example x (1, *S) with the given bounds of its hidden layers."""
     cp = cvxpy_module()
     delta = cp.Variable(x.numel())

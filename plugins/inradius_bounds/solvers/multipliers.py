@@ -7,12 +7,12 @@ from torch import Tensor
 
 from inradius import Operator, Relaxation
 from inradius.certifiers.layer_rule import Line
-from inradius_bounds.capture.trace import Chain
+from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.forward import Box
 from inradius_bounds.solvers.linear_program import Solution
 
 
-def relaxations(chain: Chain, bounds: Sequence[Box], solution: Solution) -> list[Relaxation]:
+def relaxations(chain: LayerChain, bounds: Sequence[Box], solution: Solution) -> list[Relaxation]:
     """The relaxation of every hidden layer, over its bounds, whose lines are means under the multipliers of a solution."""
     places = zip(chain.hidden, bounds, solution.below, solution.above, strict=True)
     return [_mixed(activation, *box, below, above) for (_, activation), box, below, above in places]

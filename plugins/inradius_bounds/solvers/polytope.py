@@ -10,8 +10,8 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius_bounds.layout.block import AffineBlock
-from inradius_bounds.layout.chain import Chain
 from inradius_bounds.layout.forward import Box
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.solvers.linear_program import affine_matrix, array, cvxpy_module
 
 
@@ -47,7 +47,7 @@ def set_polytope(threat: Oracles, x: Tensor) -> Polytope | None:
 
 
 @attrs.frozen(eq=False)
-class Layer:
+class LayerColumns:
     """Where a hidden layer lies: its inputs' and outputs' columns, and the first row of each line below and above."""
 
     before: Any
@@ -57,24 +57,26 @@ class Layer:
 
 
 @attrs.frozen(eq=False)
-class Program:
+class RelaxedNetwork:
     """A network's relaxation over a polytope; ``output`` are the columns of the last block's input."""
 
     polytope: Polytope
-    layers: list[Layer]
+    layers: list[LayerColumns]
     output: Any
     # what the output's columns leave out: the image itself, where there is no hidden layer
     shift: Any
 
 
-def relaxation(chain: Chain, x: Tensor, bounds: Sequence[Box], inner: Polytope, *, boxed: bool = False) -> Program:
+def relaxation(
+    chain: LayerChain, x: Tensor, bounds: Sequence[Box], inner: Polytope, *, boxed: bool = False
+) -> RelaxedNetwork:
     """The LP relaxation of one example x (1, *S), with the lines of each layer's rule over its bounds.
 
     ``boxed`` keeps every value within its bounds as well, which no mean of lines can prove.
     """
     build = _Builder(inner)
     columns, shift = inner.delta, array(x.flatten())
-    layers: list[Layer] = []
+    layers: list[LayerColumns] = []
     for (block, activation), (lower, upper) in zip(chain.hidden, bounds, strict=True):
         boxes = [(lower, upper), activation.rule.interval(activation, lower, upper)]
         before, after = (build.columns(*(_end(array(end.flatten()), boxed) for end in box)) for box in boxes)
@@ -82,9 +84,9 @@ def relaxation(chain: Chain, x: Tensor, bounds: Sequence[Box], inner: Polytope, 
         floor, ceiling = activation.rule.lines(activation, lower, upper)
         below = [build.line(after, before, slope, offset, +1) for slope, offset in floor]
         above = [build.line(after, before, slope, offset, -1) for slope, offset in ceiling]
-        layers.append(Layer(before, after, below, above))
+        layers.append(LayerColumns(before, after, below, above))
         columns, shift = after, np.zeros(len(after))
-    return Program(build.built(), layers, columns, shift)
+    return RelaxedNetwork(build.built(), layers, columns, shift)
 
 
 def _end(values: Any, boxed: bool) -> Any:
@@ -148,7 +150,7 @@ class _Builder:
         return Polytope(matrix, *rows, np.concatenate(self._lower), np.concatenate(self._upper), self._inner.delta)
 
 
-def switches(program: Program, chain: Chain, bounds: Sequence[Box]) -> tuple[Polytope, Any]:
+def switches(program: RelaxedNetwork, chain: LayerChain, bounds: Sequence[Box]) -> tuple[Polytope, Any]:
     """The program with every undecided ReLU exact, by a column that is 0 or 1 for each; and which columns those are.
 
     z ≤ u a and z ≤ ẑ − ℓ (1 − a) beside the lines below. Source: tjeng2019.

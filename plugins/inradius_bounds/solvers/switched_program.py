@@ -5,31 +5,31 @@ from collections.abc import Sequence
 import attrs
 from torch import Tensor
 
-from inradius_bounds.layout.chain import Chain
 from inradius_bounds.layout.forward import Box
-from inradius_bounds.solvers.highs import Optimum, Sign, Solver
+from inradius_bounds.layout.layer_chain import LayerChain
+from inradius_bounds.solvers.highs_solver import HighsSolver, Optimum, SearchTarget
 from inradius_bounds.solvers.linear_program import array
-from inradius_bounds.solvers.polytope import Polytope, Program, relaxation, switches
+from inradius_bounds.solvers.polytope import Polytope, RelaxedNetwork, relaxation, switches
 
 
 @attrs.frozen(eq=False)
 class SwitchedProgram:
     """One example's program, with a switch for every undecided ReLU; ``minimise`` changes the cost alone."""
 
-    program: Program
-    solver: Solver
+    program: RelaxedNetwork
+    solver: HighsSolver
     linear: bool
 
     @classmethod
     def of(
-        cls, chain: Chain, x: Tensor, bounds: Sequence[Box], polytope: Polytope, seconds: float | None
+        cls, chain: LayerChain, x: Tensor, bounds: Sequence[Box], polytope: Polytope, seconds: float | None
     ) -> "SwitchedProgram":
         """The network over the polytope of one example x (1, *S), with bounds of its hidden layers; ``seconds`` for a search."""
         program = relaxation(chain, x, bounds, polytope, boxed=True)
         whole, columns = switches(program, chain, bounds)
-        return cls(program, Solver(whole, columns, seconds), not len(columns))
+        return cls(program, HighsSolver(whole, columns, seconds), not len(columns))
 
-    def minimise(self, row: Tensor, constant: float, sign: Sign | None) -> Optimum:
+    def minimise(self, row: Tensor, constant: float, sign: SearchTarget | None) -> Optimum:
         """The minimum of row · z + constant, z the last block's input, or with a sign what is enough to know that."""
         cost = array(row.flatten())
         left_out = constant + float(cost @ self.program.shift)

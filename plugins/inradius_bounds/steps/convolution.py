@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from inradius import LayerRule, Operator
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.steps.scale import Inside
 
 Numbers = tuple[int, ...]
 
 
 @attrs.define(eq=False, slots=False)
-class Convolution:
+class ConvolutionStep:
     """z -> W * z + b; the names are those of torch's layers. kernel: weights; biases: or None.
 
     ``axes`` counts the axes of an image, and ``in_shape`` all axes of z, of which those before (C, *image) are examples.
     """
 
-    kernel: Constant
-    biases: Constant | None
+    kernel: ConstantTensor
+    biases: ConstantTensor | None
     stride: Numbers
     padding: Numbers
     dilation: Numbers
@@ -31,7 +31,7 @@ class Convolution:
     groups: int
     in_shape: torch.Size
     # of a scaling behind it that was made part of it: the size of what makes the biases, and how many more roundings the model has
-    size: Constant | None = None
+    size: ConstantTensor | None = None
     more: int = 0
     inside: Inside | None = None
 

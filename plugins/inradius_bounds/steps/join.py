@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 
 Box = tuple[Tensor, Tensor]
 
@@ -60,7 +60,7 @@ class Gathered:
     """
 
     shapes: tuple[torch.Size, ...]
-    constants: Constant | None
+    constants: ConstantTensor | None
     index: Tensor
     out_shape: torch.Size
 

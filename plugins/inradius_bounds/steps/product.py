@@ -6,18 +6,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import LayerRule, Operator
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.steps.scale import Inside
 
 
 @attrs.frozen(eq=False)
-class Linear:
+class LinearStep:
     """z -> W z + b over the last axis, as ``torch.nn.Linear``; weight (out, in), bias (out,) or None."""
 
-    weights: Constant
-    biases: Constant | None
+    weights: ConstantTensor
+    biases: ConstantTensor | None
     # as those of a convolution
-    size: Constant | None = None
+    size: ConstantTensor | None = None
     more: int = 0
     inside: Inside | None = None
 
@@ -46,7 +46,7 @@ class Linear:
 class Product:
     """z -> z · M, or M · z where ``left``, for stacks of matrices; ``in_shape`` is that of z with all its axes."""
 
-    matrix: Constant
+    matrix: ConstantTensor
     left: bool
     in_shape: torch.Size
     out_shape: torch.Size

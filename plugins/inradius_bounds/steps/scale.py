@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius import LayerRule, Operator
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 
 
 @attrs.frozen(eq=False)
@@ -18,8 +18,8 @@ class Inside:
     that makes z, where the scaling is part of it.
     """
 
-    peak: Constant
-    middle: Constant | None = None
+    peak: ConstantTensor
+    middle: ConstantTensor | None = None
     before: Any = None
 
 
@@ -31,9 +31,9 @@ class Scale:
     the product by more than one operation.
     """
 
-    factor: Constant | None
-    shift: Constant | None
-    size: Constant | None = None
+    factor: ConstantTensor | None
+    shift: ConstantTensor | None
+    size: ConstantTensor | None = None
     inside: Inside | None = None
 
     def __call__(self, z: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from inradius import Certifier, ThreatModel, UnsupportedError
 from inradius.certifiers.proving import current_proof
 from inradius.components.default import default
+from inradius import Certifier, ThreatModel, UnsupportedError, make
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius.models.modes import evaluating
 
 
@@ -76,7 +78,7 @@ class Cascade(nn.Module):
         return Answers(label, stage)
 
     def forward(self, x: Tensor) -> Tensor:
-        if current_proof() is not None:
+        if current_certificate() is not None:
             raise UnsupportedError(
                 "a cascade chooses a network by its certificates, and no bounds pass that choice; allowed are the method "
                 "answers, which is its certificate, and certificates of each of its stages"

@@ -12,7 +12,7 @@ from torch import nn
 import inradius
 from inradius import Certifier, ExampleRNG, Normalize, Property, ThreatModel, UnsupportedError
 from inradius.attacks.objective import class_margin
-from inradius_bounds.backward.rows.windows import Windows
+from inradius_bounds.backward.rows.windows import WindowRows
 from inradius_bounds.certifiers.lp import relaxed_minimum
 
 SETTINGS = settings(max_examples=15, deadline=None, derandomize=True)
@@ -196,7 +196,7 @@ def test_windows_are_only_a_faster_way_to_the_same_bounds(seed, kind, monkeypatc
     net, (x, y) = conv_net(seed), batch((2, 8, 8), seed=seed, classes=4)
     found = threat("linf(eps=0.1)")
     fast = certifier(kind)(net, x, y, found).lower
-    monkeypatch.setattr(Windows, "small", lambda self, shape: False)
+    monkeypatch.setattr(WindowRows, "small", lambda self, shape: False)
     torch.testing.assert_close(fast, certifier(kind)(net, x, y, found).lower)
 
 

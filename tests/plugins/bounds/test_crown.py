@@ -9,11 +9,11 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, Operator, Property, ThreatModel
-from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.layout.forward import fold
 from inradius_bounds.layout.layer_bounds import level_boxes
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules import by_layer
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.solvers.linear_program import linear_program
@@ -103,8 +103,8 @@ def lp_over_crowns_bounds(net, x, y, found):
     pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
     chain, prop = trace(net, x), Property.margins(y, 3, dtype=F64)
     with torch.no_grad():
-        values = Values(chain.network, x, found, None)
-        relaxed(values, relax=smallest_area)
+        values = ValueBounds(chain.network, x, found, None)
+        relax_curves(values, relax=smallest_area)
         levels = level_boxes(chain, values)
         rows, constant = fold(chain, prop)
     optima = torch.empty_like(constant)

@@ -11,7 +11,7 @@ import inradius
 from inradius import Attack, Certifier, ExampleRNG, Property, ThreatModel, UnsupportedError
 from inradius.testing import check_layer_rule
 from inradius_bounds.capture.trace import trace
-from inradius_bounds.rules.functions import Exp, Reciprocal, SquareRoot
+from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, SquareRootLayer
 
 SETTINGS = settings(max_examples=12, deadline=None, derandomize=True)
 
@@ -144,7 +144,7 @@ def test_curves_keep_the_laws(layer):
     check_layer_rule(layer, (3,))
 
 
-@pytest.mark.parametrize("layer", [Exp(), Reciprocal(), SquareRoot()], ids=str)
+@pytest.mark.parametrize("layer", [ExpLayer(), ReciprocalLayer(), SquareRootLayer()], ids=str)
 def test_curves_on_a_part_of_the_line(layer):
     x = torch.linspace(0.1, 3.0, 7, dtype=torch.float64)
     chain = trace(nn.Sequential(nn.Flatten(), layer, nn.Linear(7, 2).double()), x[None, None])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inradius_bounds.solvers.highs import Sign, Solver
+from inradius_bounds.solvers.highs_solver import HighsSolver, SearchTarget
 from inradius_bounds.solvers.polytope import Polytope
 
 pytestmark = pytest.mark.skipif(find_spec("highspy") is None, reason="these are tests of it")
@@ -50,7 +50,7 @@ def all_columns(size=7):
 @given(seed=st.integers(0, 10**6), whole=st.sampled_from([(), (0, 1, 2, 3)]))
 def test_each_cost_has_the_minimum_that_it_has_alone(seed, whole):
     found = polytope(seed)
-    solver = Solver(found, whole)
+    solver = HighsSolver(found, whole)
     for cost in costs(seed):
         best = solver.minimise(all_columns(), cost)
         assert best.failure == ""
@@ -64,10 +64,10 @@ def test_each_cost_has_the_minimum_that_it_has_alone(seed, whole):
 def test_a_sign_is_found_and_the_bound_holds(seed, ends, among):
     """A minimum above ``proved`` has a bound above it, and one below ``refuted`` a value below it."""
     found, whole = polytope(seed), (0, 1, 2, 3, 4, 5)
-    solver = Solver(found, whole)
+    solver = HighsSolver(found, whole)
     for cost in costs(seed):
         least = by_scipy(found, cost, whole)
-        sign = Sign(ends[0] + ends[1] + (least if among else 0), ends[0] + (least if among else 0))
+        sign = SearchTarget(ends[0] + ends[1] + (least if among else 0), ends[0] + (least if among else 0))
         best = solver.minimise(all_columns(), cost, sign)
         assert best.bound <= least + 1e-6
         assert best.value >= least - 1e-6
@@ -82,31 +82,31 @@ def test_a_sign_is_found_and_the_bound_holds(seed, ends, among):
 
 def test_a_sign_ends_a_search_before_its_optimum():
     found, whole = polytope(3, size=14), tuple(range(1, 14))
-    solver = Solver(found, whole)
+    solver = HighsSolver(found, whole)
     (cost,) = costs(3, 1, 14)
     least = solver.minimise(all_columns(14), cost).value
-    below = solver.minimise(all_columns(14), cost, Sign(least - 5, least - 6))
-    above = solver.minimise(all_columns(14), cost, Sign(least + 6, least + 5))
+    below = solver.minimise(all_columns(14), cost, SearchTarget(least - 5, least - 6))
+    above = solver.minimise(all_columns(14), cost, SearchTarget(least + 6, least + 5))
     assert least - 5 < below.bound < least - 1e-3
     assert least + 1e-3 < above.value < least + 5
 
 
 def test_less_moves_both_ends():
-    assert Sign(3.0, 1.0).less(2.0) == Sign(1.0, -1.0)
+    assert SearchTarget(3.0, 1.0).less(2.0) == SearchTarget(1.0, -1.0)
 
 
 @pytest.mark.parametrize("whole", [(), (1, 2)])
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_fails_is_tried_again_without_presolve(whole, times, monkeypatch):
     found, seen = polytope(5), []
-    run = Solver._run
+    run = HighsSolver._run
 
     def fails_at_first(solver, shift):
         seen.append(solver._highs.getOptionValue("presolve")[1])
         return solver._none("HiGHS ended with kInfeasible") if len(seen) <= times else run(solver, shift)
 
-    monkeypatch.setattr(Solver, "_run", fails_at_first)
-    solver = Solver(found, whole)
+    monkeypatch.setattr(HighsSolver, "_run", fails_at_first)
+    solver = HighsSolver(found, whole)
     first, second = (solver.minimise(all_columns(), cost) for cost in costs(5, 2))
     expected = [by_scipy(found, cost, whole) for cost in costs(5, 2)]
     assert (first.failure == "") == (times == 1)
@@ -123,7 +123,7 @@ def test_an_empty_polytope_and_one_without_a_minimum_are_failures(whole, rows, s
     found = polytope(6)
     low, high = (np.full(6, end) for end in rows)
     wrong = Polytope(found.matrix, low, high, np.full(7, -side), np.full(7, side), found.delta)
-    best = Solver(wrong, whole).minimise(all_columns(), costs(6, 1)[0])
+    best = HighsSolver(wrong, whole).minimise(all_columns(), costs(6, 1)[0])
     assert status in best.failure
     assert math.isnan(best.value)
     assert best.bound == -math.inf

@@ -8,9 +8,9 @@ from torch import nn
 import inradius
 from inradius import Certifier, Property, ThreatModel
 from inradius_bounds.backward import memory
-from inradius_bounds.backward.room import numbers_of_row
+from inradius_bounds.backward.row_sizes import numbers_of_row
 from inradius_bounds.capture.trace import trace
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 
 SPECS = ("interval()", "dual()", "crown()", "alpha(steps=3, layers='all')")
 
@@ -50,7 +50,7 @@ def test_rows_at_once_keep_to_the_limit(case):
     model, x, _, threat = case
     network = trace(model, x).network
     for limit in (1, 1000, 100_000):
-        values = Values(network, x, threat, None, limit=limit)
+        values = ValueBounds(network, x, threat, None, limit=limit)
         rows = memory.rows_at_once(values, 36)
         assert rows == 1 or rows * 36 * len(x) <= limit
 
@@ -58,7 +58,7 @@ def test_rows_at_once_keep_to_the_limit(case):
 def test_examples_are_taken_in_parts_in_their_order(case):
     model, x, y, threat = case
     network = trace(model, x).network
-    values = Values(network, x, threat, None, limit=19 * network.widest * 2)
+    values = ValueBounds(network, x, threat, None, limit=19 * network.widest * 2)
     prop = Property.margins(y, 20)
     seen = []
 

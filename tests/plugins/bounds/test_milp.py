@@ -12,12 +12,12 @@ from torch import nn
 
 import inradius
 from inradius import Attack, Certifier, Property, ThreatModel, UnsupportedError
-from inradius_bounds.backward.inner import relaxed
+from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers.lp import relaxed_minimum
 from inradius_bounds.layout.forward import fold
 from inradius_bounds.layout.layer_bounds import level_boxes
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.solvers.highs_program import HighsProgram
 from inradius_bounds.solvers.linear_program import linear_program
@@ -54,8 +54,8 @@ def certified(kind, net, x, y, threat):
 def test_highs_and_cvxpy_find_the_same_optimum(spec, activation):
     net, (x, y) = mlp(1, activation=activation), batch()
     threat, chain = inradius.make(spec, ThreatModel), trace(net, x)
-    values = Values(chain.network, x, threat, None)
-    relaxed(values, relax=smallest_area)
+    values = ValueBounds(chain.network, x, threat, None)
+    relax_curves(values, relax=smallest_area)
     rows, constant = fold(chain, Property.margins(y, 3, dtype=F64))
     boxes = [(lower[:1], upper[:1]) for lower, upper in level_boxes(chain, values)]
     polytope = set_polytope(threat, x[:1])

@@ -20,22 +20,18 @@ import inradius
 from inradius import ActivationRule, Certifier, ExampleRNG, Property, ThreatModel
 from inradius.testing import check_layer_rule, rules
 from inradius.testing.rules import operator
-from inradius_bounds.backward import adam as run
-from inradius_bounds.backward import closing
-from inradius_bounds.backward import inner as inner_bounds
-from inradius_bounds.backward import lines as bending
-from inradius_bounds.backward import propagate as backward
-from inradius_bounds.backward import shares as shared
+from inradius_bounds.backward import adam, curve_lines, inner_bounds, optimised_lines, pass_ends
+from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.rows import windows
 from inradius_bounds.capture import captured
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers import projected
-from inradius_bounds.layout import program
+from inradius_bounds.layout import affine_program
 from inradius_bounds.layout.layer_bounds import level_boxes
-from inradius_bounds.network import values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.projections import norm_estimates
 from inradius_bounds.rules import batch_norm, convolution, linear, relu
-from inradius_bounds.rules.functions import Exp, Reciprocal, Square, SquareRoot
+from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, SquareLayer, SquareRootLayer
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 from inradius_bounds.steps import convolution as any_convolution
 from inradius_bounds.steps import join, move, product, scale, sums
@@ -68,7 +64,7 @@ def lines(build):
         op.module.to(dtype)
         generator = torch.Generator().manual_seed(0)
         scale = 10 ** (6 * torch.rand(40, 60, generator=generator, dtype=F64) - 4)
-        shift = 0.25 if isinstance(op.module, Reciprocal | SquareRoot) else 0.0
+        shift = 0.25 if isinstance(op.module, ReciprocalLayer | SquareRootLayer) else 0.0
         draw = torch.rand(2, 40, 60, generator=generator, dtype=F64)
         lower = draw[0] + shift if shift else scale * (draw[0] - 0.5)
         upper = lower + scale * draw[1]
@@ -252,8 +248,8 @@ def inner(boxes, *builds, sets=("linf(eps=0.1, bounds=None)", "l2(eps=0.3, bound
 
 
 def by_rows(relax, chain, x, threat):
-    known = values.Values(chain.network, x, threat, None)
-    inner_bounds.relaxed(known, intersect=False, relax=relax)
+    known = ValueBounds(chain.network, x, threat, None)
+    inner_bounds.relax_curves(known, intersect=False, relax=relax)
     return level_boxes(chain, known)
 
 
@@ -308,11 +304,11 @@ def steps(name):
     """Every affine step that a graph is captured as keeps the laws of layer rules on random boxes."""
     function = PLACED.get(name) or graph_networks.OPERATORS[name]
     chain = trace(graph_networks.Lambda(function).double().eval(), seeded(lambda: torch.rand(1, 2, 4, 4, dtype=F64)))
-    outer = [op for stage in chain.stages for op in stage.block.ops]
+    outer = [op for layer in chain.layers for op in layer.block.ops]
     for seed, op in enumerate(itertools.chain(outer, *map(_within, outer))):
         generator = torch.Generator().manual_seed(seed)
         center, radius = torch.randn(2, 2, *op.in_shape, generator=generator, dtype=F64)
-        box = rules.Interval(center - radius.abs(), center + radius.abs(), seed, 1e-9)
+        box = rules.BoxCase(center - radius.abs(), center + radius.abs(), seed, 1e-9)
         for law in _laws_of(op):
             law(op, box)
 
@@ -430,64 +426,64 @@ CURVES = [
     Mutation(curves._SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
         lines, nn.SiLU)),
     Mutation(curves._SampledRule, "_within", "- 0.28", "- 0.1", partial(lines, nn.SiLU)),
-    Mutation(curves.ExpRule, "turns", "_log(slope)", "_log(slope) * 0.9", partial(lines, Exp)),
-    Mutation(curves.SquareRule, "turns", "slope / 2", "slope", partial(lines, Square)),
-    Mutation(curves.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, Reciprocal)),
-    Mutation(curves.SquareRootRule, "turns", "1 / (4 *", "1 / (2 *", partial(lines, SquareRoot)),
+    Mutation(curves.ExpRule, "turns", "_log(slope)", "_log(slope) * 0.9", partial(lines, ExpLayer)),
+    Mutation(curves.SquareRule, "turns", "slope / 2", "slope", partial(lines, SquareLayer)),
+    Mutation(curves.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, ReciprocalLayer)),
+    Mutation(curves.SquareRootRule, "turns", "1 / (4 *", "1 / (2 *", partial(lines, SquareRootLayer)),
 ]  # fmt: skip
 
 PASSES = [
-    Mutation(bending, "_dense", "constant - radius, None", "constant + radius, None", SLANTED),
-    Mutation(bending, "_dense", "constant - radius, None", "constant, None", SLANTED),
-    Mutation(bending, "_dense", "dot(size, lines.band)", "dot(rows, lines.band)", PASS),
-    Mutation(bending, "_dense", "dot(size, lines.band)", "dot(size, lines.band / 2)", PASS),
-    Mutation(bending, "_dense", "dot(rows, lines.offset)", "0 * dot(rows, lines.offset)", PASS),
-    Mutation(bending, "_dense", "value=-1", "value=1", SLANTED),
-    Mutation(bending, "moved", "offset + slope * constant", "offset", PASS),
-    Mutation(bending, "moved", "rise + offset - behind", "offset - behind", PROVED),
-    Mutation(bending, "moved", "rise + offset - behind", "rise + offset", PROVED),
-    Mutation(backward.Pass, "_begin", "self._count_from(self.values.about.value(start), self.pending[start])", "pass", PROVED),
-    Mutation(values.Values, "around", "low - center - size, high - center + size", "low, high", PROVED),
-    Mutation(bending.Lines, "of", "(relaxed.upper_slope - slope) / 2", "0 * slope", SLANTED),
-    Mutation(backward.Pass, "_through_curve", "self.radius + found.radius", "found.radius", ROWS),
-    Mutation(backward.Pass, "_through_curve", "self._shift(found.constant)", "self._shift(0 * found.constant)", PASS),
-    Mutation(backward.Pass, "_pay", "self._shift(function.over(constant))", "pass", PASS),
-    Mutation(values.Values, "constant", "self.network.place[node] <= self.network.place[self.end]", "node is self.network.entry",
+    Mutation(curve_lines, "_dense", "constant - radius, None", "constant + radius, None", SLANTED),
+    Mutation(curve_lines, "_dense", "constant - radius, None", "constant, None", SLANTED),
+    Mutation(curve_lines, "_dense", "dot(size, lines.band)", "dot(rows, lines.band)", PASS),
+    Mutation(curve_lines, "_dense", "dot(size, lines.band)", "dot(size, lines.band / 2)", PASS),
+    Mutation(curve_lines, "_dense", "dot(rows, lines.offset)", "0 * dot(rows, lines.offset)", PASS),
+    Mutation(curve_lines, "_dense", "value=-1", "value=1", SLANTED),
+    Mutation(curve_lines, "moved", "offset + slope * constant", "offset", PASS),
+    Mutation(curve_lines, "moved", "rise + offset - behind", "offset - behind", PROVED),
+    Mutation(curve_lines, "moved", "rise + offset - behind", "rise + offset", PROVED),
+    Mutation(BackwardPass, "_begin", "self._count_from(self.values.about.value(start), self.pending[start])", "pass", PROVED),
+    Mutation(ValueBounds, "around", "low - center - size, high - center + size", "low, high", PROVED),
+    Mutation(curve_lines.CurveLines, "of", "(relaxed.upper_slope - slope) / 2", "0 * slope", SLANTED),
+    Mutation(BackwardPass, "_through_curve", "self.radius + found.radius", "found.radius", ROWS),
+    Mutation(BackwardPass, "_through_curve", "self._shift(found.constant)", "self._shift(0 * found.constant)", PASS),
+    Mutation(BackwardPass, "_pay", "self._shift(function.over(constant))", "pass", PASS),
+    Mutation(ValueBounds, "constant", "self.network.place[node] <= self.network.place[self.end]", "node is self.network.entry",
         partial(bounds, DUAL, scaled_input)),
-    Mutation(backward.Pass, "_double", "-self.constant", "self.constant", SLANTED_ROWS),
-    Mutation(closing, "_over", "center - around, center + around, None", "center + around, center, None", PASS),
-    Mutation(closing, "_over", "center - around, center + around, gamma", "center + around, center, gamma", PROVED),
-    Mutation(closing, "_over", "function.sizes().over(half)", "function.over(half)", PASS),
-    Mutation(closing, "_over", "function.sizes().over(half)", "0.9 * function.sizes().over(half)",
+    Mutation(BackwardPass, "_double", "-self.constant", "self.constant", SLANTED_ROWS),
+    Mutation(pass_ends, "_over", "center - around, center + around, None", "center + around, center, None", PASS),
+    Mutation(pass_ends, "_over", "center - around, center + around, gamma", "center + around, center, gamma", PROVED),
+    Mutation(pass_ends, "_over", "function.sizes().over(half)", "function.over(half)", PASS),
+    Mutation(pass_ends, "_over", "function.sizes().over(half)", "0.9 * function.sizes().over(half)",
         partial(bounds, "dual()", dense, deep, seeds=1)),
-    Mutation(closing, "_sides", "(low + high) / 2", "low", partial(bounds, "interval()", dense)),
-    Mutation(closing, "_below", "support(-rows, values.x)", "0.9 * support(-rows, values.x)",
+    Mutation(pass_ends, "_sides", "(low + high) / 2", "low", partial(bounds, "interval()", dense)),
+    Mutation(pass_ends, "_below", "support(-rows, values.x)", "0.9 * support(-rows, values.x)",
         partial(bounds, "dual()", dense, deep, seeds=1)),
-    Mutation(closing, "_below", "support(-rows, values.x)", "support(0 * rows, values.x)", PASS),
-    Mutation(closing, "_below", "dot(rows, values.x) - around", "-around", PASS),
-    Mutation(closing, "_below", "least = -around", "least = around", PROVED),
-    Mutation(closing, "_spanned", "low + center, high + center", "low, high", ROWS),
-    Mutation(closing, "both", "center - room + low", "center + low", ROWS),
-    Mutation(closing, "both", "center + room + high", "center + high", ROWS),
-    Mutation(closing, "both", "return least, -negated", "return -negated, least", SLANTED_ROWS),
+    Mutation(pass_ends, "_below", "support(-rows, values.x)", "support(0 * rows, values.x)", PASS),
+    Mutation(pass_ends, "_below", "dot(rows, values.x) - around", "-around", PASS),
+    Mutation(pass_ends, "_below", "least = -around", "least = around", PROVED),
+    Mutation(pass_ends, "_spanned", "low + center, high + center", "low, high", ROWS),
+    Mutation(pass_ends, "both", "center - room + low", "center + low", ROWS),
+    Mutation(pass_ends, "both", "center + room + high", "center + high", ROWS),
+    Mutation(pass_ends, "both", "return least, -negated", "return -negated, least", SLANTED_ROWS),
 ]  # fmt: skip
 
 WINDOWED = [
     Mutation(windows.Geometry, "pulled", "self.pad[0] * stride[0] + pad[0]", "pad[0]", WINDOWS),
     Mutation(windows.Geometry, "pulled", "self.stride[0] * stride[0]", "self.stride[0]", WINDOWS),
-    Mutation(bending, "_windows", "total(size * band)", "total(0 * band)", WINDOWS),
-    Mutation(bending, "_windows", "rows * slope, rows * offset", "rows * slope, 0 * rows", WINDOWS),
-    Mutation(bending, "_windows", "offset, size, band, value=-1", "offset, size, band, value=1", SLANTED_WINDOWS),
-    Mutation(bending, "_windows", "below, size, function.seen(lines.turn), value=-1",
+    Mutation(curve_lines, "_windows", "total(size * band)", "total(0 * band)", WINDOWS),
+    Mutation(curve_lines, "_windows", "rows * slope, rows * offset", "rows * slope, 0 * rows", WINDOWS),
+    Mutation(curve_lines, "_windows", "offset, size, band, value=-1", "offset, size, band, value=1", SLANTED_WINDOWS),
+    Mutation(curve_lines, "_windows", "below, size, function.seen(lines.turn), value=-1",
         "below, size, function.seen(lines.turn), value=1", SLANTED_WINDOWS),
-    Mutation(windows.Windows, "through", "self.cleaned(op.out_shape)", "self", IN_A_ROW),
+    Mutation(windows.WindowRows, "through", "self.cleaned(op.out_shape)", "self", IN_A_ROW),
 ]  # fmt: skip
 
 ASCENTS = [
-    Mutation(shared.Shared, "bent", "negative * above[0]", "negative * slope", ASCENT),
-    Mutation(shared.Shared, "bent", " + negative * above[1]", "", ASCENT),
-    Mutation(shared.Shared, "bent", "positive * offset", "0 * positive", ASCENT),
-    Mutation(run.Run, "move", ".clamp_(0, 1)", ".clamp_(0, 3)", ASCENT),
+    Mutation(optimised_lines.OptimisedLines, "relaxed_rows", "negative * above[0]", "negative * slope", ASCENT),
+    Mutation(optimised_lines.OptimisedLines, "relaxed_rows", " + negative * above[1]", "", ASCENT),
+    Mutation(optimised_lines.OptimisedLines, "relaxed_rows", "positive * offset", "0 * positive", ASCENT),
+    Mutation(adam.AdamState, "move", ".clamp_(0, 1)", ".clamp_(0, 3)", ASCENT),
 ]  # fmt: skip
 
 LIKELY = [
@@ -526,9 +522,9 @@ STEPS = [
     Mutation(any_convolution.AnyConvolutionRule, "adjoint", "step.pulled(images)", "-step.pulled(images)", partial(
         steps, "conv_transpose2d")),
     Mutation(any_convolution.AnyConvolutionRule, "terms", "sizes[0]", "sizes[0] // 2", partial(steps, "conv1d")),
-    Mutation(program.Program, "adjoint", "reversed(self.steps)", "reversed(self.steps[1:])", partial(steps, "less")),
-    Mutation(program, "_collect", "found[node] + rows if node in found else rows", "rows", partial(steps, "twice")),
-    Mutation(program.Program, "magnitude", "step.join.magnitude", "step.join", partial(steps, "less")),
+    Mutation(affine_program.AffineProgram, "adjoint", "reversed(self.steps)", "reversed(self.steps[1:])", partial(steps, "less")),
+    Mutation(affine_program, "_collect", "found[node] + rows if node in found else rows", "rows", partial(steps, "twice")),
+    Mutation(affine_program.AffineProgram, "magnitude", "step.join.magnitude", "step.join", partial(steps, "less")),
     Mutation(captured, "_check_batch", "if found.questions", "if False", partial(batches, "eq 64")),
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from inradius import InputError, Normalize, UnsupportedError
-from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.layout.block import AffineBlock
 
@@ -164,7 +164,7 @@ def test_the_windows_of_outputs_are_their_rows(data):
     model = nn.Sequential(layer.requires_grad_(False)).double().eval()
     network = trace(model, torch.zeros(1, *shape, dtype=torch.float64)).network
     every = torch.arange(network.result.stored.numel()).expand(2, -1)
-    found = Units(every, None, torch.float64)
+    found = UnitRows(every, None, torch.float64)
     for node in reversed(network.nodes[1:]):
         ((_, found),) = found.through(node)
     block = network.block(network.result)

@@ -6,7 +6,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ThreatModel
-from inradius_bounds.backward.rows.windows import Windows
+from inradius_bounds.backward.rows.windows import WindowRows
 
 F64 = torch.float64
 
@@ -36,7 +36,7 @@ def test_windows_are_only_a_faster_way_to_the_same_slopes(kind, spec, monkeypatc
     threat, y = inradius.make(spec, ThreatModel), torch.tensor([0, 1])
     with torch.no_grad():
         windows, alone = certifier(net, x, y, threat).lower, certifier(net, x[1:], y[1:], threat).lower
-        monkeypatch.setattr(Windows, "small", lambda self, shape: False)
+        monkeypatch.setattr(WindowRows, "small", lambda self, shape: False)
         whole = certifier(net, x, y, threat).lower
         plain = inradius.make("alpha(steps=6, keep_maximising=True)", Certifier)(net, x, y, threat).lower
     torch.testing.assert_close(windows, whole, rtol=1e-8, atol=1e-8)

@@ -13,17 +13,17 @@ from torch import nn
 
 import inradius
 from inradius import Bounds, Certifier, ExampleRNG, Property, ThreatModel
-from inradius.certifiers.proving import proving
-from inradius_bounds.backward.inner import relaxed
+from inradius.certifiers.certificate_in_progress import certificate_in_progress
+from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers.cascade import CertifierCascade
 from inradius_bounds.certifiers.milp import TOLERANCE, _sign
 from inradius_bounds.layout.forward import fold
 from inradius_bounds.layout.layer_bounds import level_boxes
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.solvers.agenda import Agenda
-from inradius_bounds.solvers.highs import Sign, Solver
+from inradius_bounds.solvers.highs_solver import HighsSolver, SearchTarget
 from inradius_bounds.solvers.linear_program import LinearProgram
 from inradius_bounds.solvers.polytope import set_polytope
 from inradius_bounds.solvers.switched_program import SwitchedProgram
@@ -64,7 +64,7 @@ class Asked:
 
     def __init__(self, monkeypatch, fails=lambda count: None):
         self.count, self.signs = 0, 0
-        whole = Solver.minimise
+        whole = HighsSolver.minimise
 
         def minimise(solver, columns, cost, sign=None):
             self.count += 1
@@ -72,7 +72,7 @@ class Asked:
             found = fails(self.count - 1)
             return whole(solver, columns, cost, sign) if found is None else found(solver)
 
-        monkeypatch.setattr(Solver, "minimise", minimise)
+        monkeypatch.setattr(HighsSolver, "minimise", minimise)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
@@ -146,14 +146,14 @@ def test_a_search_for_a_sign_decides_as_the_optimum_does(seed, above, wide, adde
     """Between the two ends nothing is decided, and the bound is that of the optimum."""
     net, x = mlp(seed, (4, 10, 8, 3)), inputs(1, seed)
     the_set, chain = threat(0.3), trace(net, x)
-    values = Values(chain.network, x, the_set, None)
-    relaxed(values, relax=smallest_area)
+    values = ValueBounds(chain.network, x, the_set, None)
+    relax_curves(values, relax=smallest_area)
     rows, constant = (side.detach() for side in fold(chain, Property.margins(net(x).argmax(1), 3, dtype=F64)))
     program = SwitchedProgram.of(chain, x, level_boxes(chain, values), set_polytope(the_set, x), None)
     for row in range(2):
         asked = rows[0, row], float(constant[0, row]) + added
         least = program.minimise(*asked, None)
-        sign = Sign(least.value + above + wide, least.value + above)
+        sign = SearchTarget(least.value + above + wide, least.value + above)
         best = program.minimise(*asked, sign)
         assert best.bound <= least.value + 1e-6
         assert best.value >= least.value - 1e-6
@@ -191,7 +191,7 @@ def test_a_row_is_refuted_at_level_float_where_it_would_be_at_level_real_as_well
     slack = torch.stack([asked[3] for asked in given[:4]])
     assert bool((slack > 0).all()) == (claim == "float")
     prop = Property.margins(net(x).argmax(1), 4)
-    with proving(torch.float32, claim=claim):
+    with certificate_in_progress(torch.float32, claim=claim):
         crown = inradius.make("crown()", Certifier).lower_bound(
             net, x, threat(0.1), prop, ExampleRNG(0, torch.arange(4))
         )

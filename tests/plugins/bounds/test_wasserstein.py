@@ -104,7 +104,7 @@ def test_an_affine_network_is_bounded_by_the_support_function(kind, spec):
 def test_bounds_of_the_first_layer_are_attained(network):
     """Without a cap each bound of a hidden value is the value at a point of the set, not that of a box around it."""
     net, (x, _) = NETWORKS[network](0).double(), images()
-    found, block = threat(SETS[0]), trace(net, x).stages[0].block
+    found, block = threat(SETS[0]), trace(net, x).layers[0].block
     with torch.no_grad():
         value, bound = block(x).flatten(1), found.bound_affine(block, x)[1].flatten(1)
         rows = block.unit_rows(torch.arange(value.shape[1])[None], F64)[0]

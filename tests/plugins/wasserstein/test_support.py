@@ -251,7 +251,7 @@ def test_first_layers_by_shared_prices_are_those_of_rows(name, options, trained)
     net, shape = made(name)
     threat, x = ball(**options), images(np.random.default_rng(5), 3, *shape)
     with torch.set_grad_enabled(trained):
-        block = trace(net, x).stages[0].block
+        block = trace(net, x).layers[0].block
         center = block(x)
         exact = Oracles.bound_affine(threat, block, x)
         found = threat.bound_affine(block, x)
@@ -269,7 +269,7 @@ def test_first_layers_by_shared_prices_are_those_of_rows(name, options, trained)
 def test_first_layers_are_the_same_where_hulls_are_walked_around(name, trained, monkeypatch):
     net, shape = made(name)
     threat, x = ball(eps=0.1), images(np.random.default_rng(5), 3, *shape)
-    block, weight = trace(net, x).stages[0].block, net[0].weight
+    block, weight = trace(net, x).layers[0].block, net[0].weight
     found = []
     for few in (24, 2):
         monkeypatch.setattr(hull, "_FEW", few)
@@ -286,7 +286,7 @@ def test_first_layers_with_moves_at_many_distances():
     net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(200, 2)).double().eval()
     threat, x = ball(eps=0.05, kernel=13), images(np.random.default_rng(5), 1, 1, 10, 10)
     with torch.no_grad():
-        block = trace(net, x).stages[0].block
+        block = trace(net, x).layers[0].block
         exact, found = Oracles.bound_affine(threat, block, x)[1], threat.bound_affine(block, x)[1]
         gain, least = found - block(x), exact - block(x)
     assert bool((gain >= least * (1 - 1e-12)).all())
@@ -296,7 +296,7 @@ def test_first_layers_with_moves_at_many_distances():
 def test_the_gradient_of_first_layer_bounds_goes_to_the_weights():
     net, shape = made("padded")
     threat, x = ball(eps=0.1), images(np.random.default_rng(5), 3, *shape)
-    block, weight = trace(net, x).stages[0].block, net[0].weight
+    block, weight = trace(net, x).layers[0].block, net[0].weight
     found = []
     for bounds in (threat.bound_affine, lambda op, z: Oracles.bound_affine(threat, op, z)):
         lower, upper = bounds(block, x)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from inradius.arguments import check_flag, check_kind, check_model, check_threat, numbered
+from inradius.certifiers.bound_passes import BoundPasses, VerificationQuery
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certifiers.certificate import Bounds as Bounds
 from inradius.certifiers.certificate import Certificate as Certificate
-from inradius.certifiers.passes import Passes, Question
+from inradius.certifiers.certificate_in_progress import certificate_in_progress
 from inradius.certifiers.property import Property as Property
-from inradius.certifiers.proving import proving
 from inradius.components.component import Component
 from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
@@ -47,8 +47,8 @@ class Certifier(Component, ABC):
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         """Lower bounds of the property over Δ(x), for a batch x (B, *S) and a model in eval mode.
 
-        Within a certificate ``inradius.certifiers.proving.current_proof`` says at which level they are asked for. Bounds
-        that say nothing of their level are bounds of the exact function of the stored weights.
+        Within a certificate, ``inradius.certifiers.certificate_in_progress.current_certificate`` gives the level that is asked
+        for. Bounds without a stated level are bounds of the exact function of the stored weights.
         """
 
     @final
@@ -87,13 +87,13 @@ class Certifier(Component, ABC):
             evaluating(model),
             full_precision(),
             subnormals_kept(),
-            proving(x.dtype, claim=claim, decide=decide),
+            certificate_in_progress(x.dtype, claim=claim, decide=decide),
         ):
             # a copy, because what came from inference_mode cannot be saved for a gradient
             x = x.detach().clone()
             asked_for = self._property(model, x, y, prop)
-            passes = Passes(partial(self._bound, model), self.widens)
-            proven = passes(Question(x, asked_for, where), _members(threat, union))
+            passes = BoundPasses(partial(self._bound, model), self.widens)
+            proven = passes(VerificationQuery(x, asked_for, where), _members(threat, union))
         return Certificate(
             lower=proven.lower,
             certified=proven.certified(asked_for),
@@ -123,7 +123,7 @@ class Certifier(Component, ABC):
         threat = threat.at(where, x)
         with evaluating(model), full_precision():
             asked_for = self._property(model, x, y, prop).to(x.dtype)
-            question = Question(x, asked_for, where)
+            question = VerificationQuery(x, asked_for, where)
             bounds = [self._bound(model, question, part).value for part in _members(threat, union)]
         return torch.stack(bounds).amin(0)
 
@@ -145,7 +145,7 @@ class Certifier(Component, ABC):
             )
         return prop.move(x.device).expand(len(x))
 
-    def _bound(self, model: nn.Module, asked: Question, threat: Oracles) -> Bounds:
+    def _bound(self, model: nn.Module, asked: VerificationQuery, threat: Oracles) -> Bounds:
         prop = asked.prop
         if not len(asked.x):
             return Bounds(prop.offsets)

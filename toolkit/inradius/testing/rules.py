@@ -13,7 +13,7 @@ from inradius.testing.strategies import Shape, directions, inputs
 
 
 @attrs.frozen(eq=False)
-class Interval:
+class BoxCase:
     """What a law of layer rules is tried on: a box [lower, upper] of the layer's inputs, two of (B, *in), and a seed."""
 
     lower: Tensor
@@ -30,20 +30,20 @@ class Interval:
         return [self.lower, self.upper, self.lower + width / 2, *drawn]
 
 
-def intervals(shape: Shape, *, tolerance: float = 1e-9) -> st.SearchStrategy[Interval]:
+def intervals(shape: Shape, *, tolerance: float = 1e-9) -> st.SearchStrategy[BoxCase]:
     """Boxes around, above, below and next to zero, some of them points."""
     shares = directions(shape, count=1).map(lambda c: c[:, 0].clamp(-1, 1))
 
-    def build(middle: Tensor, radius: Tensor, scale: float, side: int, seed: int) -> Interval:
+    def build(middle: Tensor, radius: Tensor, scale: float, side: int, seed: int) -> BoxCase:
         # side ±1 puts zero on the end of a box around zero
         center = scale * middle + side * radius
-        return Interval(center - radius, center + radius, seed, tolerance)
+        return BoxCase(center - radius, center + radius, seed, tolerance)
 
     sides, seed = st.sampled_from([0, 1, -1]), st.integers(0, 2**31)
     return st.builds(build, shares, inputs(shape), st.sampled_from([0.0, 0.5, 1e3]), sides, seed)
 
 
-def interval_contains_values(op: Operator, case: Interval) -> None:
+def interval_contains_values(op: Operator, case: BoxCase) -> None:
     """The layer's value at every point of a box lies between the interval bounds."""
     lower, upper = op.rule.interval(op, case.lower, case.upper)
     for z in case.inside():
@@ -53,7 +53,7 @@ def interval_contains_values(op: Operator, case: Interval) -> None:
         require(value <= upper + slack, "no value is above the interval", value=value, upper=upper)
 
 
-def relaxation_is_below_and_above(op: Operator, case: Interval) -> None:
+def relaxation_is_below_and_above(op: Operator, case: BoxCase) -> None:
     """Of a non-linear layer, lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset on the box."""
     if op.rule.affine:
         return
@@ -68,7 +68,7 @@ def relaxation_is_below_and_above(op: Operator, case: Interval) -> None:
             require(slope * z + offset >= op(z) - slack, "the upper line is above", z=z, slope=slope, offset=offset)
 
 
-def decided_inputs_are_linear(op: Operator, case: Interval) -> None:
+def decided_inputs_are_linear(op: Operator, case: BoxCase) -> None:
     """Where a non-linear layer calls an input decided, its lower and upper line agree on the box."""
     if op.rule.affine:
         return
@@ -82,7 +82,7 @@ def decided_inputs_are_linear(op: Operator, case: Interval) -> None:
         )
 
 
-def adjoint_is_the_adjoint(op: Operator, case: Interval) -> None:
+def adjoint_is_the_adjoint(op: Operator, case: BoxCase) -> None:
     """Of an affine layer z -> A z + b, ⟨A z, r⟩ = ⟨z, Aᵀ r⟩ for every z and r."""
     if not op.rule.affine:
         return
@@ -98,7 +98,7 @@ def adjoint_is_the_adjoint(op: Operator, case: Interval) -> None:
         require(close(forth, back.sum(2), slack), "⟨A z, r⟩ = ⟨z, Aᵀ r⟩", forth=forth, back=back.sum(2))
 
 
-def unit_rows_are_rows(op: Operator, case: Interval) -> None:
+def unit_rows_are_rows(op: Operator, case: BoxCase) -> None:
     """unit_rows of an affine layer are the adjoint of unit vectors, and local_rows, where there are any, spell the same."""
     if not op.rule.affine:
         return
@@ -117,7 +117,7 @@ def unit_rows_are_rows(op: Operator, case: Interval) -> None:
         )
 
 
-def affine_intervals_are_exact(op: Operator, case: Interval) -> None:
+def affine_intervals_are_exact(op: Operator, case: BoxCase) -> None:
     """The interval of one affine layer is the exact range: |A| times the box's radius around the value at its middle."""
     if not op.rule.affine:
         return
@@ -130,7 +130,7 @@ def affine_intervals_are_exact(op: Operator, case: Interval) -> None:
     require(close(upper, middle + radius, slack), "the upper end is attained", upper=upper, attained=middle + radius)
 
 
-def magnitude_is_a_bound(op: Operator, case: Interval) -> None:
+def magnitude_is_a_bound(op: Operator, case: BoxCase) -> None:
     """magnitude of an affine layer is at least |A| bound + |b|; terms and fan at least the entries of a row and a column of A."""
     if not op.rule.affine:
         return
@@ -145,7 +145,7 @@ def magnitude_is_a_bound(op: Operator, case: Interval) -> None:
     assert op.rule.fan(op) >= rows, f"an input's row adds up {rows} products, but fan says {op.rule.fan(op)}"
 
 
-def stretch_is_a_bound(op: Operator, case: Interval) -> None:
+def stretch_is_a_bound(op: Operator, case: BoxCase) -> None:
     """stretch of an affine layer is at least |A| bound, without its constants."""
     if not op.rule.affine:
         return
@@ -154,7 +154,7 @@ def stretch_is_a_bound(op: Operator, case: Interval) -> None:
     require(size >= least * (1 - case.tol), "stretch ≥ |A| bound", stretch=size, least=least)
 
 
-def sums_over_some_are_counted(op: Operator, case: Interval) -> None:
+def sums_over_some_are_counted(op: Operator, case: BoxCase) -> None:
     """terms_of and fan_of of an affine layer are at least the entries of A where inputs and outputs are not 0."""
     if not op.rule.affine:
         return

@@ -11,36 +11,36 @@ from inradius_bounds.lowering.node import Node
 
 
 @attrs.frozen(eq=False)
-class Dense:
+class DenseRows:
     """Rows (B, K, *shape)."""
 
     rows: Tensor
 
-    def select(self, index: Tensor) -> "Dense":
+    def select(self, index: Tensor) -> "DenseRows":
         """The rows of a part of the examples."""
-        return Dense(self.rows[index])
+        return DenseRows(self.rows[index])
 
-    def doubled(self) -> "Dense":
+    def doubled(self) -> "DenseRows":
         """The rows and behind them the same times −1."""
-        return Dense(torch.cat([self.rows, -self.rows], dim=1))
+        return DenseRows(torch.cat([self.rows, -self.rows], dim=1))
 
     def over(self, values: Tensor) -> Tensor:
         """⟨row, values⟩, (B, K)."""
         return dot(self.rows, values)
 
-    def sizes(self) -> "Dense":
+    def sizes(self) -> "DenseRows":
         """The rows' absolute values."""
-        return Dense(self.rows.abs())
+        return DenseRows(self.rows.abs())
 
-    def wide(self) -> "Dense":
+    def wide(self) -> "DenseRows":
         """The rows in float64."""
-        return Dense(self.rows.double())
+        return DenseRows(self.rows.double())
 
-    def times(self, factor: float) -> "Dense":
+    def times(self, factor: float) -> "DenseRows":
         """The rows times a number."""
-        return self if factor == 1 else Dense(-self.rows if factor == -1 else self.rows * factor)
+        return self if factor == 1 else DenseRows(-self.rows if factor == -1 else self.rows * factor)
 
-    def dense(self, shape: torch.Size) -> "Dense":
+    def dense(self, shape: torch.Size) -> "DenseRows":
         """The same rows."""
         return self
 
@@ -48,8 +48,9 @@ class Dense:
         """The rows on each source of an affine node, times its linear part."""
         if node.join is not None:
             return [
-                (source, Dense(part)) for source, part in zip(node.sources, node.join.adjoint(self.rows), strict=True)
+                (source, DenseRows(part))
+                for source, part in zip(node.sources, node.join.adjoint(self.rows), strict=True)
             ]
         op = node.operator
         assert op is not None
-        return [(node.sources[0], Dense(op.rule.adjoint(op, self.rows)))]
+        return [(node.sources[0], DenseRows(op.rule.adjoint(op, self.rows)))]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import Operator
-from inradius_bounds.backward.rows.dense import Dense
+from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.steps.join import Added
 
@@ -55,7 +55,7 @@ class Geometry:
 
 
 @attrs.frozen(eq=False)
-class Windows:
+class WindowRows:
     """Rows as windows (B, s · K, h, w, C): s families, one behind the other, of the neurons at ``place`` (B, K).
 
     Channels come last, as convolutions of many small images are fastest so. ``clean``: whether the entries over the padding
@@ -112,7 +112,7 @@ class Windows:
         """The rows and behind them the same times −1."""
         return attrs.evolve(self, rows=torch.cat([self.rows, -self.rows], dim=1))
 
-    def dense(self, shape: torch.Size) -> Dense:
+    def dense(self, shape: torch.Size) -> DenseRows:
         """The same functions as rows over the whole layer, (B, s · K, *shape)."""
         size = shape.numel()
         numbers = torch.arange(1, size + 1, dtype=torch.float64, device=self.rows.device)
@@ -122,7 +122,7 @@ class Windows:
         sides = self.rows.shape[1] // self.place.shape[1]
         index = index if sides == 1 else index.repeat(1, sides, 1)
         image = self.rows.new_zeros(*self.rows.shape[:2], size + 1).scatter_(2, index, self.rows.flatten(2))
-        return Dense(image[..., 1:].reshape(*self.rows.shape[:2], *shape[1:], shape[0]).permute(0, 1, 4, 2, 3))
+        return DenseRows(image[..., 1:].reshape(*self.rows.shape[:2], *shape[1:], shape[0]).permute(0, 1, 4, 2, 3))
 
     def small(self, shape: torch.Size) -> bool:
         """Whether the windows are smaller than an image of this shape, so that they are less work, and their sums no longer."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.rules.functions import Reciprocal, Square
+from inradius_bounds.rules.functions import ReciprocalLayer, SquareLayer
 from inradius_bounds.steps.scale import Inside
 
 
@@ -47,12 +47,12 @@ def multiply(build: Builder, first: Part, second: Part) -> Node:
 
 def square(build: Builder, value: Node) -> Node:
     """value²."""
-    return build.curve(value, Square())
+    return build.curve(value, SquareLayer())
 
 
 def reciprocal(build: Builder, value: Node) -> Node:
     """1 / value."""
-    return build.curve(value, Reciprocal())
+    return build.curve(value, ReciprocalLayer())
 
 
 def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | None = None) -> Node:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from inradius_bounds.lowering.builder import Builder, Part
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import reciprocal, square
-from inradius_bounds.rules.functions import Exp, Rounding, SquareRoot
+from inradius_bounds.rules.functions import ExpLayer, RoundingLayer, SquareRootLayer
 
 
 def _layer(make: Callable[..., nn.Module]) -> Callable[..., Node]:
@@ -31,7 +31,7 @@ def elu(build: Builder, value: Node, alpha: float = 1.0, scale: float = 1.0, inp
 
 def clamp(build: Builder, value: Node, low: Any = None, high: Any = None) -> Node:
     """Between two numbers."""
-    if isinstance(low, Node | Constant) or isinstance(high, Node | Constant):
+    if isinstance(low, Node | ConstantTensor) or isinstance(high, Node | ConstantTensor):
         raise build.refuse("clamp between tensors, which no layer rule covers; allowed are numbers")
     ends = (-torch.inf if low is None else float(low), torch.inf if high is None else float(high))
     return build.curve(value, nn.Hardtanh(*ends)) if ends[0] < ends[1] else _fixed(build, value, ends[1])
@@ -60,7 +60,7 @@ def absolute(build: Builder, value: Node) -> Node:
 
 def root(build: Builder, value: Node) -> Node:
     """√z."""
-    return build.curve(value, SquareRoot())
+    return build.curve(value, SquareRootLayer())
 
 
 def reciprocal_root(build: Builder, value: Node) -> Node:
@@ -94,7 +94,7 @@ def cast(build: Builder, value: Node, *, dtype: torch.dtype | None = None, **_: 
         return value
     if not dtype.is_floating_point:
         raise build.refuse(f"a conversion to {dtype}, which no layer rule covers; allowed are floating-point types")
-    return build.curve(value, Rounding(dtype)) if torch.finfo(dtype).bits < 64 else value
+    return build.curve(value, RoundingLayer(dtype)) if torch.finfo(dtype).bits < 64 else value
 
 
 CURVES: dict[str, Callable[..., Any]] = {
@@ -107,7 +107,7 @@ CURVES: dict[str, Callable[..., Any]] = {
     "gelu": _layer(nn.GELU),
     "silu": _layer(nn.SiLU),
     "celu": _layer(nn.CELU),
-    "exp": _layer(Exp),
+    "exp": _layer(ExpLayer),
     "elu": elu,
     "sqrt": root,
     "rsqrt": reciprocal_root,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inradius_bounds.capture.graph import replaced
 from inradius_bounds.lowering.builder import Builder
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.node import Node
 
 Rewrite = Callable[..., Any]
@@ -83,7 +83,7 @@ def where(build: Builder, condition: Any, first: Any, second: Any) -> Node:
     """One of two values, number by number, by a constant condition."""
     if isinstance(condition, Node):
         raise build.refuse("where with a condition that depends on the input, which no layer rule covers")
-    parts = [part if isinstance(part, Node | Constant) else build.constant(part) for part in (first, second)]
+    parts = [part if isinstance(part, Node | ConstantTensor) else build.constant(part) for part in (first, second)]
     chosen = build.fixed(condition)
     return build.gather(parts, lambda one, other: torch.where(chosen, one, other))
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.builder import Builder
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply, reciprocal, square
 from inradius_bounds.lowering.operators.curves import reciprocal_root
-from inradius_bounds.rules.functions import Exp
+from inradius_bounds.rules.functions import ExpLayer
 from inradius_bounds.steps.scale import Inside
 
 
@@ -21,11 +21,13 @@ def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
     # entry (i, j) is z_j − z_i; the sum runs over j
     behind = build.move(value, lambda places: places.unsqueeze(axis))
     ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
-    return reciprocal(build, build.sum(build.curve(build.subtract(behind, ahead), Exp()), (axis + 1,), keepdim=False))
+    return reciprocal(
+        build, build.sum(build.curve(build.subtract(behind, ahead), ExpLayer()), (axis + 1,), keepdim=False)
+    )
 
 
 def layer_norm(
-    build: Builder, value: Node, shape: Any, weight: Constant | None, bias: Constant | None, eps: float
+    build: Builder, value: Node, shape: Any, weight: ConstantTensor | None, bias: ConstantTensor | None, eps: float
 ) -> list[Any]:
     """(z − mean) / sqrt(variance + eps) · weight + bias."""
     axes = tuple(range(len(value.shape) - len(shape), len(value.shape)))
@@ -36,7 +38,9 @@ def layer_norm(
     return [_weighted(build, found, weight, bias), None, None]
 
 
-def group_norm(build: Builder, value: Node, weight: Constant | None, bias: Constant | None, *sizes: Any) -> list[Any]:
+def group_norm(
+    build: Builder, value: Node, weight: ConstantTensor | None, bias: ConstantTensor | None, *sizes: Any
+) -> list[Any]:
     """Layer normalisation of groups of channels; weight and bias are per channel."""
     groups, eps = int(sizes[-2]), float(sizes[-1])
     parts = build.reshape(value, torch.Size([value.shape[0], groups, value.shape.numel() // value.shape[0] // groups]))
@@ -46,7 +50,7 @@ def group_norm(build: Builder, value: Node, weight: Constant | None, bias: Const
     return [_weighted(build, found, factor, shift), None, None]
 
 
-def _weighted(build: Builder, value: Node, weight: Constant | None, bias: Constant | None) -> Node:
+def _weighted(build: Builder, value: Node, weight: ConstantTensor | None, bias: ConstantTensor | None) -> Node:
     value = value if weight is None else build.scale(value, weight)
     return value if bias is None else build.add(value, bias)
 
@@ -54,10 +58,10 @@ def _weighted(build: Builder, value: Node, weight: Constant | None, bias: Consta
 def batch_norm(
     build: Builder,
     value: Node,
-    weight: Constant | None,
-    bias: Constant | None,
-    mean: Constant,
-    variance: Constant,
+    weight: ConstantTensor | None,
+    bias: ConstantTensor | None,
+    mean: ConstantTensor,
+    variance: ConstantTensor,
     *rest: Any,
 ) -> list[Any]:
     """(z − mean) / sqrt(variance + eps) · weight + bias, with the running statistics."""

@@ -7,19 +7,19 @@ import torch
 from torch import nn
 
 from inradius_bounds.lowering.builder import Builder, Part
-from inradius_bounds.lowering.constants import Constant
+from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply
-from inradius_bounds.steps.convolution import AnyConvolutionRule, Convolution
+from inradius_bounds.steps.convolution import AnyConvolutionRule, ConvolutionStep
 
 
 def matmul(build: Builder, first: Part, second: Part) -> Node:
     """A product of (stacks of) matrices; of two values that vary, sums of products of numbers."""
-    if isinstance(first, Node) and isinstance(second, Constant):
+    if isinstance(first, Node) and isinstance(second, ConstantTensor):
         if second.value.ndim == 2:
             return build.linear(first, second.then(torch.t), None)
         return build.product(first, second)
-    if isinstance(second, Node) and isinstance(first, Constant):
+    if isinstance(second, Node) and isinstance(first, ConstantTensor):
         return build.product(second, first, left=True)
     assert isinstance(first, Node)
     assert isinstance(second, Node)
@@ -68,19 +68,19 @@ def add_product(build: Builder, bias: Part, first: Part, second: Part, *, beta: 
 
 def _has(part: Part, axes: int) -> bool:
     """True if a part is a constant of so many axes."""
-    return isinstance(part, Constant) and part.value.ndim == axes
+    return isinstance(part, ConstantTensor) and part.value.ndim == axes
 
 
 def convolution(
-    build: Builder, value: Part, weight: Part, bias: Constant | None, stride: Any, padding: Any, dilation: Any,
+    build: Builder, value: Part, weight: Part, bias: ConstantTensor | None, stride: Any, padding: Any, dilation: Any,
     transposed: bool, output_padding: Any, groups: int,
 ) -> Node:  # fmt: skip
     """A convolution with a constant kernel."""
-    if not isinstance(value, Node) or not isinstance(weight, Constant) or isinstance(bias, Node):
+    if not isinstance(value, Node) or not isinstance(weight, ConstantTensor) or isinstance(bias, Node):
         raise build.refuse("convolution with a kernel that depends on the input, which no layer rule covers")
     axes = weight.value.ndim - 2
     steps, pads, gaps, more = (_each(given, axes) for given in (stride, padding, dilation, output_padding))
-    step = Convolution(weight, bias, steps, pads, gaps, transposed, more, groups, value.shape)
+    step = ConvolutionStep(weight, bias, steps, pads, gaps, transposed, more, groups, value.shape)
     with torch.no_grad():
         like = torch.empty(1, *value.stored, dtype=build.constants.dtype, device=build.device)
         found = step(torch.zeros_like(like)).shape[1:]

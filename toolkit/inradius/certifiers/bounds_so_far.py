@@ -12,7 +12,7 @@ from inradius.certifiers.property import Property
 
 
 @attrs.frozen(eq=False)
-class Proven:
+class BoundsSoFar:
     """Bounds in the making: lower and error (B, K), bits (B,), one claim for each example.
 
     reach (B, K): what the bounds may be at most where rounding of the model's own execution is left out.
@@ -26,7 +26,7 @@ class Proven:
     reach: Tensor
 
     @classmethod
-    def of(cls, bounds: Bounds, dtype: torch.dtype, prop: Property) -> "Proven":
+    def of(cls, bounds: Bounds, dtype: torch.dtype, prop: Property) -> "BoundsSoFar":
         """What a certifier returned that computed in ``dtype``."""
         # a bound that is no number, or that overflowed, proves nothing
         lower = bounds.value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
@@ -52,13 +52,13 @@ class Proven:
         """The examples that are not proved, and might be if rounding of the model's own execution were left out."""
         return (prop.holds(self.reach > 0) & ~self.certified(prop)).nonzero().squeeze(1)
 
-    def select(self, rows: Tensor) -> "Proven":
+    def select(self, rows: Tensor) -> "BoundsSoFar":
         """The bounds of some examples."""
         claims = tuple(self.claim[row] for row in rows.tolist())
         lower, error, bits, reach = (side[rows] for side in (self.lower, self.error, self.bits, self.reach))
-        return Proven(lower, error, bits, claims, self.failure_probability, reach)
+        return BoundsSoFar(lower, error, bits, claims, self.failure_probability, reach)
 
-    def replace(self, rows: Tensor, other: "Proven") -> "Proven":
+    def replace(self, rows: Tensor, other: "BoundsSoFar") -> "BoundsSoFar":
         """These bounds with those of some examples taken from ``other``, in its precision."""
         lower = self.lower.to(other.lower.dtype).index_put((rows,), other.lower)
         error = self.error.to(other.error.dtype).index_put((rows,), other.error)
@@ -67,10 +67,10 @@ class Proven:
         for row, claim in zip(rows.tolist(), other.claim, strict=True):
             claims[row] = claim
         failure = max(self.failure_probability, other.failure_probability)
-        return Proven(lower, error, self.bits.index_put((rows,), other.bits), tuple(claims), failure, reach)
+        return BoundsSoFar(lower, error, self.bits.index_put((rows,), other.bits), tuple(claims), failure, reach)
 
     @classmethod
-    def over(cls, several: Sequence["Proven"]) -> "Proven":
+    def over(cls, several: Sequence["BoundsSoFar"]) -> "BoundsSoFar":
         """The bounds that hold over all of several sets."""
         if len(several) == 1:
             return several[0]
@@ -88,7 +88,7 @@ class Proven:
         )
 
 
-def _reach(found: Proven, bounds: Bounds) -> Tensor:
+def _reach(found: BoundsSoFar, bounds: Bounds) -> Tensor:
     """The highest that each bound may be without what was paid for the model's own rounding, (B, K)."""
     cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
     if cost is None:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.known import Box
 from inradius_bounds.network.network import Network
+from inradius_bounds.network.protocols import Box
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.sizes import Sizes, total
 from inradius_bounds.rounding import Rounding, tiny, unit
@@ -21,7 +21,7 @@ def _fastest(side: Tensor) -> Tensor:
 
 
 @attrs.define(eq=False, slots=False)
-class Values:
+class ValueBounds:
     """What is known of the values for a batch x (B, *S): boxes, constants, and what rounding may do.
 
     rounding: how bounds are computed; None where they are trained on, and rounding is not looked at. about: what values are
@@ -109,7 +109,7 @@ class Values:
         return lower - u * lower.abs() - least, upper + u * upper.abs() + least
 
     def _computed(self, node: Node) -> Box:
-        if node in self.network.straight and node in self.network.bent:
+        if node in self.network.straight and node in self.network.curve_inputs:
             if self.about is not None:
                 found = self._outward(*self.about.box(node))
                 self._heard(self.about.wide.noise)
@@ -200,22 +200,26 @@ class Values:
         return None if node in self.network.due else self.constant(node)
 
     @property
-    def plain(self) -> "Values":
+    def plain(self) -> "ValueBounds":
         """The same without a look at rounding."""
         boxes, constants = dict(self.boxes), self.constants
-        return Values(self.network, self.x, self.threat, None, boxes, constants, about=self.about, limit=self.limit)
+        return ValueBounds(
+            self.network, self.x, self.threat, None, boxes, constants, about=self.about, limit=self.limit
+        )
 
     @property
-    def unbounded(self) -> "Values":
+    def unbounded(self) -> "ValueBounds":
         """The same without boxes."""
         x, constants = self.x, self.constants
-        return Values(self.network, x, self.threat, self.rounding, {}, constants, about=self.about, limit=self.limit)
+        return ValueBounds(
+            self.network, x, self.threat, self.rounding, {}, constants, about=self.about, limit=self.limit
+        )
 
-    def select(self, index: Tensor) -> "Values":
+    def select(self, index: Tensor) -> "ValueBounds":
         """The same for a part of the examples."""
         boxes = {node: (box[0][index], box[1][index]) for node, box in self.boxes.items()}
         noise = None if self.noise is None else self.noise[index]
         threat = self.threat.select(index)
         about = None if self.about is None else self.about.select(index)
         x, limit = self.x[index], self.limit
-        return Values(self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit)
+        return ValueBounds(self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit)

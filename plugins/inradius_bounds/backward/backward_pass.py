@@ -12,25 +12,25 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.backward.rows.addition import LinearFunctions, added
 from inradius_bounds.backward.rows.dot import dot_terms
-from inradius_bounds.backward.rows.sums import Function, added
-from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 
 
 @attrs.define(eq=False)
-class Pass:
+class BackwardPass:
     """Rows on their way to the input: ``pending`` by node, constants and radii (B, s · K), and what is owed to rounding.
 
     two: whether curves whose lines are not parallel double the rows, for lower bounds of the rows and of the same times −1.
     stops: whether the rows end at curves, too.
     """
 
-    values: Values
+    values: ValueBounds
     lines: Mapping[Node, Any]
-    pending: dict[Node, Function]
+    pending: dict[Node, LinearFunctions]
     constant: Tensor
     two: bool = False
     stops: bool = False
@@ -42,7 +42,7 @@ class Pass:
     def __attrs_post_init__(self) -> None:
         self.radius = torch.zeros_like(self.constant)
 
-    def run(self, start: Node) -> "Pass":
+    def run(self, start: Node) -> "BackwardPass":
         """Pulls all rows to where passes end, from the start on; what is left is in ``pending``."""
         self._begin(start)
         network = self.values.network
@@ -72,19 +72,19 @@ class Pass:
         if not start.curved:
             self._pay(start, self.pending[start])
 
-    def _count_from(self, center: Tensor, function: Function) -> None:
+    def _count_from(self, center: Tensor, function: LinearFunctions) -> None:
         """Adds the rows' values at the reference of the node that they begin on, computed in float64."""
         wide = function.wide()
         self._shift(wide.over(center).to(self.constant.dtype))
         u = gamma(dot_terms(center.shape[1:]) + 8, torch.float64)
         self._owe(u * wide.sizes().over(center.abs()).to(self.constant.dtype) + tiny(self.constant.dtype), None)
 
-    def _pay(self, node: Node, function: Function) -> None:
+    def _pay(self, node: Node, function: LinearFunctions) -> None:
         """Adds the constants that a node has, and what rows on it owe."""
         constant, sizes = self.values.constant(node), self.values.sizes
         if constant is not None:
             self._shift(function.over(constant))
-        owed = None if sizes is None else sizes.owed(node, single=isinstance(function, Units))
+        owed = None if sizes is None else sizes.owed(node, single=isinstance(function, UnitRows))
         if owed is None:
             return
         size = function.sizes()
@@ -102,13 +102,13 @@ class Pass:
         if execution is not None and self.execution is not None:
             self.execution = self.execution + ROOM * execution.detach()
 
-    def _through_curve(self, node: Node, function: Function) -> None:
+    def _through_curve(self, node: Node, function: LinearFunctions) -> None:
         lines = self.lines[node]
-        spread = function.spread(node.stored) if isinstance(function, Units) else function
+        spread = function.spread(node.stored) if isinstance(function, UnitRows) else function
         if self.two and not self.doubled and lines.turn is not None:
             self._double()
             spread = spread.doubled()
-        found = lines.bent(spread)
+        found = lines.relaxed_rows(spread)
         if found.radius is not None:
             self.radius = self.radius + found.radius
         self._shift(found.constant)
@@ -118,13 +118,13 @@ class Pass:
     def _double(self) -> None:
         self.doubled = True
         for node, function in self.pending.items():
-            spread = function.spread(node.stored) if isinstance(function, Units) else function
+            spread = function.spread(node.stored) if isinstance(function, UnitRows) else function
             self.pending[node] = spread.doubled()
         self.constant = torch.cat([self.constant, -self.constant], dim=1)
         self.radius = self.radius.repeat(1, 2)
         self.owed = None if self.owed is None else self.owed.repeat(1, 2)
         self.execution = None if self.execution is None else self.execution.repeat(1, 2)
 
-    def _collect(self, node: Node, function: Function) -> None:
+    def _collect(self, node: Node, function: LinearFunctions) -> None:
         before = self.pending.get(node)
         self.pending[node] = function if before is None else added(before, function, node.stored)

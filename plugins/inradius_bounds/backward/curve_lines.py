@@ -5,18 +5,18 @@ import torch
 from torch import Tensor
 
 from inradius import Relaxation
-from inradius_bounds.backward.bending import Bent
-from inradius_bounds.backward.rows.dense import Dense
+from inradius_bounds.backward.relaxed_rows import RelaxedRows
+from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot, dot_terms
-from inradius_bounds.backward.rows.windows import Windows, total
+from inradius_bounds.backward.rows.windows import WindowRows, total
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.sizes import Sizes
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, tiny, unit
 
 
 @attrs.frozen(eq=False)
-class Lines:
+class CurveLines:
     """Lines (slope ∓ turn) · z + offset ∓ band below and above a curve of z, (B, *shape) each.
 
     turn: None where the two lines are parallel. Offsets are counted as values are (``moved``). owed: what
@@ -31,7 +31,7 @@ class Lines:
     execution: Tensor | None = None
 
     @classmethod
-    def of(cls, values: Values, node: Node, relaxed: Relaxation) -> "Lines":
+    def of(cls, values: ValueBounds, node: Node, relaxed: Relaxation) -> "CurveLines":
         """The lines of a curve whose relaxation is given."""
         low, missed = moved(values, node, relaxed.lower_slope, relaxed.lower_offset)
         high, more = moved(values, node, relaxed.upper_slope, relaxed.upper_offset)
@@ -44,7 +44,7 @@ class Lines:
         found = cls(slope, turn, ((low + high) / 2).to(slope.dtype), band.to(slope.dtype))
         return found if values.sizes is None else found.with_rounding(values.sizes, node)
 
-    def with_rounding(self, sizes: Sizes, node: Node, *, owed: Tensor | float = 0.0) -> "Lines":
+    def with_rounding(self, sizes: Sizes, node: Node, *, owed: Tensor | float = 0.0) -> "CurveLines":
         """The lines with what rows on the curve owe, beside what they are known to owe."""
         source = node.sources[0]
         steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
@@ -66,19 +66,19 @@ class Lines:
         return attrs.evolve(self, owed=ROOM * owed, execution=None if execution is None else ROOM * execution)
 
     @property
-    def folded(self) -> "Lines":
+    def folded(self) -> "CurveLines":
         """The lines moved apart by all that rows owe here, so that nothing is left to pay."""
         band = self.band
         for part in (self.owed, self.execution):
             band = band if part is None else band + part
         return attrs.evolve(self, band=band, owed=None, execution=None)
 
-    def bent(self, function: Dense | Windows) -> Bent:
+    def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
         """The rows on the curve's input."""
-        return _windows(function, self) if isinstance(function, Windows) else _dense(function, self)
+        return _windows(function, self) if isinstance(function, WindowRows) else _dense(function, self)
 
 
-def moved(values: Values, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
+def moved(values: ValueBounds, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
     """The offset of a line at a curve that is counted as values are, (B, *shape), and what this may miss.
 
     Counted from references it is slope · c + offset − c′, of the references c and c′ of the curve's input and of the curve.
@@ -92,7 +92,7 @@ def moved(values: Values, node: Node, slope: Tensor, offset: Tensor) -> tuple[Te
     return found, 4 * unit(found.dtype) * (rise.abs() + offset.abs() + behind.abs())
 
 
-def _dense(function: Dense, lines: "Lines") -> Bent:
+def _dense(function: DenseRows, lines: "CurveLines") -> RelaxedRows:
     rows = function.rows
     size = rows.abs()
     below = rows * lines.slope[:, None]
@@ -103,11 +103,11 @@ def _dense(function: Dense, lines: "Lines") -> Bent:
     )
     constant, radius = dot(rows, lines.offset), dot(size, lines.band)
     if lines.turn is None:
-        return Bent(Dense(below), constant, radius, owed, execution)
-    return Bent(Dense(below), constant - radius, None, owed, execution)
+        return RelaxedRows(DenseRows(below), constant, radius, owed, execution)
+    return RelaxedRows(DenseRows(below), constant - radius, None, owed, execution)
 
 
-def _windows(function: Windows, lines: "Lines") -> Bent:
+def _windows(function: WindowRows, lines: "CurveLines") -> RelaxedRows:
     rows = function.families
     size = rows.abs()
     slope, offset, band = function.seen_together([lines.slope, lines.offset, lines.band])
@@ -122,5 +122,5 @@ def _windows(function: Windows, lines: "Lines") -> Bent:
         None if part is None else total(size * function.seen(part.expand_as(lines.band)))
         for part in (lines.owed, lines.execution)
     )
-    bent = attrs.evolve(function, rows=below.flatten(1, 2), clean=True)
-    return Bent(bent, total(offset), radius, owed, execution)
+    pulled = attrs.evolve(function, rows=below.flatten(1, 2), clean=True)
+    return RelaxedRows(pulled, total(offset), radius, owed, execution)

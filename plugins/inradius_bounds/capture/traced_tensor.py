@@ -11,7 +11,7 @@ from inradius_bounds.capture.graph import Value
 from inradius_bounds.capture.source import place
 
 
-class Traced(Tensor):
+class TracedTensor(Tensor):
     """A tensor that depends on the input: the numbers, in ``plain``, and the value of the computation that they are.
 
     It has no memory of its own, so that nothing outside of torch's operators can read it.
@@ -23,8 +23,10 @@ class Traced(Tensor):
     refusals: list[UnsupportedError]
 
     @staticmethod
-    def __new__(cls, inner: Tensor, value: Value, sizes: BatchSizes, refusals: list[UnsupportedError]) -> "Traced":
-        made: Traced = Tensor._make_wrapper_subclass(
+    def __new__(
+        cls, inner: Tensor, value: Value, sizes: BatchSizes, refusals: list[UnsupportedError]
+    ) -> "TracedTensor":
+        made: TracedTensor = Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
             strides=inner.stride(),
@@ -92,7 +94,7 @@ class Traced(Tensor):
         return error
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        return f"Traced({tuple(self.plain.shape)})"
+        return f"TracedTensor({tuple(self.plain.shape)})"
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 

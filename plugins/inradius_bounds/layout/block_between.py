@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from inradius import Operator
+from inradius_bounds.layout.affine_program import AffineProgram, AffineProgramRule
 from inradius_bounds.layout.block import AffineBlock
-from inradius_bounds.layout.program import Program, ProgramRule
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.node import Node
 
@@ -15,8 +15,8 @@ def block_between(order: Iterable[Node], source: State, target: State) -> Affine
     plain = _plain(source, steps, target)
     if plain is not None:
         return AffineBlock(plain, source.shape, target.shape)
-    program = Program(source, tuple(steps), target)
-    op = Operator("program", program, ProgramRule(), source.shape, target.shape)
+    program = AffineProgram(source, tuple(steps), target)
+    op = Operator("program", program, AffineProgramRule(), source.shape, target.shape)
     return AffineBlock((op,), source.shape, target.shape)
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from inradius import UnsupportedError
-from inradius_bounds.capture.checks import pointwise
+from inradius_bounds.capture.affine_checks import pointwise
 from inradius_bounds.capture.record import plain_attention
-from inradius_bounds.layout.chain import Chain
+from inradius_bounds.layout.layer_chain import LayerChain
 
 # how far two runs may differ that round in other orders, in units of the rounding that is seen
 _ORDERS = 16
@@ -19,7 +19,7 @@ _SEVERAL = 400_000
 
 
 @attrs.frozen(eq=False)
-class Tried:
+class TestedPoints:
     """Points (N, *S), the outputs of recorded runs on the first few alone (n, *out), and on batches of several sizes."""
 
     points: Tensor
@@ -32,7 +32,7 @@ def batch_of(points: Tensor, count: int) -> Tensor:
     return points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
 
 
-def check_values(model: nn.Module, chain: Chain, tried: Tried) -> None:
+def check_values(model: nn.Module, chain: LayerChain, tried: TestedPoints) -> None:
     """Raises ``UnsupportedError`` where a plain run has other values than what was recorded, alone or in a batch."""
     few = tried.points[: len(tried.alone)]
     allowed = _allowed(*pointwise(chain, few.double(), few.dtype), tried.alone)
@@ -105,7 +105,7 @@ def _same_numbers(found: Tensor, other: Tensor) -> Tensor:
     return (found == other) | (found.isnan() & other.isnan())
 
 
-def _check_batch(model: nn.Module, tried: Tried, output: Tensor, allowed: Tensor) -> None:
+def _check_batch(model: nn.Module, tried: TestedPoints, output: Tensor, allowed: Tensor) -> None:
     """Raises ``UnsupportedError`` where an example has other outputs in a batch than alone, or than beside other examples."""
     count, size = len(output), len(tried.points)
     batch = batch_of(tried.points, count)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import UnsupportedError
-from inradius_bounds.capture.checks import through_affine, through_curve
+from inradius_bounds.capture.affine_checks import through_affine, through_curve
 from inradius_bounds.capture.graph import Graph, Value, values_in
 from inradius_bounds.lowering.node import Node
 

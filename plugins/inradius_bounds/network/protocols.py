@@ -9,7 +9,7 @@ from inradius_bounds.lowering.node import Node
 Box = tuple[Tensor, Tensor]
 
 
-class Center(Protocol):
+class ReferenceValues(Protocol):
     """Numbers that values are counted from."""
 
     def value(self, node: Node) -> Tensor:
@@ -17,13 +17,13 @@ class Center(Protocol):
         ...
 
 
-class Known(Protocol):
+class NodeBounds(Protocol):
     """Bounds of values for inputs x (B, *S), so far as they are known."""
 
     x: Tensor
 
     @property
-    def about(self) -> Center | None:
+    def about(self) -> ReferenceValues | None:
         """What values are counted from; None for 0."""
         ...
 
@@ -53,7 +53,7 @@ class Known(Protocol):
         ...
 
 
-class Wide(Protocol):
+class Float64Bounds(Protocol):
     """The values of a network in float64."""
 
     x: Tensor
@@ -63,6 +63,6 @@ class Wide(Protocol):
         """The box of a node whose sources have boxes."""
         ...
 
-    def select(self, index: Tensor) -> "Wide":
+    def select(self, index: Tensor) -> "Float64Bounds":
         """The same for a part of the examples."""
         ...

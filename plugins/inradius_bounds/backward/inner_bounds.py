@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from inradius import Operator, Relaxation
-from inradius_bounds.backward.closing import both
-from inradius_bounds.backward.lines import Lines
+from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.memory import rows_at_once
-from inradius_bounds.backward.propagate import Pass
-from inradius_bounds.backward.room import numbers_of_row
-from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.backward.pass_ends import both
+from inradius_bounds.backward.row_sizes import numbers_of_row
+from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.known import Box
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.protocols import Box
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import Relax, relax_by_rule
 
 # where the bounds of inner layers come from: the backward pass, or interval arithmetic alone
@@ -27,12 +27,12 @@ Inner = Literal["backward", "interval"]
 
 
 @attrs.define(eq=False)
-class Relaxed:
+class CurveRelaxations:
     """The relaxation of each curve over its bounds, and the lines that inner passes run on."""
 
-    values: Values
+    values: ValueBounds
     relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
-    lines: dict[Node, Lines] = attrs.field(factory=dict)
+    lines: dict[Node, CurveLines] = attrs.field(factory=dict)
     # what backward passes alone give, by node, where slopes are to follow from that
     backward: dict[Node, Box] = attrs.field(factory=dict)
     slopes: bool = False
@@ -46,44 +46,44 @@ class Relaxed:
             found = op.rule.with_slope(op, slope, *self.values.box(source))
         self.relaxations[node] = found
 
-    def line(self, node: Node) -> Lines:
+    def line(self, node: Node) -> CurveLines:
         """The lines of a curve, with all that rows owe there in them."""
         if node not in self.lines:
-            self.lines[node] = Lines.of(self.values, node, self.relaxations[node]).folded
+            self.lines[node] = CurveLines.of(self.values, node, self.relaxations[node]).folded
         return self.lines[node]
 
 
-def relaxed(
-    values: Values,
+def relax_curves(
+    values: ValueBounds,
     *,
     intersect: bool = True,
     relax: Relax = relax_by_rule,
     inner: Inner = "backward",
     slopes: bool = False,
-) -> Relaxed:
+) -> CurveRelaxations:
     """Boxes of all values that curves meet over Δ(x), kept in ``values``, and the curves' relaxations over them.
 
     With ``intersect``, interval bounds are kept where they are tighter, and only undecided numbers get rows; without,
     all bounds are those of the backward pass alone. With ``inner="interval"`` they are interval bounds alone.
     """
-    found, network = Relaxed(values, slopes=slopes), values.network
+    found, network = CurveRelaxations(values, slopes=slopes), values.network
     for node in network.nodes:
         if node.curved:
             found.add(node, relax)
-        elif node in network.bent and node not in network.straight and inner == "backward":
+        elif node in network.curve_inputs and node not in network.straight and inner == "backward":
             values.boxes[node] = _refined(found, node, values.box(node), intersect)
     return found
 
 
-def over_boxes(found: Relaxed, relax: Relax) -> Relaxed:
+def over_boxes(found: CurveRelaxations, relax: Relax) -> CurveRelaxations:
     """Other relaxations of the curves over the same boxes."""
-    other = Relaxed(found.values)
+    other = CurveRelaxations(found.values)
     for node in found.relaxations:
         other.add(node, relax)
     return other
 
 
-def _refined(before: Relaxed, node: Node, start: Box, intersect: bool) -> Box:
+def _refined(before: CurveRelaxations, node: Node, start: Box, intersect: bool) -> Box:
     """The box of a node, by rows where that may help a curve that meets it."""
     wanted = undecided(before.values, node, start) if intersect else torch.ones_like(start[0], dtype=torch.bool)
     index, used = ragged(wanted.flatten(1))
@@ -107,7 +107,7 @@ def _placed(flat: Box, places: tuple[Tensor, Tensor], numbers: Box, like: Box) -
     return lower.view_as(like[0]), upper.view_as(like[1])
 
 
-def undecided(values: Values, node: Node, box: Box) -> Tensor:
+def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
     """Where tighter bounds would tighten the relaxation of a curve that meets the node, (B, *shape)."""
     found = torch.zeros_like(box[0], dtype=torch.bool)
     for use in values.network.uses[node]:
@@ -126,7 +126,7 @@ def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(used, index, torch.zeros_like(index)), used
 
 
-def _row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
+def _row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
     """Bounds of chosen numbers of a node by backward passes, flat indices (B, K) -> two of (B, K)."""
     step = rows_at_once(before.values, numbers_of_row(before.values.network, node))
     sides = [row_bounds(before, node, part) for part in torch.split(index, step, dim=1)]
@@ -134,13 +134,13 @@ def _row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
     return torch.cat(lower, dim=1), torch.cat(upper, dim=1)
 
 
-def row_bounds(before: Relaxed, node: Node, index: Tensor) -> Box:
+def row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
     """The same in one pass."""
     values = before.values
     lines = {curve: before.line(curve) for curve in before.relaxations}
     zero = torch.zeros(index.shape, dtype=values.x.dtype, device=index.device)
-    start = {node: Units(index, None, values.x.dtype)}
-    return both(Pass(values, lines, dict(start), zero, two=True).run(node))
+    start = {node: UnitRows(index, None, values.x.dtype)}
+    return both(BackwardPass(values, lines, dict(start), zero, two=True).run(node))
 
 
 def operator(node: Node) -> Operator:

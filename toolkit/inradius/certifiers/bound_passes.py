@@ -6,57 +6,60 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius.certifiers.bounds_so_far import BoundsSoFar
 from inradius.certifiers.certificate import Bounds
+from inradius.certifiers.certificate_in_progress import at_level, current_certificate
 from inradius.certifiers.property import Property
 from inradius.certifiers.proven import Proven
 from inradius.certifiers.proving import current_proof, proving_at
 from inradius.sets.oracles import Oracles
+from inradius.sets.threat_model import Oracles
 
 
 @attrs.frozen(eq=False)
-class Question:
+class VerificationQuery:
     """What is to be proved of a batch: its inputs (B, *S), the property, and the examples' numbers (B,)."""
 
     x: Tensor
     prop: Property
     where: Tensor
 
-    def select(self, rows: Tensor) -> "Question":
+    def select(self, rows: Tensor) -> "VerificationQuery":
         """The question about some of the examples."""
-        return Question(self.x[rows], self.prop.select(rows), self.where[rows])
+        return VerificationQuery(self.x[rows], self.prop.select(rows), self.where[rows])
 
-    def to(self, dtype: torch.dtype) -> "Question":
+    def to(self, dtype: torch.dtype) -> "VerificationQuery":
         """The question in another type; a narrower one asks for no less."""
-        return Question(self.x.to(dtype), self.prop.to(dtype), self.where)
+        return VerificationQuery(self.x.to(dtype), self.prop.to(dtype), self.where)
 
 
 @attrs.frozen(eq=False)
-class Passes:
+class BoundPasses:
     """A certifier's ``bound`` of a question over one set, asked as often as a certificate needs it.
 
     widens: whether it takes inputs in a wider type than the model's own.
     """
 
-    bound: Callable[[Question, Oracles], Bounds]
+    bound: Callable[[VerificationQuery, Oracles], Bounds]
     widens: bool
 
-    def __call__(self, asked: Question, members: Sequence[Oracles]) -> Proven:
+    def __call__(self, asked: VerificationQuery, members: Sequence[Oracles]) -> BoundsSoFar:
         """Bounds over all members of a union, each example at the strongest level at which it is proved.
 
         What is not proved at level "float", and by what that cost might be at level "real", is tried again there.
         """
-        proof = current_proof()
+        proof = current_certificate()
         assert proof is not None, "passes are those of a certificate"
-        found = Proven.over([self._member(asked, member) for member in members])
+        found = BoundsSoFar.over([self._member(asked, member) for member in members])
         rows = found.rounded_rows(asked.prop)
         if proof.claim == "real" or not len(rows):
             return found
-        with proving_at("real"):
+        with at_level("real"):
             again = self._retried(asked.select(rows), [member.select(rows) for member in members])
         proved = again.certified(asked.prop.select(rows)).nonzero().squeeze(1)
         return found.replace(rows[proved], again.select(proved)) if len(proved) else found
 
-    def _member(self, asked: Question, member: Oracles) -> Proven:
+    def _member(self, asked: VerificationQuery, member: Oracles) -> BoundsSoFar:
         """Bounds over one set, with the examples that the certifier's rounding leaves open bounded again in float64."""
         own = asked.x.dtype
         half = self.widens and torch.finfo(own).bits < 32
@@ -66,10 +69,10 @@ class Passes:
             return found
         return found.replace(rows, self._once(asked.select(rows).to(torch.float64), member.select(rows)))
 
-    def _retried(self, asked: Question, members: Sequence[Oracles]) -> Proven:
+    def _retried(self, asked: VerificationQuery, members: Sequence[Oracles]) -> BoundsSoFar:
         """Bounds over all members in the widest type that the certifier takes."""
         wide = asked.to(torch.float64 if self.widens else asked.x.dtype)
-        return Proven.over([self._once(wide, member) for member in members])
+        return BoundsSoFar.over([self._once(wide, member) for member in members])
 
-    def _once(self, asked: Question, member: Oracles) -> Proven:
-        return Proven.of(self.bound(asked, member), asked.x.dtype, asked.prop)
+    def _once(self, asked: VerificationQuery, member: Oracles) -> BoundsSoFar:
+        return BoundsSoFar.of(self.bound(asked, member), asked.x.dtype, asked.prop)

@@ -12,7 +12,7 @@ from inradius_bounds.steps.join import Box
 
 
 @attrs.frozen(eq=False)
-class Program:
+class AffineProgram:
     """Affine steps from one state to the next."""
 
     source: State
@@ -88,7 +88,7 @@ class Program:
         return all(mixed[node] <= 1 for node in self.target.nodes)
 
 
-class ProgramRule(LayerRule):
+class AffineProgramRule(LayerRule):
     """How bounds pass a program: step by step, forward and backward."""
 
     affine = True

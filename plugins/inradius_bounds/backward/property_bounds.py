@@ -5,21 +5,23 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from inradius import Property
-from inradius.certifiers.proving import current_proof
-from inradius_bounds.backward.closing import ClosedRows, lower
-from inradius_bounds.backward.inner import Relaxed
-from inradius_bounds.backward.lines import Lines
+from inradius.certifiers.certificate_in_progress import current_certificate
+from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.curve_lines import CurveLines
+from inradius_bounds.backward.inner_bounds import CurveRelaxations
 from inradius_bounds.backward.memory import rows_at_once
-from inradius_bounds.backward.propagate import Pass
-from inradius_bounds.backward.rows.dense import Dense
+from inradius_bounds.backward.pass_ends import ClosedRows, lower
+from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 
 # so many rows are pulled together in any case
 _AT_LEAST = 16
 
 
-def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False) -> ClosedRows:
+def property_bounds(
+    values: ValueBounds, prop: Property, lines: Mapping[Node, CurveLines], *, stops: bool = False
+) -> ClosedRows:
     """Lower bounds of the property's rows by one backward pass, to the input or (``stops``) to the curves before it."""
     result = values.network.result
     weights = prop.weights.reshape(*prop.offsets.shape, *result.stored)
@@ -28,19 +30,20 @@ def property_bounds(values: Values, prop: Property, lines: Mapping[Node, Lines],
     step = max(step, _AT_LEAST)
     parts = zip(torch.split(weights, step, dim=1), torch.split(prop.offsets, step, dim=1), strict=True)
     found = [
-        lower(Pass(values, lines, {result: Dense(rows)}, offsets, stops=stops).run(result)) for rows, offsets in parts
+        lower(BackwardPass(values, lines, {result: DenseRows(rows)}, offsets, stops=stops).run(result))
+        for rows, offsets in parts
     ]
     return found[0] if len(found) == 1 else ClosedRows.joined(found, dim=1)
 
 
-def lines_of(found: Relaxed) -> dict[Node, Lines]:
+def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines]:
     """The lines of all curves, at which rows pay what they owe."""
-    return {node: Lines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
+    return {node: CurveLines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
 
 
 def settled(found: ClosedRows) -> bool:
     """Whether every row is proved and the verdict is all that is asked for, so that higher bounds change nothing."""
-    proof = current_proof()
+    proof = current_certificate()
     return proof is not None and proof.decide and bool((found.safe > 0).all())
 
 

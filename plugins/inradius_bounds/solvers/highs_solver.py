@@ -32,18 +32,18 @@ class Optimum:
 
 
 @attrs.frozen
-class Sign:
+class SearchTarget:
     """Where a search may end: with a bound above ``proved``, or with a value below ``refuted``, which is no larger."""
 
     proved: float
     refuted: float
 
-    def less(self, constant: float) -> "Sign":
+    def less(self, constant: float) -> "SearchTarget":
         """The same for values that lack a constant."""
-        return Sign(self.proved - constant, self.refuted - constant)
+        return SearchTarget(self.proved - constant, self.refuted - constant)
 
 
-class Solver:
+class HighsSolver:
     """One polytope in HiGHS; ``minimise`` changes the cost alone, and begins at the last solution.
 
     What is optimal for one cost is feasible for the next, so that a linear program goes on with the primal simplex method: from
@@ -65,7 +65,7 @@ class Solver:
             self._set("time_limit", seconds)
         self._highs.passModel(highs_model(polytope, whole))
 
-    def minimise(self, columns: Any, cost: Any, sign: Sign | None = None) -> Optimum:
+    def minimise(self, columns: Any, cost: Any, sign: SearchTarget | None = None) -> Optimum:
         """The minimum of cost · v[columns]; with a sign, a search over whole numbers ends where that is known."""
         if self._too_large or np.abs(cost).max(initial=0.0) > _LARGEST:
             return self._none(f"the program holds numbers beyond {_LARGEST:g}, which HiGHS does not take")
@@ -83,7 +83,7 @@ class Solver:
             self._set("simplex_strategy", _PRIMAL)
         return found
 
-    def _aim(self, sign: Sign | None) -> float:
+    def _aim(self, sign: SearchTarget | None) -> float:
         """Sets where a search ends; what HiGHS leaves out of its values, as its gap is relative to them."""
         shift = 0.0 if sign is None else sign.proved
         self._highs.changeObjectiveOffset(-shift)

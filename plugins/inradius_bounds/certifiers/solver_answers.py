@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from inradius import Bounds
-from inradius.certifiers.proving import current_proof
+from inradius.certifiers.certificate_in_progress import current_certificate
 
 
-class Answer(Protocol):
+class SolverAnswer(Protocol):
     """What a solver says of a row."""
 
     @property
@@ -21,7 +21,7 @@ class Answer(Protocol):
         """How it gave up, in words; empty where it did not."""
 
 
-Given = TypeVar("Given", bound=Answer)
+Given = TypeVar("Given", bound=SolverAnswer)
 
 _places: ContextVar[Tensor | None] = ContextVar("inradius_bounds_places", default=None)
 
@@ -39,7 +39,7 @@ def verdicts_of(places: Tensor) -> Iterator[None]:
 
 def verdicts_alone() -> bool:
     """Whether it is enough to know which examples are proved."""
-    proof = current_proof()
+    proof = current_certificate()
     return _places.get() is not None or (proof is not None and proof.decide)
 
 

@@ -12,62 +12,64 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_bounds.backward.adam import Run
-from inradius_bounds.backward.closing import ClosedRows, lower
-from inradius_bounds.backward.propagate import Pass
-from inradius_bounds.backward.rows.sums import Function
-from inradius_bounds.backward.shares import Fan, Shared
+from inradius_bounds.backward.adam import AdamState
+from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.optimised_lines import LineRange, OptimisedLines
+from inradius_bounds.backward.pass_ends import ClosedRows, lower
+from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 
 # the first step, as a share of the way between the two lines, and what it falls to
 _STEP, _LAST = 0.25, 0.02
 
-Select = Callable[[Function, Tensor], Function]
+Select = Callable[[LinearFunctions, Tensor], LinearFunctions]
 
 
 @attrs.frozen(eq=False)
-class Start:
+class StartRows:
     """Rows on a node, (B, K), with their constants (B, K)."""
 
     node: Node
-    function: Function
+    function: LinearFunctions
     constant: Tensor
 
-    def select(self, index: Tensor) -> "Start":
+    def select(self, index: Tensor) -> "StartRows":
         """The rows of a part of the examples."""
-        return Start(self.node, self.function.select(index), self.constant[index])
+        return StartRows(self.node, self.function.select(index), self.constant[index])
 
 
-def ascended(values: Values, start: Start, steps: int, *, goal: float = 0.0) -> ClosedRows:
+def ascended(values: ValueBounds, start: StartRows, steps: int, *, goal: float = 0.0) -> ClosedRows:
     """Lower bounds of rows with slopes of their own. An example is done as soon as all of its rows are above ``goal``."""
     curves = [node for node in values.network.curves if values.network.place[node] < values.network.place[start.node]]
     if start.node.curved:
         curves.append(start.node)
-    fans = {node: Fan.of(values, node) for node in curves}
+    fans = {node: LineRange.of(values, node) for node in curves}
     shares = _search(values.plain, start, {node: _bare(fan) for node, fan in fans.items()}, steps, goal)
-    lines = {node: Shared(fans[node], share) for node, share in shares.items()}
+    lines = {node: OptimisedLines(fans[node], share) for node, share in shares.items()}
     return _value(values, start, lines)
 
 
-def _bare(fan: Fan) -> Fan:
+def _bare(fan: LineRange) -> LineRange:
     above, first, last = ((side[0].detach(), side[1].detach()) for side in (fan.above, fan.first, fan.last))
-    return Fan(above, first, last, None, None)
+    return LineRange(above, first, last, None, None)
 
 
-def _value(values: Values, start: Start, lines: Mapping[Node, Shared]) -> ClosedRows:
-    return lower(Pass(values, lines, {start.node: start.function}, start.constant).run(start.node))
+def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, OptimisedLines]) -> ClosedRows:
+    return lower(BackwardPass(values, lines, {start.node: start.function}, start.constant).run(start.node))
 
 
-def _search(values: Values, start: Start, fans: Mapping[Node, Fan], steps: int, goal: float) -> dict[Node, Tensor]:
+def _search(
+    values: ValueBounds, start: StartRows, fans: Mapping[Node, LineRange], steps: int, goal: float
+) -> dict[Node, Tensor]:
     """The best shares that so many steps of ascent find, each row by itself; an example above ``goal`` stops."""
-    lines = {node: Shared(fan) for node, fan in fans.items()}
+    lines = {node: OptimisedLines(fan) for node, fan in fans.items()}
     highest = _value(values, start, lines).value.detach()
     # curves that the rows do not meet have no shares
     lines = {node: shared for node, shared in lines.items() if shared.share is not None}
     best = {node: shared.share.clone() for node, shared in lines.items() if shared.share is not None}
     run, left = (
-        Run({node: share.clone() for node, share in best.items()}),
+        AdamState({node: share.clone() for node, share in best.items()}),
         torch.arange(len(values.x), device=values.x.device),
     )
     highest = torch.full_like(highest, -torch.inf)
@@ -89,7 +91,7 @@ def _search(values: Values, start: Start, fans: Mapping[Node, Fan], steps: int, 
 
 
 def _ascent(
-    values: Values, start: Start, lines: Mapping[Node, Shared], shares: Mapping[Node, Tensor]
+    values: ValueBounds, start: StartRows, lines: Mapping[Node, OptimisedLines], shares: Mapping[Node, Tensor]
 ) -> tuple[Tensor, dict[Node, Tensor]]:
     """The bound and its gradient in the shares."""
     asked = {node: share.detach().requires_grad_() for node, share in shares.items()}

@@ -12,7 +12,7 @@ from inradius_bounds.network.network import Network
 
 
 @attrs.frozen(eq=False)
-class Stage:
+class ChainLayer:
     """An affine block and the non-linear layer behind it; None behind the last block."""
 
     block: AffineBlock
@@ -23,10 +23,10 @@ class Stage:
 
 
 @attrs.frozen(eq=False)
-class Chain:
-    """The stages of a network, from the input to the logits."""
+class LayerChain:
+    """The layers of a network, from the input to the logits."""
 
-    stages: tuple[Stage, ...]
+    layers: tuple[ChainLayer, ...]
     network: Network
 
     @property
@@ -36,17 +36,17 @@ class Chain:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits, (B, *S) -> (B, C)."""
-        for stage in self.stages:
-            x = stage.block(x)
-            x = x if stage.activation is None else stage.activation(x)
+        for layer in self.layers:
+            x = layer.block(x)
+            x = x if layer.activation is None else layer.activation(x)
         return x
 
     @property
     def hidden(self) -> tuple[tuple[AffineBlock, Operator], ...]:
         """The blocks that a non-linear layer follows, with it."""
-        return tuple((stage.block, stage.activation) for stage in self.stages if stage.activation is not None)
+        return tuple((layer.block, layer.activation) for layer in self.layers if layer.activation is not None)
 
     @property
     def final(self) -> AffineBlock:
         """The block that gives the logits."""
-        return self.stages[-1].block
+        return self.layers[-1].block

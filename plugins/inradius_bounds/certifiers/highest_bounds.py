@@ -9,7 +9,7 @@ from inradius.certifiers.certificate import CLAIMS
 
 
 @attrs.define(eq=False)
-class Highest:
+class HighestBounds:
     """Row by row the highest bound so far, (B, K), and what it rests on: bounds of parts of the examples, one after the other."""
 
     value: Tensor
@@ -17,7 +17,7 @@ class Highest:
     parts: list[tuple[Tensor, Bounds]] = attrs.field(factory=list)
 
     @classmethod
-    def of(cls, like: Tensor) -> "Highest":
+    def of(cls, like: Tensor) -> "HighestBounds":
         """Nothing so far, for rows like (B, K)."""
         return cls(torch.full_like(like, -torch.inf), torch.zeros_like(like, dtype=torch.int64))
 

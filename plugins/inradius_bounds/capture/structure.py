@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 @attrs.frozen(eq=False)
-class Structure:
+class ModelStructure:
     """A model's modules with their modes, hooks, attributes and tensors, as they were.
 
     The modules below the model are held, so that no other can take their place in memory unseen; so are the tensors, by what
@@ -18,12 +18,12 @@ class Structure:
     facts: tuple[Any, ...]
 
     @classmethod
-    def of(cls, model: nn.Module) -> "Structure":
+    def of(cls, model: nn.Module) -> "ModelStructure":
         """The structure of a model as it is."""
         modules = list(model.modules())
         return cls(tuple(modules[1:]), tuple(_facts(module) for module in modules))
 
-    def same(self, other: "Structure") -> bool:
+    def same(self, other: "ModelStructure") -> bool:
         """True if nothing has changed."""
         alike = len(self.parts) == len(other.parts) and all(map(_is, self.parts, other.parts))
         return alike and self.facts == other.facts

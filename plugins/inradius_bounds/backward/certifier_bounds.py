@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Bounds, Oracles
-from inradius.certifiers.proving import current_proof
-from inradius_bounds.backward.closing import ClosedRows
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius_bounds.backward.memory import numbers_within
+from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.network import Network
 from inradius_bounds.network.reference import Reference
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import Rounding
 
 # inner bounds are moved by rounding as well, which the error of the last pass does not show; about as much as these many errors
@@ -21,7 +21,7 @@ _NOISY = 0.02
 
 def values_of(
     model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True, memory: float | None = None
-) -> Values:
+) -> ValueBounds:
     """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on.
 
     about: whether passes count from the values at x where rounding is looked at; where there are few passes it costs more
@@ -32,25 +32,25 @@ def values_of(
     rounding = rounding_of(network, x)
     reference = _reference(model, network, x, threat, rounding) if about and rounding is not None else None
     limit = None if rounding is None else numbers_within(memory, x)
-    return Values(network, x, threat, rounding, about=reference, limit=limit)
+    return ValueBounds(network, x, threat, rounding, about=reference, limit=limit)
 
 
 def _reference(model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding) -> Reference:
     wide = x.detach().to(torch.float64)
     other = network if x.dtype == wide.dtype else trace(model, x, threat, wide.dtype).network
-    values = Values(other, wide, threat, Rounding(wide.dtype, rounding.execution))
+    values = ValueBounds(other, wide, threat, Rounding(wide.dtype, rounding.execution))
     return Reference(values, dict(zip(network.nodes, other.nodes, strict=True)))
 
 
 def rounding_of(network: Network, x: Tensor) -> Rounding | None:
     """How bounds of a network are computed for inputs like x, and whether they are to hold for each execution."""
-    proof = current_proof()
+    proof = current_certificate()
     if proof is None:
         return None if torch.is_grad_enabled() else Rounding(x.dtype)
     return Rounding(x.dtype, proof.dtype if proof.claim == "float" and network.executed else None)
 
 
-def bounds_of(values: Values, found: ClosedRows, *, exact: bool = False) -> Bounds:
+def bounds_of(values: ValueBounds, found: ClosedRows, *, exact: bool = False) -> Bounds:
     """What a certifier returns: the bounds with their error, and the claim that was proved."""
     if found.error is None:
         return Bounds(found.value, exact=exact)

@@ -4,7 +4,7 @@ import torch
 
 from inradius import UnsupportedError
 from inradius_bounds.capture.graph import Graph, Value, values_in
-from inradius_bounds.lowering.constants import Constants
+from inradius_bounds.lowering.constants import ConstantStore
 
 # as a share of the largest number of a constant, in units of rounding: what sums of a thousand terms may differ by
 _ROOM = 1024
@@ -16,7 +16,7 @@ def check_constants(graph: Graph, dtype: torch.dtype) -> None:
 
     Such a constant hangs on rounding: it is the difference of large numbers, or has steps.
     """
-    exact, own = (Constants(torch.float64, exact=exact, native=dtype) for exact in (True, False))
+    exact, own = (ConstantStore(torch.float64, exact=exact, native=dtype) for exact in (True, False))
     for call in graph.calls:
         for value in values_in((call.args, call.kwargs)) if call.varies else ():
             if not value.varies and value.call is not None and not _alike(exact, own, value):
@@ -26,7 +26,7 @@ def check_constants(graph: Graph, dtype: torch.dtype) -> None:
                 )
 
 
-def _alike(exact: Constants, own: Constants, value: Value) -> bool:
+def _alike(exact: ConstantStore, own: ConstantStore, value: Value) -> bool:
     mine, its = exact.tensor(value), own.tensor(value)
     if not mine.is_floating_point():
         return bool(torch.equal(mine, its))

@@ -15,7 +15,7 @@ _Part = tuple[Operator, Tensor, Tensor]
 
 
 @attrs.frozen(eq=False)
-class Segments:
+class ParallelLayers:
     """The layers behind the values of a state, one each; identities where a value only passes by."""
 
     state: State
@@ -31,7 +31,7 @@ class Segments:
         return list(zip(self.layers, low, high, strict=True))
 
 
-class SegmentsRule(LayerRule):
+class ParallelLayersRule(LayerRule):
     """How bounds pass a level: value by value."""
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

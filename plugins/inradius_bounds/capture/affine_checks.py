@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 
 from inradius import Operator, UnsupportedError
-from inradius_bounds.layout.chain import Chain
+from inradius_bounds.layout.layer_chain import LayerChain
 
 # a model may round each of its operators in another way than the steps that stand for it, some of which are more than one
 _ROOM = 8
 
 
 @torch.no_grad()
-def check_affine(chain: Chain, generator: torch.Generator) -> None:
+def check_affine(chain: LayerChain, generator: torch.Generator) -> None:
     """Raises ``UnsupportedError`` where a block of a chain in float64 is not affine, or its adjoint is another's.
 
     At random points f(a) + f(b) = f(a + b) + f(0) and ⟨r, f(a) − f(0)⟩ = ⟨Aᵀ r, a⟩, within rounding.
     """
-    for stage in chain.stages:
-        block = stage.block
+    for layer in chain.layers:
+        block = layer.block
         a, b = (_normal((1, *block.in_shape), generator, chain) for _ in range(2))
         r = _normal((1, 1, *block.out_shape), generator, chain)
         zero, image, other, both = torch.split(block(torch.cat([torch.zeros_like(a), a, b, a + b])), 1)
@@ -40,23 +40,23 @@ def check_affine(chain: Chain, generator: torch.Generator) -> None:
             )
 
 
-def _normal(shape: tuple[int, ...], generator: torch.Generator, chain: Chain) -> Tensor:
+def _normal(shape: tuple[int, ...], generator: torch.Generator, chain: LayerChain) -> Tensor:
     # numbers of few digits, which are drawn faster
     return torch.randn(shape, generator=generator).to(chain.device, torch.float64)
 
 
 @torch.no_grad()
-def pointwise(chain: Chain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def pointwise(chain: LayerChain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """A chain's values at points (N, *S) in float64, and a bound on the rounding error of a run in ``dtype``, two of (N, *out).
 
     A block turns an error E into |A| E + γ (|A| |z| + |b|), a curve into what its interval around z ± E allows.
     """
     value, error = points, torch.zeros_like(points)
-    for stage in chain.stages:
-        for op in stage.block.ops:
+    for layer in chain.layers:
+        for op in layer.block.ops:
             value, error = through_affine(op, value, error, dtype)
-        if stage.activation is not None:
-            value, error = through_curve(stage.activation, value, error, dtype)
+        if layer.activation is not None:
+            value, error = through_curve(layer.activation, value, error, dtype)
     return value, error
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from inradius_bounds.capture.graph import Value
 
 
-class Memory:
+class TensorMemory:
     """The values of plain tensors, and how often the memory of each was written on.
 
     Torch hands a view of a tensor on as another object than an operator gave; such a tensor is known by where it lies.

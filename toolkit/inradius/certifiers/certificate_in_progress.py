@@ -12,7 +12,7 @@ from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
 
 
 @attrs.frozen(eq=False)
-class Proof:
+class CertificateInProgress:
     """A certificate in the making.
 
     dtype: the type in which the model was handed over, also while bounds are computed in a wider one; claim: the level that
@@ -28,18 +28,20 @@ class Proof:
     memo: dict[Any, Any] = attrs.field(factory=dict)
 
 
-_current: ContextVar[Proof | None] = ContextVar("inradius_proof", default=None)
+_current: ContextVar[CertificateInProgress | None] = ContextVar("inradius_proof", default=None)
 
 
 @contextmanager
-def proving(dtype: torch.dtype, *, claim: Claim = DEFAULT_CLAIM, decide: bool = False) -> Iterator[Proof]:
-    """While the block runs, ``current_proof`` gives the certificate that is being made for a model of type ``dtype``."""
-    with _set(Proof(dtype, claim, decide)) as proof:
+def certificate_in_progress(
+    dtype: torch.dtype, *, claim: Claim = DEFAULT_CLAIM, decide: bool = False
+) -> Iterator[CertificateInProgress]:
+    """While the block runs, ``current_certificate`` gives the certificate that is being made for a model of type ``dtype``."""
+    with _set(CertificateInProgress(dtype, claim, decide)) as proof:
         yield proof
 
 
 @contextmanager
-def proving_at(claim: Claim) -> Iterator[Proof]:
+def at_level(claim: Claim) -> Iterator[CertificateInProgress]:
     """While the block runs, the certificate that is being made is one at level ``claim``, with the memo that it has."""
     proof = _current.get()
     assert proof is not None, "a level is that of a certificate"
@@ -48,7 +50,7 @@ def proving_at(claim: Claim) -> Iterator[Proof]:
 
 
 @contextmanager
-def _set(proof: Proof) -> Iterator[Proof]:
+def _set(proof: CertificateInProgress) -> Iterator[CertificateInProgress]:
     token = _current.set(proof)
     try:
         yield proof
@@ -56,6 +58,6 @@ def _set(proof: Proof) -> Iterator[Proof]:
         _current.reset(token)
 
 
-def current_proof() -> Proof | None:
+def current_certificate() -> CertificateInProgress | None:
     """The certificate that is being made; None where bounds are computed for training, or on their own."""
     return _current.get()

@@ -3,30 +3,30 @@
 import torch
 from torch import Tensor
 
-from inradius_bounds.backward.ascent import Start, ascended
-from inradius_bounds.backward.inner import Relaxed, ragged, undecided
-from inradius_bounds.backward.rows.units import Units
+from inradius_bounds.backward.inner_bounds import CurveRelaxations, ragged, undecided
+from inradius_bounds.backward.rows.units import UnitRows
+from inradius_bounds.backward.slope_ascent import StartRows, ascended
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.known import Box
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.protocols import Box
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 
 # how many shares, over all layers, are ascended at once
 _SHARES = 1 << 22
 
 
-def tightened(values: Values, steps: int) -> Relaxed:
+def tightened(values: ValueBounds, steps: int) -> CurveRelaxations:
     """Boxes no looser than those of ``values``: behind the first curves, each undecided number's own slopes are sought.
 
     Node by node, each over the boxes just found for the ones before it.
     """
     network = values.network
     fresh = values.unbounded
-    found = Relaxed(fresh)
+    found = CurveRelaxations(fresh)
     for node in network.nodes:
         if node.curved:
             found.add(node, smallest_area)
-        elif node in network.bent:
+        elif node in network.curve_inputs:
             before = values.boxes[node]
             if node in network.straight:
                 fresh.boxes[node] = before
@@ -37,7 +37,7 @@ def tightened(values: Values, steps: int) -> Relaxed:
     return found
 
 
-def _tightened(values: Values, node: Node, start: Box, steps: int) -> Box:
+def _tightened(values: ValueBounds, node: Node, start: Box, steps: int) -> Box:
     """The box of one node, raised and lowered where it leaves numbers undecided."""
     index, used = ragged(undecided(values, node, start).flatten(1))
     if not index.shape[1]:
@@ -59,10 +59,10 @@ def _tightened(values: Values, node: Node, start: Box, steps: int) -> Box:
     return flat[0].index_put(places, low).view_as(start[0]), flat[1].index_put(places, high).view_as(start[1])
 
 
-def _sides(values: Values, node: Node, index: Tensor, steps: int) -> Box:
+def _sides(values: ValueBounds, node: Node, index: Tensor, steps: int) -> Box:
     """Lower and upper bounds of chosen numbers of a node, (B, K) flat indices -> two of (B, K)."""
-    both = Units(index, None, values.x.dtype).doubled()
+    both = UnitRows(index, None, values.x.dtype).doubled()
     zero = torch.zeros(both.shape, dtype=values.x.dtype, device=index.device)
-    found = ascended(values, Start(node, both, zero), steps, goal=float("inf")).safe
+    found = ascended(values, StartRows(node, both, zero), steps, goal=float("inf")).safe
     lower, negated = found.chunk(2, dim=1)
     return lower, -negated

@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 
 from inradius import LayerRule, UnsupportedError
-from inradius_bounds.capture.graph import Kept
+from inradius_bounds.capture.graph import ModuleOperator
 from inradius_bounds.capture.recorder import Recorder
-from inradius_bounds.capture.traced import Traced
+from inradius_bounds.capture.traced_tensor import TracedTensor
 
 Rules = Mapping[type[nn.Module], LayerRule]
 
@@ -21,7 +21,7 @@ def keeping(model: nn.Module, rules: Rules, recorder: Recorder, paths: Mapping[i
     The forward alone is replaced, on the module itself: hooks on it, and a ``__call__`` of its own, run as ever.
     """
     layers = [
-        Kept(module, rules[kind], paths[id(module)])
+        ModuleOperator(module, rules[kind], paths[id(module)])
         for module in model.modules()
         if (kind := covering(rules, module)) is not None
     ]
@@ -60,11 +60,11 @@ _HARMLESS = {
 }
 
 
-def _recorded(layer: Kept, recorder: Recorder) -> Callable[..., Any]:
+def _recorded(layer: ModuleOperator, recorder: Recorder) -> Callable[..., Any]:
     own = type(layer.module).forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        if not any(isinstance(each, Traced) for each in (*args, *kwargs.values())):
+        if not any(isinstance(each, TracedTensor) for each in (*args, *kwargs.values())):
             return own(layer.module, *args, **kwargs)
         if len(args) != 1 or kwargs:
             raise UnsupportedError(f"{layer.path} is {layer} with several inputs; its layer rule knows one")

@@ -6,12 +6,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_bounds.backward.propagate import Pass
+from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dot import dot, dot_terms
-from inradius_bounds.backward.rows.sums import Function
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.known import Box
-from inradius_bounds.network.values import Values
+from inradius_bounds.network.protocols import Box
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 
 
@@ -59,7 +59,7 @@ class ClosedRows:
 
 
 @attrs.frozen(eq=False)
-class Ends:
+class RowRange:
     """Lower and upper bounds of rows over what a node's numbers may be, (B, K) each, and an error.
 
     error: how far rounding may have moved either bound, (B, K), or None where rounding is not looked at.
@@ -70,7 +70,7 @@ class Ends:
     error: Tensor | None
 
 
-def lower(ended: Pass, *, cheap: bool = False) -> ClosedRows:
+def lower(ended: BackwardPass, *, cheap: bool = False) -> ClosedRows:
     """Lower bounds of the rows of a pass; ``cheap``: by the support's own cheaper bound."""
     values = ended.values
     value, owed = ended.constant - ended.radius, ended.owed
@@ -84,7 +84,7 @@ def lower(ended: Pass, *, cheap: bool = False) -> ClosedRows:
     return ClosedRows(value, None if owed is None else owed.detach(), ended.execution)
 
 
-def both(ended: Pass) -> tuple[Tensor, Tensor]:
+def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
     """Lower and upper bounds of the rows that a pass over two sides began with, less what is owed, two of (B, K)."""
     values = ended.values
     if ended.doubled:
@@ -106,12 +106,12 @@ def both(ended: Pass) -> tuple[Tensor, Tensor]:
     return center - room + low, center + room + high
 
 
-def _over(values: Values, node: Node, function: Function) -> Ends:
+def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRange:
     """The range of rows over a box of a node's numbers, counted as values are."""
     middle, half = _sides(values, node)
     center, around = function.over(middle), function.sizes().over(half)
     if values.sizes is None:
-        return Ends(center - around, center + around, None)
+        return RowRange(center - around, center + around, None)
     terms = dot_terms(node.stored) + 8
     small = node.stored.numel() * tiny(half.dtype)
     if node is values.end and values.about is not None:
@@ -119,10 +119,10 @@ def _over(values: Values, node: Node, function: Function) -> Ends:
         size = 2 * around.detach()
     else:
         size = around.detach() + function.sizes().over(values.sizes.distance(node)).detach()
-    return Ends(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
+    return RowRange(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
 
 
-def _sides(values: Values, node: Node) -> Box:
+def _sides(values: ValueBounds, node: Node) -> Box:
     """Middle and half width of a box of a node's numbers, counted as values are."""
     if node is values.end:
         assert values.sides is not None
@@ -133,17 +133,17 @@ def _sides(values: Values, node: Node) -> Box:
     return (low + high) / 2, half if values.sizes is None else half + 2 * tiny(half.dtype)
 
 
-def _below(values: Values, function: Function, cheap: bool) -> Ends:
+def _below(values: ValueBounds, function: LinearFunctions, cheap: bool) -> RowRange:
     """Lower bounds of rows over Δ(x) by the set's support."""
     entry = values.network.entry
     rows = function.dense(entry.stored).rows
     support = values.threat.support_bound if cheap else values.threat.support
     around = support(-rows, values.x)
     least = -around if values.about is not None else dot(rows, values.x) - around
-    return Ends(least, least, _rounding(values, rows, around.detach().abs()))
+    return RowRange(least, least, _rounding(values, rows, around.detach().abs()))
 
 
-def _spanned(values: Values, function: Function) -> Ends:
+def _spanned(values: ValueBounds, function: LinearFunctions) -> RowRange:
     """The range of rows over Δ(x) by the set's span."""
     rows = function.dense(values.network.entry.stored).rows
     low, high = values.threat.span(rows, values.x)
@@ -151,10 +151,10 @@ def _spanned(values: Values, function: Function) -> Ends:
     if values.about is None:
         center = dot(rows, values.x)
         low, high = low + center, high + center
-    return Ends(low, high, error)
+    return RowRange(low, high, error)
 
 
-def _rounding(values: Values, rows: Tensor, size: Tensor) -> Tensor | None:
+def _rounding(values: ValueBounds, rows: Tensor, size: Tensor) -> Tensor | None:
     """What rows on the input may be off by that are added up and multiplied, beside the set's own answers, (B, K)."""
     if values.sizes is None:
         return None
