@@ -22,7 +22,7 @@ from inradius_bounds.backward.rows import windows as sums_of_windows
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.capture.trace import trace
-from inradius_bounds.network.sizes import Sizes
+from inradius_bounds.network.deviations import Deviations
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import Rounding, tiny, unit
 
@@ -138,8 +138,9 @@ def references_miss(place=0):
     """A reference may be what its step adds up in order."""
     values, nodes = values_of(total(weight=losing(1, COUNT, dtype=F64)), ones(1, COUNT, dtype=F64), about=True)
     values.about._numbers[nodes[1]] = in_order(losing(1, 1, COUNT, dtype=F64))
-    miss, sizes = lost(losing(COUNT, dtype=F64)), values.sizes
-    bounds = sizes._unmatched(nodes[1]), sizes.own(nodes[1])[0], sizes.owed(nodes[1], single=True)[0]
+    miss, errors = lost(losing(COUNT, dtype=F64)), values.errors
+    owed = errors.rows.owed(nodes[1], single=True)[0]
+    bounds = errors.deviations.unmatched(nodes[1]), errors.rows.own(nodes[1])[0], owed
     assert miss <= exact(bounds[place]).item()
 
 
@@ -152,7 +153,7 @@ def references_underflow():
             torch.full((1, COUNT), 1.98 * least, dtype=F64),
             about=True,
         )
-        bound, found = values.sizes._unmatched(nodes[1]), values.about.value(nodes[1])
+        bound, found = values.errors.deviations.unmatched(nodes[1]), values.about.value(nodes[1])
     assert abs(COUNT * Fraction(1.98 * least) / 2 - exact(found).item()) <= exact(bound).item()
 
 
@@ -161,7 +162,7 @@ def small_references_miss():
     weight, small = losing(1, COUNT, dtype=F64), 2.0**-87
     with flushing():
         values, nodes = values_of(total(weight=weight.float()), torch.full((1, COUNT), small), about=True)
-        bound = values.sizes._unmatched(nodes[1])
+        bound = values.errors.deviations.unmatched(nodes[1])
     assert lost(weight) * Fraction(small) <= exact(bound).item()
 
 
@@ -174,7 +175,7 @@ def rows_meet(about=False):
     count, x = 512, torch.zeros(1, 1) if about else ones(1, 1)
     model = nn.Sequential(linear(ones(count, 1)), linear(ones(1, count)))
     values, nodes = values_of(model, x, AROUND if about else POINT, about=about)
-    bound = exact(values.sizes.own(nodes[1])[0])[0]
+    bound = exact(values.errors.rows.own(nodes[1])[0])[0]
     assert lost(losing(count)) <= (exact(losing(count)) * bound).sum()
 
 
@@ -203,7 +204,7 @@ def copies_meet(kind):
     x, spec = torch.full((1, 1), 0.5), "linf(eps=0.5, bounds=None)"
     values, nodes = values_of(Net(MEETINGS[kind], **parts), x, spec, about=True)
     assert nodes[-1].stored.numel() == COUNT
-    bound, numbers = exact(values.sizes.own(nodes[-1])[0]).flatten(), losing(COUNT)
+    bound, numbers = exact(values.errors.rows.own(nodes[-1])[0]).flatten(), losing(COUNT)
     numbers[-1] *= kind != "joined"
     assert lost(numbers) / 2 <= (exact(numbers) * bound).sum()
 
@@ -240,7 +241,7 @@ def parts_meet(kind, about=False, owed=None):
     node = nodes[0] if kind == "bent" else next(each for each in nodes if len(values.network.uses[each]) >= USES)
     loss = lost(losing(USES))
     if owed is not None:
-        paid = [values.sizes.owed(use, single=owed == "single")[0] for use in values.network.uses[node]]
+        paid = [values.errors.rows.owed(use, single=owed == "single")[0] for use in values.network.uses[node]]
         assert loss * reach <= sum(exact(each).sum() for each in paid)
         return
     rows = losing(USES) if kind in ("bent", "moved") else ones(USES)
@@ -260,10 +261,10 @@ def constants_meet(kind):
         model = Net(lambda m, z: m.last(z + m.shift), shift=shift, last=total())
         values, nodes = values_of(model, torch.zeros(1, COUNT), L2)
         assert values.handed(nodes[1]) is not None
-        bound = exact(values.sizes.own(nodes[2])[0]).sum()
+        bound = exact(values.errors.rows.own(nodes[2])[0]).sum()
     else:
         values, nodes = values_of(Net(lambda m, z: z.relu() + m.shift, shift=shift), torch.zeros(1, COUNT))
-        bound = exact(values.sizes.own(nodes[-1])[0]).sum()
+        bound = exact(values.errors.rows.own(nodes[-1])[0]).sum()
     assert lost(shift) <= bound
 
 
@@ -272,7 +273,7 @@ def constants_underflow():
     parts = {"shift": torch.full((COUNT,), NEAR), "last": total(weight=torch.full((1, COUNT), 0.5))}
     with flushing():
         values, nodes = values_of(Net(lambda m, z: m.last(z + m.shift), **parts), torch.zeros(1, COUNT), L2)
-        found, bound = values.constant(nodes[2]), values.sizes.own(nodes[2])[0]
+        found, bound = values.constant(nodes[2]), values.errors.rows.own(nodes[2])[0]
     value = exact(parts["shift"]).sum() / 2
     assert abs(value - exact(found).item()) <= exact(bound).item()
 
@@ -281,7 +282,7 @@ def constants_underflow():
 def references_match():
     """While the block runs, references miss nothing; for laws whose references are 0."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Sizes, "_unmatched", lambda sizes, node: torch.zeros_like(sizes.size(node)))
+        patch.setattr(Deviations, "unmatched", lambda self, node: torch.zeros_like(self.magnitudes.size(node)))
         yield
 
 
@@ -295,7 +296,7 @@ def distances_underflow(single=False):
             f"linf(eps={eps}, bounds=None)",
             about=True,
         )
-        bound = values.sizes.owed(nodes[1], single=single)[0]
+        bound = values.errors.rows.owed(nodes[1], single=single)[0]
     moved = abs(Fraction(float(row * small)) - Fraction(float(row)) * Fraction(float(small))) * Fraction(eps)
     assert 0 < moved <= Fraction(float(row)) * exact(bound).item()
 
@@ -304,7 +305,7 @@ def sizes_underflow():
     """A size is no smaller than the products that it is made of, which are flushed."""
     with flushing():
         values, nodes = values_of(total(weight=torch.full((1, COUNT), 0.25)), torch.full((1, COUNT), NEAR))
-        size, given = values.sizes.size(nodes[1]), values.sizes.reach(nodes[0])
+        size, given = values.errors.magnitudes.size(nodes[1]), values.errors.magnitudes.reach(nodes[0])
     assert exact(given).sum() / 4 <= exact(size).item()
 
 
@@ -313,7 +314,7 @@ def deviations_underflow():
     with flushing(), references_match():
         model, x = total(weight=torch.full((1, COUNT), 0.5)), torch.zeros(1, COUNT)
         values, nodes = values_of(model, x, f"linf(eps={NEAR!r}, bounds=None)", about=True)
-        size, given = values.sizes.deviation(nodes[1]), values.sizes.distance(nodes[0])
+        size, given = values.errors.deviations.deviation(nodes[1]), values.errors.deviations.distance(nodes[0])
     assert COUNT * Fraction(NEAR) / 2 <= exact(given).sum() / 2 <= exact(size).item()
 
 
@@ -324,14 +325,14 @@ def an_execution_loses(count=COUNT, run=F32):
     """An execution adds up in order; so many numbers of a short type that nothing is known are an infinity."""
     numbers = losing(count, dtype=run)
     values, nodes = values_of(total(weight=numbers[None].double()), ones(1, count, dtype=F64), run=run)
-    assert float(lost(numbers)) <= float(values.sizes._run(nodes[1]))
+    assert float(lost(numbers)) <= float(values.errors.executions.affine(nodes[1]))
 
 
 def an_execution_underflows():
     """An execution flushes each product."""
     with flushing():
         values, nodes = values_of(total(weight=torch.full((1, COUNT), 0.5)), torch.full((1, COUNT), NEAR), run=F32)
-        bound = values.sizes._run(nodes[1])
+        bound = values.errors.executions.affine(nodes[1])
     assert COUNT * Fraction(NEAR) / 2 <= exact(bound).item()
 
 
@@ -339,7 +340,7 @@ def an_execution_takes_weights_for_0():
     """An execution takes each weight for 0."""
     small, large = 0.99 * LEAST, 1000.0
     values, nodes = values_of(total(weight=torch.full((1, COUNT), small)), torch.full((1, COUNT), large), run=F32)
-    bound = values.sizes._run(nodes[1])
+    bound = values.errors.executions.affine(nodes[1])
     assert COUNT * exact(torch.tensor(small)).item() * Fraction(large) <= exact(bound).item()
 
 
@@ -352,7 +353,7 @@ def an_execution_takes_inputs_for_0(kind, about=False):
         low, inputs = values.box(nodes[0])[0] if not about else values.around(nodes[0])[0], 0 if about else exact(x)
         assert bool(np.all(exact(low) <= inputs - exact(x)))
     elif kind == "affine":
-        assert exact(x).sum() * Fraction(1e30) <= exact(values.sizes.whole(nodes[1])).item()
+        assert exact(x).sum() * Fraction(1e30) <= exact(values.errors.boxes.whole(nodes[1])).item()
     else:
         rows = DenseRows(torch.full((1, 1, COUNT), 1e30, dtype=F64))
         ends = pass_ends._below(values, rows, False) if kind == "below" else pass_ends._spanned(values, rows)
@@ -368,13 +369,13 @@ def an_execution_overflows():
     assert float(numbers.sum()) < torch.finfo(F32).max
     assert in_order(numbers.float()).isinf()
     values, nodes = values_of(linear(ones(1, COUNT + 1, dtype=F64)), numbers[None], run=F32)
-    assert bool(values.sizes._run(nodes[1]).isinf().all())
+    assert bool(values.errors.executions.affine(nodes[1]).isinf().all())
 
 
 def a_curve(curve, ulps, value=1.0):
     """An execution of a curve misses its value by so many units in the last place, or overflows, or flushes it."""
     values, nodes = values_of(nn.Sequential(curve()), ones(1, 1, dtype=F64), run=F32)
-    bound = values.sizes.curve(nodes[1], torch.full((1, 1), value, dtype=F64))
+    bound = values.errors.executions.curve(nodes[1], torch.full((1, 1), value, dtype=F64))
     assert float(bound) >= (ulps * 2 * unit(F32) * value if value > LEAST else 0.99 * LEAST)
 
 
@@ -400,7 +401,7 @@ def single_rows_meet_in_norms():
     found = rows.over(ones(1, 400))
     # float64 is near enough to exact numbers here
     factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    assert bool(((found.double() - factor).abs() / 2 <= values.sizes.owed(nodes[2], single=True)[0]).all())
+    assert bool(((found.double() - factor).abs() / 2 <= values.errors.rows.owed(nodes[2], single=True)[0]).all())
 
 
 def rolled(model, z):
@@ -416,7 +417,7 @@ def single_rows_of_several_uses():
     values, nodes = values_of(
         Net(rolled, first=linear(weight)), torch.full((1, 1), 0.5), "linf(eps=0.5, bounds=None)", about=True
     )
-    bound = values.sizes.owed(nodes[-1], single=True)[0]
+    bound = values.errors.rows.owed(nodes[-1], single=True)[0]
     assert lost(weight[:, 0]) / 2 <= exact(bound)[0, 0]
 
 
@@ -426,7 +427,7 @@ def steps_hand_on(side):
     other = linear(torch.zeros_like(first.weight))
     x, model = ones(1, first.weight.shape[1]), Net(lambda m, z: m.first(z) + m.other(z), first=first, other=other)
     values, nodes = values_of(model, x, AROUND if side == 0 else POINT, about=side == 0, run=F32)
-    bound = exact(values.sizes.owed(nodes[-1])[side])[0]
+    bound = exact(values.errors.rows.owed(nodes[-1])[side])[0]
     assert lost(losing(COUNT)) <= ((exact(losing(COUNT)) * bound).sum() if side == 0 else bound.item())
 
 
@@ -439,14 +440,14 @@ def intervals(run=None):
     values, nodes = values_of(nn.Sequential(nn.ReLU(), linear(weight)), ones(1, COUNT), AROUND, run=run)
     # of numbers between 0 and 2: middle 1 less spread 1, and twice the sum itself
     miss = 2 * lost(losing(COUNT)) * (1 if run is None else 2)
-    assert miss <= exact(values.sizes.widening(nodes[2])).item()
+    assert miss <= exact(values.errors.boxes.widening(nodes[2])).item()
 
 
 def intervals_underflow():
     """Products of middle and of spread are flushed."""
     with flushing():
         values, nodes = values_of(nn.Sequential(nn.ReLU(), linear(torch.full((1, COUNT), 0.5))), torch.zeros(1, COUNT))
-        bound = values.sizes.widening(nodes[2])
+        bound = values.errors.boxes.widening(nodes[2])
     assert 2 * COUNT * Fraction(NEAR) / 2 <= exact(bound).item()
 
 
@@ -454,7 +455,7 @@ def affine_functions(kind):
     """The bounds of an affine function of the input miss what its steps lose."""
     last = [nn.Flatten(), linear(ones(1, 1))] if kind == "steps" else []
     values, nodes = values_of(total(*last, weight=losing(1, COUNT)), ones(1, COUNT))
-    assert lost(losing(COUNT)) <= exact(values.sizes.whole(nodes[-1])).item()
+    assert lost(losing(COUNT)) <= exact(values.errors.boxes.whole(nodes[-1])).item()
 
 
 def affine_functions_underflow():
@@ -463,7 +464,7 @@ def affine_functions_underflow():
     values, nodes = values_of(
         nn.Sequential(linear(small), linear(small)), torch.zeros(1, 1), f"linf(eps={eps}, bounds=None)"
     )
-    assert exact(small).item() ** 2 * Fraction(eps) <= exact(values.sizes.whole(nodes[-1])).item()
+    assert exact(small).item() ** 2 * Fraction(eps) <= exact(values.errors.boxes.whole(nodes[-1])).item()
 
 
 def boxes_hold(curved):
@@ -480,7 +481,7 @@ def underflow_on_the_way(place=1):
     """Products of rows and weights are flushed, and large inputs follow."""
     with flushing():
         values, nodes = values_of(nn.Sequential(faint(), nn.ReLU()), torch.full((1, 1), 1000.0))
-        found = exact(values.sizes.lost(nodes[place])).item()
+        found = exact(values.errors.rows.lost(nodes[place])).item()
     assert COUNT * Fraction(NEAR) / 2 * 1000 <= found
 
 
@@ -488,7 +489,7 @@ def underflow_at_a_curve():
     """Products of rows with a curve's offsets and bands are flushed."""
     with flushing():
         values, nodes = values_of(nn.ReLU(), torch.zeros(1, COUNT))
-        found = exact(values.sizes.lost(nodes[1])).item()
+        found = exact(values.errors.rows.lost(nodes[1])).item()
     assert 2 * COUNT * Fraction(NEAR) / 2 <= found
 
 

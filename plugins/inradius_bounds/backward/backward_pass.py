@@ -1,7 +1,7 @@
 """The backward pass: rows on a value are pulled to the input, through affine nodes exactly and through curves by their lines.
 
 Rows that meet at a value add up there, so a skip connection costs one addition. Rows are taken as they were computed; what
-each step may be off by is counted as it is made (see ``Sizes``), and adds up over the depth without being multiplied.
+each step may be off by is counted as it is made (see ``RowErrors``), and adds up over the depth without being multiplied.
 Source: wong2018, zhang2018.
 """
 
@@ -62,10 +62,10 @@ class BackwardPass:
         return self
 
     def _begin(self, start: Node) -> None:
-        sizes = self.values.sizes
-        if sizes is not None:
-            self.owed = sizes.lost(start)[:, None].expand_as(self.constant)
-            if sizes.rounding.execution is not None:
+        errors = self.values.errors
+        if errors is not None:
+            self.owed = errors.rows.lost(start)[:, None].expand_as(self.constant)
+            if errors.rounding.execution is not None:
                 self.execution = torch.zeros_like(self.constant)
         if self.values.about is not None:
             self._count_from(self.values.about.value(start), self.pending[start])
@@ -81,10 +81,10 @@ class BackwardPass:
 
     def _pay(self, node: Node, function: LinearFunctions) -> None:
         """Adds the constants that a node has, and what rows on it owe."""
-        constant, sizes = self.values.constant(node), self.values.sizes
+        constant, errors = self.values.constant(node), self.values.errors
         if constant is not None:
             self._shift(function.over(constant))
-        owed = None if sizes is None else sizes.owed(node, single=isinstance(function, UnitRows))
+        owed = None if errors is None else errors.rows.owed(node, single=isinstance(function, UnitRows))
         if owed is None:
             return
         size = function.sizes()

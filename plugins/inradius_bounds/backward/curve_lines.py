@@ -10,7 +10,7 @@ from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot, dot_terms
 from inradius_bounds.backward.rows.windows import WindowRows, total
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.sizes import Sizes
+from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, tiny, unit
 
@@ -42,22 +42,25 @@ class CurveLines:
         if missed is not None and more is not None:
             band = band + missed + more
         found = cls(slope, turn, ((low + high) / 2).to(slope.dtype), band.to(slope.dtype))
-        return found if values.sizes is None else found.with_rounding(values.sizes, node)
+        return found if values.errors is None else found.with_rounding(values.errors, node)
 
-    def with_rounding(self, sizes: Sizes, node: Node, *, owed: Tensor | float = 0.0) -> "CurveLines":
+    def with_rounding(self, errors: RoundingErrors, node: Node, *, owed: Tensor | float = 0.0) -> "CurveLines":
         """The lines with what rows on the curve owe, beside what they are known to owe."""
         source = node.sources[0]
         steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
         u = ROOM * unit(self.slope.dtype)
         terms = dot_terms(node.stored) + 4
-        handed, own = sizes.handed(source), sizes.own(node)
+        handed, own = errors.rows.handed(source), errors.rows.own(node)
         owed = (
             owed
             + own[0]
-            + ((3 if self.turn is None else 8) + 2 * sizes.adds(node)) * u * steep * sizes.deviation(source)
+            + ((3 if self.turn is None else 8) + 2 * errors.rows.adds(node))
+            * u
+            * steep
+            * errors.deviations.deviation(source)
             + terms * u * (self.offset.abs() + self.band.abs())
             # slopes, offsets and bands that underflow
-            + 4 * tiny(self.slope.dtype) * (1 + sizes.deviation(source))
+            + 4 * tiny(self.slope.dtype) * (1 + errors.deviations.deviation(source))
         )
         execution = own[1]
         if handed is not None:

@@ -10,15 +10,15 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Operator, Relaxation
+from inradius import Relaxation
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import both
 from inradius_bounds.backward.row_sizes import numbers_of_row
 from inradius_bounds.backward.rows.units import UnitRows
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.protocols import Box
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import Relax, relax_by_rule
 
@@ -39,7 +39,7 @@ class CurveRelaxations:
 
     def add(self, node: Node, relax: Relax) -> None:
         """Relaxes a curve whose input has a box."""
-        op, source = operator(node), node.sources[0]
+        op, source = node.required_operator, node.sources[0]
         found = relax(op, *self.values.box(source))
         if source in self.backward and found.parallel:
             slope = relax(op, *self.backward[source]).lower_slope
@@ -112,7 +112,7 @@ def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
     found = torch.zeros_like(box[0], dtype=torch.bool)
     for use in values.network.uses[node]:
         if use.curved:
-            found = found | operator(use).rule.undecided(operator(use), *box)
+            found = found | use.required_operator.rule.undecided(use.required_operator, *box)
     return found
 
 
@@ -141,9 +141,3 @@ def row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
     zero = torch.zeros(index.shape, dtype=values.x.dtype, device=index.device)
     start = {node: UnitRows(index, None, values.x.dtype)}
     return both(BackwardPass(values, lines, dict(start), zero, two=True).run(node))
-
-
-def operator(node: Node) -> Operator:
-    """The layer that makes a curved node."""
-    assert node.operator is not None
-    return node.operator

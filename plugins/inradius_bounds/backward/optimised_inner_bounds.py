@@ -6,8 +6,8 @@ from torch import Tensor
 from inradius_bounds.backward.inner_bounds import CurveRelaxations, ragged, undecided
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.backward.slope_ascent import StartRows, ascended
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.protocols import Box
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.backward.curve_lines import CurveLines, moved
-from inradius_bounds.backward.inner_bounds import operator
 from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot
@@ -32,17 +31,17 @@ class LineRange:
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "LineRange":
         """The fan of a curve whose input has a box."""
-        op, source = operator(node), node.sources[0]
+        op, source = node.required_operator, node.sources[0]
         floor, ceiling = op.rule.lines(op, *values.box(source))
         lines = (ceiling[0], floor[0], floor[-1])
         found = [moved(values, node, *line) for line in lines]
         sides = [(line[0], offset.to(line[0].dtype)) for line, (offset, _) in zip(lines, found, strict=True)]
-        if values.sizes is None:
+        if values.errors is None:
             return cls(sides[0], sides[1], sides[2], None, None)
         slope, offset = (torch.stack([side[part].abs() for side in sides]).amax(0) for part in (0, 1))
         missed = sum((each.to(offset.dtype) for _, each in found if each is not None), torch.zeros_like(offset))
         # a mean of two lines is rounded where it is made: twice what one line owes
-        owed = CurveLines(2 * slope, None, 2 * offset, missed).with_rounding(values.sizes, node, owed=2 * missed)
+        owed = CurveLines(2 * slope, None, 2 * offset, missed).with_rounding(values.errors, node, owed=2 * missed)
         return cls(sides[0], sides[1], sides[2], owed.owed, owed.execution)
 
 

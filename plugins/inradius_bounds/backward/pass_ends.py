@@ -9,8 +9,8 @@ from torch import Tensor
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dot import dot, dot_terms
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.network.protocols import Box
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 
@@ -110,7 +110,7 @@ def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRang
     """The range of rows over a box of a node's numbers, counted as values are."""
     middle, half = _sides(values, node)
     center, around = function.over(middle), function.sizes().over(half)
-    if values.sizes is None:
+    if values.errors is None:
         return RowRange(center - around, center + around, None)
     terms = dot_terms(node.stored) + 8
     small = node.stored.numel() * tiny(half.dtype)
@@ -118,7 +118,7 @@ def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRang
         # the reference lies in the box, so that |middle| is at most half
         size = 2 * around.detach()
     else:
-        size = around.detach() + function.sizes().over(values.sizes.distance(node)).detach()
+        size = around.detach() + function.sizes().over(values.errors.deviations.distance(node)).detach()
     return RowRange(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
 
 
@@ -130,7 +130,7 @@ def _sides(values: ValueBounds, node: Node) -> Box:
     low, high = values.around(node)
     half = (high - low) / 2
     # a half may be lost to underflow
-    return (low + high) / 2, half if values.sizes is None else half + 2 * tiny(half.dtype)
+    return (low + high) / 2, half if values.errors is None else half + 2 * tiny(half.dtype)
 
 
 def _below(values: ValueBounds, function: LinearFunctions, cheap: bool) -> RowRange:
@@ -156,18 +156,18 @@ def _spanned(values: ValueBounds, function: LinearFunctions) -> RowRange:
 
 def _rounding(values: ValueBounds, rows: Tensor, size: Tensor) -> Tensor | None:
     """What rows on the input may be off by that are added up and multiplied, beside the set's own answers, (B, K)."""
-    if values.sizes is None:
+    if values.errors is None:
         return None
     dtype = rows.dtype
     last = 4 * unit(dtype) * size.detach()
-    if values.sizes.rounding.execution is not None:
+    if values.errors.rounding.execution is not None:
         # inputs that a machine takes for 0
-        last = last + 2 * tiny(values.sizes.rounding.execution) * rows.detach().abs().flatten(2).sum(2)
+        last = last + 2 * tiny(values.errors.rounding.execution) * rows.detach().abs().flatten(2).sum(2)
     if values.about is not None:
         # the set's own answer is a bound for the rows as they are
         return last
     entry = values.network.entry
-    reach = torch.maximum(values.x.abs(), values.sizes.reach(entry))
+    reach = torch.maximum(values.x.abs(), values.errors.magnitudes.reach(entry))
     # products that underflow
     small = 2 * entry.stored.numel() * tiny(dtype)
     return gamma(dot_terms(rows.shape[2:]) + 8, dtype) * dot(rows.detach().abs(), reach) + last + small

@@ -13,10 +13,11 @@ from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.property_bounds import property_bounds
+from inradius_bounds.box import Box
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers.crown import closed
 from inradius_bounds.certifiers.solver_answers import answered, slack_of, verdicts_alone
-from inradius_bounds.layout.forward import Box, fold
+from inradius_bounds.layout.forward import fold
 from inradius_bounds.layout.layer_bounds import by_node, level_boxes
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.network.value_bounds import ValueBounds

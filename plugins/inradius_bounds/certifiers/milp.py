@@ -13,10 +13,11 @@ from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, Unsupport
 from inradius.components.validators import as_float, positive
 from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
 from inradius_bounds.backward.inner_bounds import relax_curves
+from inradius_bounds.box import Box
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.certifiers.crown import closed
 from inradius_bounds.certifiers.solver_answers import answered, slack_of, verdicts_alone
-from inradius_bounds.layout.forward import Box, fold
+from inradius_bounds.layout.forward import fold
 from inradius_bounds.layout.layer_bounds import level_boxes
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.layout.parallel_layers import ParallelLayers

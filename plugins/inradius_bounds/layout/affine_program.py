@@ -6,9 +6,9 @@ import attrs
 from torch import Tensor
 
 from inradius import LayerRule, Operator
+from inradius_bounds.box import Box
 from inradius_bounds.layout.state import State
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.steps.join import Box
 
 
 @attrs.frozen(eq=False)
@@ -22,8 +22,7 @@ class AffineProgram:
     def __call__(self, state: Tensor) -> Tensor:
         known = dict(zip(self.source.nodes, self.source.split(state), strict=True))
         for step in self.steps:
-            values = [known[node] for node in step.sources]
-            known[step] = step.join(*values) if step.join is not None else _operator(step)(values[0])
+            known[step] = step.value(*(known[node] for node in step.sources))
         return self.target.joined([known[node] for node in self.target.nodes])
 
     def interval(self, lower: Tensor, upper: Tensor) -> Box:
@@ -31,11 +30,7 @@ class AffineProgram:
         boxes = zip(self.source.split(lower), self.source.split(upper), strict=True)
         known: dict[Node, Box] = dict(zip(self.source.nodes, boxes, strict=True))
         for step in self.steps:
-            before = [known[node] for node in step.sources]
-            if step.join is not None:
-                known[step] = step.join.interval(*before)
-            else:
-                known[step] = _operator(step).rule.interval(_operator(step), *before[0])
+            known[step] = step.interval(*(known[node] for node in step.sources))
         found = [known[node] for node in self.target.nodes]
         return self.target.joined([box[0] for box in found]), self.target.joined([box[1] for box in found])
 
@@ -43,11 +38,7 @@ class AffineProgram:
         """Bounds on the size of all numbers that are added up on the way, step by step."""
         known = dict(zip(self.source.nodes, self.source.split(bound), strict=True))
         for step in self.steps:
-            before = [known[node] for node in step.sources]
-            if step.join is not None:
-                known[step] = step.join.magnitude(*before)
-            else:
-                known[step] = _operator(step).rule.magnitude(_operator(step), before[0])
+            known[step] = step.magnitude(*(known[node] for node in step.sources))
         return self.target.joined([known[node] for node in self.target.nodes])
 
     def adjoint(self, rows: Tensor) -> Tensor:
@@ -59,8 +50,7 @@ class AffineProgram:
             own = found.pop(step, None)
             if own is None:
                 continue
-            pulled = step.join.adjoint(own) if step.join is not None else [_pulled(step, own)]
-            for node, part in zip(step.sources, pulled, strict=True):
+            for node, part in zip(step.sources, step.adjoint(own), strict=True):
                 _collect(found, node, part)
         shapes = zip(self.source.nodes, self.source.shapes, strict=True)
         return self.source.joined_rows(
@@ -119,22 +109,13 @@ def _collect(found: dict[Node, Tensor], node: Node, rows: Tensor) -> None:
     found[node] = found[node] + rows if node in found else rows
 
 
-def _operator(step: Node) -> Operator:
-    assert step.operator is not None
-    return step.operator
-
-
-def _pulled(step: Node, rows: Tensor) -> Tensor:
-    return _operator(step).rule.adjoint(_operator(step), rows)
-
-
 def _mixes(step: Node) -> bool:
-    return step.join.adds if step.join is not None else _operator(step).rule.mixes(_operator(step))
+    return step.join.adds if step.join is not None else step.required_operator.rule.mixes(step.required_operator)
 
 
 def _terms(step: Node) -> int:
-    return step.join.terms if step.join is not None else _operator(step).rule.terms(_operator(step))
+    return step.join.terms if step.join is not None else step.required_operator.rule.terms(step.required_operator)
 
 
 def _fan(step: Node) -> int:
-    return step.join.fan if step.join is not None else _operator(step).rule.fan(_operator(step))
+    return step.join.fan if step.join is not None else step.required_operator.rule.fan(step.required_operator)

@@ -3,9 +3,8 @@
 from torch import Tensor
 
 from inradius import Oracles, Property
+from inradius_bounds.box import Box
 from inradius_bounds.capture.trace import LayerChain
-
-Box = tuple[Tensor, Tensor]
 
 
 def first_bounds(chain: LayerChain, x: Tensor, threat: Oracles) -> Box:

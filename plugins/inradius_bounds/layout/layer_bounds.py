@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import attrs
 
 from inradius import Operator, Relaxation
-from inradius_bounds.layout.forward import Box
+from inradius_bounds.box import Box
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds

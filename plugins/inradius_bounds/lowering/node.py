@@ -2,8 +2,10 @@
 
 import attrs
 import torch
+from torch import Tensor
 
 from inradius import Operator
+from inradius_bounds.box import Box
 from inradius_bounds.steps.join import Join
 
 
@@ -45,6 +47,40 @@ class Node:
     def curved(self) -> bool:
         """True if a non-linear layer makes it."""
         return self.operator is not None and not self.operator.rule.affine
+
+    @property
+    def required_operator(self) -> Operator:
+        """The layer or step that makes the node, which is neither the input nor a join."""
+        assert self.operator is not None
+        return self.operator
+
+    def value(self, *sources: Tensor) -> Tensor:
+        """The node's value for values of its sources, (B, *shape)."""
+        return self.required_operator(sources[0]) if self.join is None else self.join(*sources)
+
+    def interval(self, *boxes: Box) -> Box:
+        """The node's box over boxes of its sources, two of (B, *shape)."""
+        if self.join is not None:
+            return self.join.interval(*boxes)
+        return self.required_operator.rule.interval(self.required_operator, *boxes[0])
+
+    def magnitude(self, *bounds: Tensor) -> Tensor:
+        """|A| bound + |b| of an affine node, for bounds on the sizes of its sources, (B, *shape)."""
+        if self.join is not None:
+            return self.join.magnitude(*bounds)
+        return self.required_operator.rule.magnitude(self.required_operator, bounds[0])
+
+    def stretch(self, *bounds: Tensor) -> Tensor:
+        """|A| bound of an affine node, without its constants, (B, *shape)."""
+        if self.join is not None:
+            return self.join.stretch(*bounds)
+        return self.required_operator.rule.stretch(self.required_operator, bounds[0])
+
+    def adjoint(self, rows: Tensor) -> list[Tensor]:
+        """The rows on an affine node as rows on each of its sources, (B, K, *shape) -> (B, K, *shape of each)."""
+        if self.join is not None:
+            return self.join.adjoint(rows)
+        return [self.required_operator.rule.adjoint(self.required_operator, rows)]
 
 
 def stored(shape: torch.Size) -> torch.Size:

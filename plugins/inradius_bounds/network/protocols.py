@@ -4,9 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
-
-Box = tuple[Tensor, Tensor]
 
 
 class ReferenceValues(Protocol):

@@ -13,7 +13,7 @@ class Reference:
     """For each node of a network its numbers at x in float64, (B, *shape); any others would do, these are near.
 
     wide: the values of the same network lowered in float64, at the same inputs. What a reference misses is bounded where its
-    node's rounding is (``Sizes``): the number of a step at the references of its sources, as float64 has it.
+    node's rounding is (``Deviations``): the number of a step at the references of its sources, as float64 has it.
     """
 
     wide: Float64Bounds
@@ -31,11 +31,7 @@ class Reference:
     def _computed(self, node: Node) -> Tensor:
         if not node.sources:
             return self.wide.x
-        own, given = self.partner[node], [self.value(source) for source in node.sources]
-        if own.join is not None:
-            return own.join(*given)
-        assert own.operator is not None
-        return own.operator(given[0])
+        return self.partner[node].value(*(self.value(source) for source in node.sources))
 
     def box(self, node: Node) -> tuple[Tensor, Tensor]:
         """The box of an affine function of the input in float64, two of (B, *shape)."""

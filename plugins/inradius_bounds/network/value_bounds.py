@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.network import Network
-from inradius_bounds.network.protocols import Box
 from inradius_bounds.network.reference import Reference
-from inradius_bounds.network.sizes import Sizes, total
+from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.rounding import Rounding, tiny, unit
 
 
@@ -38,10 +39,10 @@ class ValueBounds:
     noise: Tensor | None = None
     about: Reference | None = None
     limit: int | None = None
-    sizes: Sizes | None = attrs.field(init=False)
+    errors: RoundingErrors | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.sizes = None if self.rounding is None else Sizes(self.network, self, self.rounding)
+        self.errors = None if self.rounding is None else RoundingErrors.of(self.network, self, self.rounding)
 
     def known(self, node: Node) -> Box | None:
         """The box of a node, two of (B, *shape), where it was computed; that of the input always is."""
@@ -115,19 +116,14 @@ class ValueBounds:
                 self._heard(self.about.wide.noise)
                 return found
             lower, upper = self._affine(node)
-            return (lower, upper) if self.sizes is None else self._widened(lower, upper, self.sizes.whole(node))
-        boxes = [self.box(source) for source in node.sources]
-        if node.join is not None:
-            lower, upper = node.join.interval(*boxes)
-        else:
-            assert node.operator is not None
-            lower, upper = node.operator.rule.interval(node.operator, *boxes[0])
-        if self.sizes is None:
+            return (lower, upper) if self.errors is None else self._widened(lower, upper, self.errors.boxes.whole(node))
+        lower, upper = node.interval(*(self.box(source) for source in node.sources))
+        if self.errors is None:
             return lower, upper
         if not node.curved:
-            return self._widened(lower, upper, self.sizes.widening(node))
+            return self._widened(lower, upper, self.errors.boxes.widening(node))
         # the rule rounds outwards
-        run = self.sizes.curve(node, torch.maximum(lower.abs(), upper.abs()))
+        run = self.errors.executions.curve(node, torch.maximum(lower.abs(), upper.abs()))
         return (lower, upper) if run is None else self._widened(lower, upper, run)
 
     def _affine(self, node: Node) -> Box:
@@ -190,10 +186,7 @@ class ValueBounds:
             self.x.new_zeros(1, *source.stored) if value is None else value
             for source, value in zip(node.sources, given, strict=True)
         ]
-        if node.join is not None:
-            return node.join(*zeros)
-        assert node.operator is not None
-        return node.operator(zeros[0])
+        return node.value(*zeros)
 
     def handed(self, node: Node) -> Tensor | None:
         """The constant that a node hands on to those that are made of it."""

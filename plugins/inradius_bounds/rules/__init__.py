@@ -3,17 +3,14 @@
 from torch import nn
 
 from inradius import LayerRule, Normalize
+from inradius_bounds.rules.activations import activation_rules
 from inradius_bounds.rules.average_pool import AveragePoolRule
 from inradius_bounds.rules.batch_norm import BatchNormRule
 from inradius_bounds.rules.convolution import ConvolutionRule
-from inradius_bounds.rules.curves import curves
-from inradius_bounds.rules.functions import RoundingLayer
 from inradius_bounds.rules.identity import IdentityRule
 from inradius_bounds.rules.linear import LinearRule
 from inradius_bounds.rules.normalize import NormalizeRule
-from inradius_bounds.rules.relu import ReLURule
 from inradius_bounds.rules.reshape import FlattenRule
-from inradius_bounds.rules.rounding import RoundingRule
 
 
 def by_layer() -> dict[type[nn.Module], LayerRule]:
@@ -30,8 +27,6 @@ def by_layer() -> dict[type[nn.Module], LayerRule]:
         nn.Flatten: FlattenRule(),
         nn.Identity: identity,
         nn.Linear: LinearRule(),
-        nn.ReLU: ReLURule(),
         Normalize: NormalizeRule(),
-        RoundingLayer: RoundingRule(),
-        **curves(),
+        **activation_rules(),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inradius_bounds.layout.forward import Box
+from inradius_bounds.box import Box
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.solvers.highs_solver import HighsSolver
 from inradius_bounds.solvers.linear_program import Solution, array

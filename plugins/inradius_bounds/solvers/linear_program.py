@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
+from inradius_bounds.box import Box
 from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
-from inradius_bounds.layout.forward import Box
 
 
 @attrs.frozen(eq=False)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
+from inradius_bounds.box import Box
 from inradius_bounds.layout.block import AffineBlock
-from inradius_bounds.layout.forward import Box
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.solvers.linear_program import affine_matrix, array, cvxpy_module
 

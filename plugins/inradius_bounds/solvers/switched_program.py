@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import attrs
 from torch import Tensor
 
-from inradius_bounds.layout.forward import Box
+from inradius_bounds.box import Box
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.solvers.highs_solver import HighsSolver, Optimum, SearchTarget
 from inradius_bounds.solvers.linear_program import array

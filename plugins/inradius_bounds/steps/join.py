@@ -6,9 +6,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.constants import ConstantTensor
-
-Box = tuple[Tensor, Tensor]
 
 
 @attrs.frozen(eq=False)

@@ -3,7 +3,6 @@
 A new mutation is a line in ``MUTATIONS``; those of what is owed to rounding are in ``test_rounding_mutations``.
 """
 
-import importlib
 import itertools
 import warnings
 from functools import cache, partial
@@ -30,14 +29,13 @@ from inradius_bounds.layout import affine_program
 from inradius_bounds.layout.layer_bounds import level_boxes
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.projections import norm_estimates
-from inradius_bounds.rules import batch_norm, convolution, linear, relu
+from inradius_bounds.rules import batch_norm, convolution, linear
+from inradius_bounds.rules.activations import exponential, piecewise, powers, relu, sampled, sigmoid
 from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, SquareLayer, SquareRootLayer
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 from inradius_bounds.steps import convolution as any_convolution
 from inradius_bounds.steps import join, move, product, scale, sums
 
-# the package has a function of this name
-curves = importlib.import_module("inradius_bounds.rules.curves")
 F64 = torch.float64
 
 
@@ -412,24 +410,25 @@ CURVES = [
     Mutation(ActivationRule, "_extremes", "(lower, upper, *turns)", "(lower, *turns)", partial(lines, nn.ELU)),
     Mutation(ActivationRule, "_extremes", "low - slack - gap", "low - slack", partial(lines, lambda: nn.Softplus(3, 5))),
     Mutation(ActivationRule, "with_slope", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
-    Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:0]", partial(lines, nn.LeakyReLU)),
-    Mutation(curves.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:1]", partial(lines, lambda: nn.Hardtanh(-1, 0.5))),
-    Mutation(curves.ELURule, "turns", "slope / op.module.alpha", "slope", partial(lines, lambda: nn.ELU(2.5))),
-    Mutation(curves.CELURule, "turns", "op.module.alpha * _log(slope)", "_log(slope)", partial(lines, lambda: nn.CELU(0.4))),
-    Mutation(curves.SigmoidRule, "turns", "[place, -place]", "[place]", partial(lines, nn.Sigmoid)),
-    Mutation(curves.SigmoidRule, "turns", "[place, -place]", "[-place]", partial(lines, nn.Sigmoid)),
-    Mutation(curves.TanhRule, "turns", "/ 2\n", "\n", partial(lines, nn.Tanh)),
-    Mutation(curves.SoftplusRule, "turns", "inner / (1 - inner)) / op.module.beta", "inner / (1 - inner))", partial(
+    Mutation(piecewise.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:0]", partial(lines, nn.LeakyReLU)),
+    Mutation(piecewise.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:1]",
+        partial(lines, lambda: nn.Hardtanh(-1, 0.5))),
+    Mutation(exponential.ELURule, "turns", "slope / op.module.alpha", "slope", partial(lines, lambda: nn.ELU(2.5))),
+    Mutation(exponential.CELURule, "turns", "op.module.alpha * log(slope)", "log(slope)", partial(lines, lambda: nn.CELU(0.4))),
+    Mutation(sigmoid.SigmoidRule, "turns", "[place, -place]", "[place]", partial(lines, nn.Sigmoid)),
+    Mutation(sigmoid.SigmoidRule, "turns", "[place, -place]", "[-place]", partial(lines, nn.Sigmoid)),
+    Mutation(sigmoid.TanhRule, "turns", "/ 2\n", "\n", partial(lines, nn.Tanh)),
+    Mutation(sigmoid.SoftplusRule, "turns", "inner / (1 - inner)) / op.module.beta", "inner / (1 - inner))", partial(
         lines, lambda: nn.Softplus(3, 50))),
-    Mutation(curves._SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
+    Mutation(sampled.SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
         lines, nn.GELU)),
-    Mutation(curves._SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
+    Mutation(sampled.SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
         lines, nn.SiLU)),
-    Mutation(curves._SampledRule, "_within", "- 0.28", "- 0.1", partial(lines, nn.SiLU)),
-    Mutation(curves.ExpRule, "turns", "_log(slope)", "_log(slope) * 0.9", partial(lines, ExpLayer)),
-    Mutation(curves.SquareRule, "turns", "slope / 2", "slope", partial(lines, SquareLayer)),
-    Mutation(curves.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, ReciprocalLayer)),
-    Mutation(curves.SquareRootRule, "turns", "1 / (4 *", "1 / (2 *", partial(lines, SquareRootLayer)),
+    Mutation(sampled.SampledRule, "_within", "- 0.28", "- 0.1", partial(lines, nn.SiLU)),
+    Mutation(exponential.ExpRule, "turns", "log(slope)", "log(slope) * 0.9", partial(lines, ExpLayer)),
+    Mutation(powers.SquareRule, "turns", "slope / 2", "slope", partial(lines, SquareLayer)),
+    Mutation(powers.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, ReciprocalLayer)),
+    Mutation(powers.SquareRootRule, "turns", "1 / (4 *", "1 / (2 *", partial(lines, SquareRootLayer)),
 ]  # fmt: skip
 
 PASSES = [
@@ -524,7 +523,7 @@ STEPS = [
     Mutation(any_convolution.AnyConvolutionRule, "terms", "sizes[0]", "sizes[0] // 2", partial(steps, "conv1d")),
     Mutation(affine_program.AffineProgram, "adjoint", "reversed(self.steps)", "reversed(self.steps[1:])", partial(steps, "less")),
     Mutation(affine_program, "_collect", "found[node] + rows if node in found else rows", "rows", partial(steps, "twice")),
-    Mutation(affine_program.AffineProgram, "magnitude", "step.join.magnitude", "step.join", partial(steps, "less")),
+    Mutation(affine_program.AffineProgram, "magnitude", "step.magnitude(", "step.value(", partial(steps, "less")),
     Mutation(captured, "_check_batch", "if found.questions", "if False", partial(batches, "eq 64")),
 ]  # fmt: skip
 

@@ -46,11 +46,5 @@ class DenseRows:
 
     def through(self, node: Node) -> list[tuple[Node, Any]]:
         """The rows on each source of an affine node, times its linear part."""
-        if node.join is not None:
-            return [
-                (source, DenseRows(part))
-                for source, part in zip(node.sources, node.join.adjoint(self.rows), strict=True)
-            ]
-        op = node.operator
-        assert op is not None
-        return [(node.sources[0], DenseRows(op.rule.adjoint(op, self.rows)))]
+        parts = zip(node.sources, node.adjoint(self.rows), strict=True)
+        return [(source, DenseRows(part)) for source, part in parts]

@@ -1,0 +1,52 @@
+"""Bounds on the rounding errors of boxes: of interval arithmetic, and of affine functions of the input."""
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.magnitudes import counts
+from inradius_bounds.network.row_errors import RowErrors
+from inradius_bounds.rounding import gamma, tiny
+
+
+@attrs.frozen(eq=False)
+class BoxErrors:
+    """For each affine node, a bound on the error of either side of its box."""
+
+    rows: RowErrors
+
+    def widening(self, node: Node) -> Tensor:
+        """The error of a box that is computed from the boxes of the node's sources, (B, *shape), execution included."""
+        forth, _ = counts(node)
+        size, dtype = self.rows.magnitudes.size(node), self.rows.dtype
+        if not node.rounds:
+            return torch.zeros_like(size)
+        here = (
+            gamma(forth + 8, dtype) * size + (2 * forth + 8) * tiny(dtype) + self.rows.magnitudes.small_constants(node)
+        )
+        run = self.rows.executions.affine(node)
+        return here if run is None else here + run
+
+    def whole(self, node: Node) -> Tensor:
+        """The error of the bounds of an affine function of the input, all steps together, (B, *shape)."""
+        made: dict[Node, Tensor] = {}
+        left = [node]
+        while left:
+            each = left.pop()
+            if each not in made:
+                made[each] = self.rows.least(each)
+                left += each.sources
+        # the rows of the function are pulled to the input
+        lost = sum(made.values(), torch.zeros_like(made[node]))
+        return self._through(node) + lost.view(-1, *(1,) * len(node.stored))
+
+    def _through(self, node: Node) -> Tensor:
+        """The same without underflow of the rows."""
+        if node is self.rows.network.entry:
+            run = self.rows.executions.run
+            # a machine may take small inputs for 0
+            return torch.full_like(self.rows.magnitudes.size(node), 0.0 if run is None else tiny(run))
+        # products of rows with constants are sums of a backward pass, and are not made here
+        own = self.rows.step(node, constants=False)[0] + self.widening(node)
+        return own + self.rows.passed(node, [self._through(source) for source in node.sources])

@@ -1,0 +1,49 @@
+"""Functions of straight pieces: LeakyReLU, and Hardtanh with ReLU6 and clamp."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import ActivationRule, Operator
+
+
+class PiecewiseRule(ActivationRule):
+    """A function of straight pieces, which turns at its kinks alone."""
+
+    def kinks(self, op: Operator) -> Sequence[float]:
+        """Where the pieces meet."""
+        return (0.0,)
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        return [torch.full_like(slope, kink) for kink in self.kinks(op) if abs(kink) < float("inf")]
+
+    def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+        found = torch.zeros_like(lower, dtype=torch.bool)
+        for kink in self.kinks(op):
+            found = found | ((lower < kink) & (upper > kink))
+        return found
+
+
+class LeakyReLURule(PiecewiseRule):
+    """max(z, 0) + slope · min(z, 0)."""
+
+    def ulps(self, op: Operator) -> float:
+        return 2
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return torch.where(z >= 0, 1.0, op.module.negative_slope).to(z.dtype)
+
+
+class HardtanhRule(PiecewiseRule):
+    """z between two numbers; with those of ReLU6 and clamp."""
+
+    def ulps(self, op: Operator) -> float:
+        return 0
+
+    def kinks(self, op: Operator) -> Sequence[float]:
+        return (op.module.min_val, op.module.max_val)
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        low, high = self.kinks(op)
+        return ((z >= low) & (z <= high)).to(z.dtype)

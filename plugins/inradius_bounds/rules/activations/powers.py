@@ -1,0 +1,55 @@
+"""Squares, reciprocals and square roots."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import ActivationRule, Operator
+
+
+class SquareRule(ActivationRule):
+    """z²."""
+
+    def ulps(self, op: Operator) -> float:
+        return 1
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        return [slope / 2]
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return 2 * z
+
+
+class ReciprocalRule(ActivationRule):
+    """1 / z for z > 0; nothing is known where an interval reaches 0."""
+
+    def ulps(self, op: Operator) -> float:
+        return 8
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        falling = slope < 0
+        return [torch.where(falling, torch.where(falling, -slope, torch.ones_like(slope)).rsqrt(), torch.nan)]
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return -z.square().reciprocal()
+
+    def valid(self, op: Operator, lower: Tensor) -> Tensor:
+        return lower > 0
+
+
+class SquareRootRule(ActivationRule):
+    """√z for z > 0; nothing is known where an interval reaches 0."""
+
+    def ulps(self, op: Operator) -> float:
+        return 8
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        rising = slope > 0
+        return [torch.where(rising, 1 / (4 * torch.where(rising, slope, torch.ones_like(slope)).square()), torch.nan)]
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return 0.5 * z.rsqrt()
+
+    def valid(self, op: Operator, lower: Tensor) -> Tensor:
+        return lower > 0

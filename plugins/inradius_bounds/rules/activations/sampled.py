@@ -1,0 +1,63 @@
+"""Smooth functions without formulas for their turning points, bounded on a grid: GELU and SiLU."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inradius import ActivationRule, Operator
+
+
+class SampledRule(ActivationRule):
+    """A smooth function without formulas for its turns: a grid, and what it may miss, curvature · step² / 8."""
+
+    curvature: float
+    points = 65
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        return []
+
+    def _extremes(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        share = torch.linspace(0, 1, self.points, dtype=lower.dtype, device=lower.device)
+        share = share.view(-1, *(1,) * lower.ndim)
+        grid = torch.minimum(lower + (upper - lower) * share, upper)
+        values = op(grid.flatten(0, 1)).view(grid.shape) - slope * grid
+        low, high = values.amin(0), values.amax(0)
+        size = torch.maximum(lower.abs(), upper.abs())
+        slack = 8 * torch.finfo(low.dtype).eps * (1 + low.abs() + high.abs() + slope.abs() * size)
+        missed = self.curvature * ((upper - lower) / (self.points - 1)).square() / 8
+        return self._within(op, slope, lower, upper, low - slack - missed, high + slack + missed)
+
+    def _within(
+        self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor, low: Tensor, high: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """No worse than max(z, 0) − 1/5 ≤ f(z) ≤ max(z, 0), which holds for GELU; SiLU needs 0.28."""
+        ends = torch.stack([lower.relu() - slope * lower, upper.relu() - slope * upper])
+        zero = torch.zeros_like(lower)
+        inside = torch.where((lower < 0) & (upper > 0), zero, ends[0])
+        least = torch.minimum(ends.amin(0), inside) - 0.28
+        most = torch.maximum(ends.amax(0), inside)
+        slack = 8 * torch.finfo(low.dtype).eps * (least.abs() + most.abs())
+        return torch.maximum(low, least - slack), torch.minimum(high, most + slack)
+
+
+class GELURule(SampledRule):
+    """z Φ(z), exact or by tanh; |f″| ≤ 0.8, with room 1."""
+
+    curvature = 1.0
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        # f′ = Φ + z φ; that of the form with tanh differs by less than 1e-2, and a line may have any slope
+        density = (-z.square() / 2).exp() / math.sqrt(2 * math.pi)
+        share: Tensor = torch.special.ndtr(z)
+        return share + z * density
+
+
+class SiLURule(SampledRule):
+    """z σ(z); |f″| ≤ 0.5."""
+
+    curvature = 0.51
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return z.sigmoid() * (1 + z * (-z).sigmoid())
