@@ -2,5 +2,5 @@
 
 from torch import Tensor
 
-# (lower, upper), each (B, *shape)
+# the lower and the upper bounds, each of shape (B, *shape)
 Box = tuple[Tensor, Tensor]

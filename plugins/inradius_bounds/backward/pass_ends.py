@@ -1,6 +1,6 @@
 """The ends of a backward pass: bounds of linear functions of the input over Δ(x), and of curves over their boxes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import torch
@@ -45,11 +45,16 @@ class ClosedRows:
         if float(other.safe.detach()) <= float(self.safe[example, row].detach()):
             return self
         place = (torch.tensor(example), torch.tensor(row))
-        pairs = ((self.value, other.value), (self.error, other.error), (self.execution, other.execution))
-        parts = (None if mine is None or its is None else mine.index_put(place, its[0, 0]) for mine, its in pairs)
-        value, error, execution = parts
-        assert value is not None
-        return ClosedRows(value, error, execution)
+        return self.combined(other, lambda mine, its: mine.index_put(place, its[0, 0]))
+
+    def combined(self, other: "ClosedRows", combine: Callable[[Tensor, Tensor], Tensor]) -> "ClosedRows":
+        """The bounds and each of their errors combined with those of ``other``; an error that either lacks is None."""
+
+        def both_sides(mine: Tensor | None, its: Tensor | None) -> Tensor | None:
+            return None if mine is None or its is None else combine(mine, its)
+
+        error, execution = both_sides(self.error, other.error), both_sides(self.execution, other.execution)
+        return ClosedRows(combine(self.value, other.value), error, execution)
 
     @property
     def safe(self) -> Tensor:

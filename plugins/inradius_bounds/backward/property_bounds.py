@@ -1,6 +1,7 @@
 """Bounds of a property, from the rows on a network's result."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import torch
 
@@ -49,13 +50,9 @@ def settled(found: ClosedRows) -> bool:
 
 def highest(several: Sequence[ClosedRows]) -> ClosedRows:
     """Row by row that of several bounds which proves most."""
-    best = several[0]
-    for other in several[1:]:
-        better = other.safe.detach() > best.safe.detach()
-        pairs = ((other.value, best.value), (other.error, best.error), (other.execution, best.execution))
-        value, error, execution = (
-            None if mine is None or its is None else torch.where(better, mine, its) for mine, its in pairs
-        )
-        assert value is not None
-        best = ClosedRows(value, error, execution)
-    return best
+    return reduce(_higher, several)
+
+
+def _higher(best: ClosedRows, other: ClosedRows) -> ClosedRows:
+    better = other.safe.detach() > best.safe.detach()
+    return other.combined(best, lambda mine, its: torch.where(better, mine, its))

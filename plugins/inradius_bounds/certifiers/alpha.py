@@ -3,20 +3,19 @@
 from typing import Literal, get_args
 
 import attrs
-from attrs.validators import in_, optional
-from torch import Tensor, nn
+from attrs.validators import in_
+from torch import Tensor
 
-from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
-from inradius.components.validators import as_float, count, flag, positive
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius import Property
+from inradius.components.validators import count, flag
 from inradius_bounds.backward.inner_bounds import relax_curves
-from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.optimised_inner_bounds import tightened
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.property_bounds import highest
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.slope_ascent import StartRows, ascended
 from inradius_bounds.certifiers.crown import closed
+from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 
@@ -24,7 +23,7 @@ Layers = Literal["final", "all"]
 
 
 @attrs.frozen(kw_only=True)
-class Alpha(Certifier):
+class Alpha(PropagationCertifier):
     """Bounds the margins as ``crown`` does, and finds better slopes for the examples that this leaves open.
 
     Every line between the first and the last one below a neuron is sound. ``steps`` of ascent give each margin of an open
@@ -35,24 +34,17 @@ class Alpha(Certifier):
     a quarter of what is free. Source: xu2021.
     """
 
-    widens = True
-
     # Xu et al. 2021: 20 steps; the residual gap to the LP is below a hundredth by then
     steps: int = attrs.field(default=20, validator=count)
     layers: Layers = attrs.field(default="final", validator=in_(get_args(Layers)))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
-    memory: float | None = attrs.field(
-        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
-    )
+    memory: float | None = memory_field()
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values = values_of(model, x, threat, memory=self.memory)
+    def numbers_of_row(self, values: ValueBounds) -> int:
         # an ascent keeps a share for each number that meets a curve
-        shares = sum(node.stored.numel() for node in values.network.curves)
-        found = in_parts(values, prop, self._found, shares)
-        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+        return sum(node.stored.numel() for node in values.network.curves)
 
-    def _found(self, values: ValueBounds, prop: Property) -> ClosedRows:
+    def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
         found = relax_curves(values, relax=smallest_area)
         best = closed(found, prop)
         if values.network.curves:
@@ -92,8 +84,4 @@ class Alpha(Certifier):
 
 def _merged(best: ClosedRows, index: Tensor, found: ClosedRows) -> ClosedRows:
     """The bounds with the higher ones of some examples."""
-    pairs = ((best.value, found.value), (best.error, found.error), (best.execution, found.execution))
-    parts = (None if mine is None or its is None else mine.index_put((index,), its) for mine, its in pairs)
-    value, error, execution = parts
-    assert value is not None
-    return highest([best, ClosedRows(value, error, execution)])
+    return highest([best, best.combined(found, lambda mine, its: mine.index_put((index,), its))])

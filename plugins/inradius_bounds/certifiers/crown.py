@@ -3,22 +3,20 @@
 from typing import get_args
 
 import attrs
-from attrs.validators import in_, optional
-from torch import Tensor, nn
+from attrs.validators import in_
 
-from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
-from inradius.components.validators import as_float, flag, positive
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius import Property
+from inradius.components.validators import flag
 from inradius_bounds.backward.inner_bounds import CurveRelaxations, Inner, over_boxes, relax_curves
-from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.property_bounds import highest, lines_of, property_bounds, settled
+from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 
 
 @attrs.frozen(kw_only=True)
-class Crown(Certifier):
+class Crown(PropagationCertifier):
     """Bounds the margins as ``dual`` does, with the line below each undecided neuron chosen by area.
 
     Below a ReLU over [ℓ, u] the dual network runs a line of slope u / (u − ℓ). Any slope in [0, 1] is sound; this takes 1
@@ -30,21 +28,12 @@ class Crown(Certifier):
     rows may take, of which as many are pulled at once as fit; by default a quarter of what is free. Source: zhang2018, zhang2020.
     """
 
-    widens = True
-
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
     best: bool = attrs.field(default=True, validator=flag)
-    memory: float | None = attrs.field(
-        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
-    )
+    memory: float | None = memory_field()
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values = values_of(model, x, threat, memory=self.memory)
-        found = in_parts(values, prop, self._found)
-        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
-
-    def _found(self, values: ValueBounds, prop: Property) -> ClosedRows:
+    def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
         found = relax_curves(values, intersect=self.intersect, relax=smallest_area, inner=self.inner)
         return closed(found, prop, intersect=self.intersect, best=self.best)
 

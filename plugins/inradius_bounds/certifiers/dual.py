@@ -3,21 +3,19 @@
 from typing import get_args
 
 import attrs
-from attrs.validators import in_, optional
-from torch import Tensor, nn
+from attrs.validators import in_
 
-from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
-from inradius.components.validators import as_float, flag, positive
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius import Property
+from inradius.components.validators import flag
 from inradius_bounds.backward.inner_bounds import Inner, relax_curves
-from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.property_bounds import highest, lines_of, property_bounds, settled
+from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
 
 
 @attrs.frozen(kw_only=True)
-class Dual(Certifier):
+class Dual(PropagationCertifier):
     """Bounds the margins by one backward pass through the dual network, closed by the set's support function.
 
     The LP relaxation of the network (each ReLU replaced by its convex hull over [ℓ, u]) has a dual of which every feasible
@@ -29,20 +27,11 @@ class Dual(Certifier):
     Source: wong2018, Algorithm 1.
     """
 
-    widens = True
-
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
-    memory: float | None = attrs.field(
-        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
-    )
+    memory: float | None = memory_field()
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values = values_of(model, x, threat, memory=self.memory)
-        found = in_parts(values, prop, self._found)
-        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
-
-    def _found(self, values: ValueBounds, prop: Property) -> ClosedRows:
+    def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
         found = relax_curves(values, intersect=self.intersect, inner=self.inner, slopes=True)
         several = [property_bounds(values, prop, lines_of(found))]
         if self.intersect and values.network.curves and not settled(several[0]):

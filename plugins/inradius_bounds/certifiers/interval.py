@@ -1,18 +1,16 @@
 """Interval bound propagation."""
 
 import attrs
-from attrs.validators import optional
-from torch import Tensor, nn
 
-from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
-from inradius.components.validators import as_float, positive
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
-from inradius_bounds.backward.memory import in_parts
+from inradius import Property
+from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.property_bounds import property_bounds
+from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
+from inradius_bounds.network.value_bounds import ValueBounds
 
 
 @attrs.frozen(kw_only=True)
-class Interval(Certifier):
+class Interval(PropagationCertifier):
     """Bounds every layer by a box, and the margins by folding them into the last affine layers.
 
     The first layers ask the set's support function, so the set enters exactly; from there on boxes. The cheapest
@@ -20,13 +18,9 @@ class Interval(Certifier):
     quarter of what is free. Source: gowal2018.
     """
 
-    widens = True
+    from_reference = False
 
-    memory: float | None = attrs.field(
-        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
-    )
+    memory: float | None = memory_field()
 
-    def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values = values_of(model, x, threat, about=False, memory=self.memory)
-        found = in_parts(values, prop, lambda part, asked: property_bounds(part, asked, {}, stops=True))
-        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+    def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
+        return property_bounds(values, prop, {}, stops=True)

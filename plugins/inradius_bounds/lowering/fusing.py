@@ -68,15 +68,14 @@ def _per_channel(value: Tensor, channels: int, axes: int) -> bool:
 def _scaled(
     step: ConvolutionStep | LinearStep, scale: Scale, channels: int, constants: ConstantStore
 ) -> ConvolutionStep | LinearStep:
-    weight = step.weights if isinstance(step, LinearStep) else step.kernel
-    one, zero = (ConstantTensor(constants, _filled(weight, number)) for number in (1.0, 0.0))
+    one, zero = (ConstantTensor(constants, _filled(step.weights, number)) for number in (1.0, 0.0))
     factor, bias, lift = scale.factor or one, step.biases or zero, scale.shift or zero
 
     def flat(value: Tensor) -> Tensor:
         return value.reshape(-1).expand(channels)
 
-    kernel = constants.made(
-        lambda kernel, gain: kernel * flat(gain).view(-1, *(1,) * (kernel.ndim - 1)), weight, factor
+    weights = constants.made(
+        lambda weight, gain: weight * flat(gain).view(-1, *(1,) * (weight.ndim - 1)), step.weights, factor
     )
     biases = constants.made(lambda gain, bias, lift: flat(gain) * flat(bias) + flat(lift), factor, bias, lift)
     size = constants.made(
@@ -85,16 +84,14 @@ def _scaled(
     # the scaling's own products and sums; more where its numbers are computed at every run
     more = 3 if scale.size is None else 13
     inside = _inside(step, scale, channels, factor, constants)
-    if isinstance(step, LinearStep):
-        return attrs.evolve(step, weights=kernel, biases=biases, size=size, more=more, inside=inside)
-    return attrs.evolve(step, kernel=kernel, biases=biases, size=size, more=more, inside=inside)
+    return attrs.evolve(step, weights=weights, biases=biases, size=size, more=more, inside=inside)
 
 
 def _inside(
     step: ConvolutionStep | LinearStep, scale: Scale, channels: int, factor: ConstantTensor, constants: ConstantStore
 ) -> Inside:
     """What an execution of the two makes on the way."""
-    axes = 0 if isinstance(step, LinearStep) else step.kernel.value.ndim - 2
+    axes = 0 if isinstance(step, LinearStep) else step.weight.ndim - 2
 
     def spread(value: Tensor) -> Tensor:
         return value.reshape(-1).expand(channels).reshape(channels, *(1,) * axes)

@@ -10,18 +10,19 @@ from torch import Tensor
 from inradius import LayerRule, Operator
 from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.weighted import WeightedStep
 
 Numbers = tuple[int, ...]
 
 
 @attrs.define(eq=False, slots=False)
-class ConvolutionStep:
+class ConvolutionStep(WeightedStep):
     """z -> W * z + b; the names are those of torch's layers. kernel: weights; biases: or None.
 
     ``axes`` counts the axes of an image, and ``in_shape`` all axes of z, of which those before (C, *image) are examples.
     """
 
-    kernel: ConstantTensor
+    weights: ConstantTensor
     biases: ConstantTensor | None
     stride: Numbers
     padding: Numbers
@@ -34,19 +35,6 @@ class ConvolutionStep:
     size: ConstantTensor | None = None
     more: int = 0
     inside: Inside | None = None
-
-    @property
-    def weight(self) -> Tensor:
-        return self.kernel.value
-
-    @property
-    def bias(self) -> Tensor | None:
-        return None if self.biases is None else self.biases.value
-
-    @property
-    def bias_size(self) -> Tensor | None:
-        """A bound on what is added up to make the biases."""
-        return self.bias if self.size is None else self.size.value
 
     @cached_property
     def kernel_size(self) -> Numbers:

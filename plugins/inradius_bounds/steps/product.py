@@ -8,10 +8,11 @@ from torch import Tensor
 from inradius import LayerRule, Operator
 from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.weighted import WeightedStep
 
 
 @attrs.frozen(eq=False)
-class LinearStep:
+class LinearStep(WeightedStep):
     """z -> W z + b over the last axis, as ``torch.nn.Linear``; weight (out, in), bias (out,) or None."""
 
     weights: ConstantTensor
@@ -20,19 +21,6 @@ class LinearStep:
     size: ConstantTensor | None = None
     more: int = 0
     inside: Inside | None = None
-
-    @property
-    def weight(self) -> Tensor:
-        return self.weights.value
-
-    @property
-    def bias(self) -> Tensor | None:
-        return None if self.biases is None else self.biases.value
-
-    @property
-    def bias_size(self) -> Tensor | None:
-        """A bound on what is added up to make the biases."""
-        return self.bias if self.size is None else self.size.value
 
     @property
     def in_features(self) -> int:

@@ -155,6 +155,8 @@ def test_a_changed_model_is_traced_again():
     assert len(trace(model, x).hidden) == 1
 
 
+# torch warns once that it copies the input where it pads one side alone
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 @SETTINGS
 @given(st.data())
 def test_the_windows_of_outputs_are_their_rows(data):

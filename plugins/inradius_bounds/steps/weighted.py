@@ -1,0 +1,35 @@
+"""Steps with weights and biases that are constants of the computation."""
+
+from torch import Tensor
+
+from inradius_bounds.lowering.constants import ConstantTensor
+from inradius_bounds.steps.scale import Inside
+
+
+class WeightedStep:
+    """z -> W z + b, with weights W and biases b, or None for none.
+
+    A scaling that follows may be made part of the step. Then ``size`` bounds the sizes of the numbers that are added up to make
+    the biases, ``more`` counts the additional roundings of the model, and ``inside`` describes its numbers on the way.
+    """
+
+    weights: ConstantTensor
+    biases: ConstantTensor | None
+    size: ConstantTensor | None
+    more: int
+    inside: Inside | None
+
+    @property
+    def weight(self) -> Tensor:
+        """W, as torch's layers name it."""
+        return self.weights.value
+
+    @property
+    def bias(self) -> Tensor | None:
+        """b, as torch's layers name it."""
+        return None if self.biases is None else self.biases.value
+
+    @property
+    def bias_size(self) -> Tensor | None:
+        """A bound on the sizes of the numbers that are added up to make the biases."""
+        return self.bias if self.size is None else self.size.value
