@@ -1,4 +1,11 @@
-"""First-party certifiers, which pass bounds through the layers: from `interval` to `lp`, and a cascade of them."""
+"""First-party certifiers, which propagate bounds through the layers of a network: from ``interval`` to ``lp``, and a cascade.
+
+The folders follow the way of a computation. ``capture`` records the operators that a model runs. ``lowering`` rewrites them as
+affine steps (``steps``) and activations. ``rules`` states how bounds pass each layer; ``rules/activations/relu.py`` is the
+place where a bound crosses a ReLU. ``network`` holds the graph of values with their boxes and rounding errors. ``backward``
+pulls linear functions back to the input; ``backward/curve_lines.py`` takes them across an activation. ``layout`` writes the
+graph as a chain of layers for ``solvers`` and ``projections``. ``certifiers`` holds one certifier a file.
+"""
 
 from torch import nn
 

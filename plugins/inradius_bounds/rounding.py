@@ -1,4 +1,7 @@
-"""What floating-point arithmetic may do to sums of products (Higham 2002, section 3.1), and underflow to each product."""
+"""Bounds on the errors of floating-point arithmetic: of sums of products, and of products that underflow.
+
+Source: Higham 2002, section 3.1.
+"""
 
 import math
 
@@ -6,31 +9,31 @@ import attrs
 import torch
 from torch import Tensor
 
-# numbers that bound errors are rounded themselves
+# error bounds are rounded themselves; this factor covers it
 ROOM = 1.01
 
 
 def unit(dtype: torch.dtype) -> float:
-    """The unit roundoff u: a correctly rounded number is off by at most u times its size."""
+    """The unit roundoff u. A correctly rounded number is off by at most u times its size."""
     return float(torch.finfo(dtype).eps) / 2
 
 
 def tiny(dtype: torch.dtype) -> float:
-    """What one operation may lose to underflow: the smallest normal number, as a machine may flush what is below it."""
+    """The most that one operation loses to underflow: the smallest normal number, as a machine may flush smaller ones to 0."""
     return float(torch.finfo(dtype).smallest_normal)
 
 
 def gamma(terms: int, dtype: torch.dtype) -> float:
-    """How far n roundings may move a number, relative to the sum of the sizes as it was computed; infinite from n u = 1/2 on.
+    """The largest relative error of n roundings, as a share of the sum of the computed sizes; infinite from n u = 1/2 on.
 
-    The sum of the sizes is rounded alike, so that this is n u / (1 − n u)².
+    The sum of the sizes is rounded as well, so the share is n u / (1 − n u)².
     """
     share = terms * unit(dtype)
     return ROOM * share / (1 - share) ** 2 if share < 0.5 else math.inf
 
 
 def gammas(terms: Tensor, dtype: torch.dtype) -> Tensor:
-    """The same for each number of roundings, in float64."""
+    """The error ``gamma`` for each number of roundings, in float64, of the shape of ``terms``."""
     share = terms.double() * unit(dtype)
     found = ROOM * share / (1 - share) ** 2
     return torch.where(share < 0.5, found, math.inf)
@@ -38,10 +41,10 @@ def gammas(terms: Tensor, dtype: torch.dtype) -> Tensor:
 
 @attrs.frozen
 class Rounding:
-    """How bounds are computed, and for which executions they hold.
+    """The arithmetic in which bounds are computed, and the executions for which they hold.
 
-    dtype: the type that bounds are computed in; execution: the type that the model runs in, for bounds of each of its
-    floating-point executions, or None for bounds of its exact function.
+    dtype: the type that bounds are computed in. execution: the type that the model runs in, for bounds of each of its
+    floating-point executions; None for bounds of its exact function.
     """
 
     dtype: torch.dtype

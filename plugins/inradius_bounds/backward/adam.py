@@ -1,4 +1,4 @@
-"""Adam on shares between 0 and 1, written out, so that examples can leave. Source: kingma2015."""
+"""Adam on shares between 0 and 1, in plain code, so that examples can leave. Source: kingma2015."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from inradius_bounds.lowering.node import Node
 
 
 class AdamState:
-    """Shares on their way, by node."""
+    """The shares of an ascent by node, with Adam's running means."""
 
     def __init__(self, shares: dict[Node, Tensor]) -> None:
         self.shares = shares
@@ -18,7 +18,7 @@ class AdamState:
         self._count = 0
 
     def move(self, gradients: Mapping[Node, Tensor], rate: float) -> None:
-        """One step of ascent within [0, 1]."""
+        """Takes one step of ascent within [0, 1]."""
         self._count += 1
         for node, gradient in gradients.items():
             mean = self._mean[node].lerp_(gradient, 0.1)
@@ -27,7 +27,7 @@ class AdamState:
             self.shares[node] = (self.shares[node] + rate / (1 - 0.9**self._count) * mean / size).clamp_(0, 1)
 
     def select(self, index: Tensor) -> "AdamState":
-        """The run of a part of the examples."""
+        """The state for the chosen examples."""
         part = AdamState({node: share[index] for node, share in self.shares.items()})
         part._mean = {node: each[index] for node, each in self._mean.items()}
         part._square = {node: each[index] for node, each in self._square.items()}

@@ -1,8 +1,8 @@
-"""The backward pass: rows on a value are pulled to the input, through affine nodes exactly and through curves by their lines.
+"""The backward pass: rows on a value are pulled to the input.
 
-Rows that meet at a value add up there, so a skip connection costs one addition. Rows are taken as they were computed; what
-each step may be off by is counted as it is made (see ``RowErrors``), and adds up over the depth without being multiplied.
-Source: wong2018, zhang2018.
+They pass affine nodes exactly, and curves by their lines. Rows that meet at a value add up there, so a skip connection costs
+one addition. Rows are taken as they were computed. The error of each step is counted as it is made (see ``RowErrors``), and the
+errors add up over the depth without being multiplied. Source: wong2018, zhang2018.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 
 @attrs.define(eq=False)
 class BackwardPass:
-    """Rows on their way to the input: ``pending`` by node, constants and radii (B, s · K), and what is owed to rounding.
+    """Rows on their way to the input: ``pending`` by node, with constants, radii and rounding errors (B, s · K).
 
-    two: whether curves whose lines are not parallel double the rows, for lower bounds of the rows and of the same times −1.
-    stops: whether the rows end at curves, too.
+    two: true where curves whose lines are not parallel double the rows, for lower bounds of the rows and of their negatives.
+    stops: true where the rows also end at curves.
     """
 
     values: ValueBounds
@@ -43,7 +43,7 @@ class BackwardPass:
         self.radius = torch.zeros_like(self.constant)
 
     def run(self, start: Node) -> "BackwardPass":
-        """Pulls all rows to where passes end, from the start on; what is left is in ``pending``."""
+        """The finished pass: all rows are pulled from ``start`` to where passes end, and the rest is in ``pending``."""
         self._begin(start)
         network = self.values.network
         for place in range(network.place[start], network.place[self.values.end], -1):
@@ -73,14 +73,14 @@ class BackwardPass:
             self._pay(start, self.pending[start])
 
     def _count_from(self, center: Tensor, function: LinearFunctions) -> None:
-        """Adds the rows' values at the reference of the node that they begin on, computed in float64."""
+        """Adds the rows' values at the reference of the node on which they begin, computed in float64."""
         wide = function.wide()
         self._shift(wide.over(center).to(self.constant.dtype))
         u = gamma(dot_terms(center.shape[1:]) + 8, torch.float64)
         self._owe(u * wide.sizes().over(center.abs()).to(self.constant.dtype) + tiny(self.constant.dtype), None)
 
     def _pay(self, node: Node, function: LinearFunctions) -> None:
-        """Adds the constants that a node has, and what rows on it owe."""
+        """Adds the constants of a node, and the rounding errors of rows on it."""
         constant, errors = self.values.constant(node), self.values.errors
         if constant is not None:
             self._shift(function.over(constant))
@@ -91,7 +91,7 @@ class BackwardPass:
         self._owe(size.over(owed[0]), None if owed[1] is None else size.over(owed[1]))
 
     def _shift(self, constant: Tensor) -> None:
-        """Adds to the constants; the rounding of the sum and of what is added is owed."""
+        """Adds to the constants. The rounding of the sum and of the addend is counted."""
         self.constant = self.constant + constant
         if self.owed is not None:
             self._owe(unit(self.constant.dtype) * (self.constant.abs() + constant.abs() + self.radius), None)

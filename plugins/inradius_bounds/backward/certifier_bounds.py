@@ -1,4 +1,4 @@
-"""What a certifier begins with: a network's values over Δ(x), not yet bounded, and the rounding that is looked at."""
+"""The first and the last step of a certifier: bounds of a model's values before any box, and ``Bounds`` from closed rows."""
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,19 @@ from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import Rounding
 
-# inner bounds are moved by rounding as well, which the error of the last pass does not show; about as much as these many errors
+# rounding moves inner bounds as well, which the error of the last pass does not show; this factor estimates the sum
 _INNER = 4
-# from this share of rounding in the width of inner bounds on, a bound that proves nothing is doubtful
+# a bound that proves nothing is doubtful where rounding has more than this share in the width of inner bounds
 _NOISY = 0.02
 
 
 def values_of(
     model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True, memory: float | None = None
 ) -> ValueBounds:
-    """The values of a model for inputs x (B, *S); rounding is looked at but where bounds are trained on.
+    """The bounds of a model's values for inputs x (B, *S), without boxes yet. Rounding is bounded except in training.
 
-    about: whether passes count from the values at x where rounding is looked at; where there are few passes it costs more
-    than it helps. memory: the megabytes that rows may take, a share of what is free without it; none is looked at while
-    bounds are trained on.
+    about: true where passes count from the values at x, which costs more than it helps where there are few passes. memory: the
+    megabytes that rows may take; None for a share of the free memory. In training the memory has no limit.
     """
     network = trace(model, x, threat).network
     rounding = rounding_of(network, x)
@@ -43,7 +42,7 @@ def _reference(model: nn.Module, network: Network, x: Tensor, threat: Oracles, r
 
 
 def rounding_of(network: Network, x: Tensor) -> Rounding | None:
-    """How bounds of a network are computed for inputs like x, and whether they are to hold for each execution."""
+    """The arithmetic of bounds of a network for inputs like x: its type, and the executions for which the bounds must hold."""
     proof = current_certificate()
     if proof is None:
         return None if torch.is_grad_enabled() else Rounding(x.dtype)
@@ -51,13 +50,13 @@ def rounding_of(network: Network, x: Tensor) -> Rounding | None:
 
 
 def bounds_of(values: ValueBounds, found: ClosedRows, *, exact: bool = False) -> Bounds:
-    """What a certifier returns: the bounds with their error, and the claim that was proved."""
+    """The result of a certifier: the bounds with their error, and the claim that they prove."""
     if found.error is None:
         return Bounds(found.value, exact=exact)
     error, run = found.owed, found.execution
     lost = torch.zeros_like(error) if run is None else _INNER * run
     if values.noise is not None:
-        # what such bounds say may be rounding as a whole
+        # such bounds may consist of rounding errors alone
         doubtful = (values.noise > _NOISY)[:, None] & (found.safe.detach() <= 0)
         size = found.value.detach().abs()
         error, lost = (torch.where(doubtful, torch.maximum(each, size), each) for each in (error, lost))

@@ -1,4 +1,4 @@
-"""The lines that stand for a curve in a backward pass, with what rounding owes there."""
+"""The lines that stand for a curve, such as a ReLU, in a backward pass, with the rounding errors of rows there."""
 
 import attrs
 import torch
@@ -19,8 +19,9 @@ from inradius_bounds.rounding import ROOM, tiny, unit
 class CurveLines:
     """Lines (slope ∓ turn) · z + offset ∓ band below and above a curve of z, (B, *shape) each.
 
-    turn: None where the two lines are parallel. Offsets are counted as values are (``moved``). owed: what
-    a row on the curve owes to the rounding of the computation of bounds, per unit; execution: to that of the model.
+    turn: None where the two lines are parallel. offset: counted from the references of values (see ``moved``). owed: the
+    rounding error of the computation of bounds, for each unit of a row on the curve. execution: the rounding error of the
+    model's execution, for each unit.
     """
 
     slope: Tensor
@@ -32,7 +33,7 @@ class CurveLines:
 
     @classmethod
     def of(cls, values: ValueBounds, node: Node, relaxed: Relaxation) -> "CurveLines":
-        """The lines of a curve whose relaxation is given."""
+        """The lines of a curve with this relaxation."""
         low, missed = moved(values, node, relaxed.lower_slope, relaxed.lower_offset)
         high, more = moved(values, node, relaxed.upper_slope, relaxed.upper_offset)
         slope, turn = relaxed.lower_slope, None
@@ -45,7 +46,7 @@ class CurveLines:
         return found if values.errors is None else found.with_rounding(values.errors, node)
 
     def with_rounding(self, errors: RoundingErrors, node: Node, *, owed: Tensor | float = 0.0) -> "CurveLines":
-        """The lines with what rows on the curve owe, beside what they are known to owe."""
+        """The lines with the rounding errors of rows on the curve, in addition to the errors ``owed``."""
         source = node.sources[0]
         steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
         u = ROOM * unit(self.slope.dtype)
@@ -59,7 +60,7 @@ class CurveLines:
             * steep
             * errors.deviations.deviation(source)
             + terms * u * (self.offset.abs() + self.band.abs())
-            # slopes, offsets and bands that underflow
+            # products with slopes, offsets and bands may underflow
             + 4 * tiny(self.slope.dtype) * (1 + errors.deviations.deviation(source))
         )
         execution = own[1]
@@ -70,21 +71,22 @@ class CurveLines:
 
     @property
     def folded(self) -> "CurveLines":
-        """The lines moved apart by all that rows owe here, so that nothing is left to pay."""
+        """The lines moved apart by all rounding errors of rows here, so that rows owe nothing more."""
         band = self.band
         for part in (self.owed, self.execution):
             band = band if part is None else band + part
         return attrs.evolve(self, band=band, owed=None, execution=None)
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
-        """The rows on the curve's input."""
+        """The rows on the curve's input that stand for rows on the curve."""
         return _windows(function, self) if isinstance(function, WindowRows) else _dense(function, self)
 
 
 def moved(values: ValueBounds, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The offset of a line at a curve that is counted as values are, (B, *shape), and what this may miss.
+    """The offset of a line less the references, (B, *shape), and a bound on its error, or None without references.
 
-    Counted from references it is slope · c + offset − c′, of the references c and c′ of the curve's input and of the curve.
+    With the references c and c′ of the curve's input and of the curve, the offset is slope · c + offset − c′. Without
+    references, the constant of the input that is not yet paid is added.
     """
     if values.about is None:
         constant = values.handed(node.sources[0])

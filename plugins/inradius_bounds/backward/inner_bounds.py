@@ -1,7 +1,7 @@
-"""Bounds of all values that curves meet, by intervals and by backward passes (Algorithm 1 of Wong 2020).
+"""Bounds of the inputs of all curves, by intervals and by backward passes (Algorithm 1 of Wong 2020).
 
-Node by node: interval arithmetic first, then rows for the numbers that it leaves undecided. An example's rows are its own; a
-batch is padded to the longest list of rows, which changes no example's bounds.
+The nodes are bounded in order. Each gets interval bounds first, and then rows for the numbers that those leave undecided. An
+example's rows are its own. A batch is padded to the longest list of rows, which changes no example's bounds.
 """
 
 from typing import Literal
@@ -22,18 +22,18 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import Relax, relax_by_rule
 
-# where the bounds of inner layers come from: the backward pass, or interval arithmetic alone
+# the source of the bounds of inner layers: the backward pass, or interval arithmetic alone
 Inner = Literal["backward", "interval"]
 
 
 @attrs.define(eq=False)
 class CurveRelaxations:
-    """The relaxation of each curve over its bounds, and the lines that inner passes run on."""
+    """The relaxation of each curve over its bounds, and the lines that inner passes use."""
 
     values: ValueBounds
     relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
     lines: dict[Node, CurveLines] = attrs.field(factory=dict)
-    # what backward passes alone give, by node, where slopes are to follow from that
+    # the boxes from backward passes alone, by node, where slopes are chosen by them
     backward: dict[Node, Box] = attrs.field(factory=dict)
     slopes: bool = False
 
@@ -47,7 +47,7 @@ class CurveRelaxations:
         self.relaxations[node] = found
 
     def line(self, node: Node) -> CurveLines:
-        """The lines of a curve, with all that rows owe there in them."""
+        """The lines of a curve, moved apart by all rounding errors of rows there."""
         if node not in self.lines:
             self.lines[node] = CurveLines.of(self.values, node, self.relaxations[node]).folded
         return self.lines[node]
@@ -61,10 +61,10 @@ def relax_curves(
     inner: Inner = "backward",
     slopes: bool = False,
 ) -> CurveRelaxations:
-    """Boxes of all values that curves meet over Δ(x), kept in ``values``, and the curves' relaxations over them.
+    """The curves' relaxations over boxes of all their inputs over Δ(x); the boxes are kept in ``values``.
 
-    With ``intersect``, interval bounds are kept where they are tighter, and only undecided numbers get rows; without,
-    all bounds are those of the backward pass alone. With ``inner="interval"`` they are interval bounds alone.
+    With ``intersect``, interval bounds are kept where they are tighter, and only undecided numbers get rows. Without, all
+    bounds are those of the backward pass alone. With ``inner="interval"`` all are interval bounds.
     """
     found, network = CurveRelaxations(values, slopes=slopes), values.network
     for node in network.nodes:
@@ -84,7 +84,7 @@ def over_boxes(found: CurveRelaxations, relax: Relax) -> CurveRelaxations:
 
 
 def _refined(before: CurveRelaxations, node: Node, start: Box, intersect: bool) -> Box:
-    """The box of a node, by rows where that may help a curve that meets it."""
+    """The box of a node, tightened by rows where that may tighten the relaxation of a curve on it."""
     wanted = undecided(before.values, node, start) if intersect else torch.ones_like(start[0], dtype=torch.bool)
     index, used = ragged(wanted.flatten(1))
     if not index.shape[1]:
@@ -102,13 +102,13 @@ def _refined(before: CurveRelaxations, node: Node, start: Box, intersect: bool) 
 
 
 def _placed(flat: Box, places: tuple[Tensor, Tensor], numbers: Box, like: Box) -> Box:
-    """A box with other numbers at some places."""
+    """A box with other numbers at the given places."""
     lower, upper = (side.index_put(places, number) for side, number in zip(flat, numbers, strict=True))
     return lower.view_as(like[0]), upper.view_as(like[1])
 
 
 def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
-    """Where tighter bounds would tighten the relaxation of a curve that meets the node, (B, *shape)."""
+    """A mask of the numbers at which tighter bounds would tighten the relaxation of a curve on the node, (B, *shape)."""
     found = torch.zeros_like(box[0], dtype=torch.bool)
     for use in values.network.uses[node]:
         if use.curved:
@@ -117,7 +117,7 @@ def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
 
 
 def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """The wanted places of each example, padded with place 0: indices (B, K) and which of them are used (B, K)."""
+    """The wanted places of each example, padded with place 0: indices (B, K), and a mask of those in use (B, K)."""
     counts = wanted.sum(1)
     longest = int(counts.max()) if len(counts) else 0
     # a stable sort puts the wanted places first, in order
@@ -135,7 +135,7 @@ def _row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
 
 
 def row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
-    """The same in one pass."""
+    """The bounds of chosen numbers of a node by one backward pass, flat indices (B, K) -> two of (B, K)."""
     values = before.values
     lines = {curve: before.line(curve) for curve in before.relaxations}
     zero = torch.zeros(index.shape, dtype=values.x.dtype, device=index.device)

@@ -1,4 +1,4 @@
-"""How many numbers rows may hold at once, and the parts of a batch that keep to it."""
+"""The most numbers that rows may hold at once, and the parts of a batch that keep to it."""
 
 import os
 from collections.abc import Callable
@@ -10,24 +10,24 @@ from inradius import Property
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.network.value_bounds import ValueBounds
 
-# in so many copies rows exist while they are pulled through a layer
+# the count of copies of rows while they are pulled through a layer
 _COPIES = 12
-# of the memory that is free, where none is stated
+# the share of the free memory, where no amount is given
 _SHARE = 0.25
-# blocks of rows, and batches of examples, that are fastest on a CPU: they stay in its caches
+# the sizes of blocks of rows and of batches of examples that are fastest on a CPU, because they stay in its caches
 _ROWS, _EXAMPLES = 1 << 19, 1 << 22
-# where a machine does not say what is free
+# the assumed free memory of a machine that does not state it
 _UNKNOWN = 4 << 30
 
 
 def numbers_within(memory: float | None, x: Tensor) -> int:
-    """How many numbers of the type of x rows may have in ``memory`` megabytes, or in a share of what is free."""
+    """The most numbers of the type of x that rows may have in ``memory`` megabytes; for None, in a share of the free memory."""
     size = _SHARE * free_bytes(x.device) if memory is None else memory * 2**20
     return max(1, int(size / (_COPIES * x.element_size())))
 
 
 def free_bytes(device: torch.device) -> int:
-    """The memory of a device that nothing uses."""
+    """The unused memory of a device, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:
@@ -40,7 +40,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def rows_at_once(values: ValueBounds, numbers: int) -> int:
-    """How many rows for each example are pulled at once, each of which has so many numbers where it is widest."""
+    """The most rows for each example that are pulled at once, where a row has ``numbers`` numbers at its widest."""
     if values.limit is None:
         return 1 << 62
     most = min(values.limit, _ROWS) if values.x.device.type == "cpu" else values.limit
@@ -50,9 +50,9 @@ def rows_at_once(values: ValueBounds, numbers: int) -> int:
 def in_parts(
     values: ValueBounds, prop: Property, run: Callable[[ValueBounds, Property], ClosedRows], numbers: int = 0
 ) -> ClosedRows:
-    """The bounds that ``run`` finds, of a part of the examples at a time.
+    """The bounds that ``run`` finds, for a part of the examples at a time.
 
-    numbers: how many a row of the property has in all that is kept of it, where that is more than its widest value.
+    numbers: the count of numbers that are kept of one row of the property, where it is more than its widest value has.
     """
     count = _examples_at_once(values, prop, numbers)
     if count >= len(values.x):

@@ -1,4 +1,4 @@
-"""Bounds of inner layers with slopes found by ascent, for the numbers that are left undecided."""
+"""Bounds of inner layers with slopes found by ascent, for the undecided numbers."""
 
 import torch
 from torch import Tensor
@@ -11,14 +11,14 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 
-# how many shares, over all layers, are ascended at once
+# the most shares, over all layers, that one ascent optimises
 _SHARES = 1 << 22
 
 
 def tightened(values: ValueBounds, steps: int) -> CurveRelaxations:
-    """Boxes no looser than those of ``values``: behind the first curves, each undecided number's own slopes are sought.
+    """Relaxations over boxes no looser than those of ``values``; behind the first curves each undecided number gets own slopes.
 
-    Node by node, each over the boxes just found for the ones before it.
+    The nodes are bounded in order, each over the boxes that were just found for the nodes before it.
     """
     network = values.network
     fresh = values.unbounded

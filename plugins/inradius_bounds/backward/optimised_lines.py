@@ -1,4 +1,7 @@
-"""Curves whose line below is a mean of the first and the last of the rule's lines, with a share for each row and number."""
+"""Lines for slopes that an ascent chooses.
+
+The line below a curve is a mean of the first and the last of its rule's lines, with a share for each row and number.
+"""
 
 import attrs
 import torch
@@ -17,9 +20,9 @@ Side = tuple[Tensor, Tensor]
 
 @attrs.frozen(eq=False)
 class LineRange:
-    """A curve's line above, and its first and last line below: slopes and offsets (B, *shape), constants in the offsets.
+    """The line above a curve, and its first and last line below: slopes and offsets (B, *shape), constants in the offsets.
 
-    owed, execution: as those of ``Lines``, for any mean of the lines.
+    owed, execution: as in ``CurveLines``, for any mean of the lines below.
     """
 
     above: Side
@@ -30,7 +33,7 @@ class LineRange:
 
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "LineRange":
-        """The fan of a curve whose input has a box."""
+        """The lines of a curve whose input has a box."""
         op, source = node.required_operator, node.sources[0]
         floor, ceiling = op.rule.lines(op, *values.box(source))
         lines = (ceiling[0], floor[0], floor[-1])
@@ -40,32 +43,32 @@ class LineRange:
             return cls(sides[0], sides[1], sides[2], None, None)
         slope, offset = (torch.stack([side[part].abs() for side in sides]).amax(0) for part in (0, 1))
         missed = sum((each.to(offset.dtype) for _, each in found if each is not None), torch.zeros_like(offset))
-        # a mean of two lines is rounded where it is made: twice what one line owes
+        # the mean of two lines is rounded where it is made, so it has twice the error of one line
         owed = CurveLines(2 * slope, None, 2 * offset, missed).with_rounding(values.errors, node, owed=2 * missed)
         return cls(sides[0], sides[1], sides[2], owed.owed, owed.execution)
 
 
 @attrs.define(eq=False)
 class OptimisedLines:
-    """A curve in a pass: its fan, the shares of the last line (B, K, ...) in the form of the rows, and what the rows see.
+    """The lines of a curve in a pass: their range, and the shares of the last line below (B, K, ...) in the form of the rows.
 
-    The shares begin halfway between the lines.
+    The shares begin at one half. The parts of the lines that the rows see are kept.
     """
 
     fan: LineRange
     share: Tensor | None = None
-    # Pass doubles rows at lines that are not parallel; these are for one side
+    # a pass doubles rows at lines that are not parallel; these lines are for one side
     turn: Tensor | None = None
     _seen: list[Side] = attrs.field(factory=list)
 
     def select(self, index: Tensor) -> "OptimisedLines":
-        """The same for a part of the examples."""
+        """The lines for the chosen examples."""
         above, first, last = (_part(side, index) for side in (self.fan.above, self.fan.first, self.fan.last))
         fan = LineRange(above, first, last, None, None)
         return OptimisedLines(fan, None if self.share is None else self.share[index])
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
-        """The rows on the curve's input."""
+        """The rows on the curve's input that stand for rows on the curve."""
         rows = function.families if isinstance(function, WindowRows) else function.rows
         if self.share is None:
             self.share = torch.full_like(rows, 0.5)
@@ -86,7 +89,7 @@ class OptimisedLines:
         return RelaxedRows(found, added, None, owed, execution)
 
     def _lines(self, function: DenseRows | WindowRows) -> list[Side]:
-        """The line above, the first one below and what the last one differs by, as the rows see them."""
+        """The line above, the first line below, and the difference of the last from it, as the rows see them."""
         if not self._seen:
             fan = self.fan
             change = (fan.last[0] - fan.first[0], fan.last[1] - fan.first[1])

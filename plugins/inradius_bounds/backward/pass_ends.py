@@ -17,7 +17,11 @@ from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 
 @attrs.frozen(eq=False)
 class ClosedRows:
-    """Lower bounds (B, K), and what rounding may have added to them: in their computation, and in an execution of the model."""
+    """Lower bounds (B, K), with the most that rounding may have added to them.
+
+    error: the rounding of the computation of bounds; execution: that of an execution of the model; each (B, K), or None where
+    it is not bounded.
+    """
 
     value: Tensor
     error: Tensor | None
@@ -25,7 +29,7 @@ class ClosedRows:
 
     @property
     def owed(self) -> Tensor:
-        """All that rounding may have added, (B, K)."""
+        """The most that rounding may have added in all, (B, K)."""
         parts = [part for part in (self.error, self.execution) if part is not None]
         return sum(parts, torch.zeros_like(self.value.detach()))
 
@@ -41,7 +45,7 @@ class ClosedRows:
         return cls(value, side([part.error for part in parts]), side([part.execution for part in parts]))
 
     def replaced(self, example: int, row: int, other: "ClosedRows") -> "ClosedRows":
-        """The bounds with one of them taken from ``other``, (1, 1), where that proves more."""
+        """The bounds with one of them taken from ``other``, (1, 1), where that bound proves more."""
         if float(other.safe.detach()) <= float(self.safe[example, row].detach()):
             return self
         place = (torch.tensor(example), torch.tensor(row))
@@ -58,16 +62,16 @@ class ClosedRows:
 
     @property
     def safe(self) -> Tensor:
-        """The bounds less all that is owed, (B, K)."""
+        """The bounds less all rounding errors, (B, K)."""
         found = self.value if self.error is None else self.value - ROOM * self.error
         return found if self.execution is None else found - self.execution
 
 
 @attrs.frozen(eq=False)
 class RowRange:
-    """Lower and upper bounds of rows over what a node's numbers may be, (B, K) each, and an error.
+    """The lower and the upper bounds of rows over a node's numbers, (B, K) each, and their error.
 
-    error: how far rounding may have moved either bound, (B, K), or None where rounding is not looked at.
+    error: the most by which rounding may have moved either bound, (B, K); None where rounding is not bounded.
     """
 
     low: Tensor
@@ -76,7 +80,7 @@ class RowRange:
 
 
 def lower(ended: BackwardPass, *, cheap: bool = False) -> ClosedRows:
-    """Lower bounds of the rows of a pass; ``cheap``: by the support's own cheaper bound."""
+    """Lower bounds of the rows of a pass. ``cheap`` uses the cheaper bound that a set's support may have."""
     values = ended.values
     value, owed = ended.constant - ended.radius, ended.owed
     for node, function in ended.pending.items():
@@ -90,7 +94,7 @@ def lower(ended: BackwardPass, *, cheap: bool = False) -> ClosedRows:
 
 
 def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
-    """Lower and upper bounds of the rows that a pass over two sides began with, less what is owed, two of (B, K)."""
+    """The lower and upper bounds of the rows of a two-sided pass, less their rounding errors, two of (B, K)."""
     values = ended.values
     if ended.doubled:
         found = lower(ended, cheap=True)
@@ -112,7 +116,7 @@ def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
 
 
 def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRange:
-    """The range of rows over a box of a node's numbers, counted as values are."""
+    """The range of rows over the box of a node's numbers, less their reference."""
     middle, half = _sides(values, node)
     center, around = function.over(middle), function.sizes().over(half)
     if values.errors is None:
@@ -120,7 +124,7 @@ def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRang
     terms = dot_terms(node.stored) + 8
     small = node.stored.numel() * tiny(half.dtype)
     if node is values.end and values.about is not None:
-        # the reference lies in the box, so that |middle| is at most half
+        # the reference lies in the box, so |middle| is at most half
         size = 2 * around.detach()
     else:
         size = around.detach() + function.sizes().over(values.errors.deviations.distance(node)).detach()
@@ -128,18 +132,18 @@ def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRang
 
 
 def _sides(values: ValueBounds, node: Node) -> Box:
-    """Middle and half width of a box of a node's numbers, counted as values are."""
+    """The middle and the half width of the box of a node, less its reference, two of (B, *shape)."""
     if node is values.end:
         assert values.sides is not None
         return values.sides
     low, high = values.around(node)
     half = (high - low) / 2
-    # a half may be lost to underflow
+    # underflow may take a half
     return (low + high) / 2, half if values.errors is None else half + 2 * tiny(half.dtype)
 
 
 def _below(values: ValueBounds, function: LinearFunctions, cheap: bool) -> RowRange:
-    """Lower bounds of rows over Δ(x) by the set's support."""
+    """Lower bounds of rows over Δ(x) by the set's support function."""
     entry = values.network.entry
     rows = function.dense(entry.stored).rows
     support = values.threat.support_bound if cheap else values.threat.support
@@ -160,19 +164,19 @@ def _spanned(values: ValueBounds, function: LinearFunctions) -> RowRange:
 
 
 def _rounding(values: ValueBounds, rows: Tensor, size: Tensor) -> Tensor | None:
-    """What rows on the input may be off by that are added up and multiplied, beside the set's own answers, (B, K)."""
+    """The error of the products of rows with the input and of their sum, beside the set's own answers, (B, K)."""
     if values.errors is None:
         return None
     dtype = rows.dtype
     last = 4 * unit(dtype) * size.detach()
     if values.errors.rounding.execution is not None:
-        # inputs that a machine takes for 0
+        # a machine may take small inputs for 0
         last = last + 2 * tiny(values.errors.rounding.execution) * rows.detach().abs().flatten(2).sum(2)
     if values.about is not None:
-        # the set's own answer is a bound for the rows as they are
+        # the set's own answer is a bound for the rows as they were computed
         return last
     entry = values.network.entry
     reach = torch.maximum(values.x.abs(), values.errors.magnitudes.reach(entry))
-    # products that underflow
+    # products may underflow
     small = 2 * entry.stored.numel() * tiny(dtype)
     return gamma(dot_terms(rows.shape[2:]) + 8, dtype) * dot(rows.detach().abs(), reach) + last + small

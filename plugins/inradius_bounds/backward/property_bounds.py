@@ -16,18 +16,18 @@ from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 
-# so many rows are pulled together in any case
+# at least this many rows are pulled together
 _AT_LEAST = 16
 
 
 def property_bounds(
     values: ValueBounds, prop: Property, lines: Mapping[Node, CurveLines], *, stops: bool = False
 ) -> ClosedRows:
-    """Lower bounds of the property's rows by one backward pass, to the input or (``stops``) to the curves before it."""
+    """Lower bounds of the property's rows by one backward pass to the input, or with ``stops`` to the curves before it."""
     result = values.network.result
     weights = prop.weights.reshape(*prop.offsets.shape, *result.stored)
     step = rows_at_once(values, values.network.widest) if values.limit is not None else weights.shape[1]
-    # a block of rows for each example is small enough, where examples are bounded in parts
+    # a block of rows of each example is small enough, as examples are bounded in parts
     step = max(step, _AT_LEAST)
     parts = zip(torch.split(weights, step, dim=1), torch.split(prop.offsets, step, dim=1), strict=True)
     found = [
@@ -38,18 +38,18 @@ def property_bounds(
 
 
 def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines]:
-    """The lines of all curves, at which rows pay what they owe."""
+    """The lines of all curves, at which rows pay their rounding errors."""
     return {node: CurveLines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
 
 
 def settled(found: ClosedRows) -> bool:
-    """Whether every row is proved and the verdict is all that is asked for, so that higher bounds change nothing."""
+    """True if every row is proved and only the verdict is wanted, so that higher bounds change nothing."""
     proof = current_certificate()
     return proof is not None and proof.decide and bool((found.safe > 0).all())
 
 
 def highest(several: Sequence[ClosedRows]) -> ClosedRows:
-    """Row by row that of several bounds which proves most."""
+    """For each row, the one of several bounds that proves most."""
     return reduce(_higher, several)
 
 

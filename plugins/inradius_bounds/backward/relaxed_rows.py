@@ -1,4 +1,4 @@
-"""What rows become that pass a curve."""
+"""Rows behind the relaxation of a curve."""
 
 import attrs
 from torch import Tensor
@@ -9,9 +9,10 @@ from inradius_bounds.backward.rows.windows import WindowRows
 
 @attrs.frozen(eq=False)
 class RelaxedRows:
-    """Rows on a curve's input: those on the curve lie within ``radius`` of them plus ``constant``, without a radius above.
+    """Rows on a curve's input that stand for rows on the curve.
 
-    constant, radius (B, K); owed, execution: what the rows owe to rounding, or None where the lines hold it already.
+    The rows on the curve lie within ``radius`` of these rows plus ``constant``; without a radius they lie above them. constant,
+    radius: (B, K). owed, execution: the rounding errors of the rows, (B, K), or None where the lines already hold them.
     """
 
     function: DenseRows | WindowRows

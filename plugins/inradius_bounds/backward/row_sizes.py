@@ -1,4 +1,4 @@
-"""How much room rows take on their way to the input, so that as many are pulled at once as there is memory for."""
+"""The sizes of rows on their way to the input, from which the number of rows that fit into memory follows."""
 
 import torch
 
@@ -9,7 +9,7 @@ Extent = tuple[int, int]
 
 
 def numbers_of_row(network: Network, start: Node) -> int:
-    """How many numbers a row on one number of a node has where it is largest: the windows that convolutions see."""
+    """The count of numbers of a row on one number of a node, at its largest: the windows that convolutions see."""
     seen: dict[Node, Extent | None] = {start: (1, 1) if len(start.stored) == 3 else None}
     most = 1
     for place in range(network.place[start], 0, -1):
@@ -27,7 +27,7 @@ def numbers_of_row(network: Network, start: Node) -> int:
 
 
 def _wider(extent: Extent | None, node: Node, source: Node) -> Extent | None:
-    """The pixels of a source that those of a node are made of; None for all of its numbers."""
+    """The extent of pixels of a source that pixels of a node are made of; None for all of the source's numbers."""
     if extent is None or len(source.stored) != 3:
         return None
     if node.curved or (node.join is not None and node.join.adds):

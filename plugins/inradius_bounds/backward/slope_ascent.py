@@ -1,9 +1,9 @@
-"""Ascent on the slopes: the line below each undecided number, row by row, moved to where the bound is higher.
+"""Ascent on slopes: the line below each undecided number is moved, row by row, to where the bound is higher.
 
-maximise over s ∈ [0, 1]    the bound of the backward pass with (1 − s) · (first line) + s · (last line) below each curve.
+    maximise over s ∈ [0, 1]    the bound of the backward pass with (1 − s) · (first line) + s · (last line) below each curve.
 
-Every s is sound, so the search needs no proof. With one hidden layer the bound is concave in s, and its maximum is that
-of the LP relaxation with the same inner bounds. Source: xu2021.
+Every s is sound, so the search needs no proof. With one hidden layer the bound is concave in s, and its maximum is that of the
+LP relaxation with the same inner bounds. Source: xu2021.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 
-# the first step, as a share of the way between the two lines, and what it falls to
+# the first and the last step, as shares of the way between the two lines
 _STEP, _LAST = 0.25, 0.02
 
 Select = Callable[[LinearFunctions, Tensor], LinearFunctions]
@@ -35,12 +35,12 @@ class StartRows:
     constant: Tensor
 
     def select(self, index: Tensor) -> "StartRows":
-        """The rows of a part of the examples."""
+        """The rows of the chosen examples."""
         return StartRows(self.node, self.function.select(index), self.constant[index])
 
 
 def ascended(values: ValueBounds, start: StartRows, steps: int, *, goal: float = 0.0) -> ClosedRows:
-    """Lower bounds of rows with slopes of their own. An example is done as soon as all of its rows are above ``goal``."""
+    """Lower bounds of rows, (B, K), with slopes of their own. An example is done once all of its rows are above ``goal``."""
     curves = [node for node in values.network.curves if values.network.place[node] < values.network.place[start.node]]
     if start.node.curved:
         curves.append(start.node)
@@ -62,10 +62,10 @@ def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, Optimised
 def _search(
     values: ValueBounds, start: StartRows, fans: Mapping[Node, LineRange], steps: int, goal: float
 ) -> dict[Node, Tensor]:
-    """The best shares that so many steps of ascent find, each row by itself; an example above ``goal`` stops."""
+    """The best shares that ``steps`` steps of ascent find, each row by itself. An example above ``goal`` stops."""
     lines = {node: OptimisedLines(fan) for node, fan in fans.items()}
     highest = _value(values, start, lines).value.detach()
-    # curves that the rows do not meet have no shares
+    # only curves that the rows meet have shares
     lines = {node: shared for node, shared in lines.items() if shared.share is not None}
     best = {node: shared.share.clone() for node, shared in lines.items() if shared.share is not None}
     run, left = (
@@ -93,7 +93,7 @@ def _search(
 def _ascent(
     values: ValueBounds, start: StartRows, lines: Mapping[Node, OptimisedLines], shares: Mapping[Node, Tensor]
 ) -> tuple[Tensor, dict[Node, Tensor]]:
-    """The bound and its gradient in the shares."""
+    """The bound (B, K), and its gradient in the shares of each node."""
     asked = {node: share.detach().requires_grad_() for node, share in shares.items()}
     for node, share in asked.items():
         lines[node].share = share
@@ -104,6 +104,6 @@ def _ascent(
 
 
 def _wide(rows: Tensor, like: Tensor) -> Tensor:
-    """A flag for each row, for the whole of the row, (B, K) -> as ``like``: (B, K, ...) or (B, 1, K, ...)."""
+    """A flag of each row for all of the row's numbers, (B, K) -> broadcast against ``like``: (B, K, ...) or (B, 1, K, ...)."""
     flags = rows if like.shape[1] == rows.shape[1] else rows[:, None]
     return flags.view(*flags.shape, *(1,) * (like.ndim - flags.ndim))

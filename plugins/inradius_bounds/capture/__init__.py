@@ -1,1 +1,1 @@
-"""From a model to the operators that run: one example is computed, and every operator of torch on the way is recorded."""
+"""From a model to the operators that run: a run on one example is recorded, with every operator of torch in it."""

@@ -8,15 +8,15 @@ from torch import Tensor
 from inradius import Operator, UnsupportedError
 from inradius_bounds.layout.layer_chain import LayerChain
 
-# a model may round each of its operators in another way than the steps that stand for it, some of which are more than one
+# a model may round an operator in another way than the steps that stand for it, which may be several
 _ROOM = 8
 
 
 @torch.no_grad()
 def check_affine(chain: LayerChain, generator: torch.Generator) -> None:
-    """Raises ``UnsupportedError`` where a block of a chain in float64 is not affine, or its adjoint is another's.
+    """Raises ``UnsupportedError`` where a block of a chain in float64 is not affine, or its adjoint does not belong to it.
 
-    At random points f(a) + f(b) = f(a + b) + f(0) and ⟨r, f(a) − f(0)⟩ = ⟨Aᵀ r, a⟩, within rounding.
+    The check is at random points: f(a) + f(b) = f(a + b) + f(0) and ⟨r, f(a) − f(0)⟩ = ⟨Aᵀ r, a⟩, within rounding.
     """
     for layer in chain.layers:
         block = layer.block
@@ -41,7 +41,7 @@ def check_affine(chain: LayerChain, generator: torch.Generator) -> None:
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator, chain: LayerChain) -> Tensor:
-    # numbers of few digits, which are drawn faster
+    # float32 numbers are drawn faster
     return torch.randn(shape, generator=generator).to(chain.device, torch.float64)
 
 
@@ -49,7 +49,7 @@ def _normal(shape: tuple[int, ...], generator: torch.Generator, chain: LayerChai
 def pointwise(chain: LayerChain, points: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """A chain's values at points (N, *S) in float64, and a bound on the rounding error of a run in ``dtype``, two of (N, *out).
 
-    A block turns an error E into |A| E + γ (|A| |z| + |b|), a curve into what its interval around z ± E allows.
+    A block turns an error E into |A| E + γ (|A| |z| + |b|). A curve turns it into the width of its interval around z ± E.
     """
     value, error = points, torch.zeros_like(points)
     for layer in chain.layers:
@@ -68,7 +68,7 @@ def through_affine(op: Operator, value: Tensor, error: Tensor, dtype: torch.dtyp
 
 
 def through_curve(op: Operator, value: Tensor, error: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The same of a non-linear layer."""
+    """A non-linear layer's value in float64, and the rounding error that a run in ``dtype`` may have behind it."""
     info = torch.finfo(dtype)
     found = op(value)
     low, high = op.rule.interval(op, value - error, value + error)
@@ -79,12 +79,12 @@ def through_curve(op: Operator, value: Tensor, error: Tensor, dtype: torch.dtype
 def _gamma(op: Operator, dtype: torch.dtype) -> float:
     terms = op.rule.terms(op) + 16
     share = terms * float(torch.finfo(dtype).eps) / 2
-    # sums of so many terms in half precision have no error bound of this kind; theirs is as large as the terms
+    # sums of very many terms in half precision have no error bound of this kind; their error is as large as the terms
     return share / (1 - share) if share < 0.5 else 1.0 + share
 
 
 def points_around(x: Tensor, members: Sequence[Tensor], generator: torch.Generator, count: int) -> Tensor:
-    """An input (1, *S), a member of its set, a point far off, and more members and points around it, (count, *S)."""
+    """Points (count, *S): an input (1, *S), a member of its set, a far point, further members, and points around the input."""
     noise = torch.randn((count, *x.shape[1:]), generator=generator, dtype=torch.float64).to(x.device)
     size = x.double().abs().mean() + 0.1
     scales = torch.logspace(-3, 0, count, dtype=torch.float64, device=x.device).view(-1, *(1,) * (x.ndim - 1))

@@ -1,4 +1,4 @@
-"""Lengths that grow with the number of examples, which report what is asked of them."""
+"""Lengths that grow with the number of examples, and that report questions about it."""
 
 import sys
 from collections.abc import Callable
@@ -13,17 +13,17 @@ Ask = Callable[[FrameType], None]
 
 
 class BatchSizes:
-    """Shapes whose first length is a multiple of the number of examples; it hears of questions about that number."""
+    """Shapes whose first length is a multiple of the number of examples. It receives the reports of questions about that number."""
 
     def __init__(self, examples: int, ask: Ask | None) -> None:
         self.examples, self._ask = examples, ask
 
     def seen(self, shape: torch.Size) -> torch.Size:
-        """The shape, with a first length that cannot be compared without notice."""
+        """The shape, with a first length that reports comparisons."""
         return torch.Size([self.length(shape[0]), *shape[1:]]) if self._grows(shape) else shape
 
     def counted(self, shape: torch.Size) -> int:
-        """How many numbers a tensor of this shape has, likewise."""
+        """The count of numbers of a tensor of this shape, as a length that reports comparisons."""
         return self.length(shape.numel()) if self._grows(shape) else shape.numel()
 
     def length(self, number: int) -> "BatchSize":
@@ -31,7 +31,7 @@ class BatchSizes:
         return BatchSize(number, self)
 
     def asked(self, frame: FrameType) -> None:
-        """A frame has asked how many examples there are; torch may."""
+        """Records that a frame has asked for the number of examples. Torch itself may ask."""
         if self._ask is not None and not frame.f_code.co_filename.startswith(IN_TORCH):
             self._ask(frame)
 
@@ -40,9 +40,9 @@ class BatchSizes:
 
 
 class BatchSize(int):
-    """A length that grows with the number of examples, ``share`` for each. Products keep it one.
+    """A length that grows with the number of examples, by ``share`` for each. Its products grow as well.
 
-    Questions whose answer is not the same for every number of examples are reported: comparisons, remainders, its text.
+    Questions whose answer differs between numbers of examples are reported: comparisons, remainders, and its text.
     """
 
     _sizes: BatchSizes

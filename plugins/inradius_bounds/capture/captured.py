@@ -1,4 +1,4 @@
-"""A model's computation for one example, checked: once it stands for the model, bounds may be computed from it."""
+"""A model's computation for one example, checked against the model, so that bounds may be computed from it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,11 +23,11 @@ from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
 
-# the batches that a model is tried on; it is the function of one example that is certified
+# the sizes of batches on which a model is tried; the certified function is that of one example
 BATCHES = (2, 3, 17)
-# and one more where that is cheap, for what a model may do with many examples
+# one more size where it is cheap, because a model may behave differently with many examples
 _MANY, _CHEAP = 257, 1 << 19
-# how many different points are tried, of large inputs the fewer
+# the count of different points that are tried; fewer for large inputs
 _POINTS, FEW, _LARGE = 17, 3, 1 << 15
 
 
@@ -53,7 +53,7 @@ class Captured:
 
     @property
     def unchanged(self) -> bool:
-        """True if the constants that steps were built from, such as places and masks, are what they were."""
+        """True if the constants that steps were built from, such as places and masks, are unchanged."""
         for lowered, _ in self._chains.values():
             lowered.constants.forget()
             if not lowered.constants.unchanged:
@@ -67,11 +67,11 @@ class Captured:
 
 
 def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules, layers: Rules) -> Captured:
-    """The computation of a model for inputs like x (B, *S), after every check.
+    """The checked computation of a model for inputs like x (B, *S).
 
-    members: perturbations (1, *S) of the first input at which the model is compared with what was recorded; rules: those of
-    modules that are kept as one operator; layers: those of all layers. Raises ``UnsupportedError`` for a model that is no
-    function of one example, or for operators without bounds.
+    members: perturbations (1, *S) of the first input, at which the model is compared with the recording. rules: the rules of
+    modules that are kept as one operator. layers: the rules of all layers. Raises ``UnsupportedError`` for a model that is no
+    function of one example, and for operators without bounds.
     """
     if not len(x):
         raise InputError("a computation cannot be captured without an example; give at least one input")
@@ -81,7 +81,7 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
     with put_back(model):
         single = record(model, x[:1], rules, located=True)
         _check_output(model, single.output, 1)
-        # the same input a second time, and other inputs
+        # the same input once more, and other inputs
         runs = [record(model, point[None], rules, keeps=True) for point in points[:few]]
         for again in runs:
             _check_same(model, single.graph, again.graph)
@@ -101,7 +101,10 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
 
 @contextmanager
 def _computed_in_float64(graph: Graph) -> Iterator[None]:
-    """Raises ``UnsupportedError`` where a module that has a rule of its own fails in float64, in which rules are checked."""
+    """A context that raises ``UnsupportedError`` where a module with a rule of its own fails in float64.
+
+    Rules are checked in float64.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -115,7 +118,7 @@ def _computed_in_float64(graph: Graph) -> Iterator[None]:
 
 
 def put_back(model: nn.Module) -> AbstractContextManager[None]:
-    """A context that restores a model's state; an empty one where a certificate does so anyway."""
+    """A context that restores a model's state; an empty one within a certificate, which restores the state itself."""
     return preserved(model) if current_certificate() is None else nullcontext()
 
 
@@ -126,7 +129,7 @@ def _sizes(points: Tensor) -> tuple[int, ...]:
 def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -> Tensor:
     """The outputs of a recorded run on a batch, (B, *out).
 
-    Raises ``UnsupportedError`` where its graph differs from one example's but in lengths that grow with the batch.
+    Raises ``UnsupportedError`` where its graph differs from that of one example in more than lengths that grow with the batch.
     """
     count = len(batch)
     try:

@@ -1,4 +1,4 @@
-"""Comparison of recordings: are they the same computation?"""
+"""The comparison of two recordings: they are the same computation, or there is a first difference."""
 
 import math
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ from torch import Tensor
 
 from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value
 
-# operators that move numbers, or leave them as they are: which of them run may depend on how memory lies
+# operators that move numbers or leave them unchanged; the layout of memory may decide which of them run
 MOVES = {
     "view", "_unsafe_view", "reshape", "_reshape_alias", "clone", "contiguous", "detach", "alias", "expand", "permute",
     "transpose", "t", "squeeze", "unsqueeze", "lift_fresh", "select", "slice", "copy", "empty", "empty_strided", "as_strided",
 }  # fmt: skip
-# operators whose numbers are those that they are given, or plain ones
+# operators whose results are numbers of their arguments, or plain numbers
 EXACT = MOVES | {
     "zeros", "ones", "full", "eye", "arange", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full",
     "fill", "zero", "masked_fill", "index_fill", "triu", "tril", "where", "cat", "stack", "repeat", "flip", "roll",
     "empty_like", "new_empty", "eq", "ne", "lt", "le", "gt", "ge", "logical_not", "logical_and", "logical_or", "bitwise_not",
     "index", "index_put", "one_hot", "scatter",
 }  # fmt: skip
-# how a product of matrices is computed may depend on their sizes; some add a constant in the same step
+# the operator that computes a product of matrices may depend on their sizes; some add a constant in the same step
 _PRODUCTS = {"mm", "bmm", "mv", "dot", "matmul", "linear", "addmm", "baddbmm", "addmv"}
 _SUMS = {"linear", "addmm", "baddbmm", "addmv"}
 
@@ -34,7 +34,7 @@ class GraphMatch:
         self._pairs: dict[Value, Value] = {first.entry: second.entry}
 
     def difference(self) -> OperatorCall | None:
-        """The first call of the first graph that the second does not have in its place; None where there is none."""
+        """The first call of the first graph that differs from the second graph's call in its place; None where none differs."""
         first, second = self._graphs
         for call, other in zip(first.calls, second.calls, strict=False):
             if not self._same_call(call, other):
@@ -80,7 +80,7 @@ def _same_form(mine: Value, its: Value) -> bool:
 
 
 def same_number(mine: Any, its: Any) -> bool:
-    """True if two plain arguments are the same; NaN is NaN."""
+    """True if two plain arguments are the same. NaN equals NaN."""
     if isinstance(mine, float) and isinstance(its, float) and math.isnan(mine):
         return math.isnan(its)
     return type(mine) is type(its) and bool(mine == its)
@@ -100,7 +100,7 @@ def _same_operator(call: OperatorCall, other: OperatorCall) -> bool:
 
 
 def depends_on_size(single: Graph, batch: Graph, examples: int) -> OperatorCall | None:
-    """The first call by which one example's graph and that of a batch differ but in sizes that are multiples of ``examples``."""
+    """The first call in which the graphs of one example and of a batch differ, other than in sizes that grow with the batch."""
     steps, others = list(_computing(single)), list(_computing(batch))
     for (kind, call), (its, other) in zip(steps, others, strict=False):
         if kind != its or not _scaled(call, other, examples):
@@ -112,7 +112,7 @@ def depends_on_size(single: Graph, batch: Graph, examples: int) -> OperatorCall 
 
 
 def _computing(graph: Graph) -> Iterator[tuple[str, OperatorCall]]:
-    """The kind of each call that computes, and the call; a product with a sum counts as both."""
+    """The kind of each call that computes, and the call. A product with a sum counts as both."""
     for call in graph.calls:
         if call.name in _PRODUCTS:
             yield "product", call
@@ -123,7 +123,7 @@ def _computing(graph: Graph) -> Iterator[tuple[str, OperatorCall]]:
 
 
 def _scaled(call: OperatorCall, other: OperatorCall, examples: int) -> bool:
-    """True if two calls of one operator have the same plain arguments, but for lengths that grow with the batch."""
+    """True if two calls of one operator have the same plain arguments, except for lengths that grow with the batch."""
     if isinstance(call.op, ModuleOperator) or isinstance(other.op, ModuleOperator):
         return _same_operator(call, other)
     if call.op is not other.op:
@@ -140,7 +140,7 @@ def _scaled(call: OperatorCall, other: OperatorCall, examples: int) -> bool:
 
 def _alike(mine: Any, its: Any, examples: int) -> bool:
     if isinstance(mine, Value) or isinstance(its, Value):
-        # new constants hold what they held; everything else was compared where it was made
+        # new constants must hold the same numbers; all other values were compared where they were made
         fresh = [each.leaf for each in (mine, its) if isinstance(each, Value) and each.leaf is not None]
         return len(fresh) != 2 or same_leaf(*fresh)
     if isinstance(mine, tuple | list) and isinstance(its, tuple | list):

@@ -1,4 +1,4 @@
-"""Constants as the model computes them against the same in float64."""
+"""Constants as the model computes them, compared with the same constants in float64."""
 
 import torch
 
@@ -6,15 +6,15 @@ from inradius import UnsupportedError
 from inradius_bounds.capture.graph import Graph, Value, values_in
 from inradius_bounds.lowering.constants import ConstantStore
 
-# as a share of the largest number of a constant, in units of rounding: what sums of a thousand terms may differ by
+# the allowed difference, in roundings of a constant's largest number: that of sums of a thousand terms
 _ROOM = 1024
 
 
 @torch.no_grad()
 def check_constants(graph: Graph, dtype: torch.dtype) -> None:
-    """Raises ``UnsupportedError`` for a constant that rounding in the model changes by more than it does of sums.
+    """Raises ``UnsupportedError`` for a constant that rounding in the model changes by more than it changes sums.
 
-    Such a constant hangs on rounding: it is the difference of large numbers, or has steps.
+    Such a constant depends on rounding itself: it is the difference of large numbers, or a function with steps.
     """
     exact, own = (ConstantStore(torch.float64, exact=exact, native=dtype) for exact in (True, False))
     for call in graph.calls:

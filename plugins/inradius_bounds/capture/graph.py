@@ -12,7 +12,7 @@ from inradius import LayerRule
 
 @attrs.frozen(eq=False)
 class ModuleOperator:
-    """A module whose class has a layer rule of its own; it stands in a computation as one operator."""
+    """A module whose class has a layer rule of its own, and that stands in a computation as one operator."""
 
     module: nn.Module
     rule: LayerRule
@@ -29,7 +29,7 @@ Op = torch._ops.OpOverload | ModuleOperator
 class Value:
     """A tensor of a computation: the input, a constant that exists without it (``leaf``), or a result of a call.
 
-    varies: whether it depends on the input. shape and dtype are those that it had when it was recorded.
+    varies: true where it depends on the input. shape, dtype: those that it had when it was recorded.
     """
 
     shape: torch.Size
@@ -38,18 +38,18 @@ class Value:
     leaf: Tensor | None = None
     call: "OperatorCall | None" = None
     place: int = 0
-    # whether a constant is what it is without rounding, and without weights that are learned
+    # true for a constant that is made without rounding and without learned weights
     plain: bool = False
 
     @classmethod
     def of(cls, tensor: Tensor, *, varies: bool, **origin: Any) -> "Value":
-        """The value that a tensor is."""
+        """The value of a tensor."""
         return cls(torch.Size(tensor.shape), tensor.dtype, varies, **origin)
 
 
 @attrs.define(eq=False)
 class OperatorCall:
-    """An operator on values; ``where`` names the place in the user's code that it comes from."""
+    """A call of an operator on values. ``where`` names the place in the user's code that makes the call."""
 
     op: Op
     args: tuple[Any, ...]
@@ -59,7 +59,7 @@ class OperatorCall:
 
     @property
     def name(self) -> str:
-        """The operator's name, without its namespace and overload; one that works in place has that of its other form."""
+        """The operator's name, without namespace and overload. An operator that works in place has the name of its other form."""
         return str(self.op) if isinstance(self.op, ModuleOperator) else operator_name(self.op)
 
     @property
@@ -69,10 +69,10 @@ class OperatorCall:
 
 @attrs.frozen(eq=False)
 class Graph:
-    """The calls of a computation in their order, its input and its result.
+    """The calls of a computation in order, its input and its result.
 
-    volatile: whether a constant of it was changed in place, or its course may rest on a number read off a constant, so that
-    it cannot be kept when constants change.
+    volatile: true where a constant was changed in place, or where the course may depend on a number read from a constant. Then
+    the graph cannot be kept when constants change.
     """
 
     entry: Value
@@ -82,9 +82,9 @@ class Graph:
 
 
 def operator_name(op: torch._ops.OpOverload) -> str:
-    """The operator's name without its overload, and without the underscore of one that works in place.
+    """The operator's name without its overload, and without the underscore of an operator that works in place.
 
-    ATen's own have no namespace in it, all others have.
+    Names of ATen's own operators have no namespace, and all others have one.
     """
     name: str = op.overloadpacket.__name__
     name = name.rstrip("_") if name.endswith("_") and not name.endswith("__") else name

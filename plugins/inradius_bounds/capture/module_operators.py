@@ -16,9 +16,9 @@ Rules = Mapping[type[nn.Module], LayerRule]
 
 @contextmanager
 def keeping(model: nn.Module, rules: Rules, recorder: Recorder, paths: Mapping[int, str]) -> Iterator[None]:
-    """While the block runs, the forward of every module that a rule covers is recorded as one operator.
+    """A context in which the forward of every module with a rule is recorded as one operator.
 
-    The forward alone is replaced, on the module itself: hooks on it, and a ``__call__`` of its own, run as ever.
+    Only the forward is replaced, on the module itself. Hooks of the module, and a ``__call__`` of its own, run as usual.
     """
     layers = [
         ModuleOperator(module, rules[kind], paths[id(module)])
@@ -35,9 +35,9 @@ def keeping(model: nn.Module, rules: Rules, recorder: Recorder, paths: Mapping[i
 
 
 def covering(rules: Rules, module: nn.Module) -> type[nn.Module] | None:
-    """The class whose rule serves this very module; None where the module may compute something else than that class.
+    """The class whose rule serves this very module; None where the module may compute something other than that class.
 
-    A subclass is served where it changes nothing that its parent defines; so is an object.
+    A subclass is served where it changes nothing that its parent defines, and so is an object.
     """
     kind = next((each for each in type(module).__mro__ if each in rules), None)
     if kind is None or any(hasattr(kind, name) and callable(getattr(kind, name)) for name in vars(module)):
@@ -47,7 +47,7 @@ def covering(rules: Rules, module: nn.Module) -> type[nn.Module] | None:
     return None if any(hasattr(kind, name) for name in changed) else kind
 
 
-# what a subclass defines without changing what its forward computes
+# attributes that a subclass may define without changing the result of its forward
 _HARMLESS = {
     "__doc__",
     "__module__",

@@ -1,4 +1,4 @@
-"""Each recorded operator against the steps that stand for it, at the numbers that it really had."""
+"""The check of each recorded operator against the steps that stand for it, at the numbers of a real run."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from inradius_bounds.capture.affine_checks import through_affine, through_curve
 from inradius_bounds.capture.graph import Graph, Value, values_in
 from inradius_bounds.lowering.node import Node
 
-# a run may round an operator in another way than the steps that stand for it, some of which are more than one
+# a run may round an operator in another way than the steps that stand for it, which may be several
 _ROOM = 8
 
 Rounded = tuple[Tensor, Tensor]
@@ -18,10 +18,10 @@ Rounded = tuple[Tensor, Tensor]
 
 @torch.no_grad()
 def check_operators(graph: Graph, nodes: Mapping[Value, Node], numbers: Mapping[Value, Tensor]) -> None:
-    """Raises ``UnsupportedError`` where an operator gave other numbers than its steps do for the numbers it was given.
+    """Raises ``UnsupportedError`` where an operator's results differ from those of its steps for the same arguments.
 
-    The steps run in float64 and may differ by the rounding of that one operator in its own type; nothing adds up over the depth
-    of a network.
+    The steps run in float64, and may differ by the rounding of that one operator in its own type. No error adds up over the
+    depth of a network.
     """
     for call in graph.calls:
         results = [value for value in call.results if value is not None and value in nodes]
@@ -39,7 +39,7 @@ def check_operators(graph: Graph, nodes: Mapping[Value, Node], numbers: Mapping[
                     f"{call.where} uses {call.name}, whose numbers overflow in {value.dtype} at or near the first input; bounds "
                     "know models whose numbers stay within their type"
                 )
-            # a difference of infinities is no number
+            # a difference of infinities is NaN, and never larger
             if bool((difference > _ROOM * error).any()):
                 raise UnsupportedError(
                     f"{call.where} uses {call.name} ({call.op}), which gives other numbers than the steps that stand for it, by "
@@ -58,7 +58,7 @@ def _exact(numbers: Tensor, node: Node) -> Tensor:
 
 
 def _evaluated(node: Node, known: dict[Node, Rounded], dtype: torch.dtype) -> Rounded:
-    """A node's value in float64 and the rounding of a run in ``dtype``, from what is known; kept there."""
+    """A node's value in float64 and the rounding of a run in ``dtype``, from the known values; it is stored among them."""
     if node not in known:
         before = [_evaluated(source, known, dtype) for source in node.sources]
         known[node] = _made(node, before, dtype)

@@ -9,20 +9,20 @@ from inradius_bounds.capture.compare import EXACT
 from inradius_bounds.capture.graph import OperatorCall, operator_name, replaced, values_in
 from inradius_bounds.capture.traced_tensor import TracedTensor
 
-# operators that take no more than a shape from a value
+# operators that take only a shape from a value
 FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0, "full_like": None, "new_full": None}
 _NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
-# operators that read a number off a tensor
+# operators that read a number from a tensor
 READS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
 
 
 def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
-    """Why an operator cannot be recorded; nothing where it can."""
+    """The reason why an operator cannot be recorded; empty where it can be."""
     tags = func.tags
     if varies and name in READS:
         return "which reads a number off a value that depends on the input; bounds know computations that are the same every time"
     shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
-    # constant places give a constant shape
+    # places that are constants give a constant shape
     fixed = name == "index" and not any(isinstance(each, TracedTensor) for each in tensors(args[1]))
     if varies and shaping and not fixed:
         return (
@@ -38,7 +38,7 @@ def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
 
 
 def filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> OperatorCall:
-    """A constant that has its shape from a value, as one that is made without it."""
+    """The call that makes a constant without a value, where the operator takes only its shape from the value."""
     name = operator_name(func)
     number = {"full_like": lambda: args[1], "new_full": lambda: args[2]}.get(name, lambda: FILLED[name])()
     kept = {"dtype": out.dtype, "device": out.device}
@@ -46,11 +46,11 @@ def filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> Operat
 
 
 def is_plain(call: OperatorCall) -> bool:
-    """True if a call makes constants without rounding, of constants that are so."""
+    """True if a call makes constants without rounding, from constants that are made so as well."""
     if call.name in FILLED:
         return True
     values = list(values_in((call.args, call.kwargs)))
-    # whole numbers and truth values have a place in every floating-point type
+    # every floating-point type holds whole numbers and truth values
     exact = call.name in EXACT or (call.name == "_to_copy" and not values[0].dtype.is_floating_point)
     return exact and all(value.plain and not value.varies for value in values)
 

@@ -1,4 +1,4 @@
-"""Plain runs of a model against the recorded computation, alone and in batches."""
+"""Plain runs of a model, compared with the recorded computation, alone and in batches."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -12,15 +12,15 @@ from inradius_bounds.capture.affine_checks import pointwise
 from inradius_bounds.capture.record import plain_attention
 from inradius_bounds.layout.layer_chain import LayerChain
 
-# how far two runs may differ that round in other orders, in units of the rounding that is seen
+# the allowed difference of two runs that round in other orders, in units of the observed rounding
 _ORDERS = 16
-# how many numbers a batch has at most that is run without being recorded, too
+# the most numbers of a batch that is also run without a recording
 _SEVERAL = 400_000
 
 
 @attrs.frozen(eq=False)
 class TestedPoints:
-    """Points (N, *S), the outputs of recorded runs on the first few alone (n, *out), and on batches of several sizes."""
+    """Points (N, *S), and the outputs of recorded runs: on the first few alone (n, *out), and on batches of several sizes."""
 
     points: Tensor
     alone: Tensor
@@ -28,18 +28,18 @@ class TestedPoints:
 
 
 def batch_of(points: Tensor, count: int) -> Tensor:
-    """So many points, in turn."""
+    """A batch of ``count`` points, in turn."""
     return points.repeat(-(-count // len(points)), *(1,) * (points.ndim - 1))[:count]
 
 
 def check_values(model: nn.Module, chain: LayerChain, tried: TestedPoints) -> None:
-    """Raises ``UnsupportedError`` where a plain run has other values than what was recorded, alone or in a batch."""
+    """Raises ``UnsupportedError`` where a plain run and the recording give different values, alone or in a batch."""
     few = tried.points[: len(tried.alone)]
     allowed = _allowed(*pointwise(chain, few.double(), few.dtype), tried.alone)
     for gradients, fused in ((False, False), (False, True), (True, True)):
         if gradients and not _differentiable(model):
             continue
-        # the same operators on the same numbers give the same bits, but where other kernels are allowed
+        # the same operators on the same numbers give the same bits, unless other kernels are allowed
         exact = few.device.type == "cpu" and not fused
         found = _alone(model, few, gradients=gradients, fused=fused)
         if not (_same(found, tried.alone) if exact else _close(found, tried.alone, allowed)):
@@ -52,23 +52,23 @@ def check_values(model: nn.Module, chain: LayerChain, tried: TestedPoints) -> No
 
 
 def _differentiable(model: nn.Module) -> bool:
-    """True if the model can run where gradients are recorded; tensors of inference mode cannot."""
+    """True if the model can run while gradients are recorded. Tensors of inference mode cannot."""
     return not any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers()))
 
 
 def _alone(model: nn.Module, points: Tensor, *, gradients: bool, fused: bool) -> Tensor:
-    """The outputs of plain runs on each point; ``fused`` with torch's own choice of kernels for attention."""
+    """The outputs of plain runs on each point, (N, *out). With ``fused``, torch chooses the kernels for attention."""
     found = []
     with torch.set_grad_enabled(gradients), nullcontext() if fused else plain_attention():
         for point in points:
-            # no leaf, as the model may write on it
+            # no leaf, because the model may write on it
             given = point[None].clone().requires_grad_(gradients).clone()
             found.append(_output(model, given, 1))
     return torch.cat(found)
 
 
 def _output(model: nn.Module, given: Tensor, count: int) -> Tensor:
-    """The model's outputs. Raises ``UnsupportedError`` where a plain run gives something else than a recorded one."""
+    """The model's outputs. Raises ``UnsupportedError`` where a plain run returns another kind of result than a recorded run."""
     output = model(given)
     if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != count:
         raise UnsupportedError(
@@ -79,9 +79,9 @@ def _output(model: nn.Module, given: Tensor, count: int) -> Tensor:
 
 
 def _allowed(value: Tensor, error: Tensor, alone: Tensor) -> Tensor:
-    """How far two runs may differ, a number: a multiple of the rounding that is seen, and no more than its bound.
+    """The allowed difference of two runs, a number: a multiple of the observed rounding, and at most its bound.
 
-    value: outputs in float64, with a bound ``error`` on the rounding of a run; alone: those of a run.
+    value: outputs in float64, with a bound ``error`` on the rounding of a run. alone: the outputs of a run.
     """
     spare = torch.finfo(alone.dtype).eps * alone.double().abs().amax()
     seen = (alone.double().view_as(value) - value).abs().nan_to_num(nan=0.0).amax() + spare
@@ -101,12 +101,12 @@ def _same(found: Tensor, other: Tensor) -> bool:
 
 
 def _same_numbers(found: Tensor, other: Tensor) -> Tensor:
-    """A mask of the places where two tensors have the same numbers; NaN is NaN."""
+    """A mask of the places where two tensors have the same numbers. NaN equals NaN."""
     return (found == other) | (found.isnan() & other.isnan())
 
 
 def _check_batch(model: nn.Module, tried: TestedPoints, output: Tensor, allowed: Tensor) -> None:
-    """Raises ``UnsupportedError`` where an example has other outputs in a batch than alone, or than beside other examples."""
+    """Raises ``UnsupportedError`` where an example's outputs differ between a batch and a run alone, or with other batch mates."""
     count, size = len(output), len(tried.points)
     batch = batch_of(tried.points, count)
     places = [place for place in range(count) if place % size < len(tried.alone)]
@@ -124,7 +124,7 @@ def _check_batch(model: nn.Module, tried: TestedPoints, output: Tensor, allowed:
 
 
 def _keeps_apart(model: nn.Module, batch: Tensor, plain: Tensor, place: int, allowed: Tensor) -> bool:
-    """True if the other examples' outputs stay what they are, bit for bit, where the one at ``place`` becomes another."""
+    """True if the other examples' outputs do not change, bit for bit, when the example at ``place`` is replaced."""
     others = [each for each in range(len(batch)) if each != place]
     changed = batch.clone()
     changed[place] = batch[others[0]] * 0.75 + 0.125

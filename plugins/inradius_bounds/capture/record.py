@@ -22,8 +22,8 @@ from inradius_bounds.capture.traced_tensor import TracedTensor
 class Recording:
     """A recorded run on a batch: its graph, and the model's outputs (B, *out).
 
-    questions: the lines that compared the number of examples with another number; numbers: those of every value that depends
-    on the input, where they were kept.
+    questions: the lines of code that compared the number of examples with another number. numbers: the tensors of all values
+    that depend on the input, where they were kept.
     """
 
     graph: Graph
@@ -35,11 +35,11 @@ class Recording:
 def record(
     model: nn.Module, x: Tensor, rules: Rules, *, located: bool = False, watched: bool = False, keeps: bool = False
 ) -> Recording:
-    """A run of the model on a batch x (B, *S), whose state the caller keeps.
+    """The recorded run of the model on a batch x (B, *S). The caller restores the model's state.
 
-    ``located`` calls know their place in the user's code; ``watched`` sees comparisons of the number of examples; ``keeps``
-    keeps the numbers of every value.
-    Raises ``UnsupportedError`` for an operator that one run cannot stand for, and for an output that is no tensor.
+    With ``located`` calls know their place in the user's code. With ``watched`` comparisons of the number of examples are
+    noticed. With ``keeps`` the tensors of all values are kept. Raises ``UnsupportedError`` for an operator that one run cannot
+    stand for, and for an output that is no tensor.
     """
     paths = {id(module): f"model.{path}".rstrip(".") for path, module in model.named_modules()}
     questions: list[str] = []
@@ -53,7 +53,7 @@ def record(
     start = entry.value
     result = _run(model, entry, rules, recorder, paths)
     if recorder.refusals:
-        # the model has caught it and gone on
+        # the model has caught the error and gone on
         raise recorder.refusals[0]
     if not isinstance(result, Tensor):
         raise InputError(
@@ -92,7 +92,7 @@ def _run(model: nn.Module, entry: TracedTensor, rules: Rules, recorder: Recorder
 
 
 def _explain(model: nn.Module, x: Tensor, error: Exception) -> None:
-    """Raises ``UnsupportedError`` where the model fails on its own for such an input."""
+    """Raises ``UnsupportedError`` where the model also fails without a recording for such an input."""
     try:
         with torch.no_grad():
             model(x)
@@ -106,7 +106,7 @@ def _explain(model: nn.Module, x: Tensor, error: Exception) -> None:
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
-    """While the block runs, attention is computed by products and softmax, which have bounds, and by no fused kernel."""
+    """A context in which attention is computed by products and softmax, which have bounds, and not by a fused kernel."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

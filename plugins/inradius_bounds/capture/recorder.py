@@ -1,7 +1,8 @@
-"""Records the operators of torch that a model runs for a batch.
+"""The recorder of the operators of torch that a model runs for a batch.
 
-A ``TorchDispatchMode`` sees every operator below Python: overridden methods, hooks and functions come out as the operators
-that they call. The input is wrapped (``Traced``), so that what depends on it is known, and cannot leave torch unseen.
+A ``TorchDispatchMode`` sees every operator below Python, so overridden methods, hooks and functions appear as the operators
+that they call. The input is wrapped (``TracedTensor``). So it is known which values depend on the input, and none can leave
+torch unnoticed.
 """
 
 from collections.abc import Iterator
@@ -21,35 +22,35 @@ from inradius_bounds.capture.traced_tensor import TracedTensor
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records what runs while it is active.
+    """Records the operators that run while it is active.
 
-    ``located``: whether calls remember where they come from, which takes time; ``keeps``: whether the numbers of every value that
-    depends on the input are kept.
+    ``located`` is true where calls remember their place in the user's code, which takes time. ``keeps`` is true where the
+    tensors of all values that depend on the input are kept.
     """
 
     def __init__(self, paths: dict[int, str], sizes: BatchSizes, *, located: bool, keeps: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._paths, self._sizes, self._located, self._keeps = paths, sizes, located, keeps
-        # what the values that depend on the input were, where that is kept
+        # the tensors of values that depend on the input, where they are kept
         self.numbers: dict[Value, Tensor] = {}
         self.calls: list[OperatorCall] = []
         self.volatile = False
         self._memory = TensorMemory()
-        # the errors that were raised within the model, which it may have caught
+        # the errors that were raised within the model; it may have caught them
         self.refusals: list[UnsupportedError] = []
-        # memory that rounded numbers, or learned weights, were written on
+        # memory on which rounded numbers or learned weights were written
         self._weighty: set[int] = set()
         self._paused = False
         self._running: Any = None
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # torch would load its compiler, which takes seconds, in order to leave the recorder alone
+        # with True, torch would load its compiler, which takes seconds
         return False
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """While the block runs nothing is recorded."""
+        """A context in which nothing is recorded."""
         self._paused = True
         try:
             yield
@@ -57,8 +58,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._paused = False
 
     def entry(self, x: Tensor) -> TracedTensor:
-        """The input, as the model gets it."""
-        # a copy, as the model may write on it
+        """The input as the model receives it."""
+        # a copy, because the model may write on it
         inner = x.detach().clone()
         value = Value.of(inner, varies=True)
         self._keep(value, inner)
@@ -86,7 +87,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             return self._dispatched(func, args, dict(kwargs or {}))
         except UnsupportedError as error:
-            # the model may catch it and go on
+            # the model may catch the error and go on
             self.refusals.append(error)
             raise
 
@@ -97,7 +98,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         varies = self._varies(args) or self._varies(kwargs)
         self._check(func, args, kwargs, varies)
         targets = written(func, args, kwargs)
-        # the values are those before the operator writes on them
+        # the values are taken before the operator writes on them
         values = replaced(args, self._value), replaced(kwargs, self._value)
         out = func(*replaced(args, plain), **replaced(kwargs, plain))
         if varies and operator_name(func) in FILLED:
@@ -106,14 +107,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made if func._schema.returns else None
 
     def kept(self, layer: ModuleOperator, z: TracedTensor, out: Any) -> Any:
-        """A layer that stands as one operator, with what it gave for the numbers of its input."""
+        """The result of a layer that stands as one operator, recorded as such; ``out`` is its value for its input's numbers."""
         if not isinstance(out, Tensor) or not len(z.plain) or out.shape[:1] != z.plain.shape[:1]:
             raise UnsupportedError(f"{layer.path} is {layer}, whose result is no tensor with a row for each example")
         with self.paused():
             return self._recorded(OperatorCall(layer, (self._value(z),), {}, layer.path), out, (), [], True)
 
     def _recorded(self, call: OperatorCall, out: Any, args: Any, targets: list[Any], varies: bool) -> Any:
-        """Appends a call, and gives its results to the model."""
+        """The results that the model receives for a call, which is appended to the graph."""
         self.calls.append(call)
         if targets:
             return self._settled(call, targets[0], varies)
@@ -129,7 +130,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return out
         same = next((each for each in tensors(args) if plain(each) is out), None)
         if same is not None:
-            # handed on as it is
+            # the operator returned its argument unchanged
             call.results.append(self._value(same))
             return same
         value = Value.of(out, varies=varies, call=call, place=number, plain=is_plain(call))
@@ -141,7 +142,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _settled(self, call: OperatorCall, target: Tensor, varies: bool) -> Tensor:
-        """A tensor that an operator has changed in place, as the value that it is now."""
+        """A tensor that an operator has changed in place, with its new value."""
         inner = plain(target)
         value = Value.of(inner, varies=varies, call=call, plain=is_plain(call))
         self._weighty.update(() if value.plain else (storage_of(inner),))
@@ -154,7 +155,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return target
 
     def _check(self, func: Any, args: Any, kwargs: Any, varies: bool) -> None:
-        """Raises ``UnsupportedError`` for what no recording of one run can stand for."""
+        """Raises ``UnsupportedError`` for an operator that no recording of one run can stand for."""
         name = operator_name(func)
         reason = reason_against(func, name, args, varies)
         if reason:
@@ -197,7 +198,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return given.value
         value = self._memory.value(given)
         if value is None:
-            # one that was changed in place through another tensor is what it is now
+            # a tensor that was changed in place through another one becomes a new constant
             changed = self._memory.seen(given)
             if changed and not (self._memory.plain(given) and storage_of(given) not in self._weighty):
                 raise UnsupportedError(

@@ -13,7 +13,7 @@ _HERE = str(Path(__file__).parent)
 
 
 def place(paths: Mapping[int, str]) -> str:
-    """The innermost module that is running, by its path, and the innermost line outside of torch."""
+    """The innermost running module, by its path, and the innermost line outside of torch."""
     frame: FrameType | None = sys._getframe(1)
     module, line = "", ""
     while frame is not None and not (module and line):
@@ -24,7 +24,7 @@ def place(paths: Mapping[int, str]) -> str:
 
 
 def line_of(frame: FrameType) -> str:
-    """The file and the line that a frame is at; nothing for torch and for the recorder."""
+    """The file and the line of a frame; empty for torch and for the recorder."""
     file = frame.f_code.co_filename
     if file.startswith((IN_TORCH, _HERE, "<")) or frame.f_code.co_name == "__torch_function__":
         return ""

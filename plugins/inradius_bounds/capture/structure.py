@@ -1,4 +1,4 @@
-"""A model's structure, compared to tell whether it is still the one that was recorded."""
+"""A model's structure, which is compared to tell if the model is still the recorded one."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 @attrs.frozen(eq=False)
 class ModelStructure:
-    """A model's modules with their modes, hooks, attributes and tensors, as they were.
+    """A model's modules with their modes, hooks, attributes and tensors at one moment.
 
-    The modules below the model are held, so that no other can take their place in memory unseen; so are the tensors, by what
-    is recorded. Changed numbers in a tensor are no change here.
+    The modules below the model are held, so that no other module can take their place in memory unnoticed. The recording holds
+    the tensors in the same way. Changed numbers in a tensor do not change the structure.
     """
 
     parts: tuple[nn.Module, ...]
@@ -19,7 +19,7 @@ class ModelStructure:
 
     @classmethod
     def of(cls, model: nn.Module) -> "ModelStructure":
-        """The structure of a model as it is."""
+        """The present structure of a model."""
         modules = list(model.modules())
         return cls(tuple(modules[1:]), tuple(_facts(module) for module in modules))
 
@@ -40,7 +40,7 @@ def _facts(module: nn.Module) -> tuple[Any, ...]:
     return type(module), module.training, hooks, tuple(map(_tensor, tensors)), own
 
 
-# what torch keeps on every module, and what is looked at by itself
+# the attributes that torch keeps on every module, and those that are compared on their own
 _OWN = set(vars(nn.Module())) | {"_parameters", "_buffers", "_modules"}
 
 
@@ -49,7 +49,7 @@ def _tensor(value: Tensor | None) -> Any:
 
 
 def _seen(value: Any, depth: int = 3) -> Any:
-    """A value that can be compared: numbers and texts themselves, containers by what they hold, all else by identity."""
+    """A comparable form of a value: numbers and texts themselves, containers by their content, all else by identity."""
     if isinstance(value, Tensor):
         return _tensor(value)
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):

@@ -1,4 +1,4 @@
-"""The values that tensors of a recording are, also after operators have written on memory that several tensors share."""
+"""The values of a recording's tensors, also after operators have written on memory that several tensors share."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ from inradius_bounds.capture.graph import Value
 
 
 class TensorMemory:
-    """The values of plain tensors, and how often the memory of each was written on.
+    """The values of plain tensors, and the count of writes on the memory of each.
 
-    Torch hands a view of a tensor on as another object than an operator gave; such a tensor is known by where it lies.
+    Torch may hand a view of a tensor on as a new object. Such a tensor is recognised by its place in memory.
     """
 
     def __init__(self) -> None:
-        # tensors that were seen live as long as the recording, so that no other takes their place
+        # seen tensors live as long as the recording, so that no other tensor takes their place
         self._alive: list[Tensor] = []
         self._known: dict[Any, tuple[Value, int, tuple[Any, ...]]] = {}
         self._writes: dict[int, int] = {}
-        # memory that was there before the recording
+        # memory that existed before the recording
         self._given: set[int] = set()
 
     def note(self, tensor: Tensor, value: Value, *, given: bool = False) -> None:
-        """A tensor is a value, as its memory is now; ``given`` where it was there before."""
+        """Records that a tensor is a value, with its memory as it is now. ``given`` is true if it existed before the recording."""
         self._alive.append(tensor)
         entry = value, self._writes.get(storage_of(tensor), 0), _lie(tensor)
         self._known[id(tensor)] = self._known[_lie(tensor)] = entry
@@ -30,7 +30,7 @@ class TensorMemory:
             self._given.add(storage_of(tensor))
 
     def value(self, tensor: Tensor) -> Value | None:
-        """The value that a tensor is; None where it is not known, or was written on since."""
+        """The value of a tensor; None where it is unknown, or where its memory was written on since."""
         found = self._known.get(id(tensor)) or self._known.get(_lie(tensor))
         return found[0] if found is not None and self._is_current(tensor, found) else None
 
@@ -44,16 +44,16 @@ class TensorMemory:
         return id(tensor) in self._known or _lie(tensor) in self._known
 
     def plain(self, tensor: Tensor) -> bool:
-        """True if all that a tensor was known as is plain."""
+        """True if all values that a tensor was known as are plain."""
         found = [self._known.get(id(tensor)), self._known.get(_lie(tensor))]
         return all(entry[0].plain for entry in found if entry is not None)
 
     def change(self, tensor: Tensor) -> None:
-        """An operator has written on a tensor's memory."""
+        """Records that an operator has written on a tensor's memory."""
         self._writes[storage_of(tensor)] = self._writes.get(storage_of(tensor), 0) + 1
 
     def given(self, tensor: Tensor) -> bool:
-        """True if a tensor lies in memory that was there before the recording."""
+        """True if a tensor lies in memory that existed before the recording."""
         return storage_of(tensor) in self._given
 
     def _is_current(self, tensor: Tensor, known: tuple[Value, int, tuple[Any, ...]]) -> bool:
@@ -62,7 +62,7 @@ class TensorMemory:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """The memory that a tensor lies in, as a number."""
+    """The number of the memory that a tensor lies in."""
     return int(tensor.untyped_storage()._cdata)
 
 

@@ -1,4 +1,4 @@
-"""Finds the chain that a network is, and keeps it for as long as the network runs the same operators."""
+"""The chain of a network, kept for as long as the network runs the same operators."""
 
 from weakref import WeakKeyDictionary
 
@@ -14,16 +14,16 @@ from inradius_bounds.rules import by_layer
 
 _Key = tuple[torch.Size, torch.dtype, torch.device]
 
-# per model: what was captured, by the inputs' shape, type and device
+# for each model its captured computations, by the inputs' shape, type and device
 _captured: WeakKeyDictionary[nn.Module, dict[_Key, Captured]] = WeakKeyDictionary()
 
 
 def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> LayerChain:
-    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or another one.
+    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or in ``dtype``.
 
-    For a certificate the model is run once more, and captured anew where it runs anything else than before; within one
-    certificate, and while bounds are trained on, its modules are looked at alone. In a certificate ``x`` may be of a wider
-    type than the model. Raises ``UnsupportedError`` for what has no bounds, with its name and its place.
+    A certificate runs the model once more, and captures it anew where it runs anything else than before. Within one
+    certificate, and in training, only the modules are compared. In a certificate ``x`` may have a wider type than the model.
+    Raises ``UnsupportedError`` for an operator without bounds, with its name and its place.
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"{model!r} is not a torch.nn.Module; bounds need one, whose operators they record")
@@ -44,7 +44,7 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: tor
 
 
 def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: CertificateInProgress | None) -> Captured:
-    """What was captured of a model, if that still holds; else what is captured now."""
+    """The captured computation of a model if it still holds, else a new one."""
     known = _captured.setdefault(model, {})
     key = x.shape[1:], x.dtype, x.device
     found = known.get(key)
@@ -70,13 +70,13 @@ def _capture(model: nn.Module, x: Tensor, threat: Oracles | None) -> Captured:
 
 
 def _strange(layers: dict[type[nn.Module], LayerRule]) -> dict[type[nn.Module], LayerRule]:
-    """The rules of modules that stand as one operator: those of other plugins, as torch's own layers are seen through."""
+    """The rules of modules that stand as one operator: those of other plugins. Torch's own layers are recorded as operators."""
     own = by_layer()
     return {kind: rule for kind, rule in layers.items() if kind not in own}
 
 
 def _members(x: Tensor, threat: Oracles | None) -> list[Tensor]:
-    """Members of the first input's set, none where the set cannot give any."""
+    """Members of the first input's set; none where the set cannot give any."""
     if threat is None or not len(x):
         return []
     first = threat.select(torch.zeros(1, dtype=torch.int64, device=x.device))

@@ -12,9 +12,9 @@ from inradius_bounds.capture.source import place
 
 
 class TracedTensor(Tensor):
-    """A tensor that depends on the input: the numbers, in ``plain``, and the value of the computation that they are.
+    """A tensor that depends on the input: its numbers in ``plain``, and its value in the computation.
 
-    It has no memory of its own, so that nothing outside of torch's operators can read it.
+    It has no memory of its own, so that only torch's operators can read it.
     """
 
     plain: Tensor
@@ -89,7 +89,7 @@ class TracedTensor(Tensor):
             f"{place({})} uses {what} on a value that depends on the input, which torch's operators do not show; bounds know "
             "models whose numbers stay in torch's operators from the input to the output"
         )
-        # the model may catch it and go on
+        # the model may catch the error and go on
         self.refusals.append(error)
         return error
 

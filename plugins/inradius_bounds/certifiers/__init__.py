@@ -1,1 +1,1 @@
-"""The certifiers, one a file, and what they share."""
+"""The certifiers, one a file, and their common parts."""

@@ -1,4 +1,4 @@
-"""The backward pass with slopes found by ascent."""
+"""The certifier ``alpha``: the backward pass with slopes found by ascent."""
 
 from typing import Literal, get_args
 
@@ -26,15 +26,15 @@ Layers = Literal["final", "all"]
 class Alpha(PropagationCertifier):
     """Bounds the margins as ``crown`` does, and finds better slopes for the examples that this leaves open.
 
-    Every line between the first and the last one below a neuron is sound. ``steps`` of ascent give each margin of an open
-    example slopes of its own, over the bounds of inner layers that ``crown`` has: with one hidden layer the maximum is the
-    optimum of the LP relaxation. With ``layers="all"`` the examples that are still open get bounds of inner layers found in
-    the same way, undecided neuron by undecided neuron, and then their margins once more. An example is done as soon as it
-    is certified; with ``keep_maximising`` every example takes every step. ``memory``: the megabytes that rows may take; by default
-    a quarter of what is free. Source: xu2021.
+    Every line between the first and the last line below a neuron is sound. ``steps`` of ascent give each margin of an open
+    example slopes of its own, over the bounds of inner layers that ``crown`` has. With one hidden layer the maximum is the
+    optimum of the LP relaxation. With ``layers="all"`` the examples that are still open get bounds of inner layers in the same
+    way, undecided neuron by undecided neuron, and then their margins once more. An example is done as soon as it is certified.
+    With ``keep_maximising`` every example takes every step. ``memory`` is the number of megabytes that rows may take; by
+    default a quarter of the free memory. Source: xu2021.
     """
 
-    # Xu et al. 2021: 20 steps; the residual gap to the LP is below a hundredth by then
+    # Xu et al. 2021 take 20 steps; then the remaining gap to the LP is below a hundredth
     steps: int = attrs.field(default=20, validator=count)
     layers: Layers = attrs.field(default="final", validator=in_(get_args(Layers)))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
@@ -58,11 +58,11 @@ class Alpha(PropagationCertifier):
         return float("inf") if self.keep_maximising else 0.0
 
     def _open(self, found: ClosedRows) -> Tensor:
-        """The examples with a row that is not proved."""
+        """The examples with a row that is not proved, as indices."""
         return (found.safe.detach() <= self._goal).any(1).nonzero().squeeze(1)
 
     def _raised(self, values: ValueBounds, prop: Property, best: ClosedRows) -> ClosedRows:
-        """Bounds raised by slopes of their own for the rows of examples that are open."""
+        """The bounds, where the rows of open examples are raised by slopes of their own."""
         index = self._open(best)
         if not len(index):
             return best
@@ -72,7 +72,7 @@ class Alpha(PropagationCertifier):
         return _merged(best, index, found)
 
     def _with_all(self, values: ValueBounds, prop: Property, best: ClosedRows) -> ClosedRows:
-        """Bounds raised over tighter bounds of inner layers, where examples are open."""
+        """The bounds, where open examples are raised over tighter bounds of inner layers."""
         index = self._open(best)
         if not len(index) or all(node.sources[0] in values.network.straight for node in values.network.curves):
             return best
@@ -83,5 +83,5 @@ class Alpha(PropagationCertifier):
 
 
 def _merged(best: ClosedRows, index: Tensor, found: ClosedRows) -> ClosedRows:
-    """The bounds with the higher ones of some examples."""
+    """The bounds, where those of the examples at ``index`` are replaced by higher ones."""
     return highest([best, best.combined(found, lambda mine, its: mine.index_put((index,), its))])

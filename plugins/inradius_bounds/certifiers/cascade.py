@@ -1,4 +1,4 @@
-"""One certifier after the other, each for the examples that are left."""
+"""The certifier ``certifier_cascade``: one certifier after the other, each for the examples that are still open."""
 
 import time
 from collections.abc import Callable
@@ -32,26 +32,26 @@ def _members(_: Any, __: "attrs.Attribute[Any]", value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class CertifierCascade(Certifier):
-    """The highest of the bounds of ``members``, run in the order given, each on the examples that are still open.
+    """The highest of the bounds of ``members``, run in the given order, each on the examples that are still open.
 
-    Without members they are interval, dual, crown, alpha and alpha over all layers: cheap ones first, and an example costs
-    what it needs. Before ``alpha``, or with members given before the last one, ``steps`` of gradient descent look for a
-    perturbation that refutes the property; an example that has one is given up (``steps=0``: none is). After ``seconds``
-    no further member begins; what is open then depends on the machine. An example's bound is the best that it has seen, and
-    its claim the weakest of those of the members that its bounds are from.
+    Without members they are interval, dual, crown, alpha and alpha over all layers. The cheap ones are first, so an example
+    costs as much as it needs. Before ``alpha``, or with given members before the last one, ``steps`` of gradient descent look
+    for a perturbation that refutes the property. An example that has one is given up; ``steps=0`` gives none up. After
+    ``seconds`` no further member begins; then the result depends on the machine's speed. An example's bound is the best that
+    any member gave, and its claim is the weakest of the claims of the members that its bounds come from.
 
     Alpha over all layers costs more than all the others. It is left out for an example whose worst bound lacks more than a
-    share of its distance to the margin at x: ``promise`` for each non-linear layer but the first, at most 0.85 in all. Of 2596
-    open examples of networks of two to eight layers that left out none of the 306 that it certifies, at 30 % of its CPU time.
-    Of untrained networks of twelve layers it left out some. ``promise=None`` leaves none out.
+    share of its distance to the margin at x. The share is ``promise`` for each non-linear layer but the first, and at most
+    0.85. Of 2596 open examples of networks of two to eight layers, this left out none of the 306 that alpha certifies, at 30 %
+    of its CPU time. For untrained networks of twelve layers it left out some. ``promise=None`` leaves none out.
     """
 
     positional = ("*members",)
 
     members: tuple[Certifier, ...] = attrs.field(default=(), validator=_members, converter=tuple)
-    # enough to break what breaks easily; the bracket's attacks do the rest
+    # 20 steps refute the easy examples; the bracket's attacks do the rest
     steps: int = attrs.field(default=20, validator=integer)
-    # benchmarks/cascade_promise.py: the largest share that a certified example needed was 0.119 for each layer
+    # in benchmarks/cascade_promise.py the largest share that a certified example needed was 0.119 for each layer
     promise: float | None = attrs.field(
         default=cast("float | None", 0.125), validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
@@ -61,11 +61,11 @@ class CertifierCascade(Certifier):
 
     @property
     def widens(self) -> bool:  # type: ignore[override]
-        """Whether all members take inputs in a wider type."""
+        """True if all members take inputs in a wider type."""
         return all(member.widens for member in self._chosen)
 
     def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
-        """What all members certify."""
+        """The function that all members certify."""
         subjects = [member.subject(model) for member in self._chosen]
         if any(subject is not subjects[0] and subject != subjects[0] for subject in subjects):
             raise UnsupportedError(f"the members of {self} certify different functions; give each a cascade of its own")
@@ -81,7 +81,7 @@ class CertifierCascade(Certifier):
 
     @property
     def _last_of_standard(self) -> int:
-        """The place of the member that is worth its cost for promising examples alone; −1 where members were given."""
+        """The place of the member that is run for promising examples alone; −1 where members are given."""
         return -1 if self.members else len(STANDARD) - 1
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
@@ -103,7 +103,7 @@ class CertifierCascade(Certifier):
     def _still(
         self, place: int, left: Tensor, best: Tensor, model: nn.Module, x: Tensor, threat: Oracles, prop: Property
     ) -> Tensor:
-        """Those of the examples ``left`` that are neither refuted nor without promise for the member at this place."""
+        """The examples of ``left`` that are neither refuted nor without promise for the member at this place, as indices."""
         if place == self._refute_before and self.steps and len(left):
             left = left[~refuted(model, x[left], threat.select(left), prop.select(left), self.steps)]
         if place == self._last_of_standard and self.promise is not None and len(left):

@@ -1,4 +1,4 @@
-"""The backward pass with adaptive slopes."""
+"""The certifier ``crown``: the backward pass with adaptive slopes."""
 
 from typing import get_args
 
@@ -19,13 +19,13 @@ from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 class Crown(PropagationCertifier):
     """Bounds the margins as ``dual`` does, with the line below each undecided neuron chosen by area.
 
-    Below a ReLU over [ℓ, u] the dual network runs a line of slope u / (u − ℓ). Any slope in [0, 1] is sound; this takes 1
-    where u > −ℓ and else 0, which leaves the smallest area between the lines. Bounds of inner layers come from the same
-    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of
-    slopes is always the better one: with ``best``, the margins' pass is made with both, over the same inner bounds, and
-    each margin keeps the higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers).
-    ``inner="interval"`` takes interval bounds of inner layers as they are, which is CROWN-IBP. ``memory``: the megabytes that
-    rows may take, of which as many are pulled at once as fit; by default a quarter of what is free. Source: zhang2018, zhang2020.
+    Below a ReLU over [ℓ, u] the dual network has a line of slope u / (u − ℓ). Any slope in [0, 1] is sound. This certifier
+    takes 1 where u > −ℓ and else 0, which gives the smallest area between the lines. Bounds of inner layers come from the same
+    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). Neither choice of slopes is
+    always better. With ``best`` the margins' pass is made with both, over the same inner bounds, and each margin keeps the
+    higher bound (``best=False``: adaptive slopes alone, at about half the cost for few layers). ``inner="interval"`` takes
+    interval bounds of inner layers, which is CROWN-IBP. ``memory`` is the number of megabytes that rows may take, and as many
+    rows are pulled at once as fit; by default a quarter of the free memory. Source: zhang2018, zhang2020.
     """
 
     intersect: bool = attrs.field(default=True, validator=flag)
@@ -39,7 +39,7 @@ class Crown(PropagationCertifier):
 
 
 def closed(found: CurveRelaxations, prop: Property, *, intersect: bool = True, best: bool = True) -> ClosedRows:
-    """The backward pass from the property to the input, with the better slopes where ``best``, (B, K)."""
+    """Lower bounds by the backward pass from the property to the input, (B, K); with ``best`` for the better of two slopes."""
     values = found.values
     several = [property_bounds(values, prop, lines_of(found))]
     if settled(several[0]):

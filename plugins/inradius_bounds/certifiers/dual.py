@@ -1,4 +1,4 @@
-"""The dual network of Wong and Kolter."""
+"""The certifier ``dual``: the dual network of Wong and Kolter."""
 
 from typing import get_args
 
@@ -18,13 +18,12 @@ from inradius_bounds.network.value_bounds import ValueBounds
 class Dual(PropagationCertifier):
     """Bounds the margins by one backward pass through the dual network, closed by the set's support function.
 
-    The LP relaxation of the network (each ReLU replaced by its convex hull over [ℓ, u]) has a dual of which every feasible
-    point is a bound; α = u / (u − ℓ) is one that makes the dual network linear. Bounds of inner layers come from the same
-    backward pass, intersected with interval bounds (``intersect=False``: the backward pass alone). The intersection
-    tightens every layer and saves most rows; the slopes stay those of the backward pass, so that no margin is lower for it.
-    ``inner="interval"`` takes interval bounds of inner layers as they are: one backward pass in all. ``memory``: the megabytes
-    that rows may take; by default a quarter of what is free.
-    Source: wong2018, Algorithm 1.
+    The LP relaxation of the network replaces each ReLU by its convex hull over [ℓ, u]. Every feasible point of its dual is a
+    bound. The point with α = u / (u − ℓ) makes the dual network linear. Bounds of inner layers come from the same backward
+    pass, intersected with interval bounds (``intersect=False``: the backward pass alone). The intersection tightens every layer
+    and saves most rows. The slopes stay those of the backward pass, so that no margin becomes lower. ``inner="interval"`` takes
+    interval bounds of inner layers: one backward pass in all. ``memory`` is the number of megabytes that rows may take; by
+    default a quarter of the free memory. Source: wong2018, Algorithm 1.
     """
 
     intersect: bool = attrs.field(default=True, validator=flag)

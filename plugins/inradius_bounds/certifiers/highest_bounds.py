@@ -10,7 +10,7 @@ from inradius.certifiers.certificate import CLAIMS
 
 @attrs.define(eq=False)
 class HighestBounds:
-    """Row by row the highest bound so far, (B, K), and what it rests on: bounds of parts of the examples, one after the other."""
+    """The highest bound of each row so far, (B, K), its level, and the bounds that it comes from, one after the other."""
 
     value: Tensor
     level: Tensor
@@ -18,7 +18,7 @@ class HighestBounds:
 
     @classmethod
     def of(cls, like: Tensor) -> "HighestBounds":
-        """Nothing so far, for rows like (B, K)."""
+        """The start without any bound, for rows like (B, K)."""
         return cls(torch.full_like(like, -torch.inf), torch.zeros_like(like, dtype=torch.int64))
 
     def take(self, index: Tensor, bounds: Bounds) -> None:
@@ -31,11 +31,11 @@ class HighestBounds:
         self.parts.append((index, bounds))
 
     def bounds(self) -> Bounds:
-        """All of it: the claim of an example is the weakest of those that its rows rest on."""
+        """All bounds as one. The claim of an example is the weakest of the claims that its rows come from."""
         costs = [bounds.float_cost for _, bounds in self.parts if bounds.float_cost is not None]
         return Bounds(
             self.value,
-            # the best of several bounds is wrong where one of them is
+            # the best of several bounds may be wrong where any of them is wrong
             failure_probability=min(1.0, sum(bounds.failure_probability for _, bounds in self.parts)),
             exact=len(self.parts) == 1 and self.parts[0][1].exact,
             error=self._error,
@@ -49,14 +49,14 @@ class HighestBounds:
         return self.value.detach() - self._error()
 
     def _error(self) -> Tensor:
-        """For each row the largest rounding error of the bounds that it has."""
+        """The largest rounding error among the bounds of each row, (B, K)."""
         error = torch.zeros_like(self.value).detach()
         for index, bounds in self.parts:
             error[index] = torch.maximum(error[index], error_of(bounds).to(error))
         return error
 
     def _float_cost(self) -> Tensor:
-        """For each row how much higher it may be where some of its bounds need not hold at level "float"."""
+        """The most by which each row may be higher where some of its bounds need not hold at level "float", (B, K)."""
         reach = torch.full_like(self.value, -torch.inf).detach()
         for index, bounds in self.parts:
             cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
@@ -70,6 +70,6 @@ def error_of(bounds: Bounds) -> Tensor:
     """The rounding error of some bounds, (B, K)."""
     found = bounds.error() if callable(bounds.error) else bounds.error
     if found is None:
-        # what the interface assumes of a certifier that does not track rounding
+        # the interface assumes this error for a certifier that does not track rounding
         found = (1 + bounds.value.detach().abs()) * float(torch.finfo(bounds.value.dtype).eps) ** 0.5
     return found.detach()

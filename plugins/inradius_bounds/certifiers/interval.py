@@ -1,4 +1,4 @@
-"""Interval bound propagation."""
+"""The certifier ``interval``: interval bound propagation."""
 
 import attrs
 
@@ -13,9 +13,9 @@ from inradius_bounds.network.value_bounds import ValueBounds
 class Interval(PropagationCertifier):
     """Bounds every layer by a box, and the margins by folding them into the last affine layers.
 
-    The first layers ask the set's support function, so the set enters exactly; from there on boxes. The cheapest
-    certifier, and the one to train through. ``memory``: the megabytes that a part of the batch may take; by default a
-    quarter of what is free. Source: gowal2018.
+    The first layers ask the set's support function, so the set enters exactly. The later layers use boxes. This is the cheapest
+    certifier, and the one to train through. ``memory`` is the number of megabytes that a part of the batch may take; by default
+    a quarter of the free memory. Source: gowal2018.
     """
 
     from_reference = False

@@ -1,4 +1,4 @@
-"""The LP relaxation, solved for every example and class: the referee of the cheaper certifiers."""
+"""The certifier ``lp``: the LP relaxation, solved for every example and class. It is the referee of the cheaper certifiers."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -33,12 +33,12 @@ from inradius_bounds.solvers.polytope import set_polytope
 class LP(Certifier):
     """Bounds each margin by the LP relaxation of the network, with the layer bounds of ``crown``.
 
-    A solver's optimum is not a proof. Its multipliers choose a mean of the lines below and above each undecided neuron;
-    one backward pass with these lines, closed by the support function, is a bound that holds whatever the solver did, and
-    equals the optimum where its multipliers are optimal. Of a polytope HiGHS is asked itself and keeps its model from one
-    class to the next; any other convex set goes through cvxpy. Slow: one LP per example and class; in brackets and cascades,
-    for those classes that ``crown`` leaves open, until one of them has no proof. Where a solver fails, a class keeps the bound
-    of ``crown``. Source: wong2018, (3.5) and Theorem 1.
+    A solver's optimum is not a proof. Its multipliers choose a mean of the lines below and above each undecided neuron. One
+    backward pass with these lines, closed by the support function, is a bound that holds for any multipliers, and equals the
+    optimum where they are optimal. For a polytope, HiGHS is called itself and keeps its model from one class to the next. Any
+    other convex set is solved by cvxpy. It is slow: one LP per example and class. In brackets and cascades only the classes
+    that ``crown`` leaves open are solved, until one of them has no proof. Where a solver fails, a class keeps the bound of
+    ``crown``. Source: wong2018, (3.5) and Theorem 1.
     """
 
     widens = True
@@ -63,9 +63,9 @@ class LP(Certifier):
         return bounds_of(values, best)
 
     def _raised(self, part: "_Part", agenda: Agenda, best: ClosedRows, example: int) -> ClosedRows:
-        """The bounds with those of one example's rows that a solver answers."""
+        """The bounds, where the rows of one example that a solver answers are raised."""
         program = None
-        # bounds or lines that overflowed, or reach a pole, make no program
+        # bounds or lines that overflow, or that reach a pole, make no program
         for row in agenda if part.finite else ():
             program = relaxed_program(part.chain, part.x, part.threat, part.bounds) if program is None else program
             solution = answered(partial(program.minimise, *part.row(row)), self, example, row)
@@ -77,7 +77,7 @@ class LP(Certifier):
 
 @torch.no_grad()
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
-    """The optima that the solver reports, for comparisons, (B, K); a bound only to the solver's tolerance."""
+    """The optima that the solver reports, (B, K), for comparisons. They are bounds only up to the solver's tolerance."""
     values, chain = values_of(model, x, threat), trace(model, x, threat)
     relax_curves(values, relax=smallest_area)
     boxes = level_boxes(chain, values)
@@ -118,7 +118,7 @@ class _Part:
 
     @property
     def threat(self) -> Oracles:
-        """Its set."""
+        """The example's set."""
         return self.values.threat
 
     @cached_property
@@ -133,7 +133,7 @@ class _Part:
 
     @property
     def finite(self) -> bool:
-        """Whether all numbers are that the program is made of."""
+        """True if all numbers of the program are finite."""
         places = list(zip(self.chain.hidden, self.bounds, strict=True))
         lines = [line for (_, op), box in places for side in op.rule.lines(op, *box) for line in side]
         return all(bool(number.isfinite().all()) for pair in (*self.bounds, *lines) for number in pair)

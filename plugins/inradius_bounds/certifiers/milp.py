@@ -1,4 +1,4 @@
-"""The exact minimum of a ReLU network over a polytope, by mixed-integer programming."""
+"""The certifier ``milp``: the exact minimum of a ReLU network over a polytope, by mixed-integer programming."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from inradius_bounds.solvers.highs_solver import SearchTarget
 from inradius_bounds.solvers.polytope import Polytope, set_polytope
 from inradius_bounds.solvers.switched_program import SwitchedProgram
 
-# what HiGHS may be off by, relative to 1 + |value|: its feasibility tolerance is 1e-7 to 1e-6
+# the assumed error of HiGHS, relative to 1 + |value|; its feasibility tolerance is 1e-7 to 1e-6
 TOLERANCE = 1e-5
 
 
@@ -35,12 +35,12 @@ TOLERANCE = 1e-5
 class MILP(Certifier):
     """Bounds each margin by its exact minimum: every undecided ReLU is a switch, and HiGHS searches over the switches.
 
-    For ReLU networks and sets that are polytopes; the layer bounds are those of ``crown``. What is reported is the bound
-    that HiGHS gave when it ended, less its tolerance, or that of ``crown`` where that is higher; ``seconds`` limits each search
-    (one per example and class), after which the bound so far counts. That is the word of a solver which computes in floating
-    point, and no proof: the claim is "solver". Where the bound of ``crown`` alone proves an example, the claim is "real", and
-    what the search adds to that bound is stated as error. In brackets and cascades a search ends when it knows the sign of the
-    minimum, and classes that no longer matter have none. Where HiGHS fails, a class keeps the bound of ``crown``. For small
+    It is for ReLU networks and sets that are polytopes. The layer bounds are those of ``crown``. The reported bound is the one
+    that HiGHS gave at its end, less its tolerance, or that of ``crown`` where it is higher. ``seconds`` limits each search (one
+    per example and class); then the bound so far counts. This is the answer of a solver that computes in floating point, and no
+    proof, so the claim is "solver". Where the bound of ``crown`` alone proves an example, the claim is "real", and the increase
+    by the search is stated as error. In brackets and cascades a search ends when it knows the sign of the minimum, and classes
+    that no longer matter are not searched. Where HiGHS fails, a class keeps the bound of ``crown``. It is meant for small
     networks. Source: tjeng2019.
     """
 
@@ -54,7 +54,7 @@ class MILP(Certifier):
         values, chain = values_of(model, x, threat), trace(model, x, threat)
         _check_relus(chain)
         if len(x):
-            # refused whether or not an example is left to the solver
+            # the set is refused even where no example is left to the solver
             _polytope(threat.select(torch.zeros(1, dtype=torch.int64, device=x.device)), x[:1])
         best = closed(relax_curves(values, relax=smallest_area), prop)
         levels, (rows, constant) = level_boxes(chain, values), fold(chain, prop)
@@ -77,7 +77,7 @@ class MILP(Certifier):
     def _bounds(
         self, build: Callable[[], SwitchedProgram], function: tuple[Tensor, Tensor], agenda: Agenda, example: int
     ) -> Tensor:
-        """What HiGHS proves of each row of one example, −∞ where it is not asked or fails, (K,)."""
+        """The bound that HiGHS claims for each row of one example, (K,); −∞ where it is not asked or fails."""
         found, program = torch.full(agenda.value.shape, -torch.inf, dtype=torch.float64), None
         for row in agenda:
             program = build() if program is None else program
@@ -90,7 +90,7 @@ class MILP(Certifier):
 
 
 def _sign(agenda: Agenda, row: int) -> SearchTarget | None:
-    """What is to be known of a row, where its sign is enough: more than its error and the solver's tolerance."""
+    """The target of a row's search where its sign is enough: beyond its error and the solver's tolerance; else None."""
     error, doubt = float(agenda.error[row]), float(agenda.doubt[row])
     if not agenda.decide or not error + doubt < math.inf:
         return None
@@ -106,12 +106,12 @@ def _polytope(threat: Oracles, x: Tensor) -> Polytope:
 
 
 def _claimed(value: Tensor, crown: Bounds, prop: Property) -> Bounds:
-    """The solver's bounds, (B, K), of level "solver" but where those of ``crown``, of the stated error, settle the example."""
+    """The solver's bounds, (B, K), of level "solver", except where those of ``crown`` with their error decide the example."""
     proved, error = crown.value, crown.error
     if not isinstance(error, Tensor):
         return Bounds(value, claim="solver")
     real = prop.holds(proved.detach() > error)
-    # rounded up; a row above all of it is above its rounding error without the solver
+    # rounded up; a row above this error is above its rounding error without the solver
     wide = (error + (value - proved).detach()) * (1 + 4 * torch.finfo(error.dtype).eps)
     kept = real[:, None] & (value.detach() > wide)
     return Bounds(

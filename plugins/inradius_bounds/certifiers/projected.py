@@ -1,4 +1,4 @@
-"""Bounds of inner layers through random projections: linear in the number of hidden units."""
+"""The certifier ``projected``: bounds of inner layers through random projections, linear in the number of hidden units."""
 
 from functools import partial
 from typing import get_args
@@ -34,18 +34,19 @@ def _probability(_: object, field: "attrs.Attribute[float]", value: object) -> N
 class Projected(Certifier):
     """Bounds the margins as ``dual`` does, with the norms behind the bounds of inner layers estimated by projections.
 
-    Instead of a backward row for each neuron, ``projections`` random vectors run forward through the linear dual network from
-    the input and from every layer, so that the cost grows linearly with the number of neurons; interval bounds are kept
-    where they are tighter. ``estimator="geometric"`` gives certificates that fail with probability ``failure`` for each
-    example: every estimate is an upper bound but for an equal share of it, with fresh projections for each bounded layer.
-    ``estimator="median"`` gives estimates to train on, and no certificate: one family of vectors, pieces of a table of random
-    numbers, is carried through all layers. For sets whose support function is a norm, ℓ∞
-    and ℓ2. Source: wong2018scaling, thesis 3.4.5 and 3.4.6.
+    Instead of a backward row for each neuron, ``projections`` random vectors run forward through the linear dual network, from
+    the input and from every layer. So the cost grows linearly with the number of neurons. Interval bounds are kept where they
+    are tighter. ``estimator="geometric"`` gives certificates that fail with probability ``failure`` for each example. Every
+    estimate is then an upper bound except with an equal share of that probability, and each bounded layer has fresh
+    projections. ``estimator="median"`` gives estimates for training, and no certificate. It carries one family of vectors,
+    pieces of a table of random numbers, through all layers. It is for sets whose support function is a norm: ℓ∞ and ℓ2. Source:
+    wong2018scaling, thesis 3.4.5 and 3.4.6.
     """
 
     widens = True
 
-    # Wong et al. 2018: 50 in training; a certificate needs more, as its bound is a factor above the norm that falls with them
+    # Wong et al. 2018 use 50 in training; a certificate needs more, because its bound is a factor above the norm that falls
+    # with their number
     projections: int = attrs.field(default=50, validator=count)
     estimator: Estimator = attrs.field(default="geometric", validator=in_(get_args(Estimator)))
     failure: float = attrs.field(default=0.01, validator=_probability, converter=as_float)
@@ -107,14 +108,14 @@ class Projected(Certifier):
             vectors = scale[:, None] * draws(norm, rng.fork(place), self.projections, scale)
             products = _forward(chain, start, depth, before, vectors, constant=False)
             radius = radius + norms(products, norm, self.estimator, share)
-        # the products' own rounding
+        # the factor covers the products' own rounding
         radius = radius * (1 + 1e4 * torch.finfo(radius.dtype).eps)
         lower, upper = next_bounds(chain, depth, before.bounds[-1])
         return torch.maximum(lower, center - radius), torch.minimum(upper, center + radius)
 
 
 def _closed(chain: LayerChain, layers: LayerBounds, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
-    """Lower bounds of the property over the bounds of all layers, whose rounding is not looked at here, (B, K)."""
+    """Lower bounds of the property over the bounds of all layers, (B, K), without rounding errors."""
     values = ValueBounds(chain.network, x, threat, None)
     for layer, (lower, upper) in zip(chain.layers, layers.bounds, strict=False):
         boxes = zip(layer.target.nodes, layer.target.split(lower), layer.target.split(upper), strict=True)
@@ -131,7 +132,7 @@ def _forward(
 ) -> Tensor:
     """Vectors (B, k, *in of block ``start``) through the linear dual network to the outputs of block ``depth``.
 
-    With ``constant`` they are points, and meet the biases and the middles of the lines; else directions.
+    With ``constant`` they are points, and get the biases and the middles of the lines. Without, they are directions.
     """
     examples, count = vectors.shape[:2]
     for level in range(start, depth + 1):
@@ -158,5 +159,5 @@ def _check_linear(activation: Operator, relaxed: Relaxation) -> None:
 
 
 def _estimates(chain: LayerChain) -> int:
-    """How many norms one example's bounds rest on."""
+    """The number of norms that one example's bounds rest on."""
     return sum((depth + 1) * block.out_shape.numel() for depth, (block, _) in enumerate(chain.hidden) if depth)

@@ -1,4 +1,4 @@
-"""Which examples alpha over all layers is worth its cost for."""
+"""The choice of the examples for which alpha over all layers is worth its cost."""
 
 from torch import Tensor, nn
 
@@ -11,10 +11,10 @@ _MOST = 0.85
 
 
 def promising(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, bounds: Tensor, promise: float) -> Tensor:
-    """Whether bounds (B, K) are proved when a share of their distance to the values at x is gained, (B,).
+    """True where bounds (B, K) are proved if a share of their distance to the values at x is gained, (B,).
 
-    The share is ``promise`` for each layer whose bounds are found anew, which is every non-linear one but the first, and at most
-    0.85.
+    The share is ``promise`` for each layer whose bounds are found anew, which is every non-linear one but the first. It is at
+    most 0.85.
     """
     share = min(_MOST, promise * (len(trace(model, x, threat).hidden) - 1))
     worst, known = prop.weakest(bounds.detach()), smallest(model, x, prop).detach()

@@ -8,10 +8,10 @@ from inradius.certifiers.certificate_in_progress import current_certificate
 
 
 def refuted(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, steps: int) -> Tensor:
-    """Whether a point of Δ(x) was found at which a clause of the property fails, (B,).
+    """True where a point of Δ(x) was found at which a clause of the property fails, (B,).
 
-    Of a convex set the weakest clause is lowered by Frank-Wolfe steps, whose points lie in the set; of any other set the
-    maximisers of the linear models are tried. A search that finds nothing says nothing.
+    For a convex set, Frank-Wolfe steps lower the weakest clause, and their points lie in the set. For any other set the
+    maximisers of the linear models are tried. False proves nothing.
     """
     delta, found = torch.zeros_like(x), torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for step in range(steps):

@@ -1,4 +1,4 @@
-"""What solvers are asked for where a verdict alone is wanted, and what becomes of an answer that does not come."""
+"""The answers of solvers: the rows they are needed for where only a verdict is wanted, and the handling of failures."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from inradius.certifiers.certificate_in_progress import current_certificate
 
 
 class SolverAnswer(Protocol):
-    """What a solver says of a row."""
+    """A solver's answer for a row."""
 
     @property
     def failure(self) -> str:
-        """How it gave up, in words; empty where it did not."""
+        """The failure of the solver in words; empty for an answer."""
 
 
 Given = TypeVar("Given", bound=SolverAnswer)
@@ -28,7 +28,7 @@ _places: ContextVar[Tensor | None] = ContextVar("inradius_bounds_places", defaul
 
 @contextmanager
 def verdicts_of(places: Tensor) -> Iterator[None]:
-    """While the block runs, verdicts alone are wanted of the examples at ``places`` (B,) of the batch."""
+    """A context in which only verdicts are wanted, of the examples at ``places`` (B,) of the batch."""
     outer = _places.get()
     token = _places.set(places if outer is None else outer[places])
     try:
@@ -38,24 +38,24 @@ def verdicts_of(places: Tensor) -> Iterator[None]:
 
 
 def verdicts_alone() -> bool:
-    """Whether it is enough to know which examples are proved."""
+    """True if it is enough to know which examples are proved."""
     proof = current_certificate()
     return _places.get() is not None or (proof is not None and proof.decide)
 
 
 def slack_of(bounds: Bounds) -> Tensor:
-    """How much higher bounds might be that need not hold for each floating-point execution of the model, (B, K)."""
+    """The most by which bounds may rise if they need not hold for each floating-point execution of the model, (B, K)."""
     cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
     return torch.zeros_like(bounds.value.detach()) if cost is None else cost.detach()
 
 
 def answered(ask: Callable[[], Given], method: object, example: int, row: int) -> Given | None:
-    """A solver's answer for one row of the example at this place; None, with a warning, where it has none."""
+    """A solver's answer for one row of the example at this place; None, with a warning, where the solver fails."""
     places = _places.get()
     try:
         given = ask()
         reason = given.failure
-    # whatever a solver raises concerns this row alone
+    # any error of a solver concerns this row alone
     except Exception as error:
         given, reason = None, f"{type(error).__name__}: {error}"
     if given is None or reason:

@@ -1,1 +1,1 @@
-"""A computation laid out as a chain of states: affine programs between levels of non-linear layers."""
+"""A computation written as a chain of layers: affine blocks with levels of non-linear layers between them."""

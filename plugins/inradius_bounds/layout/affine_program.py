@@ -26,7 +26,7 @@ class AffineProgram:
         return self.target.joined([known[node] for node in self.target.nodes])
 
     def interval(self, lower: Tensor, upper: Tensor) -> Box:
-        """Bounds of the next state over a box of states, step by step."""
+        """Bounds of the next state over a box of states, step by step, two of (B, *out)."""
         boxes = zip(self.source.split(lower), self.source.split(upper), strict=True)
         known: dict[Node, Box] = dict(zip(self.source.nodes, boxes, strict=True))
         for step in self.steps:
@@ -35,14 +35,14 @@ class AffineProgram:
         return self.target.joined([box[0] for box in found]), self.target.joined([box[1] for box in found])
 
     def magnitude(self, bound: Tensor) -> Tensor:
-        """Bounds on the size of all numbers that are added up on the way, step by step."""
+        """Bounds on the sizes of all numbers that are added up on the way, step by step, (B, *in) -> (B, *out)."""
         known = dict(zip(self.source.nodes, self.source.split(bound), strict=True))
         for step in self.steps:
             known[step] = step.magnitude(*(known[node] for node in step.sources))
         return self.target.joined([known[node] for node in self.target.nodes])
 
     def adjoint(self, rows: Tensor) -> Tensor:
-        """Rows times the linear part, (B, K, *out) -> (B, K, *in), from the last step to the first."""
+        """The rows times the linear part, (B, K, *out) -> (B, K, *in), from the last step to the first."""
         found: dict[Node, Tensor] = {}
         for node, part in zip(self.target.nodes, self.target.split_rows(rows), strict=True):
             _collect(found, node, part)
@@ -59,17 +59,17 @@ class AffineProgram:
 
     @property
     def terms(self) -> int:
-        """How many roundings one number of the next state adds up, at most; a few more for each step's interval."""
+        """The most roundings that one number of the next state adds up, with a few more for each step's interval."""
         return max(1, sum(_terms(step) + 4 for step in self.steps))
 
     @property
     def fan(self) -> int:
-        """How many rows one number of the state before adds up, at most."""
+        """The most rows that one number of the state before adds up."""
         return sum(_fan(step) + len(step.sources) for step in self.steps) + max(Counter(self.target.nodes).values())
 
     @property
     def exact(self) -> bool:
-        """True if ``interval`` is exact: on the way to each number at most one step adds numbers up, and none meet twice."""
+        """True if ``interval`` is exact: before each number at most one step adds numbers up, and none adds up several values."""
         mixed = dict.fromkeys(self.source.nodes, 0)
         for step in self.steps:
             mixed[step] = max(mixed[node] for node in step.sources) + _mixes(step)
@@ -79,7 +79,7 @@ class AffineProgram:
 
 
 class AffineProgramRule(LayerRule):
-    """How bounds pass a program: step by step, forward and backward."""
+    """The passage of bounds through a program: step by step, forward and backward."""
 
     affine = True
 

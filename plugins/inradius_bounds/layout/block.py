@@ -11,7 +11,7 @@ Pair = tuple[int, int]
 
 @attrs.frozen(eq=False)
 class AffineBlock:
-    """The affine layers between two non-linear ones, of one example's shape ``in_shape`` -> ``out_shape``; maybe none."""
+    """The affine layers between two non-linear ones, or none, for one example of shape ``in_shape`` -> ``out_shape``."""
 
     ops: tuple[Operator, ...]
     in_shape: torch.Size
@@ -19,7 +19,7 @@ class AffineBlock:
 
     @property
     def exact_interval(self) -> bool:
-        """Whether at most one layer mixes coordinates."""
+        """True if at most one layer mixes coordinates, and its interval is exact."""
         mixing = [op for op in self.ops if op.rule.mixes(op)]
         return len(mixing) <= 1 and all(op.rule.exact(op) for op in mixing)
 
@@ -33,7 +33,7 @@ class AffineBlock:
         return self(torch.zeros(1, *self.in_shape, dtype=like.dtype, device=like.device))
 
     def adjoint(self, rows: Tensor) -> Tensor:
-        """Rows times the linear part, (B, K, *out) -> (B, K, *in)."""
+        """The rows times the linear part, (B, K, *out) -> (B, K, *in)."""
         for op in reversed(self.ops):
             rows = op.rule.adjoint(op, rows)
         return rows
@@ -55,13 +55,13 @@ class AffineBlock:
         return rows
 
     def interval(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """Elementwise bounds over a box, layer by layer."""
+        """Elementwise bounds over a box, layer by layer, two of (B, *out)."""
         for op in self.ops:
             lower, upper = op.rule.interval(op, lower, upper)
         return lower, upper
 
     def local_rows(self) -> tuple[Tensor, Tensor] | None:
-        """Each output's few inputs and weights, where one layer has such rows and the others only scale."""
+        """The few inputs and weights of each output, two of (N, m); None unless one layer has such rows and all others scale."""
         mixing = [position for position, op in enumerate(self.ops) if not op.rule.elementwise]
         if len(mixing) != 1:
             return None
@@ -76,7 +76,7 @@ class AffineBlock:
         return index, weight * gain_in[index.clamp(min=0)] * gain_out[:, None]
 
     def filters(self, like: Tensor) -> tuple[Tensor, Pair, Pair, Pair] | None:
-        """Weights (F, C, h, w), grid, stride and pad, where the block is one convolution and layers that scale channels."""
+        """Weights (F, C, h, w), grid, stride and pad, where the block is one convolution with scalings of channels; else None."""
         mixing = [position for position, op in enumerate(self.ops) if not op.rule.elementwise]
         if len(mixing) != 1:
             return None

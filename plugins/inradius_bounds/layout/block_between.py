@@ -10,7 +10,7 @@ from inradius_bounds.lowering.node import Node
 
 
 def block_between(order: Iterable[Node], source: State, target: State) -> AffineBlock:
-    """The affine part from one state to the next: plain layers where it is a chain of those, else a program."""
+    """The affine part from one state to the next: a run of plain layers where there is one, else a program."""
     steps = _steps(order, source, target)
     plain = _plain(source, steps, target)
     if plain is not None:

@@ -1,4 +1,4 @@
-"""Box bounds of the levels of a chain."""
+"""Boxes of the layers of a chain, and the property on the last block's input."""
 
 from torch import Tensor
 
@@ -8,12 +8,12 @@ from inradius_bounds.capture.trace import LayerChain
 
 
 def first_bounds(chain: LayerChain, x: Tensor, threat: Oracles) -> Box:
-    """Bounds of the first block's outputs over Δ(x), by the set's own oracle, two of (B, *out)."""
+    """Bounds of the first block's outputs over Δ(x), two of (B, *out), from the set's own oracle."""
     return threat.bound_affine(chain.layers[0].block, x)
 
 
 def next_bounds(chain: LayerChain, depth: int, before: Box) -> Box:
-    """Box bounds of block ``depth``'s outputs from those of the block before it."""
+    """Interval bounds of block ``depth``'s outputs, two of (B, *out), from those of the block before it."""
     _, activation = chain.hidden[depth - 1]
     return chain.layers[depth].block.interval(*activation.rule.interval(activation, *before))
 

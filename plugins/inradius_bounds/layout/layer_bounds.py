@@ -1,4 +1,4 @@
-"""Bounds of the levels of a chain, and their exchange with those of the nodes of a network."""
+"""Bounds of the layers of a chain, and their exchange with those of the nodes of a network."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from inradius_bounds.rules.relax import Relax
 
 @attrs.define(eq=False)
 class LayerBounds:
-    """Bounds of the inputs of non-linear layers, from the first on, with the relaxations they give."""
+    """Bounds of the inputs of non-linear layers, from the first on, with the relaxations over them."""
 
     bounds: list[Box] = attrs.field(factory=list)
     relaxations: list[Relaxation] = attrs.field(factory=list)
@@ -26,7 +26,7 @@ class LayerBounds:
 
 
 def level_boxes(chain: LayerChain, values: ValueBounds) -> list[Box]:
-    """The boxes of the states that each level meets."""
+    """The boxes of the inputs of each level of non-linear layers."""
     found = []
     for layer in chain.layers[:-1]:
         boxes = [values.box(node) for node in layer.target.nodes]
@@ -35,7 +35,7 @@ def level_boxes(chain: LayerChain, values: ValueBounds) -> list[Box]:
 
 
 def by_node(chain: LayerChain, relaxations: Sequence[Relaxation]) -> dict[Node, Relaxation]:
-    """The relaxations of levels as those of their curves."""
+    """The relaxations of levels as relaxations of their curves."""
     found = {}
     for layer, relaxed in zip(chain.layers, relaxations, strict=False):
         names = ("lower_slope", "lower_offset", "upper_slope", "upper_offset")

@@ -13,11 +13,11 @@ from inradius_bounds.network.network import Network
 
 @attrs.frozen(eq=False)
 class ChainLayer:
-    """An affine block and the non-linear layer behind it; None behind the last block."""
+    """An affine block and the non-linear layer behind it, or None behind the last block."""
 
     block: AffineBlock
     activation: Operator | None
-    # the nodes that the non-linear layer makes, and the state that it meets: their inputs, and values that pass by
+    # the nodes that the non-linear layer makes, and the state before it: their inputs, and values that pass unchanged
     curves: tuple[Node, ...]
     target: State
 
@@ -31,7 +31,7 @@ class LayerChain:
 
     @property
     def device(self) -> torch.device:
-        """Where the constants are."""
+        """The device of the constants."""
         return self.network.device
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class LayerChain:
 
     @property
     def hidden(self) -> tuple[tuple[AffineBlock, Operator], ...]:
-        """The blocks that a non-linear layer follows, with it."""
+        """The blocks that a non-linear layer follows, each with that layer."""
         return tuple((layer.block, layer.activation) for layer in self.layers if layer.activation is not None)
 
     @property

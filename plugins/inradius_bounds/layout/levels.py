@@ -1,8 +1,8 @@
-"""A computation laid out as a chain: affine programs between levels of non-linear layers.
+"""The layout of a computation as a chain: affine blocks between levels of non-linear layers.
 
-A non-linear layer's level is one more than that of the deepest non-linear layer before it. The state behind a level holds
-what its layers give and whatever earlier values later parts still need, which pass by unchanged: a skip connection is
-carried along, and every method for chains serves every graph.
+A non-linear layer's level is one more than the level of the deepest non-linear layer before it. The state behind a level holds
+the outputs of its layers, and all earlier values that later parts need, which pass unchanged. So a skip connection is carried
+along, and every method for chains serves every graph.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _IDENTITY = nn.Identity()
 
 
 def chain_of(lowered: Lowered) -> LayerChain:
-    """The computation as a chain of states."""
+    """The computation as a chain of layers."""
     network = Network.of(lowered)
     return LayerChain(tuple(Layout.of(network).layers()), network)
 
@@ -46,7 +46,7 @@ class Layout:
         return cls(network.entry, network.result, level)
 
     def layers(self) -> Iterable[ChainLayer]:
-        """The layers of the chain, one for each level."""
+        """The layers of the chain, one for each level, and the last block."""
         source = State((self.entry,))
         for depth in range(1, self.level[self.result] + 1):
             curved = [node for node in self.level if self.level[node] == depth and node.curved]
@@ -58,14 +58,14 @@ class Layout:
         yield ChainLayer(block_between(self.level, source, State((self.result,))), None, (), State((self.result,)))
 
     def _passing(self, source: State, depth: int) -> list[Node]:
-        """Values of the state before that anything behind this level is made of."""
+        """The values of the state before this level that any node behind the level is made of."""
         later = [node for node in self.level if self.level[node] > depth and node.curved]
         ends = [node.sources[0] for node in later] + [self.result]
         made = {node for end in ends for node in self._closure(end, depth)}
         return [node for node in source.nodes if node in made]
 
     def _closure(self, end: Node, depth: int) -> set[Node]:
-        """The nodes that ``end`` is made of, down to the non-linear layers of this level and of those below."""
+        """The nodes that ``end`` is made of, down to the non-linear layers of this level and of lower ones."""
         found: set[Node] = set()
         stack = [end]
         while stack:

@@ -1,4 +1,4 @@
-"""A level of non-linear layers: each value of a state passes a layer of its own, or none."""
+"""A level of non-linear layers: each value of a state passes a layer of its own, or passes unchanged."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +16,7 @@ _Part = tuple[Operator, Tensor, Tensor]
 
 @attrs.frozen(eq=False)
 class ParallelLayers:
-    """The layers behind the values of a state, one each; identities where a value only passes by."""
+    """The layers behind the values of a state, one each; identities for values that pass unchanged."""
 
     state: State
     layers: tuple[Operator, ...]
@@ -32,7 +32,7 @@ class ParallelLayers:
 
 
 class ParallelLayersRule(LayerRule):
-    """How bounds pass a level: value by value."""
+    """The passage of bounds through a level, value by value."""
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         boxes = [layer.rule.interval(layer, low, high) for layer, low, high in op.module.parts(lower, upper)]
@@ -93,7 +93,7 @@ def _lines(layer: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], l
 
 
 def _stacked(sides: Sequence[list[Line]], join: Callable[[Sequence[Tensor]], Tensor]) -> list[Line]:
-    """Lines of whole states; a value with fewer lines repeats its last one."""
+    """Lines of whole states. A value with fewer lines repeats its last one."""
     count = max(len(lines) for lines in sides)
     chosen = [[lines[min(place, len(lines) - 1)] for lines in sides] for place in range(count)]
     return [(join([slope for slope, _ in lines]), join([offset for _, offset in lines])) for lines in chosen]

@@ -1,1 +1,1 @@
-"""From recorded operators to affine steps and elementwise curves, which bounds pass."""
+"""From recorded operators to affine steps and elementwise curves, which bounds can pass."""

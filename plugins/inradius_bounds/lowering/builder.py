@@ -1,4 +1,4 @@
-"""Builds the nodes of a computation: every rewriting of an operator ends in one of these few steps."""
+"""The builder of a computation's nodes. Every rewriting of an operator ends in one of its few steps."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,17 +22,17 @@ Part = Node | ConstantTensor | float
 
 @attrs.define(eq=False)
 class Builder:
-    """Makes nodes for the operator that is being rewritten, whose place is ``where``; constants come from ``constants``."""
+    """Makes nodes for the operator that is being rewritten. ``where`` is its place, and ``constants`` stores its constants."""
 
     rules: Mapping[type[nn.Module], LayerRule]
     constants: ConstantStore
     device: torch.device
     where: str = "the model"
-    # whether the operator's execution rounds as its steps do, or less
+    # true where the operator's execution rounds as its steps do, or less
     executed: bool = False
 
     def step(self, source: Node, module: Any, rule: LayerRule, shape: torch.Size) -> Node:
-        """The result of a step, or of a layer."""
+        """The result of a step or of a layer."""
         operator = Operator(self.where, module, rule, source.stored, stored(shape))
         return Node(shape, (source.root,), operator, where=self.where, executed=self.executed)
 
@@ -42,19 +42,19 @@ class Builder:
         return Node(shape, sources, join=join, where=self.where, executed=self.executed)
 
     def curve(self, source: Node, layer: nn.Module) -> Node:
-        """An elementwise layer that has a rule."""
+        """The result of an elementwise layer that has a rule."""
         rule = next(self.rules[kind] for kind in type(layer).__mro__ if kind in self.rules)
         rule.check(layer)
         return self.step(source, layer, rule, source.shape)
 
     def constant(self, part: Any) -> ConstantTensor:
-        """A constant, also of a plain number."""
+        """A constant, also from a plain number."""
         if isinstance(part, ConstantTensor):
             return part
         device = self.device
         return ConstantTensor(self.constants, lambda store: torch.as_tensor(part, dtype=store.dtype, device=device))
 
-    # moving numbers
+    # steps that move numbers
 
     def reshape(self, source: Node, shape: torch.Size) -> Node:
         """The same numbers in another shape."""
@@ -63,19 +63,19 @@ class Builder:
         return self.step(source, Move(None, source.stored, stored(shape)), ReshapeRule(), shape)
 
     def move(self, source: Node, move: Callable[[Tensor], Tensor]) -> Node:
-        """The result of a function of torch that moves numbers; the function is run on the numbers' places."""
+        """The result of a function of torch that moves numbers. The function is run on the numbers' places."""
         numbers = self._places(source.shape)
         places = self._checked(move(numbers), move(numbers + 1))
         return self._moved(source, places)
 
     def _checked(self, places: Tensor, shifted: Tensor) -> Tensor:
-        """Places as whole numbers. Raises ``UnsupportedError`` where an operator does more than move numbers."""
+        """The places as whole numbers. Raises ``UnsupportedError`` where an operator does more than move numbers."""
         if places.shape != shifted.shape or not torch.equal(places + 1, shifted):
             raise self.refuse("an operator in a way that does more than move numbers, which no layer rule covers")
         return places.to(torch.int64)
 
     def fixed(self, part: Any) -> Any:
-        """A constant's numbers, where steps are built from them; anything else as it is."""
+        """The numbers of a constant from which steps are built; anything else unchanged."""
         return self.constants.fixed(part) if isinstance(part, ConstantTensor) else part
 
     def _moved(self, source: Node, places: Tensor) -> Node:
@@ -108,10 +108,10 @@ class Builder:
         return source if source.shape == shape else self.move(source, lambda places: places.expand(shape))
 
     def _places(self, shape: torch.Size) -> Tensor:
-        # some functions that move numbers are written for floating-point images alone
+        # some functions that move numbers accept floating-point images alone
         return torch.arange(shape.numel(), dtype=torch.float64, device=self.device).view(shape)
 
-    # adding and scaling
+    # steps that add and scale
 
     def add(self, first: Part, second: Part, factor: float = 1.0) -> Node:
         """first + factor · second, broadcast."""
@@ -119,7 +119,7 @@ class Builder:
             shape = _broadcast(first.shape, second.shape)
             if first.root is second.root and first.shape == second.shape:
                 found = self.scale(first, 1.0 + factor)
-                # a run rounds both terms, which may be far larger than their sum
+                # a run rounds both terms, which may be much larger than their sum
                 return found if abs(factor) == 1 else attrs.evolve(found, executed=False)
             sources = self.expanded(first, shape), self.expanded(second, shape)
             return self.join(Added((1.0, float(factor))), sources, shape)
@@ -134,7 +134,7 @@ class Builder:
         return self.add(first, second, -factor)
 
     def scale(self, source: Node, factor: ConstantTensor | float, inside: Inside | None = None) -> Node:
-        """The value times a constant, broadcast; ``inside``: what an execution makes on the way."""
+        """The value times a constant, broadcast. ``inside`` describes the intermediate numbers of an execution."""
         if isinstance(factor, int | float) and factor == 1:
             return source
         return self._affine(source, self.constant(factor), None, inside=inside)
@@ -147,7 +147,7 @@ class Builder:
         size: ConstantTensor | None = None,
         inside: Inside | None = None,
     ) -> Node:
-        """factor · value + shift; ``size``: that of the numbers that an execution adds up to make the shift."""
+        """factor · value + shift. ``size`` bounds the sizes of the numbers that an execution adds up to make the shift."""
         return self._affine(source, factor, shift, size, inside)
 
     def _affine(
@@ -170,7 +170,7 @@ class Builder:
         return self.step(source, Scale(factor, shift, size, inside), ScaleRule(), shape)
 
     def sum(self, source: Node, axes: tuple[int, ...], keepdim: bool, factor: float = 1.0) -> Node:
-        """factor times the sum over some axes; over all where none is named."""
+        """factor times the sum over some axes, or over all axes where none is named."""
         count = len(source.shape)
         axes = tuple(sorted(axis % max(1, count) for axis in axes)) if axes else tuple(range(count))
         kept = [1 if axis in axes else length for axis, length in enumerate(source.shape)]
@@ -179,10 +179,10 @@ class Builder:
             return self.scale(self.reshape(source, shape), factor)
         return self.step(source, Sum(source.shape, axes, factor, stored(shape)), SumRule(), shape)
 
-    # products with constants
+    # steps that multiply by constants
 
     def linear(self, source: Node, weight: ConstantTensor, bias: ConstantTensor | None) -> Node:
-        """W z + b over the last axis; weight (out, in)."""
+        """W z + b over the last axis, with weight (out, in)."""
         shape = torch.Size([*source.shape[:-1], weight.value.shape[0]])
         rule = self.rules[nn.Linear]
         if len(source.shape) == 1:
@@ -191,7 +191,7 @@ class Builder:
         return self.step(source, LinearStep(weight, bias), rule, shape)
 
     def product(self, source: Node, matrix: ConstantTensor, *, left: bool = False) -> Node:
-        """value · M, or M · value where ``left``, of stacks of matrices."""
+        """value · M, or M · value where ``left``, for stacks of matrices."""
         size, other = source.shape, matrix.value.shape
         stack = _broadcast(size[:-2], other[:-2])
         source = self.expanded(source, torch.Size([*stack, *size[-2:]]))
@@ -217,7 +217,7 @@ def _joined(*parts: Tensor) -> Tensor:
 
 
 def _aligned(shape: torch.Size, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """A constant that broadcasts against ``shape``, made to broadcast against a batch of the stored shape, in a type."""
+    """A function that makes a constant of ``shape`` broadcast against a batch of the stored shape, in floating point."""
 
     def align(value: Tensor) -> Tensor:
         value = value if value.is_floating_point() else value.to(dtype)

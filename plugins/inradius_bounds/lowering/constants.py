@@ -9,7 +9,7 @@ from torch import Tensor
 from inradius_bounds.capture.compare import MOVES
 from inradius_bounds.capture.graph import ModuleOperator, OperatorCall, Value, replaced
 
-# functions with steps, at which a rounding error is no small change
+# functions with steps, at which a rounding error makes a large change
 _STEPS = {
     "floor", "ceil", "round", "trunc", "frac", "sign", "heaviside", "floor_divide", "remainder", "fmod", "sort", "topk", "max",
     "min", "median", "kthvalue", "mode", "sgn", "quantize_per_tensor", "fake_quantize_per_tensor_affine_cachemask",
@@ -20,33 +20,33 @@ _STEPS = {
 class ConstantStore:
     """The constants of one graph in one floating-point type, read from the model's own tensors.
 
-    What is computed from them is kept until ``forget``. It is computed in float64 and rounded once, but where gradients are
-    asked for: there it is computed in its own type, and parameters are never copied, so that gradients reach them. Without
-    ``exact`` it is computed as the model does, in the types that the model has; so are whole numbers, truth values, functions with
-    steps, and all that the model computes in a type shorter than ``native``, its own.
+    Computed constants are kept until ``forget``. They are computed in float64 and rounded once. Where gradients are recorded,
+    they are computed in their own type, and parameters are never copied, so that gradients reach them. Without ``exact`` they
+    are computed as the model does, in the model's types. The same holds always for whole numbers, truth values, functions with
+    steps, and all that the model computes in a type shorter than its own, ``native``.
     """
 
     def __init__(self, dtype: torch.dtype, *, exact: bool = True, native: torch.dtype = torch.float16) -> None:
         self.dtype, self.exact, self.native = dtype, exact, native
         self._values: dict[object, Any] = {}
-        # constants that steps were built from, with what they were
+        # constants that steps were built from, with their numbers at that time
         self._fixed: list[tuple[ConstantTensor, Tensor]] = []
         self._double = self if dtype == torch.float64 else ConstantStore(torch.float64, exact=exact, native=native)
 
     def forget(self) -> None:
-        """Lets go of everything that was computed, as the model's tensors may have changed."""
+        """Drops everything that was computed, because the model's tensors may have changed."""
         self._values.clear()
         self._double._values.clear()
 
     def fixed(self, constant: "ConstantTensor") -> Tensor:
-        """A constant's numbers, which steps are built from: places, masks, conditions."""
+        """The numbers of a constant from which steps are built, such as places, masks and conditions."""
         found = constant.value
         self._fixed.append((constant, found.clone()))
         return found
 
     @property
     def unchanged(self) -> bool:
-        """True if the constants that steps were built from are still what they were."""
+        """True if the constants that steps were built from still have the same numbers."""
         return all(torch.equal(constant.value, before) for constant, before in self._fixed)
 
     def of(self, value: Value) -> "ConstantTensor":
@@ -54,7 +54,7 @@ class ConstantStore:
         return ConstantTensor(self, lambda store: store.tensor(value))
 
     def made(self, make: Callable[..., Tensor], *parts: "ConstantTensor") -> "ConstantTensor":
-        """A constant computed from others."""
+        """A constant that is computed from others."""
         return ConstantTensor(self, lambda store: store.rounded(lambda wide: make(*(part.on(wide) for part in parts))))
 
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
@@ -64,7 +64,7 @@ class ConstantStore:
         return self._values[key]
 
     def rounded(self, make: Callable[["ConstantStore"], Any]) -> Any:
-        """A number computed from constants in float64, in this type."""
+        """A number in this type that is computed from constants in float64."""
         return self.wide(make(self if torch.is_grad_enabled() else self._double))
 
     def tensor(self, value: Value) -> Tensor:
@@ -81,18 +81,18 @@ class ConstantStore:
     def _results(self, call: OperatorCall) -> Any:
         if not self.exact or self._is_native(call):
             return self.wide(_run(call, _Native()))
-        # numbers that are only moved are not rounded
+        # operators that only move numbers do not round
         return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
 
     def _is_native(self, call: OperatorCall) -> bool:
-        """True if a call's results are taken as the model has them: whole numbers, steps, and types shorter than the model's."""
+        """True if a call is computed as in the model: for whole numbers, steps, and types shorter than the model's."""
         bits = torch.finfo(self.native).bits
         results = [value.dtype for value in call.results if value is not None]
         short = any(not dtype.is_floating_point or torch.finfo(dtype).bits < bits for dtype in results)
         return short or call.name in _STEPS
 
     def wide(self, given: Any) -> Any:
-        """Floating-point tensors, alone or in a tuple, in this type."""
+        """Floating-point tensors in this type, alone or in a tuple."""
         if isinstance(given, tuple | list):
             return type(given)(self.wide(each) for each in given)
         if isinstance(given, Tensor) and given.is_floating_point() and given.dtype != self.dtype:
@@ -101,12 +101,12 @@ class ConstantStore:
 
 
 def _usable(leaf: Tensor | None) -> Tensor | None:
-    """A tensor that gradients of others may be computed with; those of inference mode may not."""
+    """A tensor that gradients of others may be computed with. A tensor of inference mode is copied."""
     return leaf.clone() if leaf is not None and leaf.is_inference() else leaf
 
 
 class _Native:
-    """Constants in the types that the model has, computed when they are asked for."""
+    """Constants in the types of the model, computed on demand."""
 
     def tensor(self, value: Value) -> Tensor:
         """A constant of the graph."""
@@ -118,7 +118,7 @@ class _Native:
         return found
 
     def wide(self, given: Any) -> Any:
-        """The argument, as it is."""
+        """The argument, unchanged."""
         return given
 
 
@@ -128,13 +128,13 @@ def _run(call: OperatorCall, store: "ConstantStore | _Native") -> Any:
     fill: Callable[[Any], Any] = lambda each: store.tensor(each) if isinstance(each, Value) else each  # noqa: E731
     args, kwargs = replaced(call.args, fill), replaced(call.kwargs, fill)
     if call.op._schema.is_mutable:
-        # the first argument is what an operator in place writes on
+        # an operator in place writes on its first argument
         args = (args[0].clone(), *args[1:])
     return store.wide(call.op(*args, **kwargs))
 
 
 class ConstantTensor:
-    """A constant tensor; ``value`` is computed when it is asked for."""
+    """A constant tensor. ``value`` is computed on demand."""
 
     def __init__(self, store: ConstantStore, make: Callable[[ConstantStore], Tensor]) -> None:
         self._store, self._make = store, make

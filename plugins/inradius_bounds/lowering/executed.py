@@ -1,12 +1,12 @@
-"""Which recorded operators round as the steps do that stand for them, or less: what the claim ``float`` rests on."""
+"""The recorded operators that round as the steps that stand for them, or less. The claim ``float`` rests on this list."""
 
 import torch
 
 from inradius_bounds.capture.compare import MOVES
 from inradius_bounds.capture.graph import ModuleOperator, OperatorCall, Value, values_in
 
-# Each result is one sum of rounded products or an elementary function. What stands for an operator may be several steps: where
-# they are exact together but for the last, which rounds no less than the operator, its execution is one of theirs.
+# Each result is one sum of rounded products, or an elementary function. Several steps may stand for an operator. If all of them
+# but the last are exact, and the last rounds no less than the operator, then the operator's execution is one of theirs.
 _KNOWN = {
     "add", "sub", "rsub", "neg", "mul", "div", "square", "reciprocal", "mm", "bmm", "matmul", "mv", "dot", "addmm", "baddbmm",
     "linear", "convolution", "relu", "leaky_relu", "hardtanh", "clamp", "clamp_min", "clamp_max", "sigmoid", "tanh", "softplus",
@@ -18,7 +18,7 @@ _KNOWN = {
 
 
 def executed(call: OperatorCall, dtype: torch.dtype) -> bool:
-    """Whether a call's own execution in a type is among those of its steps."""
+    """True if a call's own execution in a type is among those of its steps."""
     if isinstance(call.op, ModuleOperator) or not (call.name in MOVES or call.name in _KNOWN):
         return False
     given = values_in((call.args, call.kwargs))
@@ -28,7 +28,7 @@ def executed(call: OperatorCall, dtype: torch.dtype) -> bool:
 
 
 def _stored(value: Value, dtype: torch.dtype) -> bool:
-    """Whether a constant is a tensor of the model, or numbers of one in other places, so that no run computes it."""
+    """True if a constant is a tensor of the model, or its numbers in other places, so that no run computes it."""
     if value.leaf is not None:
         return not value.dtype.is_floating_point or value.dtype == dtype
     call = value.call

@@ -1,4 +1,4 @@
-"""Scalings behind convolutions and products, as batch norm is one, made part of their weights."""
+"""Scalings behind convolutions and products, such as batch norm, made part of their weights."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,9 +16,9 @@ from inradius_bounds.steps.scale import Inside, Scale
 
 
 def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
-    """New nodes for those of a computation, by the old ones; a scaling of each channel stands in the step before it.
+    """New nodes for those of a computation, by the old ones. A scaling of channels becomes part of the step before it.
 
-    What the model itself rounds on the way stays known to the step, as ``size`` and ``more``.
+    The step still states the model's own rounding on the way, as ``size`` and ``more``.
     """
     order = list(order)
     uses = Counter(source for node in order for source in node.sources)
@@ -28,7 +28,7 @@ def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
         before, executed = node, node.executed
         if one is not None:
             before = node.sources[0]
-            # of two scalings in a row the first one's own numbers are not known any more
+            # behind a second scaling, the intermediate numbers of the first are no longer known
             known = None if before.operator is None else before.operator.module.inside
             executed = node.executed and before.executed and known is None
         sources = tuple(found[each] for each in before.sources)
@@ -37,7 +37,7 @@ def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
 
 
 def _one_step(node: Node, uses: Counter[Node], constants: ConstantStore) -> Operator | None:
-    """A step that is another and the scaling of its channels behind it; None for anything else."""
+    """A step together with the scaling of its channels behind it, as one operator; None for anything else."""
     if node.operator is None or not isinstance(node.operator.module, Scale) or uses[node.sources[0]] > 1:
         return None
     before, scale = node.sources[0].operator, node.operator.module
@@ -58,7 +58,7 @@ def _one_step(node: Node, uses: Counter[Node], constants: ConstantStore) -> Oper
 
 
 def _per_channel(value: Tensor, channels: int, axes: int) -> bool:
-    """Whether a constant broadcasts against (channels, ...) as one number for each channel, or for all."""
+    """True if a constant broadcasts against (channels, ...) as one number for each channel, or as one for all."""
     shape = value.shape[1:] if value.ndim > axes + 1 and value.shape[0] == 1 else value.shape
     if len(shape) <= axes:
         return all(length == 1 for length in shape)
@@ -81,7 +81,7 @@ def _scaled(
     size = constants.made(
         lambda gain, bias, lift: (flat(gain) * flat(bias)).abs() + flat(lift).abs(), factor, bias, scale.size or lift
     )
-    # the scaling's own products and sums; more where its numbers are computed at every run
+    # the roundings of the scaling's own products and sums; more where its numbers are computed at every run
     more = 3 if scale.size is None else 13
     inside = _inside(step, scale, channels, factor, constants)
     return attrs.evolve(step, weights=weights, biases=biases, size=size, more=more, inside=inside)
@@ -90,7 +90,7 @@ def _scaled(
 def _inside(
     step: ConvolutionStep | LinearStep, scale: Scale, channels: int, factor: ConstantTensor, constants: ConstantStore
 ) -> Inside:
-    """What an execution of the two makes on the way."""
+    """The intermediate numbers of an execution of the step and the scaling."""
     axes = 0 if isinstance(step, LinearStep) else step.weight.ndim - 2
 
     def spread(value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rewrites a recorded graph, call by call, as affine steps and curves."""
+"""The rewriting of a recorded graph as affine steps and curves, call by call."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ class Lowered:
     result: Node
     constants: ConstantStore
     device: torch.device
-    # whether modules with a rule of their own stand in it as views with converted tensors, which hold what they held
+    # true where modules with a rule of their own are copies with converted tensors, whose numbers do not follow the model
     converted: bool
     nodes: dict[Value, Node]
 
@@ -39,7 +39,7 @@ def lower(
     *,
     exact: bool = True,
 ) -> Lowered:
-    """The graph as steps and curves, to be computed in ``dtype``; without ``exact`` constants are rounded as the model does.
+    """The graph as steps and curves, to be computed in ``dtype``. Without ``exact`` constants are rounded as in the model.
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
@@ -78,7 +78,7 @@ def _needed(graph: Graph) -> list[OperatorCall]:
 
 
 def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) -> list[Any]:
-    """The nodes that a call's results are made of."""
+    """The nodes of a call's results."""
 
     def part(given: Any) -> Any:
         if not isinstance(given, Value):
@@ -110,7 +110,7 @@ def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) ->
     return [_rounded(build, call, value, result) for value, result in zip(call.results, results, strict=False)]
 
 
-# operators that put plain numbers among values, in the values' type
+# operators that store plain numbers among values, in the values' type
 _STORING = {
     "masked_fill",
     "constant_pad_nd",
@@ -125,7 +125,7 @@ _STORING = {
 
 
 def _stored_as(dtype: torch.dtype) -> Callable[[Any], Any]:
-    """Plain numbers as a floating-point type holds them."""
+    """A function that rounds plain numbers to a floating-point type."""
 
     def stored(given: Any) -> Any:
         return (
@@ -136,7 +136,7 @@ def _stored_as(dtype: torch.dtype) -> Callable[[Any], Any]:
 
 
 def _rounded(build: Builder, call: OperatorCall, value: Value | None, result: Any) -> Any:
-    """A result, rounded where the operator stores it in a shorter type than it was computed from."""
+    """A result, rounded where the operator stores it in a shorter type than that of its arguments."""
     if value is None or not isinstance(result, Node) or call.name == "_to_copy" or not value.dtype.is_floating_point:
         return result
     given = [each.dtype for each in values_in((call.args, call.kwargs)) if each.varies and each.dtype.is_floating_point]
@@ -146,7 +146,7 @@ def _rounded(build: Builder, call: OperatorCall, value: Value | None, result: An
 
 
 def _shortens(call: OperatorCall) -> bool:
-    """True if a conversion goes to another kind of numbers, or to fewer bits than a value has."""
+    """True if a conversion goes to another kind of numbers, or to no more bits than the value has."""
     target = call.kwargs.get("dtype")
     if target is None or target == call.args[0].dtype:
         return False
@@ -166,7 +166,7 @@ def _kept(build: Builder, layer: ModuleOperator, source: Node, value: Value | No
 
 
 def _widened(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The module itself, or where its tensors are of another floating-point type a view of it with converted ones."""
+    """The module itself, or a copy with converted tensors where its tensors have another floating-point type."""
     if not _of_other_type(module, dtype):
         return module
     view = copy.copy(module)

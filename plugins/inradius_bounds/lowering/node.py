@@ -1,4 +1,4 @@
-"""Values that depend on the input, as the steps that make them."""
+"""Values that depend on the input, with the steps that make them."""
 
 import attrs
 import torch
@@ -11,9 +11,9 @@ from inradius_bounds.steps.join import Join
 
 @attrs.define(eq=False)
 class Node:
-    """A value that depends on the input, made of others by a layer, a step (``operator``) or a join of several values.
+    """A value that depends on the input: made by a layer or a step (``operator``), or by a join of several values.
 
-    shape: with all its axes, for one example; where: its place in the user's code. The input has no makers.
+    shape: with all axes, for one example. where: its place in the user's code. The input has neither operator nor join.
     """
 
     shape: torch.Size
@@ -21,9 +21,9 @@ class Node:
     operator: Operator | None = None
     join: Join | None = None
     where: str = ""
-    # whether the model's own operator rounds as this step does, or less
+    # true where the model's own operator rounds as this step does, or less
     executed: bool = False
-    # the node whose numbers these are, in another shape that is stored alike
+    # the node with the same numbers in another shape that is stored alike
     same: "Node | None" = None
 
     @property
@@ -33,19 +33,19 @@ class Node:
 
     @property
     def stored(self) -> torch.Size:
-        """The shape of one example in a batch of ours, which has an axis of its own in front."""
+        """The shape of one example in a batch of bounds, which has a batch axis of its own in front."""
         return stored(self.shape)
 
     @property
     def rounds(self) -> bool:
-        """False if it holds numbers of its sources, unchanged and each once, so that neither it nor its adjoint rounds."""
+        """False if the node holds numbers of its sources, unchanged and each once, so that neither it nor its adjoint rounds."""
         if self.join is not None:
             return self.join.adds or self.join.fan > 1
         return self.operator is None or self.operator.rule.rounds or self.operator.rule.fan(self.operator) > 1
 
     @property
     def curved(self) -> bool:
-        """True if a non-linear layer makes it."""
+        """True if a non-linear layer makes the node."""
         return self.operator is not None and not self.operator.rule.affine
 
     @property
@@ -84,7 +84,7 @@ class Node:
 
 
 def stored(shape: torch.Size) -> torch.Size:
-    """A shape without a first axis of one, which mostly is the model's own axis of examples; a number is an axis of one."""
+    """A shape without a first axis of one, which usually is the model's own batch axis. A single number has one axis of one."""
     if not shape:
         return torch.Size([1])
     return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape

@@ -1,1 +1,1 @@
-"""A computation as a graph of layers, steps and joins, and what is known of its values."""
+"""A computation as a graph of nodes, with the bounds of their values and of the rounding errors."""

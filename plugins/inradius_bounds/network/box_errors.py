@@ -42,7 +42,7 @@ class BoxErrors:
         return self._through(node) + lost.view(-1, *(1,) * len(node.stored))
 
     def _through(self, node: Node) -> Tensor:
-        """The same without underflow of the rows."""
+        """The error of ``whole`` without the underflow of rows, (B, *shape)."""
         if node is self.rows.network.entry:
             run = self.rows.executions.run
             # a machine may take small inputs for 0

@@ -15,7 +15,7 @@ from inradius_bounds.lowering.node import Node
 
 @attrs.define(eq=False, slots=False)
 class Network:
-    """The nodes that the result is made of, each behind its sources; the first is the input."""
+    """The nodes that the result is made of, each behind its sources. The first node is the input."""
 
     entry: Node
     result: Node
@@ -25,7 +25,7 @@ class Network:
 
     @classmethod
     def of(cls, lowered: Lowered) -> "Network":
-        """The network of a computation that was lowered."""
+        """The network of a lowered computation."""
         made = fused(in_order(lowered.result.root), lowered.constants)
         result = made[lowered.result.root]
         return cls(made[lowered.entry], result, tuple(in_order(result)), lowered.device)
@@ -37,12 +37,12 @@ class Network:
 
     @cached_property
     def place(self) -> dict[Node, int]:
-        """Each node's place in the order."""
+        """The place of each node in the order."""
         return {node: place for place, node in enumerate(self.nodes)}
 
     @cached_property
     def uses(self) -> dict[Node, list[Node]]:
-        """For each node those that are made of it, as often as it stands among their sources."""
+        """For each node, the nodes that are made of it, each as often as the node is among its sources."""
         found: dict[Node, list[Node]] = {node: [] for node in self.nodes}
         for node in self.nodes:
             for source in node.sources:
@@ -65,7 +65,7 @@ class Network:
 
     @cached_property
     def front(self) -> Node:
-        """The last node of those that only scale the input, behind which everything lies; the input where there is none."""
+        """The last node that only scales the input, where every later node is made of it; the input where there is none."""
         node = self.entry
         while len(self.uses[node]) == 1 and scales(self.uses[node][0]):
             node = self.uses[node][0]
@@ -73,7 +73,10 @@ class Network:
 
     @cached_property
     def due(self) -> frozenset[Node]:
-        """The nodes at which rows pay: a step that adds numbers up follows, and they are more than scalings of the input."""
+        """The nodes at which rows pay their rounding debt, because a step that adds numbers up follows.
+
+        Scalings of the input are not among them.
+        """
         found = set()
         plain = {self.entry}
         for node in self.nodes[1:]:
@@ -87,7 +90,7 @@ class Network:
 
     @cached_property
     def executed(self) -> bool:
-        """Whether the steps of every node round as the model's own operators do, or more."""
+        """True if the steps of every node round as the model's own operators do, or more."""
         return all(node.executed for node in self.nodes[1:])
 
     def block(self, node: Node) -> AffineBlock:
@@ -98,7 +101,7 @@ class Network:
 
     @cached_property
     def widest(self) -> int:
-        """How many numbers the largest value has."""
+        """The count of numbers of the largest value."""
         return max(node.stored.numel() for node in self.nodes)
 
 
@@ -117,11 +120,11 @@ def in_order(result: Node) -> list[Node]:
 
 
 def scales(node: Node) -> bool:
-    """Whether each number of an affine node is made of one number of its source, and each makes one."""
+    """True if each number of an affine node is made of one number of its source, and each number of the source makes one."""
     op = node.operator
     return op is not None and not node.curved and op.rule.elementwise and op.in_shape.numel() == op.out_shape.numel()
 
 
 def mixes(node: Node) -> bool:
-    """Whether an affine node may add up several numbers of one source."""
+    """True if an affine node may add up several numbers of one source."""
     return node.operator is not None and not node.curved and node.operator.rule.mixes(node.operator)

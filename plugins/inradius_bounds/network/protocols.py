@@ -1,4 +1,4 @@
-"""What is asked of a network's values by those that bound their rounding."""
+"""Interfaces between the bounds of values and the bounds of their rounding errors, which need each other."""
 
 from typing import Protocol
 
@@ -9,21 +9,21 @@ from inradius_bounds.lowering.node import Node
 
 
 class ReferenceValues(Protocol):
-    """Numbers that values are counted from."""
+    """The numbers from which values are counted."""
 
     def value(self, node: Node) -> Tensor:
-        """Those of a node in float64, (B, *shape)."""
+        """The reference of a node in float64, (B, *shape)."""
         ...
 
 
 class NodeBounds(Protocol):
-    """Bounds of values for inputs x (B, *S), so far as they are known."""
+    """Bounds of the values of a network's nodes, for inputs x (B, *S)."""
 
     x: Tensor
 
     @property
     def about(self) -> ReferenceValues | None:
-        """What values are counted from; None for 0."""
+        """The references from which values are counted; None where they are counted from 0."""
         ...
 
     @property
@@ -32,36 +32,36 @@ class NodeBounds(Protocol):
         ...
 
     def known(self, node: Node) -> Box | None:
-        """The box of a node, two of (B, *shape), where it was computed."""
+        """The box of a node, two of (B, *shape), where it is already computed; else None."""
         ...
 
     def box(self, node: Node) -> Box:
-        """The box of a node whose sources have boxes."""
+        """The box of a node whose sources have boxes, two of (B, *shape)."""
         ...
 
     def around(self, node: Node) -> Box:
-        """The box of a node, counted as values are."""
+        """The box of a node less its reference, two of (B, *shape)."""
         ...
 
     def constant(self, node: Node) -> Tensor | None:
-        """The part of a node's value that no source of it has, (1, *shape); None for 0."""
+        """The part of a node's value that does not depend on its sources, (1, *shape); None for 0."""
         ...
 
     def handed(self, node: Node) -> Tensor | None:
-        """The constant that a node hands on to those that are made of it."""
+        """The constant that a node hands on to the nodes that are made of it, (1, *shape); None for 0."""
         ...
 
 
 class Float64Bounds(Protocol):
-    """The values of a network in float64."""
+    """The bounds of a network's values in float64."""
 
     x: Tensor
     noise: Tensor | None
 
     def box(self, node: Node) -> Box:
-        """The box of a node whose sources have boxes."""
+        """The box of a node whose sources have boxes, two of (B, *shape)."""
         ...
 
     def select(self, index: Tensor) -> "Float64Bounds":
-        """The same for a part of the examples."""
+        """The bounds for the chosen examples."""
         ...

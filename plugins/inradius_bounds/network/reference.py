@@ -1,4 +1,4 @@
-"""A network's values at the inputs themselves, from which bounds are counted, so that only distances from them are rounded."""
+"""A network's values at the inputs themselves. Bounds count from them, so only the distances from them are rounded."""
 
 import attrs
 import torch
@@ -10,10 +10,11 @@ from inradius_bounds.network.protocols import Float64Bounds
 
 @attrs.define(eq=False)
 class Reference:
-    """For each node of a network its numbers at x in float64, (B, *shape); any others would do, these are near.
+    """For each node of a network, its numbers at x in float64, (B, *shape).
 
-    wide: the values of the same network lowered in float64, at the same inputs. What a reference misses is bounded where its
-    node's rounding is (``Deviations``): the number of a step at the references of its sources, as float64 has it.
+    Any other numbers would be sound as well, but these are near the values. ``wide`` holds the bounds of the same network,
+    lowered in float64, at the same inputs, and ``partner`` gives each node's partner there. A reference is the node's step at
+    its sources' references, as float64 computes it. ``Deviations.unmatched`` bounds the error of that.
     """
 
     wide: Float64Bounds
@@ -23,7 +24,7 @@ class Reference:
     def value(self, node: Node) -> Tensor:
         """The reference of a node, (B, *shape)."""
         if node not in self._numbers:
-            # infinite numbers have no distance; the errors that belong to such sizes are infinite
+            # infinite numbers have no distance; 0 is sound, because errors for such sizes are infinite
             self._numbers[node] = self._computed(node).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         return self._numbers[node]
 
@@ -38,6 +39,6 @@ class Reference:
         return self.wide.box(self.partner[node])
 
     def select(self, index: Tensor) -> "Reference":
-        """The same for a part of the examples."""
+        """The references for the chosen examples."""
         numbers = {node: number[index] for node, number in self._numbers.items()}
         return Reference(self.wide.select(index), self.partner, numbers)

@@ -58,7 +58,7 @@ class RowErrors:
         return self._own[node]
 
     def step(self, node: Node, *, constants: bool = True) -> Owed:
-        """The same, computed anew. ``constants`` counts the products of rows with the node's constants as well."""
+        """The error of ``own``, computed anew. ``constants`` counts the products of rows with the node's constants as well."""
         size = self.magnitudes.size(node)
         if node.curved:
             # the lines of the curve hold the debt of the rows on its input

@@ -17,16 +17,16 @@ from inradius_bounds.rounding import Rounding, tiny, unit
 
 
 def _fastest(side: Tensor) -> Tensor:
-    """Images with channels last, as convolutions are fastest so; any other value as it is."""
+    """An image with channels last, which is the fastest layout for convolutions; any other value unchanged."""
     return side.contiguous(memory_format=torch.channels_last) if side.ndim == 4 else side
 
 
 @attrs.define(eq=False, slots=False)
 class ValueBounds:
-    """What is known of the values for a batch x (B, *S): boxes, constants, and what rounding may do.
+    """The bounds of a network's values for a batch x (B, *S): boxes, constants, and rounding errors.
 
-    rounding: how bounds are computed; None where they are trained on, and rounding is not looked at. about: what values are
-    counted from in backward passes, or None for 0. limit: how many numbers rows may have at once, or None.
+    rounding: the arithmetic of the bounds; None for training, where rounding is not bounded. about: the references from which
+    backward passes count values; None for 0. limit: the most numbers that rows may have at once; None for no limit.
     """
 
     network: Network
@@ -35,7 +35,7 @@ class ValueBounds:
     rounding: Rounding | None
     boxes: dict[Node, Box] = attrs.field(factory=dict)
     constants: dict[Node, Tensor] = attrs.field(factory=dict)
-    # the largest share that rounding has in the width of any bounds, (B,)
+    # the largest share of rounding in the width of any bounds, (B,)
     noise: Tensor | None = None
     about: Reference | None = None
     limit: int | None = None
@@ -45,24 +45,24 @@ class ValueBounds:
         self.errors = None if self.rounding is None else RoundingErrors.of(self.network, self, self.rounding)
 
     def known(self, node: Node) -> Box | None:
-        """The box of a node, two of (B, *shape), where it was computed; that of the input always is."""
+        """The box of a node, two of (B, *shape), where it is already computed; the box of the input always is."""
         if node is self.network.entry and node not in self.boxes:
             self.boxes[node] = self._hull()
         return self.boxes.get(node)
 
     def box(self, node: Node) -> Box:
-        """The box of a node whose sources have boxes."""
+        """The box of a node whose sources have boxes, two of (B, *shape)."""
         found = self.known(node)
         if found is None:
             found = self._computed(node)
-            # gradients of weights are no faster for it
+            # channels last does not make gradients of weights faster
             found = found if self.rounding is None else (_fastest(found[0]), _fastest(found[1]))
             self.boxes[node] = found
         return found
 
     @cached_property
     def boxed(self) -> bool:
-        """Whether each Δ(x) is a box of finite size around 0."""
+        """True if each Δ(x) is a box of finite size around 0."""
         if not self.threat.is_box:
             return False
         low, high = self.room
@@ -70,28 +70,34 @@ class ValueBounds:
 
     @cached_property
     def end(self) -> Node:
-        """The node at which backward passes end: the input, or for boxes the last node that only scales it."""
+        """The node at which backward passes end: the input; for sets that are boxes, the last node that only scales the input."""
         front, entry = self.network.front, self.network.entry
         return front if front is not entry and self.boxed else entry
 
     @cached_property
     def sides(self) -> Box | None:
-        """Middle and half width of the box of ``end``, counted as values are, the width rounded up; None for other sets."""
+        """The middle and the half width of the box of ``end``, less its reference, two of (B, *shape); None for other sets.
+
+        The half width is rounded up.
+        """
         if not self.boxed:
             return None
         low, high = self.around(self.end)
         middle = (low + high) / 2
         half = torch.maximum(high - middle, middle - low)
         if self.rounding is not None:
-            # halves may be rounded, and lost to underflow
+            # a half may be rounded, and lost to underflow
             half = half * (1 + 4 * unit(half.dtype)) + 2 * tiny(half.dtype)
         return middle, half if self.about is None else torch.maximum(half, middle.abs())
 
     @cached_property
     def room(self) -> Box:
-        """The least and the largest δ of each coordinate over Δ(x), two of (B, *S), with inputs that an execution takes for 0."""
+        """The least and the largest δ of each coordinate over Δ(x), two of (B, *S).
+
+        An execution may take small inputs for 0, and the room includes that.
+        """
         if self.rounding is None and self.threat.is_box:
-            # without a look at rounding the corners as they are
+            # without rounding, the corners are exact
             ends = [self.threat.linear_max(torch.full_like(self.x, sign), self.x) for sign in (-1.0, 1.0)]
             return ends[0], ends[1]
         low, high = self.threat.hull(self.x)
@@ -105,7 +111,7 @@ class ValueBounds:
         lower, upper = self.x + low, self.x + high
         if self.rounding is None:
             return lower, upper
-        # inputs, distances and sums may be lost to underflow
+        # underflow may take inputs, distances and sums
         u, least = 2 * unit(lower.dtype), 2 * tiny(lower.dtype)
         return lower - u * lower.abs() - least, upper + u * upper.abs() + least
 
@@ -122,12 +128,12 @@ class ValueBounds:
             return lower, upper
         if not node.curved:
             return self._widened(lower, upper, self.errors.boxes.widening(node))
-        # the rule rounds outwards
+        # the rule of the curve rounds outwards itself
         run = self.errors.executions.curve(node, torch.maximum(lower.abs(), upper.abs()))
         return (lower, upper) if run is None else self._widened(lower, upper, run)
 
     def _affine(self, node: Node) -> Box:
-        """The box of an affine function of the input as the set gives it."""
+        """The box of an affine function of the input from the set's own oracle, two of (B, *shape)."""
         block = self.network.block(node)
         if self.rounding is None and self.threat.is_box and block.exact_interval:
             low, high = self.room
@@ -139,7 +145,7 @@ class ValueBounds:
         return lower - error, upper + error
 
     def _outward(self, lower: Tensor, upper: Tensor) -> Box:
-        """A box in the type that bounds are computed in, no smaller than it is in float64."""
+        """A box in the type that bounds are computed in. It contains the box in float64."""
         dtype = self.x.dtype
         if dtype == torch.float64:
             return lower, upper
@@ -148,7 +154,7 @@ class ValueBounds:
         return low - u * low.abs() - least, high + u * high.abs() + least
 
     def around(self, node: Node) -> Box:
-        """The box of a node, counted from its reference."""
+        """The box of a node less its reference, two of (B, *shape)."""
         if self.about is None:
             return self.box(node)
         if node is self.network.entry:
@@ -163,7 +169,7 @@ class ValueBounds:
         return self._outward(low - center - size, high - center + size)
 
     def note(self, error: Tensor, width: Tensor) -> None:
-        """Takes note of bounds of this width (B, ...) that rounding has widened by an error on either side."""
+        """Records bounds of this width (B, ...) that a rounding error has widened on either side."""
         wide = total(error.detach().expand_as(width))
         self._heard((wide / (wide + total(width.detach()))).nan_to_num(nan=1.0))
 
@@ -173,7 +179,10 @@ class ValueBounds:
             self.noise = share if self.noise is None else torch.maximum(self.noise, share)
 
     def constant(self, node: Node) -> Tensor | None:
-        """The part of a node's value that no source of it has, (1, *shape), from where rows last met it; None for 0."""
+        """The part of a node's value that does not depend on its sources, (1, *shape); None for 0.
+
+        It counts from the node at which rows last paid constants.
+        """
         if node.curved or self.about is not None or self.network.place[node] <= self.network.place[self.end]:
             return None
         if node not in self.constants:
@@ -189,12 +198,12 @@ class ValueBounds:
         return node.value(*zeros)
 
     def handed(self, node: Node) -> Tensor | None:
-        """The constant that a node hands on to those that are made of it."""
+        """The constant that a node hands on to the nodes that are made of it, (1, *shape); None for 0."""
         return None if node in self.network.due else self.constant(node)
 
     @property
     def plain(self) -> "ValueBounds":
-        """The same without a look at rounding."""
+        """These bounds without rounding errors."""
         boxes, constants = dict(self.boxes), self.constants
         return ValueBounds(
             self.network, self.x, self.threat, None, boxes, constants, about=self.about, limit=self.limit
@@ -202,14 +211,14 @@ class ValueBounds:
 
     @property
     def unbounded(self) -> "ValueBounds":
-        """The same without boxes."""
+        """These bounds without boxes."""
         x, constants = self.x, self.constants
         return ValueBounds(
             self.network, x, self.threat, self.rounding, {}, constants, about=self.about, limit=self.limit
         )
 
     def select(self, index: Tensor) -> "ValueBounds":
-        """The same for a part of the examples."""
+        """The bounds for the chosen examples."""
         boxes = {node: (box[0][index], box[1][index]) for node, box in self.boxes.items()}
         noise = None if self.noise is None else self.noise[index]
         threat = self.threat.select(index)

@@ -1,8 +1,8 @@
-"""How much rounding may have moved bounds that rest on estimates of inner layers: a forward recursion over magnitudes.
+"""The rounding errors of bounds that rest on estimates of inner layers: a forward recursion over magnitudes.
 
-At every layer, computed bounds may be off by E. A block z -> A z + b turns this into |A| E + γ (|A| m + |b|), where m bounds
-the block's inputs and γ = (n + 8) u covers sums of n terms in any order (Higham 2002, section 3.1); underflow adds its share
-at every step. A non-linear layer keeps E where its neurons are decided beyond E, and doubles it where its relaxation rests on
+At every layer, computed bounds may be off by E. A block z -> A z + b turns this into |A| E + γ (|A| m + |b|). There m bounds
+the block's inputs, and γ = (n + 8) u covers sums of n terms in any order (Higham 2002, section 3.1). Underflow adds its share
+at every step. A non-linear layer keeps E where its neurons are decided beyond E. It doubles E where its relaxation rests on
 bounds that are off by E.
 """
 
@@ -25,7 +25,7 @@ def forward_error(
     size = torch.maximum((x + low).abs(), (x + high).abs())
     error = torch.zeros_like(size)
     terms, tiny = x.shape[1:].numel(), torch.finfo(x.dtype).smallest_normal
-    # what underflow may take from the rows of all blocks so far, in one backward pass, (B,)
+    # the most that underflow takes from the rows of all blocks so far, in one backward pass, (B,)
     lost = tiny * terms * (8 + size.flatten(1).amax(1))
     for (block, activation), interval in zip(chain.hidden, bounds, strict=True):
         lost = lost + _lost(block, size)
@@ -45,10 +45,10 @@ def _wide(lost: Tensor, axes: int) -> Tensor:
 
 
 def _lost(block: AffineBlock, size: Tensor) -> Tensor:
-    """What underflow may take from a row on a block's output, of values no larger than ``size`` (B, *in), (B,).
+    """The most that underflow takes from a row on a block's output, for values no larger than ``size`` (B, *in), (B,).
 
-    Each product may lose the smallest normal number, as kernels may flush what is below it. What a row has lost on one number
-    changes its bound by that much of the number's size.
+    Each product may lose the smallest normal number, because kernels may flush smaller ones. A loss of a row on one number
+    changes its bound by that loss times the number's size.
     """
     products = sum(op.rule.terms(op) + op.rule.fan(op) for op in block.ops) + 8
     tiny = torch.finfo(size.dtype).smallest_normal
@@ -58,8 +58,8 @@ def _lost(block: AffineBlock, size: Tensor) -> Tensor:
 def _through_block(block: AffineBlock, size: Tensor, error: Tensor, terms: int) -> Tensor:
     """E at a block's outputs, (B, *out)."""
     unit, tiny = torch.finfo(size.dtype).eps / 2, torch.finfo(size.dtype).smallest_normal
-    # forward a sum runs over the block's own taps, backward over the rows that meet in one input: a bound is found in one of the
-    # two ways; backward it runs over every input once more when the rows are closed
+    # A forward sum runs over the block's own taps, and a backward sum over the rows that meet in one input. A bound is computed
+    # in one of the two ways. A backward pass adds up every input once more when its rows are closed.
     forth, back = (sum(count(op) for op in block.ops) for count in (_terms, _fan))
     products = terms + max(forth, back) + 4 * len(block.ops) + 8
     gamma = products * unit
@@ -88,5 +88,5 @@ def _through_activation(op: Operator, interval: Box, error: Tensor, relax: Relax
     slope = torch.maximum(relaxed.lower_slope.abs(), relaxed.upper_slope.abs())
     loose = op.rule.undecided(op, lower, upper)
     error = torch.where(loose, (1 + slope) * error, slope * error)
-    # where nothing is known of the layer, nothing that rests on it is proved
+    # where the layer has no bounds, nothing that rests on it is proved
     return torch.maximum(low.abs(), high.abs()), torch.where(op.rule.known(op, lower, upper), error, torch.inf)

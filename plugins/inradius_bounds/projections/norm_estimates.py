@@ -1,12 +1,12 @@
 """Norms of the rows of a matrix that is only known through its products with random vectors.
 
-Of a matrix M and standard Cauchy numbers R, (M R)_j is Cauchy with the scale ‖row j‖₁; of normal R it is normal with the
-deviation ‖row j‖₂. The median of |M R| estimates the first. An upper bound that fails with a chosen probability comes from
-the geometric mean of k of them, whose lower tail Chernoff's inequality bounds:
+For a matrix M and standard Cauchy numbers R, (M R)_j is a Cauchy number with the scale ‖row j‖₁. For normal R it is normal with
+the deviation ‖row j‖₂. The median of |M R| estimates the first norm. The geometric mean of k such numbers gives an upper bound
+that fails with a chosen probability. Chernoff's inequality bounds its lower tail:
 
     P(∏|Cᵢ|^{1/k} ≤ e^{−L}) ≤ exp(−k r(L)),   r(L) = t L + log cos(π t / 2) at t = (2 / π) arctan(2 L / π),
 
-since E|C|^{−t} = 1 / cos(π t / 2); and of normal numbers from the quantile of χ². Source: li2007, vempala2005.
+because E|C|^{−t} = 1 / cos(π t / 2). For normal numbers the bound comes from the quantile of χ². Source: li2007, vempala2005.
 """
 
 import math
@@ -25,17 +25,17 @@ def draws(order: float, rng: ExampleRNG, count: int, like: Tensor) -> Tensor:
     shape = (count, *like.shape[1:])
     if order == 2:
         return rng.normal(shape, dtype=like.dtype).to(like.device)
-    # a half keeps the tangent's argument off its poles
+    # the clamp keeps the tangent's argument away from its poles
     uniform = rng.uniform(shape).clamp(2.0**-53, 1 - 2.0**-53)
     return torch.tan(math.pi * (uniform - 0.5)).to(like)
 
 
 def norms(products: Tensor, order: float, estimator: Estimator, failure: float) -> Tensor:
-    """The rows' norms from products (B, k, *S), (B, *S): an estimate, or a bound that fails with probability ``failure`` each."""
+    """The rows' norms from products (B, k, *S), (B, *S): estimates, or bounds that each fail with probability ``failure``."""
     size = products.abs()
     count = products.shape[1]
     if estimator == "median":
-        # an even count has no middle; the upper of the two is taken
+        # for an even count, the upper of the two middle numbers is taken
         return size.square().mean(1).sqrt() if order == 2 else size.kthvalue(count // 2 + 1, dim=1).values
     if order == 2:
         return size.square().sum(1).clamp(min=torch.finfo(size.dtype).tiny).sqrt() / math.sqrt(
@@ -64,7 +64,7 @@ def _rate(level: float) -> float:
 
 
 def _chi_square(count: int, failure: float) -> float:
-    """The number that χ² with ``count`` degrees is below with probability ``failure``."""
+    """The number that χ² with ``count`` degrees of freedom is below with probability ``failure``."""
     from scipy.stats import chi2
 
     return float(chi2.ppf(failure, count))

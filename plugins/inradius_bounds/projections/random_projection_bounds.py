@@ -1,9 +1,9 @@
 """Estimates of the bounds of every layer from one family of random vectors, which is carried from layer to layer.
 
-The radius around a layer's middle is the sum of norms ‖row · W_s‖₁ over the sources s of freedom: the set, and the band of
-each relaxation below. With standard Cauchy vectors c_s, the sum Σ_s row · W_s c_s is Cauchy with just that sum as its scale.
-So the vectors of all sources are added as they pass, and one pass to the last layer gives the estimates of every layer; the
-freedom of the last relaxation passes one block alone, whose norms are known. Source: wong2018scaling.
+The radius around a layer's middle is the sum of norms ‖row · W_s‖₁ over the sources s of freedom: the set, and the band of each
+relaxation below. With standard Cauchy vectors c_s, the sum Σ_s row · W_s c_s is a Cauchy number whose scale is that sum of
+norms. So the vectors of all sources are added as they pass, and one pass to the last layer gives the estimates of every layer.
+The freedom of the last relaxation passes one block alone, whose norms are known. Source: wong2018scaling.
 """
 
 from functools import cache
@@ -21,7 +21,7 @@ from inradius_bounds.layout.layer_bounds import LayerBounds
 from inradius_bounds.projections.norm_estimates import draws, norms
 from inradius_bounds.rules.relax import relax_by_rule
 
-# drawn once, and read from places that are drawn for each vector: a table of 16 MiB
+# the size of a table of 16 MiB that is drawn once, and read from a random place for each vector
 _TABLE = 1 << 22
 
 Sketch = tuple[Tensor, Tensor, float]
@@ -35,7 +35,7 @@ class CarriedVectors:
     products: dict[float, Tensor]
 
     def through(self, block: AffineBlock) -> "CarriedVectors":
-        """The same behind a block."""
+        """The middle and the products behind a block."""
         found = {}
         for order, vectors in self.products.items():
             flat = block(vectors.flatten(0, 1))
@@ -50,7 +50,7 @@ class CarriedVectors:
 def carried_bounds(
     chain: LayerChain, x: Tensor, threat: Oracles, sketch: Sketch, rng: ExampleRNG, projections: int
 ) -> LayerBounds:
-    """Bounds of the input of every non-linear layer, those of the first exact and of the others estimated."""
+    """Bounds of the input of every non-linear layer. Those of the first are exact, and the others are estimates."""
     found = LayerBounds()
     middle, width, order = sketch
     carried = CarriedVectors(x + middle, {order: width[:, None] * vectors(order, rng.fork(0), projections, width)})
@@ -70,7 +70,10 @@ def carried_bounds(
 def _next(
     before: LayerBounds, carried: CarriedVectors, block: AffineBlock, rng: ExampleRNG | None, projections: int
 ) -> tuple[CarriedVectors, Tensor]:
-    """What is carried behind the relaxation and a block; what its band adds: to the vectors, or without ``rng`` exactly."""
+    """The vectors behind the last relaxation and a block, and the exact radius of the relaxation's band, (B, *out).
+
+    With ``rng`` the band adds random vectors of its own instead, and the radius is 0.
+    """
     relaxed = before.relaxations[-1]
     slope, (lift, band) = relaxed.lower_slope, relaxed.band
     passed = {order: vectors * slope[:, None] for order, vectors in carried.products.items()}
@@ -90,7 +93,7 @@ def _within(middle: Tensor, radius: Tensor, box: Box) -> Box:
 
 
 def vectors(order: float, rng: ExampleRNG, count: int, like: Tensor) -> Tensor:
-    """Standard Cauchy (order 1) or normal (order 2) vectors, (B, count, *S) for ``like`` (B, *S): pieces of a table."""
+    """Standard Cauchy (order 1) or normal (order 2) vectors, (B, count, *S) for ``like`` (B, *S), as pieces of a table."""
     size = like[0].numel()
     if 4 * size > _TABLE:
         return draws(order, rng, count, like)

@@ -1,4 +1,4 @@
-"""How bounds pass the layers that torch ships, one rule a file."""
+"""The rules by which bounds pass the layers of torch, one a file; those of ReLU and other activations are in ``activations``."""
 
 from torch import nn
 

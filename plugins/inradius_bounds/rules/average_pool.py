@@ -1,4 +1,4 @@
-"""AvgPool2d: means over windows."""
+"""The rule of AvgPool2d: means over windows."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from inradius import LayerRule, Operator
 
 
 class AveragePoolRule(LayerRule):
-    """z -> means of z over windows; every weight is ≥ 0, so each bound passes by itself."""
+    """z -> means of z over windows. Every weight is ≥ 0, so each bound passes on its own."""
 
     affine = True
 

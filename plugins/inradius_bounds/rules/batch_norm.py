@@ -1,4 +1,4 @@
-"""BatchNorm in eval mode: a scaling and a shift per channel."""
+"""The rule of BatchNorm in eval mode: a scaling and a shift of each channel."""
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class BatchNormRule(LayerRule):
 
 
 def _scale(op: Operator) -> Tensor:
-    """γ / √(variance + ε), shaped to go with the op's inputs without their batch axis."""
+    """γ / √(variance + ε), in a shape that broadcasts against the op's inputs without their batch axis."""
     norm = op.module
     scale: Tensor = (norm.running_var + norm.eps).rsqrt()
     scale = scale if norm.weight is None else scale * norm.weight

@@ -1,4 +1,4 @@
-"""Conv2d with any stride, zero padding, dilation and groups."""
+"""The rule of Conv2d, with any stride, zero padding, dilation and groups."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
 
-# so many channels are few
+# the most channels that count as few
 _FEW = 4
 
 
@@ -41,7 +41,7 @@ class ConvolutionRule(LayerRule):
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         conv = op.module
         (top, bottom), (left, right) = pads(conv)
-        # rows below and to the right that the last stride does not reach
+        # the rows below and the columns to the right that the last stride does not reach
         spare = [
             op.in_shape[1 + axis]
             + sum(pads(conv)[axis])
@@ -53,7 +53,7 @@ class ConvolutionRule(LayerRule):
         if (top, left) == (bottom, right):
             pulled = _transposed(conv, rows.flatten(0, 1), (top, left), spare)
         else:
-            # padding that differs from side to side comes with stride 1, which leaves no spare rows
+            # unequal padding occurs with stride 1 only, which leaves no spare rows
             pulled = _transposed(conv, rows.flatten(0, 1))
             pulled = pulled[:, :, top : top + op.in_shape[1], left : left + op.in_shape[2]]
         return pulled.reshape(*rows.shape[:2], *pulled.shape[1:])
@@ -67,7 +67,7 @@ class ConvolutionRule(LayerRule):
         return pulled.reshape(*windows.shape[:2], *pulled.shape[1:])
 
     def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:
-        # a weight is not the window where its taps lie apart
+        # with dilation, a weight is not its window
         if op.module.groups > 1 or any(step != 1 for step in op.module.dilation):
             return super().unit_windows(op, channel, dtype)
         rows: Tensor = op.module.weight[channel]
@@ -90,7 +90,7 @@ class ConvolutionRule(LayerRule):
         return int(op.module.weight[0].numel()) + int(getattr(op.module, "more", 0))
 
     def fan(self, op: Operator) -> int:
-        # a number meets each filter with every stride-th tap
+        # a number meets each filter at every stride-th tap
         conv = op.module
         taps = [
             -(-conv.kernel_size[axis] // conv.stride[axis]) if conv.dilation[axis] == 1 else conv.kernel_size[axis]
@@ -119,13 +119,13 @@ def _transposed(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int] = (0, 0), spar
     """The transposed convolution, (n, C, h, w) -> (n, C', h', w')."""
     if conv.in_channels <= _FEW and conv.groups == 1 and max(conv.stride) > 1:
         return _folded(conv, rows, pad, spare)
-    # many images are fastest with channels last
+    # channels last is the fastest layout for many images
     rows = rows.contiguous(memory_format=torch.channels_last)
     return F.conv_transpose2d(rows, conv.weight, None, conv.stride, pad, spare, conv.groups, conv.dilation)
 
 
 def _folded(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:
-    """The same as one matrix product and an overlap-add: faster for images of few channels and with strides."""
+    """The transposed convolution as a matrix product and an overlap-add, which is faster for few channels and strides > 1."""
     columns = conv.weight.flatten(1).t() @ rows.flatten(2)
     height, width = (
         (rows.shape[2 + a] - 1) * conv.stride[a]
@@ -139,7 +139,7 @@ def _folded(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[i
 
 
 def pads(conv: nn.Conv2d) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows added above and below, columns added left and right."""
+    """The rows added above and below, and the columns added left and right."""
     if isinstance(conv.padding, str):
         total = [
             d * (k - 1) if conv.padding == "same" else 0 for d, k in zip(conv.dilation, conv.kernel_size, strict=True)

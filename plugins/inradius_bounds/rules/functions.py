@@ -19,14 +19,14 @@ class SquareLayer(nn.Module):
 
 
 class ReciprocalLayer(nn.Module):
-    """1 / z, bounded where z > 0."""
+    """1 / z, which has bounds where z > 0."""
 
     def forward(self, z: Tensor) -> Tensor:
         return z.reciprocal()
 
 
 class SquareRootLayer(nn.Module):
-    """√z, bounded where z > 0."""
+    """√z, which has bounds where z > 0."""
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.sqrt(z)

@@ -1,4 +1,4 @@
-"""Layers that do nothing in eval mode: Identity and Dropout."""
+"""The rule of layers that do nothing in eval mode: Identity and Dropout."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Linear: z -> W z + b."""
+"""The rule of Linear: z -> W z + b."""
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,7 @@ class LinearRule(LayerRule):
         return int(op.module.in_features) + int(getattr(op.module, "more", 0))
 
     def terms_of(self, op: Operator, some: Tensor) -> Tensor:
-        # of the vectors along the last axis the one with most numbers
+        # the largest count among the vectors along the last axis
         found: Tensor = some.sum(-1).reshape(len(some), -1).amax(1) + int(getattr(op.module, "more", 0))
         return found
 

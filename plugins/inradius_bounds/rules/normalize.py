@@ -1,4 +1,4 @@
-"""Normalize: (z − mean) / std per channel."""
+"""The rule of Normalize: (z − mean) / std for each channel."""
 
 from torch import Tensor
 

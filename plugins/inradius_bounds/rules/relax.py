@@ -12,15 +12,15 @@ Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
 
 
 def relax_by_rule(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
-    """The relaxation that the layer's rule gives."""
+    """The relaxation of the layer's own rule."""
     return op.rule.relax(op, lower, upper)
 
 
 def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
     """The pair of the rule's lines with the smallest area between them, neuron by neuron.
 
-    The area below a line over [ℓ, u] is its value at the middle times u − ℓ. For a ReLU that takes the line below of
-    slope 1 where u > −ℓ and of slope 0 elsewhere. Source: zhang2018.
+    The area below a line over [ℓ, u] is its value at the middle times u − ℓ. For a ReLU, the line below has slope 1 where u >
+    −ℓ, and slope 0 elsewhere. Source: zhang2018.
     """
     middle = ((lower + upper) / 2).detach()
     floor, ceiling = op.rule.lines(op, lower, upper)
@@ -29,7 +29,7 @@ def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
 
 
 def steepest(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
-    """The steepest of the rule's lines on either side, whose slopes no mixture of the lines exceeds."""
+    """The steepest of the rule's lines on either side. No mean of the lines has a steeper slope."""
     (floor, floor_offset), (ceiling, ceiling_offset) = (_steepest(side) for side in op.rule.lines(op, lower, upper))
     return Relaxation(lower_slope=floor, lower_offset=floor_offset, upper_slope=ceiling, upper_offset=ceiling_offset)
 
@@ -43,10 +43,10 @@ def _steepest(lines: Sequence[Line]) -> Line:
 
 
 def _best(lines: Sequence[Line], middle: Tensor, sign: float) -> Line:
-    """Of several lines the one that is highest (sign 1) or lowest (sign −1) at the middle; the first where they tie."""
+    """The line that is highest (sign 1) or lowest (sign −1) at the middle; the first line in a tie."""
     slope, offset = lines[0]
     for other_slope, other_offset in lines[1:]:
-        # a difference that rounding may have made is a tie
+        # a difference no larger than rounding errors is a tie
         noise = 64 * torch.finfo(offset.dtype).eps * (middle.abs() * (slope.abs() + other_slope.abs()) + offset.abs())
         better = sign * ((other_slope - slope) * middle + other_offset - offset) > noise
         slope, offset = torch.where(better, other_slope, slope), torch.where(better, other_offset, offset)

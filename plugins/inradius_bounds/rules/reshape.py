@@ -1,4 +1,4 @@
-"""Flatten: the same numbers in another shape."""
+"""The rule of Flatten: the same numbers in another shape."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from inradius import LayerRule, Operator, UnsupportedError
 
 
 class FlattenRule(LayerRule):
-    """z -> z with axes joined; the batch axis must be left alone."""
+    """z -> z with some axes joined. The batch axis must not be among them."""
 
     affine = True
     elementwise = True

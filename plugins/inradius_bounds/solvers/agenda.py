@@ -1,4 +1,4 @@
-"""Which rows of a property a solver is still asked for: all of them, or those that an example's verdict waits for."""
+"""The rows of a property that a solver still has to answer: all of them, or those that an example's verdict depends on."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from inradius import Property
 
 @attrs.frozen(eq=False)
 class Agenda:
-    """The rows of one example in the order in which a solver is asked for them; it ends where nothing more is wanted.
+    """The rows of one example in the order in which a solver answers them. It ends where no further answer is wanted.
 
-    value (K,): the bounds so far, each replaced by ``answer``; error (K,): what a bound must be above to be a proof; slack (K,):
-    how much higher another pass might bound a row; clauses (M, K): as those of the property; decide: whether the verdict alone
-    is wanted. Without it every row is asked for, in turn. With it a clause that a row proves is done, and a clause whose rows
-    are all refuted ends everything: answered by so much below 0 that no pass of the method proves them. Of the other clauses
-    the one with the lowest bound comes first, as it is the likeliest to be refuted, and of its rows the one with the highest
-    bound, as one that is proved is enough.
+    value (K,): the bounds so far, each replaced by ``answer``. error (K,): the number that a bound must exceed to be a proof.
+    slack (K,): the most by which another pass may raise the bound of a row. clauses (M, K): as those of the property. decide:
+    true where only the verdict is wanted. Without ``decide`` every row is answered in turn. With it, a clause with a proved row
+    is done. A clause whose rows are all refuted ends the agenda; a row is refuted by an answer so far below 0 that no pass of
+    the method proves it. Among the other clauses the one with the lowest bound is first, because it is the likeliest to be
+    refuted. Within it the row with the highest bound is first, because one proved row is enough.
     """
 
     value: Tensor
@@ -31,9 +31,9 @@ class Agenda:
 
     @classmethod
     def of(cls, prop: Property, value: Tensor, error: Tensor | None, slack: Tensor | None = None) -> "Agenda":
-        """The agenda of one example, with bounds (K,) so far; without errors every row is asked for.
+        """The agenda of one example with bounds (K,) so far. Without errors every row is answered.
 
-        An example within its error of 0 is bounded again in float64, and so is refuted by no row that is.
+        An example within its error of 0 is bounded again in float64, so a row within its error refutes nothing.
         """
         clauses = torch.eye(len(value), dtype=torch.bool) if prop.clauses is None else prop.clauses
         none = torch.zeros(len(value), dtype=torch.bool, device=value.device)
@@ -46,7 +46,7 @@ class Agenda:
 
     @property
     def doubt(self) -> Tensor:
-        """How far below 0 an answer refutes its row, (K,)."""
+        """The distance below 0 at which an answer refutes its row, (K,)."""
         return self.error + self.slack
 
     def __iter__(self) -> Iterator[int]:
@@ -55,7 +55,10 @@ class Agenda:
             yield row
 
     def answer(self, row: int, value: Tensor, error: Tensor | None = None) -> None:
-        """Takes what a solver's answer proves of a row, with its own error. Without an answer none is proved or refuted."""
+        """Records the bound that a solver's answer proves for a row, with its own error.
+
+        A row without an answer is neither proved nor refuted.
+        """
         self.value[row] = value.detach()
         if error is not None:
             self.error[row] = error.detach()
@@ -73,10 +76,10 @@ class Agenda:
         return int(clause.nonzero()[torch.argmax(self.value[clause])])
 
     def _waiting(self) -> Tensor:
-        """The rows of each clause that are still to be asked for, (M, K)."""
+        """A mask of the rows of each clause that still wait for an answer, (M, K)."""
         if not self.decide:
             return ~self.asked[None]
         left = self.clauses & ~(self.clauses & (self.value > self.error)).any(1, keepdim=True)
-        # a clause with no row that might hold decides the example
+        # a clause whose rows are all refuted decides the example
         lost = (~(self.clauses & ~self.refuted).any(1)).any()
         return left & ~self.asked & ~lost

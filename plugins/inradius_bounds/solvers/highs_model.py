@@ -9,7 +9,7 @@ from inradius_bounds.solvers.polytope import Polytope
 
 
 def highs_module() -> Any:
-    """highspy. Raises ``UnsupportedError`` where it is not installed."""
+    """The module highspy. Raises ``UnsupportedError`` where it is not installed."""
     try:
         import highspy
     except ImportError as error:
@@ -18,7 +18,7 @@ def highs_module() -> Any:
 
 
 def highs_model(polytope: Polytope, whole: Any) -> Any:
-    """The polytope as a model without a cost, where the columns ``whole`` hold whole numbers."""
+    """The polytope as a model without a cost, whose columns ``whole`` hold whole numbers."""
     module = highs_module()
     model, matrix, size = module.HighsLp(), polytope.matrix, len(polytope.lower)
     model.num_col_, model.num_row_ = size, matrix.shape[0]

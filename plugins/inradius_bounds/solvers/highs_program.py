@@ -16,7 +16,7 @@ from inradius_bounds.solvers.polytope import Polytope, RelaxedNetwork, as_tensor
 
 @attrs.frozen(eq=False)
 class HighsProgram:
-    """The constraints of one example's relaxation; ``minimise`` is asked once a row and changes the cost alone."""
+    """The constraints of one example's relaxation. ``minimise`` is called once a row, and changes the cost alone."""
 
     program: RelaxedNetwork
     solver: HighsSolver
@@ -29,7 +29,7 @@ class HighsProgram:
         return cls(program, HighsSolver(program.polytope), [block.out_shape for block, _ in chain.hidden])
 
     def minimise(self, row: Tensor, constant: float) -> Solution:
-        """The minimum of row · z + constant over the relaxation, z the last block's input."""
+        """The minimum of row · z + constant over the relaxation, where z is the last block's input."""
         cost = array(row.flatten())
         found = self.solver.minimise(self.program.output, cost)
         below, above = [], []

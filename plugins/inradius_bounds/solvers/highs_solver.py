@@ -1,4 +1,4 @@
-"""HiGHS on a polytope: built once, asked for each cost."""
+"""HiGHS on a polytope: built once, and solved for each cost."""
 
 import math
 from typing import Any
@@ -9,20 +9,20 @@ import numpy as np
 from inradius_bounds.solvers.highs_model import highs_model, highs_module
 from inradius_bounds.solvers.polytope import Polytope
 
-# HiGHS' numbers of the dual and the primal simplex method
+# HiGHS' numbers for the dual and the primal simplex method
 _DUAL, _PRIMAL = 1, 4
-# where a sign is all that is asked for, a search ends when its bound is as near as this to its value, relative to the value:
-# then the bound of a positive value is positive
+# where only a sign is wanted, a search ends at this gap between bound and value, relative to the value; then the bound of a
+# positive value is positive
 _GAP = 0.999
-# HiGHS takes no numbers beyond this for finite ones, and has crashed on programs that hold larger ones
+# HiGHS does not treat larger numbers as finite, and has crashed on programs that hold them
 _LARGEST = 1e15
 
 
 @attrs.frozen(eq=False)
 class Optimum:
-    """What the solver found: the value, a bound that it proved by its own account, and the rows' multipliers.
+    """The answer of the solver: the value, the bound that it claims, and the rows' multipliers.
 
-    ``failure`` says how it gave up, and is empty where it did not; without an answer the value is NaN and the bound −∞.
+    ``failure`` says how the solver failed, and is empty for an answer. Without an answer the value is NaN and the bound is −∞.
     """
 
     value: float
@@ -33,21 +33,21 @@ class Optimum:
 
 @attrs.frozen
 class SearchTarget:
-    """Where a search may end: with a bound above ``proved``, or with a value below ``refuted``, which is no larger."""
+    """The ends of a search: a bound above ``proved``, or a value below ``refuted``, which is no larger than ``proved``."""
 
     proved: float
     refuted: float
 
     def less(self, constant: float) -> "SearchTarget":
-        """The same for values that lack a constant."""
+        """This target for values that lack a constant."""
         return SearchTarget(self.proved - constant, self.refuted - constant)
 
 
 class HighsSolver:
-    """One polytope in HiGHS; ``minimise`` changes the cost alone, and begins at the last solution.
+    """One polytope in HiGHS. ``minimise`` changes the cost alone, and begins at the last solution.
 
-    What is optimal for one cost is feasible for the next, so that a linear program goes on with the primal simplex method: from
-    the same point the dual one, HiGHS' default, took nine times as long for a network of 4804 neurons.
+    The optimum for one cost is feasible for the next, so a linear program goes on with the primal simplex method. From the same
+    point the dual method, HiGHS' default, took nine times as long for a network of 4804 neurons.
     """
 
     def __init__(self, polytope: Polytope, whole: Any = (), seconds: float | None = None) -> None:
@@ -61,12 +61,12 @@ class HighsSolver:
         self._set("threads", 1)
         self._gap = self._highs.getOptionValue("mip_rel_gap")[1]
         if seconds is not None and not self._linear:
-            # of each search; a linear program that is cut short says nothing
+            # the limit is for each search; a linear program that is cut short has no answer
             self._set("time_limit", seconds)
         self._highs.passModel(highs_model(polytope, whole))
 
     def minimise(self, columns: Any, cost: Any, sign: SearchTarget | None = None) -> Optimum:
-        """The minimum of cost · v[columns]; with a sign, a search over whole numbers ends where that is known."""
+        """The minimum of cost · v[columns]. With ``sign``, a search over whole numbers ends at that target."""
         if self._too_large or np.abs(cost).max(initial=0.0) > _LARGEST:
             return self._none(f"the program holds numbers beyond {_LARGEST:g}, which HiGHS does not take")
         full = np.zeros(self._size)
@@ -84,7 +84,7 @@ class HighsSolver:
         return found
 
     def _aim(self, sign: SearchTarget | None) -> float:
-        """Sets where a search ends; what HiGHS leaves out of its values, as its gap is relative to them."""
+        """The shift that HiGHS leaves out of its values, as its gap is relative to them. The end of the search is set as well."""
         shift = 0.0 if sign is None else sign.proved
         self._highs.changeObjectiveOffset(-shift)
         self._set("mip_rel_gap", self._gap if sign is None else _GAP)
@@ -92,7 +92,7 @@ class HighsSolver:
         return shift
 
     def _restart(self) -> None:
-        """Forgets the last solution, and from now on does without HiGHS' presolve, which finds thin programs to be empty."""
+        """Drops the last solution, and turns presolve off from now on. HiGHS' presolve may take thin programs for empty."""
         self._highs.clearSolver()
         self._set("presolve", "off")
         self._set("simplex_strategy", _DUAL)
@@ -109,7 +109,7 @@ class HighsSolver:
         return Optimum(value, bound, duals) if sound else self._none("HiGHS answered with numbers that are not finite")
 
     def _ends(self) -> tuple[Any, ...]:
-        """How an answer may come about: a search has a bound wherever it ends, a linear program at its optimum alone."""
+        """The states that count as answers: a search has a bound wherever it ends, a linear program at its optimum alone."""
         kinds = self._module.HighsModelStatus
         return (kinds.kOptimal,) if self._linear else (kinds.kOptimal, kinds.kTimeLimit, kinds.kObjectiveTarget)
 

@@ -1,7 +1,7 @@
 """The LP relaxation of a network for one example and one row, stated in cvxpy.
 
-minimise    c · z + d       over δ ∈ Δ(x), pre-activations ẑ and activations z of every layer
-subject to  ẑ₁ = A₁ (x + δ) + b₁,   ẑᵢ₊₁ = Aᵢ zᵢ + bᵢ,   lines below ≤ zᵢ ≤ lines above.
+    minimise    c · z + d       over δ ∈ Δ(x), pre-activations ẑ and activations z of every layer
+    subject to  ẑ₁ = A₁ (x + δ) + b₁,   ẑᵢ₊₁ = Aᵢ zᵢ + bᵢ,   lines below ≤ zᵢ ≤ lines above.
 
 For the ReLU the lines are those of the convex hull over [ℓ, u] (Ehlers 2017), and the LP is that of wong2018, (3.5).
 """
@@ -26,7 +26,8 @@ from inradius_bounds.layout.block import AffineBlock
 class Solution:
     """The optimum, and for each hidden layer the multipliers of its lines below and above, (lines, *shape) each.
 
-    ``failure`` says how a solver gave up, and is empty where it did not: then the optimum is NaN and the multipliers are 0.
+    ``failure`` says how the solver failed, and is empty for an answer. Without an answer the optimum is NaN and the multipliers
+    are 0.
     """
 
     optimum: float
@@ -37,9 +38,9 @@ class Solution:
 
 @attrs.define(eq=False)
 class LinearProgram:
-    """The constraints of one example's relaxation; ``minimise`` is asked once a row.
+    """The constraints of one example's relaxation. ``minimise`` is called once a row.
 
-    The cost is a constant of each problem: as a cvxpy parameter it would save compilations, but makes them a hundred times slower.
+    The cost is a constant of each problem. A parameter of cvxpy would save compilations, but makes each a hundred times slower.
     """
 
     cp: Any
@@ -50,7 +51,7 @@ class LinearProgram:
     shapes: list[torch.Size]
 
     def minimise(self, row: Tensor, constant: float) -> Solution:
-        """The minimum of row · z + constant over the relaxation, z the last block's input."""
+        """The minimum of row · z + constant over the relaxation, where z is the last block's input."""
         problem = self.cp.Problem(self.cp.Minimize(array(row.flatten()) @ self.output), self.constraints)
         failure = _solve(self.cp, problem)
         if failure:
@@ -96,7 +97,7 @@ def linear_program(chain: LayerChain, x: Tensor, threat: Oracles, bounds: Sequen
 
 
 def cvxpy_module() -> Any:
-    """cvxpy. Raises ``UnsupportedError`` where it is not installed."""
+    """The module cvxpy. Raises ``UnsupportedError`` where it is not installed."""
     try:
         import cvxpy
     except ImportError as error:
@@ -107,21 +108,21 @@ def cvxpy_module() -> Any:
 
 
 def _solve(cp: Any, problem: Any) -> str:
-    """Solves with HiGHS where the set is a polytope, else with Clarabel; how the solver gave up, empty where it did not."""
+    """The solver's failure in words, empty for an answer. HiGHS solves where the set is a polytope, else Clarabel."""
     solver = cp.HIGHS if problem.is_lp() and cp.HIGHS in cp.installed_solvers() else cp.CLARABEL
     with warnings.catch_warnings():
-        # the multipliers are proved on their own, however inaccurate
+        # the multipliers are proved on their own, so inaccurate ones are sound
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         try:
             problem.solve(solver=solver)
         except cp.SolverError as error:
-            # numbers of very different sizes are more than an interior-point method can do
+            # an interior-point method may fail on numbers of very different sizes
             return f"{solver}: {error}"
     return "" if problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) else f"{solver} ended with {problem.status}"
 
 
 def affine_matrix(block: AffineBlock, x: Tensor) -> Any:
-    """The block's matrix, sparse (out, in)."""
+    """The block's matrix, sparse, (out, in)."""
     from scipy import sparse
 
     size = block.out_shape.numel()

@@ -17,7 +17,7 @@ from inradius_bounds.solvers.linear_program import affine_matrix, array, cvxpy_m
 
 @attrs.frozen(eq=False)
 class Polytope:
-    """{v : row_lower ≤ A v ≤ row_upper, lower ≤ v ≤ upper}; A is sparse, by columns. ``delta`` are the columns of δ."""
+    """The set {v : row_lower ≤ A v ≤ row_upper, lower ≤ v ≤ upper}. A is sparse, by columns. ``delta`` holds the columns of δ."""
 
     matrix: Any
     row_lower: Any
@@ -28,7 +28,7 @@ class Polytope:
 
 
 def set_polytope(threat: Oracles, x: Tensor) -> Polytope | None:
-    """Δ(x) of one example x (1, *S), through its cvxpy constraints; None where it is no polytope."""
+    """Δ(x) of one example x (1, *S), from its cvxpy constraints; None where it is no polytope."""
     from scipy import sparse
 
     cp = cvxpy_module()
@@ -48,7 +48,7 @@ def set_polytope(threat: Oracles, x: Tensor) -> Polytope | None:
 
 @attrs.frozen(eq=False)
 class LayerColumns:
-    """Where a hidden layer lies: its inputs' and outputs' columns, and the first row of each line below and above."""
+    """The columns of a hidden layer's inputs and outputs, and the first row of each of its lines below and above."""
 
     before: Any
     after: Any
@@ -58,12 +58,12 @@ class LayerColumns:
 
 @attrs.frozen(eq=False)
 class RelaxedNetwork:
-    """A network's relaxation over a polytope; ``output`` are the columns of the last block's input."""
+    """A network's relaxation over a polytope. ``output`` holds the columns of the last block's input."""
 
     polytope: Polytope
     layers: list[LayerColumns]
     output: Any
-    # what the output's columns leave out: the image itself, where there is no hidden layer
+    # the part of the output that its columns leave out: the image itself, where there is no hidden layer
     shift: Any
 
 
@@ -94,7 +94,7 @@ def _end(values: Any, boxed: bool) -> Any:
 
 
 class _Builder:
-    """Rows and columns on their way into one sparse matrix."""
+    """Collects rows and columns for one sparse matrix."""
 
     def __init__(self, inner: Polytope) -> None:
         self._inner = inner
@@ -105,7 +105,7 @@ class _Builder:
         self._rows, self._columns, self._values = [entries.row], [entries.col], [entries.data]
 
     def columns(self, lower: Any, upper: Any) -> Any:
-        """New variables with these bounds, NaN for none."""
+        """New variables with these bounds, where NaN is no bound."""
         found = np.arange(self._width, self._width + len(lower))
         self._width += len(lower)
         self._lower.append(np.where(np.isnan(lower), -np.inf, lower))
@@ -113,7 +113,7 @@ class _Builder:
         return found
 
     def rows(self, entries: Sequence[tuple[Any, Any, Any]], lower: Any, upper: Any) -> int:
-        """New rows from (row, column, value) triples with rows from 0; the first one's number."""
+        """The number of the first of new rows, from (row, column, value) triples whose rows count from 0."""
         first = self._height
         for row, column, value in entries:
             self._rows.append(np.asarray(row) + first)
@@ -125,7 +125,7 @@ class _Builder:
         return first
 
     def affine(self, target: Any, source: Any, block: AffineBlock, x: Tensor, shift: Any) -> None:
-        """target = A (source + shift) + b."""
+        """Adds target = A (source + shift) + b."""
         matrix = affine_matrix(block, x).tocoo()
         constant = array(block.offset(x).flatten()) + matrix @ shift
         own = np.arange(len(target))
@@ -134,7 +134,7 @@ class _Builder:
         )
 
     def line(self, after: Any, before: Any, slope: Tensor, offset: Tensor, sign: int) -> int:
-        """after − slope · before ≥ offset (sign 1) or ≤ offset (sign −1)."""
+        """The number of the first row of after − slope · before ≥ offset (sign 1) or ≤ offset (sign −1), which is added."""
         own, none = np.arange(len(after)), np.full(len(after), np.inf)
         side = array(offset.flatten())
         entries = [(own, after, np.ones(len(own))), (own, before, -array(slope.flatten()))]
@@ -151,9 +151,9 @@ class _Builder:
 
 
 def switches(program: RelaxedNetwork, chain: LayerChain, bounds: Sequence[Box]) -> tuple[Polytope, Any]:
-    """The program with every undecided ReLU exact, by a column that is 0 or 1 for each; and which columns those are.
+    """The program with every undecided ReLU exact, by a column of 0 or 1 for each, and the numbers of those columns.
 
-    z ≤ u a and z ≤ ẑ − ℓ (1 − a) beside the lines below. Source: tjeng2019.
+    The constraints are z ≤ u a and z ≤ ẑ − ℓ (1 − a), beside the lines below. Source: tjeng2019.
     """
     build = _Builder(program.polytope)
     chosen = []

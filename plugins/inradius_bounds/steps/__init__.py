@@ -1,1 +1,1 @@
-"""Affine steps of a computation, one kind a file, each with its interval and its adjoint written out."""
+"""Affine steps of a computation, one kind a file, each with its interval and its adjoint."""

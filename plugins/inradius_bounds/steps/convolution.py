@@ -17,9 +17,9 @@ Numbers = tuple[int, ...]
 
 @attrs.define(eq=False, slots=False)
 class ConvolutionStep(WeightedStep):
-    """z -> W * z + b; the names are those of torch's layers. kernel: weights; biases: or None.
+    """z -> W * z + b, with the attribute names of torch's layers.
 
-    ``axes`` counts the axes of an image, and ``in_shape`` all axes of z, of which those before (C, *image) are examples.
+    ``axes`` counts the axes of an image. ``in_shape`` holds all axes of z, of which those before (C, *image) are examples.
     """
 
     weights: ConstantTensor
@@ -31,7 +31,6 @@ class ConvolutionStep(WeightedStep):
     output_padding: Numbers
     groups: int
     in_shape: torch.Size
-    # of a scaling behind it that was made part of it: the size of what makes the biases, and how many more roundings the model has
     size: ConstantTensor | None = None
     more: int = 0
     inside: Inside | None = None
@@ -61,7 +60,7 @@ class ConvolutionStep(WeightedStep):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many products a number of the result adds up, and how many rows a number of the input, at most."""
+        """The most products that a number of the result adds up, and the most rows that a number of the input adds up."""
         taps = int(self.weight[0, 0].numel())
         first, second = int(self.weight.shape[0]) // self.groups, int(self.weight.shape[1])
         return (taps * first, taps * second) if self.transposed else (taps * second, taps * first)
@@ -76,7 +75,7 @@ class ConvolutionStep(WeightedStep):
 
 
 class AnyConvolutionRule(LayerRule):
-    """Convolutions of any number of axes, transposed ones among them; the adjoint is torch's own kernel for it."""
+    """The rule of convolutions with any number of axes, also transposed ones. The adjoint is torch's own kernel for it."""
 
     affine = True
 

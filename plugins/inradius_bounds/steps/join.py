@@ -1,4 +1,4 @@
-"""Steps that make one value of several: sums of values, and numbers gathered from several values."""
+"""Steps that make one value from several: sums of values, and numbers gathered from several values."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from inradius_bounds.lowering.constants import ConstantTensor
 
 @attrs.frozen(eq=False)
 class Added:
-    """(z₁, ..., zₙ) -> Σ factorᵢ · zᵢ, all of one shape."""
+    """(z₁, ..., zₙ) -> Σ factorᵢ · zᵢ, where all values have one shape."""
 
     factors: tuple[float, ...]
 
@@ -30,16 +30,16 @@ class Added:
         return value if factor == 1 else -value if factor == -1 else factor * value
 
     def interval(self, *boxes: Box) -> Box:
-        """Bounds of the sum over boxes."""
+        """Bounds of the sum over boxes, two of (B, *out)."""
         ends = [box if factor >= 0 else (box[1], box[0]) for factor, box in zip(self.factors, boxes, strict=True)]
         return self(*(low for low, _ in ends)), self(*(high for _, high in ends))
 
     def magnitude(self, *bounds: Tensor) -> Tensor:
-        """Σ |factorᵢ| · boundᵢ."""
+        """Σ |factorᵢ| · boundᵢ, (B, *out)."""
         return Added(tuple(map(abs, self.factors)))(*bounds)
 
     def stretch(self, *bounds: Tensor) -> Tensor:
-        """The same, as there are no constants."""
+        """Σ |factorᵢ| · boundᵢ, (B, *out), as there are no constants."""
         return self.magnitude(*bounds)
 
     def adjoint(self, rows: Tensor) -> list[Tensor]:
@@ -55,7 +55,7 @@ class Added:
 class Gathered:
     """Numbers of several values and of constants, side by side, at the places ``index``, in the shape ``out_shape``.
 
-    shapes: those of the values; constants (numbers,) stand behind them, or None.
+    shapes: those of the values. constants (numbers,): placed behind the values; None for none.
     """
 
     shapes: tuple[torch.Size, ...]
@@ -77,15 +77,15 @@ class Gathered:
         return torch.cat(parts, dim=1)[:, self.index].reshape(-1, *self.out_shape)
 
     def interval(self, *boxes: Box) -> Box:
-        """Bounds of the gathered numbers over boxes."""
+        """Bounds of the gathered numbers over boxes, two of (B, *out)."""
         return self(*(low for low, _ in boxes)), self(*(high for _, high in boxes))
 
     def magnitude(self, *bounds: Tensor) -> Tensor:
-        """Bounds on the size of the gathered numbers."""
+        """Bounds on the sizes of the gathered numbers, (B, *out)."""
         return self(*bounds).abs() if self.constants is not None else self(*bounds)
 
     def stretch(self, *bounds: Tensor) -> Tensor:
-        """The gathered bounds, and 0 at the places of constants."""
+        """The gathered bounds, with 0 at the places of constants, (B, *out)."""
         parts = [bound.flatten(1) for bound in bounds]
         if self.constants is not None:
             parts.append(parts[0].new_zeros(len(parts[0]), self.constants.value.numel()))

@@ -9,7 +9,7 @@ from inradius import LayerRule, Operator
 
 @attrs.frozen(eq=False)
 class Move:
-    """z -> z[index], reshaped; index (out numbers,) counts the input's numbers from 0. None leaves them in their order."""
+    """z -> z[index], reshaped. index (out numbers,) counts the input's numbers from 0; None keeps their order."""
 
     index: Tensor | None
     in_shape: torch.Size
@@ -20,7 +20,7 @@ class Move:
         return flat.reshape(len(z), *self.out_shape)
 
     def adjoint(self, rows: Tensor) -> Tensor:
-        """Each number's row where it came from, added up where it went to several places, (B, K, *out) -> (B, K, *in)."""
+        """Each number's row at the place it came from, (B, K, *out) -> (B, K, *in); rows of several copies are added up."""
         if self.index is not None:
             size = self.in_shape.numel()
             rows = rows.new_zeros(*rows.shape[:2], size).index_add(2, self.index, rows.flatten(2))
@@ -28,7 +28,7 @@ class Move:
 
 
 class ReshapeRule(LayerRule):
-    """The same numbers in another shape."""
+    """The rule of steps that keep the order of the numbers and change the shape."""
 
     affine = True
     elementwise = True
@@ -46,7 +46,7 @@ class ReshapeRule(LayerRule):
 
 
 class MoveRule(ReshapeRule):
-    """Numbers in other places, some of them in several or in none."""
+    """The rule of steps that move numbers to other places, some of them to several or to none."""
 
     elementwise = False
 

@@ -13,11 +13,10 @@ from inradius_bounds.steps.weighted import WeightedStep
 
 @attrs.frozen(eq=False)
 class LinearStep(WeightedStep):
-    """z -> W z + b over the last axis, as ``torch.nn.Linear``; weight (out, in), bias (out,) or None."""
+    """z -> W z + b over the last axis, as ``torch.nn.Linear``, with weight (out, in), and bias (out,) or None."""
 
     weights: ConstantTensor
     biases: ConstantTensor | None
-    # as those of a convolution
     size: ConstantTensor | None = None
     more: int = 0
     inside: Inside | None = None
@@ -32,7 +31,7 @@ class LinearStep(WeightedStep):
 
 @attrs.frozen(eq=False)
 class Product:
-    """z -> z · M, or M · z where ``left``, for stacks of matrices; ``in_shape`` is that of z with all its axes."""
+    """z -> z · M, or M · z where ``left``, for stacks of matrices. ``in_shape`` is that of z with all its axes."""
 
     matrix: ConstantTensor
     left: bool
@@ -49,14 +48,14 @@ class Product:
         return found.reshape(len(z), *self.out_shape)
 
     def pulled(self, rows: Tensor, out_full: torch.Size) -> Tensor:
-        """Rows times the linear part, (n, *out) -> (n, *in)."""
+        """The rows times the linear part, (n, *out) -> (n, *in)."""
         turned, full = self.matrix.value.transpose(-1, -2), rows.reshape(len(rows), *out_full)
         pulled: Tensor = turned @ full if self.left else full @ turned
         return pulled
 
 
 class ProductRule(LayerRule):
-    """Bounds by middle and radius; the adjoint is the product with the transposed matrix."""
+    """The rule of products: bounds by middle and radius, and the adjoint by the transposed matrix."""
 
     affine = True
 

@@ -1,4 +1,4 @@
-"""Steps that scale and shift each number by itself."""
+"""Steps that scale and shift each number on its own."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from inradius_bounds.lowering.constants import ConstantTensor
 
 @attrs.frozen(eq=False)
 class Inside:
-    """What an execution of a scaling makes on the way, each constant one for a channel, broadcast against a value.
+    """The intermediate numbers of an execution of a scaling: each constant has one number a channel, and broadcasts.
 
-    Its numbers are at most peak · (|z| + middle), and what is lost of one of them grows by at most ``peak``; before: the step
+    The numbers are at most peak · (|z| + middle). A loss of one of them grows by at most the factor ``peak``. before: the step
     that makes z, where the scaling is part of it.
     """
 
@@ -25,10 +25,10 @@ class Inside:
 
 @attrs.frozen(eq=False)
 class Scale:
-    """z -> factor · z + shift; both are constants that broadcast against one example, or None.
+    """z -> factor · z + shift. Both are constants that broadcast against one example, or None.
 
-    size: of the numbers that the model adds up to make the shift, where it does so at every run. inside: where the model computes
-    the product by more than one operation.
+    size: a bound on the sizes of the numbers that the model adds up to make the shift, where it does so at every run. inside:
+    the intermediate numbers, where the model computes the product by more than one operation.
     """
 
     factor: ConstantTensor | None
@@ -42,7 +42,7 @@ class Scale:
 
 
 class ScaleRule(LayerRule):
-    """A factor < 0 exchanges the bounds; rows are multiplied by the factors."""
+    """The rule of scalings. A factor < 0 exchanges the bounds. Rows are multiplied by the factors."""
 
     affine = True
     elementwise = True
@@ -75,7 +75,7 @@ class ScaleRule(LayerRule):
         return bound if factor is None else bound * factor.value.abs()
 
     def terms(self, op: Operator) -> int:
-        # a factor and a shift that are computed at every run: quotients, roots and products of statistics
+        # 12 covers a factor and a shift that are computed at every run, by quotients, roots and products of statistics
         return 2 if op.module.size is None else 12
 
     def fan(self, op: Operator) -> int:

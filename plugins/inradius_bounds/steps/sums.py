@@ -11,7 +11,7 @@ from inradius import LayerRule, Operator
 
 @attrs.frozen(eq=False)
 class Sum:
-    """z -> factor · Σ z over some axes; ``in_shape`` is that of z with all its axes, of which ``axes`` are left out."""
+    """z -> factor · Σ z over some axes. ``in_shape`` is that of z with all its axes, of which ``axes`` are summed."""
 
     in_shape: torch.Size
     axes: tuple[int, ...]
@@ -24,7 +24,7 @@ class Sum:
         return (found * self.factor if self.factor != 1 else found).reshape(len(z), *self.out_shape)
 
     def pulled(self, rows: Tensor) -> Tensor:
-        """Rows times the linear part, (n, *out) -> (n, *in with all axes)."""
+        """The rows times the linear part, (n, *out) -> (n, *in with all axes)."""
         kept = [1 if axis in self.axes else length for axis, length in enumerate(self.in_shape)]
         rows = rows * self.factor if self.factor != 1 else rows
         return rows.reshape(len(rows), *kept).expand(len(rows), *self.in_shape)
@@ -38,9 +38,9 @@ class Sum:
 
 @attrs.frozen(eq=False)
 class Means:
-    """z -> means over windows of images; ``call`` computes them, ``back`` is the adjoint (rows, like) of it.
+    """z -> means over windows of images. ``call`` computes them, and ``back`` is its adjoint, called with (rows, like).
 
-    ``in_shape`` is that of z with all its axes; ``terms`` counts the numbers of the largest window.
+    ``in_shape`` is that of z with all its axes. ``terms`` counts the numbers of the largest window.
     """
 
     call: Callable[[Tensor], Tensor]
@@ -51,21 +51,21 @@ class Means:
 
     @property
     def fan(self) -> int:
-        # windows may lie over one another
+        # windows may overlap
         return self.out_shape[-3:].numel()
 
     def __call__(self, z: Tensor) -> Tensor:
         return self.call(z.reshape(-1, *self.in_shape[-3:])).reshape(len(z), *self.out_shape)
 
     def pulled(self, rows: Tensor) -> Tensor:
-        """Rows times the linear part, (n, *out) -> images (n', C, H, W) that hold (n, *in)."""
+        """The rows times the linear part, (n, *out) -> images (n', C, H, W) that hold (n, *in)."""
         images = rows.reshape(-1, *self.out_shape[-3:])
         like = images.new_zeros(1).expand(len(images), *self.in_shape[-3:])
         return self.back(images, like)
 
 
 class SumRule(LayerRule):
-    """Every weight is ≥ 0, so each bound passes by itself."""
+    """The rule of sums. Every weight is ≥ 0, so each bound passes on its own."""
 
     affine = True
 

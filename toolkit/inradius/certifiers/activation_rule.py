@@ -1,8 +1,9 @@
-"""Elementwise curves: lines below and above any function whose turning points are known.
+"""Rules for elementwise functions whose turning points are known: lines below and above them.
 
-A line of slope s lies below f on [ℓ, u] where its offset is at most min f(z) − s z, and above where it is at least the
-maximum. Both are attained at ℓ, at u, at a kink of f or where f′(z) = s: a rule names these points, and every slope gives
-a sound line. The first slope is that of the chord, for both sides, which keeps the dual network linear.
+A line of slope s lies below f on [ℓ, u] where its offset is at most the minimum of f(z) − s z. It lies above where its offset
+is at least the maximum. Both extremes are attained at ℓ, at u, at a kink of f or where f′(z) = s. A rule names these points,
+and then every slope gives a sound line. The first slope is that of the chord, for both sides, which keeps the dual network
+linear.
 """
 
 from abc import abstractmethod
@@ -15,18 +16,18 @@ from inradius.certifiers.layer_rule import LayerRule, Line, Operator, Relaxation
 
 
 class ActivationRule(LayerRule):
-    """z -> f(z), each number by itself. A subclass names f's turning points and its slope."""
+    """A rule for z -> f(z), applied to each number by itself. A subclass names the turning points and the slope of f."""
 
     @abstractmethod
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
-        """Points that hold every extremum of f(z) − slope · z inside of an interval, NaN for none; each like ``slope``."""
+        """Points among which are all extremes of f(z) − slope · z inside an interval, each like ``slope``; NaN for no point."""
 
     @abstractmethod
     def slope(self, op: Operator, z: Tensor) -> Tensor:
-        """f′(z), (B, *in); at a kink any of its slopes."""
+        """f′(z), (B, *in). At a kink it is any slope between those of the two sides."""
 
     def valid(self, op: Operator, lower: Tensor) -> Tensor | None:
-        """Where f is known, given the lower ends; None for everywhere."""
+        """A mask of the intervals on which f is defined, from their lower ends, (B, *in); None where f is defined everywhere."""
         return None
 
     def known(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ class ActivationRule(LayerRule):
 
     def _chord(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
         width = upper - lower
-        # an interval of a few rounding errors has no slope that could be computed from its ends
+        # the ends of an interval as narrow as a few rounding errors do not determine a slope
         wide = width > 1e3 * torch.finfo(width.dtype).eps * (1 + lower.abs() + upper.abs())
         valid = self.valid(op, lower)
         wide = wide if valid is None else wide & valid
@@ -71,7 +72,7 @@ class ActivationRule(LayerRule):
         return torch.where(wide, chord, flat)
 
     def _extremes(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """The least and the largest f(z) − slope · z over [lower, upper], rounded outwards."""
+        """The minimum and the maximum of f(z) − slope · z over [lower, upper], two of (B, *in), rounded outwards."""
         valid = self.valid(op, lower)
         if valid is not None:
             lower = torch.where(valid, lower, torch.ones_like(lower))
@@ -92,5 +93,5 @@ class ActivationRule(LayerRule):
         return torch.where(valid, low, -nothing), torch.where(valid, high, nothing)
 
     def gap(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        """How far f(z) − s z may pass its values at the ends and the turns; 0 where the turns are all there are."""
+        """An amount by which f(z) − s z may pass its values at the ends and the turns; 0 where the turns are complete."""
         return torch.zeros((), dtype=lower.dtype, device=lower.device)

@@ -1,4 +1,4 @@
-"""The passes of a certificate: in the model's type, in float64, and without the rounding of the model's execution."""
+"""The passes of a certificate: bounds in the model's type, in float64, and at level "real"."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,26 +18,26 @@ from inradius.sets.threat_model import Oracles
 
 @attrs.frozen(eq=False)
 class VerificationQuery:
-    """What is to be proved of a batch: its inputs (B, *S), the property, and the examples' numbers (B,)."""
+    """The statement that is to be proved of a batch: its inputs x (B, *S), the property, and the examples' numbers (B,)."""
 
     x: Tensor
     prop: Property
     where: Tensor
 
     def select(self, rows: Tensor) -> "VerificationQuery":
-        """The question about some of the examples."""
+        """The query about the chosen examples."""
         return VerificationQuery(self.x[rows], self.prop.select(rows), self.where[rows])
 
     def to(self, dtype: torch.dtype) -> "VerificationQuery":
-        """The question in another type; a narrower one asks for no less."""
+        """The query in another type. A narrower type asks for no less."""
         return VerificationQuery(self.x.to(dtype), self.prop.to(dtype), self.where)
 
 
 @attrs.frozen(eq=False)
 class BoundPasses:
-    """A certifier's ``bound`` of a question over one set, asked as often as a certificate needs it.
+    """The repeated calls of a certifier's ``bound`` that make one certificate.
 
-    widens: whether it takes inputs in a wider type than the model's own.
+    ``widens`` is true where the certifier takes inputs in a wider type than the model's own.
     """
 
     bound: Callable[[VerificationQuery, Oracles], Bounds]
@@ -46,7 +46,8 @@ class BoundPasses:
     def __call__(self, asked: VerificationQuery, members: Sequence[Oracles]) -> BoundsSoFar:
         """Bounds over all members of a union, each example at the strongest level at which it is proved.
 
-        What is not proved at level "float", and by what that cost might be at level "real", is tried again there.
+        Some examples are not proved at level "float", and might be proved without the cost of that level. They are tried again
+        at level "real".
         """
         proof = current_certificate()
         assert proof is not None, "passes are those of a certificate"
@@ -60,7 +61,7 @@ class BoundPasses:
         return found.replace(rows[proved], again.select(proved)) if len(proved) else found
 
     def _member(self, asked: VerificationQuery, member: Oracles) -> BoundsSoFar:
-        """Bounds over one set, with the examples that the certifier's rounding leaves open bounded again in float64."""
+        """Bounds over one set. Examples that the certifier's rounding leaves open are bounded again in float64."""
         own = asked.x.dtype
         half = self.widens and torch.finfo(own).bits < 32
         found = self._once(asked.to(torch.float32 if half else own), member)

@@ -1,4 +1,4 @@
-"""Bounds in the making, of which a certificate is made in several passes and over several sets."""
+"""The bounds that a certificate has so far, merged from several passes and several sets."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -13,9 +13,9 @@ from inradius.certifiers.property import Property
 
 @attrs.frozen(eq=False)
 class BoundsSoFar:
-    """Bounds in the making: lower and error (B, K), bits (B,), one claim for each example.
+    """The bounds of a batch so far: lower and error (B, K), bits (B,), and one claim for each example.
 
-    reach (B, K): what the bounds may be at most where rounding of the model's own execution is left out.
+    reach (B, K) is the highest that each bound may become without the rounding of the model's own execution.
     """
 
     lower: Tensor
@@ -27,39 +27,39 @@ class BoundsSoFar:
 
     @classmethod
     def of(cls, bounds: Bounds, dtype: torch.dtype, prop: Property) -> "BoundsSoFar":
-        """What a certifier returned that computed in ``dtype``."""
-        # a bound that is no number, or that overflowed, proves nothing
+        """The bounds that a certifier returned after it computed in ``dtype``."""
+        # a bound that is NaN or infinite proves nothing
         lower = bounds.value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
         error = bounds.error() if callable(bounds.error) else bounds.error
         error = _assumed_error(lower) if error is None else error.detach().to(lower).nan_to_num(nan=torch.inf)
         bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
         reach = torch.full_like(lower, torch.inf)
         found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach)
-        # the cost of what is proved already decides nothing, and may take a while to find
+        # the cost of bounds that are proved already decides nothing, and may be slow to compute
         if bounds.float_cost is not None and bool(found.certified(prop).all()):
             return found
         return attrs.evolve(found, reach=_reach(found, bounds))
 
     def certified(self, prop: Property) -> Tensor:
-        """The examples that are proved, (B,)."""
+        """A mask of the examples that are proved, (B,)."""
         return prop.holds(self.lower > self.error)
 
     def open_rows(self, prop: Property) -> Tensor:
-        """The examples that are neither proved nor further below zero than rounding could explain."""
+        """The examples whose bounds are within their rounding error of 0, as indices."""
         return (prop.holds(self.lower >= -self.error) & ~self.certified(prop)).nonzero().squeeze(1)
 
     def rounded_rows(self, prop: Property) -> Tensor:
-        """The examples that are not proved, and might be if rounding of the model's own execution were left out."""
+        """The examples that are not proved, and might be proved without the rounding of the model's own execution, as indices."""
         return (prop.holds(self.reach > 0) & ~self.certified(prop)).nonzero().squeeze(1)
 
     def select(self, rows: Tensor) -> "BoundsSoFar":
-        """The bounds of some examples."""
+        """The bounds of the chosen examples."""
         claims = tuple(self.claim[row] for row in rows.tolist())
         lower, error, bits, reach = (side[rows] for side in (self.lower, self.error, self.bits, self.reach))
         return BoundsSoFar(lower, error, bits, claims, self.failure_probability, reach)
 
     def replace(self, rows: Tensor, other: "BoundsSoFar") -> "BoundsSoFar":
-        """These bounds with those of some examples taken from ``other``, in its precision."""
+        """The bounds with those of the examples at ``rows`` taken from ``other``, in its precision."""
         lower = self.lower.to(other.lower.dtype).index_put((rows,), other.lower)
         error = self.error.to(other.error.dtype).index_put((rows,), other.error)
         reach = self.reach.to(other.reach.dtype).index_put((rows,), other.reach)
@@ -89,26 +89,26 @@ class BoundsSoFar:
 
 
 def _reach(found: BoundsSoFar, bounds: Bounds) -> Tensor:
-    """The highest that each bound may be without what was paid for the model's own rounding, (B, K)."""
+    """The highest that each bound may become without the cost of level "float", (B, K)."""
     cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
     if cost is None:
-        # nothing was paid, so that a row which is not proved stays so
+        # level "float" had no cost, so a row that is not proved stays unproved
         return torch.where(found.lower > found.error, torch.inf, -torch.inf).to(found.lower)
     cost = cost.detach().to(found.lower).nan_to_num(nan=torch.inf, posinf=torch.inf)
-    # rounded up, so that what the cost was taken from is reached
+    # rounded up, so that the bound without the cost is reached
     slack = 4 * torch.finfo(found.lower.dtype).eps * (found.lower.abs() + found.error + cost)
     return torch.where(cost.isposinf(), torch.inf, found.lower + found.error + cost + slack)
 
 
 def _left(lower: Tensor, error: Tensor, least: Tensor) -> Tensor:
-    """The errors of bounds that are counted from a lower value on: what lies between is no error, (members, B, K)."""
+    """The members' errors relative to the lowest bound, (members, B, K). The distance of a bound from it is no error."""
     room = torch.where(least.isfinite(), lower - least, 0.0)
-    # rounded up, so that in the end a row is above its error only where it is in each member
+    # rounded up, so that a row ends above its error only where it is above in each member
     slack = 4 * torch.finfo(error.dtype).eps * (error + room)
     return torch.where(room > 0, (error - room + slack).clamp(min=0), error)
 
 
 def _assumed_error(lower: Tensor) -> Tensor:
-    """√ε of the bound's size, for certifiers that do not track rounding: half of the digits are trusted."""
+    """√ε of the bound's size, (B, K), for certifiers that do not track rounding: half of the digits are trusted."""
     trusted: float = torch.finfo(lower.dtype).eps ** 0.5
     return (1 + lower.abs().nan_to_num(posinf=0)) * trusted

@@ -1,4 +1,4 @@
-"""Bounds, and what they prove: certificates with their claims."""
+"""Bounds of a property, and certificates made of them, each with the claim that it proves."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
@@ -9,31 +9,31 @@ from torch import Tensor
 
 from inradius.errors import InputError, PluginError
 
-# float: a proof about every floating-point execution of the model that docs/TRUST.md covers; real: a proof about the exact
-# function of the stored weights; probabilistic: it may be wrong with the stated chance; solver: the word of a solver that
-# computes in floating point; the strongest first, and each proof implies the weaker one
+# The strongest claim is first, and each implies the next. float: a proof about every floating-point execution of the model that
+# docs/TRUST.md covers. real: a proof about the exact function of the stored weights. probabilistic: a statement that may be
+# wrong with the stated chance. solver: the answer of a solver that computes in floating point.
 CLAIMS = ("float", "real", "probabilistic", "solver")
-# the levels that can be asked for
+# the levels that a caller may ask for
 Claim = Literal["float", "real"]
-# the level that is asked for where none is given: in Python, on the command line, in brackets
+# the level where the caller gives none: in Python, on the command line and in brackets
 DEFAULT_CLAIM: Claim = "float"
-# what a proof at such a level speaks of
+# the subject of a proof at each level
 MEANING = {"float": "every floating-point execution", "real": "exact arithmetic on the stored weights"}
-# how level "real" is asked for, where a reader may be in Python or at the command line
+# the request for level "real", in Python and on the command line
 IN_PYTHON = "claim='real' (--claim real)"
 
 
 def check_claim(claim: object) -> None:
-    """Raises ``InputError`` for what is no level that can be asked for."""
+    """Raises ``InputError`` unless ``claim`` is a level that a caller may ask for."""
     if claim not in get_args(Claim):
         raise InputError(f"claim={claim!r} is not allowed; allowed are 'float' and 'real'")
 
 
 def counts(level: str, claim: str, *, accept_solver: bool = False) -> bool:
-    """Whether a certificate at ``level`` counts where ``claim`` is asked for.
+    """True if a certificate at ``level`` counts where ``claim`` is asked for.
 
-    A proof counts where it is at that level or a stronger one, what rests on chance counts with its stated probability, and
-    a solver's word where it is accepted.
+    A proof counts at its own level and at every weaker one. A probabilistic certificate always counts, with its stated
+    probability. A solver's answer counts with ``accept_solver`` alone.
     """
     if level == "solver":
         return accept_solver
@@ -41,13 +41,13 @@ def counts(level: str, claim: str, *, accept_solver: bool = False) -> bool:
 
 
 def weaker(count: int, option: str) -> str:
-    """A sentence on examples that have a proof at level "real" alone where "float" was asked for; ``option`` counts them."""
+    """A sentence on ``count`` examples that are proved at level "real" where "float" was asked for; ``option`` counts them."""
     some, them = ("example is", "it") if count == 1 else ("examples are", "them")
     return f"{count} more {some} certified at level real ({MEANING['real']}); {option} counts {them}"
 
 
 def weakest(claims: Sequence[str]) -> str:
-    """The weakest of several levels: what rests on all of them is no stronger."""
+    """The weakest of several levels. A statement that rests on all of them is no stronger."""
     return max(claims, key=CLAIMS.index)
 
 
@@ -55,12 +55,13 @@ def weakest(claims: Sequence[str]) -> str:
 class Bounds:
     """Lower bounds of a property's rows over Δ(x).
 
-    value (B, K); failure_probability: the chance that a bound is wrong, 0 for a proof; exact: whether the bounds are the
-    true minima; witness (B, *S) or None: a perturbation at which an exact bound is attained; error (B, K): what rounding
-    may have added to ``value``, or a function that finds it where it is wanted, or None: the certifier cannot tell;
-    claim: the level of the bounds, one of ``CLAIMS`` for all examples or for each; a chance of failure makes "float" and
-    "real" "probabilistic"; float_cost (B, K): at most how much lower ``value`` is because it holds at level "float" and not
-    at "real" alone, inf where that is unknown, or a function that finds it, or None: nothing was paid for that.
+    value (B, K): the bounds. failure_probability: the chance that a bound is wrong, 0 for a proof. exact: true if the bounds
+    are the true minima. witness (B, *S) or None: a perturbation at which an exact bound is attained. error (B, K): the most
+    that rounding may have added to ``value``; or a function that computes it on demand; or None where the certifier does not
+    track rounding. claim: the level of the bounds, one of ``CLAIMS`` for all examples or one for each; a chance of failure
+    turns "float" and "real" into "probabilistic". float_cost (B, K): a bound on the amount by which ``value`` is lower because
+    it holds at level "float" and not at "real" alone, inf where it is unknown; or a function that computes it on demand; or
+    None where the amount is 0.
     """
 
     value: Tensor
@@ -73,7 +74,7 @@ class Bounds:
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The level of each example's bounds. Raises ``PluginError`` for a claim that is none."""
+        """The level of each example's bounds, B of them. Raises ``PluginError`` for a claim that is not in ``CLAIMS``."""
         if isinstance(self.claim, str):
             doubtful = self.claim in get_args(Claim) and self.failure_probability > 0
             found: tuple[str, ...] = ("probabilistic" if doubtful else self.claim,) * len(self.value)
@@ -89,14 +90,14 @@ class Bounds:
 
 @attrs.frozen(eq=False)
 class Certificate:
-    """What was proved, example by example; no part of it carries a gradient.
+    """The result of a certifier, example by example. No part of it carries a gradient.
 
-    lower (B, K): lower bounds of the property's rows, for margins the classes ≠ y ascending; certified (B,): every clause
-    has a row whose bound is above its error, of margins every row; method: the certifier's spec; failure_probability: 0 for
-    a proof; precision (B,): the bits of the floating-point type that each example's bounds were computed in; error (B, K):
-    what rounding, or a solver, may have added to ``lower``; union: "each" (a union's members one by one) or "hull"; claim:
-    for each example the level of its bounds, the strongest at which it was proved: "float", "real", "probabilistic" or
-    "solver"; asked: the level that was asked for.
+    lower (B, K): lower bounds of the property's rows; for margins the rows are the classes ≠ y in ascending order. certified
+    (B,): true where every clause has a row whose bound is above its error; for margins, every row. method: the certifier's
+    spec. failure_probability: 0 for a proof. precision (B,): the bits of the floating-point type in which each example was
+    bounded. error (B, K): the most that rounding, or a solver, may have added to ``lower``. union: "each" for a union that was
+    certified member by member, "hull" for one pass over its convex hull. claim: for each example the strongest level at which
+    it was proved: "float", "real", "probabilistic" or "solver". asked: the level that was asked for.
     """
 
     lower: Tensor
@@ -110,9 +111,9 @@ class Certificate:
     asked: Claim
 
     def counted(self, *, accept_solver: bool = False, claim: Claim | None = None) -> Tensor:
-        """Which examples count as certified at level ``claim``, by default the one that was asked for, (B,).
+        """A mask of the examples that count as certified at level ``claim``, (B,). The default is the level that was asked for.
 
-        A solver's word is no proof, and counts with ``accept_solver`` alone.
+        A solver's answer is no proof, and counts with ``accept_solver`` alone.
         """
         asked = self.asked if claim is None else claim
         check_claim(asked)
@@ -120,9 +121,9 @@ class Certificate:
 
     @property
     def weaker(self) -> Tensor:
-        """Which examples have a proof at level "real" alone where "float" was asked for, (B,)."""
+        """A mask of the examples that have a proof at level "real" alone where "float" was asked for, (B,)."""
         return self._where([level == "real" and not counts(level, self.asked) for level in self.claim])
 
     def _where(self, levels: Sequence[bool]) -> Tensor:
-        """Which of some examples are certified, (B,)."""
+        """A mask of the certified examples among those where ``levels`` is true, (B,)."""
         return self.certified & torch.tensor(levels, dtype=torch.bool, device=self.certified.device)

@@ -1,4 +1,4 @@
-"""The certificate that is being made: what a certifier may need to know of it while it computes bounds."""
+"""The certificate in progress, with the facts that a certifier may need while it computes bounds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
 
 @attrs.frozen(eq=False)
 class CertificateInProgress:
-    """A certificate in the making.
+    """The certificate that is being computed.
 
-    dtype: the type in which the model was handed over, also while bounds are computed in a wider one; claim: the level that
-    is asked for in this pass, "float" or "real", where "float" asks for bounds of every floating-point execution of the
-    model (``Bounds.claim`` says which level they hold at); decide: whether the sign of each row is all that matters, so that
-    a row may be left as soon as it is proved to be above 0 or refuted; memo: whatever is worth keeping until the certificate
-    is finished, such as the captured computation of the model, over all of its passes.
+    dtype: the type of the model's inputs, also while bounds are computed in a wider type. claim: the level that this pass asks
+    for, "float" or "real"; "float" asks for bounds of every floating-point execution of the model, and ``Bounds.claim`` states
+    the level that they have. decide: true where only the sign of each row matters, so that work on a row may stop as soon as it
+    is proved to be above 0 or refuted. memo: anything worth keeping over all passes until the certificate is finished, such as
+    the captured computation of the model.
     """
 
     dtype: torch.dtype
@@ -35,14 +35,14 @@ _current: ContextVar[CertificateInProgress | None] = ContextVar("inradius_proof"
 def certificate_in_progress(
     dtype: torch.dtype, *, claim: Claim = DEFAULT_CLAIM, decide: bool = False
 ) -> Iterator[CertificateInProgress]:
-    """While the block runs, ``current_certificate`` gives the certificate that is being made for a model of type ``dtype``."""
+    """A context in which ``current_certificate`` gives a certificate for a model of type ``dtype``."""
     with _set(CertificateInProgress(dtype, claim, decide)) as proof:
         yield proof
 
 
 @contextmanager
 def at_level(claim: Claim) -> Iterator[CertificateInProgress]:
-    """While the block runs, the certificate that is being made is one at level ``claim``, with the memo that it has."""
+    """A context in which the certificate in progress is one at level ``claim``, with the same memo."""
     proof = _current.get()
     assert proof is not None, "a level is that of a certificate"
     with _set(attrs.evolve(proof, claim=claim)) as other:
@@ -59,5 +59,5 @@ def _set(proof: CertificateInProgress) -> Iterator[CertificateInProgress]:
 
 
 def current_certificate() -> CertificateInProgress | None:
-    """The certificate that is being made; None where bounds are computed for training, or on their own."""
+    """The certificate in progress; None where bounds are computed for training, or outside of a certificate."""
     return _current.get()

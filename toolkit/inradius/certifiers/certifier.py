@@ -1,4 +1,4 @@
-"""Certifiers: they prove that no perturbation in Δ(x) changes the prediction."""
+"""Certifiers prove that no perturbation in Δ(x) changes the prediction."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -32,15 +32,15 @@ UnionMode = Literal["each", "hull"]
 class Certifier(Component, ABC):
     """Proves lower bounds of a network's margins over Δ(x), from the set's support function alone.
 
-    Law: no perturbation of the set has a value below the bound, less the stated rounding error.
-    ``widens`` says that ``lower_bound`` takes inputs in a wider type than the model's own (float64; float32 for a model in
-    half precision), and bounds the function of the model's stored weights all the same.
+    Law: no perturbation of the set has a value below the bound less the stated rounding error. ``widens`` is true where
+    ``lower_bound`` also takes inputs in a wider type than the model's own (float64; float32 for a model in half precision), and
+    still bounds the function of the model's stored weights.
     """
 
     widens: ClassVar[bool] = False
 
     def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
-        """The function that is certified and must be attacked; the model itself unless the certifier changes it."""
+        """The function that is certified and must be attacked: the model itself, unless the certifier changes it."""
         return model
 
     @abstractmethod
@@ -65,16 +65,16 @@ class Certifier(Component, ABC):
         claim: Claim = DEFAULT_CLAIM,
         decide: bool = False,
     ) -> Certificate:
-        """Certifies a batch x (B, *S) with labels y (B,), in eval mode, without TF32 and without gradients.
+        """The certificate of a batch x (B, *S) with labels y (B,), computed in eval mode, without TF32 and without gradients.
 
-        With a property ``prop`` no labels are needed, and the model's outputs need not be logits. A union is certified member by
-        member (``union="each"``) or in one pass as its convex hull (``"hull"``). By a certifier that ``widens``, a model in half
-        precision is bounded in float32, and examples whose bound is within its rounding error of zero again in float64.
-        ``claim`` is the level that is asked for. Examples that level "float" may have failed because of the rounding of the
-        model's own execution alone are tried again at level "real", so that each has the strongest level at which it was proved.
-        With ``decide`` the sign of a bound is all that matters, and a certifier may leave a row as soon as it is proved to be
-        above 0 or refuted. Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a layer
-        or a set that has no sound bound.
+        A property ``prop`` needs no labels, and the model's outputs need not be logits. A union is certified member by member
+        (``union="each"``) or in one pass over its convex hull (``"hull"``). ``claim`` is the level that is asked for. Some
+        examples may fail at level "float" because of the rounding of the model's own execution alone. They are tried again at
+        level "real", so each example gets the strongest level at which it is proved. A certifier that ``widens`` bounds a model
+        in half precision in float32, and bounds an example again in float64 where its bound is within its rounding error of
+        zero. With ``decide`` only the sign of a bound matters, and a certifier may stop work on a row as soon as it is proved
+        to be above 0 or refuted. Raises ``InputError`` for invalid inputs and ``UnsupportedError`` for a layer or a set without
+        a sound bound.
         """
         where = _checked(model, x, y, threat, index, union)
         threat = threat.at(where, x)
@@ -89,7 +89,7 @@ class Certifier(Component, ABC):
             subnormals_kept(),
             certificate_in_progress(x.dtype, claim=claim, decide=decide),
         ):
-            # a copy, because what came from inference_mode cannot be saved for a gradient
+            # a copy, because a tensor made in inference_mode cannot be saved for a gradient
             x = x.detach().clone()
             asked_for = self._property(model, x, y, prop)
             passes = BoundPasses(partial(self._bound, model), self.widens)
@@ -118,7 +118,7 @@ class Certifier(Component, ABC):
         union: UnionMode = "each",
         prop: Property | None = None,
     ) -> Tensor:
-        """The lower bounds alone, (B, K), to train on: differentiable, and no proof, as rounding is not looked at."""
+        """The lower bounds alone, (B, K), for training: they are differentiable, and no proof, because rounding is not bounded."""
         where = _checked(model, x, y, threat, index, union)
         threat = threat.at(where, x)
         with evaluating(model), full_precision():
@@ -128,7 +128,7 @@ class Certifier(Component, ABC):
         return torch.stack(bounds).amin(0)
 
     def _property(self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None) -> Property:
-        """What is to be proved of each input: the property, checked against the outputs, or the margins of the labels."""
+        """The property of each input: ``prop``, checked against the model's outputs, or the margins of the labels."""
         if prop is not None:
             check_kind(prop, Property, "property")
         with torch.no_grad():
@@ -160,7 +160,7 @@ class Certifier(Component, ABC):
 def _checked(
     model: nn.Module, x: Tensor, y: Tensor | None, threat: Oracles, index: Tensor | None, union: str
 ) -> Tensor:
-    """The examples' numbers, (B,), everything else being what it must be."""
+    """The examples' numbers, (B,). Raises ``InputError`` where any argument is invalid."""
     if union not in get_args(UnionMode):
         raise InputError(f"union={union!r} is not allowed; allowed are 'each' and 'hull'")
     check_images(x)

@@ -25,16 +25,16 @@ def suspicious(
     accept_solver: bool = False,
     claim: Claim = DEFAULT_CLAIM,
 ) -> Tensor:
-    """Whether each input of a batch (B, *S) may be an adversarial one, (B,): it is not certified to keep its prediction.
+    """A mask of the inputs of a batch (B, *S) that may be adversarial, (B,): those that are not certified to keep their prediction.
 
-    An adversarial input is x + δ with δ ∈ Δ(x) whose prediction differs from that of x. Where Δ is symmetric, x lies within
-    the set around x + δ, so the prediction there cannot be certified, and every adversarial input is flagged: there are no
-    false negatives. Inputs that are merely close to a decision boundary are flagged as well. No labels are needed.
-    The model is in eval mode meanwhile. ``claim`` is the level that a proof must have to count; a solver's word counts as a
-    certificate with ``accept_solver`` alone. Inputs that are left out for their level alone are told of in a warning.
+    An adversarial input is x + δ with δ ∈ Δ(x) whose prediction differs from that of x. Where Δ is symmetric, x lies in the set
+    around x + δ. Then the prediction at x + δ cannot be certified, so every adversarial input is flagged and there are no false
+    negatives. Inputs that are only close to a decision boundary are flagged as well. No labels are needed. The model is in eval
+    mode meanwhile. ``claim`` is the level that a proof must have to count. A solver's answer counts as a certificate with
+    ``accept_solver`` alone. A warning counts the inputs whose proof has too weak a level.
 
-    Raises ``InputError`` for inputs that are not what they must be and ``UnsupportedError`` for a set that is not symmetric.
-    Source: wong2018, Corollary 2.
+    Raises ``InputError`` for invalid inputs and ``UnsupportedError`` for a set that is not symmetric. Source: wong2018,
+    Corollary 2.
     """
     check_images(x)
     check_model(model, x)

@@ -1,4 +1,4 @@
-"""How bounds pass one layer: the interface of layer rules."""
+"""The interface of layer rules: the passage of bounds through one layer."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from inradius.errors import UnsupportedError
 
-# slope and offset of z -> slope · z + offset, each (B, *in)
+# the slope and the offset of z -> slope · z + offset, each (B, *in)
 Line = tuple[Tensor, Tensor]
 
 
@@ -18,9 +18,9 @@ Line = tuple[Tensor, Tensor]
 class Relaxation:
     """Linear functions below and above an elementwise operator on [lower, upper]; every tensor is (B, *in).
 
-    lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset. ``parallel`` says that the two slopes are the
-    same tensor, so that one backward pass serves both bounds; ``from_origin`` promises that lower_offset is 0 everywhere,
-    which saves a product.
+    lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset. ``parallel`` is true where the two slopes are the
+    same tensor, so that one backward pass serves both bounds. ``from_origin`` promises that lower_offset is 0 everywhere, which
+    saves a product.
     """
 
     lower_slope: Tensor
@@ -31,7 +31,7 @@ class Relaxation:
 
     @property
     def band(self) -> tuple[Tensor, Tensor]:
-        """(middle, half): parallel lines are slope · z + middle ± half; one tensor twice where ``from_origin``."""
+        """(middle, half), each (B, *in): parallel lines are slope · z + middle ± half. With ``from_origin`` both are one tensor."""
         if self.from_origin:
             half = self.upper_offset / 2
             return half, half
@@ -44,10 +44,10 @@ class Relaxation:
 
 @attrs.frozen(eq=False)
 class Operator:
-    """A layer in its place: the module, its path in the model, its rule, and the shapes of one example around it.
+    """A layer in its place: the module, its path in the model, its rule, and the shapes of one example before and behind it.
 
-    ``module`` is typed ``Any`` because each rule knows the class it was registered for. ``forward``, where it is given, computes
-    the value in place of a call of the module, whose hooks then do not run.
+    ``module`` has the type ``Any`` because each rule knows the class that it is registered for. Where ``forward`` is given, it
+    computes the value instead of a call of the module, and hooks of the module do not run.
     """
 
     path: str
@@ -64,31 +64,32 @@ class Operator:
 
 
 class LayerRule:
-    """How bounds pass one layer. Rules are stateless: the layer's parameters are read from ``op.module`` at each call.
+    """The passage of bounds through one layer. Rules have no state: each call reads the layer's parameters from ``op.module``.
 
-    An affine layer (``affine = True``) needs ``interval``; where its ``adjoint`` is not given, it is the product with the whole
+    An affine layer (``affine = True``) needs ``interval``. Without an ``adjoint`` of its own, it is the product with the whole
     matrix, which costs the layer's value at every unit input. An elementwise non-linear layer needs ``interval`` and ``relax``.
     """
 
     affine: ClassVar[bool] = False
-    # An affine layer that mixes no coordinates (a scaling, a reshape): the interval of a chain stays exact through it.
+    # True for an affine layer that mixes no coordinates, such as a scaling or a reshape. The interval of a chain stays exact
+    # through it.
     elementwise: ClassVar[bool] = False
-    # False for an affine layer that only moves numbers, so that nothing is rounded.
+    # False for an affine layer that only moves numbers, and so rounds nothing.
     rounds: ClassVar[bool] = True
 
     def check(self, module: nn.Module) -> None:
-        """Raises ``UnsupportedError`` where this very layer (its mode, its options) is not covered."""
+        """Raises ``UnsupportedError`` where the rule does not cover this very layer, because of its mode or its options."""
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Elementwise bounds of op over the box [lower, upper], two of (B, *in) -> two of (B, *out)."""
         raise UnsupportedError(f"the rule {type(self).__name__} has no interval bounds for {op.module}")
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
-        """Linear functions below and above op on [lower, upper], for an elementwise operator."""
+        """Linear functions below and above an elementwise op on [lower, upper]."""
         raise UnsupportedError(f"the rule {type(self).__name__} has no linear relaxation for {op.module}")
 
     def with_slope(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> Relaxation:
-        """Parallel lines of a given slope (B, *in), where the rule can choose it; by default those of ``relax``."""
+        """Parallel lines of a given slope (B, *in), where the rule can choose the slope; by default those of ``relax``."""
         return self.relax(op, lower, upper)
 
     def lines(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], list[Line]]:
@@ -97,7 +98,7 @@ class LayerRule:
         return [(relaxed.lower_slope, relaxed.lower_offset)], [(relaxed.upper_slope, relaxed.upper_offset)]
 
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        """Where tighter bounds would tighten an elementwise op's relaxation, (B, *in); by default everywhere."""
+        """A mask of the inputs where tighter bounds would tighten an elementwise op's relaxation, (B, *in); by default all."""
         return torch.ones_like(lower, dtype=torch.bool)
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
@@ -105,14 +106,14 @@ class LayerRule:
         return (rows.flatten(2) @ self._matrix(op, rows)).view(*rows.shape[:2], *op.in_shape)
 
     def _matrix(self, op: Operator, like: Tensor) -> Tensor:
-        """The linear part of an affine op, (out, in), found by the op itself at unit inputs."""
+        """The linear part of an affine op, (out, in), from the op's values at unit inputs."""
         size = op.in_shape.numel()
         unit = torch.eye(size, dtype=like.dtype, device=like.device).view(size, *op.in_shape)
         columns = op(unit) - op(torch.zeros_like(unit[:1]))
         return columns.flatten(1).t()
 
     def mixes(self, op: Operator) -> bool:
-        """Whether an output of an affine op may add up several inputs."""
+        """True if an output of an affine op may add up several inputs."""
         return not self.elementwise
 
     def unit_rows(self, op: Operator, index: Tensor, dtype: torch.dtype) -> Tensor:
@@ -121,62 +122,62 @@ class LayerRule:
         return self.adjoint(op, unit.scatter_(2, index[..., None], 1).view(*index.shape, *op.out_shape))
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
-        """|A| bound + |b| for an affine op z -> A z + b, from which rounding errors are bounded, (B, *in) -> (B, *out)."""
+        """|A| bound + |b| of an affine op z -> A z + b, (B, *in) -> (B, *out). Bounds on rounding errors start from it."""
         lower, upper = self.interval(op, -bound, bound)
         return torch.maximum(lower.abs(), upper.abs())
 
     def stretch(self, op: Operator, bound: Tensor) -> Tensor:
-        """|A| bound for an affine op, of which rounding errors are passed on, (B, *in) -> (B, *out)."""
+        """|A| bound of an affine op, (B, *in) -> (B, *out). It passes rounding errors on."""
         found = self.magnitude(op, bound)
         fixed = self.magnitude(op, torch.zeros_like(bound[:1]))
-        # the difference of the two, rounded up
+        # the difference is rounded up
         share = (self.terms(op) + 8) * torch.finfo(found.dtype).eps
         return (found - fixed + 2 * share * found).clamp(min=0)
 
     def exact(self, op: Operator) -> bool:
-        """Whether ``interval`` of an affine op is exact over a box."""
+        """True if ``interval`` of an affine op is exact over a box."""
         return True
 
     def terms(self, op: Operator) -> int:
-        """How many products one output adds up, at most; 1 for a layer that only scales or moves values."""
+        """The most products that one output adds up; 1 for a layer that only scales or moves values."""
         return 1
 
     def fan(self, op: Operator) -> int:
-        """How many rows one number of ``adjoint`` adds up, at most; by default all of them."""
+        """The most rows that one number of ``adjoint`` adds up; by default the number of outputs."""
         return op.out_shape.numel()
 
     def terms_of(self, op: Operator, some: Tensor) -> Tensor | None:
-        """How many products one output adds up, at most, where inputs are 0 but for ``some`` (B, *in), (B,); or None."""
+        """The most products that an output adds up where inputs outside of ``some`` (B, *in) are 0, (B,); None if unknown."""
         return None
 
     def fan_of(self, op: Operator, some: Tensor) -> Tensor | None:
-        """How many rows a number of ``adjoint`` adds up, where those of outputs are 0 but for ``some`` (B, *out), (B,); or None."""
+        """The most rows that a number of ``adjoint`` adds up where rows outside of ``some`` (B, *out) are 0, (B,); or None."""
         return None
 
     def ulps(self, op: Operator) -> float | None:
-        """By how many units in the last place (2 u times its size) a non-linear op's execution may miss its exact value.
+        """The units in the last place (2 u times its size) by which a non-linear op's execution may miss its exact value.
 
-        0 for an exact one; None, the default, where that is not known, so that certificates are at most ``real``.
+        It is 0 for an exact op. None, the default, means that the number is unknown, and certificates are at most ``real``.
         """
         return None
 
     def known(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        """Where a non-linear op has bounds on [lower, upper] at all, (B, *in); by default everywhere."""
+        """A mask of the inputs for which a non-linear op has bounds on [lower, upper] at all, (B, *in); by default all."""
         return torch.ones_like(lower, dtype=torch.bool)
 
     def local_rows(self, op: Operator) -> tuple[Tensor, Tensor] | None:
-        """Each output's few inputs and weights, indices (N, m) with -1 for padding and weights (N, m); None if many."""
+        """The few inputs and weights of each output, indices (N, m) with -1 for padding and weights (N, m); else None."""
         return None
 
     def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """(stride, pad), vertical and horizontal, of an affine op on images whose outputs see a window; None if not.
+        """(stride, pad), each (vertical, horizontal), of an affine op on images whose outputs see a window; None for another op.
 
-        An optional speed-up: with it rows of convolutions stay small. Such a rule also has ``pull_window``.
+        It is an optional speed-up: rows of convolutions stay small. A rule with a window also has ``pull_window``.
         """
         return None
 
     def pull_window(self, op: Operator, windows: Tensor) -> Tensor:
-        """``adjoint`` without borders, for windows cut from the op's output, (B, K, C, h, w) -> (B, K, C', h', w')."""
+        """``adjoint`` without borders, for windows that are cut from the op's output, (B, K, C, h, w) -> (B, K, C', h', w')."""
         return self.adjoint(op, windows)
 
     def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,4 +1,4 @@
-"""Properties: what is to be proved of a model's outputs."""
+"""Properties: statements about a model's outputs that are to be proved."""
 
 from typing import Self
 
@@ -9,12 +9,12 @@ from torch import Tensor
 from inradius.certifiers.property_rows import Side, asked, check_clauses, check_rows, differences, subsets, two_sides
 from inradius.errors import InputError
 
-# how many numbers ``weakest`` compares at once
+# the count of numbers that ``weakest`` compares at once
 _BLOCK = 1 << 24
 
 
 def _rows(given: Tensor) -> Tensor:
-    """With a batch axis; what is no tensor is left to the check."""
+    """The rows with a batch axis. Anything but a tensor is left to the check."""
     return given[None] if isinstance(given, Tensor) and given.ndim == 2 else given
 
 
@@ -24,11 +24,11 @@ def _numbers(given: Tensor) -> Tensor:
 
 @attrs.frozen(eq=False)
 class Property:
-    """What is to be proved of f(x + δ): an AND of clauses, each of which holds where one of its rows is above 0.
+    """A statement about f(x + δ): an AND of clauses. A clause holds where at least one of its rows is above 0.
 
-    The rows are weights · f(x + δ) + offsets; weights (B, K, O), offsets (B, K); clauses (M, K), boolean, says which rows are in
-    which clause, and without it each row is a clause of its own. Weights (K, O) or (1, K, O) with offsets (K,) or (1, K) are one
-    property for all inputs. Raises ``InputError`` for tensors that are none of these.
+    The rows are weights · f(x + δ) + offsets, with weights (B, K, O) and offsets (B, K). The boolean clauses (M, K) state which
+    rows are in which clause. Without them each row is a clause of its own. Weights (K, O) or (1, K, O) with offsets (K,) or (1,
+    K) are one property for all inputs. Raises ``InputError`` for tensors of any other form.
     """
 
     weights: Tensor = attrs.field(converter=_rows)
@@ -42,22 +42,23 @@ class Property:
 
     @classmethod
     def margins(cls, y: Tensor, classes: int, *, dtype: torch.dtype | None = None) -> Self:
-        """logit[y] − logit[j] > 0 for every j ≠ y in ascending order, K = classes − 1."""
+        """The property logit[y] − logit[j] > 0 for every j ≠ y in ascending order, K = classes − 1."""
         weights = differences(y, classes, "labels", dtype)
         return cls(weights, weights.new_zeros(weights.shape[:2]))
 
     @classmethod
     def targeted(cls, goal: Tensor, classes: int, *, dtype: torch.dtype | None = None) -> Self:
-        """The class ``goal`` (B,) is not predicted: one of the other logits is larger; one clause of K = classes − 1 rows."""
+        """The property that the class ``goal`` (B,) is not predicted: another logit is larger; one clause of classes − 1 rows."""
         weights = -differences(goal, classes, "goals", dtype)
         together = torch.ones(1, classes - 1, dtype=torch.bool, device=weights.device)
         return cls(weights, weights.new_zeros(weights.shape[:2]), together)
 
     @classmethod
     def top_k(cls, y: Tensor, classes: int, k: int, *, dtype: torch.dtype | None = None) -> Self:
-        """The label (B,) is among the ``k`` largest logits: of any k other classes one has a smaller logit.
+        """The property that the label (B,) is among the ``k`` largest logits: of any k other classes one has a smaller logit.
 
-        The rows are those of ``margins``; the clauses are the subsets of k rows. Raises ``InputError`` for more than 100,000.
+        The rows are those of ``margins``. The clauses are the subsets of k rows. Raises ``InputError`` for more than 100,000
+        clauses.
         """
         rows = cls.margins(y, classes, dtype=dtype)
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < classes:
@@ -70,9 +71,10 @@ class Property:
 
     @classmethod
     def ranges(cls, low: Side, high: Side, *, dtype: torch.dtype | None = None) -> Self:
-        """Every output lies between ``low`` and ``high``, (O,), for all inputs alike, or (B, O); an infinite side asks nothing.
+        """The property that every output lies between ``low`` and ``high``, each (O,) for all inputs alike or (B, O).
 
-        A row for each finite lower side, then one for each finite upper side. The sides themselves are no longer within.
+        An infinite side asks nothing. There is a row for each finite lower side, then one for each finite upper side. The sides
+        themselves are outside of the range.
         """
         below, above = two_sides(low, high)
         lows, highs = asked(below, "low"), asked(above, "high")
@@ -90,14 +92,14 @@ class Property:
         return (self.weights @ outputs[..., None]).squeeze(2) + self.offsets
 
     def holds(self, above: Tensor) -> Tensor:
-        """Whether every clause has a row where ``above`` is true, (B, K) -> (B,)."""
+        """True where every clause has a row at which ``above`` is true, (B, K) -> (B,)."""
         if self.clauses is None:
             return above.all(1)
-        # counts of at most K, which float32 holds
+        # float32 holds counts of at most K
         return (above.float() @ self.clauses.to(above.device, torch.float32).T > 0).all(1)
 
     def weakest(self, values: Tensor) -> Tensor:
-        """The lowest of the clauses, each the largest of its rows, (B, K) -> (B,): the property holds where it is above 0."""
+        """The lowest clause, where a clause is its largest row, (B, K) -> (B,). The property holds where the result is above 0."""
         if self.clauses is None:
             return values.amin(1)
         clauses = self.clauses.to(values.device)
@@ -106,7 +108,7 @@ class Property:
         return torch.stack(found).amin(0)
 
     def expand(self, count: int) -> Self:
-        """The property of each of ``count`` inputs. Raises ``InputError`` where it is that of another number of inputs."""
+        """The property of each of ``count`` inputs. Raises ``InputError`` where it belongs to another number of inputs."""
         if {len(self.weights), len(self.offsets)} - {1, count}:
             raise InputError(
                 f"the property is that of {max(len(self.weights), len(self.offsets))} inputs, and {count} were given; "
@@ -115,16 +117,16 @@ class Property:
         return attrs.evolve(self, weights=self.weights.expand(count, -1, -1), offsets=self.offsets.expand(count, -1))
 
     def select(self, index: Tensor) -> Self:
-        """The properties of a part of the batch; one for all inputs is expanded first."""
+        """The properties of the chosen examples. One property for all inputs must be expanded first."""
         return attrs.evolve(self, weights=self.weights[index], offsets=self.offsets[index])
 
     def move(self, device: torch.device) -> Self:
-        """The same property on a device."""
+        """The property on another device."""
         clauses = None if self.clauses is None else self.clauses.to(device)
         return attrs.evolve(self, weights=self.weights.to(device), offsets=self.offsets.to(device), clauses=clauses)
 
     def to(self, dtype: torch.dtype) -> Self:
-        """A property in another precision that implies this one, and is this one where that precision holds its offsets.
+        """A property in another precision that implies this one. It equals this one where that precision holds the offsets.
 
         Offsets are rounded down. Raises ``InputError`` where the precision does not hold the weights.
         """
@@ -143,6 +145,6 @@ def _rounded_down(values: Tensor, dtype: torch.dtype) -> Tensor:
     nearest, limits = values.to(dtype), torch.finfo(dtype)
     if torch.promote_types(dtype, values.dtype) == dtype:
         return nearest
-    # two units of the last place below, of which rounding takes back one at most
+    # two units of the last place below; rounding takes back at most one
     below = (values - values.abs() * limits.eps - limits.tiny).to(dtype)
     return torch.where(nearest.to(values.dtype) > values, below, nearest)

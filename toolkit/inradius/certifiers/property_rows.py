@@ -1,4 +1,4 @@
-"""What properties are made of, rows and clauses, and the checks of both."""
+"""The rows and clauses of properties, and their checks."""
 
 import itertools
 import math
@@ -9,14 +9,14 @@ from torch import Tensor
 
 from inradius.errors import InputError
 
-# so many clauses are a matrix of some ten megabytes; they grow with the binomial coefficient
+# this many clauses are a matrix of some ten megabytes; their count grows with the binomial coefficient
 MOST_CLAUSES = 100_000
 
 Side = Tensor | Sequence[float] | float
 
 
 def check_rows(weights: Tensor, offsets: Tensor) -> None:
-    """Raises ``InputError`` where weights (B, K, O) and offsets (B, K) are not finite numbers that go together."""
+    """Raises ``InputError`` unless weights (B, K, O) and offsets (B, K) are finite numbers of matching shapes."""
     for name, given, shape in (("weights", weights, "(B, K, O) or (K, O)"), ("offsets", offsets, "(B, K) or (K,)")):
         if not isinstance(given, Tensor) or not given.is_floating_point():
             raise InputError(
@@ -32,7 +32,7 @@ def check_rows(weights: Tensor, offsets: Tensor) -> None:
             f"the property's weights are {weights.dtype} on {weights.device} and its offsets {offsets.dtype} on "
             f"{offsets.device}; allowed is one type and one device"
         )
-    # a sum of finite numbers mostly is finite, and no other is
+    # a finite sum proves that all its terms are finite; the sum of finite numbers may rarely overflow, which is checked below
     if math.isfinite(float(weights.detach().sum() + offsets.detach().sum())):
         return
     if not bool(weights.isfinite().all() & offsets.isfinite().all()):
@@ -51,7 +51,7 @@ def _kind(given: object) -> str:
 
 
 def check_clauses(clauses: object, rows: int) -> None:
-    """Raises ``InputError`` where clauses (M, K) do not say which of the rows are in which."""
+    """Raises ``InputError`` unless clauses (M, K) state which of the rows are in which clause."""
     if not isinstance(clauses, Tensor) or clauses.dtype != torch.bool:
         raise InputError(
             f"the property's clauses are {_kind(clauses)}; allowed is a boolean tensor (clauses, {rows}), or None"
@@ -121,7 +121,7 @@ def two_sides(low: Side, high: Side) -> tuple[Tensor, Tensor]:
 
 def _side(given: object, name: str) -> Tensor:
     try:
-        # what Python calls a float has 64 bits
+        # a float of Python has 64 bits
         side = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name} is a {type(given).__name__}; allowed is one number for each output, (O,)") from error
@@ -134,7 +134,7 @@ def _side(given: object, name: str) -> Tensor:
 
 
 def asked(side: Tensor, name: str) -> Tensor:
-    """Which outputs have a finite side, (O,)."""
+    """A mask of the outputs that have a finite side, (O,)."""
     finite = side.isfinite()
     asked = finite.any(0)
     if not bool((finite == asked).all()):

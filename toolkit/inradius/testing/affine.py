@@ -1,4 +1,4 @@
-"""A plain affine operator, for the law that bounds of a first layer are never inside of the truth."""
+"""A plain affine operator, for the law that bounds of a first layer contain the truth."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ Pair = tuple[int, int]
 
 
 class Matrix:
-    """x -> A x + b with random A; an ``inradius.AffineOperator``. ``taps`` inputs feed each output (None: all)."""
+    """x -> A x + b with random A; an ``inradius.AffineOperator``. Each output has ``taps`` inputs, or all for None."""
 
     exact_interval = True
 
@@ -41,5 +41,5 @@ class Matrix:
         return None if self._index is None else (self._index, self.weights.gather(1, self._index))
 
     def filters(self, like: Tensor) -> tuple[Tensor, Pair, Pair, Pair] | None:
-        # rows that change from output to output are no convolution
+        # rows that differ from output to output are no convolution
         return None

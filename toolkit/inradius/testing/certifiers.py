@@ -1,6 +1,6 @@
 """Laws of certifiers, one function each; ``LAWS`` lists them all.
 
-A certifier whose bounds may be wrong with some probability is not held to the laws about values.
+A certifier whose bounds may be wrong with some probability does not have to satisfy the laws about values.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from inradius.testing.claims import close, require
 from inradius.testing.components import spec_round_trip
 from inradius.testing.networks import Trial
 
-_STEPS = 10  # of the descent that looks for a value below a bound
+_STEPS = 10  # steps of the descent that looks for a value below a bound
 
 
 def members_lie_above_the_bound(certifier: Certifier, trial: Trial) -> None:
-    """No sampled or extreme perturbation of Δ(x), or of Δ(x) at a smaller radius, has a value below the bound."""
+    """No sampled or extreme perturbation of Δ(x), at the full or a smaller radius, has a value below the bound."""
     for prop in _properties(certifier, trial):
         proof = _certify(certifier, trial, prop=prop)
         for factor in (1.0, 0.5, 0.1):
@@ -36,7 +36,11 @@ def attacked_values_lie_above_the_bound(certifier: Certifier, trial: Trial) -> N
 
 
 def certificates_say_what_the_bounds_say(certifier: Certifier, trial: Trial) -> None:
-    """lower is (B, classes − 1) and never NaN; certified means that every row is above its error; a chance is in [0, 1]."""
+    """A certificate agrees with its bounds.
+
+    lower is (B, classes − 1) and never NaN. certified is true where every row is above its error. The failure probability is in
+    [0, 1].
+    """
     proof = _certify(certifier, trial)
     classes = certifier.subject(trial.model)(trial.x).shape[1]
     assert proof.lower.shape == (len(trial.x), classes - 1), f"lower has the shape {tuple(proof.lower.shape)}"
@@ -68,7 +72,7 @@ def equal_calls_give_equal_bounds(certifier: Certifier, trial: Trial) -> None:
 
 
 def exact_bounds_are_attained(certifier: Certifier, trial: Trial) -> None:
-    """Bounds over a part of Δ(x) that call themselves exact are the values at their witness, a point of it, if they have one."""
+    """Bounds that are called exact equal the values at their witness, a point of the set, where they have a witness."""
     prop = next(_properties(certifier, trial))
     for part in trial.threat.members():
         bounds = certifier.lower_bound(trial.model, trial.x, part, prop, trial.streams())
@@ -82,13 +86,13 @@ def exact_bounds_are_attained(certifier: Certifier, trial: Trial) -> None:
 
 
 def nothing_is_touched(certifier: Certifier, trial: Trial) -> None:
-    """The certifier leaves the parameters, their gradients, the modes and the inputs as they were."""
+    """A certifier leaves the parameters, their gradients, the modes and the inputs unchanged."""
     model, x = trial.model, trial.x.clone()
     model.train()
     values = [p.detach().clone() for p in model.parameters()]
     try:
         _certify(certifier, trial)
-        # a certificate puts the model back; bounds to train on do not
+        # a certificate restores the model; bounds for training do not
         with torch.no_grad():
             certifier.bound(model, trial.x, trial.y, trial.threat, index=trial.rows)
         assert all(module.training for module in model.modules()), "the certifier left the model in another mode"
@@ -107,7 +111,7 @@ def _certify(certifier: Certifier, trial: Trial, *, prop: Property | None = None
 
 
 def _properties(certifier: Certifier, trial: Trial) -> Iterator[Property]:
-    """The margins, and random rows with offsets."""
+    """The margins, then random rows with offsets."""
     with torch.no_grad():
         classes = certifier.subject(trial.model)(trial.x).shape[1]
     yield Property.margins(trial.y, classes, dtype=trial.x.dtype)
@@ -121,7 +125,7 @@ def _values(certifier: Certifier, trial: Trial, prop: Property, delta: Tensor) -
 
 
 def _descend(certifier: Certifier, trial: Trial, prop: Property, row: int) -> Iterator[Tensor]:
-    """Iterates of Frank-Wolfe (towards the set's extreme points) and of steps onto them, downhill on one row."""
+    """Iterates that descend on one row: those of Frank-Wolfe, towards extreme points of the set, and extreme points themselves."""
     threat: Oracles = trial.threat
     blended, jumping = torch.zeros_like(trial.x), torch.zeros_like(trial.x)
     for step in range(_STEPS):

@@ -1,11 +1,11 @@
-"""What laws are made of: a demand on every example, and numbers compared within the rounding error they must have."""
+"""Parts of laws: a demand on every example, and comparisons within rounding errors."""
 
 import torch
 from torch import Tensor
 
 
 def require(ok: Tensor, claim: str, **values: Tensor) -> None:
-    """Raises ``AssertionError`` with the claim and the values at the first example where ``ok`` (B, ...) is false."""
+    """Raises ``AssertionError`` with the claim and the values of the first example at which ``ok`` (B, ...) is false."""
     good = ok.reshape(len(ok), -1).all(1)
     if bool(good.all()):
         return
@@ -27,7 +27,7 @@ def weight(c: Tensor, delta: Tensor) -> Tensor:
 
 
 def norm(delta: Tensor) -> Tensor:
-    """Euclidean length in double precision, (B, *S) -> (B,)."""
+    """The Euclidean length in double precision, (B, *S) -> (B,)."""
     length: Tensor = torch.linalg.vector_norm(delta.double().flatten(1), dim=1)
     return length
 
@@ -38,5 +38,5 @@ def rounding(like: Tensor) -> float:
 
 
 def close(a: Tensor, b: Tensor, slack: Tensor | float) -> Tensor:
-    """|a − b| ≤ slack, where equal infinities are close and NaN is close to nothing."""
+    """True where |a − b| ≤ slack. Equal infinities are close, and NaN is close to nothing."""
     return (a == b) | ((a - b).abs() <= slack)

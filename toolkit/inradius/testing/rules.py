@@ -14,7 +14,7 @@ from inradius.testing.strategies import Shape, directions, inputs
 
 @attrs.frozen(eq=False)
 class BoxCase:
-    """What a law of layer rules is tried on: a box [lower, upper] of the layer's inputs, two of (B, *in), and a seed."""
+    """A case for a law of layer rules: a box [lower, upper] of the layer's inputs, two of (B, *in), a seed and a tolerance."""
 
     lower: Tensor
     upper: Tensor
@@ -22,7 +22,7 @@ class BoxCase:
     tol: float
 
     def inside(self) -> list[Tensor]:
-        """Points of the box: its ends, its middle, corners and points drawn from it."""
+        """Points of the box: its ends, its middle, corners and random points."""
         rng = ExampleRNG(self.seed, torch.arange(len(self.lower)))
         shape, width = tuple(self.lower.shape[1:]), self.upper - self.lower
         shares = [rng.uniform(shape), rng.uniform(shape).round(), rng.uniform(shape).round(), rng.uniform(shape)]
@@ -31,11 +31,11 @@ class BoxCase:
 
 
 def intervals(shape: Shape, *, tolerance: float = 1e-9) -> st.SearchStrategy[BoxCase]:
-    """Boxes around, above, below and next to zero, some of them points."""
+    """Boxes around, above, below and next to zero; some of them are points."""
     shares = directions(shape, count=1).map(lambda c: c[:, 0].clamp(-1, 1))
 
     def build(middle: Tensor, radius: Tensor, scale: float, side: int, seed: int) -> BoxCase:
-        # side ±1 puts zero on the end of a box around zero
+        # side ±1 puts zero at an end of a box around zero
         center = scale * middle + side * radius
         return BoxCase(center - radius, center + radius, seed, tolerance)
 
@@ -54,7 +54,7 @@ def interval_contains_values(op: Operator, case: BoxCase) -> None:
 
 
 def relaxation_is_below_and_above(op: Operator, case: BoxCase) -> None:
-    """Of a non-linear layer, lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset on the box."""
+    """For a non-linear layer, lower_slope · z + lower_offset ≤ op(z) ≤ upper_slope · z + upper_offset on the box."""
     if op.rule.affine:
         return
     relaxed = op.rule.relax(op, case.lower, case.upper)
@@ -69,7 +69,7 @@ def relaxation_is_below_and_above(op: Operator, case: BoxCase) -> None:
 
 
 def decided_inputs_are_linear(op: Operator, case: BoxCase) -> None:
-    """Where a non-linear layer calls an input decided, its lower and upper line agree on the box."""
+    """Where a non-linear layer calls an input decided, its lower and upper lines agree on the box."""
     if op.rule.affine:
         return
     decided = ~op.rule.undecided(op, case.lower, case.upper)
@@ -83,7 +83,7 @@ def decided_inputs_are_linear(op: Operator, case: BoxCase) -> None:
 
 
 def adjoint_is_the_adjoint(op: Operator, case: BoxCase) -> None:
-    """Of an affine layer z -> A z + b, ⟨A z, r⟩ = ⟨z, Aᵀ r⟩ for every z and r."""
+    """For an affine layer z -> A z + b, ⟨A z, r⟩ = ⟨z, Aᵀ r⟩ for every z and r."""
     if not op.rule.affine:
         return
     rng = ExampleRNG(case.seed, torch.arange(len(case.lower)))
@@ -99,7 +99,7 @@ def adjoint_is_the_adjoint(op: Operator, case: BoxCase) -> None:
 
 
 def unit_rows_are_rows(op: Operator, case: BoxCase) -> None:
-    """unit_rows of an affine layer are the adjoint of unit vectors, and local_rows, where there are any, spell the same."""
+    """For an affine layer, unit_rows is the adjoint of unit vectors, and local_rows, where it is given, states the same rows."""
     if not op.rule.affine:
         return
     matrix = _matrix(op)
@@ -110,7 +110,7 @@ def unit_rows_are_rows(op: Operator, case: BoxCase) -> None:
     if local is not None:
         places, weights = local
         spread = torch.zeros(len(places), matrix.shape[1] + 1, dtype=torch.float64)
-        # the padding, −1, falls on a column of its own
+        # the padding, −1, has a column of its own
         spread.scatter_add_(1, torch.where(places < 0, matrix.shape[1], places), weights.double())
         require(
             close(spread[:, :-1], matrix, case.tol * matrix.abs().amax()), "local_rows spell the matrix", rows=spread
@@ -131,7 +131,7 @@ def affine_intervals_are_exact(op: Operator, case: BoxCase) -> None:
 
 
 def magnitude_is_a_bound(op: Operator, case: BoxCase) -> None:
-    """magnitude of an affine layer is at least |A| bound + |b|; terms and fan at least the entries of a row and a column of A."""
+    """For an affine layer, magnitude ≥ |A| bound + |b|; terms and fan are at least the entries of a row and a column of A."""
     if not op.rule.affine:
         return
     bound = torch.maximum(case.lower.abs(), case.upper.abs())
@@ -146,7 +146,7 @@ def magnitude_is_a_bound(op: Operator, case: BoxCase) -> None:
 
 
 def stretch_is_a_bound(op: Operator, case: BoxCase) -> None:
-    """stretch of an affine layer is at least |A| bound, without its constants."""
+    """For an affine layer, stretch is at least |A| bound, without the constants."""
     if not op.rule.affine:
         return
     bound = torch.maximum(case.lower.abs(), case.upper.abs())
@@ -155,7 +155,7 @@ def stretch_is_a_bound(op: Operator, case: BoxCase) -> None:
 
 
 def sums_over_some_are_counted(op: Operator, case: BoxCase) -> None:
-    """terms_of and fan_of of an affine layer are at least the entries of A where inputs and outputs are not 0."""
+    """For an affine layer, terms_of and fan_of are at least the entries of A at the non-zero inputs and outputs."""
     if not op.rule.affine:
         return
     entries = (_matrix(op) != 0).double()
@@ -172,7 +172,7 @@ def sums_over_some_are_counted(op: Operator, case: BoxCase) -> None:
 
 
 def _matrix(op: Operator) -> Tensor:
-    """A of an affine layer, (out, in), one column per unit input."""
+    """The matrix A of an affine layer, (out, in), from one unit input for each column."""
     size = op.in_shape.numel()
     unit = torch.eye(size, dtype=torch.float64).view(size, *op.in_shape)
     columns = op(unit) - op(torch.zeros(1, *op.in_shape, dtype=torch.float64))
@@ -187,7 +187,7 @@ def _size(op: Operator, z: Tensor) -> Tensor:
 
 
 def operator(module: torch.nn.Module, in_shape: Shape) -> Operator:
-    """The layer as bounds see it, with the rule registered for its class; raises ``UnsupportedError`` without one."""
+    """The layer with the rule that is registered for its class. Raises ``UnsupportedError`` where there is none."""
     from inradius.components.registry import layer_rules
 
     rules = layer_rules()

@@ -1,1 +1,1 @@
-"""Linear functions of a value, row by row: dense, as windows of images, or of single numbers."""
+"""Linear functions of a value, row by row: dense rows, windows of images, or single numbers."""

@@ -10,7 +10,7 @@ LinearFunctions = DenseRows | WindowRows | UnitRows
 
 
 def added(first: LinearFunctions, second: LinearFunctions, shape: torch.Size) -> LinearFunctions:
-    """The sum of two families of rows on a value of this shape: windows where both fit together, else dense."""
+    """The sum of two families of rows on a value of this shape: windows where both fit together, else dense rows."""
     left, right = (each.spread(shape) if isinstance(each, UnitRows) else each for each in (first, second))
     if isinstance(left, WindowRows) and isinstance(right, WindowRows):
         found = left.plus(right)

@@ -12,16 +12,16 @@ from inradius_bounds.lowering.node import Node
 
 @attrs.frozen(eq=False)
 class DenseRows:
-    """Rows (B, K, *shape)."""
+    """Linear functions as rows (B, K, *shape)."""
 
     rows: Tensor
 
     def select(self, index: Tensor) -> "DenseRows":
-        """The rows of a part of the examples."""
+        """The rows of the chosen examples."""
         return DenseRows(self.rows[index])
 
     def doubled(self) -> "DenseRows":
-        """The rows and behind them the same times −1."""
+        """The rows, followed by their negatives."""
         return DenseRows(torch.cat([self.rows, -self.rows], dim=1))
 
     def over(self, values: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class DenseRows:
         return self if factor == 1 else DenseRows(-self.rows if factor == -1 else self.rows * factor)
 
     def dense(self, shape: torch.Size) -> "DenseRows":
-        """The same rows."""
+        """The rows themselves."""
         return self
 
     def through(self, node: Node) -> list[tuple[Node, Any]]:

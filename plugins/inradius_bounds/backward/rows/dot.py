@@ -1,4 +1,4 @@
-"""Products of rows with vectors, added up in two levels, so that few roundings add up."""
+"""Products of rows with vectors, added up in two levels, so that few roundings accumulate."""
 
 import math
 
@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# a sum is that of so many partial sums, each over a run of the numbers
+# the count of partial sums of a sum, each over a run of the numbers
 _PARTS = 16
-# numbers beyond these form sums of their own
+# longer vectors are split into chunks of this length, each with a sum of its own
 _CHUNK = 2048
 _SHORT = 64
 
@@ -16,11 +16,11 @@ _SHORT = 64
 def dot(rows: Tensor, values: Tensor) -> Tensor:
     """⟨row, values⟩, (B, K, *S) and (B or 1, *S) -> (B, K)."""
     if rows.ndim == 5 and rows.stride(2) == 1:
-        # channels come last
+        # the memory of the rows has channels last
         rows, values = rows.permute(0, 1, 3, 4, 2), values.permute(0, 2, 3, 1)
     flat, other = rows.flatten(2), values.flatten(1)
     size = flat.shape[2]
-    # bounds to train on have no look at rounding
+    # training does not bound rounding, so one product is enough
     if torch.is_grad_enabled():
         return (flat @ other[..., None]).squeeze(2)
     if size <= _SHORT:
@@ -32,7 +32,7 @@ def dot(rows: Tensor, values: Tensor) -> Tensor:
 
 
 def _spread(values: Tensor) -> Tensor:
-    """Columns that hold one run of the numbers each, and zeros, (B, n) -> (B, n, parts); a sum with zeros is not rounded."""
+    """Columns that each hold one run of the numbers and zeros, (B, n) -> (B, n, parts). Sums with zeros are not rounded."""
     size = values.shape[1]
     run = math.ceil(size / _PARTS)
     padded = F.pad(values, (0, run * _PARTS - size)).view(len(values), _PARTS, run)
@@ -40,7 +40,7 @@ def _spread(values: Tensor) -> Tensor:
 
 
 def dot_terms(shape: torch.Size) -> int:
-    """How many roundings a sum over a value of this shape adds up, at most, here and for windows of it."""
+    """The most roundings that a number passes in a sum over a value of this shape, here and for windows of it."""
     size = shape.numel()
     runs = math.ceil(min(size, _CHUNK) / _PARTS) + _PARTS + math.ceil(size / _CHUNK)
     windows = sum(shape) if len(shape) == 3 else 0

@@ -1,4 +1,4 @@
-"""Rows that see a single number of a value each."""
+"""Rows that each see a single number of a value."""
 
 from typing import Any
 
@@ -15,16 +15,17 @@ from inradius_bounds.steps.join import Added
 
 @attrs.frozen(eq=False)
 class UnitRows:
-    """Rows factor · (number ``index`` of the value), flat indices (B, K) and factors (B, K) or None for 1."""
+    """Rows factor · (number ``index`` of the value), with flat indices (B, K) and factors (B, K), or None for 1."""
 
     index: Tensor
     factor: Tensor | None
     dtype: torch.dtype
-    # the places in images of so many pixels
+    # the pixels in images, by the number of pixels
     places: dict[int, Tensor] = attrs.field(factory=dict)
 
     @property
     def shape(self) -> torch.Size:
+        """(B, K)."""
         return self.index.shape
 
     def seen(self, values: Tensor) -> Tensor:
@@ -59,11 +60,11 @@ class UnitRows:
         return DenseRows(rows.scatter(2, self.index[..., None], own[..., None]).view(*self.shape, *shape))
 
     def select(self, index: Tensor) -> "UnitRows":
-        """The rows of a part of the examples."""
+        """The rows of the chosen examples."""
         return UnitRows(self.index[index], None if self.factor is None else self.factor[index], self.dtype)
 
     def doubled(self) -> "UnitRows":
-        """The rows and behind them the same times −1."""
+        """The rows, followed by their negatives."""
         own = torch.ones(self.shape, dtype=self.dtype, device=self.index.device) if self.factor is None else self.factor
         return UnitRows(self.index.repeat(1, 2), torch.cat([own, -own], dim=1), self.dtype)
 
@@ -82,7 +83,7 @@ class UnitRows:
         return WindowRows(rows[:, :, None, None], Geometry((shape[1], shape[2])), self.place(shape))
 
     def spread(self, shape: torch.Size) -> "WindowRows | DenseRows":
-        """The same functions in the form that takes less room."""
+        """The same functions as windows or dense rows, whichever takes less memory."""
         return self.windows(shape) if len(shape) == 3 and shape[1] * shape[2] > 1 else self.dense(shape)
 
     def through(self, node: Node) -> list[tuple[Node, Any]]:

@@ -1,9 +1,8 @@
 """Rows of convolutions, kept as small windows while that is less work than rows over the whole image.
 
-A neuron of a convolution sees a window of the layer before it. A row for it is stored as that window, with the
-place of the neuron; a map over the layer (slopes, offsets, pixels) is cut into the windows of all places at once. At
-place p of the neuron's own grid the window begins at p · stride − pad. Entries over the padding meet maps padded with
-zeros and vanish.
+A neuron of a convolution sees a window of the layer before it. A row for it is stored as that window, with the place of the
+neuron. A map over the layer, such as slopes, offsets or pixels, is cut into the windows of all places at once. At place p of
+the neuron's own grid the window begins at p · stride − pad. Entries over the padding meet maps padded with zeros and vanish.
 """
 
 from collections.abc import Sequence
@@ -21,13 +20,13 @@ from inradius_bounds.steps.join import Added
 
 Pair = tuple[int, int]
 
-# so many times as much is a window's number than one of a whole row
+# the cost of one number of a window, relative to one number of a whole row
 _WORTH = 1
 
 
 @attrs.frozen
 class Geometry:
-    """Where windows lie: the grid of neurons, the windows' size, stride and pad, each (vertical, horizontal)."""
+    """The position of windows: the grid of neurons, and the windows' size, stride and pad, each (vertical, horizontal)."""
 
     grid: Pair
     size: Pair = (1, 1)
@@ -41,13 +40,13 @@ class Geometry:
         return attrs.evolve(self, size=size, stride=total, pad=shift)
 
     def around(self, other: Self) -> Self:
-        """The smallest windows that hold those of both, of the same grid and stride."""
+        """The smallest windows that contain those of both, with the same grid and stride."""
         pad = (max(self.pad[0], other.pad[0]), max(self.pad[1], other.pad[1]))
         ends = [max(self.size[a] - self.pad[a], other.size[a] - other.pad[a]) for a in (0, 1)]
         return attrs.evolve(self, size=(ends[0] + pad[0], ends[1] + pad[1]), pad=pad)
 
     def cut(self, image: Tensor) -> Tensor:
-        """The windows of every place of a map, zeros beyond its border, (B, C, H, W) -> a view (B, *grid, h, w, C)."""
+        """The windows of every place of a map, with zeros beyond its border, (B, C, H, W) -> a view (B, *grid, h, w, C)."""
         reach = [(self.grid[a] - 1) * self.stride[a] + self.size[a] - self.pad[a] - image.shape[2 + a] for a in (0, 1)]
         padded = F.pad(image.permute(0, 2, 3, 1), (0, 0, self.pad[1], reach[1], self.pad[0], reach[0]))
         cut = padded.unfold(1, self.size[0], self.stride[0]).unfold(2, self.size[1], self.stride[1])
@@ -58,8 +57,8 @@ class Geometry:
 class WindowRows:
     """Rows as windows (B, s · K, h, w, C): s families, one behind the other, of the neurons at ``place`` (B, K).
 
-    Channels come last, as convolutions of many small images are fastest so. ``clean``: whether the entries over the padding
-    are zeros.
+    Channels come last, because convolutions of many small images are fastest so. ``clean`` is true where the entries over the
+    padding are zeros.
     """
 
     rows: Tensor
@@ -72,7 +71,7 @@ class WindowRows:
         return self._at(self.geometry.cut(image))[:, None]
 
     def seen_together(self, images: Sequence[Tensor]) -> list[Tensor]:
-        """The windows of several maps of one shape, which are cut at once."""
+        """The windows of several maps of one shape, cut at once, each (B, 1, K, h, w, C)."""
         whole = torch.cat([image.expand(len(images[0]), *image.shape[1:]) for image in images], dim=1)
         return list(torch.split(self.seen(whole), images[0].shape[1], dim=5))
 
@@ -105,18 +104,18 @@ class WindowRows:
         return self if factor == 1 else attrs.evolve(self, rows=self.rows * factor)
 
     def select(self, index: Tensor) -> Self:
-        """The rows of a part of the examples."""
+        """The rows of the chosen examples."""
         return attrs.evolve(self, rows=self.rows[index], place=self.place[index])
 
     def doubled(self) -> Self:
-        """The rows and behind them the same times −1."""
+        """The rows, followed by their negatives."""
         return attrs.evolve(self, rows=torch.cat([self.rows, -self.rows], dim=1))
 
     def dense(self, shape: torch.Size) -> DenseRows:
         """The same functions as rows over the whole layer, (B, s · K, *shape)."""
         size = shape.numel()
         numbers = torch.arange(1, size + 1, dtype=torch.float64, device=self.rows.device)
-        # place 0 collects what lies over the padding
+        # place 0 collects the entries over the padding
         places = self._at(self.geometry.cut(numbers.view(1, *shape[1:], shape[0]).permute(0, 3, 1, 2)))
         index = places.to(torch.int64).flatten(2)
         sides = self.rows.shape[1] // self.place.shape[1]
@@ -125,12 +124,12 @@ class WindowRows:
         return DenseRows(image[..., 1:].reshape(*self.rows.shape[:2], *shape[1:], shape[0]).permute(0, 1, 4, 2, 3))
 
     def small(self, shape: torch.Size) -> bool:
-        """Whether the windows are smaller than an image of this shape, so that they are less work, and their sums no longer."""
+        """True if the windows are smaller than an image of this shape, so that they are less work, and their sums are no longer."""
         height, width = self.geometry.size
         return _WORTH * height * width < shape[1] * shape[2] and height + width <= shape[1] + shape[2]
 
     def through(self, node: Node) -> list[tuple[Node, Any]]:
-        """The rows on each source of an affine node, times its linear part; as windows where the node lets them pass."""
+        """The rows on each source of an affine node, times its linear part; windows where the node keeps them."""
         if isinstance(node.join, Added):
             return [
                 (source, self.times(factor)) for source, factor in zip(node.sources, node.join.factors, strict=True)
@@ -167,7 +166,7 @@ class WindowRows:
         return attrs.evolve(self, rows=rows, geometry=whole, clean=self.clean and other.clean)
 
     def _grown(self, whole: Geometry) -> Tensor:
-        """The windows with zeros around them, up to larger ones."""
+        """The windows with zeros around them, up to the size of larger ones."""
         own = self.geometry
         if own == whole:
             return self.rows
@@ -177,5 +176,5 @@ class WindowRows:
 
 
 def total(products: Tensor) -> Tensor:
-    """Sums over windows, (B, s, K, h, w, C) -> (B, s · K), over one axis after the other, so that few roundings add up."""
+    """Sums over windows, (B, s, K, h, w, C) -> (B, s · K), one axis after the other, so that few roundings accumulate."""
     return products.sum(5).sum(4).sum(3).flatten(1)

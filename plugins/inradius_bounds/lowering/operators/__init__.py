@@ -1,4 +1,4 @@
-"""How each operator of torch is rewritten as affine steps and curves, by its name in ATen."""
+"""The rewriting of each operator of torch as affine steps and curves, by its name in ATen."""
 
 from collections.abc import Callable
 from typing import Any

@@ -33,7 +33,7 @@ def negative(build: Builder, value: Node) -> Node:
 
 
 def multiply(build: Builder, first: Part, second: Part) -> Node:
-    """Of two values that vary ((a + b)² − (a − b)²) / 4, of one and itself its square, else the product with a constant."""
+    """first · second: of two varying values ((a + b)² − (a − b)²) / 4, of a value and itself its square, else a scaling."""
     if not (isinstance(first, Node) and isinstance(second, Node)):
         value, factor = (first, second) if isinstance(first, Node) else (second, first)
         assert isinstance(value, Node)
@@ -62,11 +62,11 @@ def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | No
     if isinstance(second, Node):
         return multiply(build, first, reciprocal(build, second))
     assert isinstance(first, Node)
-    # whole numbers have reciprocals in the type of torch's default
+    # whole numbers have reciprocals in torch's default type
     divisor, least = build.constant(second), torch.finfo(build.constants.native).smallest_normal
 
     def largest(value: Tensor) -> Tensor:
-        # a number that a machine may take for 0 has no reciprocal
+        # a machine may take a subnormal number for 0, which has no reciprocal
         small = (value != 0) & (value.abs() < least)
         return torch.where(small, torch.inf, (1 / value.double()).abs().clamp(min=1))
 

@@ -1,4 +1,4 @@
-"""Elementwise functions, and what is made of them."""
+"""Elementwise functions, and functions that are made of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from inradius_bounds.rules.functions import ExpLayer, RoundingLayer, SquareRootL
 
 
 def _layer(make: Callable[..., nn.Module]) -> Callable[..., Node]:
-    """An operator that is a layer: its further arguments are the layer's."""
+    """The rewriting of an operator that is a layer. Its further arguments are those of the layer."""
 
     def rewrite(build: Builder, value: Node, *args: Any, **kwargs: Any) -> Node:
         return build.curve(value, make(*args, **kwargs))
@@ -30,7 +30,7 @@ def elu(build: Builder, value: Node, alpha: float = 1.0, scale: float = 1.0, inp
 
 
 def clamp(build: Builder, value: Node, low: Any = None, high: Any = None) -> Node:
-    """Between two numbers."""
+    """The value clamped between two numbers."""
     if isinstance(low, Node | ConstantTensor) or isinstance(high, Node | ConstantTensor):
         raise build.refuse("clamp between tensors, which no layer rule covers; allowed are numbers")
     ends = (-torch.inf if low is None else float(low), torch.inf if high is None else float(high))
@@ -38,7 +38,7 @@ def clamp(build: Builder, value: Node, low: Any = None, high: Any = None) -> Nod
 
 
 def _fixed(build: Builder, value: Node, number: float) -> Node:
-    """A number in the place of the value, as clamp gives where its ends cross."""
+    """A number in the place of the value, which is the result of clamp where its ends cross."""
     return build.affine(value, build.constant(0.0), build.constant(number))
 
 
@@ -78,7 +78,7 @@ _POWERS: dict[float, Callable[[Builder, Node], Node]] = {
 
 
 def power(build: Builder, value: Part, exponent: Any) -> Node:
-    """Squares, square roots and reciprocals."""
+    """A square, a square root or a reciprocal."""
     known = isinstance(value, Node) and isinstance(exponent, int | float) and float(exponent) in _POWERS
     if not known or not isinstance(value, Node):
         given = exponent if isinstance(exponent, int | float) else "of a tensor"
@@ -89,7 +89,7 @@ def power(build: Builder, value: Part, exponent: Any) -> Node:
 
 
 def cast(build: Builder, value: Node, *, dtype: torch.dtype | None = None, **_: Any) -> Node:
-    """The value in another type: as it is in a wider one, rounded in a narrower one."""
+    """The value in another type: unchanged in a wider type, rounded in a narrower one."""
     if dtype is None:
         return value
     if not dtype.is_floating_point:

@@ -21,7 +21,7 @@ def _reshaped(build: Builder, value: Node, shape: Any) -> Node:
 
 
 def _moved(operator: Any) -> Rewrite:
-    """An operator of one value, tried as it is on the places of the numbers; index tensors among its arguments are constants."""
+    """The rewriting of an operator of one value, which is run on the places of the numbers. Index tensors must be constants."""
 
     def rewrite(build: Builder, value: Node, *args: Any, **kwargs: Any) -> Node:
         plain = replaced(args, build.fixed)
@@ -33,7 +33,7 @@ def _moved(operator: Any) -> Rewrite:
 
 
 def _several(operator: Any) -> Rewrite:
-    """An operator with several results, each of which moves numbers of one value."""
+    """The rewriting of an operator with several results, each of which moves numbers of one value."""
 
     def rewrite(build: Builder, value: Node, *args: Any, **kwargs: Any) -> list[Node]:
         count = len(operator(torch.empty(value.shape, device="meta"), *args, **kwargs))
@@ -47,7 +47,7 @@ def _part(operator: Any, number: int, args: Any, kwargs: Any) -> Callable[[Tenso
 
 
 def _joined(operator: Any) -> Rewrite:
-    """An operator that takes a list of values and constants."""
+    """The rewriting of an operator that takes a list of values and constants."""
 
     def rewrite(build: Builder, parts: Any, *args: Any) -> Node:
         return build.gather(list(parts), lambda *places: operator(list(places), *args))
@@ -63,7 +63,7 @@ def _leaves(given: Any) -> list[Any]:
 
 def pad(build: Builder, value: Node, sizes: Any, number: float = 0.0) -> Node:
     """The value with a number around it."""
-    # place 0 is the number's
+    # place 0 belongs to the number
     fixed = build.constant(number).then(lambda tensor: tensor.reshape(1))
     return build.gather([fixed, value], lambda own, places: _padded(places, sizes, float(own)))
 
@@ -94,7 +94,7 @@ def masked_fill(build: Builder, value: Node, mask: Any, number: Any) -> Node:
 
 
 def same(build: Builder, value: Node, *args: Any, **kwargs: Any) -> Node:
-    """The value as it is."""
+    """The value, unchanged."""
     return value
 
 

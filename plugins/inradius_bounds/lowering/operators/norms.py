@@ -16,9 +16,9 @@ from inradius_bounds.steps.scale import Inside
 
 
 def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
-    """1 / Σ_j exp(z_j − z_i), which no sum of exponentials in the denominator loosens."""
+    """1 / Σ_j exp(z_j − z_i). This form has no sum of exponentials in a denominator, which would loosen the bounds."""
     axis = axis % len(value.shape)
-    # entry (i, j) is z_j − z_i; the sum runs over j
+    # the entry (i, j) is z_j − z_i, and the sum runs over j
     behind = build.move(value, lambda places: places.unsqueeze(axis))
     ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
     return reciprocal(
@@ -41,7 +41,7 @@ def layer_norm(
 def group_norm(
     build: Builder, value: Node, weight: ConstantTensor | None, bias: ConstantTensor | None, *sizes: Any
 ) -> list[Any]:
-    """Layer normalisation of groups of channels; weight and bias are per channel."""
+    """Layer normalisation of groups of channels. Weight and bias have one number for each channel."""
     groups, eps = int(sizes[-2]), float(sizes[-1])
     parts = build.reshape(value, torch.Size([value.shape[0], groups, value.shape.numel() // value.shape[0] // groups]))
     found = build.reshape(layer_norm(build, parts, parts.shape[2:], None, None, eps)[0], value.shape)
@@ -85,7 +85,7 @@ def batch_norm(
     def largest(spread: Tensor, gain: Tensor) -> Tensor:
         root = (spread + eps).rsqrt()
         found = torch.stack([root, gain.abs().expand_as(root), (root * gain).abs()]).amax(0).clamp(min=1)
-        # numbers that a machine may take for 0
+        # a machine may take these numbers for 0
         lost = ((spread > 0) & (spread < least)) | (spread + eps < 4 * least)
         return torch.where(lost, torch.inf, found).reshape(shape)
 

@@ -16,7 +16,7 @@ from inradius_bounds.steps.sums import Means, SumRule
 def max_pool2d(
     build: Builder, value: Node, size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
 ) -> list[Any]:  # fmt: skip
-    """The largest number of each window, by pairs; the places of the largest are not known."""
+    """The largest number of each window, by maxima of pairs. The places of the largest numbers are not given."""
     if ceil_mode:
         raise build.refuse("max_pool2d with ceil_mode, which no layer rule covers; allowed is ceil_mode=False")
     sizes, steps, pads, gaps = _pair(size), _pair(stride or size), _pair(padding), _pair(dilation)
@@ -39,9 +39,9 @@ def _picked(row: Tensor, column: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _places(length: int, size: int, step: int, pad: int, gap: int) -> list[list[int]]:
-    """For each place in a window, where it lies in each window along an axis.
+    """For each place in a window, its position in each window along an axis.
 
-    Over the padding it is a place of the same window, -1 where that has none.
+    Over the padding it is a place of the same window, or -1 where the window has none.
     """
     windows = range((length + 2 * pad - gap * (size - 1) - 1) // step + 1)
     lists = [[w * step - pad + k * gap for k in range(size)] for w in windows]

@@ -14,7 +14,7 @@ from inradius_bounds.steps.convolution import AnyConvolutionRule, ConvolutionSte
 
 
 def matmul(build: Builder, first: Part, second: Part) -> Node:
-    """A product of (stacks of) matrices; of two values that vary, sums of products of numbers."""
+    """A product of (stacks of) matrices. For two varying values it is a sum of products of numbers."""
     if isinstance(first, Node) and isinstance(second, ConstantTensor):
         if second.value.ndim == 2:
             return build.linear(first, second.then(torch.t), None)
@@ -67,7 +67,7 @@ def add_product(build: Builder, bias: Part, first: Part, second: Part, *, beta: 
 
 
 def _has(part: Part, axes: int) -> bool:
-    """True if a part is a constant of so many axes."""
+    """True if a part is a constant with this number of axes."""
     return isinstance(part, ConstantTensor) and part.value.ndim == axes
 
 

@@ -28,7 +28,7 @@ def mean(
 
 
 def _in(build: Builder, value: Node, dtype: torch.dtype | None) -> Node:
-    """The value in the type that it is summed in."""
+    """The value in the type in which it is summed."""
     return value if dtype is None else cast(build, value, dtype=dtype)
 
 

@@ -10,7 +10,7 @@ from inradius_bounds.rules.activations.turning_points import check_positive, log
 
 
 class ELURule(ActivationRule):
-    """z above 0, α (exp(z) − 1) below."""
+    """z above 0, and α (exp(z) − 1) below."""
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         return [torch.zeros_like(slope), log(slope / op.module.alpha).clamp(max=0)]
@@ -20,7 +20,7 @@ class ELURule(ActivationRule):
 
 
 class CELURule(ActivationRule):
-    """z above 0, α (exp(z / α) − 1) below, for α > 0."""
+    """z above 0, and α (exp(z / α) − 1) below, for α > 0."""
 
     def check(self, module: nn.Module) -> None:
         check_positive(module, "alpha")

@@ -9,10 +9,10 @@ from inradius import ActivationRule, Operator
 
 
 class PiecewiseRule(ActivationRule):
-    """A function of straight pieces, which turns at its kinks alone."""
+    """A function of straight pieces, whose only turning points are its kinks."""
 
     def kinks(self, op: Operator) -> Sequence[float]:
-        """Where the pieces meet."""
+        """The places where the pieces meet."""
         return (0.0,)
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
@@ -36,7 +36,7 @@ class LeakyReLURule(PiecewiseRule):
 
 
 class HardtanhRule(PiecewiseRule):
-    """z between two numbers; with those of ReLU6 and clamp."""
+    """z clamped between two numbers, as in Hardtanh, ReLU6 and clamp."""
 
     def ulps(self, op: Operator) -> float:
         return 0

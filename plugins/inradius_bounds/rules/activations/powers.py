@@ -22,7 +22,7 @@ class SquareRule(ActivationRule):
 
 
 class ReciprocalRule(ActivationRule):
-    """1 / z for z > 0; nothing is known where an interval reaches 0."""
+    """1 / z for z > 0. An interval that reaches 0 has no bounds."""
 
     def ulps(self, op: Operator) -> float:
         return 8
@@ -39,7 +39,7 @@ class ReciprocalRule(ActivationRule):
 
 
 class SquareRootRule(ActivationRule):
-    """√z for z > 0; nothing is known where an interval reaches 0."""
+    """√z for z > 0. An interval that reaches 0 has no bounds."""
 
     def ulps(self, op: Operator) -> float:
         return 8

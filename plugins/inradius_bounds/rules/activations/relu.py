@@ -1,4 +1,4 @@
-"""ReLU: max(z, 0)."""
+"""The rule of ReLU, max(z, 0): the place where a bound crosses a ReLU."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from inradius.certifiers.layer_rule import Line
 
 
 class ReLURule(LayerRule):
-    """The convex hull of the graph of max(z, 0) over [ℓ, u]: z ≥ 0, z ≥ ẑ and z ≤ u (ẑ − ℓ) / (u − ℓ).
+    """The convex hull of the graph of z = max(ẑ, 0) over [ℓ, u]: z ≥ 0, z ≥ ẑ and z ≤ u (ẑ − ℓ) / (u − ℓ).
 
     ``relax`` takes both slopes to be α = u / (u − ℓ), which keeps the dual network linear. Source: wong2018.
     """
@@ -24,17 +24,17 @@ class ReLURule(LayerRule):
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
         crossing = self.undecided(op, lower, upper)
-        # the width is one where it is not used, so that no gradient divides by zero
+        # the unused width of a decided neuron is one, so that no gradient divides by zero
         width = torch.where(crossing, upper - lower, torch.ones_like(upper))
         slope = torch.where(crossing, upper / width, (lower >= 0).to(upper.dtype))
         return self.with_slope(op, slope, lower, upper)
 
     def with_slope(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> Relaxation:
-        # beyond numbers that have a quotient any slope will do
+        # where the quotient overflows, any slope is sound
         slope = torch.where(slope.isfinite(), slope, 0.0).clamp(0, 1)
         crossing = self.undecided(op, lower, upper)
         info = torch.finfo(upper.dtype)
-        # the line above with this very slope, rounded up at both ends
+        # the line above has this slope, and is rounded up at both ends
         least = torch.maximum(-slope * lower, (1 - slope) * upper)
         offset = torch.where(crossing, least * (1 + 4 * info.eps) + info.smallest_normal, torch.zeros_like(lower))
         slope = torch.where(crossing, slope, (lower >= 0).to(upper.dtype))
@@ -50,7 +50,7 @@ class ReLURule(LayerRule):
         relaxed = self.relax(op, lower, upper)
         crossing = self.undecided(op, lower, upper)
         zero = torch.zeros_like(lower)
-        # below: the line of a decided neuron, else z ≥ 0 and z ≥ ẑ
+        # the lines below a decided neuron are its own line, and else z ≥ 0 and z ≥ ẑ
         flat = torch.where(crossing, zero, relaxed.lower_slope)
         steep = torch.where(crossing, torch.ones_like(lower), relaxed.lower_slope)
         return [(flat, zero), (steep, zero)], [(relaxed.upper_slope, relaxed.upper_offset)]

@@ -1,4 +1,4 @@
-"""Rounding to a shorter floating-point type."""
+"""The rule of rounding to a shorter floating-point type."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from inradius import LayerRule, Operator, Relaxation
 
 
 class RoundingRule(LayerRule):
-    """z -> the nearest number of a shorter type: within u |z| and the smallest number of z; no bound where it overflows."""
+    """z -> the nearest number of a shorter type: within u |z| plus its smallest normal number. Where z overflows, no bound."""
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         spread = _spread(op, lower, upper)
@@ -19,9 +19,9 @@ class RoundingRule(LayerRule):
 
 
 def _spread(op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-    """How far a number between the bounds may be rounded."""
+    """The most by which a number between the bounds is rounded, (B, *in)."""
     info = torch.finfo(op.module.dtype)
     size = torch.maximum(lower.abs(), upper.abs())
-    # a machine may flush what is smaller than the smallest normal number
+    # a machine may flush numbers below the smallest normal one
     spread = info.eps / 2 * size + info.smallest_normal
     return torch.where(size < info.max, spread, torch.inf)

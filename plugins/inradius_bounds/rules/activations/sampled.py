@@ -10,7 +10,7 @@ from inradius import ActivationRule, Operator
 
 
 class SampledRule(ActivationRule):
-    """A smooth function without formulas for its turns: a grid, and what it may miss, curvature · step² / 8."""
+    """A smooth function without formulas for its turning points, on a grid. The grid misses at most curvature · step² / 8."""
 
     curvature: float
     points = 65
@@ -32,7 +32,7 @@ class SampledRule(ActivationRule):
     def _within(
         self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor, low: Tensor, high: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """No worse than max(z, 0) − 1/5 ≤ f(z) ≤ max(z, 0), which holds for GELU; SiLU needs 0.28."""
+        """The extremes, tightened by max(z, 0) − 1/5 ≤ f(z) ≤ max(z, 0), which holds for GELU; SiLU needs 0.28 for 1/5."""
         ends = torch.stack([lower.relu() - slope * lower, upper.relu() - slope * upper])
         zero = torch.zeros_like(lower)
         inside = torch.where((lower < 0) & (upper > 0), zero, ends[0])
@@ -43,19 +43,19 @@ class SampledRule(ActivationRule):
 
 
 class GELURule(SampledRule):
-    """z Φ(z), exact or by tanh; |f″| ≤ 0.8, with room 1."""
+    """z Φ(z), exact or by tanh. |f″| ≤ 0.8; the rule uses 1."""
 
     curvature = 1.0
 
     def slope(self, op: Operator, z: Tensor) -> Tensor:
-        # f′ = Φ + z φ; that of the form with tanh differs by less than 1e-2, and a line may have any slope
+        # f′ = Φ + z φ; the form with tanh differs by less than 1e-2, and a line may have any slope
         density = (-z.square() / 2).exp() / math.sqrt(2 * math.pi)
         share: Tensor = torch.special.ndtr(z)
         return share + z * density
 
 
 class SiLURule(SampledRule):
-    """z σ(z); |f″| ≤ 0.5."""
+    """z σ(z). |f″| ≤ 0.5; the rule uses 0.51."""
 
     curvature = 0.51
 

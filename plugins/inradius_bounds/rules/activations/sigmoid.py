@@ -11,7 +11,7 @@ from inradius_bounds.rules.activations.turning_points import check_positive, log
 
 
 class SigmoidRule(ActivationRule):
-    """1 / (1 + exp(−z)), whose slope s = f (1 − f) is met at ± log(f / (1 − f))."""
+    """1 / (1 + exp(−z)). Its slope s = f (1 − f) is attained at ± log(f / (1 − f))."""
 
     def ulps(self, op: Operator) -> float:
         return 8
@@ -27,7 +27,7 @@ class SigmoidRule(ActivationRule):
 
 
 class TanhRule(ActivationRule):
-    """tanh(z), whose slope s = 1 − f² is met at ± artanh √(1 − s)."""
+    """tanh(z). Its slope s = 1 − f² is attained at ± artanh √(1 − s)."""
 
     def ulps(self, op: Operator) -> float:
         return 8
@@ -43,10 +43,10 @@ class TanhRule(ActivationRule):
 
 
 class SoftplusRule(ActivationRule):
-    """log(1 + exp(β z)) / β, whose slope is the sigmoid of β z; linear behind torch's threshold; β > 0."""
+    """log(1 + exp(β z)) / β with β > 0. Its slope is the sigmoid of β z, and beyond torch's threshold it is linear."""
 
     def ulps(self, op: Operator) -> float | None:
-        # exp overflows in float32 from 88.7 on, where the kernel is still asked for it
+        # with a higher threshold, the kernel computes exp where it overflows in float32, from 88.7 on
         return 8 if float(op.module.threshold) <= 80 else None
 
     def check(self, module: nn.Module) -> None:
@@ -63,7 +63,7 @@ class SoftplusRule(ActivationRule):
         return torch.sigmoid(op.module.beta * z)
 
     def gap(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        # where torch goes over to the straight line, it leaves out log(1 + exp(−β z)) / β
+        # at the threshold torch changes to the straight line, and leaves out log(1 + exp(−β z)) / β
         place = float(op.module.threshold) / float(op.module.beta)
         left_out = math.exp(-float(op.module.threshold)) / float(op.module.beta)
         return ((lower <= place) & (upper > place)).to(lower.dtype) * left_out
