@@ -40,7 +40,7 @@ LEVELS = ({}, {"claim": "float"}) if "claim" in inspect.signature(Certifier.__ca
 
 @attrs.define
 class Outcome:
-    """What became of one network: violations, and stated over observed errors by certifier."""
+    """The outcome of one network: violations, and stated over observed errors by certifier."""
 
     seed: int
     name: str = ""
@@ -134,7 +134,7 @@ def moved(values, offsets):
 
 
 def checked(seed, certifiers=CERTIFIERS):
-    """The outcome of one seed; nothing is raised."""
+    """The outcome of one seed. No error is raised."""
     outcome = Outcome(seed)
     try:
         check_network(outcome, certifiers)
@@ -189,7 +189,7 @@ def summary(seeds, certifiers=CERTIFIERS):
 
 
 def demand(found):
-    """No violation and no traceback, and rows that are certified."""
+    """Passes if there is no violation and no traceback, and if some rows are certified."""
     print(found)
     assert not found.all("violations"), str(found)
     assert not found.all("errors"), str(found)

@@ -1,6 +1,6 @@
-"""Mutations: a piece of a function's text for another, in the running plugin, and the law that must fail then.
+"""Mutations: a text in a function of the running plugin is replaced by another, and then a law must fail.
 
-Where a function is rewritten its mutations are as well; the error says which text is gone.
+A rewritten function needs rewritten mutations. The error names the text that is missing.
 """
 
 import inspect
@@ -19,7 +19,7 @@ FAILURES = (AssertionError, RuntimeError, IndexError, HypothesisException, Unsup
 
 @attrs.frozen(eq=False)
 class Mutation:
-    """One text of a function for another, in the class or module that holds it, and the law that must fail then."""
+    """The replacement of a text of a function, the class or module that holds the function, and the law that must fail."""
 
     owner: object
     name: str
@@ -32,9 +32,9 @@ class Mutation:
         return f"{where}.{self.name}: {self.old} -> {self.new or 'nothing'}"
 
     def apply(self, patch):
-        """Puts the changed function wherever the plugin holds the old one."""
+        """Puts the changed function in every place of the plugin that holds the old one."""
         held = inspect.getattr_static(self.owner, self.name)
-        # a property, or one that is kept
+        # a property or a cached property holds the function
         function = getattr(held, "fget", None) or getattr(held, "func", held)
         text = textwrap.dedent(inspect.getsource(function))
         assert text.count(self.old) >= 1, f"{self}: the text is not there any more; write the mutation of what is"
@@ -54,7 +54,7 @@ class Mutation:
                 patch.setattr(module, known, changed)
 
     def fails(self, patch):
-        """The law fails where the mutation is applied."""
+        """Passes if the law fails with the mutation."""
         self.apply(patch)
         with pytest.raises(FAILURES):
             self.law()
@@ -70,5 +70,5 @@ def _key(law):
 
 
 def name_of(law):
-    """What a test of a law is called."""
+    """The name of a law's test."""
     return getattr(law, "func", law).__name__

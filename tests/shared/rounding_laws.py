@@ -1,7 +1,7 @@
-"""Laws of what bounds owe to rounding, on numbers for which rounding is about as bad as the laws allow.
+"""Laws of rounding errors, at numbers for which rounding is about as large as the laws allow.
 
-A sum of 1 and of many 0.99 u, u being the unit roundoff, stays 1 where it is added up in order, which an execution may do.
-Numbers just below the smallest normal one become 0 where a machine flushes them. Everything is compared as fractions.
+A sum of 1 and of many 0.99 u stays 1 where it is added up in order, which an execution may do; u is the unit roundoff. Numbers
+just below the smallest normal one become 0 where a machine flushes them. Everything is compared as fractions.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ F32, F64 = torch.float32, torch.float64
 COUNT = 64
 POINT = "linf(eps=0.0, bounds=None)"
 AROUND = "linf(eps=1.0, bounds=None)"
-# passes over it end at the input, those over boxes may end behind
+# passes over this set end at the input; passes over boxes may end behind it
 L2 = "l2(eps=0.0, bounds=None)"
 LEAST = tiny(F32)
-# half of this number is flushed
+# the half of this number is flushed
 NEAR = float(torch.tensor(1.98 * LEAST))
 
 
 @contextlib.contextmanager
 def flushing():
-    """While the block runs, the machine flushes what is smaller than the smallest normal number."""
+    """A context in which the machine flushes numbers below the smallest normal one to 0."""
     assert torch.set_flush_denormal(True)
     try:
         yield
@@ -48,19 +48,19 @@ def flushing():
 
 
 def exact(numbers):
-    """An array of fractions."""
+    """The numbers as an array of fractions."""
     return np.vectorize(Fraction, otypes=[object])(numbers.detach().double().numpy())
 
 
 def losing(*shape, dtype=F32):
-    """1 and many 0.99 u, in this shape."""
+    """The numbers 1 and many 0.99 u, in this shape."""
     found = torch.full((int(np.prod(shape)),), 0.99 * unit(dtype), dtype=dtype)
     found[0] = 1
     return found.view(shape)
 
 
 def in_order(numbers):
-    """The sums over the last axis as they are added up one by one."""
+    """The sums over the last axis, added up one by one."""
     found = numbers[..., 0]
     for place in range(1, numbers.shape[-1]):
         found = found + numbers[..., place]
@@ -68,13 +68,13 @@ def in_order(numbers):
 
 
 def lost(numbers):
-    """What a sum in order loses, exactly."""
+    """The exact error of a sum that is added up in order."""
     return abs(exact(numbers).sum() - Fraction(float(in_order(numbers))))
 
 
 @contextlib.contextmanager
 def summed_in_order():
-    """While the block runs, products of rows with vectors are added up one by one."""
+    """A context in which products of rows with vectors are added up one by one."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (dense, curve_lines, pass_ends):
             patch.setattr(module, "dot", lambda rows, numbers: in_order((rows * numbers[:, None]).flatten(2)))
@@ -82,7 +82,7 @@ def summed_in_order():
 
 
 class Net(nn.Module):
-    """A function of a model's parts."""
+    """A function of a model's parts, as a module."""
 
     def __init__(self, function, **parts):
         super().__init__()
@@ -109,7 +109,7 @@ def ones(*shape, dtype=F32):
 
 
 def values_of(model, x, spec=POINT, *, about=False, run=None):
-    """The values of a model, and its nodes."""
+    """The bounds of a model's values, and its nodes."""
     model, threat = model.eval().requires_grad_(False), inradius.make(spec, ThreatModel)
     network, rounding = trace(model, x, threat).network, Rounding(x.dtype, run)
     reference = certifier_bounds._reference(model, network, x, threat, rounding) if about else None
@@ -117,17 +117,17 @@ def values_of(model, x, spec=POINT, *, about=False, run=None):
 
 
 def spread(*layers):
-    """A layer that copies its input, and others."""
+    """A layer that copies its input, then the given layers."""
     return nn.Sequential(linear(ones(COUNT, 1)), *layers)
 
 
 def total(*layers, weight=None):
-    """A layer that adds its inputs up, and others."""
+    """A layer that adds its inputs up, then the given layers."""
     return nn.Sequential(linear(ones(1, COUNT) if weight is None else weight), *layers)
 
 
 def faint():
-    """A layer that copies its input, times a number of which half is flushed."""
+    """A layer that copies its input, times a number whose half is flushed."""
     return linear(torch.full((COUNT, 1), NEAR))
 
 
@@ -135,7 +135,7 @@ def faint():
 
 
 def references_miss(place=0):
-    """A reference may be what its step adds up in order."""
+    """A reference may be the sum of its step, added up in order."""
     values, nodes = values_of(total(weight=losing(1, COUNT, dtype=F64)), ones(1, COUNT, dtype=F64), about=True)
     values.about._numbers[nodes[1]] = in_order(losing(1, 1, COUNT, dtype=F64))
     miss, errors = lost(losing(COUNT, dtype=F64)), values.errors
@@ -158,7 +158,7 @@ def references_underflow():
 
 
 def small_references_miss():
-    """The same where what it misses is flushed in the type of the bounds."""
+    """A reference may have an error that is flushed in the type of the bounds."""
     weight, small = losing(1, COUNT, dtype=F64), 2.0**-87
     with flushing():
         values, nodes = values_of(total(weight=weight.float()), torch.full((1, COUNT), small), about=True)
@@ -166,12 +166,12 @@ def small_references_miss():
     assert lost(weight) * Fraction(small) <= exact(bound).item()
 
 
-# what one step owes
+# the debt of one step
 
 
 def rows_meet(about=False):
     """Rows that meet at one number are added up in order."""
-    # so many that rows times constants are added up in fewer steps
+    # with this count, rows times constants are added up in fewer steps
     count, x = 512, torch.zeros(1, 1) if about else ones(1, 1)
     model = nn.Sequential(linear(ones(count, 1)), linear(ones(1, count)))
     values, nodes = values_of(model, x, AROUND if about else POINT, about=about)
@@ -189,7 +189,7 @@ MEETINGS = {
 
 
 def copies_meet(kind):
-    """The same where numbers are moved, joined, or seen by many filters."""
+    """Rows that meet at a number which is moved, joined, or seen by many filters are added up in order."""
     filters, lines_of_filters = nn.Conv2d(1, COUNT, 1, bias=False), nn.Conv1d(1, COUNT, 1, bias=False)
     nn.init.ones_(filters.weight)
     nn.init.ones_(lines_of_filters.weight)
@@ -213,7 +213,7 @@ USES = 200
 
 
 def sending(kind):
-    """A network that sends so many parts to one value; in a pass the part that is 1 arrives first."""
+    """A network that sends ``USES`` parts to one value. In a pass the part that is 1 arrives first."""
 
     def uses(model, z):
         if kind == "bent":
@@ -231,9 +231,9 @@ def sending(kind):
 
 
 def parts_meet(kind, about=False, owed=None):
-    """What senders owe for their parts is at least what their sum loses, in a pass that adds them up one by one.
+    """The debt of the senders for their parts is at least the loss of their sum, in a pass that adds them up one by one.
 
-    owed: "rows" or "single" for what the senders owe alone.
+    owed: "rows" or "single" for the debt of the senders alone.
     """
     size, reach = (2 if kind == "moved" else 1), Fraction(1, 2 if about else 1)
     x, spec = (torch.full((1, size), 0.5), "linf(eps=0.5, bounds=None)") if about else (ones(1, size), POINT)
@@ -246,7 +246,7 @@ def parts_meet(kind, about=False, owed=None):
         return
     rows = losing(USES) if kind in ("bent", "moved") else ones(USES)
     rows = torch.stack([rows, *[torch.zeros(USES)] * (size - 1)], 1).view(1, 1, -1)
-    # such a constant that nothing is left of it at the reference
+    # this constant vanishes at the reference
     made = _pass(values, nodes[-1], rows, constant=-0.5 if about else 0.0)
     made.lines = {each: _unit_lines(values, each) for each in nodes if each.curved}
     pulled = exact(made.run(nodes[-1]).pending[nodes[0]].rows).sum()
@@ -255,7 +255,7 @@ def parts_meet(kind, about=False, owed=None):
 
 
 def constants_meet(kind):
-    """Constants that a step hands on are added up with the weights, and rows times constants as well."""
+    """Constants that a step hands on are added up with the weights, and so are products of rows with constants."""
     shift = losing(COUNT)
     if kind == "handed":
         model = Net(lambda m, z: m.last(z + m.shift), shift=shift, last=total())
@@ -280,14 +280,14 @@ def constants_underflow():
 
 @contextlib.contextmanager
 def references_match():
-    """While the block runs, references miss nothing; for laws whose references are 0."""
+    """A context in which references have no error, for laws whose references are 0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Deviations, "unmatched", lambda self, node: torch.zeros_like(self.magnitudes.size(node)))
         yield
 
 
 def distances_underflow(single=False):
-    """Where a distance is flushed, the rounding of a large row times it is owed nevertheless."""
+    """Where a distance is flushed, the rounding of a large row times the distance is still counted."""
     row, small, eps = torch.tensor(5.3e37), torch.tensor(1e-20), 1e-19
     with flushing(), references_match():
         values, nodes = values_of(
@@ -302,7 +302,7 @@ def distances_underflow(single=False):
 
 
 def sizes_underflow():
-    """A size is no smaller than the products that it is made of, which are flushed."""
+    """A size is no smaller than the sum of its products, which are flushed."""
     with flushing():
         values, nodes = values_of(total(weight=torch.full((1, COUNT), 0.25)), torch.full((1, COUNT), NEAR))
         size, given = values.errors.magnitudes.size(nodes[1]), values.errors.magnitudes.reach(nodes[0])
@@ -310,7 +310,7 @@ def sizes_underflow():
 
 
 def deviations_underflow():
-    """And so is a distance from a reference."""
+    """A distance from a reference is no smaller than the sum of its products, which are flushed."""
     with flushing(), references_match():
         model, x = total(weight=torch.full((1, COUNT), 0.5)), torch.zeros(1, COUNT)
         values, nodes = values_of(model, x, f"linf(eps={NEAR!r}, bounds=None)", about=True)
@@ -322,7 +322,7 @@ def deviations_underflow():
 
 
 def an_execution_loses(count=COUNT, run=F32):
-    """An execution adds up in order; so many numbers of a short type that nothing is known are an infinity."""
+    """An execution adds up in order. Its error is infinite where a short type has no bound for that many numbers."""
     numbers = losing(count, dtype=run)
     values, nodes = values_of(total(weight=numbers[None].double()), ones(1, count, dtype=F64), run=run)
     assert float(lost(numbers)) <= float(values.errors.executions.affine(nodes[1]))
@@ -345,7 +345,7 @@ def an_execution_takes_weights_for_0():
 
 
 def an_execution_takes_inputs_for_0(kind, about=False):
-    """An execution takes each input for 0, where bounds are computed in float64: at a set's end, in its box, and behind."""
+    """An execution takes each input for 0, where bounds are computed in float64: at a set's end, in its box, and after it."""
     x = torch.full((1, COUNT), 0.99 * LEAST, dtype=F64)
     model, spec = total(weight=torch.full((1, COUNT), 1e30, dtype=F64)), L2 if kind in ("below", "spanned") else POINT
     values, nodes = values_of(model, x, spec, about=about, run=F32)
@@ -362,7 +362,7 @@ def an_execution_takes_inputs_for_0(kind, about=False):
 
 
 def an_execution_overflows():
-    """64 numbers are rounded up on the way, and reach infinity, while their exact sum does not."""
+    """64 numbers are rounded up on the way and reach infinity, although their exact sum is finite."""
     last = 2.0**104
     numbers = torch.full((COUNT + 1,), 0.51 * last, dtype=F64)
     numbers[0] = torch.finfo(F32).max - 60 * last
@@ -373,19 +373,19 @@ def an_execution_overflows():
 
 
 def a_curve(curve, ulps, value=1.0):
-    """An execution of a curve misses its value by so many units in the last place, or overflows, or flushes it."""
+    """An execution of a curve misses its value by ``ulps`` units in the last place, or overflows, or flushes it."""
     values, nodes = values_of(nn.Sequential(curve()), ones(1, 1, dtype=F64), run=F32)
     bound = values.errors.executions.curve(nodes[1], torch.full((1, 1), value, dtype=F64))
     assert float(bound) >= (ulps * 2 * unit(F32) * value if value > LEAST else 0.99 * LEAST)
 
 
 def overflowing_boxes():
-    """The box of a curve holds executions that overflow."""
+    """The box of a curve contains executions that overflow."""
     values, nodes = values_of(nn.Sequential(nn.LeakyReLU()), torch.full((1, 1), 1e39, dtype=F64), run=F32)
     assert bool(values.box(nodes[1])[1].isinf().all())
 
 
-# what is handed on
+# debts that are handed on
 
 
 def single_rows_meet_in_norms():
@@ -399,7 +399,7 @@ def single_rows_meet_in_norms():
     values, nodes = values_of(nn.Sequential(nn.ReLU(), norm, nn.ReLU()), x, around, about=True)
     ((_, rows),) = UnitRows(torch.arange(400)[None], None, F32).through(nodes[2])
     found = rows.over(ones(1, 400))
-    # float64 is near enough to exact numbers here
+    # here float64 is near enough to exact numbers
     factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     assert bool(((found.double() - factor).abs() / 2 <= values.errors.rows.owed(nodes[2], single=True)[0]).all())
 
@@ -412,7 +412,7 @@ def rolled(model, z):
 
 
 def single_rows_of_several_uses():
-    """A single row sees many numbers of a value that is used twice, and so is what is made of it; their rows are added up."""
+    """A single row sees many numbers of a value that is used twice, and of the values made of it; the rows are added up."""
     weight = losing(256, 1)
     values, nodes = values_of(
         Net(rolled, first=linear(weight)), torch.full((1, 1), 0.5), "linf(eps=0.5, bounds=None)", about=True
@@ -422,7 +422,7 @@ def single_rows_of_several_uses():
 
 
 def steps_hand_on(side):
-    """A sum of two layers owes what they do."""
+    """A sum of two layers has the debt of both."""
     first = linear(ones(COUNT, 1)) if side == 0 else linear(losing(1, COUNT))
     other = linear(torch.zeros_like(first.weight))
     x, model = ones(1, first.weight.shape[1]), Net(lambda m, z: m.first(z) + m.other(z), first=first, other=other)
@@ -438,7 +438,7 @@ def intervals(run=None):
     """Middle and spread of an interval are added up in order, and so is an execution at its end."""
     weight = losing(1, COUNT)
     values, nodes = values_of(nn.Sequential(nn.ReLU(), linear(weight)), ones(1, COUNT), AROUND, run=run)
-    # of numbers between 0 and 2: middle 1 less spread 1, and twice the sum itself
+    # for numbers between 0 and 2 the ends are middle 1 less spread 1, and twice the sum
     miss = 2 * lost(losing(COUNT)) * (1 if run is None else 2)
     assert miss <= exact(values.errors.boxes.widening(nodes[2])).item()
 
@@ -452,7 +452,7 @@ def intervals_underflow():
 
 
 def affine_functions(kind):
-    """The bounds of an affine function of the input miss what its steps lose."""
+    """The bounds of an affine function of the input miss the errors of its steps."""
     last = [nn.Flatten(), linear(ones(1, 1))] if kind == "steps" else []
     values, nodes = values_of(total(*last, weight=losing(1, COUNT)), ones(1, COUNT))
     assert lost(losing(COUNT)) <= exact(values.errors.boxes.whole(nodes[-1])).item()
@@ -468,7 +468,7 @@ def affine_functions_underflow():
 
 
 def boxes_hold(curved):
-    """1 + 0.99 u is in the box of its sum."""
+    """The box of the sum 1 + 0.99 u contains it."""
     first = [nn.ReLU()] if curved else []
     values, nodes = values_of(nn.Sequential(*first, linear(losing(1, 2)), nn.ReLU()), ones(1, 2))
     if curved:
@@ -511,7 +511,7 @@ def small_boxes(count=2000):
 
 
 def halves(small, last=True):
-    """Middle and half width of the set's box hold it; ``last``: where passes end, and elsewhere."""
+    """The middle and the half width of a box contain it: at the node where passes end (``last``), and at another node."""
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 2000))
     box = small_boxes() if small else tuple(_draw(2, 1, 2000).sort(0).values)
     node = nodes[0 if last else 1]
@@ -534,10 +534,10 @@ def hulls(small):
 
 
 def hulls_of_small_inputs(side):
-    """The same where a machine takes x and δ for 0."""
+    """The box of the input contains x + δ where a machine takes x and δ for 0."""
     small = torch.full((1, 1), 0.99 * LEAST)
     values, nodes = values_of(nn.ReLU(), side * small)
-    # as a set may answer on another machine
+    # a set may answer so on another machine
     values.room = -small, small.clone()
     with flushing():
         found = values.box(nodes[0])[0 if side < 0 else 1]
@@ -545,7 +545,7 @@ def hulls_of_small_inputs(side):
 
 
 def shorter_boxes(small):
-    """A box of float64 lies in what it is in float32."""
+    """A box in float64 lies in the same box in float32."""
     values, _ = values_of(nn.ReLU(), torch.zeros(1, 2000))
     box = _draw(2, 1, 2000, dtype=F64).sort(0).values * (4 * LEAST if small else 1)
     with flushing() if small else contextlib.nullcontext():
@@ -554,7 +554,7 @@ def shorter_boxes(small):
 
 
 def boxes_around_references():
-    """A box less the reference lies in what it is counted from there."""
+    """A box less the reference lies in the box that counts from the reference."""
     values, nodes = values_of(nn.Sequential(nn.Sigmoid()), torch.zeros(1, 2000, dtype=F64), about=True)
     box, center = tuple(_draw(2, 1, 2000, dtype=F64).sort(0).values ** 3), _draw(1, 2000, seed=1, dtype=F64) ** 3
     values.boxes[nodes[1]], values.about._numbers[nodes[1]] = box, center
@@ -565,7 +565,7 @@ def boxes_around_references():
 
 
 def _bent(values, nodes, below, above, *, folded=False, rows=None, flush=False):
-    """Rows on the curve's input, less what they owe, are below those on a curve that touches its lines at the box's ends."""
+    """Checks that rows on a curve's input, less their errors, lie below the rows on a curve that touches its lines."""
     (slope, low), (steep, high) = below, above
     relaxed = Relaxation(lower_slope=slope, lower_offset=low, upper_slope=steep, upper_offset=high)
     rows = ones(*values.x.shape, dtype=values.x.dtype)[:, None] if rows is None else rows
@@ -626,7 +626,7 @@ def lines_underflow(part):
 
 
 def lines_are_moved(whole):
-    """A line that touches a curve at the reference is counted from there: large numbers cancel."""
+    """A line that touches a curve at the reference counts from the reference, and large numbers cancel."""
     x = 100 * _draw(500, 1, dtype=F64)
     values, nodes = values_of(nn.Sequential(nn.Sigmoid()), x, "linf(eps=1e-30, bounds=None)", about=True)
     slope, value = _draw(500, 1, seed=1, dtype=F64), values.about.value(nodes[1])
@@ -647,7 +647,7 @@ def _unit_lines(values, node):
 
 
 def lines_hold(kind):
-    """Lines owe what their source and the curve owe, in a pass and in an execution."""
+    """Lines hold the debt of their source and of the curve, in a pass and in an execution."""
     if kind == "handed":
         values, nodes = values_of(spread(nn.ReLU()), ones(1, 1))
         found = _unit_lines(values, nodes[2])
@@ -717,7 +717,7 @@ def passes_count_from_small_references():
 
 
 def constants_are_shifted(kind):
-    """A constant, a sum or a radius loses a small number; or one that was rounded cancels."""
+    """A constant, a sum or a radius loses a small number, or a rounded constant cancels."""
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), about=True)
     small, made = torch.full((1, 1), 0.99 * unit(F32)), _pass(values, nodes[1], ones(1, 1, 1))
     if kind == "radius":
@@ -739,7 +739,7 @@ def constants_are_shifted(kind):
 
 
 def passes_pay(kind):
-    """A pass owes what rows lose where they begin, where they arrive, and at a curve."""
+    """A pass counts the losses of rows where they begin, where they arrive, and at a curve."""
     curve = {"curve": [nn.ReLU()], "arrival": [nn.Flatten(), linear(ones(1, COUNT))]}.get(kind, [])
     if kind == "execution":
         values, nodes = values_of(total(weight=losing(1, COUNT)), ones(1, COUNT), run=F32)
@@ -780,7 +780,7 @@ def rows_over_boxes(about):
 def rows_over_boxes_underflow():
     """Products of rows with middle and half are flushed."""
     values, nodes = values_of(nn.Sequential(nn.ReLU()), torch.zeros(1, COUNT))
-    # so large that the half width stays below what is flushed
+    # this large box keeps the half width out of the flushed numbers
     values.boxes[nodes[0]] = (torch.zeros(1, COUNT), torch.full((1, COUNT), 1024 * NEAR))
     with flushing(), summed_in_order():
         ends = pass_ends._over(values, nodes[0], DenseRows(-ones(1, 1, COUNT) / 1024))
@@ -804,7 +804,7 @@ def rows_over_other_sets_underflow():
 
 
 def ends_are_added(kind, doubled=False):
-    """What a set takes off is lost beside the constant; what is owed is taken off, and so is a radius."""
+    """The part that a set takes off is lost beside the constant. The debt and the radius are taken off as well."""
     small = float(torch.tensor(0.99 * unit(F32)))
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), f"l2(eps={small!r}, bounds=None)", about=True)
     made = _pass(values, nodes[0], ones(1, 1, 1), constant=-1.0, run=True)
@@ -820,7 +820,7 @@ def ends_are_added(kind, doubled=False):
 
 
 def lower_ends_are_added():
-    """What a set takes off is lost beside the constant of a lower bound."""
+    """The part that a set takes off is lost beside the constant of a lower bound."""
     small = float(torch.tensor(0.99 * unit(F32)))
     values, nodes = values_of(nn.ReLU(), torch.zeros(1, 1), f"l2(eps={small!r}, bounds=None)", about=True)
     found = pass_ends.lower(_pass(values, nodes[0], ones(1, 1, 1), constant=-1.0))
@@ -828,7 +828,7 @@ def lower_ends_are_added():
 
 
 def bounds_state_their_error():
-    """A bound less its stated error is below what a sum in order loses."""
+    """A bound less its stated error is no higher than the sum that is added up in order."""
     model, x, threat = linear(losing(1, COUNT)), ones(1, COUNT), inradius.make(POINT, ThreatModel)
     prop, certifier = Property(-ones(1, 1, 1), torch.zeros(1, 1)), inradius.make("interval()", Certifier)
     with summed_in_order():

@@ -30,7 +30,7 @@ NIGHTLY = os.environ.get("INRADIUS_HYPOTHESIS_PROFILE") == "nightly"
 COUNT = int(os.environ.get("INRADIUS_DRILL", "10000" if NIGHTLY else "500"))
 FIRST = int(os.environ.get("INRADIUS_DRILL_SEED", "0"))
 CERTIFIERS = ["interval()", "dual()", "crown()"]
-# one of these beside them, as each costs as much as all the others
+# one of these is added, because each costs as much as all the others
 OTHERS = [
     "alpha(steps=4, keep_maximising=True)",
     "alpha(steps=3, layers='all')",
@@ -43,10 +43,10 @@ OTHERS = [
     "lp()",
     "milp(seconds=2)",
 ]
-# these refuse sets and relaxations that they have no program or norm for
+# these refuse sets and relaxations for which they have no program or norm
 CHOOSY = ("projected", "lp", "milp")
 BREAK = "pgd(steps=10, restarts=2, objective=margin(), keep_maximising=True)"
-# a Wasserstein projection is a program to solve; what this attack needs is a maximiser
+# a Wasserstein projection solves a program; this attack only needs a maximiser
 BREAK_BY_VERTICES = "frank_wolfe(steps=12)"
 # `parts` is called `union` in the second edition of the design
 PARTS = next(name for name in ("union", "parts") if name in inspect.signature(Certifier.__call__).parameters)
@@ -55,7 +55,7 @@ GRID = [10 ** (step / 4) for step in range(-32, 7)]
 
 @attrs.define
 class Outcome:
-    """What became of one triple."""
+    """The outcome of one triple."""
 
     seed: int
     name: str = ""
@@ -77,12 +77,12 @@ def margins(model, x, y, deltas, classes):
 
 
 def spread_out(x, count):
-    """The inputs once for each of so many points, (P · B, *S)."""
+    """The inputs once for each of P points, (P · B, *S)."""
     return x.expand(count, *x.shape).flatten(0, 1)
 
 
 def downhill(model, x, y, deltas, classes):
-    """For each point a direction in which one of its margins falls, the rows in turn, (P, B, *S)."""
+    """A direction for each point in which one of its margins falls, the rows in turn, (P, B, *S)."""
     moving = deltas.detach().requires_grad_()
     values = margins(model, x, y, moving, classes)
     row = torch.arange(len(deltas)) % values.shape[2]
@@ -93,13 +93,13 @@ def downhill(model, x, y, deltas, classes):
 
 
 def starts(x, draw, classes):
-    """Directions of rows, and a few at random, (P, B, *S)."""
+    """Directions of rows, and a few random ones, (P, B, *S)."""
     generator = torch.Generator().manual_seed(draw.getrandbits(30))
     return torch.randn(2 * (classes - 1) + 2, *x.shape, generator=generator, dtype=x.dtype)
 
 
 def broken_radius(found, x, classes):
-    """About the smallest factor of the radius at which a step to an extreme point fools the first input."""
+    """An estimate of the smallest factor of the radius at which a step to an extreme point fools the first input."""
     x, y, draw = x[:1], found.y[:1], found.draw
     ways = starts(x, draw, classes)
     ways[: classes - 1] = downhill(found.exact, x, y, torch.zeros_like(ways[: classes - 1]), classes)
@@ -111,7 +111,7 @@ def broken_radius(found, x, classes):
 
 
 def drawn_radius(found, x, classes):
-    """A radius around the one at which a step fools, most of them below, so that either side has its share."""
+    """A radius around the one at which a step fools. Most are below it, so that both sides occur often."""
     if found.spec.startswith("l0"):
         return found.threat
     share = found.draw.uniform(1.0, 2.0) if found.draw.random() < 0.35 else 10 ** found.draw.uniform(-1.5, 0.0)
@@ -119,7 +119,7 @@ def drawn_radius(found, x, classes):
 
 
 def corners(x, threat, draw):
-    """All corners of the box around the set where there are few, some where there are many, (P, B, *S)."""
+    """All corners of the box around the set where they are few, and some where they are many, (P, B, *S)."""
     low, high = threat.hull(x)
     size = x[0].numel()
     if size <= 8:
@@ -139,7 +139,7 @@ def unit_extremes(x, threat):
 
 
 def descent(found, x, threat, classes):
-    """Points on the way down, by steps to extreme points and, in a convex set, by ever shorter steps towards them."""
+    """Points on the way down, by steps to extreme points, and in a convex set also by ever shorter steps towards them."""
     points, deltas = [], starts(x, found.draw, classes) * 0
     everywhere = spread_out(x, len(deltas))
     rng = ExampleRNG(2, torch.arange(len(everywhere)))
@@ -155,7 +155,7 @@ def descent(found, x, threat, classes):
 
 
 def members(found, x, threat, classes):
-    """Points of the set in float64, (P, B, *S); none is outside by any rounding."""
+    """Points of the set in float64, (P, B, *S). None is outside by any rounding."""
     by_vertices = "wasserstein" in found.spec
     parts = [torch.zeros_like(x)[None], descent(found, x, threat, classes)]
     if found.draw.random() < 0.4:
@@ -172,7 +172,7 @@ def members(found, x, threat, classes):
 
 
 class Noise(TorchDispatchMode):
-    """Every operator's inputs and parameters off by a rounding error of float64, at random."""
+    """A mode in which every operator's inputs and parameters are off by a random rounding error of float64."""
 
     def __init__(self, seed):
         super().__init__()
@@ -193,7 +193,7 @@ class Noise(TorchDispatchMode):
 
 @torch.no_grad()
 def own_error(found, x, delta, classes):
-    """About what rounding in float64 may change in the margins at a point (B, *S), as noise of its size does, (B, K)."""
+    """An estimate of the change that float64 rounding makes in the margins at a point (B, *S), from noise of its size, (B, K)."""
     values = []
     for seed in range(6):
         with Noise(seed):
@@ -203,10 +203,10 @@ def own_error(found, x, delta, classes):
 
 
 def contradicted(found, x, proof, points, values, classes):
-    """A sentence where a point has a value below a bound, or a wrong class in spite of a certificate, beyond rounding."""
+    """A sentence where a point has a value below a bound, or a wrong class despite a certificate, beyond rounding."""
     least = proof.lower.double() - proof.error.double()
     lowest, place = values.min(0)
-    # no comparison holds with NaN, which is how a bound that overflowed claims nothing
+    # no comparison holds with NaN, so a bound that overflowed claims nothing
     suspects = (least > lowest) | (proof.certified[:, None] & (lowest < 0))
     for row, column in suspects.nonzero().tolist():
         own = own_error(found, x, points[place[row, column]], classes)[row, column]
@@ -234,7 +234,7 @@ def last_lines():
 
 
 def checked(seed, build=case, others=None):
-    """What became of one seed's triple; nothing is raised."""
+    """The outcome of one seed's triple. No error is raised."""
     outcome = Outcome(seed)
     try:
         _check(build(seed), outcome, others)
@@ -265,7 +265,7 @@ def _certify(found, outcome, spec, threat, points, values):
     choosy = spec.startswith(CHOOSY)
     try:
         with warnings.catch_warnings():
-            # a solver that fails on numbers so far apart leaves the bound that was there
+            # a solver that fails on numbers of very different sizes leaves the bound unchanged
             warnings.filterwarnings("ignore", message=".* keeps the bound that it had before")
             proof = inradius.make(spec, Certifier)(found.model, found.x, found.y, threat, **{PARTS: part})
     except InputError as error:
@@ -343,11 +343,11 @@ def drill(seeds, build=case, others=None):
 
 
 def demand(table, share=0.2):
-    """No contradiction, no traceback, bounds for what had some, and that both sides had their share."""
+    """Passes if there is no contradiction and no traceback, if known operators have bounds, and if both sides occur often."""
     print(table)
     count = len(table.outcomes)
     assert not table.all("contradictions"), str(table)
-    # a bound that is only likely fails now and then, and far less often than it says
+    # a probabilistic bound fails sometimes, and much less often than it states
     assert len(table.all("chances")) <= 1 + 0.01 * count, str(table)
     assert not table.all("errors"), str(table)
     assert table.finite_share >= 0.9, str(table)

@@ -136,18 +136,18 @@ def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -
         found = record(model, batch, rules, located=True, watched=count > len(BATCHES))
     except (InputError, UnsupportedError) as error:
         raise UnsupportedError(
-            f"{type(model).__name__} takes 1 example but not {count} at once ({error}); bounds know models that take any number"
+            f"{type(model).__name__} takes 1 example but not {count} at once ({error}); allowed are models that take any number"
         ) from error
     if found.questions:
         raise UnsupportedError(
             f"{type(model).__name__} asks how many examples there are ({found.questions[0]}), so that a batch of {count} may "
-            "get another function than 1 example; bounds know models that treat every batch alike"
+            "get another function than 1 example; allowed are models that treat every batch alike"
         )
     call = depends_on_size(single, found.graph, count)
     if call is not None:
         raise UnsupportedError(
             f"{call.where} uses {call.name} in a way that depends on the number of examples: batches of 1 and {count} differ; "
-            "bounds know models that treat every batch alike"
+            "allowed are models that treat every batch alike"
         )
     _check_output(model, found.output, count)
     return found.output
@@ -166,5 +166,5 @@ def _check_same(model: nn.Module, graph: Graph, again: Graph) -> None:
     if call is not None:
         raise UnsupportedError(
             f"{call.where or 'an operator'} uses {call.name} ({call.op}), which another run of {type(model).__name__} does not in "
-            "the same way; bounds know models that run the same operators on the same constants every time"
+            "the same way; allowed are models that run the same operators on the same constants every time"
         )

@@ -67,7 +67,7 @@ def _recorded(layer: ModuleOperator, recorder: Recorder) -> Callable[..., Any]:
         if not any(isinstance(each, TracedTensor) for each in (*args, *kwargs.values())):
             return own(layer.module, *args, **kwargs)
         if len(args) != 1 or kwargs:
-            raise UnsupportedError(f"{layer.path} is {layer} with several inputs; its layer rule knows one")
+            raise UnsupportedError(f"{layer.path} is {layer} with several inputs; allowed is one input")
         layer.rule.check(layer.module)
         with recorder.paused():
             out = own(layer.module, args[0].plain.clone())

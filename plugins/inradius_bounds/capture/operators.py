@@ -20,20 +20,20 @@ def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
     """The reason why an operator cannot be recorded; empty where it can be."""
     tags = func.tags
     if varies and name in READS:
-        return "which reads a number off a value that depends on the input; bounds know computations that are the same every time"
+        return "which reads a number from a value that depends on the input; allowed are computations that are the same every time"
     shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
     # places that are constants give a constant shape
     fixed = name == "index" and not any(isinstance(each, TracedTensor) for each in tensors(args[1]))
     if varies and shaping and not fixed:
         return (
-            "whose result's shape depends on values of the input; bounds know computations that are the same every time"
+            "whose result's shape depends on values of the input; allowed are computations that are the same every time"
         )
     if torch.Tag.nondeterministic_seeded in tags:
-        return "which is random; bounds need it left out"
+        return "which is random; leave it out"
     if varies and (torch.Tag.inplace_view in tags or any(argument.is_out for argument in func._schema.arguments)):
-        return "which changes a tensor in place in a way that is not followed; bounds know computations that make new values"
+        return "which changes a tensor in place in a way that is not followed; allowed are computations that make new values"
     if name in _NORMS and bool(args[5]):
-        return "with the statistics of the batch (training=True), which joins its examples; bounds need the running statistics"
+        return "with the statistics of the batch (training=True), which joins its examples; allowed are the running statistics"
     return ""
 
 

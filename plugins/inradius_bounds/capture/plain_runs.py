@@ -44,7 +44,7 @@ def check_values(model: nn.Module, chain: LayerChain, tried: TestedPoints) -> No
         found = _alone(model, few, gradients=gradients, fused=fused)
         if not (_same(found, tried.alone) if exact else _close(found, tried.alone, allowed)):
             raise UnsupportedError(
-                f"what was recorded of {type(model).__name__} gives other values than the model; bounds know models whose "
+                f"the recording of {type(model).__name__} gives other values than the model; allowed are models whose "
                 "numbers stay in torch's operators from the input to the output, with and without gradients"
             )
     for output in tried.batches:
@@ -72,8 +72,8 @@ def _output(model: nn.Module, given: Tensor, count: int) -> Tensor:
     output = model(given)
     if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != count:
         raise UnsupportedError(
-            f"{type(model).__name__} gives {type(output).__name__} of another form in some runs than in others, such as with and "
-            "without gradients; bounds know models that give one tensor, a row for each example"
+            f"{type(model).__name__} gives {type(output).__name__} of another form in some runs, such as with and "
+            "without gradients; allowed are models that give one tensor, a row for each example"
         )
     return output.detach()
 
@@ -119,7 +119,7 @@ def _check_batch(model: nn.Module, tried: TestedPoints, output: Tensor, allowed:
     if not good:
         raise UnsupportedError(
             f"{type(model).__name__} gives other outputs for an example in a batch of {count} than alone: batches of 1 and "
-            f"{count} differ, so that it joins examples; bounds know models that keep them apart"
+            f"{count} differ, so that the examples depend on each other; allowed are models that keep them apart"
         )
 
 

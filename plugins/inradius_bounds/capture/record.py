@@ -57,7 +57,7 @@ def record(
         raise recorder.refusals[0]
     if not isinstance(result, Tensor):
         raise InputError(
-            f"{type(model).__name__} gives a {type(result).__name__}; bounds know models that give one tensor, a row for "
+            f"{type(model).__name__} gives a {type(result).__name__}; allowed are models that give one tensor, a row for "
             "each example"
         )
     if not isinstance(result, TracedTensor):
@@ -86,7 +86,7 @@ def _run(model: nn.Module, entry: TracedTensor, rules: Rules, recorder: Recorder
         _explain(model, plain, error)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnsupportedError(
-            f"the computation of {type(model).__name__} cannot be recorded ({reason}); bounds know models whose numbers "
+            f"the computation of {type(model).__name__} cannot be recorded ({reason}); allowed are models whose numbers "
             "stay in torch's operators from the input to the output"
         ) from error
 

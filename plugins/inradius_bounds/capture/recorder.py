@@ -169,7 +169,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._value(target)
         if self._memory.given(target):
             raise UnsupportedError(
-                f"{self.where()} uses {func}, which changes a tensor of the model in place; bounds know models that "
+                f"{self.where()} uses {func}, which changes a tensor of the model in place; allowed are models that "
                 "leave their parameters, buffers and other tensors alone"
             )
         if varies:
@@ -187,13 +187,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(given, TracedTensor):
             if not self._memory.seen(given.plain):
                 raise UnsupportedError(
-                    f"{self.where()} gives {self._running} a value that the model has kept from an earlier call; bounds know "
+                    f"{self.where()} gives {self._running} a value that the model has kept from an earlier call; allowed are "
                     "models that remember nothing"
                 )
             if not self._memory.current(given.plain):
                 raise UnsupportedError(
                     f"{self.where()} gives {self._running} a value that was changed in place through another tensor of the "
-                    "same memory; bounds know computations that make new values"
+                    "same memory; allowed are computations that make new values"
                 )
             return given.value
         value = self._memory.value(given)
@@ -203,7 +203,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if changed and not (self._memory.plain(given) and storage_of(given) not in self._weighty):
                 raise UnsupportedError(
                     f"{self.where()} gives {self._running} a tensor computed from weights that was changed in place through "
-                    "another tensor of the same memory; bounds know computations that make new values"
+                    "another tensor of the same memory; allowed are computations that make new values"
                 )
             self.volatile |= changed
             leaf = given.detach().clone() if changed else given

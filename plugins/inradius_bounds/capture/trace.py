@@ -26,7 +26,9 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: tor
     Raises ``UnsupportedError`` for an operator without bounds, with its name and its place.
     """
     if not isinstance(model, nn.Module):
-        raise InputError(f"{model!r} is not a torch.nn.Module; bounds need one, whose operators they record")
+        raise InputError(
+            f"{model!r} is not a torch.nn.Module; allowed is a torch.nn.Module, whose operators are recorded"
+        )
     if x.layout != torch.strided:
         raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
     proof = current_certificate()

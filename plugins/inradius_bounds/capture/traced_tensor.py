@@ -86,7 +86,7 @@ class TracedTensor(Tensor):
 
     def _unseen(self, what: str) -> UnsupportedError:
         error = UnsupportedError(
-            f"{place({})} uses {what} on a value that depends on the input, which torch's operators do not show; bounds know "
+            f"{place({})} uses {what} on a value that depends on the input, which is outside of torch's operators; allowed are "
             "models whose numbers stay in torch's operators from the input to the output"
         )
         # the model may catch the error and go on
@@ -102,5 +102,5 @@ class TracedTensor(Tensor):
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise UnsupportedError(
             f"{func} met a value outside of the run that it is recorded in, as in another thread, or in a call that comes later; "
-            "bounds know models that compute in one thread and remember nothing"
+            "allowed are models that compute in one thread and remember nothing"
         )

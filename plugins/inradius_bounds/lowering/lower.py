@@ -158,7 +158,7 @@ def _kept(build: Builder, layer: ModuleOperator, source: Node, value: Value | No
     assert value is not None
     if source.shape[0] != 1 or len(source.shape) < 2:
         raise build.refuse(
-            f"{layer.path}, a {layer}, on a value of shape {tuple(source.shape)} for one example; its layer rule knows batches"
+            f"{layer.path}, a {layer}, on a value of shape {tuple(source.shape)} for one example; allowed are batches"
         )
     module = _widened(layer.module, build.constants.dtype)
     operator = Operator(layer.path, module, layer.rule, source.stored, stored(value.shape), type(layer.module).forward)

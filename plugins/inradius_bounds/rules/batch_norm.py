@@ -17,7 +17,7 @@ class BatchNormRule(LayerRule):
         if isinstance(module, _BatchNorm) and (module.running_mean is None or module.running_var is None):
             raise UnsupportedError(
                 f"{module} keeps no running statistics, so examples of a batch depend on each other; "
-                "bounds need track_running_stats=True"
+                "allowed is track_running_stats=True"
             )
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

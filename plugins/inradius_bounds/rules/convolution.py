@@ -19,7 +19,7 @@ class ConvolutionRule(LayerRule):
 
     def check(self, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
-            raise UnsupportedError(f"{module} pads with {module.padding_mode!r}; bounds know padding_mode='zeros'")
+            raise UnsupportedError(f"{module} pads with {module.padding_mode!r}; allowed is padding_mode='zeros'")
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         conv = op.module

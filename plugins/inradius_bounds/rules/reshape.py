@@ -14,7 +14,7 @@ class FlattenRule(LayerRule):
 
     def check(self, module: nn.Module) -> None:
         if isinstance(module, nn.Flatten) and module.start_dim == 0:
-            raise UnsupportedError(f"{module} joins the batch axis with others; bounds need start_dim ≥ 1")
+            raise UnsupportedError(f"{module} joins the batch axis with others; allowed is start_dim ≥ 1")
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return op(lower), op(upper)

@@ -1,4 +1,4 @@
-"""Which rows a solver is asked for: all, or those that the verdict waits for."""
+"""The rows that a solver is asked for: all, or those that the verdict depends on."""
 
 import random
 
@@ -11,7 +11,7 @@ from inradius import Property
 from inradius_bounds.solvers.agenda import Agenda
 
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True)
-# in fourths, so that ties and equality with the error come up
+# numbers in fourths make ties and equality with the error frequent
 BOUNDS, GAINS, ERRORS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25), (None, 0.0, 0.25, 0.25, 0.5, 0.75, 1.0), (0.0, 0.25, 0.5)
 
 
@@ -20,7 +20,7 @@ def prop(count, clauses):
 
 
 def question(seed):
-    """A property of K rows, the bounds before, the answers of a solver, no lower, or None where it fails, errors, slack."""
+    """A property of K rows, the bounds before, a solver's answers that are no lower (or None), errors, and slack."""
     draw = random.Random(seed)
     count = draw.randint(1, 5)
     clauses = [[draw.random() < 0.4 for _ in range(count)] for _ in range(draw.randint(1, 4))]
@@ -37,7 +37,7 @@ questions = st.integers(0, 10**9).map(question)
 
 
 def asked_for(agenda, answers):
-    """The rows that are asked for, in order; the agenda takes the answers."""
+    """The rows that are asked for, in order. The agenda receives the answers."""
     rows = []
     for row in agenda:
         rows.append(row)

@@ -22,7 +22,7 @@ def certify(model, x, y, name="crown", eps=0.01):
 
 
 def outcome(*given, **options):
-    """The bounds of a certificate, or the kind of its refusal; no other error is one."""
+    """The bounds of a certificate, or the kind of its refusal. No other error is allowed."""
     try:
         return certify(*given, **options).lower.tolist()
     except InradiusError as error:
@@ -30,13 +30,13 @@ def outcome(*given, **options):
 
 
 def check_as_a_copy(model, x, **options):
-    """A model that was certified before has the certificate of a model that never was."""
+    """A model that was certified before has the certificate of an equal model that was not."""
     for y in range(model(x.clone()).shape[1]):
         assert outcome(model, x, y, **options) == outcome(copy.deepcopy(model), x, y, **options)
 
 
 def check_contains(model, x, *, eps=0.01, names=("crown", "interval")):
-    """No bound is above the values of the stored weights' function, in float64, at the input and at members of the set."""
+    """No bound is above a value of the exact function of the stored weights, in float64, at the input and at members of the set."""
     exact = copy.deepcopy(model).double()
     threat = inradius.make(f"linf(eps={eps}, bounds=None)", ThreatModel)
     wide = x.double()
@@ -62,7 +62,7 @@ def inputs(*shape, seed=0):
 
 
 class Function(nn.Module):
-    """A function of the module and its input, with two layers at hand."""
+    """A function of the module and its input, with two layers for its use."""
 
     def __init__(self, function, wide=4, hidden=20):
         super().__init__()
@@ -78,7 +78,7 @@ class Function(nn.Module):
 
 
 def deep(*before, given, depth=8, width=64):
-    """A network of so many layers that worst-case bounds on its rounding say nothing."""
+    """A network so deep that worst-case bounds on its rounding are useless."""
     torch.manual_seed(0)
     sizes = [given, *[width] * (depth + 1)]
     layers = [each for size, to in itertools.pairwise(sizes) for each in (nn.Linear(size, to), nn.ReLU())]
@@ -99,7 +99,7 @@ class Deep(Function):
         return self.layers(x)
 
 
-# what steps were built from may change in place: places, masks, choices, converted weights
+# constants that steps were built from may change in place: places, masks, choices, converted weights
 
 
 class Permuted(nn.Module):
@@ -183,7 +183,7 @@ def test_choices_by_weights_follow_an_optimizers_step(choose):
 
 
 class Scale(nn.Module):
-    """Has a rule of its own, as a plugin would bring it."""
+    """A module with a rule of its own, as a plugin would bring it."""
 
     def __init__(self):
         super().__init__()
@@ -365,7 +365,7 @@ def test_bounds_have_the_gradient_of_a_weight_that_is_written_through_a_view_or_
         torch.testing.assert_close(gradient, gradients[0])
 
 
-# what a check against the model's values sees in networks that are deep, or in short types
+# the check against the model's values works in deep networks and in short types
 
 
 class Unfolded(nn.Module):
@@ -418,7 +418,7 @@ def test_a_deep_network_on_unfold_contains_its_values_or_is_refused(dtype, depth
     contains_or_refuses(model, x.to(dtype), eps=1e-7)
 
 
-# a check against worst-case rounding says nothing of the deep ones and of those in short types
+# a check against worst-case rounding is useless for deep networks and for short types
 NETWORKS = [(Function, torch.float32), (Function, torch.bfloat16), (Function, torch.float16)]
 NETWORKS += [(Deep, torch.float64), (Deep, torch.float32), (Deep, torch.bfloat16)]
 
@@ -462,7 +462,7 @@ def test_what_reads_the_type_of_its_input_or_the_gradient_mode_is_refused(name, 
     refused(network(NOTICING[name]).to(dtype).eval(), inputs(2, 4).to(dtype), eps=1e-7)
 
 
-# how many examples there are, asked in ways that no operator shows
+# questions about the number of examples that no operator shows
 
 
 ASKING = {
@@ -489,7 +489,7 @@ def test_examples_from_the_200th_on_that_get_another_function_are_refused():
     refused(Function(lambda m, x: torch.cat([x[:199], -x[199:]])).eval(), torch.tensor([[1.0, 0.0]]))
 
 
-# a certificate, or a refusal, leaves the model as it was
+# a certificate, or a refusal, leaves the model unchanged
 
 
 def clip(m, x):
@@ -563,7 +563,7 @@ def test_a_maximum_over_padding_alone_has_bounds_or_a_sentence():
     contains_or_refuses(nn.Sequential(*layers).eval(), inputs(1, 1, 2, 5))
 
 
-# what must not be refused
+# models that must not be refused
 
 
 def shifted_in_place(m, x):

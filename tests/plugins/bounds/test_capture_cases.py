@@ -1,4 +1,4 @@
-"""The cases in which a capture by class and by one comparison gave false certificates, each a test, and their kinds."""
+"""Cases in which a capture by class and by one comparison gave false certificates. Each case is a test, with its kinds."""
 
 import contextlib
 import copy
@@ -22,12 +22,12 @@ CERTIFIERS = [
     "alpha(steps=4, layers='all', keep_maximising=True)",
     "certifier_cascade(steps=0)",
 ]
-# where a refusal may point: the line that does it is in this file
+# the place that a refusal names: the line is in this file
 HERE = r"test_capture_cases\.py"
 
 
 def points(x, threat):
-    """Corners of the set's box and samples, all of them members, (P, B, *S)."""
+    """Corners of the set's box and samples; all are members, (P, B, *S)."""
     low, high = threat.hull(x)
     size = x[0].numel()
     signs = torch.tensor(list(itertools.product([False, True], repeat=size))).view(-1, 1, *x.shape[1:])
@@ -39,13 +39,13 @@ def points(x, threat):
 
 
 def check_holds(model, x, spec="linf(eps=0.1, bounds=None)", certifiers=CERTIFIERS, y=None):
-    """Every bound is finite and no point of the set has a value below it; gives the certificates."""
+    """The certificates. Every bound is finite, and no point of the set has a value below it."""
     threat, classes = inradius.make(spec, ThreatModel), model(x).shape[1]
     y = model(x).argmax(1) if y is None else y
     rows = Property.margins(y, classes, dtype=x.dtype).weights
     deltas = points(x, threat)
     with torch.no_grad():
-        # each alone, which is the function that is certified
+        # each example alone, which is the certified function
         values = torch.stack([torch.cat([model((x + d)[i : i + 1]) for i in range(len(x))]) for d in deltas])
     lowest = torch.einsum("bko,pbo->pbk", rows, values).amin(0)
     proofs = {name: inradius.make(name, Certifier)(model, x, y, threat) for name in certifiers}
@@ -129,7 +129,7 @@ def test_a_reciprocal_of_the_input_has_bounds_or_a_sentence(function, name):
         assert bool(proof.lower.isfinite().all())
 
 
-# a value that is cut off the graph of gradients is still a value
+# a value that is detached from gradients is still a value
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def _without_gradient(m, x):
         return 2 * m.second(x)
 
 
-# what a class of layers does is what runs
+# the operators that run count, and not the class of a layer
 
 
 class Doubled(nn.Conv2d):
@@ -230,7 +230,7 @@ def test_a_change_after_the_first_certificate_is_seen(change):
     check_holds(model, x)
     change(model)
     found = check_holds(model, x)
-    # a model that never was without the change
+    # a model that had the change from the beginning
     fresh = small()
     change(fresh)
     for name, proof in check_holds(fresh, x).items():
@@ -247,7 +247,7 @@ def test_a_hook_that_is_gone_is_gone():
         torch.testing.assert_close(proof.lower, before[name].lower)
 
 
-# what is random, counts or branches is refused by its name
+# models that are random, that count, or that branch are refused by the operator's name
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_branches_on_values_are_refused(function):
     refused(Function(lambda m, x: logits(function(m, x))).double().eval(), inputs(2, 3), ".")
 
 
-# a model that notices that it is looked at, or how, computes something else when it runs
+# a model may notice the recording, and compute something else in a plain run
 
 
 def swallowed(m, x):
@@ -533,7 +533,7 @@ def test_certifying_leaves_the_model_as_it_was(function):
 
 
 class Saved(nn.Module):
-    """A module that can be pickled whole, with a buffer that its forward replaces."""
+    """A module that can be pickled as a whole, with a buffer that its forward replaces."""
 
     def __init__(self):
         super().__init__()
@@ -694,7 +694,7 @@ def replaced_data(model):
 
 
 def numpy_written(model):
-    # no counter of versions sees this
+    # no version counter records this change
     model.first.weight.detach().numpy()[:] *= -1.5
 
 

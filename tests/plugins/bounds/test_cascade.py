@@ -1,4 +1,4 @@
-"""The cascade of certifiers: what each member sees, and what comes of it."""
+"""The cascade of certifiers: the examples that each member sees, and the result."""
 
 import attrs
 import pytest
@@ -17,7 +17,7 @@ SEEN: list[list[float]] = []
 
 @attrs.frozen(kw_only=True)
 class Spy(Certifier):
-    """Writes down the first pixels it is given, and proves nothing."""
+    """Records the first pixels of its inputs, and proves nothing."""
 
     def lower_bound(self, model, x, threat, prop, rng):
         SEEN.append(x[:, 0].tolist())
@@ -30,7 +30,7 @@ def network(seed=0):
     with torch.no_grad():
         for layer in (net[0], net[2]):
             layer.weight.mul_(2)
-        # the classes are met alike
+        # the classes are compared alike
         middle = torch.rand(200, 6, dtype=F64)
         net[4].bias.sub_(net(middle).mean(0))
     return net
@@ -109,7 +109,7 @@ def test_members_must_be_certifiers():
 
 
 def wanting(net, x, y, threat):
-    """The bounds before alpha over all layers, and the share of their distance to the values at x that is missing."""
+    """The bounds before alpha over all layers, and the missing share of their distance to the values at x."""
     before = CertifierCascade(members=STANDARD[:-1], steps=0)(net, x, y, threat).lower
     prop = Property.margins(y, 3, dtype=F64)
     worst, known = before.amin(1), prop.values(net(x)).amin(1)
@@ -123,7 +123,7 @@ def test_examples_without_promise_are_left_out_of_the_dearest_member_alone(promi
     the_set = threat(0.12)
     short, missing = wanting(net, x, y, the_set)
     found, whole = (CertifierCascade(steps=0, promise=each)(net, x, y, the_set).lower for each in (promise, None))
-    # what is left out keeps the bounds of the other members, and no example that these prove is lost
+    # an example that is left out keeps the bounds of the other members, and none that these prove is lost
     torch.testing.assert_close(found, torch.where((missing <= share)[:, None], whole, short))
     assert bool((whole > short).any())
     assert bool((missing > 0.85).any())
@@ -157,7 +157,7 @@ class Tell(Certifier):
 
 
 def flat():
-    """A network that is 0 everywhere, and three inputs that Tell tells apart."""
+    """A network that is 0 everywhere, and three inputs that Tell distinguishes."""
     net = nn.Linear(2, 3).double()
     with torch.no_grad():
         net.weight.zero_()
@@ -201,7 +201,7 @@ def test_a_row_may_gain_what_the_best_member_without_the_cost_of_float_gains():
     # −1 + 0.5 + 4 and, from −3 on, 0.5 + 4 again, or −2 + 0.25 + 1; what is proved is left to the first member
     assert cost(*paid) == [[3.5, 1.5], [3.5, 1.5], [6.5, 6.5]]
     assert cost(Tell(value=rows)) is None
-    # a member that paid nothing gains nothing without the cost
+    # a member without a cost gains nothing without it
     assert cost(paid[1], Tell(value=((0.0, -5.0),) * 3)) == [[0.25, -0.75]] * 3
 
 

@@ -29,7 +29,7 @@ def certifier(spec):
 
 
 def conv_net(seed):
-    """Every layer of the list: nested containers, normalisation, strides, groups, pooling, dropout."""
+    """A network with every layer of the list: nested containers, normalisation, strides, groups, pooling, dropout."""
     torch.manual_seed(seed)
     net = nn.Sequential(
         Normalize([0.4, 0.6], [0.5, 0.3]),
@@ -200,7 +200,7 @@ def test_windows_are_only_a_faster_way_to_the_same_bounds(seed, kind, monkeypatc
     torch.testing.assert_close(fast, certifier(kind)(net, x, y, found).lower)
 
 
-# l1 closes inner rows with multipliers that are not optimal; the gradient is then that at fixed multipliers, by design
+# l1 closes inner rows with multipliers that are not optimal; by design the gradient is then that at fixed multipliers
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [

@@ -1,4 +1,4 @@
-"""CROWN bounds: against an independent recursion, the LP over the same inner bounds, and the cases that theory settles."""
+"""CROWN bounds, compared with an independent recursion, with the LP over the same inner bounds, and with known cases."""
 
 import pytest
 import torch
@@ -99,7 +99,7 @@ def test_crown_without_its_options_is_the_recursion_of_the_paper(seed):
 
 
 def lp_over_crowns_bounds(net, x, y, found):
-    """The optimum of the LP relaxation with the inner bounds that CROWN has, (B, K)."""
+    """The optimum of the LP relaxation with the inner bounds of CROWN, (B, K)."""
     pytest.importorskip("cvxpy", reason="the LP needs cvxpy")
     chain, prop = trace(net, x), Property.margins(y, 3, dtype=F64)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Bounds of networks that are no chain of layers: every value that is attained lies inside, whatever the graph."""
+"""Bounds of networks that are no chain of layers: every attained value lies inside, for any graph."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ NETWORKS = {
 
 
 def check_bounds(model, shape, spec, certifiers=("interval()", "dual()", "crown()"), seed=0):
-    """No value that is sampled or attacked falls below a bound, and the bounds are those of any batch."""
+    """No sampled or attacked value is below a bound, and the bounds are those of any batch."""
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     threat = inradius.make(spec, ThreatModel)
     with torch.no_grad():
@@ -210,7 +210,7 @@ def sorts():
     ("build", "fragment"),
     [
         (joins, "batches of 1 and 2 differ"),
-        (branches, "reads a number off a value that depends on the input"),
+        (branches, "reads a number from a value that depends on the input"),
         (in_place, "was changed in place through another tensor"),
         (sorts, r"cumsum \(aten.cumsum.default\), which no layer rule covers"),
     ],

@@ -1,4 +1,4 @@
-"""HiGHS asked for one cost after the other, against programs that are solved anew."""
+"""HiGHS for one cost after the other, compared with programs that are solved anew."""
 
 import math
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def polytope(seed, size=7, rows=6):
-    """A random one around a point of whole numbers; one column has a single value, which presolve takes out."""
+    """A random polytope around a point of whole numbers. One column has a single value, which presolve removes."""
     from scipy import sparse
 
     rng = np.random.default_rng(seed)
@@ -33,7 +33,7 @@ def costs(seed, count=4, size=7):
 
 
 def by_scipy(found, cost, whole):
-    """The minimum, by scipy's own call of a solver."""
+    """The minimum, from scipy's own call of a solver."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     integral = np.isin(np.arange(len(cost)), whole).astype(int)
@@ -75,7 +75,7 @@ def test_a_sign_is_found_and_the_bound_holds(seed, ends, among):
             assert best.bound > sign.proved
         if least < sign.refuted - 1e-5:
             assert best.value < sign.refuted
-        # and the next question is asked as if there had been none
+        # the next cost is solved as if there had been no target
         again = solver.minimise(all_columns(), cost)
         assert again.value == pytest.approx(least, abs=1e-6)
 

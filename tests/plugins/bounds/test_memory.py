@@ -1,4 +1,4 @@
-"""Bounds in blocks of stated memory: the same bounds, and no more numbers at once."""
+"""Bounds in blocks of a stated memory: the same bounds, and no more numbers at once."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""The LP in HiGHS against cvxpy, and the MILP against brute force over the patterns of ReLUs."""
+"""The LP in HiGHS compared with cvxpy, and the MILP compared with brute force over the patterns of ReLUs."""
 
 import itertools
 from importlib.util import find_spec
@@ -78,7 +78,7 @@ def test_the_multipliers_prove_the_optimum(spec, activation):
 
 
 def brute_force(net, x, y, threat):
-    """The least margins over every pattern of the ReLUs: one LP for each, by scipy."""
+    """The least margins over every pattern of the ReLUs, from one LP of scipy for each."""
     from scipy.optimize import linprog
 
     first, second = net[1], net[3]

@@ -1,6 +1,6 @@
 """Every sign and adjoint of the bounds is watched: with one of them changed, a law fails.
 
-A new mutation is a line in ``MUTATIONS``; those of what is owed to rounding are in ``test_rounding_mutations``.
+A new mutation is a line in ``MUTATIONS``. The mutations of rounding errors are in ``test_rounding_mutations``.
 """
 
 import itertools
@@ -48,7 +48,7 @@ def seeded(build, seed=0):
 
 
 def layer(build, shape):
-    """The law kit's laws of one layer's rule."""
+    """The law kit's laws hold for one layer's rule."""
     with warnings.catch_warnings():
         # torch copies the input where it pads one side alone
         warnings.simplefilter("ignore", UserWarning)
@@ -185,12 +185,12 @@ def bounds(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, boun
     for build, seed, around in itertools.product(builds, range(seeds), sets):
         model, x, threat, prop, lowest = question(build, seed, around)
         value = certifier.lower_bound(model, x, threat, prop, ExampleRNG(0, torch.arange(len(x)))).value
-        # what is no number claims nothing
+        # a bound that is NaN claims nothing
         assert not bool((value > lowest + 1e-9).any()), (spec, build.__name__, around, value, lowest)
 
 
 def proved(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, bounds=None)"), seeds=3):
-    """The same of certificates, in which values are counted from those at the inputs."""
+    """No value that samples and descents find is below a bound of a certificate, which counts values from those at the inputs."""
     certifier = inradius.make(spec, Certifier)
     for build, seed, around in itertools.product(builds, range(seeds), sets):
         model, x, threat, prop, lowest = question(build, seed, around)
@@ -206,7 +206,7 @@ def proved(spec, *builds, sets=("linf(eps=0.01, bounds=None)", "l2(eps=0.2, boun
 
 @cache
 def before_activations(build, seed, spec):
-    """A network's chain with inputs and a set, and the least and largest inputs of its non-linear layers that are found."""
+    """A network's chain, inputs, a set, and the least and largest inputs of its non-linear layers that were found."""
     model, x, threat, _, _ = question(build, seed, spec)
     chain = trace(model, x)
     deltas = [torch.zeros_like(x)]
@@ -235,7 +235,7 @@ def _inputs(chain, z):
 
 
 def inner(boxes, *builds, sets=("linf(eps=0.1, bounds=None)", "l2(eps=0.3, bounds=None)"), seeds=3):
-    """No input of a non-linear layer that an extreme point of the set gives is outside of the layer's box."""
+    """No input of a non-linear layer at an extreme point of the set is outside of the layer's box."""
     for build, seed, spec in itertools.product(builds, range(seeds), sets):
         chain, x, threat, found = before_activations(build, seed, spec)
         with torch.no_grad():
@@ -279,7 +279,7 @@ def shares():
         projection_laws.the_shares_of_all_estimates_make_the_failure(0.01, "linf(eps=0.02)", patch)
 
 
-# operators in a place where they are no first and no last step of a block
+# operators that are neither the first nor the last step of a block
 PLACED = {
     "matmul": lambda m, x: torch.matmul(m.image, x.relu()).relu(),
     "right matmul": lambda m, x: (x.relu() @ m.image).relu(),
@@ -317,7 +317,7 @@ def _within(op):
 
 
 def _laws_of(op):
-    """The laws of layer rules; a program of several steps has sums of sums, whose terms are not those of one sum."""
+    """The laws of layer rules. A program of several steps has sums of sums, whose terms are not those of one sum."""
     several = len(getattr(op.module, "steps", ())) > 0
     left_out = [] if op.rule.exact(op) else [rules.affine_intervals_are_exact]
     left_out += [rules.magnitude_is_a_bound] if several else []
@@ -357,7 +357,7 @@ PLAIN_CONVOLUTION = partial(layer, lambda: nn.Conv2d(1, 2, 3, 2, 1), (1, 5, 4))
 SAME = partial(layer, lambda: nn.Conv2d(1, 1, (2, 2), padding="same"), (1, 3, 3))
 BATCH_NORM = partial(layer, falling, (2, 2, 2))
 ALPHA = "alpha(steps=5, keep_maximising=True)"
-# the backward pass alone, as interval bounds would hide a pass that proves too little
+# the backward pass alone, because interval bounds would hide a pass whose bounds are too loose
 DUAL, CROWN = "dual(intersect=False)", "crown(intersect=False, best=False)"
 PASS = partial(bounds, DUAL, dense, deep)
 PROVED = partial(proved, "dual()", dense, deep)

@@ -1,4 +1,4 @@
-"""Random projections: norms from products, bounds that hold as often as they say, and estimates that only train."""
+"""Random projections: norms from products, bounds that hold as often as stated, and estimates for training alone."""
 
 import math
 

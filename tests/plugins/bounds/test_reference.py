@@ -84,9 +84,9 @@ def test_dual_is_algorithm_1_on_the_published_network():
         flat = (x[image].flatten(), low[image].flatten(), high[image].flatten())
         theirs = algorithm_1(affine, *flat, rows[image])
         torch.testing.assert_close(alone[image], theirs, rtol=0, atol=1e-9)
-        # tighter inner bounds leave the slopes as they are, so that no margin is lower
+        # tighter inner bounds do not change the slopes, so no margin is lower
         assert bool((ours[image] >= theirs - 1e-9).all())
-        # what rounding costs in float32
+        # the cost of rounding in float32
         assert float(quick[image].min()) >= float(theirs.min()) - 5e-3
 
 

@@ -1,4 +1,4 @@
-"""Rounding is counted as bounds are made: it adds up over the depth, and holds for numbers of any size."""
+"""Rounding errors are counted as bounds are made. They add up over the depth, and hold for numbers of any size."""
 
 import itertools
 from fractions import Fraction
@@ -179,7 +179,7 @@ def test_boxes_and_lines_that_underflow_prove_nothing(spec, place, eps, claim):
 
 
 class Gated(nn.Module):
-    """−10⁶ times the positive part of a function of a number, so that bounds of what it gives decide on the sign."""
+    """−10⁶ times the positive part of a function of a number, so that bounds of that function decide the sign."""
 
     def __init__(self, function):
         super().__init__()
@@ -192,7 +192,7 @@ class Gated(nn.Module):
 
 
 def used_often(model, z):
-    """1 + 0.99 u + ... + 0.99 u times a number, less 1 + 60 u: the rows of all its uses are added up, and lose the small ones."""
+    """1 + 0.99 u + ... + 0.99 u times a number, less 1 + 60 u. The rows of all its uses are added up, and lose the small ones."""
     z, small = model.same(z.relu()), 2.0**-24 * 0.99
     total = small * z
     for _ in range(119):

@@ -32,7 +32,7 @@ def certify(spec, function, x, offset, threat, claim, row=1.0):
 
 
 def proves_no_more(proof, least):
-    """That the bound less its error is no higher than a value that is reached, which is below 0."""
+    """Passes if the bound less its error is no higher than an attained value, which is below 0."""
     assert least < 0
     low = float(proof.lower) - float(proof.error)
     assert not low > float(least), (low, float(least), proof.claim)
@@ -103,7 +103,7 @@ def test_references_are_rounded_where_sizes_underflow(spec, claim):
 
     def model(x):
         z = torch.nn.functional.linear(x.relu(), layer.weight)
-        # a second use, so that the scaling is not made part of the weights
+        # the second use keeps the scaling out of the weights
         return (z * 2.0**127).relu() * -(2.0**85) - (z * 2.0**100 - 1.0).relu()
 
     exact = sum(Fraction(w) * Fraction(v) for w, v in zip(weight, x, strict=True))
@@ -211,7 +211,7 @@ def test_a_program_with_numbers_that_highs_does_not_take_is_left_out():
 
 
 class Held(nn.Module):
-    """A module whose weights lie in a list, where nothing finds them."""
+    """A module whose weights are in a list, where ``parameters`` does not find them."""
 
     def __init__(self):
         super().__init__()
@@ -246,7 +246,7 @@ def norm(channels, variance, weight=1.0, eps=1e-5, images=True):
 
 
 def never_float(function, x, threat, offset, specs=("interval()", "crown()")):
-    """That no certificate of level float is made; refusals are as good."""
+    """Passes if no certificate of level float is made. A refusal passes as well."""
     for spec in specs:
         try:
             proof = certify(spec, function, x, offset, threat, "float")

@@ -1,6 +1,6 @@
-"""Every term that bounds owe to rounding is watched: without it, or with half of it, a law of ``rounding_laws`` fails.
+"""Every term of the rounding errors is watched: without it, or with half of it, a law of ``rounding_laws`` fails.
 
-Two kinds of terms are not here, as other terms cover them: the debt of an affine function of the input to its rows
+Two kinds of terms are not here, because other terms cover them: the debt of an affine function of the input to its rows
 (``BoxErrors._through``), which its forward step covers twice, and the last roundings where a larger error is added at the same
 place (``pass_ends._rounding``). Where two terms pay for the same, a law sets the other one to its value for exact references.
 """
@@ -39,7 +39,7 @@ SENT = laws.parts_meet
 TAKEN = laws.an_execution_takes_inputs_for_0
 ULPS = partial(laws.a_curve, nn.Sigmoid, 8)
 
-# how many roundings there are, and what each may do
+# the count of roundings, and the size of each
 NUMBERS = [
     Mutation(rounding, "unit", "/ 2", "/ 4", laws.an_execution_loses),
     Mutation(rounding, "tiny", "smallest_normal", "smallest_normal / 2", laws.an_execution_underflows),

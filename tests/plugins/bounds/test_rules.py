@@ -1,4 +1,4 @@
-"""Each layer rule against the layer itself: boxes, adjoints, windows, local rows and relaxations."""
+"""Each layer rule compared with the layer itself: boxes, adjoints, windows, local rows and relaxations."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Where a verdict alone is wanted, and where a solver fails: `lp` and `milp` in brackets and cascades."""
+"""``lp`` and ``milp`` in brackets and cascades: rows for a verdict alone, and solvers that fail."""
 
 import itertools
 import warnings
@@ -40,7 +40,7 @@ def mlp(seed, sizes=(4, 8, 6, 4)):
         layers += [nn.Linear(wide, narrow), nn.ReLU()]
     net = nn.Sequential(*layers[:-1]).double()
     with torch.no_grad():
-        # the classes are met alike
+        # the classes are compared alike
         net[-1].bias.sub_(net(torch.rand(200, sizes[0], dtype=F64)).mean(0))
     return net
 
@@ -60,7 +60,7 @@ def certificate(kind, net, x, eps, **options):
 
 
 class Asked:
-    """Counts what HiGHS is asked, and fails where it is told to."""
+    """Counts the calls of HiGHS, and fails at the chosen ones."""
 
     def __init__(self, monkeypatch, fails=lambda count: None):
         self.count, self.signs = 0, 0
@@ -94,7 +94,7 @@ def test_the_verdict_is_that_of_every_rows_optimum(seed, eps, kind, prop, dtype)
     short, whole = (certificate(kind, net, x, eps, prop=asked, decide=decide) for decide in (True, False))
     assert torch.equal(short.certified, whole.certified)
     assert short.claim == whole.claim
-    # a search that ends early has a bound that holds all the same
+    # a search that ends early still has a bound that holds
     exact = certificate("milp()", net, x, eps, prop=asked)
     assert bool((short.lower <= exact.lower + 1e-4).all())
 
@@ -203,7 +203,7 @@ def broken(solver):
 
 
 def given_up(status):
-    """A solver that ends with this status, whatever it is asked."""
+    """A solver that ends with this status for every cost."""
 
     def end(solver):
         return solver._none(f"HiGHS ended with {status}")
@@ -281,7 +281,7 @@ def test_what_is_cvxpys_and_no_optimum_is_a_failure(monkeypatch):
 
 @attrs.frozen(kw_only=True)
 class Odd(Certifier):
-    """Proves the examples whose places are even, and says nothing of the others."""
+    """Proves the examples at even places, and leaves the others without a bound."""
 
     widens = True
 

@@ -1,4 +1,4 @@
-"""Certificates over Wasserstein balls: the set enters the first layer and the last step, and no attack goes below."""
+"""Certificates over Wasserstein balls: the set enters the first layer and the last step, and no attack is below a bound."""
 
 import pytest
 import torch
@@ -138,7 +138,7 @@ def test_bounds_to_train_on_have_a_gradient_and_lie_near_the_certificate(kind, n
     assert float(net[1].weight.grad.norm() if network == "mlp" else net[0].weight.grad.norm()) > 0
     with torch.no_grad():
         proof = certifier(kind)(net, x, y, threat(SETS[0]))
-    # while training, rows share a grid of prices too: each is a bound, and none moves a margin far
+    # in training, rows share a grid of prices as well; each is a bound, and none changes a margin much
     assert float((proof.lower - lower).detach().abs().max()) < 0.02
 
 

@@ -79,9 +79,7 @@ class Property:
         below, above = two_sides(low, high)
         lows, highs = asked(below, "low"), asked(above, "high")
         if not bool(lows.any() | highs.any()):
-            raise InputError(
-                "all sides of the ranges are infinite; allowed are ranges with a finite side, to have what to prove"
-            )
+            raise InputError("all sides of the ranges are infinite; allowed are ranges with at least one finite side")
         unit = torch.eye(below.shape[1], dtype=below.dtype, device=below.device)
         offsets = torch.cat([-below[:, lows], above[:, highs]], dim=1)
         weights = torch.cat([unit[lows], -unit[highs]]).expand(len(below), -1, -1)

@@ -114,7 +114,7 @@ def two_sides(low: Side, high: Side) -> tuple[Tensor, Tensor]:
     below, above = (side.to(below.device, kind).expand(shape).reshape(-1, size) for side in (below, above))
     if not bool((below < above).all()):
         raise InputError(
-            "low is not below high everywhere; allowed are ranges that hold a number, -inf and inf for no side"
+            "low is not below high everywhere; allowed are low < high for every output, with -inf or inf for no side"
         )
     return below, above
 
