@@ -9,7 +9,7 @@ from inradius import ExampleRNG, InputError, LayerRule, Oracles, UnsupportedErro
 from inradius.certifiers.certificate_in_progress import CertificateInProgress, current_certificate
 from inradius_bounds.capture.captured import Captured, capture
 from inradius_bounds.capture.structure import ModelStructure
-from inradius_bounds.layout.layer_chain import LayerChain as LayerChain
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.rules import by_layer
 
 _Key = tuple[torch.Size, torch.dtype, torch.device]

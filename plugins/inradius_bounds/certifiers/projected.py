@@ -13,9 +13,10 @@ from inradius.components.validators import as_float, count
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.property_bounds import highest, property_bounds
 from inradius_bounds.box import Box
-from inradius_bounds.capture.trace import LayerChain, trace
+from inradius_bounds.capture.trace import trace
 from inradius_bounds.layout.forward import first_bounds, next_bounds
 from inradius_bounds.layout.layer_bounds import LayerBounds, by_node
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.projections.forward_error import forward_error
 from inradius_bounds.projections.norm_estimates import Estimator, draws, norms

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from inradius import Oracles, Property
 from inradius_bounds.box import Box
-from inradius_bounds.capture.trace import LayerChain
+from inradius_bounds.layout.layer_chain import LayerChain
 
 
 def first_bounds(chain: LayerChain, x: Tensor, threat: Oracles) -> Box:

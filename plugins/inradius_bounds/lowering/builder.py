@@ -14,7 +14,7 @@ from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.steps.join import Added, Gathered, Join
 from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
 from inradius_bounds.steps.product import LinearStep, Product, ProductRule
-from inradius_bounds.steps.scale import Inside, Scale, ScaleRule
+from inradius_bounds.steps.scale import Intermediates, Scale, ScaleRule
 from inradius_bounds.steps.sums import Sum, SumRule
 
 Part = Node | ConstantTensor | float
@@ -133,7 +133,7 @@ class Builder:
         """first − factor · second, broadcast."""
         return self.add(first, second, -factor)
 
-    def scale(self, source: Node, factor: ConstantTensor | float, inside: Inside | None = None) -> Node:
+    def scale(self, source: Node, factor: ConstantTensor | float, inside: Intermediates | None = None) -> Node:
         """The value times a constant, broadcast. ``inside`` describes the intermediate numbers of an execution."""
         if isinstance(factor, int | float) and factor == 1:
             return source
@@ -145,7 +145,7 @@ class Builder:
         factor: ConstantTensor,
         shift: ConstantTensor,
         size: ConstantTensor | None = None,
-        inside: Inside | None = None,
+        inside: Intermediates | None = None,
     ) -> Node:
         """factor · value + shift. ``size`` bounds the sizes of the numbers that an execution adds up to make the shift."""
         return self._affine(source, factor, shift, size, inside)
@@ -156,7 +156,7 @@ class Builder:
         factor: ConstantTensor | None,
         shift: ConstantTensor | None,
         size: ConstantTensor | None = None,
-        inside: Inside | None = None,
+        inside: Intermediates | None = None,
     ) -> Node:
         shapes = [part.value.shape for part in (factor, shift) if part is not None]
         shape = _broadcast(source.shape, *shapes)
@@ -166,7 +166,7 @@ class Builder:
         factor, shift, size = (None if part is None else part.then(align) for part in (factor, shift, size))
         if inside is not None:
             middle = None if inside.middle is None else inside.middle.then(align)
-            inside = Inside(inside.peak.then(align), middle)
+            inside = Intermediates(inside.peak.then(align), middle)
         return self.step(source, Scale(factor, shift, size, inside), ScaleRule(), shape)
 
     def sum(self, source: Node, axes: tuple[int, ...], keepdim: bool, factor: float = 1.0) -> Node:

@@ -12,7 +12,7 @@ from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.steps.convolution import ConvolutionStep
 from inradius_bounds.steps.product import LinearStep
-from inradius_bounds.steps.scale import Inside, Scale
+from inradius_bounds.steps.scale import Intermediates, Scale
 
 
 def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
@@ -89,7 +89,7 @@ def _scaled(
 
 def _inside(
     step: ConvolutionStep | LinearStep, scale: Scale, channels: int, factor: ConstantTensor, constants: ConstantStore
-) -> Inside:
+) -> Intermediates:
     """The intermediate numbers of an execution of the step and the scaling."""
     axes = 0 if isinstance(step, LinearStep) else step.weight.ndim - 2
 
@@ -99,7 +99,7 @@ def _inside(
     known = scale.inside
     peak = factor if known is None else known.peak
     middle = None if known is None or known.middle is None else constants.made(spread, known.middle)
-    return Inside(constants.made(lambda value: spread(value.abs().clamp(min=1)), peak), middle, step)
+    return Intermediates(constants.made(lambda value: spread(value.abs().clamp(min=1)), peak), middle, step)
 
 
 def _filled(like: ConstantTensor, number: float) -> Callable[[ConstantStore], Tensor]:

@@ -21,7 +21,7 @@ from inradius_bounds.rounding import ROOM, gamma, tiny
 from inradius_bounds.rules.activations.relu import ReLURule
 
 # two of (B, *shape): the error of the computation of bounds, and that of the model's execution, None for no execution
-Owed = tuple[Tensor, Tensor | None]
+RowDebt = tuple[Tensor, Tensor | None]
 
 
 @attrs.define(eq=False)
@@ -31,9 +31,9 @@ class RowErrors:
     magnitudes: Magnitudes
     executions: ExecutionErrors
     deviations: Deviations
-    _own: dict[Node, Owed] = attrs.field(factory=dict)
-    _owed: dict[Node, Owed | None] = attrs.field(factory=dict)
-    _single: dict[Node, Owed | None] = attrs.field(factory=dict)
+    _own: dict[Node, RowDebt] = attrs.field(factory=dict)
+    _owed: dict[Node, RowDebt | None] = attrs.field(factory=dict)
+    _single: dict[Node, RowDebt | None] = attrs.field(factory=dict)
     _lost: dict[Node, Tensor] = attrs.field(factory=dict)
 
     @property
@@ -51,13 +51,13 @@ class RowErrors:
         """The type that bounds are computed in."""
         return self.magnitudes.dtype
 
-    def own(self, node: Node) -> Owed:
+    def own(self, node: Node) -> RowDebt:
         """The error of the node's own step for each unit of the rows on it, two of (B, *shape): in a pass, in an execution."""
         if node not in self._own:
             self._own[node] = self.step(node)
         return self._own[node]
 
-    def step(self, node: Node, *, constants: bool = True) -> Owed:
+    def step(self, node: Node, *, constants: bool = True) -> RowDebt:
         """The error of ``own``, computed anew. ``constants`` counts the products of rows with the node's constants as well."""
         size = self.magnitudes.size(node)
         if node.curved:
@@ -107,7 +107,7 @@ class RowErrors:
         found = op.rule.fan_of(op, (box[1] > 0) | (box[0] >= 0))
         return back if found is None else found.clamp(max=back)
 
-    def owed(self, node: Node, *, single: bool = False) -> Owed | None:
+    def owed(self, node: Node, *, single: bool = False) -> RowDebt | None:
         """The whole debt of rows on the node for each unit, two of (B, *shape) or broadcast; None for no debt.
 
         ``single`` is for rows that see one number each, whose products with the node's weights are not added up.
@@ -117,7 +117,7 @@ class RowErrors:
             kept[node] = self._all(node, single)
         return kept[node]
 
-    def _all(self, node: Node, single: bool) -> Owed | None:
+    def _all(self, node: Node, single: bool) -> RowDebt | None:
         if self.network.place[node] <= self.network.place[self.values.end]:
             # the box at which passes end holds the errors of the nodes before it
             return None
@@ -135,11 +135,11 @@ class RowErrors:
         handed = [self.handed(source, single=one) for source, one in zip(node.sources, alone, strict=True)]
         return found if all(each is None for each in handed) else self._with(node, found, handed)
 
-    def handed(self, node: Node, *, single: bool = False) -> Owed | None:
+    def handed(self, node: Node, *, single: bool = False) -> RowDebt | None:
         """The debt that the node hands on to the nodes that are made of it, two of (B, *shape); None for no debt."""
         return None if node in self.network.due or node.curved else self.owed(node, single=single)
 
-    def _with(self, node: Node, found: Owed, handed: list[Owed | None]) -> Owed:
+    def _with(self, node: Node, found: RowDebt, handed: list[RowDebt | None]) -> RowDebt:
         here = found[0] + self.passed(node, [None if each is None else each[0] for each in handed])
         if found[1] is None:
             return here, None

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from inradius import Operator, Oracles, Property
 from inradius_bounds.box import Box
-from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.rules.relax import Relax, relax_by_rule
 
 

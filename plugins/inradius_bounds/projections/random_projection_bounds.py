@@ -14,10 +14,10 @@ from torch import Tensor
 
 from inradius import ExampleRNG, Oracles
 from inradius_bounds.box import Box
-from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
 from inradius_bounds.layout.forward import first_bounds, next_bounds
 from inradius_bounds.layout.layer_bounds import LayerBounds
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.projections.norm_estimates import draws, norms
 from inradius_bounds.rules.relax import relax_by_rule
 

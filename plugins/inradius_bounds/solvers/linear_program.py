@@ -18,8 +18,8 @@ from torch import Tensor
 
 from inradius import Oracles, UnsupportedError
 from inradius_bounds.box import Box
-from inradius_bounds.capture.trace import LayerChain
 from inradius_bounds.layout.block import AffineBlock
+from inradius_bounds.layout.layer_chain import LayerChain
 
 
 @attrs.frozen(eq=False)

@@ -8,7 +8,7 @@ from torch import Tensor
 from inradius import Operator, Relaxation
 from inradius.certifiers.layer_rule import Line
 from inradius_bounds.box import Box
-from inradius_bounds.capture.trace import LayerChain
+from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.solvers.linear_program import Solution
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inradius import LayerRule, Operator
 from inradius_bounds.lowering.constants import ConstantTensor
-from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.scale import Intermediates
 from inradius_bounds.steps.weighted import WeightedStep
 
 Numbers = tuple[int, ...]
@@ -33,7 +33,7 @@ class ConvolutionStep(WeightedStep):
     in_shape: torch.Size
     size: ConstantTensor | None = None
     more: int = 0
-    inside: Inside | None = None
+    inside: Intermediates | None = None
 
     @cached_property
     def kernel_size(self) -> Numbers:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inradius import LayerRule, Operator
 from inradius_bounds.lowering.constants import ConstantTensor
-from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.scale import Intermediates
 from inradius_bounds.steps.weighted import WeightedStep
 
 
@@ -19,7 +19,7 @@ class LinearStep(WeightedStep):
     biases: ConstantTensor | None
     size: ConstantTensor | None = None
     more: int = 0
-    inside: Inside | None = None
+    inside: Intermediates | None = None
 
     @property
     def in_features(self) -> int:

@@ -11,7 +11,7 @@ from inradius_bounds.lowering.constants import ConstantTensor
 
 
 @attrs.frozen(eq=False)
-class Inside:
+class Intermediates:
     """The intermediate numbers of an execution of a scaling: each constant has one number a channel, and broadcasts.
 
     The numbers are at most peak · (|z| + middle). A loss of one of them grows by at most the factor ``peak``. before: the step
@@ -34,7 +34,7 @@ class Scale:
     factor: ConstantTensor | None
     shift: ConstantTensor | None
     size: ConstantTensor | None = None
-    inside: Inside | None = None
+    inside: Intermediates | None = None
 
     def __call__(self, z: Tensor) -> Tensor:
         z = z if self.factor is None else z * self.factor.value

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from inradius_bounds.lowering.constants import ConstantTensor
-from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.scale import Intermediates
 
 
 class WeightedStep:
@@ -17,7 +17,7 @@ class WeightedStep:
     biases: ConstantTensor | None
     size: ConstantTensor | None
     more: int
-    inside: Inside | None
+    inside: Intermediates | None
 
     @property
     def weight(self) -> Tensor:

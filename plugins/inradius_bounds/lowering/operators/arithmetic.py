@@ -9,7 +9,7 @@ from torch import Tensor
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.rules.functions import ReciprocalLayer, SquareLayer
-from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.scale import Intermediates
 
 
 def add(build: Builder, first: Part, second: Part, *, alpha: float = 1.0) -> Node:
@@ -70,7 +70,7 @@ def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | No
         small = (value != 0) & (value.abs() < least)
         return torch.where(small, torch.inf, (1 / value.double()).abs().clamp(min=1))
 
-    inside = Inside(build.constants.made(largest, divisor))
+    inside = Intermediates(build.constants.made(largest, divisor))
     return build.scale(first, build.constants.made(lambda value: 1 / value.double(), divisor), inside)
 
 

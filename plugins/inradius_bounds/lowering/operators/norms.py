@@ -12,7 +12,7 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply, reciprocal, square
 from inradius_bounds.lowering.operators.curves import reciprocal_root
 from inradius_bounds.rules.functions import ExpLayer
-from inradius_bounds.steps.scale import Inside
+from inradius_bounds.steps.scale import Intermediates
 
 
 def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
@@ -89,7 +89,7 @@ def batch_norm(
         lost = ((spread > 0) & (spread < least)) | (spread + eps < 4 * least)
         return torch.where(lost, torch.inf, found).reshape(shape)
 
-    inside = Inside(
+    inside = Intermediates(
         build.constants.made(largest, variance, weight or one),
         build.constants.made(lambda middle: middle.abs().reshape(shape), mean),
     )
