@@ -55,7 +55,7 @@ class BackwardPass:
             if node.curved:
                 self._through_curve(node, function)
             else:
-                if node in network.due and node is not start:
+                if node in network.paying_nodes and node is not start:
                     self._pay(node, function)
                 for source, pulled in function.through(node):
                     self._collect(source, pulled)

@@ -70,7 +70,7 @@ def relax_curves(
     for node in network.nodes:
         if node.curved:
             found.add(node, relax)
-        elif node in network.curve_inputs and node not in network.straight and inner == "backward":
+        elif node in network.curve_inputs and node not in network.affine_nodes and inner == "backward":
             values.boxes[node] = _refined(found, node, values.box(node), intersect)
     return found
 

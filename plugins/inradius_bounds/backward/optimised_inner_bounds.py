@@ -28,7 +28,7 @@ def tightened(values: ValueBounds, steps: int) -> CurveRelaxations:
             found.add(node, smallest_area)
         elif node in network.curve_inputs:
             before = values.boxes[node]
-            if node in network.straight:
+            if node in network.affine_nodes:
                 fresh.boxes[node] = before
                 continue
             forward = fresh.box(node)

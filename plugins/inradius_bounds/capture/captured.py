@@ -141,7 +141,7 @@ def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -
     if found.questions:
         raise UnsupportedError(
             f"{type(model).__name__} asks how many examples there are ({found.questions[0]}), so that a batch of {count} may "
-            "get another function than 1 example; allowed are models that treat every batch alike"
+            "be computed by another function than 1 example; allowed are models that treat every batch alike"
         )
     call = depends_on_size(single, found.graph, count)
     if call is not None:

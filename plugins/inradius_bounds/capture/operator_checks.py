@@ -36,8 +36,8 @@ def check_operators(graph: Graph, nodes: Mapping[Value, Node], numbers: Mapping[
             difference = (_exact(numbers[value], nodes[value]) - found).abs()
             if not bool(numbers[value].isfinite().all()) and bool(found.isfinite().all()):
                 raise UnsupportedError(
-                    f"{call.where} uses {call.name}, whose numbers overflow in {value.dtype} at or near the first input; bounds "
-                    "know models whose numbers stay within their type"
+                    f"{call.where} uses {call.name}, whose numbers overflow in {value.dtype} at or near the first input; allowed "
+                    "are models whose numbers stay within their type"
                 )
             # a difference of infinities is NaN, and never larger
             if bool((difference > _ROOM * error).any()):

@@ -100,7 +100,7 @@ def _explain(model: nn.Module, x: Tensor, error: Exception) -> None:
         reason = str(own).splitlines()[0] if str(own) else type(own).__name__
         raise UnsupportedError(
             f"{type(model).__name__} cannot take a batch of {len(x)} of shape {tuple(x.shape[1:])} and type {x.dtype} ({reason}); "
-            "bounds are those of the model on one example, of a shape and type that it takes"
+            "allowed are inputs of a shape and type that the model takes"
         ) from error
 
 

@@ -74,7 +74,7 @@ class Alpha(PropagationCertifier):
     def _with_all(self, values: ValueBounds, prop: Property, best: ClosedRows) -> ClosedRows:
         """The bounds, where open examples are raised over tighter bounds of inner layers."""
         index = self._open(best)
-        if not len(index) or all(node.sources[0] in values.network.straight for node in values.network.curves):
+        if not len(index) or all(node.sources[0] in values.network.affine_nodes for node in values.network.curves):
             return best
         chosen, part = values.select(index), prop.select(index)
         tighter = tightened(chosen, self.steps)

@@ -55,7 +55,7 @@ class Network:
         return frozenset(node.sources[0] for node in self.curves)
 
     @cached_property
-    def straight(self) -> frozenset[Node]:
+    def affine_nodes(self) -> frozenset[Node]:
         """The nodes that are affine functions of the input."""
         found: set[Node] = set()
         for node in self.nodes:
@@ -72,7 +72,7 @@ class Network:
         return node
 
     @cached_property
-    def due(self) -> frozenset[Node]:
+    def paying_nodes(self) -> frozenset[Node]:
         """The nodes at which rows pay their rounding debt, because a step that adds numbers up follows.
 
         Scalings of the input are not among them.

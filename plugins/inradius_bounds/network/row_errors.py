@@ -1,9 +1,10 @@
 """Bounds on the rounding errors of backward passes: the debt of rows on each node.
 
-Rows on a node are taken as they were computed. One affine step z -> W z + b adds at most γ ⟨|rows|, |W| m + |b|⟩ to the error of a
-backward pass, where m bounds the step's inputs. The vector γ (|W| m + |b|) is handed on through steps that add nothing up, to
-the curve that follows, whose lines it moves apart. Where a step follows that adds numbers up, the rows pay it as they arrive at
-the node (``Network.due``). Where values are counted from references, m bounds the distance from them, and b does not count.
+Rows on a node are taken as they were computed. One affine step z -> W z + b adds at most γ ⟨|rows|, |W| m + |b|⟩ to the error
+of a backward pass, where m bounds the step's inputs. The vector γ (|W| m + |b|) is handed on through steps that add nothing up,
+to the curve that follows, whose lines it moves apart. Where a step follows that adds numbers up, the rows pay it as they arrive
+at the node (``Network.paying_nodes``). Where values are counted from references, m bounds the distance from them, and b does
+not count.
 """
 
 import attrs
@@ -137,7 +138,7 @@ class RowErrors:
 
     def handed(self, node: Node, *, single: bool = False) -> RowDebt | None:
         """The debt that the node hands on to the nodes that are made of it, two of (B, *shape); None for no debt."""
-        return None if node in self.network.due or node.curved else self.owed(node, single=single)
+        return None if node in self.network.paying_nodes or node.curved else self.owed(node, single=single)
 
     def _with(self, node: Node, found: RowDebt, handed: list[RowDebt | None]) -> RowDebt:
         here = found[0] + self.passed(node, [None if each is None else each[0] for each in handed])

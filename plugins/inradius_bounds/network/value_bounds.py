@@ -116,7 +116,7 @@ class ValueBounds:
         return lower - u * lower.abs() - least, upper + u * upper.abs() + least
 
     def _computed(self, node: Node) -> Box:
-        if node in self.network.straight and node in self.network.curve_inputs:
+        if node in self.network.affine_nodes and node in self.network.curve_inputs:
             if self.about is not None:
                 found = self._outward(*self.about.box(node))
                 self._heard(self.about.wide.noise)
@@ -159,7 +159,7 @@ class ValueBounds:
             return self.box(node)
         if node is self.network.entry:
             return self.room
-        if node in self.network.straight:
+        if node in self.network.affine_nodes:
             low, high = self.about.box(node)
             self._heard(self.about.wide.noise)
         else:
@@ -199,7 +199,7 @@ class ValueBounds:
 
     def handed(self, node: Node) -> Tensor | None:
         """The constant that a node hands on to the nodes that are made of it, (1, *shape); None for 0."""
-        return None if node in self.network.due else self.constant(node)
+        return None if node in self.network.paying_nodes else self.constant(node)
 
     @property
     def plain(self) -> "ValueBounds":

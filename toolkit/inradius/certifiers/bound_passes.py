@@ -50,7 +50,7 @@ class BoundPasses:
         at level "real".
         """
         proof = current_certificate()
-        assert proof is not None, "passes are those of a certificate"
+        assert proof is not None, "no certificate is in progress"
         found = BoundsSoFar.over([self._member(asked, member) for member in members])
         rows = found.rounded_rows(asked.prop)
         if proof.claim == "real" or not len(rows):

@@ -44,7 +44,7 @@ def certificate_in_progress(
 def at_level(claim: Claim) -> Iterator[CertificateInProgress]:
     """A context in which the certificate in progress is one at level ``claim``, with the same memo."""
     proof = _current.get()
-    assert proof is not None, "a level is that of a certificate"
+    assert proof is not None, "no certificate is in progress"
     with _set(attrs.evolve(proof, claim=claim)) as other:
         yield other
 

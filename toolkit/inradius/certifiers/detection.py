@@ -44,7 +44,7 @@ def suspicious(
     if not threat.symmetric:
         raise UnsupportedError(
             f"{threat} is not symmetric: where x + δ lies in the set around x, x need not lie in the one around x + δ, so "
-            "a certificate there says nothing of x; allowed are symmetric sets, as in linf, l2 and l1"
+            "a certificate there proves nothing about x; allowed are symmetric sets such as linf, l2 and l1"
         )
     with torch.no_grad(), evaluating(model):
         logits = asked(certifier.subject(model), x)
