@@ -9,7 +9,8 @@ from inradius.components.validators import as_float, component, count, flag, sha
 from inradius.training.slots import Action, Monitor, RollBack
 from inradius_training.monitors.monitor_data import note, pgd, training_examples, withstanding
 from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action, RollBack
+from inradius.training.slots.monitor import Action
+from inradius.training.actions import RollBack
 from inradius_training.monitors.monitor_data import note, pgd, robust_examples, training_examples
 
 
