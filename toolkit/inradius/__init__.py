@@ -3,6 +3,10 @@
 Importing it loads no plugin; plugins load when a name is first looked up.
 """
 
+from inradius import attacks as attacks
+from inradius import certifiers as certifiers
+from inradius import defenses as defenses
+from inradius import sets as sets
 from inradius._version import __version__ as __version__
 from inradius.attacks.attack import Attack as Attack
 from inradius.attacks.attack import Attacked as Attacked
