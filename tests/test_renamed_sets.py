@@ -6,7 +6,6 @@ import attrs
 import pytest
 import torch
 from device_cases import ATTACKS, CERTIFIERS, LIBRARIES, asked, images, leaves, network
-from test_devices import ATTACKS, CERTIFIERS, LIBRARIES, asked, images, leaves, network
 
 import inradius
 from inradius import Attack, Certifier, Oracles, ThreatModel

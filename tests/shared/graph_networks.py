@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from inradius_bounds.rules.functions import Square
+from inradius_bounds.rules.functions import SquareLayer
 
 CURVES = [
     nn.LeakyReLU(0.1),
@@ -22,7 +22,7 @@ CURVES = [
     nn.GELU(),
     nn.GELU(approximate="tanh"),
     nn.SiLU(),
-    Square(),
+    SquareLayer(),
 ]
 
 

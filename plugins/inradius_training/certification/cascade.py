@@ -23,10 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Certifier, ThreatModel, UnsupportedError
-from inradius.certifiers.proving import current_proof
-from inradius.components.default import default
-from inradius import Certifier, ThreatModel, UnsupportedError, make
 from inradius.certifiers.certificate_in_progress import current_certificate
+from inradius.components.default import default
 from inradius.models.modes import evaluating
 
 

@@ -21,7 +21,6 @@ from inradius import (
     UnsupportedError,
 )
 from inradius.certifiers.certifier import UnionMode
-from inradius.certifiers.certifier import UnionMode
 from inradius.components.default import default
 from inradius.components.validators import component, positive, share
 from inradius.training.losses import cross_entropy

@@ -7,10 +7,6 @@ from inradius import Attack, RunState, ThreatModel
 from inradius.components.default import default
 from inradius.components.validators import as_float, component, count, flag, share
 from inradius.training.slots import Action, Monitor, RollBack
-from inradius_training.monitors.monitor_data import note, pgd, training_examples, withstanding
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
-from inradius.training.actions import RollBack
 from inradius_training.monitors.monitor_data import note, pgd, robust_examples, training_examples
 
 

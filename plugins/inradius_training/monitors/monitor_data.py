@@ -47,11 +47,11 @@ def check_held_out(monitor: Monitor, run: RunState) -> None:
         )
 
 
-def _mine(data: Dataset, rows: Tensor, run: RunState) -> Dataset:
+def _own_part(data: Dataset, rows: Tensor, run: RunState) -> Dataset:
     return data.select(run.processes.shard(rows)).to(run.device)
 
 
-def withstanding(attack: Attack, model: nn.Module, examples: Dataset, threat: ThreatModel, run: RunState) -> Tensor:
+def robust_examples(attack: Attack, model: nn.Module, examples: Dataset, threat: ThreatModel, run: RunState) -> Tensor:
     """Which examples withstand the attack, (B,), with BatchNorm in eval mode."""
     found = [
         ~attack(model, batch.inputs, batch.labels, threat, index=batch.index).success

@@ -7,10 +7,6 @@ from torch import nn
 from inradius import Attack, RunState, ThreatModel
 from inradius.components.validators import component, count
 from inradius.training.slots import Action, Monitor, Stop
-from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, withstanding
-from inradius.training.slots import Monitor
-from inradius.training.slots.monitor import Action
-from inradius.training.actions import Stop
 from inradius_training.monitors.monitor_data import check_held_out, held_out_examples, note, pgd, robust_examples
 
 

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from inradius import AttackedBatch, CrossEntropy, Dataset, ExampleRNG, RunState
 from inradius.components.validators import integer
 from inradius.models.modes import BatchNormMode, evaluating
+from inradius.rng import derive
 from inradius.sets.oracles import Oracles
-from inradius.rng import derive
-from inradius.rng import derive
-from inradius.sets.threat_model import Oracles
 from inradius.training.slots import Regularizer
 
 

@@ -66,7 +66,7 @@ def _set_gradients(parameters: Sequence[nn.Parameter], given: Gradients) -> None
 
 
 @contextmanager
-def _one_step_on(run: RunState, given: Gradients) -> Iterator[None]:
+def _lookahead_step(run: RunState, given: Gradients) -> Iterator[None]:
     """The weights after the optimiser's step along these gradients; weights and optimiser are then put back."""
     optimizer, ours = run.optimizer, run.parameters
     before = {parameter: _copied(state) for parameter, state in optimizer.state.items()}

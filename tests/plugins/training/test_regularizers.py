@@ -14,8 +14,6 @@ from torch.func import functional_call
 import inradius
 from inradius import AttackedBatch
 from inradius.processes import Processes
-from inradius.sets.examples import expand
-from inradius.rng import derive
 from inradius.rng import derive
 from inradius.sets.examples import expand
 from inradius.training.recipe import Recipe

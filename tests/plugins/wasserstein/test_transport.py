@@ -305,7 +305,12 @@ def test_images_without_mass_are_at_distance_zero_and_unreachable_ones_infinitel
         (torch.ones(1, 1, 2, 2), -torch.ones(1, 1, 2, 2), {}, "negative or infinite pixels"),
         (torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), {"method": "emd"}, "allowed are 'exact' and 'sinkhorn'"),
         (torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), {"kernel": 4}, "an odd kernel or None"),
-        (torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), {"cost": torch.ones(2, 2)}, "not a table of costs between the 4 pixels"),
+        (
+            torch.ones(1, 1, 2, 2),
+            torch.ones(1, 1, 2, 2),
+            {"cost": torch.ones(2, 2)},
+            "not a table of costs between the 4 pixels",
+        ),
         (torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), {"method": "sinkhorn", "regularization": 0}, "a number > 0"),
     ],
 )

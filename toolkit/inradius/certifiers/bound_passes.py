@@ -10,10 +10,7 @@ from inradius.certifiers.bounds_so_far import BoundsSoFar
 from inradius.certifiers.certificate import Bounds
 from inradius.certifiers.certificate_in_progress import at_level, current_certificate
 from inradius.certifiers.property import Property
-from inradius.certifiers.proven import Proven
-from inradius.certifiers.proving import current_proof, proving_at
 from inradius.sets.oracles import Oracles
-from inradius.sets.threat_model import Oracles
 
 
 @attrs.frozen(eq=False)

@@ -33,7 +33,9 @@ def success_means_fooled(attack: Attack, trial: Trial) -> None:
         (found.margin - margin).abs() <= trial.tol * (1 + margin.abs()), "margin is the label's lead", margin=margin
     )
     require(
-        (found.success == fooled) | (margin.abs() <= trial.tol), "success means misclassified inside of Δ(x)", margin=margin
+        (found.success == fooled) | (margin.abs() <= trial.tol),
+        "success means misclassified inside of Δ(x)",
+        margin=margin,
     )
     require(~found.success | (class_margin(alone, trial.y) < 0), "a success is misclassified alone, too", margin=margin)
     require(~(found.success & found.within_rounding), "a success is not within rounding", margin=margin)

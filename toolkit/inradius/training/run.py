@@ -9,7 +9,6 @@ import attrs
 from torch import Tensor, nn
 
 from inradius.attacks.attack import Attack
-from inradius.components.component import Component
 from inradius.data.dataset import Dataset
 from inradius.models.modes import BatchNormMode
 from inradius.processes import Processes

@@ -6,8 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Attack, BoxedSet, CountedModel, ExampleRNG, InputError, Oracles, ThreatModel, hookimpl
-from inradius import Attack, AttackBatch, InputError, Observer, ThreatModel, hookimpl
+from inradius import Attack, AttackBatch, BoxedSet, InputError, Observer, ThreatModel, hookimpl
 from inradius.components import validators
 
 if TYPE_CHECKING:
