@@ -25,7 +25,7 @@ class BackwardPass:
     """Rows on their way to the input: ``pending`` by node, with constants, radii and rounding errors (B, s · K).
 
     two: true where curves whose lines are not parallel double the rows, for lower bounds of the rows and of their negatives.
-    stops: true where the rows also end at curves.
+    stops: true where the rows also end at curves and at maxima.
     """
 
     values: ValueBounds
@@ -49,7 +49,7 @@ class BackwardPass:
         for place in range(network.place[start], network.place[self.values.end], -1):
             node = network.nodes[place]
             function = self.pending.get(node)
-            if function is None or (node.curved and self.stops):
+            if function is None or (self.stops and (node.curved or node.extreme is not None)):
                 continue
             del self.pending[node]
             if node.curved:
@@ -69,7 +69,7 @@ class BackwardPass:
                 self.execution = torch.zeros_like(self.constant)
         if self.values.about is not None:
             self._count_from(self.values.about.value(start), self.pending[start])
-        if not start.curved:
+        if not start.curved and not (self.stops and start.extreme is not None):
             self._pay(start, self.pending[start])
 
     def _count_from(self, center: Tensor, function: LinearFunctions) -> None:

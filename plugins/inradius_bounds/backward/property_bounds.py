@@ -9,6 +9,7 @@ from inradius import Property
 from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
+from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import CurveRelaxations
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
@@ -34,7 +35,7 @@ def property_bounds(
         lower(BackwardPass(values, lines, {result: DenseRows(rows)}, offsets, stops=stops).run(result))
         for rows, offsets in parts
     ]
-    return found[0] if len(found) == 1 else ClosedRows.joined(found, dim=1)
+    return within_domain(values, found[0] if len(found) == 1 else ClosedRows.joined(found, dim=1))
 
 
 def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines]:

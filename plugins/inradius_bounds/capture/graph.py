@@ -56,6 +56,8 @@ class OperatorCall:
     kwargs: dict[str, Any]
     where: str
     results: list[Value | None] = attrs.field(factory=list)
+    # true where it stands for a part of a fused kernel, which rounds in another way
+    substituted: bool = False
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inradius import UnsupportedError
 from inradius_bounds.capture.affine_checks import pointwise
-from inradius_bounds.capture.record import plain_attention
+from inradius_bounds.capture.plain import plain_kernels
 from inradius_bounds.layout.layer_chain import LayerChain
 
 # the allowed difference of two runs that round in other orders, in units of the observed rounding
@@ -59,7 +59,7 @@ def _differentiable(model: nn.Module) -> bool:
 def _alone(model: nn.Module, points: Tensor, *, gradients: bool, fused: bool) -> Tensor:
     """The outputs of plain runs on each point, (N, *out). With ``fused``, torch chooses the kernels for attention."""
     found = []
-    with torch.set_grad_enabled(gradients), nullcontext() if fused else plain_attention():
+    with torch.set_grad_enabled(gradients), nullcontext() if fused else plain_kernels():
         for point in points:
             # no leaf, because the model may write on it
             given = point[None].clone().requires_grad_(gradients).clone()

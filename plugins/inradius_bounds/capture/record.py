@@ -1,18 +1,16 @@
 """One recorded run of a model."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 import attrs
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from inradius import InputError, UnsupportedError
 from inradius_bounds.capture.batch_size import BatchSizes
 from inradius_bounds.capture.graph import Graph, Value
 from inradius_bounds.capture.module_operators import Rules, keeping
+from inradius_bounds.capture.plain import plain_kernels
 from inradius_bounds.capture.recorder import Recorder
 from inradius_bounds.capture.source import line_of
 from inradius_bounds.capture.traced_tensor import TracedTensor
@@ -73,7 +71,7 @@ def _run(model: nn.Module, entry: TracedTensor, rules: Rules, recorder: Recorder
         with (
             torch.inference_mode(False),
             torch.no_grad(),
-            plain_attention(),
+            plain_kernels(),
             keeping(model, rules, recorder, paths),
             recorder,
         ):
@@ -102,15 +100,3 @@ def _explain(model: nn.Module, x: Tensor, error: Exception) -> None:
             f"{type(model).__name__} cannot take a batch of {len(x)} of shape {tuple(x.shape[1:])} and type {x.dtype} ({reason}); "
             "allowed are inputs of a shape and type that the model takes"
         ) from error
-
-
-@contextmanager
-def plain_attention() -> Iterator[None]:
-    """A context in which attention is computed by products and softmax, which have bounds, and not by a fused kernel."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)

@@ -16,6 +16,7 @@ from inradius import UnsupportedError
 from inradius_bounds.capture.batch_size import BatchSizes
 from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value, operator_name, replaced
 from inradius_bounds.capture.operators import FILLED, READS, filled, is_plain, plain, reason_against, tensors, written
+from inradius_bounds.capture.plain import of_another_kernel
 from inradius_bounds.capture.source import place
 from inradius_bounds.capture.tensor_memory import TensorMemory, storage_of
 from inradius_bounds.capture.traced_tensor import TracedTensor
@@ -103,7 +104,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*replaced(args, plain), **replaced(kwargs, plain))
         if varies and operator_name(func) in FILLED:
             return self._recorded(filled(func, args, kwargs, out, self.where()), out, (), [], False)
-        made = self._recorded(OperatorCall(func, *values, self.where()), out, args, targets, varies)
+        call = OperatorCall(func, *values, self.where(), substituted=of_another_kernel())
+        made = self._recorded(call, out, args, targets, varies)
         return made if func._schema.returns else None
 
     def kept(self, layer: ModuleOperator, z: TracedTensor, out: Any) -> Any:

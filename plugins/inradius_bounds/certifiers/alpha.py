@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inradius import Property
 from inradius.components.validators import count, flag
+from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.optimised_inner_bounds import tightened
 from inradius_bounds.backward.pass_ends import ClosedRows
@@ -68,7 +69,8 @@ class Alpha(PropagationCertifier):
             return best
         part, node = prop.select(index), values.network.result
         rows = DenseRows(part.weights.reshape(*part.offsets.shape, *node.stored))
-        found = ascended(values.select(index), StartRows(node, rows, part.offsets), self.steps, goal=self._goal)
+        some = values.select(index)
+        found = within_domain(some, ascended(some, StartRows(node, rows, part.offsets), self.steps, goal=self._goal))
         return _merged(best, index, found)
 
     def _with_all(self, values: ValueBounds, prop: Property, best: ClosedRows) -> ClosedRows:

@@ -25,7 +25,7 @@ class ParallelLayers:
         values = self.state.split(state)
         return self.state.joined([layer(value) for layer, value in zip(self.layers, values, strict=True)])
 
-    def members(self, lower: Tensor, upper: Tensor) -> list[_Part]:
+    def parts(self, lower: Tensor, upper: Tensor) -> list[_Part]:
         """Each layer with the bounds of its input."""
         low, high = self.state.split(lower), self.state.split(upper)
         return list(zip(self.layers, low, high, strict=True))

@@ -1,5 +1,7 @@
 """Values that depend on the input, with the steps that make them."""
 
+from collections.abc import Callable
+
 import attrs
 import torch
 from torch import Tensor
@@ -25,6 +27,8 @@ class Node:
     executed: bool = False
     # the node with the same numbers in another shape that is stored alike
     same: "Node | None" = None
+    # torch's function of two values, the larger or the smaller of each two numbers, where the node is a sum that stands for it
+    extreme: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @property
     def root(self) -> "Node":
@@ -42,6 +46,12 @@ class Node:
         if self.join is not None:
             return self.join.adds or self.join.fan > 1
         return self.operator is None or self.operator.rule.rounds or self.operator.rule.fan(self.operator) > 1
+
+    @property
+    def compared(self) -> "tuple[Node, Node]":
+        """The two values that ``extreme`` is a function of: a and b of b + relu(a − b), or of a − relu(a − b)."""
+        first, second = self.sources[1].sources[0].sources
+        return first, second
 
     @property
     def curved(self) -> bool:

@@ -73,7 +73,7 @@ class Network:
 
     @cached_property
     def paying_nodes(self) -> frozenset[Node]:
-        """The nodes at which rows pay their rounding debt, because a step that adds numbers up follows.
+        """The nodes at which rows pay their rounding debt: maxima, where passes may end, and nodes before a step that adds up.
 
         Scalings of the input are not among them.
         """
@@ -84,7 +84,7 @@ class Network:
                 continue
             if not mixes(node) and all(source in plain for source in node.sources):
                 plain.add(node)
-            elif any(mixes(use) for use in self.uses[node]):
+            elif node.extreme is not None or any(mixes(use) for use in self.uses[node]):
                 found.add(node)
         return frozenset(found)
 

@@ -123,6 +123,9 @@ class ValueBounds:
                 return found
             lower, upper = self._affine(node)
             return (lower, upper) if self.errors is None else self._widened(lower, upper, self.errors.boxes.whole(node))
+        if node.extreme is not None:
+            (low, high), (other_low, other_high) = (self.box(each) for each in node.compared)
+            return node.extreme(low, other_low), node.extreme(high, other_high)
         lower, upper = node.interval(*(self.box(source) for source in node.sources))
         if self.errors is None:
             return lower, upper

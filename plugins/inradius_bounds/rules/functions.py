@@ -18,15 +18,23 @@ class SquareLayer(nn.Module):
         return z.square()
 
 
-class ReciprocalLayer(nn.Module):
+class _LayerWithLeast(nn.Module):
+    """A layer whose inputs are never below the number ``least``, or None."""
+
+    def __init__(self, least: float | None = None) -> None:
+        super().__init__()
+        self.least = least
+
+
+class ReciprocalLayer(_LayerWithLeast):
     """1 / z, which has bounds where z > 0."""
 
     def forward(self, z: Tensor) -> Tensor:
         return z.reciprocal()
 
 
-class SquareRootLayer(nn.Module):
-    """√z, which has bounds where z > 0."""
+class SquareRootLayer(_LayerWithLeast):
+    """√z, which has bounds where z ≥ 0."""
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.sqrt(z)

@@ -40,7 +40,8 @@ class Sum:
 class Means:
     """z -> means over windows of images. ``call`` computes them, and ``back`` is its adjoint, called with (rows, like).
 
-    ``in_shape`` is that of z with all its axes. ``terms`` counts the numbers of the largest window.
+    ``in_shape`` is that of z with all its axes. ``terms`` counts the numbers of the largest window. ``axes`` counts the axes of
+    an image with its channels.
     """
 
     call: Callable[[Tensor], Tensor]
@@ -48,19 +49,20 @@ class Means:
     in_shape: torch.Size
     out_shape: torch.Size
     terms: int
+    axes: int = 3
 
     @property
     def fan(self) -> int:
         # windows may overlap
-        return self.out_shape[-3:].numel()
+        return self.out_shape[-self.axes :].numel()
 
     def __call__(self, z: Tensor) -> Tensor:
-        return self.call(z.reshape(-1, *self.in_shape[-3:])).reshape(len(z), *self.out_shape)
+        return self.call(z.reshape(-1, *self.in_shape[-self.axes :])).reshape(len(z), *self.out_shape)
 
     def pulled(self, rows: Tensor) -> Tensor:
         """The rows times the linear part, (n, *out) -> images (n', C, H, W) that hold (n, *in)."""
-        images = rows.reshape(-1, *self.out_shape[-3:])
-        like = images.new_zeros(1).expand(len(images), *self.in_shape[-3:])
+        images = rows.reshape(-1, *self.out_shape[-self.axes :])
+        like = images.new_zeros(1).expand(len(images), *self.in_shape[-self.axes :])
         return self.back(images, like)
 
 

@@ -424,7 +424,7 @@ CURVES = [
         lines, nn.GELU)),
     Mutation(sampled.SampledRule, "_extremes", "low - slack - missed, high + slack + missed", "low - slack, high + slack", partial(
         lines, nn.SiLU)),
-    Mutation(sampled.SampledRule, "_within", "- 0.28", "- 0.1", partial(lines, nn.SiLU)),
+    Mutation(sampled.SampledRule, "_within", "- self.below", "- 0.1", partial(lines, nn.SiLU)),
     Mutation(exponential.ExpRule, "turns", "log(slope)", "log(slope) * 0.9", partial(lines, ExpLayer)),
     Mutation(powers.SquareRule, "turns", "slope / 2", "slope", partial(lines, SquareLayer)),
     Mutation(powers.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, ReciprocalLayer)),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.builder import Builder, Part
+from inradius_bounds.lowering.least import least_of
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.rules.functions import ReciprocalLayer, SquareLayer
 from inradius_bounds.steps.scale import Intermediates
@@ -52,7 +53,7 @@ def square(build: Builder, value: Node) -> Node:
 
 def reciprocal(build: Builder, value: Node) -> Node:
     """1 / value."""
-    return build.curve(value, ReciprocalLayer())
+    return build.curve(value, ReciprocalLayer(least_of(value, build.constants)))
 
 
 def divide(build: Builder, first: Part, second: Part, *, rounding_mode: str | None = None) -> Node:

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from inradius_bounds.lowering.builder import Builder, Part
 from inradius_bounds.lowering.constants import ConstantTensor
+from inradius_bounds.lowering.least import least_of
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import reciprocal, square
+from inradius_bounds.rules.activations.real_powers import PowerLayer
 from inradius_bounds.rules.functions import ExpLayer, RoundingLayer, SquareRootLayer
 
 
@@ -30,9 +32,11 @@ def elu(build: Builder, value: Node, alpha: float = 1.0, scale: float = 1.0, inp
 
 
 def clamp(build: Builder, value: Node, low: Any = None, high: Any = None) -> Node:
-    """The value clamped between two numbers."""
+    """The value clamped between numbers, or between tensors."""
     if isinstance(low, Node | ConstantTensor) or isinstance(high, Node | ConstantTensor):
-        raise build.refuse("clamp between tensors, which no layer rule covers; allowed are numbers")
+        # torch takes the upper end where the ends cross
+        value = value if low is None else maximum(build, value, low)
+        return value if high is None else minimum(build, value, high)
     ends = (-torch.inf if low is None else float(low), torch.inf if high is None else float(high))
     return build.curve(value, nn.Hardtanh(*ends)) if ends[0] < ends[1] else _fixed(build, value, ends[1])
 
@@ -44,12 +48,23 @@ def _fixed(build: Builder, value: Node, number: float) -> Node:
 
 def maximum(build: Builder, first: Part, second: Part) -> Node:
     """b + relu(a − b)."""
-    return build.add(second, build.curve(build.subtract(first, second), nn.ReLU()))
+    found = build.add(second, build.curve(build.subtract(first, second), nn.ReLU()))
+    return _extreme(torch.maximum, found, first, second)
 
 
 def minimum(build: Builder, first: Part, second: Part) -> Node:
     """a − relu(a − b)."""
-    return build.subtract(first, build.curve(build.subtract(first, second), nn.ReLU()))
+    found = build.subtract(first, build.curve(build.subtract(first, second), nn.ReLU()))
+    return _extreme(torch.minimum, found, first, second)
+
+
+def _extreme(function: Callable[[Tensor, Tensor], Tensor], found: Node, first: Part, second: Part) -> Node:
+    """The node. It notes that it is the extreme of two values of one shape, so that its box is exact over theirs."""
+    if not isinstance(first, Node) or not isinstance(second, Node) or first.root is second.root:
+        return found
+    if first.stored == second.stored == found.stored:
+        found.root.extreme = function
+    return found
 
 
 def absolute(build: Builder, value: Node) -> Node:
@@ -60,7 +75,7 @@ def absolute(build: Builder, value: Node) -> Node:
 
 def root(build: Builder, value: Node) -> Node:
     """√z."""
-    return build.curve(value, SquareRootLayer())
+    return build.curve(value, SquareRootLayer(least_of(value, build.constants)))
 
 
 def reciprocal_root(build: Builder, value: Node) -> Node:
@@ -69,6 +84,7 @@ def reciprocal_root(build: Builder, value: Node) -> Node:
 
 
 _POWERS: dict[float, Callable[[Builder, Node], Node]] = {
+    0.0: lambda build, value: _fixed(build, value, 1.0),
     1.0: lambda build, value: value,
     2.0: square,
     0.5: root,
@@ -78,14 +94,14 @@ _POWERS: dict[float, Callable[[Builder, Node], Node]] = {
 
 
 def power(build: Builder, value: Part, exponent: Any) -> Node:
-    """A square, a square root or a reciprocal."""
-    known = isinstance(value, Node) and isinstance(exponent, int | float) and float(exponent) in _POWERS
-    if not known or not isinstance(value, Node):
-        given = exponent if isinstance(exponent, int | float) else "of a tensor"
-        raise build.refuse(
-            f"pow with the exponent {given}, which no layer rule covers; allowed are {', '.join(map(str, _POWERS))}"
-        )
-    return _POWERS[float(exponent)](build, value)
+    """The value to the power of a number."""
+    if not isinstance(value, Node) or not isinstance(exponent, int | float):
+        raise build.refuse("pow with an exponent that is a tensor, which no layer rule covers; allowed are numbers")
+    if float(exponent) in _POWERS:
+        return _POWERS[float(exponent)](build, value)
+    if exponent < 0 and float(exponent).is_integer():
+        return reciprocal(build, power(build, value, -exponent))
+    return build.curve(value, PowerLayer(exponent))
 
 
 def cast(build: Builder, value: Node, *, dtype: torch.dtype | None = None, **_: Any) -> Node:

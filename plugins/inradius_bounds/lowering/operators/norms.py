@@ -60,12 +60,15 @@ def batch_norm(
     value: Node,
     weight: ConstantTensor | None,
     bias: ConstantTensor | None,
-    mean: ConstantTensor,
-    variance: ConstantTensor,
+    mean: Any,
+    variance: Any,
     *rest: Any,
 ) -> list[Any]:
     """(z − mean) / sqrt(variance + eps) · weight + bias, with the running statistics."""
     eps = float(rest[-1])
+    if rest[0]:
+        # the statistics of each channel of one example, as in instance norm
+        return group_norm(build, value, weight, bias, value.shape[1], eps)
     shape = (-1, *(1,) * (len(value.shape) - 2))
     one, zero = build.constant(1.0), build.constant(0.0)
     factor = build.constants.made(

@@ -1,4 +1,4 @@
-"""Functions of straight pieces: LeakyReLU, and Hardtanh with ReLU6 and clamp."""
+"""Functions of few pieces: LeakyReLU, Hardtanh with ReLU6 and clamp, Softshrink, and Hardswish."""
 
 from collections.abc import Sequence
 
@@ -47,3 +47,23 @@ class HardtanhRule(PiecewiseRule):
     def slope(self, op: Operator, z: Tensor) -> Tensor:
         low, high = self.kinks(op)
         return ((z >= low) & (z <= high)).to(z.dtype)
+
+
+class SoftshrinkRule(PiecewiseRule):
+    """z − λ above λ, z + λ below −λ, and 0 between."""
+
+    def kinks(self, op: Operator) -> Sequence[float]:
+        return (-float(op.module.lambd), float(op.module.lambd))
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return (z.abs() > float(op.module.lambd)).to(z.dtype)
+
+
+class HardswishRule(ActivationRule):
+    """0 below −3, z (z + 3) / 6 up to 3, and z above. The slope s between is (2 z + 3) / 6, which is met at 3 s − 3 / 2."""
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        return [torch.full_like(slope, -3), torch.full_like(slope, 3), (3 * slope - 1.5).clamp(-3, 3)]
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return torch.where(z.abs() <= 3, (2 * z + 3) / 6, (z > 0).to(z.dtype))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from inradius import ActivationRule, Operator
+from inradius_bounds.rules.activations.least import LeastRule
 
 
 class SquareRule(ActivationRule):
@@ -21,7 +22,7 @@ class SquareRule(ActivationRule):
         return 2 * z
 
 
-class ReciprocalRule(ActivationRule):
+class ReciprocalRule(LeastRule):
     """1 / z for z > 0. An interval that reaches 0 has no bounds."""
 
     def ulps(self, op: Operator) -> float:
@@ -38,8 +39,8 @@ class ReciprocalRule(ActivationRule):
         return lower > 0
 
 
-class SquareRootRule(ActivationRule):
-    """√z for z > 0. An interval that reaches 0 has no bounds."""
+class SquareRootRule(LeastRule):
+    """√z for z ≥ 0. An interval that reaches below 0 has no bounds."""
 
     def ulps(self, op: Operator) -> float:
         return 8
@@ -49,7 +50,8 @@ class SquareRootRule(ActivationRule):
         return [torch.where(rising, 1 / (4 * torch.where(rising, slope, torch.ones_like(slope)).square()), torch.nan)]
 
     def slope(self, op: Operator, z: Tensor) -> Tensor:
-        return 0.5 * z.rsqrt()
+        # at 0, where there is none, any number
+        return 0.5 * torch.where(z > 0, z, torch.ones_like(z)).rsqrt()
 
     def valid(self, op: Operator, lower: Tensor) -> Tensor:
-        return lower > 0
+        return lower >= 0
