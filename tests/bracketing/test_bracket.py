@@ -174,7 +174,7 @@ def test_a_torn_log_is_taken_up_with_another_batch_size(tmp_path, size):
     assert len(done) == len(set(done))
 
 
-@pytest.mark.parametrize("call", [2, 12])
+@pytest.mark.parametrize("call", [pytest.param(2, marks=pytest.mark.slow), 12])
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path, call):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bracket_toys; bracket_toys.run(sys.argv[2])"
     command = [sys.executable, "-c", code, str(Path(bracket_toys.__file__).parent), str(tmp_path / "killed")]

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -139,8 +140,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("head", [Permuted, Masked, Chosen, Listed])
+@pytest.mark.parametrize(("head", "change"), in_turn([Permuted, Masked, Chosen, Listed], [*CHANGES]))
 def test_places_and_masks_that_change_are_seen(head, change):
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), head()).eval()
     with torch.no_grad():

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from captured_functions import F64, OF_THE_BATCH, Function, functions_of_the_batch_are_refused, inputs, logits, refused
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -104,8 +105,9 @@ OWN_INPUT = {
 }
 
 
-@pytest.mark.parametrize("spec", ["linf(eps=0.1, bounds=None)", "l2(eps=0.3, bounds=None)"])
-@pytest.mark.parametrize("name", OWN_INPUT)
+@pytest.mark.parametrize(
+    ("name", "spec"), in_turn([*OWN_INPUT], ["linf(eps=0.1, bounds=None)", "l2(eps=0.3, bounds=None)"])
+)
 def test_the_input_in_products_and_quotients(name, spec):
     function, shape = OWN_INPUT[name]
     check_holds(Function(lambda m, x: logits(function(m, x))).double().eval(), inputs(3, *shape), spec)

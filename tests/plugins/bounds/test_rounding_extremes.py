@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -78,9 +79,9 @@ def test_rows_of_many_uses_are_added_up(spec, claim, behind, added):
 
 
 @pytest.mark.parametrize(
-    "threat", ["linf(eps=1.0, bounds=None)", "l2(eps=1.0, bounds=None)", "l1(eps=1.0, bounds=None)"]
+    ("spec", "threat"),
+    in_turn(SPECS, ["linf(eps=1.0, bounds=None)", "l2(eps=1.0, bounds=None)", "l1(eps=1.0, bounds=None)"]),
 )
-@pytest.mark.parametrize("spec", SPECS)
 def test_uses_of_the_input_are_added_up_in_float64(spec, threat):
     count = 254
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -74,9 +75,7 @@ def follow(net, x, weights, found, steps=10):
     return visited
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, F64], ids=str)
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("spec", SETS)
+@pytest.mark.parametrize(("spec", "network", "dtype"), in_turn(SETS, [*NETWORKS], [torch.float32, F64]), ids=str)
 def test_no_value_of_the_set_lies_below_the_bound(spec, network, dtype):
     channels = 1 if dtype == torch.float32 else 2
     net, (x, y) = NETWORKS[network](channels, channels).to(dtype), images(channels, dtype=dtype)
