@@ -3,13 +3,7 @@
 import attrs
 from torch import Tensor
 
-from inradius import (
-    AttackBatch,
-    CrossEntropy,
-    Objective,
-    Observer,
-    UnsupportedError,
-)
+from inradius import AttackBatch, CrossEntropy, Objective, Observer, UnsupportedError
 from inradius.attacks.ascent import Ascent
 from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, integer

@@ -5,13 +5,7 @@ import torch
 from attrs.validators import optional
 from torch import Tensor
 
-from inradius import (
-    AttackBatch,
-    CrossEntropy,
-    Objective,
-    Observer,
-    UnsupportedError,
-)
+from inradius import AttackBatch, CrossEntropy, Objective, Observer, UnsupportedError
 from inradius.attacks.ascent import Ascent, Move
 from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, positive, share

@@ -141,8 +141,7 @@ class BallPerExample(BoxedBall, PerExample):
         return self if self._index is not None else BallPerExample(self._ball, self.factors, index)
 
     def per_example(self, factors: Tensor) -> "BallPerExample":
-        found = super().per_example(factors)
-        return BallPerExample(self._ball, found.factors, self._index)
+        return BallPerExample(self._ball, self.multiplied(factors), self._index)
 
     def select(self, index: Tensor) -> "BallPerExample":
         return BallPerExample(

@@ -7,14 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import (
-    AttackBatch,
-    CrossEntropy,
-    InputError,
-    Objective,
-    Observer,
-    Oracles,
-)
+from inradius import AttackBatch, CrossEntropy, InputError, Objective, Observer, Oracles
 from inradius.attacks.ascent import Ascent
 from inradius.attacks.maximising_attack import MaximisingAttack
 from inradius.components.validators import component, count, flag, positive

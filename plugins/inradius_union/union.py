@@ -86,10 +86,8 @@ class UnionPerExample(UnionOracles, PerExample):
         return self._members
 
     def per_example(self, factors: Tensor) -> "UnionPerExample":
-        found = super().per_example(factors)
-        return UnionPerExample(
-            self._union, found.factors, tuple(member.per_example(factors) for member in self._members)
-        )
+        members = tuple(member.per_example(factors) for member in self._members)
+        return UnionPerExample(self._union, self.multiplied(factors), members)
 
     def select(self, index: Tensor) -> "UnionPerExample":
         return UnionPerExample(

@@ -1,7 +1,7 @@
 """A threat model with a radius of its own for each example."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +13,11 @@ from inradius.sets.box import Box
 from inradius.sets.norm import Norm
 from inradius.sets.oracles import Oracles
 
-if TYPE_CHECKING:
-    from inradius.sets.threat_model import ThreatModel
-
 
 class PerExample(Oracles):
     """A threat model with one radius factor per example; the oracles are those of ``scaled``, example by example."""
 
-    def __init__(self, threat: "ThreatModel", factors: Tensor) -> None:
+    def __init__(self, threat: Oracles, factors: Tensor) -> None:
         if factors.ndim != 1 or not bool(torch.isfinite(factors).all()) or bool((factors < 0).any()):
             raise InputError(
                 f"factors of shape {tuple(factors.shape)} are not radii; allowed is one finite number ≥ 0 per example"
@@ -75,14 +72,18 @@ class PerExample(Oracles):
     def slow_projection(self) -> bool:
         return self.threat.slow_projection
 
-    def scaled(self, factor: float) -> "PerExample":
+    def scaled(self, factor: float) -> Oracles:
         return self.per_example(torch.full_like(self.factors, factor))
 
-    def per_example(self, factors: Tensor) -> "PerExample":
-        wide = torch.promote_types(self.factors.dtype, factors.dtype)
-        return self.threat.per_example(self.factors.to(wide) * factors.to(self.factors.device, wide))
+    def per_example(self, factors: Tensor) -> Oracles:
+        return self.threat.per_example(self.multiplied(factors))
 
-    def _groups(self) -> Iterator[tuple["ThreatModel", Tensor]]:
+    def multiplied(self, factors: Tensor) -> Tensor:
+        """The factors of this set times others, (B,), in the wider of the two types."""
+        wide = torch.promote_types(self.factors.dtype, factors.dtype)
+        return self.factors.to(wide) * factors.to(self.factors.device, wide)
+
+    def _groups(self) -> Iterator[tuple[Oracles, Tensor]]:
         for factor in sorted(set(self.factors.tolist())):
             yield self.threat.scaled(factor), (self.factors == factor).nonzero().squeeze(1)
 
@@ -141,7 +142,7 @@ class PerExample(Oracles):
     def check_inputs(self, x: Tensor) -> None:
         self.threat.check_inputs(x)
 
-    def select(self, index: Tensor) -> "PerExample":
+    def select(self, index: Tensor) -> Oracles:
         """The part of the batch in ``index``, with its radii."""
         return self.threat.per_example(self.factors[index])
 

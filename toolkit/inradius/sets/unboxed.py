@@ -1,6 +1,6 @@
 """The oracles of a convex set without the box of valid inputs."""
 
-from typing import TYPE_CHECKING, Self, final
+from typing import Protocol, Self, final
 
 import attrs
 import torch
@@ -9,8 +9,19 @@ from torch import Tensor
 from inradius.sets.intersecting.oracles import tolerance
 from inradius.sets.oracles import Oracles
 
-if TYPE_CHECKING:
-    from inradius.sets.boxed import BoxedSet
+
+class UnboxedMethods(Protocol):
+    """The methods by which a ``BoxedSet`` describes its set without the box; shapes are those of the oracles."""
+
+    def project_unboxed(self, delta: Tensor, x: Tensor) -> Tensor: ...
+
+    def linear_max_unboxed(self, c: Tensor, x: Tensor) -> Tensor: ...
+
+    def gauge_unboxed(self, delta: Tensor, x: Tensor) -> Tensor: ...
+
+    def violation_unboxed(self, delta: Tensor, x: Tensor) -> Tensor: ...
+
+    def support_unboxed(self, c: Tensor, x: Tensor) -> Tensor: ...
 
 
 @final
@@ -18,7 +29,7 @@ if TYPE_CHECKING:
 class Unboxed(Oracles):
     """K(x) of a ``BoxedSet``, by its methods ``..._unboxed``."""
 
-    whole: "BoxedSet"
+    whole: UnboxedMethods
 
     def __str__(self) -> str:
         return f"{self.whole} without its box"
