@@ -73,7 +73,7 @@ def test_the_verdict_is_that_of_asking_for_every_row(case):
 @SETTINGS
 @given(questions)
 def test_no_row_is_asked_for_that_decides_nothing(case):
-    """What is asked for lies in a clause that no row proves, is asked for once, and no clause is refuted before."""
+    """Each row that is asked for is in a clause without a proved row, is asked for once, and no clause is refuted before it."""
     asked, value, answers, error, slack = case
     agenda, seen = Agenda.of(asked, value, error, slack), []
     clauses = torch.eye(len(value), dtype=torch.bool) if asked.clauses is None else asked.clauses

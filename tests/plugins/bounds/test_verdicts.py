@@ -183,7 +183,7 @@ def test_what_milp_looks_for_is_what_it_needs(error, slack, least):
 @pytest.mark.parametrize("kind", SOLVERS)
 @pytest.mark.parametrize("claim", ["float", "real"])
 def test_a_row_is_refuted_at_level_float_where_it_would_be_at_level_real_as_well(kind, claim, monkeypatch):
-    """What holding for each execution costs is room, as such an example is tried once more without."""
+    """The cost of level float is room for a row, because its example is tried once more without that cost."""
     net, x, given = mlp(2).float(), inputs(4, dtype=torch.float32), []
     of = Agenda.of
     monkeypatch.setattr(Agenda, "of", lambda *asked: given.append(asked) or of(*asked))
