@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.sets.intersecting.oracles import tolerance
+from inradius.sets.intersecting.feasible import tolerance
 from inradius.sets.oracles import Oracles
 
 

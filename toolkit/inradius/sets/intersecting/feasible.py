@@ -11,8 +11,14 @@ from inradius.sets.oracles import Oracles
 _HALVINGS = 30
 
 
-def best_point(whole: Oracles, split: Split, t: Tensor, x: Tensor, alpha: float, tol: float) -> tuple[Tensor, Tensor]:
+def tolerance(dtype: torch.dtype) -> float:
+    """The share of their size that members' points may be apart at the end."""
+    return 1e-10 if dtype == torch.float64 else 1e-6
+
+
+def best_point(whole: Oracles, split: Split, t: Tensor, x: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """The best of the members' points, each drawn into the set, and a bound on what it lacks, (B, *S) and (B,)."""
+    tol = tolerance(t.dtype)
     # what is left of a set that is {0} is rounding error
     floor = 10 * tol * split.reach
     found = [inside(whole, point, x, tol, floor) for point in (*split.points.unbind(1), split.points.mean(1))]
@@ -49,11 +55,18 @@ def _value(point: Tensor, t: Tensor, alpha: float) -> Tensor:
 def _gap(split: Split, point: Tensor, t: Tensor, alpha: float) -> Tensor:
     """Σ supportᵢ(restᵢ) − ⟨Σ rest, p⟩ + α/2 ‖t − p − Σ rest‖²: the value of the dual problem minus that at p, (B,).
 
+    For α = 0 the last term is the most that ⟨t − Σ rest, δ − p⟩ can be, by the length of the points.
+
     The supports are taken where the rests are normal to the members, at their points.
     """
     rest = split.normals
     total = rest.sum(1)
     lack = (rest * (split.points - point.unsqueeze(1))).flatten(1).sum(1)
-    away = (t - point - total).flatten(1).square().sum(1) if alpha else torch.zeros_like(lack)
+    away: Tensor = torch.linalg.vector_norm((t - alpha * point - total).flatten(1), dim=1)
+    if not alpha:
+        # no two points of the set are further apart than twice the longest
+        longest: Tensor = torch.linalg.vector_norm(split.points.flatten(2), dim=2).amax(1)
+        lack = lack + 2 * away * longest
+        return lack.clamp(min=0)
     # a point that is outside by rounding can be better than the best one
-    return (lack + alpha / 2 * away).clamp(min=0)
+    return (lack + alpha / 2 * away.square()).clamp(min=0)

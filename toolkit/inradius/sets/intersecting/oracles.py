@@ -13,15 +13,14 @@ from inradius.sets.arithmetic.bits import widened
 from inradius.sets.arithmetic.precision import toward_zero, working
 from inradius.sets.arithmetic.sides import common
 from inradius.sets.box import Box
-from inradius.sets.intersecting.feasible import best_point
+from inradius.sets.intersecting.feasible import best_point, tolerance
+from inradius.sets.intersecting.further import Target, searched_further
 from inradius.sets.intersecting.shares import shared_support
-from inradius.sets.intersecting.splitting import resumed, solve
+from inradius.sets.intersecting.splitting import solve
 from inradius.sets.oracles import Oracles
 
 # Two members agree to the last digits after 20 to 200 steps, three after some more.
 _STEPS = 400
-# The share of the weight that a further search goes on with.
-_SHRINK = 0.1
 # After as many the split is within a percent of the best one, for two members mostly far nearer.
 _SUPPORT_STEPS = 100
 
@@ -36,6 +35,8 @@ class IntersectionOracles(Oracles, ABC):
 
     # how often the search goes on with a smaller weight
     _stages = 0
+    # the share of the common tolerance that members' points may be apart
+    _care = 1.0
 
     @abstractmethod
     def _joined(self) -> Sequence[Oracles]:
@@ -137,7 +138,7 @@ class IntersectionOracles(Oracles, ABC):
             dtype = torch.promote_types(target.dtype, x.dtype)
             t, around = target.to(working(dtype)), x.to(working(dtype))
             start, first = begin(t, around)
-            tol = tolerance(t.dtype)
+            tol = max(tolerance(t.dtype) * self._care, 4 * torch.finfo(t.dtype).eps)
             # where the start is a member already, it is the answer
             done = (self.gauge(start, around) <= 1) & (self.violation(start, around) == 0)
             point, gap = start.clone(), torch.zeros_like(start.flatten(1)[:, 0])
@@ -145,36 +146,12 @@ class IntersectionOracles(Oracles, ABC):
             if len(left):
                 t, around = t[left], around[left]
                 split = solve(self._joined(), t, around, start[left], first[left], alpha, _STEPS, tol)
-                found, lack = best_point(self, split, t, around, alpha, tol)
-                rows = torch.arange(len(t), device=t.device)
-                for _ in range(self._stages):
-                    going = lack[rows] > _enough(t[rows], found[rows], alpha)
-                    if not bool(going.any()):
-                        break
-                    rows, split = rows[going], split.take(going)
-                    split = resumed(self._joined(), t[rows], around[rows], split, _SHRINK, alpha, _STEPS, tol)
-                    other, further = best_point(self, split, t[rows], around[rows], alpha, tol)
-                    better = further < lack[rows]
-                    found[rows[better]], lack[rows[better]] = other[better], further[better]
-                point[left], gap[left] = found, lack
+                best = best_point(self, split, t, around, alpha)
+                if self._stages:
+                    wanted = Target(self, self._joined(), t, around, alpha, tol)
+                    best = searched_further(wanted, split, best, self._stages)
+                point[left], gap[left] = best
             return toward_zero(point, dtype), gap.to(dtype)
-
-
-def _enough(t: Tensor, point: Tensor, alpha: float) -> Tensor:
-    """What the best point may lack of the best value without another search, (B,)."""
-    lengths = [torch.linalg.vector_norm(side.flatten(1), dim=1) for side in (t, point)]
-    tol, product = tolerance(t.dtype), lengths[0] * lengths[1]
-    # the distance from the projection is at most the square root of twice what is lacking
-    return (
-        torch.maximum((10 * tol * lengths[1]).square() / 2, 4 * torch.finfo(t.dtype).eps * product)
-        if alpha
-        else tol * product
-    )
-
-
-def tolerance(dtype: torch.dtype) -> float:
-    """How far members' points may be apart at the end, as a share of their size."""
-    return 1e-10 if dtype == torch.float64 else 1e-6
 
 
 def _tightest(bounds: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -51,12 +51,12 @@ def solve(
 
 
 def resumed(
-    members: Sequence[Oracles], t: Tensor, x: Tensor, split: Split, share: float, alpha: float, steps: int, tol: float
+    members: Sequence[Oracles], t: Tensor, x: Tensor, split: Split, share: Tensor, alpha: float, steps: int, tol: float
 ) -> Split:
-    """The iteration from where another one stood, with ``share`` of its ρ.
+    """The iteration from where another one stood, with ``share`` (B, 1) times its ρ.
 
-    Multipliers grow by about ρ times the set's width in a step, and those far below ρ times that width hardly settle: a smaller ρ
-    goes on with what the larger one has found.
+    In a step multipliers move by ρ times the distance of the members' points, and the points by force over ρ. Where the points are
+    still apart a larger ρ brings them together; where they agree, a smaller one finds coordinates with less force.
     """
     rest = split.rest.flatten(2)
     # rests add up to t − α z

@@ -1,0 +1,125 @@
+"""Sets within the box of valid inputs, from their norm or from their oracles without the box."""
+
+import attrs
+import pytest
+import torch
+
+import inradius
+from inradius import Attack, BoxedNorm, BoxedSet, Certifier, InputError, ThreatModel
+from inradius.testing import check_threat_model, laws
+
+# what needs no name in the registry
+LAWS = [law for law in laws(ThreatModel) if law.__name__ not in ("spec_round_trip",)]
+
+
+@attrs.frozen(kw_only=True)
+class Round(BoxedNorm):
+    """The ℓ2 ball, as a stranger writes it."""
+
+    def length(self, delta):
+        return delta.flatten(1).norm(dim=1)
+
+    dual_length = length
+
+    def project_unboxed(self, delta, x):
+        length = self.length(delta).view(-1, *(1,) * (delta.ndim - 1))
+        return torch.where(length > self.eps, delta * (self.eps / length), delta)
+
+
+@attrs.frozen(kw_only=True)
+class Even(BoxedSet):
+    """Every number moves by the same amount, at most eps up and eps / 2 down."""
+
+    def project_unboxed(self, delta, x):
+        return _mean(delta).clamp(-self.eps / 2, self.eps)
+
+    def linear_max_unboxed(self, c, x):
+        total = _mean(c)
+        return torch.where(total > 0, self.eps, torch.where(total < 0, -self.eps / 2, 0.0)).to(c)
+
+    def gauge_unboxed(self, delta, x):
+        amount = _mean(delta).flatten(1)[:, 0]
+        size = torch.where(amount > 0, amount, -2 * amount)
+        return torch.where(size == 0, 0.0, size / self.eps)
+
+    def violation_unboxed(self, delta, x):
+        return (delta - _mean(delta)).flatten(1).abs().amax(1)
+
+
+def _mean(values):
+    return values.flatten(1).mean(1).view(-1, *(1,) * (values.ndim - 1)).expand_as(values)
+
+
+def points(shape=(1, 3, 3), count=5):
+    torch.manual_seed(0)
+    x = torch.rand(count, *shape, dtype=torch.float64).round(decimals=1)
+    return x, torch.randn(count, *shape, dtype=torch.float64)
+
+
+BOUNDS = [(0.0, 1.0), (-0.2, 2.0), None]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_a_norm_alone_gives_the_exact_oracles(bounds):
+    """The ball that knows the norm alone agrees with the one whose algorithms know the box."""
+    x, v = points()
+    for eps in (0.3, 1.0, 0.0):
+        mine, exact = Round(eps=eps, bounds=bounds), inradius.make(f"l2({eps}, bounds={bounds})", ThreatModel)
+        torch.testing.assert_close(mine.project(v, x), exact.project(v, x), rtol=1e-7, atol=1e-8)
+        best, reference = (((v * s.linear_max(v, x)).flatten(1).sum(1)) for s in (mine, exact))
+        torch.testing.assert_close(best, reference, rtol=1e-7, atol=1e-9)
+        support = mine.support(v[:, None], x)
+        assert (support >= exact.support(v[:, None], x) * (1 - 1e-12)).all()
+        torch.testing.assert_close(support, exact.support(v[:, None], x), rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(mine.gauge(v, x), exact.gauge(v, x))
+        torch.testing.assert_close(mine.violation(v, x), exact.violation(v, x))
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_a_set_of_one_direction_agrees_with_its_closed_form(bounds):
+    x, v = points()
+    low, high = (
+        (-0.2, 0.4)
+        if bounds is None
+        else ((bounds[0] - x).flatten(1).amax(1).clamp(-0.2, 0), (bounds[1] - x).flatten(1).amin(1).clamp(0, 0.4))
+    )
+    expected = torch.as_tensor(v.flatten(1).mean(1)).clamp(low, high).view(-1, 1, 1, 1).expand_as(v)
+    torch.testing.assert_close(Even(eps=0.4, bounds=bounds).project(v, x), expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "threat", [Round(eps=0.4), Even(eps=0.4), Even(eps=0.4, bounds=((0.1,), 0.9))], ids=str
+)
+def test_every_law_holds(threat):
+    check_threat_model(
+        threat,
+        shape=(2, 1, 2),
+        examples=2,
+        only=LAWS,
+        without=[law for law in LAWS if law.__name__ == "agrees_with_cvxpy"],
+    )
+
+
+@pytest.mark.parametrize("threat", [Round(eps=0.5), Even(eps=0.5)], ids=str)
+def test_points_are_members_and_x_plus_delta_is_valid(threat):
+    x, v = points()
+    for delta in (threat.project(v, x), threat.linear_max(v, x), threat.sample(x)):
+        assert threat.contains(delta, x, tol=0.0).all()
+        assert ((x + delta >= -1e-15) & (x + delta <= 1 + 1e-15)).all()
+
+
+def test_attacks_and_certifiers_run_on_it():
+    x, _ = points()
+    threat = Round(eps=0.2)
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(9, 3)).double()
+    y = model(x).argmax(1)
+    found = inradius.make("pgd(steps=5)", Attack)(model, x, y, threat)
+    proof = inradius.make("dual", Certifier)(model, x, y, threat)
+    assert found.inside.all()
+    assert not (found.success & proof.certified).any()
+
+
+def test_inputs_outside_of_the_box_are_refused():
+    with pytest.raises(InputError, match="allows"):
+        Round(eps=0.1).check_inputs(torch.full((1, 1, 2, 2), 2.0))

@@ -1,0 +1,77 @@
+"""Further searches with other weights, for targets whose coordinates span many orders of magnitude."""
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.sets.intersecting.feasible import best_point, tolerance
+from inradius.sets.intersecting.splitting import Split, resumed
+from inradius.sets.oracles import Oracles
+
+# What the weight is multiplied with for the next search where members' points are apart, and where they agree; and its steps.
+_GROW, _SHRINK, _STEPS = 10.0, 0.1, 120
+
+
+@attrs.frozen(eq=False)
+class Target:
+    """What is searched: the nearest point to t (α = 1), or the farthest along t (α = 0), over all members, around x (B, *S)."""
+
+    whole: Oracles
+    members: Sequence[Oracles]
+    t: Tensor
+    x: Tensor
+    alpha: float
+    tol: float
+
+
+def searched_further(target: Target, split: Split, best: tuple[Tensor, Tensor], stages: int) -> tuple[Tensor, Tensor]:
+    """The best point and a bound on what it lacks, after so many searches more at most, (B, *S) and (B,).
+
+    At first the weight shrinks, so that coordinates with less and less force find their place. Examples that are not settled then
+    begin again, with a weight that grows where the members' points are apart.
+    """
+    found, lack = (side.clone() for side in best)
+    rows = torch.arange(len(found), device=found.device)
+    for adaptive in (False, True):
+        kept = split.take(rows)
+        settled = _passed(target, kept, found, lack, rows, stages, adaptive=adaptive)
+        rows = rows[~settled]
+    return found, lack
+
+
+def _passed(
+    target: Target, split: Split, found: Tensor, lack: Tensor, rows: Tensor, stages: int, *, adaptive: bool
+) -> Tensor:
+    """One pass over the examples in ``rows``, which writes on ``found`` and ``lack``; which of them are settled, (n,).
+
+    A best point stays where it is under every weight: an example is settled when a search moves it no more and little is lacking.
+    """
+    settled, place = torch.zeros_like(rows, dtype=torch.bool), torch.arange(len(rows), device=rows.device)
+    for _ in range(stages if len(rows) else 0):
+        t, x, here = target.t[rows], target.x[rows], found[rows]
+        share = torch.full_like(split.rho, _SHRINK)
+        if adaptive:
+            apart = _length(split.points - split.points.mean(1, keepdim=True))
+            share[apart > tolerance(t.dtype) * _length(split.points)] = _GROW
+        split = resumed(target.members, t, x, split, share, target.alpha, _STEPS, target.tol)
+        other, further = best_point(target.whole, split, t, x, target.alpha)
+        floor = 4 * torch.finfo(t.dtype).eps * _length(t) * _length(here)
+        better = further <= lack[rows] + floor
+        found[rows[better]], lack[rows[better]] = other[better], further[better]
+        wanted = (
+            (10 * target.tol * _length(here)).square() / 2 if target.alpha else target.tol * _length(t) * _length(here)
+        )
+        moving = _length(other - here) > 100 * target.tol * _length(here)
+        going = moving | (further > torch.maximum(wanted, floor))
+        settled[place[~going]] = True
+        rows, place, split = rows[going], place[going], split.take(going)
+        if not len(rows):
+            break
+    return settled
+
+
+def _length(values: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1)
+    return found
