@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -174,8 +175,7 @@ def test_set_in_single_precision(spec):
     check_threat_model(spec, shape=(1, 3, 3), dtype=torch.float32)
 
 
-@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l1(eps=1.0)"])
-@pytest.mark.parametrize("spec", ATTACKS)
+@pytest.mark.parametrize(("spec", "threat"), in_turn(ATTACKS, ["linf(eps=0.2)", "l1(eps=1.0)"]))
 def test_attack(spec, threat):
     check_attack(spec, threat, shape=(1, 2, 3))
 
@@ -185,8 +185,10 @@ def test_attack_on_a_union(spec):
     check_attack(spec, "union(linf(eps=0.2), l1(eps=1.1))", shape=(1, 2, 3))
 
 
-@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.2), l1(eps=1.1))"])
-@pytest.mark.parametrize("spec", CERTIFIERS)
+@pytest.mark.parametrize(
+    ("spec", "threat"),
+    in_turn(CERTIFIERS, ["linf(eps=0.2)", "l2(eps=0.5)", "l1(eps=1.0)", "union(linf(eps=0.2), l1(eps=1.1))"]),
+)
 def test_certifier(spec, threat):
     check_certifier(spec, threat, shape=(1, 2, 3))
 
