@@ -45,13 +45,13 @@ def test_the_spec_name_is_the_class_name_in_snake_case(name, spelt):
 @pytest.mark.parametrize(
     ("component", "short", "full"),
     [
-        (FrankWolfe(), "frank_wolfe()", "frank_wolfe(steps=10, inner=None, shape=(), twice=20)"),
-        (FrankWolfe(steps=3), "frank_wolfe(steps=3)", "frank_wolfe(steps=3, inner=None, shape=(), twice=6)"),
-        (FrankWolfe(shape=(1,)), "frank_wolfe(shape=(1,))", "frank_wolfe(steps=10, inner=None, shape=(1,), twice=20)"),
+        (FrankWolfe(), "frank_wolfe()", "frank_wolfe(steps=10, shape=(), twice=20)"),
+        (FrankWolfe(steps=3), "frank_wolfe(steps=3)", "frank_wolfe(steps=3, shape=(), twice=6)"),
+        (FrankWolfe(shape=(1,)), "frank_wolfe(shape=(1,))", "frank_wolfe(steps=10, shape=(1,), twice=20)"),
         (
             Many(members=(FrankWolfe(), Many()), weight=0.5),
             "all_of(frank_wolfe(), all_of(), weight=0.5)",
-            "all_of(frank_wolfe(steps=10, inner=None, shape=(), twice=20), all_of(weight=1.0), weight=0.5)",
+            "all_of(frank_wolfe(steps=10, shape=(), twice=20), all_of(weight=1.0), weight=0.5)",
         ),
     ],
 )

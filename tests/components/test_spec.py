@@ -41,9 +41,9 @@ def test_what_is_spelt_is_read_again(name, values):
 @example(value=-math.inf)
 def test_a_component_spells_its_values(value):
     thing = Thing(value=value)
-    read = parse(str(thing))
-    assert read == (Call("thing", (), (("value", value),)) if value is not None else Call("thing"))
-    assert parse(thing.spec(full=True)) == Call("thing", (), (("value", value),))
+    expected = Call("thing", (), (("value", value),)) if value is not None else Call("thing")
+    assert parse(str(thing)) == expected
+    assert parse(thing.spec(full=True)) == expected
 
 
 @given(st.integers(-1000, 1000), st.integers(1, 1000))

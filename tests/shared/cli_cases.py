@@ -25,8 +25,8 @@ def normed():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).train()
 
-def softshrink():
-    return nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(6, 8), nn.Softshrink()), nn.Linear(8, 3))
+def hardshrink():
+    return nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(6, 8), nn.Hardshrink()), nn.Linear(8, 3))
 
 class Sometimes(nn.Module):
     def __init__(self, bad):

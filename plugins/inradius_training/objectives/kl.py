@@ -13,7 +13,7 @@ from inradius.attacks.objective import log_odds_against
 
 @attrs.frozen(kw_only=True)
 class KL(Objective):
-    """KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not used.
+    """The divergence KL(t ‖ softmax(z)) from the clean prediction t, or from the targets of the call; the label is not used.
 
     Its gradient is zero where the prediction is t, so an attack must start away from it. It is the cross-entropy where
     t has all weight on one class, and with a goal. Values and gradients keep their relative precision where the model

@@ -29,7 +29,7 @@ class Component:
         return cls.name or snake_case(cls.__name__)
 
     def spec(self, *, full: bool = False) -> str:
-        """A spec that builds an equal component; ``full`` writes the defaults too, for records that must last."""
+        """A spec that builds an equal component; ``full`` writes the defaults too, but for None, for records."""
         return f"{self.spec_name()}({', '.join(_arguments(self, full))})"
 
     def __str__(self) -> str:
@@ -42,8 +42,9 @@ def _arguments(component: Component, full: bool) -> Iterator[str]:
         # what has no name comes first
         yield from (spell(member, full) for member in getattr(component, rest))
     for field in attrs.fields(type(component)):
-        value = getattr(component, field.name)
-        if field.name != rest and (full or value != _default(field, component)):
+        value, default = getattr(component, field.name), _default(field, component)
+        # None stands for a part that is left out
+        if field.name != rest and (value != default or (full and value is not None)):
             yield f"{field.alias}={spell(value, full)}"
 
 
