@@ -87,9 +87,7 @@ def test_a_set_of_one_direction_agrees_with_its_closed_form(bounds):
     torch.testing.assert_close(Even(eps=0.4, bounds=bounds).project(v, x), expected, rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "threat", [Round(eps=0.4), Even(eps=0.4), Even(eps=0.4, bounds=((0.1,), 0.9))], ids=str
-)
+@pytest.mark.parametrize("threat", [Round(eps=0.4), Even(eps=0.4), Even(eps=0.4, bounds=((0.1,), 0.9))], ids=str)
 def test_every_law_holds(threat):
     check_threat_model(
         threat,

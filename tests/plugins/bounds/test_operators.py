@@ -209,3 +209,43 @@ def test_circular_padding_by_joins_is_torchs(sizes):
     expected = torch.nn.functional.pad(x, flat, mode="circular")
     with plain_kernels():
         assert torch.equal(torch.nn.functional.pad(x, flat, mode="circular"), expected)
+
+
+class Against(torch.nn.Module):
+    """Two logits: a function of the input's first number, and another one."""
+
+    def __init__(self, function, other):
+        super().__init__()
+        self.function, self.other = function, other
+
+    def forward(self, x):
+        return torch.cat([self.function(x[:, :1]), self.other(x[:, :1])], dim=1)
+
+
+@pytest.mark.parametrize("spec", PROOFS)
+def test_log_sigmoid_is_not_taken_for_its_asymptote(spec):
+    """log σ(z) lies below z for every z; torch's softplus is linear from its threshold on, and its negative is not log σ."""
+    model = Against(torch.nn.functional.logsigmoid, lambda x: x - 1e-10)
+    x, threat = torch.tensor([[-22.0]], dtype=torch.float64), inradius.make("linf(eps=0.1, bounds=None)", ThreatModel)
+    assert not bool(inradius.make(spec, Certifier)(model, x, torch.tensor([0]), threat).certified)
+
+
+@pytest.mark.parametrize("spec", PROOFS)
+@pytest.mark.parametrize(
+    ("dtype", "point", "eps"), [(torch.float32, 1000008.125, 0.125), (torch.float64, 9000000000000070.0, 1.0)]
+)
+@pytest.mark.filterwarnings("ignore:lp.. keeps the bound")
+def test_a_grid_of_few_numbers_misses_no_maximum(spec, dtype, point, eps):
+    """Where numbers lie farther apart than the grid's step, the largest sine lies between two of them."""
+    model = Against(lambda x: torch.full_like(x, 1 - 1e-4), torch.sin)
+    x, threat = torch.tensor([[point]], dtype=dtype), inradius.make(f"linf(eps={eps}, bounds=None)", ThreatModel)
+    assert not bool(inradius.make(spec, Certifier)(model, x, torch.tensor([0]), threat).certified)
+
+
+def test_softplus_is_of_level_float_where_its_factor_is_exact():
+    """Products with a β that is no power of two are rounded before exp."""
+    x, threat = torch.full((1, 1), -30.0), inradius.make("linf(eps=0, bounds=None)", ThreatModel)
+    for beta, claim in ((0.1, "real"), (0.5, "float"), (1.0, "float"), (3.0, "real")):
+        model = Against(torch.nn.Softplus(beta), lambda x: 0 * x - 1)
+        found = inradius.make("crown()", Certifier)(model, x, torch.tensor([0]), threat)
+        assert (bool(found.certified), found.claim[0]) == (True, claim)

@@ -50,8 +50,8 @@ def glu(build: Builder, value: Node, axis: int = -1) -> Node:
 
 
 def log_sigmoid(build: Builder, value: Node) -> list[Any]:
-    """−softplus(−z), and the buffer that torch keeps for gradients, which has no bounds."""
-    return [build.scale(build.curve(build.scale(value, -1.0), nn.Softplus()), -1.0), None]
+    """The logarithm of the sigmoid, and the buffer that torch keeps for gradients, which has no bounds."""
+    return [build.curve(value, nn.LogSigmoid()), None]
 
 
 def softshrink(build: Builder, value: Node, lambd: float = 0.5) -> Node:

@@ -10,7 +10,7 @@ from inradius_bounds.rules.activations.real_powers import powers
 from inradius_bounds.rules.activations.relu import ReLURule
 from inradius_bounds.rules.activations.rounding import RoundingRule
 from inradius_bounds.rules.activations.sampled import GELURule, SiLURule
-from inradius_bounds.rules.activations.sigmoid import SigmoidRule, SoftplusRule, TanhRule
+from inradius_bounds.rules.activations.sigmoid import LogSigmoidRule, SigmoidRule, SoftplusRule, TanhRule
 from inradius_bounds.rules.activations.smooth import smooth
 from inradius_bounds.rules.activations.waves import waves
 from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, RoundingLayer, SquareLayer, SquareRootLayer
@@ -29,6 +29,7 @@ def activation_rules() -> dict[type[nn.Module], LayerRule]:
         nn.Sigmoid: SigmoidRule(),
         nn.Tanh: TanhRule(),
         nn.Softplus: SoftplusRule(),
+        nn.LogSigmoid: LogSigmoidRule(),
         nn.GELU: GELURule(),
         nn.SiLU: SiLURule(),
         ExpLayer: ExpRule(),

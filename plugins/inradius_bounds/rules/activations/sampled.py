@@ -28,7 +28,9 @@ class SampledRule(ActivationRule):
         low, high = values.amin(0), values.amax(0)
         size = torch.maximum(lower.abs(), upper.abs())
         slack = 8 * torch.finfo(low.dtype).eps * (1 + low.abs() + high.abs() + slope.abs() * size)
-        missed = self.curvature * ((upper - lower) / (self.points - 1)).square() / 8
+        # two points of the grid lie as far apart as the step and the rounding of each
+        step = (upper - lower) / (self.points - 1) + 4 * torch.finfo(low.dtype).eps * size
+        missed = self.curvature * step.square() / 8
         return self._within(op, slope, lower, upper, low - slack - missed, high + slack + missed)
 
     def _within(
