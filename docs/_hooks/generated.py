@@ -20,6 +20,8 @@ from inradius.training.option import option_of
 from inradius.training.options import FIELDS
 from inradius.training.recipe import Recipe
 from inradius.training.slots import Sampler, Schedule, Transform
+from inradius_bounds.lowering.executed import of_level_float
+from inradius_bounds.lowering.operators import FAMILIES
 
 CARDS = Path(__file__).parents[2] / "plugins" / "inradius_architectures" / "weights"
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
@@ -68,6 +70,17 @@ def rules() -> Iterator[str]:
     found = sorted(layer_rules().items(), key=lambda pair: pair[0].__name__)
     rows = [(f"`{layer.__name__}`", escaped(sentence(type(rule)))) for layer, rule in found]
     yield from table(("layer", "how bounds pass it"), rows)
+
+
+def operators() -> Iterator[str]:
+    """Every operator of torch that bounds pass, by family, with the levels of certificates through it."""
+    for family, rewrites in FAMILIES.items():
+        yield f"## {family}\n"
+        rows = []
+        for name, rewrite in sorted(rewrites.items()):
+            level = "float" if of_level_float(name) else "real"
+            rows.append((f"`{name}`", level, escaped(sentence(rewrite)) if rewrite.__doc__ else ""))
+        yield from table(("operator", "level", "how bounds pass it"), rows)
 
 
 def commands() -> Iterator[str]:
@@ -147,6 +160,7 @@ def title(hook: str) -> str:
 GENERATED: dict[str, Callable[[], Iterator[str]]] = {
     "components": components,
     "commands": commands,
+    "operators": operators,
     "train_options": train_options,
     "laws": held_laws,
     "cards": cards,

@@ -17,9 +17,14 @@ _KNOWN = {
 }  # fmt: skip
 
 
+def of_level_float(name: str) -> bool:
+    """True if an operator's own execution may be among those of its steps, so that bounds of level ``float`` pass it."""
+    return name in MOVES or name in _KNOWN
+
+
 def executed(call: OperatorCall, dtype: torch.dtype) -> bool:
     """True if a call's own execution in a type is among those of its steps."""
-    if isinstance(call.op, ModuleOperator) or not (call.name in MOVES or call.name in _KNOWN):
+    if isinstance(call.op, ModuleOperator) or not of_level_float(call.name):
         return False
     # the statistics of a value are not computed as sums are
     if call.substituted or (call.name == "native_batch_norm" and call.args[5]):

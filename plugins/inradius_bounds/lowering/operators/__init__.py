@@ -16,7 +16,19 @@ from inradius_bounds.lowering.operators.resampling import RESAMPLING
 from inradius_bounds.lowering.operators.statistics import STATISTICS
 from inradius_bounds.lowering.operators.sums import SUMS
 
-_TABLES = (
-    ACTIVATIONS, ARITHMETIC, CURVES, EXTREMES, MAX_POOLS, MEAN_POOLS, MOVES, NORMS, PRODUCTS, RESAMPLING, STATISTICS, SUMS,
-)  # fmt: skip
-REWRITES: dict[str, Callable[..., Any]] = {name: rewrite for table in _TABLES for name, rewrite in table.items()}
+# the families of operators, by what they do
+FAMILIES: dict[str, dict[str, Callable[..., Any]]] = {
+    "Arithmetic": ARITHMETIC,
+    "Products and convolutions": PRODUCTS,
+    "Elementwise functions": CURVES | ACTIVATIONS,
+    "Sums and means": SUMS,
+    "Largest and smallest numbers": EXTREMES | MAX_POOLS,
+    "Means over windows": MEAN_POOLS,
+    "Normalisation and softmax": NORMS,
+    "Norms, variances, logarithms of sums": STATISTICS,
+    "Interpolation, padding, running sums": RESAMPLING,
+    "Numbers in other places": MOVES,
+}
+REWRITES: dict[str, Callable[..., Any]] = {
+    name: rewrite for family in FAMILIES.values() for name, rewrite in family.items()
+}
