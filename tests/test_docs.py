@@ -6,6 +6,7 @@ compare what is printed, and so does a ``text`` block right behind a ``python`` 
 number for any other, since those differ between machines. Blocks fenced as ``sh`` are for reading only.
 """
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -29,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.rglob("*.md") if "examples" not in page.parts)]
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "inradius_spec")}
+# pages whose code takes half a minute
+LONG = ("robust-training", "beyond-lp")
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them
 DEMO = 'pip install -c constraints.txt -e ".[demo]" && inradius bracket'
@@ -77,9 +80,17 @@ def folder(tmp_path, monkeypatch, host):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if runnable(page)], ids=lambda page: str(page.relative_to(ROOT))
-)
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def running():
+    """The pages with code; those that train and certify for long are for ``-m slow``."""
+    pages = [page for page in PAGES if runnable(page)]
+    return [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in pages]
+
+
+@pytest.mark.parametrize("page", running(), ids=name_of)
 def test_the_blocks_of_a_page_run(page, folder, host, capsys):
     namespace = {"__name__": "page"}
     for block in blocks(page):
@@ -92,6 +103,15 @@ def test_the_blocks_of_a_page_run(page, folder, host, capsys):
             compare(block.output, capsys.readouterr().out, f"the block in line {block.line}")
         elif block.language == "console":
             converse(block, capsys)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem in LONG], ids=name_of)
+def test_the_blocks_of_a_long_page_are_code_and_import_what_there_is(page):
+    for block in blocks(page):
+        if block.language == "python" and not block.title:
+            tree = ast.parse(block.text, str(page))
+            imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+            exec(compile(ast.Module(imports, []), str(page), "exec"), {})
 
 
 def write(folder, block, host):

@@ -134,7 +134,7 @@ def examples(model, shape, seed, count=12):
     return inradius.Dataset.of(x, labels, name="random")
 
 
-def every_pair(folder, network, threat, seed, dtype, certifiers, count=12):
+def every_pair(folder, network, threat, seed, dtype, certifiers, count=8):
     """Every attack and every certifier on every example, at three radii; the rules of the report are checked."""
     build, shape = NETWORKS[network]
     model = build(seed, dtype)
@@ -171,7 +171,7 @@ def combinations():
 
 @pytest.mark.parametrize(("threat", "network", "dtype", "seed"), [*combinations()])
 def test_no_attack_refutes_a_proof(tmp_path, threat, network, dtype, seed):
-    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS, count=2 if threat in DEAR else 12)
+    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS, count=2 if threat in DEAR else 8)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Bounds of the oracles against exact fractions: numbers of every size, and machines that take subnormal numbers for 0."""
 
 import math
+import os
 from contextlib import contextmanager
 from fractions import Fraction
 
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 
 from inradius.sets.arithmetic.outward import below
 
-LAWS = settings(max_examples=40, deadline=None, derandomize=True)
+NIGHTLY = os.environ.get("INRADIUS_HYPOTHESIS_PROFILE") == "nightly"
+
+
+def laws(examples):
+    """The settings of a law: so many cases, which are the same in each run; at night many more, at random."""
+    return settings(max_examples=examples * (40 if NIGHTLY else 1), deadline=None, derandomize=not NIGHTLY)
+
+
+LAWS = laws(20)
 FLUSH = pytest.mark.parametrize("flush", [False, True], ids=["subnormal", "flushed"])
 TYPES = {"float32": (torch.float32, -45, 30), "float64": (torch.float64, -323, 300)}
 DTYPES = pytest.mark.parametrize("name", TYPES)

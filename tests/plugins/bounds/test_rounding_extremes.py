@@ -59,10 +59,10 @@ def as_tree(parts):
     return parts[0]
 
 
-@pytest.mark.parametrize("added", [in_order, as_tree])
-@pytest.mark.parametrize("behind", ["input", "relu"])
-@pytest.mark.parametrize("claim", ["real", "float"])
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize(
+    ("spec", "claim", "behind", "added"),
+    in_turn(SPECS, ["real", "float"], ["input", "relu"], [in_order, as_tree]),
+)
 def test_rows_of_many_uses_are_added_up(spec, claim, behind, added):
     """1 + 2⁻²⁴ + ... − 1: the rows of the uses lose the small ones where they are added up one after another."""
     weights = [1.0, *[2.0**-24] * 64, -1.0]

@@ -86,8 +86,7 @@ def test_no_value_of_the_set_lies_below_the_bound(spec, network, dtype):
         assert bool((reached >= proof.lower - proof.error).all())
 
 
-@pytest.mark.parametrize("spec", SETS)
-@pytest.mark.parametrize("kind", CERTIFIERS)
+@pytest.mark.parametrize(("kind", "spec"), in_turn(CERTIFIERS, SETS))
 def test_an_affine_network_is_bounded_by_the_support_function(kind, spec):
     torch.manual_seed(0)
     net, (x, y) = nn.Sequential(nn.Flatten(), nn.Linear(36, 3)).double(), images()

@@ -21,12 +21,13 @@ from exact_fractions import (
     fractions,
     gains,
     inputs,
+    laws,
     near,
     numbers,
     room,
     root,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import inradius
@@ -132,7 +133,7 @@ def test_few_pixels(name, flush, seed, shape, k, per, bounds):
 @pytest.mark.parametrize("kind", EXACT)
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=40)
+@laws(20)
 @given(seed=SEEDS, size=st.integers(3, 30), bounds=st.sampled_from(BOUNDS), eps=st.sampled_from(RADII))
 def test_first_layers(kind, name, flush, seed, size, bounds, eps):
     rng, threat = np.random.default_rng(seed), ball(kind, eps, bounds)
@@ -174,7 +175,7 @@ class Rows:
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=25)
+@laws(12)
 @given(
     seed=SEEDS, size=st.integers(1, 12), bounds=st.sampled_from(BOUNDS), radii=st.tuples(*[st.sampled_from(RADII)] * 2)
 )

@@ -23,12 +23,13 @@ from exact_fractions import (
     fractions,
     gains,
     inputs,
+    laws,
     near,
     numbers,
     room,
     root,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import inradius
@@ -134,7 +135,7 @@ def test_boxes(name, flush, seed, size, bounds, scale):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=40)
+@laws(20)
 @given(
     seed=SEEDS,
     shape=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)),
@@ -167,7 +168,7 @@ def test_patches(name, flush, seed, shape, window, bounds, eps):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=60)
+@laws(30)
 @given(
     seed=SEEDS,
     basis=st.sampled_from(["brightness", "colour", "ramps", "disjoint", "orthogonal"]),
@@ -206,7 +207,7 @@ def test_shifts(name, flush, seed, basis, norm, boxed, eps, shape):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=40)
+@laws(20)
 @given(seed=SEEDS, eps=st.sampled_from(RADII), shape=st.tuples(st.integers(1, 3), st.integers(2, 4), st.integers(2, 4)))
 def test_limits_of_shifts_are_rounded_outward(name, flush, seed, eps, shape):
     rng = np.random.default_rng(seed)
@@ -259,7 +260,7 @@ def shifts(rows, x, bounds, eps):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=25)
+@laws(12)
 @given(seed=SEEDS, size=st.integers(1, 12), bounds=st.sampled_from(BOUNDS), eps=st.sampled_from(RADII))
 def test_intersections_and_unions_of_boxes(name, flush, seed, size, bounds, eps):
     rng = np.random.default_rng(seed)
@@ -351,7 +352,7 @@ def transported(rng, name, *shape):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=20)
+@laws(10)
 @given(
     seed=SEEDS,
     options=st.sampled_from(COSTS),
@@ -398,7 +399,7 @@ def test_budgets_are_rounded_up(name, flush, seed, eps, size):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=10)
+@laws(6)
 @given(seed=SEEDS, eps=st.sampled_from(RADII), cap=st.sampled_from([1.0, 0.3, 1e-30]))
 def test_wasserstein_balls_with_a_cap(name, flush, seed, eps, cap):
     rng = np.random.default_rng(seed)
@@ -422,7 +423,7 @@ def test_wasserstein_balls_with_a_cap(name, flush, seed, eps, cap):
 
 @DTYPES
 @FLUSH
-@settings(LAWS, max_examples=12)
+@laws(6)
 @given(seed=SEEDS, options=st.sampled_from(COSTS), eps=st.sampled_from(RADII))
 def test_first_layers_on_wasserstein_balls(name, flush, seed, options, eps):
     rng = np.random.default_rng(seed)
