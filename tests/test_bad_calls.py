@@ -241,10 +241,10 @@ TABLE = [(call, name, case) for call, (_, _, wrong) in CALLS.items() for name in
 
 
 @attrs.frozen(kw_only=True)
-class Mirror(Cube):
-    """The cube, which is symmetric."""
+class Lopsided(Cube):
+    """The cube, which does not say that it is symmetric."""
 
-    symmetric = True
+    symmetric = False
 
 
 def refusal(call, *given, **options):
@@ -268,14 +268,14 @@ def test_the_table_is_long():
 @pytest.mark.parametrize(("call", "name", "case"), TABLE, ids=lambda part: part.replace(" ", "_"))
 def test_a_bad_call_is_refused_in_a_sentence(call, name, case):
     function, given, wrong = CALLS[call]
-    arguments = GOOD | given | ({"threat": Mirror(eps=0.1)} if call == "suspicious" else {}) | {name: wrong[name][case]}
+    arguments = GOOD | given | ({"threat": Cube(eps=0.1)} if call == "suspicious" else {}) | {name: wrong[name][case]}
     refusal(function, **arguments)
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_the_good_call_is_not(call):
     function, given, _ = CALLS[call]
-    function(**(GOOD | given | ({"threat": Mirror(eps=0.1)} if call == "suspicious" else {})))
+    function(**(GOOD | given | ({"threat": Cube(eps=0.1)} if call == "suspicious" else {})))
 
 
 WIDTHS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64)
@@ -301,7 +301,7 @@ def test_labels_of_every_integer_type_are_labels(dtype):
 def test_no_examples_give_no_answers(call):
     function, given, _ = CALLS[call]
     empty = {"x": X[:0]} | ({} if given.get("y", Y) is None else {"y": Y[:0]})
-    threat = {"threat": Mirror(eps=0.1)} if call == "suspicious" else {}
+    threat = {"threat": Cube(eps=0.1)} if call == "suspicious" else {}
     found = function(**(GOOD | given | threat | empty))
     several = attrs.asdict(found, recurse=False).values() if attrs.has(type(found)) else (found,)
     assert all(len(part) == 0 for part in several if isinstance(part, torch.Tensor | tuple))
@@ -387,10 +387,10 @@ def test_a_bad_bracket_is_refused_in_a_sentence(tmp_path, name, case):
 @pytest.mark.parametrize("call", ["slope", "bound", "crown", "corner", "pgd", "suspicious", "radii"])
 def test_two_types_are_both_named(call, model, x, said):
     function, given, _ = CALLS[call]
-    threat = {"threat": Mirror(eps=0.1)} if call == "suspicious" else {}
+    threat = {"threat": Cube(eps=0.1)} if call == "suspicious" else {}
     assert said in refusal(function, **(GOOD | given | threat | {"model": model, "x": x}))
 
 
 def test_a_set_that_is_not_symmetric_or_no_set_at_all_flags_nothing():
-    assert "not symmetric" in refusal(look, Answer(), X, Cube(eps=0.1), Slope())
+    assert "not symmetric" in refusal(look, Answer(), X, Lopsided(eps=0.1), Slope())
     assert isinstance(Cube(eps=0.1), ThreatModel)

@@ -150,7 +150,7 @@ def test_certificates_of_random_networks(device, part):
     assert count > PART
 
 
-@pytest.mark.parametrize("device", ["cpu", NAME])
+@pytest.mark.parametrize("device", [pytest.param("cpu", marks=pytest.mark.slow), NAME])
 def test_certificates_of_a_few_random_networks(device):
     assert sum(drilled(seed, device) for seed in range(4)) > 4
 
