@@ -41,7 +41,7 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
     # a subclass whose K is −K at every x says True
     symmetric = False
     _stages = 10
-    _care = 1e-3
+    _care = 1e-2
 
     @abstractmethod
     def project_unboxed(self, delta: Tensor, x: Tensor) -> Tensor:

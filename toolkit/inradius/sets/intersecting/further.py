@@ -12,6 +12,8 @@ from inradius.sets.oracles import Oracles
 
 # What the weight is multiplied with for the next search where members' points are apart, and where they agree; and its steps.
 _GROW, _SHRINK, _STEPS = 10.0, 0.1, 120
+# How far from the best point the answer may be, as a share of its length; of linear maximisation what it may lack, of the product.
+_NEAR = 1e-9
 
 
 @attrs.frozen(eq=False)
@@ -33,12 +35,24 @@ def searched_further(target: Target, split: Split, best: tuple[Tensor, Tensor], 
     begin again, with a weight that grows where the members' points are apart.
     """
     found, lack = (side.clone() for side in best)
-    rows = torch.arange(len(found), device=found.device)
+    rows = (lack > _wanted(target, found)).nonzero().squeeze(1)
     for adaptive in (False, True):
-        kept = split.take(rows)
-        settled = _passed(target, kept, found, lack, rows, stages, adaptive=adaptive)
+        settled = _passed(target, split.take(rows), found, lack, rows, stages, adaptive=adaptive)
         rows = rows[~settled]
     return found, lack
+
+
+def _rounding(target: Target, point: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+    """The rounding error of what a point lacks, (n,)."""
+    return 4 * torch.finfo(point.dtype).eps * _length(target.t[rows]) * _length(point)
+
+
+def _wanted(target: Target, point: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+    """What a point may lack, as computed, and surely be the answer, (n,); below 0 where rounding hides it."""
+    size = _length(point)
+    # the distance from the projection is at most the square root of twice what is lacking
+    most = (_NEAR * size).square() / 2 if target.alpha else _NEAR * size * _length(target.t[rows])
+    return most - _rounding(target, point, rows)
 
 
 def _passed(
@@ -46,30 +60,33 @@ def _passed(
 ) -> Tensor:
     """One pass over the examples in ``rows``, which writes on ``found`` and ``lack``; which of them are settled, (n,).
 
-    A best point stays where it is under every weight: an example is settled when a search moves it no more and little is lacking.
+    A best point stays where it is under every weight: where rounding hides what is lacking, an example is settled when a search
+    moves it no more.
     """
     settled, place = torch.zeros_like(rows, dtype=torch.bool), torch.arange(len(rows), device=rows.device)
     for _ in range(stages if len(rows) else 0):
         t, x, here = target.t[rows], target.x[rows], found[rows]
-        share = torch.full_like(split.rho, _SHRINK)
-        if adaptive:
-            apart = _length(split.points - split.points.mean(1, keepdim=True))
-            share[apart > tolerance(t.dtype) * _length(split.points)] = _GROW
-        split = resumed(target.members, t, x, split, share, target.alpha, _STEPS, target.tol)
+        split = resumed(target.members, t, x, split, _share(split, adaptive), target.alpha, _STEPS, target.tol)
         other, further = best_point(target.whole, split, t, x, target.alpha)
-        floor = 4 * torch.finfo(t.dtype).eps * _length(t) * _length(here)
+        floor = _rounding(target, here, rows)
         better = further <= lack[rows] + floor
         found[rows[better]], lack[rows[better]] = other[better], further[better]
-        wanted = (
-            (10 * target.tol * _length(here)).square() / 2 if target.alpha else target.tol * _length(t) * _length(here)
-        )
-        moving = _length(other - here) > 100 * target.tol * _length(here)
-        going = moving | (further > torch.maximum(wanted, floor))
+        still = (_length(other - here) <= _NEAR * _length(here)) & (further <= floor)
+        going = ~still & (further > _wanted(target, other, rows))
         settled[place[~going]] = True
         rows, place, split = rows[going], place[going], split.take(going)
         if not len(rows):
             break
     return settled
+
+
+def _share(split: Split, adaptive: bool) -> Tensor:
+    """What the weight is multiplied with, (B, 1)."""
+    share = torch.full_like(split.rho, _SHRINK)
+    if adaptive:
+        apart = _length(split.points - split.points.mean(1, keepdim=True))
+        share[apart > tolerance(split.points.dtype) * _length(split.points)] = _GROW
+    return share
 
 
 def _length(values: Tensor) -> Tensor:
