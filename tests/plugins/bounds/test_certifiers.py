@@ -282,8 +282,8 @@ def test_certified_means_the_margin_is_positive_everywhere_sampled():
 
 
 def test_an_unknown_layer_is_refused_with_its_path():
-    net = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Softshrink(), nn.Linear(4, 2)))
-    with pytest.raises(UnsupportedError, match=r"model\.1\.0 .* uses softshrink .*, which no layer rule covers"):
+    net = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Hardshrink(), nn.Linear(4, 2)))
+    with pytest.raises(UnsupportedError, match=r"model\.1\.0 .* uses hardshrink .*, which no layer rule covers"):
         certifier("dual()")(net, torch.rand(1, 4), torch.tensor([0]), threat("linf(eps=0.1)"))
 
 

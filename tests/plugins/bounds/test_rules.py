@@ -119,7 +119,7 @@ def test_relu_lies_between_its_lines(boxes, share):
 @pytest.mark.parametrize(
     ("model", "fragment"),
     [
-        (nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Softshrink())), "model.1.0 .* uses softshrink"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Hardshrink())), "model.1.0 .* uses hardshrink"),
         (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")), "model.0 .* changed in place"),
         (nn.Sequential(nn.Flatten(0)), r"gives the shape \(16,\) for 1 inputs"),
         (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)), "running statistics"),

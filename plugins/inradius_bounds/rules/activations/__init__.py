@@ -6,13 +6,13 @@ from inradius import LayerRule
 from inradius_bounds.rules.activations.exponential import CELURule, ELURule, ExpRule
 from inradius_bounds.rules.activations.piecewise import HardswishRule, HardtanhRule, LeakyReLURule, SoftshrinkRule
 from inradius_bounds.rules.activations.powers import ReciprocalRule, SquareRootRule, SquareRule
-from inradius_bounds.rules.activations.real_powers import powers
+from inradius_bounds.rules.activations.real_powers import power_rules
 from inradius_bounds.rules.activations.relu import ReLURule
 from inradius_bounds.rules.activations.rounding import RoundingRule
 from inradius_bounds.rules.activations.sampled import GELURule, SiLURule
 from inradius_bounds.rules.activations.sigmoid import LogSigmoidRule, SigmoidRule, SoftplusRule, TanhRule
-from inradius_bounds.rules.activations.smooth import smooth
-from inradius_bounds.rules.activations.waves import waves
+from inradius_bounds.rules.activations.smooth import smooth_rules
+from inradius_bounds.rules.activations.waves import wave_rules
 from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, RoundingLayer, SquareLayer, SquareRootLayer
 
 
@@ -39,7 +39,7 @@ def activation_rules() -> dict[type[nn.Module], LayerRule]:
         RoundingLayer: RoundingRule(),
         nn.Hardswish: HardswishRule(),
         nn.Softshrink: SoftshrinkRule(),
-        **powers(),
-        **smooth(),
-        **waves(),
+        **power_rules(),
+        **smooth_rules(),
+        **wave_rules(),
     }

@@ -49,6 +49,6 @@ class PowerRule(ActivationRule):
         return None if op.module.whole else lower > 0
 
 
-def powers() -> dict[type[nn.Module], LayerRule]:
+def power_rules() -> dict[type[nn.Module], LayerRule]:
     """The layer of this file with its rule."""
     return {PowerLayer: PowerRule()}

@@ -128,7 +128,7 @@ class ErrorFunctionRule(ActivationRule):
         return 2 / math.sqrt(math.pi) * (-z.square()).exp()
 
 
-def smooth() -> dict[type[nn.Module], LayerRule]:
+def smooth_rules() -> dict[type[nn.Module], LayerRule]:
     """Each layer of this file with its rule."""
     return {
         LogLayer: LogRule(),

@@ -60,6 +60,6 @@ class MishRule(SampledRule):
         return inner + z * (1 - inner.square()) * z.sigmoid()
 
 
-def waves() -> dict[type[nn.Module], LayerRule]:
+def wave_rules() -> dict[type[nn.Module], LayerRule]:
     """Each layer of this file with its rule."""
     return {SineLayer: SineRule(), CosineLayer: CosineRule(), nn.Mish: MishRule()}
