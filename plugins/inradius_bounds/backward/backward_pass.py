@@ -25,7 +25,7 @@ class BackwardPass:
     """Rows on their way to the input: ``pending`` by node, with constants, radii and rounding errors (B, s · K).
 
     two: true where curves whose lines are not parallel double the rows, for lower bounds of the rows and of their negatives.
-    stops: true where the rows also end at curves and at maxima.
+    stops: true where the rows also end at curves, products and maxima.
     """
 
     values: ValueBounds
@@ -49,11 +49,13 @@ class BackwardPass:
         for place in range(network.place[start], network.place[self.values.end], -1):
             node = network.nodes[place]
             function = self.pending.get(node)
-            if function is None or (self.stops and (node.curved or node.extreme is not None)):
+            if function is None or (self.stops and (node.bends or node.extreme is not None)):
                 continue
             del self.pending[node]
             if node.curved:
                 self._through_curve(node, function)
+            elif node.product is not None:
+                self._through_product(node, function)
             else:
                 if node in network.paying_nodes and node is not start:
                     self._pay(node, function)
@@ -69,7 +71,7 @@ class BackwardPass:
                 self.execution = torch.zeros_like(self.constant)
         if self.values.about is not None:
             self._count_from(self.values.about.value(start), self.pending[start])
-        if not start.curved and not (self.stops and start.extreme is not None):
+        if not start.bends and not (self.stops and start.extreme is not None):
             self._pay(start, self.pending[start])
 
     def _count_from(self, center: Tensor, function: LinearFunctions) -> None:
@@ -114,6 +116,14 @@ class BackwardPass:
         self._shift(found.constant)
         self._owe(found.owed, found.execution)
         self._collect(node.sources[0], found.function)
+
+    def _through_product(self, node: Node, function: LinearFunctions) -> None:
+        found = self.lines[node].product_rows(function.dense(node.stored))
+        self.radius = self.radius + found.radius
+        self._shift(found.constant)
+        self._owe(found.owed, found.execution)
+        for source, rows in zip(node.sources, (found.first, found.second), strict=True):
+            self._collect(source, rows)
 
     def _double(self) -> None:
         self.doubled = True

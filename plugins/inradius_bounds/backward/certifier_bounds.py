@@ -1,5 +1,7 @@
 """The first and the last step of a certifier: bounds of a model's values before any box, and ``Bounds`` from closed rows."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,7 @@ from inradius import Bounds, Oracles
 from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius_bounds.backward.memory import numbers_within
 from inradius_bounds.backward.pass_ends import ClosedRows
-from inradius_bounds.capture.trace import trace
+from inradius_bounds.capture.trace import network_of, trace
 from inradius_bounds.network.network import Network
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -20,23 +22,36 @@ _NOISY = 0.02
 
 
 def values_of(
-    model: nn.Module, x: Tensor, threat: Oracles, *, about: bool = True, memory: float | None = None
+    model: nn.Module,
+    x: Tensor,
+    threat: Oracles,
+    *,
+    about: bool = True,
+    memory: float | None = None,
+    chained: bool = False,
 ) -> ValueBounds:
     """The bounds of a model's values for inputs x (B, *S), without boxes yet. Rounding is bounded except in training.
 
     about: true where passes count from the values at x, which costs more than it helps where there are few passes. memory: the
-    megabytes that rows may take; None for a share of the free memory. In training the memory has no limit.
+    megabytes that rows may take; None for a share of the free memory. In training the memory has no limit. chained: true for the
+    nodes of the model's chain of layers, where products of two values are made of squares.
     """
-    network = trace(model, x, threat).network
+
+    def network_in(dtype: torch.dtype) -> Network:
+        return trace(model, x, threat, dtype).network if chained else network_of(model, x, threat, dtype)
+
+    network = network_in(x.dtype)
     rounding = rounding_of(network, x)
-    reference = _reference(model, network, x, threat, rounding) if about and rounding is not None else None
+    reference = _reference(network_in, network, x, threat, rounding) if about and rounding is not None else None
     limit = None if rounding is None else numbers_within(memory, x)
     return ValueBounds(network, x, threat, rounding, about=reference, limit=limit)
 
 
-def _reference(model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding) -> Reference:
+def _reference(
+    network_in: Callable[[torch.dtype], Network], network: Network, x: Tensor, threat: Oracles, rounding: Rounding
+) -> Reference:
     wide = x.detach().to(torch.float64)
-    other = network if x.dtype == wide.dtype else trace(model, x, threat, wide.dtype).network
+    other = network if x.dtype == wide.dtype else network_in(wide.dtype)
     values = ValueBounds(other, wide, threat, Rounding(wide.dtype, rounding.execution))
     return Reference(values, dict(zip(network.nodes, other.nodes, strict=True)))
 

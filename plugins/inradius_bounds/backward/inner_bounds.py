@@ -15,6 +15,7 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import both
+from inradius_bounds.backward.product_planes import ProductPlanes
 from inradius_bounds.backward.row_sizes import numbers_of_row
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.box import Box
@@ -32,7 +33,7 @@ class CurveRelaxations:
 
     values: ValueBounds
     relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
-    lines: dict[Node, CurveLines] = attrs.field(factory=dict)
+    lines: dict[Node, CurveLines | ProductPlanes] = attrs.field(factory=dict)
     # the boxes from backward passes alone, by node, where slopes are chosen by them
     backward: dict[Node, Box] = attrs.field(factory=dict)
     slopes: bool = False
@@ -46,10 +47,14 @@ class CurveRelaxations:
             found = op.rule.with_slope(op, slope, *self.values.box(source))
         self.relaxations[node] = found
 
-    def line(self, node: Node) -> CurveLines:
-        """The lines of a curve, moved apart by all rounding errors of rows there."""
+    def line(self, node: Node) -> CurveLines | ProductPlanes:
+        """The lines of a curve, or the planes of a product, moved apart by all rounding errors of rows there."""
         if node not in self.lines:
-            self.lines[node] = CurveLines.of(self.values, node, self.relaxations[node]).folded
+            self.lines[node] = (
+                ProductPlanes.of(self.values, node).folded
+                if node.product is not None
+                else CurveLines.of(self.values, node, self.relaxations[node]).folded
+            )
         return self.lines[node]
 
 
@@ -108,11 +113,13 @@ def _placed(flat: Box, places: tuple[Tensor, Tensor], numbers: Box, like: Box) -
 
 
 def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
-    """A mask of the numbers at which tighter bounds would tighten the relaxation of a curve on the node, (B, *shape)."""
+    """A mask of the numbers at which tighter bounds would tighten the relaxation of a curve or product of the node, (B, *shape)."""
     found = torch.zeros_like(box[0], dtype=torch.bool)
     for use in values.network.uses[node]:
         if use.curved:
             found = found | use.required_operator.rule.undecided(use.required_operator, *box)
+        elif use.product is not None:
+            found = found | (box[1] > box[0])
     return found
 
 
@@ -137,7 +144,9 @@ def _row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
 def row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
     """The bounds of chosen numbers of a node by one backward pass, flat indices (B, K) -> two of (B, K)."""
     values = before.values
-    lines = {curve: before.line(curve) for curve in before.relaxations}
+    network = values.network
+    products = [product for product in network.products if network.place[product] <= network.place[node]]
+    lines = {curve: before.line(curve) for curve in (*before.relaxations, *products)}
     zero = torch.zeros(index.shape, dtype=values.x.dtype, device=index.device)
     start = {node: UnitRows(index, None, values.x.dtype)}
     return both(BackwardPass(values, lines, dict(start), zero, two=True).run(node))

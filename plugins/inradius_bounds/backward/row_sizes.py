@@ -30,6 +30,8 @@ def _wider(extent: Extent | None, node: Node, source: Node) -> Extent | None:
     """The extent of pixels of a source that pixels of a node are made of; None for all of the source's numbers."""
     if extent is None or len(source.stored) != 3:
         return None
+    if node.product is not None:
+        return None
     if node.curved or (node.join is not None and node.join.adds):
         return extent
     op = node.operator

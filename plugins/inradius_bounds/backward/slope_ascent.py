@@ -16,6 +16,7 @@ from inradius_bounds.backward.adam import AdamState
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.optimised_lines import LineRange, OptimisedLines
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
+from inradius_bounds.backward.product_planes import planes_of
 from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -56,7 +57,10 @@ def _bare(fan: LineRange) -> LineRange:
 
 
 def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, OptimisedLines]) -> ClosedRows:
-    return lower(BackwardPass(values, lines, {start.node: start.function}, start.constant).run(start.node))
+    network = values.network
+    products = [node for node in network.products if network.place[node] <= network.place[start.node]]
+    known = {**lines, **planes_of(values, products)}
+    return lower(BackwardPass(values, known, {start.node: start.function}, start.constant).run(start.node))
 
 
 def _search(

@@ -22,6 +22,7 @@ from inradius_bounds.capture.structure import ModelStructure
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
+from inradius_bounds.network.network import Network
 
 # the sizes of batches on which a model is tried; the certified function is that of one example
 BATCHES = (2, 3, 17)
@@ -41,6 +42,8 @@ class Captured:
     layers: Rules
     device: torch.device
     _chains: dict[torch.dtype, tuple[Lowered, LayerChain]] = attrs.field(factory=dict)
+    # for graphs with products of two values, the networks that have each product as one node
+    _networks: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
 
     def chain(self, dtype: torch.dtype) -> LayerChain:
         """The chain in a type, which reads the model's tensors anew."""
@@ -51,10 +54,22 @@ class Captured:
         lowered.constants.forget()
         return chain
 
+    def network(self, dtype: torch.dtype) -> Network:
+        """The network in a type, in which products of two values are one node; it reads the model's tensors anew."""
+        chain = self.chain(dtype)
+        if not self._chains[dtype][0].squared:
+            return chain.network
+        if dtype not in self._networks or self._networks[dtype][0].converted:
+            lowered = lower(self.graph, self.layers, dtype, self.device, products=True)
+            self._networks[dtype] = lowered, Network.of(lowered)
+        lowered, network = self._networks[dtype]
+        lowered.constants.forget()
+        return network
+
     @property
     def unchanged(self) -> bool:
         """True if the constants that steps were built from, such as places and masks, are unchanged."""
-        for lowered, _ in self._chains.values():
+        for lowered, _ in (*self._chains.values(), *self._networks.values()):
             lowered.constants.forget()
             if not lowered.constants.unchanged:
                 return False
@@ -92,8 +107,11 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
         check_affine(chain, generator)
     check_constants(single.graph, x.dtype)
     for run in runs if x[0].numel() < _LARGE else runs[:1]:
-        lowered = lower(run.graph, layers, torch.float64, x.device, exact=False)
-        check_operators(run.graph, lowered.nodes, run.numbers)
+        for products in (False, True):
+            lowered = lower(run.graph, layers, torch.float64, x.device, exact=False, products=products)
+            check_operators(run.graph, lowered.nodes, run.numbers)
+            if not lowered.squared:
+                break
     with put_back(model):
         check_values(model, chain, TestedPoints(points, torch.cat([run.output for run in runs]), outputs))
     return found

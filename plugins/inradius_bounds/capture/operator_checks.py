@@ -9,6 +9,7 @@ from inradius import UnsupportedError
 from inradius_bounds.capture.affine_checks import through_affine, through_curve
 from inradius_bounds.capture.graph import Graph, Value, values_in
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.steps.bilinear import Bilinear
 
 # a run may round an operator in another way than the steps that stand for it, which may be several
 _ROOM = 8
@@ -66,6 +67,8 @@ def _evaluated(node: Node, known: dict[Node, Rounded], dtype: torch.dtype) -> Ro
 
 
 def _made(node: Node, before: list[Rounded], dtype: torch.dtype) -> Rounded:
+    if node.product is not None:
+        return _multiplied(node.product, before, dtype)
     if node.join is None:
         assert node.operator is not None
         through = through_curve if node.curved else through_affine
@@ -75,3 +78,12 @@ def _made(node: Node, before: list[Rounded], dtype: torch.dtype) -> Rounded:
     passed = join.magnitude(*(error for _, error in before)) if join.adds else join(*(error for _, error in before))
     unit = torch.finfo(dtype).eps * (join.terms + 1)
     return join(*values), passed.abs() + unit * sizes.abs() + torch.finfo(dtype).smallest_normal
+
+
+def _multiplied(product: Bilinear, before: list[Rounded], dtype: torch.dtype) -> Rounded:
+    """A product's value in float64, and the rounding of a run in ``dtype``."""
+    (a, slack), (b, other) = before
+    size = product(a.abs() + slack, b.abs() + other)
+    passed = size - product(a.abs(), b.abs())
+    unit = torch.finfo(dtype).eps * (product.terms + 1)
+    return product(a, b), passed + unit * size + torch.finfo(dtype).smallest_normal

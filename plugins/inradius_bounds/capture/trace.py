@@ -1,5 +1,7 @@
-"""The chain of a network, kept for as long as the network runs the same operators."""
+"""The chain and the network of a model, kept for as long as the network runs the same operators."""
 
+from collections.abc import Callable
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -10,7 +12,10 @@ from inradius.certifiers.certificate_in_progress import CertificateInProgress, c
 from inradius_bounds.capture.captured import Captured, capture
 from inradius_bounds.capture.structure import ModelStructure
 from inradius_bounds.layout.layer_chain import LayerChain
+from inradius_bounds.network.network import Network
 from inradius_bounds.rules import by_layer
+
+Form = TypeVar("Form", LayerChain, Network)
 
 _Key = tuple[torch.Size, torch.dtype, torch.device]
 
@@ -19,12 +24,28 @@ _captured: WeakKeyDictionary[nn.Module, dict[_Key, Captured]] = WeakKeyDictionar
 
 
 def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> LayerChain:
-    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or in ``dtype``.
+    """The chain that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or in ``dtype``. See ``network_of``."""
+    return _traced(model, x, threat, dtype, Captured.chain)
+
+
+def network_of(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> Network:
+    """The network that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or in ``dtype``.
 
     A certificate runs the model once more, and captures it anew where it runs anything else than before. Within one
     certificate, and in training, only the modules are compared. In a certificate ``x`` may have a wider type than the model.
     Raises ``UnsupportedError`` for an operator without bounds, with its name and its place.
     """
+    return _traced(model, x, threat, dtype, Captured.network)
+
+
+def _traced(
+    model: nn.Module,
+    x: Tensor,
+    threat: Oracles | None,
+    dtype: torch.dtype | None,
+    form: Callable[[Captured, torch.dtype], Form],
+) -> Form:
+    """A form of the captured computation, made once for a certificate."""
     if not isinstance(model, nn.Module):
         raise InputError(
             f"{model!r} is not a torch.nn.Module; allowed is a torch.nn.Module, whose operators are recorded"
@@ -35,13 +56,13 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: tor
     own = x.to(proof.dtype) if proof is not None else x
     dtype = dtype or x.dtype
     if proof is None:
-        return _kept(model, own, threat, None).chain(dtype)
-    known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype)
+        return form(_kept(model, own, threat, None), dtype)
+    known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype, form)
     if known not in proof.memo:
         proof.memo[known] = _kept(model, own, threat, proof)
     if key not in proof.memo:
-        proof.memo[key] = proof.memo[known].chain(dtype)
-    found: LayerChain = proof.memo[key]
+        proof.memo[key] = form(proof.memo[known], dtype)
+    found: Form = proof.memo[key]
     return found
 
 

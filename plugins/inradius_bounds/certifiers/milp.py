@@ -51,7 +51,7 @@ class MILP(Certifier):
     )
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values, chain = values_of(model, x, threat), trace(model, x, threat)
+        values, chain = values_of(model, x, threat, chained=True), trace(model, x, threat)
         _check_relus(chain)
         if len(x):
             # the set is refused even where no example is left to the solver

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from inradius import LayerRule, Operator, UnsupportedError
 from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
 from inradius_bounds.lowering.node import Node, stored
+from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.join import Added, Gathered, Join
 from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
 from inradius_bounds.steps.product import LinearStep, Product, ProductRule
@@ -30,6 +31,10 @@ class Builder:
     where: str = "the model"
     # true where the operator's execution rounds as its steps do, or less
     executed: bool = False
+    # true where products of two varying values are one node; else they are made of squares
+    products: bool = False
+    # true once a product was made of squares
+    squared: bool = False
 
     def step(self, source: Node, module: Any, rule: LayerRule, shape: torch.Size) -> Node:
         """The result of a step or of a layer."""
@@ -40,6 +45,20 @@ class Builder:
         """The result of a join of several values."""
         sources = tuple(source.root for source in sources)
         return Node(shape, sources, join=join, where=self.where, executed=self.executed)
+
+    def bilinear(self, first: Node, second: Node, *, matrices: bool = False) -> Node:
+        """The product of two values that vary, of shapes that broadcast."""
+        if matrices:
+            stack = _broadcast(first.shape[:-2], second.shape[:-2])
+            shapes = [torch.Size([*stack, *each.shape[-2:]]) for each in (first, second)]
+            full = torch.Size([*stack, first.shape[-2], second.shape[-1]])
+        else:
+            full = _broadcast(first.shape, second.shape)
+            shapes = [full, full]
+        factors = [self.expanded(each, shape) for each, shape in zip((first, second), shapes, strict=True)]
+        product = Bilinear(shapes[0], shapes[1], full, stored(full), matrices)
+        sources = tuple(each.root for each in factors)
+        return Node(full, sources, product=product, where=self.where, executed=self.executed)
 
     def curve(self, source: Node, layer: nn.Module) -> Node:
         """The result of an elementwise layer that has a rule."""

@@ -7,14 +7,14 @@ from torch import nn
 
 from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, SquareLayer, SquareRootLayer
+from inradius_bounds.rules.functions import CappedExpLayer, ExpLayer, ReciprocalLayer, SquareLayer, SquareRootLayer
 from inradius_bounds.steps.join import Added
 from inradius_bounds.steps.move import Move
 from inradius_bounds.steps.scale import Scale
 from inradius_bounds.steps.sums import Means, Sum
 
 # layers whose values are never below 0
-_NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus, ExpLayer, SquareLayer)
+_NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus, ExpLayer, CappedExpLayer, SquareLayer)
 
 
 def least_of(node: Node, constants: ConstantStore) -> float | None:

@@ -29,6 +29,8 @@ class Lowered:
     # true where modules with a rule of their own are copies with converted tensors, whose numbers do not follow the model
     converted: bool
     nodes: dict[Value, Node]
+    # true where products of two values were made of squares
+    squared: bool = False
 
 
 def lower(
@@ -38,13 +40,16 @@ def lower(
     device: torch.device,
     *,
     exact: bool = True,
+    products: bool = False,
 ) -> Lowered:
     """The graph as steps and curves, to be computed in ``dtype``. Without ``exact`` constants are rounded as in the model.
+
+    With ``products`` a product of two values is one node; without, it is made of squares, as chains of layers need it.
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
     constants = ConstantStore(dtype, exact=exact, native=graph.entry.dtype)
-    build = Builder(rules, constants, device)
+    build = Builder(rules, constants, device, products=products)
     entry = Node(graph.entry.shape)
     made: dict[Value, Any] = {graph.entry: entry}
     with torch.no_grad():
@@ -63,7 +68,7 @@ def lower(
         isinstance(call.op, ModuleOperator) and _of_other_type(call.op.module, dtype) for call in graph.calls
     )
     nodes = {value: node for value, node in made.items() if isinstance(node, Node)}
-    return Lowered(entry, found, constants, device, converted, nodes)
+    return Lowered(entry, found, constants, device, converted, nodes, build.squared)
 
 
 def _needed(graph: Graph) -> list[OperatorCall]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inradius import Operator
 from inradius_bounds.box import Box
+from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.join import Join
 
 
@@ -22,6 +23,8 @@ class Node:
     sources: tuple["Node", ...] = ()
     operator: Operator | None = None
     join: Join | None = None
+    # of two values that both depend on the input
+    product: Bilinear | None = None
     where: str = ""
     # true where the model's own operator rounds as this step does, or less
     executed: bool = False
@@ -43,6 +46,8 @@ class Node:
     @property
     def rounds(self) -> bool:
         """False if the node holds numbers of its sources, unchanged and each once, so that neither it nor its adjoint rounds."""
+        if self.product is not None:
+            return True
         if self.join is not None:
             return self.join.adds or self.join.fan > 1
         return self.operator is None or self.operator.rule.rounds or self.operator.rule.fan(self.operator) > 1
@@ -59,6 +64,11 @@ class Node:
         return self.operator is not None and not self.operator.rule.affine
 
     @property
+    def bends(self) -> bool:
+        """True if the node is no affine function of its sources: a curve, or a product."""
+        return self.curved or self.product is not None
+
+    @property
     def required_operator(self) -> Operator:
         """The layer or step that makes the node, which is neither the input nor a join."""
         assert self.operator is not None
@@ -66,16 +76,22 @@ class Node:
 
     def value(self, *sources: Tensor) -> Tensor:
         """The node's value for values of its sources, (B, *shape)."""
+        if self.product is not None:
+            return self.product(*sources)
         return self.required_operator(sources[0]) if self.join is None else self.join(*sources)
 
     def interval(self, *boxes: Box) -> Box:
         """The node's box over boxes of its sources, two of (B, *shape)."""
+        if self.product is not None:
+            return self.product.interval(*boxes)
         if self.join is not None:
             return self.join.interval(*boxes)
         return self.required_operator.rule.interval(self.required_operator, *boxes[0])
 
     def magnitude(self, *bounds: Tensor) -> Tensor:
-        """|A| bound + |b| of an affine node, for bounds on the sizes of its sources, (B, *shape)."""
+        """|A| bound + |b| of an affine node, or the product of the bounds, for bounds on the sizes of its sources, (B, *shape)."""
+        if self.product is not None:
+            return self.product.magnitude(*bounds)
         if self.join is not None:
             return self.join.magnitude(*bounds)
         return self.required_operator.rule.magnitude(self.required_operator, bounds[0])

@@ -28,6 +28,17 @@ class BoxErrors:
         run = self.rows.executions.affine(node)
         return here if run is None else here + run
 
+    def product(self, node: Node) -> Tensor:
+        """The error of a product's box that is computed from the boxes of its factors, (B, *shape), execution included."""
+        magnitudes, dtype = self.rows.magnitudes, self.rows.dtype
+        size = node.magnitude(*(magnitudes.reach(source) for source in node.sources))
+        terms, _ = counts(node)
+        # three products of middles and half widths, none larger than that of the sizes
+        here = 4 * gamma(terms + 12, dtype) * size + (8 * terms + 16) * tiny(dtype)
+        here = here + 4 * terms * magnitudes.small_constants(node)
+        run = self.rows.executions.product(node)
+        return here if run is None else here + run
+
     def whole(self, node: Node) -> Tensor:
         """The error of the bounds of an affine function of the input, all steps together, (B, *shape)."""
         made: dict[Node, Tensor] = {}

@@ -34,7 +34,7 @@ class Deviations:
         return self._deviation[node]
 
     def _deviated(self, node: Node) -> Tensor:
-        if node is self.magnitudes.network.entry or node.curved:
+        if node is self.magnitudes.network.entry or node.bends:
             return self.distance(node)
         given = [self.distance(source) if mixes(node) else self.deviation(source) for source in node.sources]
         found = node.stretch(*given) + self.unmatched(node)
@@ -47,7 +47,7 @@ class Deviations:
         values = self.magnitudes.values
         if values.about is None:
             return self.magnitudes.reach(node)
-        if not node.curved and values.known(node) is None:
+        if not node.bends and values.known(node) is None:
             return self.deviation(node)
         low, high = values.around(node)
         return torch.maximum(low.abs(), high.abs())

@@ -41,6 +41,16 @@ class ExecutionErrors:
         error = (torch.inf if ulps is None else 2 * ulps * unit(self.run) * ROOM) * size + tiny(self.run)
         return _kept(error, size, self.run)
 
+    def product(self, node: Node) -> Tensor | None:
+        """The error of a product's execution, (B, *shape); infinite where its numbers may overflow."""
+        if self.run is None:
+            return None
+        size = node.magnitude(*(self.magnitudes.reach(source) for source in node.sources))
+        terms, _ = counts(node)
+        error = relative_error(node, terms, 1, self.run) * size + (terms + 2) * tiny(self.run)
+        # a machine may take factors for 0
+        return _kept(ROOM * error + tiny(self.run) * self.magnitudes.inputs(node), size, self.run)
+
     def _executed(self, node: Node, run: torch.dtype) -> Tensor:
         size, (forth, _) = self.magnitudes.size(node), counts(node)
         if not node.rounds:

@@ -29,7 +29,7 @@ class Magnitudes:
         return self._size[node]
 
     def _sized(self, node: Node) -> Tensor:
-        if node is self.network.entry or node.curved:
+        if node is self.network.entry or node.bends:
             return self.reach(node)
         found = node.magnitude(*(self.reach(source) if mixes(node) else self.size(source) for source in node.sources))
         # the products of the magnitude may underflow themselves
@@ -37,7 +37,7 @@ class Magnitudes:
 
     def reach(self, node: Node) -> Tensor:
         """A bound on the sizes of the node's own numbers, (B, *shape); where they have a reference, also of the reference."""
-        box = self.values.box(node) if node.curved else self.values.known(node)
+        box = self.values.box(node) if node.bends else self.values.known(node)
         if box is None:
             return self.size(node)
         found = torch.maximum(box[0].abs(), box[1].abs())
@@ -61,6 +61,8 @@ def total(numbers: Tensor) -> Tensor:
 
 def counts(node: Node) -> tuple[int, int]:
     """The most products that a number of an affine node adds up, and the most rows that a number of its adjoint adds up."""
+    if node.product is not None:
+        return node.product.terms, node.product.fan
     if node.join is not None:
         return node.join.terms, node.join.fan + len(node.sources)
     op = node.required_operator

@@ -36,6 +36,11 @@ class Network:
         return tuple(node for node in self.nodes if node.curved)
 
     @cached_property
+    def products(self) -> tuple[Node, ...]:
+        """The nodes that are products of two values, in order."""
+        return tuple(node for node in self.nodes if node.product is not None)
+
+    @cached_property
     def place(self) -> dict[Node, int]:
         """The place of each node in the order."""
         return {node: place for place, node in enumerate(self.nodes)}
@@ -51,15 +56,15 @@ class Network:
 
     @cached_property
     def curve_inputs(self) -> frozenset[Node]:
-        """The inputs of non-linear layers."""
-        return frozenset(node.sources[0] for node in self.curves)
+        """The inputs of non-linear layers and of products, over whose boxes these are relaxed."""
+        return frozenset(source for node in self.nodes if node.bends for source in node.sources)
 
     @cached_property
     def affine_nodes(self) -> frozenset[Node]:
         """The nodes that are affine functions of the input."""
         found: set[Node] = set()
         for node in self.nodes:
-            if not node.curved and all(source in found for source in node.sources):
+            if not node.bends and all(source in found for source in node.sources):
                 found.add(node)
         return frozenset(found)
 
@@ -80,7 +85,7 @@ class Network:
         found = set()
         plain = {self.entry}
         for node in self.nodes[1:]:
-            if node.curved:
+            if node.bends:
                 continue
             if not mixes(node) and all(source in plain for source in node.sources):
                 plain.add(node)

@@ -64,6 +64,8 @@ class RowErrors:
         if node.curved:
             # the lines of the curve hold the debt of the rows on its input
             return torch.zeros_like(size), self.executions.curve(node, size)
+        if node.product is not None:
+            return torch.zeros_like(size), self.executions.product(node)
         if self.values.about is not None:
             return self._around_reference(node), self.executions.affine(node)
         return self._around_zero(node, constants), self.executions.affine(node)
@@ -122,7 +124,7 @@ class RowErrors:
         if self.network.place[node] <= self.network.place[self.values.end]:
             # the box at which passes end holds the errors of the nodes before it
             return None
-        if node.curved:
+        if node.bends:
             return self.own(node)
         if single:
             moved = gamma(6 + self.adds(node), self.dtype) * self.deviations.deviation(node)
@@ -138,7 +140,7 @@ class RowErrors:
 
     def handed(self, node: Node, *, single: bool = False) -> RowDebt | None:
         """The debt that the node hands on to the nodes that are made of it, two of (B, *shape); None for no debt."""
-        return None if node in self.network.paying_nodes or node.curved else self.owed(node, single=single)
+        return None if node in self.network.paying_nodes or node.bends else self.owed(node, single=single)
 
     def _with(self, node: Node, found: RowDebt, handed: list[RowDebt | None]) -> RowDebt:
         here = found[0] + self.passed(node, [None if each is None else each[0] for each in handed])

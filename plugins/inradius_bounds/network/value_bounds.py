@@ -129,6 +129,8 @@ class ValueBounds:
         lower, upper = node.interval(*(self.box(source) for source in node.sources))
         if self.errors is None:
             return lower, upper
+        if node.product is not None:
+            return self._widened(lower, upper, self.errors.boxes.product(node))
         if not node.curved:
             return self._widened(lower, upper, self.errors.boxes.widening(node))
         # the rule of the curve rounds outwards itself
@@ -186,7 +188,7 @@ class ValueBounds:
 
         It counts from the node at which rows last paid constants.
         """
-        if node.curved or self.about is not None or self.network.place[node] <= self.network.place[self.end]:
+        if node.bends or self.about is not None or self.network.place[node] <= self.network.place[self.end]:
             return None
         if node not in self.constants:
             self.constants[node] = self._evaluated(node)

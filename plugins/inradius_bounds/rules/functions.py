@@ -11,6 +11,15 @@ class ExpLayer(nn.Module):
         return z.exp()
 
 
+class CappedExpLayer(nn.Module):
+    """exp(z), and exp(cap) above the cap."""
+
+    cap = 80.0
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.clamp(max=self.cap).exp()
+
+
 class SquareLayer(nn.Module):
     """z²."""
 
@@ -27,7 +36,11 @@ class _LayerWithLeast(nn.Module):
 
 
 class ReciprocalLayer(_LayerWithLeast):
-    """1 / z, which has bounds where z > 0."""
+    """1 / z, which has bounds where z > 0. The value that it stands for may differ by ``gap``."""
+
+    def __init__(self, least: float | None = None, gap: float = 0.0) -> None:
+        super().__init__(least)
+        self.gap = gap
 
     def forward(self, z: Tensor) -> Tensor:
         return z.reciprocal()

@@ -42,6 +42,9 @@ def multiply(build: Builder, first: Part, second: Part) -> Node:
         return build.scale(value, factor)
     if first.root is second.root and first.shape == second.shape:
         return square(build, first)
+    if build.products:
+        return build.bilinear(first, second)
+    build.squared = True
     plus, minus = (square(build, build.add(first, second, sign)) for sign in (1.0, -1.0))
     return build.scale(build.subtract(plus, minus), 0.25)
 

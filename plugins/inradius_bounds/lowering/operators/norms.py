@@ -1,5 +1,6 @@
 """Normalisations and softmax."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,21 +10,24 @@ from torch import Tensor
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.lowering.operators.arithmetic import multiply, reciprocal, square
+from inradius_bounds.lowering.operators.arithmetic import multiply, square
 from inradius_bounds.lowering.operators.curves import reciprocal_root
-from inradius_bounds.rules.functions import ExpLayer
+from inradius_bounds.rules.functions import CappedExpLayer, ReciprocalLayer
 from inradius_bounds.steps.scale import Intermediates
 
 
 def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
-    """1 / Σ_j exp(z_j − z_i). This form has no sum of exponentials in a denominator, which would loosen the bounds."""
+    """1 / Σ_j exp(z_j − z_i). This form has no quotient of two sums, which would loosen the bounds.
+
+    The sum is at least 1. The exponentials have a cap C, so that bounds are finite for any z: a sum that the cap changes is at
+    least exp(C) with it and without it, so that the reciprocals differ by no more than exp(−C).
+    """
     axis = axis % len(value.shape)
     # the entry (i, j) is z_j − z_i, and the sum runs over j
     behind = build.move(value, lambda places: places.unsqueeze(axis))
     ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
-    return reciprocal(
-        build, build.sum(build.curve(build.subtract(behind, ahead), ExpLayer()), (axis + 1,), keepdim=False)
-    )
+    total = build.sum(build.curve(build.subtract(behind, ahead), CappedExpLayer()), (axis + 1,), keepdim=False)
+    return build.curve(total, ReciprocalLayer(1.0, math.exp(-CappedExpLayer.cap)))
 
 
 def layer_norm(

@@ -23,6 +23,8 @@ def matmul(build: Builder, first: Part, second: Part) -> Node:
         return build.product(second, first, left=True)
     assert isinstance(first, Node)
     assert isinstance(second, Node)
+    if build.products:
+        return build.bilinear(first, second, matrices=True)
     left = build.move(first, lambda places: places.unsqueeze(-1))
     right = build.move(second, lambda places: places.unsqueeze(-3))
     found = multiply(build, left, right)

@@ -3,7 +3,7 @@
 from torch import nn
 
 from inradius import LayerRule
-from inradius_bounds.rules.activations.exponential import CELURule, ELURule, ExpRule
+from inradius_bounds.rules.activations.exponential import CappedExpRule, CELURule, ELURule, ExpRule
 from inradius_bounds.rules.activations.piecewise import HardswishRule, HardtanhRule, LeakyReLURule, SoftshrinkRule
 from inradius_bounds.rules.activations.powers import ReciprocalRule, SquareRootRule, SquareRule
 from inradius_bounds.rules.activations.real_powers import power_rules
@@ -13,7 +13,7 @@ from inradius_bounds.rules.activations.sampled import GELURule, SiLURule
 from inradius_bounds.rules.activations.sigmoid import LogSigmoidRule, SigmoidRule, SoftplusRule, TanhRule
 from inradius_bounds.rules.activations.smooth import smooth_rules
 from inradius_bounds.rules.activations.waves import wave_rules
-from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, RoundingLayer, SquareLayer, SquareRootLayer
+from inradius_bounds.rules.functions import CappedExpLayer, ExpLayer, ReciprocalLayer, RoundingLayer, SquareLayer, SquareRootLayer
 
 
 def activation_rules() -> dict[type[nn.Module], LayerRule]:
@@ -33,6 +33,7 @@ def activation_rules() -> dict[type[nn.Module], LayerRule]:
         nn.GELU: GELURule(),
         nn.SiLU: SiLURule(),
         ExpLayer: ExpRule(),
+        CappedExpLayer: CappedExpRule(),
         SquareLayer: SquareRule(),
         ReciprocalLayer: ReciprocalRule(),
         SquareRootLayer: SquareRootRule(),

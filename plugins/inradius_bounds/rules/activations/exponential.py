@@ -1,4 +1,4 @@
-"""Functions of exp: ELU, CELU and exp itself."""
+"""Functions of exp: ELU, CELU, exp itself, and exp with a cap."""
 
 from collections.abc import Sequence
 
@@ -43,3 +43,13 @@ class ExpRule(ActivationRule):
 
     def slope(self, op: Operator, z: Tensor) -> Tensor:
         return z.exp()
+
+
+class CappedExpRule(ActivationRule):
+    """exp(z), and exp(cap) above the cap, whose bounds are finite for any z."""
+
+    def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
+        return [log(slope).clamp(max=op.module.cap), torch.full_like(slope, op.module.cap)]
+
+    def slope(self, op: Operator, z: Tensor) -> Tensor:
+        return torch.where(z < op.module.cap, z.clamp(max=op.module.cap).exp(), torch.zeros_like(z))

@@ -38,6 +38,9 @@ class ReciprocalRule(LeastRule):
     def valid(self, op: Operator, lower: Tensor) -> Tensor:
         return lower > 0
 
+    def gap(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+        return torch.full((), op.module.gap, dtype=lower.dtype, device=lower.device)
+
 
 class SquareRootRule(LeastRule):
     """√z for z ≥ 0. An interval that reaches below 0 has no bounds."""
