@@ -48,6 +48,9 @@ def _tightened(values: ValueBounds, node: Node, start: Box, steps: int) -> Box:
         * len(index)
         * sum(curve.stored.numel() for curve in network.curves if network.place[curve] < network.place[node])
     )
+    if not width:
+        # products alone have no slopes to choose
+        return start
     parts = torch.split(index, max(1, _SHARES // width), dim=1)
     sides = [_sides(values, node, part, steps) for part in parts]
     lower, upper = (torch.cat(side, dim=1) for side in zip(*sides, strict=True))
