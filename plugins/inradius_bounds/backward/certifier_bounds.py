@@ -1,7 +1,5 @@
 """The first and the last step of a certifier: bounds of a model's values before any box, and ``Bounds`` from closed rows."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -37,21 +35,22 @@ def values_of(
     nodes of the model's chain of layers, where products of two values are made of squares.
     """
 
-    def network_in(dtype: torch.dtype) -> Network:
-        return trace(model, x, threat, dtype).network if chained else network_of(model, x, threat, dtype)
-
-    network = network_in(x.dtype)
+    network = _network(model, x, threat, x.dtype, chained)
     rounding = rounding_of(network, x)
-    reference = _reference(network_in, network, x, threat, rounding) if about and rounding is not None else None
+    reference = _reference(model, network, x, threat, rounding, chained) if about and rounding is not None else None
     limit = None if rounding is None else numbers_within(memory, x)
     return ValueBounds(network, x, threat, rounding, about=reference, limit=limit)
 
 
+def _network(model: nn.Module, x: Tensor, threat: Oracles, dtype: torch.dtype, chained: bool) -> Network:
+    return trace(model, x, threat, dtype).network if chained else network_of(model, x, threat, dtype)
+
+
 def _reference(
-    network_in: Callable[[torch.dtype], Network], network: Network, x: Tensor, threat: Oracles, rounding: Rounding
+    model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding, chained: bool = False
 ) -> Reference:
     wide = x.detach().to(torch.float64)
-    other = network if x.dtype == wide.dtype else network_in(wide.dtype)
+    other = network if x.dtype == wide.dtype else _network(model, x, threat, wide.dtype, chained)
     values = ValueBounds(other, wide, threat, Rounding(wide.dtype, rounding.execution))
     return Reference(values, dict(zip(network.nodes, other.nodes, strict=True)))
 
