@@ -13,7 +13,14 @@ from inradius_bounds.rules.activations.sampled import GELURule, SiLURule
 from inradius_bounds.rules.activations.sigmoid import LogSigmoidRule, SigmoidRule, SoftplusRule, TanhRule
 from inradius_bounds.rules.activations.smooth import smooth_rules
 from inradius_bounds.rules.activations.waves import wave_rules
-from inradius_bounds.rules.functions import CappedExpLayer, ExpLayer, ReciprocalLayer, RoundingLayer, SquareLayer, SquareRootLayer
+from inradius_bounds.rules.functions import (
+    CappedExpLayer,
+    ExpLayer,
+    ReciprocalLayer,
+    RoundingLayer,
+    SquareLayer,
+    SquareRootLayer,
+)
 
 
 def activation_rules() -> dict[type[nn.Module], LayerRule]:
