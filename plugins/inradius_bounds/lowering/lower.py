@@ -112,12 +112,15 @@ def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) ->
         args, kwargs = replaced((args, kwargs), _stored_as(call.results[0].dtype))
     results = rewrite(build, *args, **kwargs)
     results = results if isinstance(results, list) else [results]
+    if any(isinstance(result, Node) and not result.shape.numel() for result in results):
+        raise build.refuse(f"{call.name} with a result that has no numbers, which no layer rule covers")
     return [_rounded(build, call, value, result) for value, result in zip(call.results, results, strict=False)]
 
 
 # operators that store plain numbers among values, in the values' type
 _STORING = {
     "masked_fill",
+    "pow",
     "constant_pad_nd",
     "where",
     "clamp",

@@ -249,3 +249,53 @@ def test_softplus_is_of_level_float_where_its_factor_is_exact():
         model = Against(torch.nn.Softplus(beta), lambda x: 0 * x - 1)
         found = inradius.make("crown()", Certifier)(model, x, torch.tensor([0]), threat)
         assert (bool(found.certified), found.claim[0]) == (True, claim)
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (
+            lambda x: torch.nn.functional.batch_norm(x, x.mean((0, 2)), x.var((0, 2))),
+            "batch_norm with weights or statistics",
+        ),
+        (lambda x: torch.nn.functional.layer_norm(x, (3,), x[0, 0]), "layer_norm with weights or statistics"),
+        (lambda x: x[:, :0].relu().sum(1), "with a result that has no numbers"),
+    ],
+    ids=["batch norm", "layer norm", "nothing"],
+)
+def test_normalisations_by_the_input_and_empty_values_are_refused_in_a_sentence(function, sentence):
+    class Wrapped(torch.nn.Module):
+        def forward(self, x):
+            return function(x.view(len(x), 2, 3)).flatten(1) + x[:, :3].mean(1, keepdim=True)
+
+    threat = inradius.make("linf(eps=0.1, bounds=None)", ThreatModel)
+    with pytest.raises(UnsupportedError, match=sentence):
+        inradius.make("crown()", Certifier)(Wrapped(), torch.rand(1, 6), torch.tensor([0]), threat)
+
+
+def test_an_image_of_one_pixel_is_enlarged():
+    class Enlarged(torch.nn.Module):
+        def forward(self, x):
+            found = torch.nn.functional.interpolate(x, size=(2, 3), mode="bilinear").flatten(1)
+            return torch.stack([found.sum(1), found[:, 0]], dim=1)
+
+    threat = inradius.make("linf(eps=0.1, bounds=None)", ThreatModel)
+    found = inradius.make("crown()", Certifier)(
+        Enlarged().double(), torch.ones(1, 1, 1, 1).double(), torch.tensor([0]), threat
+    )
+    torch.testing.assert_close(found.lower, torch.tensor([[5 * 0.9]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x**3, lambda x: x.relu() ** 1.5, torch.nn.Softplus(threshold=100)],
+    ids=["cube", "power", "softplus"],
+)
+def test_intervals_are_finite_where_executions_are_not_bounded(function):
+    """A function whose execution has no stated error has bounds at level real."""
+    model, x = Against(function, lambda x: 0 * x - 9), torch.full((1, 1), 0.5)
+    found = inradius.make("interval()", Certifier)(
+        model, x, torch.tensor([0]), inradius.make("linf(eps=0.1, bounds=None)", ThreatModel)
+    )
+    assert (bool(found.certified), found.claim[0]) == (True, "real")
+    assert bool(found.lower.isfinite().all())

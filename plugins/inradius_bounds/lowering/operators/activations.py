@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from inradius_bounds.lowering.builder import Builder, Part
+from inradius_bounds.lowering.least import least_of
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import multiply
 from inradius_bounds.rules.activations.smooth import (
@@ -59,6 +60,11 @@ def softshrink(build: Builder, value: Node, lambd: float = 0.5) -> Node:
     return build.curve(value, nn.Softshrink(float(lambd)))
 
 
+def logarithm(build: Builder, value: Node) -> Node:
+    """log(z), where z > 0."""
+    return build.curve(value, LogLayer(least_of(value, build.constants)))
+
+
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "_prelu_kernel": prelu,
     "prelu": prelu,
@@ -70,7 +76,7 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "softshrink": softshrink,
     "sin": _curve(SineLayer),
     "cos": _curve(CosineLayer),
-    "log": _curve(LogLayer),
+    "log": logarithm,
     "log1p": _curve(Log1pLayer),
     "expm1": _curve(Expm1Layer),
     "atan": _curve(ArctangentLayer),

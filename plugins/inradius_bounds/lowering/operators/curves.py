@@ -101,7 +101,7 @@ def power(build: Builder, value: Part, exponent: Any) -> Node:
         return _POWERS[float(exponent)](build, value)
     if exponent < 0 and float(exponent).is_integer():
         return reciprocal(build, power(build, value, -exponent))
-    return build.curve(value, PowerLayer(exponent))
+    return build.curve(value, PowerLayer(exponent, least_of(value, build.constants)))
 
 
 def cast(build: Builder, value: Node, *, dtype: torch.dtype | None = None, **_: Any) -> Node:

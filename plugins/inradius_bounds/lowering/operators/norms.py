@@ -34,6 +34,7 @@ def layer_norm(
     build: Builder, value: Node, shape: Any, weight: ConstantTensor | None, bias: ConstantTensor | None, eps: float
 ) -> list[Any]:
     """(z − mean) / sqrt(variance + eps) · weight + bias."""
+    _check_constant(build, "layer_norm", weight, bias)
     axes = tuple(range(len(value.shape) - len(shape), len(value.shape)))
     count = torch.Size([value.shape[axis] for axis in axes]).numel()
     centered = build.subtract(value, build.sum(value, axes, True, 1 / count))
@@ -46,12 +47,19 @@ def group_norm(
     build: Builder, value: Node, weight: ConstantTensor | None, bias: ConstantTensor | None, *sizes: Any
 ) -> list[Any]:
     """Layer normalisation of groups of channels. Weight and bias have one number for each channel."""
+    _check_constant(build, "group_norm", weight, bias)
     groups, eps = int(sizes[-2]), float(sizes[-1])
     parts = build.reshape(value, torch.Size([value.shape[0], groups, value.shape.numel() // value.shape[0] // groups]))
     found = build.reshape(layer_norm(build, parts, parts.shape[2:], None, None, eps)[0], value.shape)
     shape = (-1, *(1,) * (len(value.shape) - 2))
     factor, shift = (part and part.then(lambda given: given.reshape(shape)) for part in (weight, bias))
     return [_weighted(build, found, factor, shift), None, None]
+
+
+def _check_constant(build: Builder, name: str, *parts: Any) -> None:
+    """Raises ``UnsupportedError`` where weights or statistics of a normalisation depend on the input."""
+    if any(isinstance(part, Node) for part in parts):
+        raise build.refuse(f"{name} with weights or statistics that depend on the input, which no layer rule covers")
 
 
 def _weighted(build: Builder, value: Node, weight: ConstantTensor | None, bias: ConstantTensor | None) -> Node:
@@ -69,6 +77,7 @@ def batch_norm(
     *rest: Any,
 ) -> list[Any]:
     """(z − mean) / sqrt(variance + eps) · weight + bias, with the running statistics."""
+    _check_constant(build, "batch_norm", weight, bias, mean, variance)
     eps = float(rest[-1])
     if rest[0]:
         # the statistics of each channel of one example, as in instance norm

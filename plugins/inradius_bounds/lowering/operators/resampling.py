@@ -15,11 +15,11 @@ _aten = torch.ops.aten
 
 def along(build: Builder, value: Node, axis: int, matrix: Tensor) -> Node:
     """The value times a constant matrix (out, in) along one axis."""
-    last = len(value.shape) - 1
     given = ConstantTensor(build.constants, lambda store: matrix.to(build.device, store.dtype))
-    moved = value if axis % len(value.shape) == last else build.move(value, lambda places: places.movedim(axis, -1))
-    found = build.linear(moved, given, None)
-    return found if moved is value else build.move(found, lambda places: places.movedim(-1, axis))
+    if axis % len(value.shape) == len(value.shape) - 1:
+        return build.linear(value, given, None)
+    moved = build.move(value, lambda places: places.movedim(axis, -1))
+    return build.move(build.linear(moved, given, None), lambda places: places.movedim(-1, axis))
 
 
 def _interpolated(operator: Any, axes: int) -> Callable[..., Node]:

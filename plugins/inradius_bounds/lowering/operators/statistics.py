@@ -74,7 +74,7 @@ def log_softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
     behind = build.move(value, lambda places: places.unsqueeze(axis))
     ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
     total = build.sum(build.curve(build.subtract(behind, ahead), ExpLayer()), (axis + 1,), keepdim=False)
-    return build.scale(build.curve(total, LogLayer()), -1.0)
+    return build.scale(build.curve(total, LogLayer(1.0)), -1.0)
 
 
 def log_sum_exp(build: Builder, value: Node, axes: Any, keepdim: bool = False) -> Node:
@@ -88,7 +88,7 @@ def log_sum_exp(build: Builder, value: Node, axes: Any, keepdim: bool = False) -
 
     start = build.move(value, first)
     total = build.sum(build.curve(build.subtract(value, start), ExpLayer()), chosen, True)
-    found = build.add(start, build.curve(total, LogLayer()))
+    found = build.add(start, build.curve(total, LogLayer(1.0)))
     if keepdim:
         return found
     return build.reshape(found, torch.Size([n for axis, n in enumerate(value.shape) if axis not in chosen]))

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from inradius import ActivationRule, LayerRule, Operator
+from inradius import LayerRule, Operator
+from inradius_bounds.rules.activations.least import LeastRule
 
 
 class PowerLayer(nn.Module):
-    """z to the power of a number; of z > 0 alone where the exponent is no whole number ≥ 2."""
+    """z to the power of a number; of z ≥ 0 alone where the exponent is no whole number ≥ 2, and of z > 0 where it is < 0."""
 
-    def __init__(self, exponent: float) -> None:
+    def __init__(self, exponent: float, least: float | None = None) -> None:
+        """``least``: a number that the inputs are never below, or None."""
         super().__init__()
-        self.exponent = float(exponent)
+        self.exponent, self.least = float(exponent), least
 
     @property
     def whole(self) -> bool:
@@ -27,7 +29,7 @@ class PowerLayer(nn.Module):
         return f"{self.exponent:g}"
 
 
-class PowerRule(ActivationRule):
+class PowerRule(LeastRule):
     """z^p, whose slope s = p z^(p − 1) is met at (s / p)^(1 / (p − 1)), and for odd p at the negative of it, too."""
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
@@ -42,11 +44,15 @@ class PowerRule(ActivationRule):
         return [torch.where(share >= 0, root, torch.nan), torch.where(share >= 0, -root, torch.nan)]
 
     def slope(self, op: Operator, z: Tensor) -> Tensor:
-        found: Tensor = op.module.exponent * z ** (op.module.exponent - 1)
+        power = op.module.exponent
+        if not op.module.whole:
+            # at 0, where there may be none, any number
+            z = torch.where(z > 0, z, torch.ones_like(z))
+        found: Tensor = power * z ** (power - 1)
         return found
 
     def valid(self, op: Operator, lower: Tensor) -> Tensor | None:
-        return None if op.module.whole else lower > 0
+        return None if op.module.whole else lower >= 0 if op.module.exponent > 0 else lower > 0
 
 
 def power_rules() -> dict[type[nn.Module], LayerRule]:

@@ -42,7 +42,8 @@ class SampledRule(ActivationRule):
         inside = torch.where((lower < 0) & (upper > 0), zero, ends[0])
         least = torch.minimum(ends.amin(0), inside) - self.below
         most = torch.maximum(ends.amax(0), inside)
-        slack = 8 * torch.finfo(low.dtype).eps * (least.abs() + most.abs())
+        size = slope.abs() * torch.maximum(lower.abs(), upper.abs())
+        slack = 8 * torch.finfo(low.dtype).eps * (least.abs() + most.abs() + size)
         return torch.maximum(low, least - slack), torch.minimum(high, most + slack)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import ActivationRule, LayerRule, Operator
+from inradius_bounds.rules.activations.least import LeastRule
 
 
 class FunctionLayer(nn.Module):
@@ -27,8 +28,10 @@ class FunctionLayer(nn.Module):
 class LogLayer(FunctionLayer):
     """log(z)."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: float | None = None) -> None:
+        """``least``: a number that the inputs are never below, or None."""
         super().__init__("log")
+        self.least = least
 
 
 class Log1pLayer(FunctionLayer):
@@ -69,7 +72,7 @@ def _above_zero(slope: Tensor) -> Tensor:
     return torch.where(slope > 0, slope, torch.ones_like(slope))
 
 
-class LogRule(ActivationRule):
+class LogRule(LeastRule):
     """log(z) for z > 0, whose slope 1 / z is met at 1 / slope; nothing is known where an interval reaches 0."""
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
