@@ -10,7 +10,6 @@ from contextlib import nullcontext
 import pytest
 import torch
 from device_cases import (
-    ATTACK_CASES,
     ATTACKS,
     CERTIFIED_SETS,
     CERTIFIERS,
@@ -209,8 +208,17 @@ def attacked(spec, threat, model, x, dtype=torch.float32):
     return {"answer": answer, "goal": goal, "trace": trace}
 
 
+def attack_cases():
+    """The cases of every attack, of which the first is in the default run."""
+    return [
+        pytest.param(name, *case, marks=pytest.mark.slow if place else ())
+        for name, cases in ATTACKS.items()
+        for place, case in enumerate(cases)
+    ]
+
+
 @pytest.mark.parametrize("model", ["convolutional", pytest.param("attention", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("name", "spec", "threat"), ATTACK_CASES)
+@pytest.mark.parametrize(("name", "spec", "threat"), attack_cases())
 def test_attacks(name, spec, threat, model, surrogate):
     if name in LIBRARIES and importlib.util.find_spec(LIBRARIES[name]) is None:
         pytest.skip(f"{LIBRARIES[name]} is not installed")

@@ -19,7 +19,7 @@ def attack_of(spec):
 @pytest.mark.parametrize(
     "spec",
     [
-        "grow(steps=30)",
+        pytest.param("grow(steps=30)", marks=pytest.mark.slow),
         "grow(fgsm(), steps=6, every=2, factor=1.5)",
         "grow(start=0.5, factor=1.5, steps=40, limit=1.0)",
     ],
