@@ -40,7 +40,7 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
 
     # a subclass whose K is −K at every x says True
     symmetric = False
-    _stages = 10
+    _steps, _stages = 120, 10
     _care = 1e-2
 
     @abstractmethod

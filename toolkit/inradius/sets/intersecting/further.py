@@ -11,7 +11,7 @@ from inradius.sets.intersecting.splitting import Split, resumed
 from inradius.sets.oracles import Oracles
 
 # What the weight is multiplied with for the next search where members' points are apart, and where they agree; and its steps.
-_GROW, _SHRINK, _STEPS = 10.0, 0.1, 120
+_GROW, _SHRINK, _STEPS = 10.0, 0.1, 60
 # How far from the best point the answer may be, as a share of its length; of linear maximisation what it may lack, of the product.
 _NEAR = 1e-9
 
@@ -31,12 +31,12 @@ class Target:
 def searched_further(target: Target, split: Split, best: tuple[Tensor, Tensor], stages: int) -> tuple[Tensor, Tensor]:
     """The best point and a bound on what it lacks, after so many searches more at most, (B, *S) and (B,).
 
-    At first the weight shrinks, so that coordinates with less and less force find their place. Examples that are not settled then
-    begin again, with a weight that grows where the members' points are apart.
+    The weight grows where the members' points are apart, and shrinks where they agree, so that coordinates with less and less force
+    find their place. Examples that are not settled then begin again, with a weight that shrinks alone.
     """
     found, lack = (side.clone() for side in best)
     rows = (lack > _wanted(target, found)).nonzero().squeeze(1)
-    for adaptive in (False, True):
+    for adaptive in (True, False):
         settled = _passed(target, split.take(rows), found, lack, rows, stages, adaptive=adaptive)
         rows = rows[~settled]
     return found, lack

@@ -33,8 +33,8 @@ class IntersectionOracles(Oracles, ABC):
     split found of the direction among the members, an upper bound whatever the split, at most that of each member.
     """
 
-    # how often the search goes on with a smaller weight
-    _stages = 0
+    # the steps of a search, and how many more there may be with other weights
+    _steps, _stages = _STEPS, 0
     # the share of the common tolerance that members' points may be apart
     _care = 1.0
 
@@ -145,7 +145,7 @@ class IntersectionOracles(Oracles, ABC):
             left = (~done).nonzero().squeeze(1)
             if len(left):
                 t, around = t[left], around[left]
-                split = solve(self._joined(), t, around, start[left], first[left], alpha, _STEPS, tol)
+                split = solve(self._joined(), t, around, start[left], first[left], alpha, self._steps, tol)
                 best = best_point(self, split, t, around, alpha)
                 if self._stages:
                     wanted = Target(self, self._joined(), t, around, alpha, tol)
