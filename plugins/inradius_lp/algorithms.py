@@ -1,4 +1,4 @@
-"""What a norm brings: the algorithms that answer for its ball ∩ box."""
+"""The algorithms of one norm, which answer for its ball ∩ box."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar

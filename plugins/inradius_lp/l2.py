@@ -86,7 +86,7 @@ class L2(LpBall):
 
 
 def _plain(first: Tensor, radius: Tensor) -> bool:
-    """Whether no radius is so large or small that squares fail it, and times from the first ones on keep all their digits."""
+    """True where no radius is so large or small that squares fail it, and times from the first ones on keep all their digits."""
     info = torch.finfo(radius.dtype)
     smallest, largest = sane(radius.dtype)
     return between(radius, smallest / info.eps, largest) and between(first, info.tiny / info.eps, largest)

@@ -43,7 +43,7 @@ def length(z: Tensor) -> Tensor:
 
 
 def between(values: Tensor, smallest: float, largest: float) -> bool:
-    """Whether all the values lie between the two."""
+    """True where all the values lie between the two."""
     if not values.numel():
         return True
     low, high = values.aminmax()

@@ -58,5 +58,5 @@ def check_orthogonal(basis: str) -> None:
 
 
 def disjoint(rows: Tensor) -> bool:
-    """Whether each number of an input is moved by one direction at most."""
+    """True where each number of an input is moved by one direction at most."""
     return bool(((rows != 0).sum(0) <= 1).all())

@@ -158,7 +158,7 @@ class Box(ThreatModel):
 
 
 def _negated(low: Numbers, high: Numbers) -> bool:
-    """Whether lo = −hi; files are taken to differ."""
+    """True where lo = −hi; files are taken to differ."""
     if isinstance(low, str) or isinstance(high, str):
         return False
     wide = max(len(v) if isinstance(v, tuple) else 1 for v in (low, high))

@@ -53,7 +53,7 @@ class Intersection(IntersectionOracles, ThreatModel):
 
     @property
     def convention(self) -> str:
-        """What the radius of each member measures, where its name does not say it."""
+        """The meaning of each member's radius, where its name does not say it."""
         return "; ".join(f"{member}: {member.convention}" for member in self.sets if member.convention)
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":

@@ -13,7 +13,7 @@ Bounds = tuple[float | Tensor, float | Tensor] | None
 
 
 class Examples(Protocol):
-    """What the bracket asks of data: a ``Dataset`` in memory, a ``LazyDataset``, or a class of one's own with these five names.
+    """The five names that the bracket asks of data: a ``Dataset`` in memory, a ``LazyDataset``, or a class of one's own.
 
     labels (N,) and index (N,) are in memory; ``select`` reads the inputs of some rows.
     """

@@ -16,7 +16,7 @@ class AffineOperator(Protocol):
 
     @property
     def exact_interval(self) -> bool:
-        """Whether ``interval`` is exact on boxes: at most one of the layers mixes coordinates."""
+        """True where ``interval`` is exact on boxes: at most one of the layers mixes coordinates."""
         ...
 
     def __call__(self, x: Tensor) -> Tensor:

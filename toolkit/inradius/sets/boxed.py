@@ -30,7 +30,7 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
     ``..._unboxed``, for a batch of δ or directions c (B, *S) around x (B, *S). From these come the oracles of the intersection:
     ``project`` and ``linear_max`` iterate until K(x) and the box agree, and answer with a point in the box of gauge at most 1;
     ``support`` is a dual value, an upper bound whatever the iteration did. Hard constraints of K(x) count as kept up to a billionth
-    (float32: a hundred thousandth) of the size of δ. With ``bounds=None`` the set is K(x). Source: eckstein1992.
+    (float32: a hundred thousandth) of the size of δ, and points are searched in float64. With ``bounds=None`` the set is K(x). Source: eckstein1992.
     """
 
     positional = ("eps",)
@@ -83,6 +83,9 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
 
     def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
         return self._settled(IntersectionOracles.linear_max(self, c, x), x)
+
+    def _precision(self, dtype: torch.dtype, x: Tensor) -> torch.dtype:
+        return torch.float32 if x.device.type == "mps" else torch.float64
 
     def _settled(self, delta: Tensor, x: Tensor) -> Tensor:
         """A point that is in the set up to a tolerance, in the box and of gauge at most 1, (B, *S)."""

@@ -36,27 +36,27 @@ class Oracles(ABC):
     @property
     @abstractmethod
     def convex(self) -> bool:
-        """Whether every Δ(x) is convex."""
+        """True where every Δ(x) is convex."""
 
     @property
     def symmetric(self) -> bool:
-        """Whether δ ∈ Δ(x) implies −δ ∈ Δ(x+δ)."""
+        """True where δ ∈ Δ(x) implies −δ ∈ Δ(x+δ)."""
         return False
 
     @property
     def convention(self) -> str:
-        """What the radius measures, in a sentence for reports, for a union that of each part; empty where the name says it."""
+        """The meaning of the radius, in a sentence for reports, for a union that of each part; empty where the name says it."""
         told = (f"{part}: {part.convention}" for part in self.members() if part is not self and part.convention)
         return "; ".join(told)
 
     @property
     def tight(self) -> bool:
-        """Whether ``support`` is exact; the default ``support`` needs ``linear_max`` to be exact, and so needs this."""
+        """True where ``support`` is exact; the default ``support`` needs ``linear_max`` to be exact, and so needs this."""
         return False
 
     @property
     def is_box(self) -> bool:
-        """Whether every Δ(x) is the box that ``hull`` gives, so that its oracles are products of coordinates."""
+        """True where every Δ(x) is the box that ``hull`` gives, so that its oracles are products of coordinates."""
         return False
 
     @property
@@ -85,7 +85,7 @@ class Oracles(ABC):
 
     @property
     def slow_projection(self) -> bool:
-        """Whether ``project`` costs much more than ``linear_max``, so that suites choose attacks that do without it."""
+        """True where ``project`` costs much more than ``linear_max``, so that suites choose attacks that do without it."""
         return False
 
     def scaled(self, factor: float) -> "Oracles":
@@ -160,7 +160,7 @@ class Oracles(ABC):
 
     @property
     def sparse(self) -> bool:
-        """Whether steps of steepest ascent change few coordinates, and ``sparse_steepest`` says how many."""
+        """True where steps of steepest ascent change few coordinates, and ``sparse_steepest`` says how many."""
         return False
 
     def sparse_steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, count: Tensor) -> Tensor:
@@ -238,6 +238,6 @@ class Oracles(ABC):
 
     @final
     def contains(self, delta: Tensor, x: Tensor, *, tol: float = 1e-5) -> Tensor:
-        """Whether δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, of a union those of one of its parts, (B,)."""
+        """True where δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, of a union those of one of its parts, (B,)."""
         inside = [(part.gauge(delta, x) <= 1 + tol) & (part.violation(delta, x) <= tol) for part in self.members()]
         return torch.stack(inside).any(0)

@@ -9,7 +9,7 @@ _WHOLE = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def stored(values: Tensor) -> Tensor:
-    """Whether numbers are not 0, of values' shape; where subnormal numbers are flushed, comparisons deny it of them."""
+    """True where numbers are not 0, of values' shape; where subnormal numbers are flushed, comparisons deny it of them."""
     return _bits(values) != 0
 
 

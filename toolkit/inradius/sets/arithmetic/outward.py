@@ -62,5 +62,5 @@ def raised_sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _within(values: Tensor, times: int) -> Tensor:
-    """Whether numbers are not 0 and below so many times the smallest one."""
+    """True where numbers are not 0 and below so many times the smallest one."""
     return stored(values) & (values.abs() < times * smallest(values.dtype))

@@ -58,7 +58,7 @@ def middle_and_half(low: Tensor, high: Tensor, dtype: torch.dtype) -> tuple[Tens
 
 
 def lost_in(low: Tensor, high: Tensor) -> Tensor:
-    """What underflow may take from ⟨c, δ⟩ within room, (..., n) -> (..., 1).
+    """The most that underflow may take from ⟨c, δ⟩ within room, (..., n) -> (..., 1).
 
     The smallest normal number from a coordinate's product, as much from its sum, and as much from c, which δ multiplies.
     """
@@ -67,7 +67,7 @@ def lost_in(low: Tensor, high: Tensor) -> Tensor:
 
 
 def stirs(c: Tensor, low: Tensor, high: Tensor, where: Tensor) -> Tensor:
-    """Whether directions have an entry that is not 0 and room on its side, for a mask (B, K) of them, (count,)."""
+    """True where directions have an entry that is not 0 and room on its side, for a mask (B, K) of them, (count,)."""
     c, low, high = (side.expand(*where.shape, c.shape[-1])[where] for side in (c, low, high))
     return (stored(c) & (torch.where(c.signbit(), low, high) != 0)).any(-1)
 

@@ -1,4 +1,4 @@
-"""What underflow may have taken from a bound."""
+"""Bounds that underflow has made too large, recovered."""
 
 from collections.abc import Callable
 

@@ -18,7 +18,7 @@ _NEAR = 1e-9
 
 @attrs.frozen(eq=False)
 class Target:
-    """What is searched: the nearest point to t (α = 1), or the farthest along t (α = 0), over all members, around x (B, *S)."""
+    """The point that is searched: that of all members nearest to t (α = 1), or farthest along t (α = 0), around x (B, *S)."""
 
     whole: Oracles
     members: Sequence[Oracles]
@@ -48,7 +48,7 @@ def _rounding(target: Target, point: Tensor, rows: Tensor | slice = slice(None))
 
 
 def _wanted(target: Target, point: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-    """What a point may lack, as computed, and surely be the answer, (n,); below 0 where rounding hides it."""
+    """The most that a point may lack, as computed, and surely be the answer, (n,); below 0 where rounding hides it."""
     size = _length(point)
     # the distance from the projection is at most the square root of twice what is lacking
     most = (_NEAR * size).square() / 2 if target.alpha else _NEAR * size * _length(target.t[rows])
@@ -81,7 +81,7 @@ def _passed(
 
 
 def _share(split: Split, adaptive: bool) -> Tensor:
-    """What the weight is multiplied with, (B, 1)."""
+    """The factor of the weight for the next search, (B, 1)."""
     share = torch.full_like(split.rho, _SHRINK)
     if adaptive:
         apart = _length(split.points - split.points.mean(1, keepdim=True))

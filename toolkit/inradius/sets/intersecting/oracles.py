@@ -131,12 +131,17 @@ class IntersectionOracles(Oracles, ABC):
         points = torch.stack([member.linear_max(c, x) for member in self._joined()])
         return points[first, torch.arange(len(x), device=x.device)], first
 
+    def _precision(self, dtype: torch.dtype, x: Tensor) -> torch.dtype:
+        """The type that points are searched in."""
+        return working(dtype)
+
     def _answer(
         self, target: Tensor, x: Tensor, alpha: float, begin: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     ) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             dtype = torch.promote_types(target.dtype, x.dtype)
-            t, around = target.to(working(dtype)), x.to(working(dtype))
+            precise = self._precision(dtype, x)
+            t, around = target.to(precise), x.to(precise)
             start, first = begin(t, around)
             tol = max(tolerance(t.dtype) * self._care, 4 * torch.finfo(t.dtype).eps)
             # where the start is a member already, it is the answer

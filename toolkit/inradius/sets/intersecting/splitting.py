@@ -22,7 +22,7 @@ class Split:
     """Where the iteration stood, three of (B, m, *S).
 
     points: one of each member; normals: outward normals of the members there; rest: about the same, adding up to t − α z.
-    reach (B,): the length of the point that the iteration began with; rho (B, 1): the weight of the members' distances.
+    reach (B,): the length of the point that the first iteration began with; rho (B, 1): the weight of the members' distances.
     """
 
     points: Tensor
@@ -61,7 +61,8 @@ def resumed(
     rest = split.rest.flatten(2)
     # rests add up to t − α z
     z = split.points.flatten(2).mean(1) if not alpha else (t.flatten(1) - rest.sum(1)) / alpha
-    return _iterated(members, t, x, z, rest, split.rho * share, alpha, steps, tol)
+    found = _iterated(members, t, x, z, rest, split.rho * share, alpha, steps, tol)
+    return attrs.evolve(found, reach=split.reach)
 
 
 def _iterated(

@@ -50,7 +50,7 @@ def projection_is_nonexpansive(threat: ThreatModel, case: Case) -> None:
 
 
 def projection_moves_only_outsiders(threat: ThreatModel, case: Case) -> None:
-    """What the projection moves far is not contained, so that the referee and the projection speak of one set."""
+    """A point that the projection moves far is not contained, so that the referee and the projection speak of one set."""
     moved = norm(threat.project(case.delta, case.x) - case.delta)
     # contains forgives a violation of 1e-5
     far = (moved > 1e-2 * norm(case.delta)) & (moved > 1e-3)
