@@ -30,7 +30,8 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
     ``..._unboxed``, for a batch of δ or directions c (B, *S) around x (B, *S). From these come the oracles of the intersection:
     ``project`` and ``linear_max`` iterate until K(x) and the box agree, and answer with a point in the box of gauge at most 1;
     ``support`` is a dual value, an upper bound whatever the iteration did. Hard constraints of K(x) count as kept up to a billionth
-    (float32: a hundred thousandth) of the size of δ, and points are searched in float64. With ``bounds=None`` the set is K(x). Source: eckstein1992.
+    (float32: a hundred thousandth) of the size of δ, and points are searched in float64. With ``bounds=None`` the set is K(x).
+    Source: eckstein1992.
     """
 
     positional = ("eps",)
