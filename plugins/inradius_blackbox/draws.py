@@ -11,7 +11,7 @@ from inradius_blackbox.decisions import misclassified
 
 
 def repeat(whole: AttackBatch, queries: int, draw: Callable[[AttackBatch], Tensor], observe: Observer | None) -> Tensor:
-    """The first draw of each example that is misclassified, or has the goal's prediction, or its last one, (B, *S).
+    """For each example its first draw that is misclassified (with goals: has the goal's prediction), else its last, (B, *S).
 
     With the judgement of the answer each example costs at most so many queries. An input that is misclassified as it is
     gets a draw as well.

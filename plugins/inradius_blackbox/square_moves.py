@@ -149,7 +149,11 @@ class Mounds(SquareMoves):
 
 
 class Extremes(SquareMoves):
-    """Any other set: the point that goes farthest along the perturbation with a window of one sign, or a mean with it."""
+    """Proposals for all other sets, and for ℓ2 and ℓ1 on inputs less than 5 pixels high or wide.
+
+    In the perturbation a window is filled with one height and a sign for each channel. The proposal is the point of the set that
+    goes farthest along the result, or, on convex sets, a mean of that point and the perturbation.
+    """
 
     def __init__(self, grid: Grid, *, convex: bool) -> None:
         super().__init__(grid)

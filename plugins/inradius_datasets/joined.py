@@ -42,7 +42,7 @@ def _check_alike(first: Dataset, other: Dataset) -> None:
 
 
 def _numbers(members: Sequence[Dataset]) -> list[Tensor]:
-    """The number of each example, distinct from those of earlier members."""
+    """For each member, the numbers of its examples; they are raised where that keeps them distinct from earlier members'."""
     numbers, taken = [], 0
     for place, member in enumerate(members):
         numbers.append(member.index + taken if place else member.index)

@@ -23,7 +23,7 @@ def climb(part: AttackBatch, delta: Tensor, objective: Objective) -> tuple[Tenso
 
 
 def leads(part: AttackBatch, delta: Tensor, targets: Tensor | Choice) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Logits at x + δ, and for each of the ``targets`` (n, A) its lead over the label with the gradient, (n,) and (n, *S).
+    """The logits at x + δ, and for each of A targets the pair of its lead over the label, (n,), and that lead's gradient, (n, *S).
 
     With goals there is one lead, that of the goal over the largest other class. The targets may also be chosen by the logits.
     """

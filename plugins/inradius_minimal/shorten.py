@@ -32,7 +32,10 @@ def shorten(found: Smallest, passes: int) -> None:
 
 @attrs.frozen(eq=False)
 class _Bracket:
-    """Shares of the rays: ``high`` is misclassified and ``low`` is not; how far the lead is past the need at both.
+    """Two shares of each ray, (n,) each: at ``low`` it is not misclassified, at ``high`` it is.
+
+    ``below`` and ``above`` are how far the lead there is past the need, halved where an end stays for the second time.
+
 
     ``side`` (n,) is 1 where the last try became high, −1 where low, 0 before the first.
     """

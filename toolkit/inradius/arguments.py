@@ -50,7 +50,7 @@ def check_flag(given: object, name: str) -> None:
 
 
 def numbered(index: object, x: Tensor) -> Tensor:
-    """The examples' numbers, (B,), 0 to B − 1 by default. Raises ``InputError`` where they are not integers."""
+    """The examples' numbers, (B,), 0 to B − 1 by default. Raises ``InputError`` unless there is one integer for each example."""
     if index is None:
         return torch.arange(len(x), device=x.device)
     if not isinstance(index, Tensor):

@@ -53,7 +53,7 @@ class SAMPa(Update):
 
 
 def _mean(first: Tensor | None, second: Tensor | None, share: float) -> Tensor | None:
-    """(1 − share) · first + share · second; a missing one counts as 0."""
+    """(1 − share) · first + share · second, where a missing one counts as 0; None where both are missing."""
     if first is None:
         return None if second is None else share * second
     return (1 - share) * first if second is None else (1 - share) * first + share * second

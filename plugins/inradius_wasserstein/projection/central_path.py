@@ -74,7 +74,10 @@ class SlackProducts:
 def _direction(
     problem: ScaledProblem, point: PathPoint, missing: Residuals, step: NewtonStep, spare: Tensor, cap_price: Tensor
 ) -> PathPoint:
-    """The step of all variables when the products of the budget and of the caps change by ``spare`` and ``cap_price``."""
+    """The step of all variables, from Newton's ``step`` for part of them.
+
+    To first order the products of slack and price change by ``spare`` for the budget and by ``cap_price`` for the caps.
+    """
     # differences of prices keep digits that quotients of slacks lose at the end of the path
     loss = (missing.loss - step.gain) * problem.layout.open
     budget = (spare - point.spare * step.price) / point.price

@@ -142,7 +142,7 @@ class Example:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict that counts: the first that certifies at the strongest level; else the one of largest bound."""
+        """The verdict that counts: one whose level is accepted, then one of the strongest level, then one of the largest bound."""
         return max(self.verdicts, key=_rank, default=None)
 
     @property
@@ -178,6 +178,6 @@ class Example:
 
 
 def _rank(verdict: Verdict) -> tuple[bool, float, float]:
-    """The key that sorts verdicts, the one that counts last."""
+    """A key for comparing verdicts: the verdict that counts has the largest."""
     level = -strength(verdict.claim) if verdict.certified else -math.inf
     return verdict.counted, level, 0.0 if verdict.certified else verdict.bound

@@ -80,7 +80,7 @@ def killers(example: Example) -> tuple[str, ...]:
 
 
 def kills(result: BracketResult) -> dict[str, Any]:
-    """For each attack, in the order given, the examples that it broke and the accuracy that it leaves, as plain values.
+    """For each attack, in the order given, how many examples it broke and the accuracy that it leaves, as plain values.
 
     complete: every attack was run on every example that is classified correctly, as in an exhaustive run. Only then are
     ``alone``, the accuracy that an attack leaves by itself, and ``unique``, the number of examples that it alone broke, known.

@@ -139,7 +139,7 @@ class LayerRule:
         return True
 
     def terms(self, op: Operator) -> int:
-        """The most products that one output adds up; 1 for a layer that only scales or moves values."""
+        """The most products that one output adds up; by default 1, which is right where a layer only scales or moves values."""
         return 1
 
     def fan(self, op: Operator) -> int:

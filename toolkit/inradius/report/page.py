@@ -76,7 +76,7 @@ def _counts(result: BracketResult) -> str:
 
 
 def _doubts(result: BracketResult) -> str:
-    """The flags, above what they throw doubt on; nothing where there are none."""
+    """The flags of a result as one section of the page, in HTML; empty where there are none."""
     if not result.flags:
         return ""
     items = "".join(f"<li>{escape(flag)}</li>" for flag in result.flags)

@@ -24,7 +24,7 @@ class Change:
     seed: int
 
     def apply(self, transform: Transform, rows: Tensor | None = None) -> Dataset:
-        """The changed batch, or the changed examples of ``rows`` alone."""
+        """The transform's answer for the batch, or for a batch of the examples ``rows`` alone."""
         batch = self.batch if rows is None else self.batch.select(rows)
         return transform(batch, ExampleRNG(self.seed, batch.index), _CLASSES)
 

@@ -1,4 +1,4 @@
-"""The loop of a run over its epochs."""
+"""The loop of a run over its epochs; ``Defense.fit`` is the body of an epoch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic

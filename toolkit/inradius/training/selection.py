@@ -46,7 +46,11 @@ class Selection:
 
 
 def select(data: Dataset, validation: float | Dataset, recipe: Recipe, *, test_allowed: bool) -> Selection:
-    """A share of the data, or another set. Raises ``InputError`` for test data where they are not allowed."""
+    """The examples to train on, and those that compare the checkpoints: a share of the data, or the set ``validation``.
+
+    Raises ``InputError`` where ``validation`` is a set that is test data and not allowed, that is empty, whose inputs differ in
+    shape or bounds, or that shares examples with the data.
+    """
     if not isinstance(validation, Dataset):
         training, held_out = recipe.split(data)
         on = f"{validation:g} of {data.name}" if validation else "nothing: the last epoch counts"
