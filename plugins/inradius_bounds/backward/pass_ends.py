@@ -29,7 +29,7 @@ class ClosedRows:
 
     @property
     def owed(self) -> Tensor:
-        """The most that rounding may have added in all, (B, K)."""
+        """The sum of ``error`` and ``execution``, (B, K); an error that is not bounded (None) counts as 0."""
         parts = [part for part in (self.error, self.execution) if part is not None]
         return sum(parts, torch.zeros_like(self.value.detach()))
 

@@ -71,6 +71,8 @@ def _search(
     highest = _value(values, start, lines).value.detach()
     # only curves that the rows meet have shares
     lines = {node: shared for node, shared in lines.items() if shared.share is not None}
+    if not lines:
+        return {}
     best = {node: shared.share.clone() for node, shared in lines.items() if shared.share is not None}
     run, left = (
         AdamState({node: share.clone() for node, share in best.items()}),

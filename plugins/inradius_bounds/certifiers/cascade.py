@@ -61,7 +61,7 @@ class CertifierCascade(Certifier):
 
     @property
     def widens(self) -> bool:  # type: ignore[override]
-        """True if all members take inputs in a wider type."""
+        """True if every member also takes inputs in a wider type than the model's own."""
         return all(member.widens for member in self._chosen)
 
     def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:

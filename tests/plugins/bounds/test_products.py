@@ -215,3 +215,23 @@ def test_softmax_has_finite_bounds_for_sharp_logits_and_masks_of_large_numbers(s
         assert bool((found <= seen + 1e-9).all())
         # softmax is in [0, 1], so that the logits are within the weights of the last layer
         assert bool((found >= -(model.out.weight.abs().sum() + model.out.bias.abs().sum())).all())
+
+
+def test_inner_bounds_behind_products_alone_have_no_slopes_to_choose():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.out = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            a = self.first(x)
+            p = a * a.flip(1)
+            return self.out((p * p.flip(1) + a.relu()).tanh())
+
+    model, x, threat = Net(), points(8, torch.float32), inradius.make("linf(eps=0.3, bounds=None)", ThreatModel)
+    crown, alpha = (
+        inradius.make(spec, Certifier)(model, x, None, threat, prop=rows_of(x)).lower
+        for spec in ("crown()", "alpha(layers='all', steps=2)")
+    )
+    assert bool((alpha >= crown - 1e-6).all())

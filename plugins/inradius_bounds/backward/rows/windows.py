@@ -157,7 +157,7 @@ class WindowRows:
         return attrs.evolve(self, rows=(self.families * inside).flatten(1, 2), clean=True)
 
     def plus(self, other: Self) -> Self | None:
-        """The sum of two families of rows; None where their windows do not fit together."""
+        """The rows plus those of ``other``, in windows that hold both; None where place, stride or grid differs."""
         mine, its = self.geometry, other.geometry
         if self.place is not other.place or mine.stride != its.stride or mine.grid != its.grid:
             return None
