@@ -98,7 +98,10 @@ class ProductPlanes:
                 )
         owed = ROOM * owed + 8 * tiny(dtype) * count
         return attrs.evolve(
-            self, band=ROOM * band, owed=ROOM * owed, execution=None if execution is None else ROOM * execution
+            self,
+            band=band * (1 + 8 * unit(dtype)),
+            owed=ROOM * owed,
+            execution=None if execution is None else ROOM * execution,
         )
 
     @property

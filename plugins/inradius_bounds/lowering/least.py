@@ -58,7 +58,8 @@ def _shifted(scale: Scale, before: float, constants: ConstantStore) -> float | N
     if scale.factor is not None:
         return 0.0
     shift = parts[0] or 0.0
-    return before + _below(shift, constants)
+    # an execution rounds each sum, but to no less than either part
+    return max(before, _below(shift, constants))
 
 
 def _single(part: ConstantTensor, constants: ConstantStore) -> float | None:

@@ -52,13 +52,27 @@ class ValueBounds:
 
     def box(self, node: Node) -> Box:
         """The box of a node whose sources have boxes, two of (B, *shape)."""
-        found = self.known(node)
-        if found is None:
-            found = self._computed(node)
-            # channels last does not make gradients of weights faster
-            found = found if self.rounding is None else (_fastest(found[0]), _fastest(found[1]))
-            self.boxes[node] = found
-        return found
+        if self.known(node) is None:
+            # in order, as a chain of nodes may be longer than Python's stack
+            for each in self._missing(node):
+                found = self._computed(each)
+                # channels last does not make gradients of weights faster
+                found = found if self.rounding is None else (_fastest(found[0]), _fastest(found[1]))
+                self.boxes[each] = found
+        return self.boxes[node]
+
+    def _missing(self, node: Node) -> list[Node]:
+        """The node and those before it whose boxes are needed for its own and are not there, in order."""
+        found: set[Node] = set()
+        stack = [node]
+        while stack:
+            each = stack.pop()
+            if each in found or self.known(each) is not None:
+                continue
+            found.add(each)
+            if not (each in self.network.affine_nodes and each in self.network.curve_inputs):
+                stack += each.compared if each.extreme is not None else each.sources
+        return sorted(found, key=self.network.place.__getitem__)
 
     @cached_property
     def boxed(self) -> bool:

@@ -299,3 +299,19 @@ def test_intervals_are_finite_where_executions_are_not_bounded(function):
     )
     assert (bool(found.certified), found.claim[0]) == (True, "real")
     assert bool(found.lower.isfinite().all())
+
+
+def test_many_small_summands_do_not_lift_what_a_value_is_never_below():
+    """1 + s + s + ... stays 1 in an execution where each s is less than half a unit in the last place."""
+
+    class Summed(torch.nn.Module):
+        def forward(self, x):
+            q = x.square() + 1.0
+            for _ in range(100):
+                q = q + 5.9e-8
+            return 1 / q
+
+    x, threat = torch.zeros(1, 2), inradius.make("linf(eps=0, bounds=None)", ThreatModel)
+    network = values_of(Summed(), x, threat, about=False).network
+    reciprocals = [node for node in network.curves if hasattr(node.required_operator.module, "gap")]
+    assert [node.required_operator.module.least <= 1 for node in reciprocals] == [True]
