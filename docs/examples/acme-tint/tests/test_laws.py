@@ -1,4 +1,4 @@
-"""The plugin keeps every law of inradius, and what inradius brings keeps its laws on the plugin's set."""
+"""The plugin keeps every law of inradius, and what inradius brings keeps its laws on the set; few cases, as each takes searches."""
 
 import pytest
 import torch
@@ -8,22 +8,22 @@ from inradius.testing import check_attack, check_certifier, check_threat_model
 
 @pytest.mark.parametrize("spec", ["tint(eps=0.1)", "tint(eps=0.5)", "tint(eps=0.0)", "tint(eps=0.1, bounds=None)"])
 def test_set(spec):
-    check_threat_model(spec, shape=(3, 2, 2), examples=5)
+    check_threat_model(spec, shape=(3, 2, 2), examples=2)
 
 
 def test_set_in_single_precision():
-    check_threat_model("tint(eps=0.1)", shape=(3, 2, 2), dtype=torch.float32, examples=5)
+    check_threat_model("tint(eps=0.1)", shape=(3, 2, 2), dtype=torch.float32, examples=2)
 
 
 def test_attack():
-    check_attack("vertices(tries=5)", "tint(eps=0.3)", shape=(2, 2, 2), examples=3)
+    check_attack("vertices(tries=5)", "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
 
 
-@pytest.mark.parametrize("spec", ["pgd(steps=5)", "frank_wolfe(steps=5)"])
+@pytest.mark.parametrize("spec", ["pgd(steps=5)", "frank_wolfe(steps=2)"])
 def test_attacks_of_inradius(spec):
-    check_attack(spec, "tint(eps=0.3)", shape=(2, 2, 2), examples=3)
+    check_attack(spec, "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
 
 
 @pytest.mark.parametrize("spec", ["interval()", "dual()"])
 def test_certifiers_of_inradius(spec):
-    check_certifier(spec, "tint(eps=0.3)", shape=(2, 2, 2), examples=3)
+    check_certifier(spec, "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
