@@ -21,7 +21,7 @@ def check_images(transform: Transform, batch: Dataset) -> None:
 def lowest(batch: Dataset) -> Tensor:
     """The lowest valid values, which broadcast against the images; 0 where there are no bounds."""
     box = beside(batch.bounds, batch.inputs)
-    return torch.as_tensor(box[0] if box else 0.0).to(batch.inputs)
+    return torch.as_tensor(box[0] if box else 0.0, dtype=batch.inputs.dtype, device=batch.inputs.device)
 
 
 def padded(batch: Dataset, pixels: int, border: str) -> Tensor:

@@ -90,7 +90,7 @@ def inputs(shape: Shape, bounds: Box = (0.0, 1.0), *, batch: int = 2) -> st.Sear
 
 def _moved_into(shares: Tensor, bounds: Box) -> Tensor:
     """Shares of the box's width in [0, 1] as points of the box, (B, *shape)."""
-    low, high = (torch.as_tensor(side).to(shares) for side in beside(bounds, shares) or (0.0, 1.0))
+    low, high = (torch.as_tensor(side, dtype=shares.dtype) for side in beside(bounds, shares) or (0.0, 1.0))
     return torch.where(shares == 1, high, torch.minimum(torch.maximum(low + shares * (high - low), low), high))
 
 

@@ -91,7 +91,7 @@ def size(bounds: Box) -> Side:
     low, high = bounds
     if not isinstance(low, Tensor) and not isinstance(high, Tensor):
         return max(abs(low), abs(high))
-    first, second = torch.broadcast_tensors(*(torch.as_tensor(side).abs() for side in bounds))  # type: ignore[no-untyped-call]
+    first, second = torch.broadcast_tensors(*(torch.as_tensor(side, dtype=torch.float64).abs() for side in bounds))  # type: ignore[no-untyped-call]
     return torch.maximum(first, second)
 
 
