@@ -276,7 +276,7 @@ def test_intersections_and_unions_of_boxes(name, flush, seed, size, bounds, eps)
     wide = [(min(a, b), max(d, e)) for (a, d), (b, e) in zip(*each, strict=True)]
     both = inradius.make("intersection(box(0, 0), box(0, 0))", ThreatModel)
     either = inradius.make("union(box(0, 0), box(0, 0))", ThreatModel)
-    for threat, sides in ((attrs.evolve(both, sets=members), held), (attrs.evolve(either, members=members), wide)):
+    for threat, sides in ((attrs.evolve(both, sets=members), held), (attrs.evolve(either, sets=members), wide)):
         if threat.members() == (threat,):
             checked(threat, c, x, flush, lambda prices: sum(gains(prices, held)))
         else:
