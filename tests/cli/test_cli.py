@@ -323,7 +323,7 @@ def test_the_first_command_answers_for_the_shipped_network(capsys, tmp_path, mon
     except inradius.UnsupportedError as error:
         pytest.skip(str(error))
     out = printed(capsys, "bracket", "--count", 20)
-    assert row(out, "threat ").endswith("linf(eps=0.1, bounds=(0.0, 1.0), mask=None)")
+    assert row(out, "threat ").endswith("linf(eps=0.1, bounds=(0.0, 1.0))")
     found = record(next((tmp_path / "inradius-runs").iterdir()))
     assert found["lower"] >= 0.8
     assert row(out, "report ").startswith("report   inradius-runs")
