@@ -75,16 +75,30 @@ def test_a_norm_alone_gives_the_exact_oracles(bounds):
         torch.testing.assert_close(mine.violation(v, x), exact.violation(v, x))
 
 
+def even(v, x, bounds):
+    """The projection on Even(eps=0.4), in closed form."""
+    low, high = torch.full((len(x),), -0.2).double(), torch.full((len(x),), 0.4).double()
+    if bounds is not None:
+        low = low.maximum((bounds[0] - x).flatten(1).amax(1)).clamp(max=0)
+        high = high.minimum((bounds[1] - x).flatten(1).amin(1)).clamp(min=0)
+    return v.flatten(1).mean(1).clamp(low, high).view(-1, 1, 1, 1).expand_as(v)
+
+
 @pytest.mark.parametrize("bounds", BOUNDS)
 def test_a_set_of_one_direction_agrees_with_its_closed_form(bounds):
     x, v = points()
-    low, high = (
-        (-0.2, 0.4)
-        if bounds is None
-        else ((bounds[0] - x).flatten(1).amax(1).clamp(-0.2, 0), (bounds[1] - x).flatten(1).amin(1).clamp(0, 0.4))
-    )
-    expected = torch.as_tensor(v.flatten(1).mean(1)).clamp(low, high).view(-1, 1, 1, 1).expand_as(v)
-    torch.testing.assert_close(Even(eps=0.4, bounds=bounds).project(v, x), expected, rtol=1e-8, atol=1e-9)
+    torch.testing.assert_close(Even(eps=0.4, bounds=bounds).project(v, x), even(v, x, bounds), rtol=1e-8, atol=1e-9)
+
+
+def test_numbers_that_span_many_orders_of_magnitude():
+    """The oracles are exact also where some numbers of v are a billion times as large as others."""
+    x, v = points(count=20)
+    v = v * 10.0 ** torch.randint(-9, 9, v.shape, dtype=torch.float64)
+    torch.testing.assert_close(Even(eps=0.4).project(v, x), even(v, x, (0.0, 1.0)), rtol=1e-6, atol=1e-8)
+    mine, exact = Round(eps=0.4), inradius.make("l2(0.4)", ThreatModel)
+    torch.testing.assert_close(mine.project(v, x), exact.project(v, x), rtol=1e-6, atol=1e-8)
+    best, reference = (((v * s.linear_max(v, x)).flatten(1).sum(1)) for s in (mine, exact))
+    torch.testing.assert_close(best, reference, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("threat", [Round(eps=0.4), Even(eps=0.4), Even(eps=0.4, bounds=((0.1,), 0.9))], ids=str)
@@ -92,7 +106,7 @@ def test_every_law_holds(threat):
     check_threat_model(
         threat,
         shape=(2, 1, 2),
-        examples=2,
+        examples=1,
         only=LAWS,
         without=[law for law in LAWS if law.__name__ == "agrees_with_cvxpy"],
     )

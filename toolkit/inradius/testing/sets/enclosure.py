@@ -42,7 +42,8 @@ def hull_of_a_box_is_the_set(threat: ThreatModel, case: Case) -> None:
     for c in case.c.unbind(1):
         corner = torch.where(c > 0, upper, lower)
         missed = (threat.project(corner, case.x) - corner).abs()
-        slack = 4 * rounding(case.x) * (case.x.abs() + corner.abs())
+        # the smallest normal number for sides that underflow
+        slack = 4 * (rounding(case.x) * (case.x.abs() + corner.abs()) + torch.finfo(corner.dtype).tiny)
         require(missed <= slack, "no corner of the hull is outside of a box", corner=corner, missed=missed)
 
 
