@@ -54,26 +54,26 @@ class Asked:
 
     @property
     def certified(self) -> bool:
-        """Whether alpha over all layers proves it."""
+        """True where alpha over all layers certifies the example."""
         return self.every > 0
 
     @property
     def share(self) -> float:
-        """How much of the way from its bound to its margin is to be gained."""
+        """The gain that a certificate needs, −last, as a share of the largest possible gain, clean − last."""
         return -self.last / (self.clean - self.last)
 
     @property
     def gain(self) -> float:
-        """What alpha over all layers adds, in gains of alpha over the last."""
+        """The gain of alpha over all layers, every − last, divided by that of alpha over the last layer, last − before."""
         return ratio(self.every - self.last, self.last - self.before)
 
     def promising(self, promise: float) -> bool:
-        """Whether the cascade asks for it."""
+        """True where the cascade with this ``promise`` runs alpha over all layers on the example."""
         return self.share <= min(MOST, promise * (self.depth - 1))
 
     @property
     def promising_before(self) -> bool:
-        """Whether it is within 2.5 times what alpha gained."""
+        """True where the gain that a certificate needs is at most 2.5 times that of alpha over the last layer."""
         return ratio(-self.last, self.last - self.before) <= 2.5
 
 
@@ -247,7 +247,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def print_rules(found: Sequence[Asked]) -> None:
-    """What each value of ``promise`` leaves out, and what it costs: over all networks, by depth, and by kind."""
+    """Prints lost certificates and CPU time for each value of ``promise``, for all networks, each kind and each depth."""
     groups = defaultdict(list)
     for each in found:
         kind = each.network.split()[-1] if each.network.startswith("mlp") else "published"

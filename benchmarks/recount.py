@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def chosen(name: str, names: str) -> bool:
-    """Whether a name is among those with commas, or there are none."""
+    """True where ``name`` is in the comma-separated list ``names``, or that list is empty."""
     return not names or name in names.split(",")
 
 
@@ -185,7 +185,7 @@ def row(*cells: object) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """The parsed arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=30, help="images for each network")
     for name in ("networks", "sets", "attacks"):

@@ -73,7 +73,7 @@ def compare_training(options: argparse.Namespace) -> None:
 
 
 def answer(method: str, seed: int, union: ThreatModel, options: argparse.Namespace) -> Right:
-    """Which examples one run gets right, by what is asked of it; read from the folder where it is there."""
+    """Which examples the network of one run gets right, clean and under each set; read from its file where there is one."""
     model_name = "".join(letter if letter.isalnum() else "-" for letter in options.model)
     name = f"{model_name}/{method}-factor{options.factor:g}-steps{options.steps}-epochs{options.epochs}"
     place = options.folder / f"{name}-seed{seed}-by{options.attack_steps}-on{options.images}.json"
