@@ -125,9 +125,9 @@ def check_attack(spec, threat, device, model):
     x, exact = images(3), copy.deepcopy(network(model)).double()
     y = network(model)(x).argmax(1)
     attack, threat = inradius.make(spec, Attack), inradius.make(threat, ThreatModel)
-    there = (to(network(model), device), to(x, device), to(y, device), threat)
     for within in (shortcuts(device), pretend_device() if device == NAME else ExitStack()):
         with within:
+            there = (to(network(model), device), to(x, device), to(y, device), threat)
             answer = on_cpu(attack(*there))
         inside = threat.contains(answer.delta.double(), x.double(), tol=2e-5)
         logits = exact(x.double() + answer.delta.double())
@@ -152,7 +152,7 @@ def test_certificates_of_random_networks(device, part):
 
 @pytest.mark.parametrize("device", [pytest.param("cpu", marks=pytest.mark.slow), NAME])
 def test_certificates_of_a_few_random_networks(device):
-    assert sum(drilled(seed, device) for seed in range(4)) > 4
+    assert sum(drilled(seed, device) for seed in range(3)) > 3
 
 
 @pytest.mark.parametrize("device", [GPU])

@@ -14,7 +14,7 @@ from inradius_wasserstein.projection import interior_point
 from inradius_wasserstein.set.moves import window_costs, window_moves
 from inradius_wasserstein.support.support import support_value
 
-LAWS = settings(max_examples=60, deadline=None, derandomize=True)
+LAWS = settings(max_examples=30, deadline=None, derandomize=True)
 CASES = {
     "seed": st.integers(0, 2**31),
     "kernel": st.sampled_from([3, 5]),

@@ -6,7 +6,7 @@ import torch
 from inradius.testing import check_attack, check_certifier, check_threat_model
 
 
-@pytest.mark.parametrize("spec", ["tint(eps=0.1)", "tint(eps=0.5)", "tint(eps=0.0)", "tint(eps=0.1, bounds=None)"])
+@pytest.mark.parametrize("spec", ["tint(eps=0.1)", "tint(eps=0.0)", "tint(eps=0.1, bounds=None)"])
 def test_set(spec):
     check_threat_model(spec, shape=(3, 2, 2), examples=2)
 
@@ -19,11 +19,9 @@ def test_attack():
     check_attack("vertices(tries=5)", "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
 
 
-@pytest.mark.parametrize("spec", ["pgd(steps=5)", "frank_wolfe(steps=2)"])
-def test_attacks_of_inradius(spec):
-    check_attack(spec, "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
+def test_attack_of_inradius():
+    check_attack("pgd(steps=5)", "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
 
 
-@pytest.mark.parametrize("spec", ["interval()", "dual()"])
-def test_certifiers_of_inradius(spec):
-    check_certifier(spec, "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
+def test_certifier_of_inradius():
+    check_certifier("dual()", "tint(eps=0.3)", shape=(2, 2, 2), examples=1)
