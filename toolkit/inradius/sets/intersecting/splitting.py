@@ -98,14 +98,16 @@ def _iterated(
         length = torch.linalg.vector_norm(residual, dim=1)
         # an extrapolation that went astray is not where the iteration stands
         good = length <= walk.length
-        kept, pull = active[good], rho[active][good].unsqueeze(1)
-        points[kept], normals[kept] = found[good], pull * (asked - found)[good]
-        rest[kept] = pull * (z.unsqueeze(1) - here)[good]
+        pull = rho[active].unsqueeze(1)
+        for kept, value in ((points, found), (normals, pull * (asked - found)), (rest, pull * (z.unsqueeze(1) - here))):
+            kept[active[good]] = value[good]
         scale = torch.linalg.vector_norm(found, dim=2).amax(1).maximum(reach[active])
         moving = length > tol * scale
         if not bool(moving.any()):
             break
-        walk, active = walk.step(residual).take(moving), active[moving]
+        walk = walk.step(residual)
+        if not bool(moving.all()):
+            walk, active = walk.take(moving), active[moving]
     shape = (batch, count, *t.shape[1:])
     return Split(points.view(shape), normals.view(shape), rest.view(shape), reach, rho)
 
