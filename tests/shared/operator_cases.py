@@ -47,7 +47,7 @@ def made(name, dtype=torch.float64):
     return model.to(dtype).eval(), shape
 
 
-STEPS = torch.arange(12)
+SEEN = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
 
 OPERATORS = {
     # normalisation and statistics
@@ -114,6 +114,24 @@ OPERATORS = {
     "circular_pad": lambda: image(lambda x, conv: conv(x), nn.Conv2d(4, 3, 3, padding=1, padding_mode="circular")),
     "fold": lambda: image(lambda x: F.fold(F.unfold(x, 2, padding=1, stride=2), (6, 5), 2, padding=1, stride=2)),
     "cumsum": lambda: vector(lambda x: x.view(-1, 3, 4).cumsum(1)),
+    # attention, with numbers of -inf in its masks
+    "attention_causal": lambda: sequence(
+        lambda x, part: F.scaled_dot_product_attention(part(x), x, x, is_causal=True), nn.Linear(4, 4)
+    ),
+    "attention_masked": lambda: sequence(lambda x: F.scaled_dot_product_attention(3 * x, x, x, attn_mask=SEEN)),
+    "attention_unseen": lambda: sequence(
+        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=SEEN & (torch.arange(3) > 1)[:, None])
+    ),
+    "attention_mask_before_scale": lambda: sequence(
+        lambda x: ((x @ x.transpose(1, 2)).masked_fill(~SEEN, -math.inf) / 2).softmax(-1) @ x
+    ),
+    "multihead_masked": lambda: sequence(
+        lambda x, part: part(x, x, x, attn_mask=~SEEN)[0], nn.MultiheadAttention(4, 2, batch_first=True)
+    ),
+    "encoder_causal": lambda: sequence(
+        lambda x, part: part(x, torch.full((3, 3), -math.inf, dtype=x.dtype).triu(1), is_causal=True),
+        nn.TransformerEncoderLayer(4, 2, 6, batch_first=True, norm_first=True),
+    ),
     # recurrent layers
     "lstm": lambda: sequence(lambda x, cell: cell(x)[0], nn.LSTM(4, 2, batch_first=True)),
     "gru_both_ways": lambda: sequence(lambda x, cell: cell(x)[0], nn.GRU(4, 2, batch_first=True, bidirectional=True)),

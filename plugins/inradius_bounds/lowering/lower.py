@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
 from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value, replaced, values_in
+from inradius_bounds.lowering import infinite
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import ConstantStore
 from inradius_bounds.lowering.executed import executed
@@ -63,6 +64,8 @@ def lower(
         raise UnsupportedError(
             f"{build.where} gives the shape {tuple(graph.result.shape)}, its bounds {tuple(found.shape)}"
         )
+    if found.hidden is not None:
+        raise UnsupportedError(f"{build.where} gives outputs that are -inf; allowed are finite outputs")
     constants.forget()
     converted = any(
         isinstance(call.op, ModuleOperator) and _of_other_type(call.op.module, dtype) for call in graph.calls
@@ -110,7 +113,7 @@ def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) ->
         kwargs = {}
     if call.name in _STORING and call.results[0] is not None:
         args, kwargs = replaced((args, kwargs), _stored_as(call.results[0].dtype))
-    results = rewrite(build, *args, **kwargs)
+    results = infinite.rewritten(build, call.name, args, kwargs) or rewrite(build, *args, **kwargs)
     results = results if isinstance(results, list) else [results]
     if any(isinstance(result, Node) and not result.shape.numel() for result in results):
         raise build.refuse(f"{call.name} with a result that has no numbers, which no layer rule covers")

@@ -30,6 +30,8 @@ class Node:
     executed: bool = False
     # the node with the same numbers in another shape that is stored alike
     same: "Node | None" = None
+    # true where the model's number is −inf, (*shape); the node's number there is any finite one
+    hidden: Tensor | None = None
     # torch's function of two values, the larger or the smaller of each two numbers, where the node is a sum that stands for it
     extreme: Callable[[Tensor, Tensor], Tensor] | None = None
 

@@ -20,14 +20,35 @@ def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
     """1 / Σ_j exp(z_j − z_i). This form has no quotient of two sums, which would loosen the bounds.
 
     The sum is at least 1. The exponentials have a cap C, so that bounds are finite for any z: a sum that the cap changes is at
-    least exp(C) with it and without it, so that the reciprocals differ by no more than exp(−C).
+    least exp(C) with it and without it, so that the reciprocals differ by no more than exp(−C). Where z_j is −inf its
+    exponential is 0, and where z_i is −inf the result is.
     """
+    if value.hidden is not None and bool(value.hidden.all(axis).any()):
+        raise build.refuse(
+            "softmax of numbers that are all -inf, which is not a number; allowed are rows with a finite one"
+        )
+    return safe_softmax(build, value, axis)
+
+
+def safe_softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
+    """Softmax, and 0 where all numbers are −inf."""
     axis = axis % len(value.shape)
     # the entry (i, j) is z_j − z_i, and the sum runs over j
     behind = build.move(value, lambda places: places.unsqueeze(axis))
     ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
-    total = build.sum(build.curve(build.subtract(behind, ahead), CappedExpLayer()), (axis + 1,), keepdim=False)
-    return build.curve(total, ReciprocalLayer(1.0, math.exp(-CappedExpLayer.cap)))
+    powers = build.curve(build.subtract(behind, ahead), CappedExpLayer())
+    if value.hidden is not None:
+        powers = build.scale(powers, build.constant(_counted(~value.hidden, axis)))
+    total = build.sum(powers, (axis + 1,), keepdim=False)
+    found = build.curve(total, ReciprocalLayer(1.0, math.exp(-CappedExpLayer.cap)))
+    return found if value.hidden is None else build.scale(found, build.constant(~value.hidden))
+
+
+def _counted(shown: Tensor, axis: int) -> Tensor:
+    """True where the entry (i, j) counts: z_j is finite, or j is i, so that every sum is at least 1."""
+    count = shown.shape[axis]
+    own = torch.eye(count, dtype=torch.bool, device=shown.device).view(count, count, *(1,) * (shown.ndim - axis - 1))
+    return shown.unsqueeze(axis) | own
 
 
 def layer_norm(
@@ -115,7 +136,7 @@ def batch_norm(
 NORMS: dict[str, Callable[..., Any]] = {
     "_softmax": softmax,
     "softmax": softmax,
-    "_safe_softmax": softmax,
+    "_safe_softmax": safe_softmax,
     "native_layer_norm": layer_norm,
     "native_group_norm": group_norm,
     **dict.fromkeys(
