@@ -77,8 +77,11 @@ class ActivationRule(LayerRule):
         if valid is not None:
             lower = torch.where(valid, lower, torch.ones_like(lower))
             upper = torch.where(valid, upper, torch.ones_like(upper))
-        turns = (torch.minimum(torch.maximum(turn.nan_to_num(nan=0.0), lower), upper) for turn in self.turns(op, slope))
-        values = [op(z) - slope * z for z in (lower, upper, *turns)]
+        # at an extreme inside the interval the value does not change with the place to first order
+        with torch.no_grad():
+            turns = [turn.nan_to_num(nan=0.0) for turn in self.turns(op, slope)]
+        inside = (torch.minimum(torch.maximum(turn, lower), upper) for turn in turns)
+        values = [op(z) - slope * z for z in (lower, upper, *inside)]
         low, high = values[0], values[0]
         for value in values[1:]:
             low, high = torch.minimum(low, value), torch.maximum(high, value)
