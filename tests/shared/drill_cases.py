@@ -168,7 +168,7 @@ def drawn(seed, names=None, *, dtype=None, decades=None):
     draw = random.Random(seed)
     shape = draw.choice(SHAPES)
     if names is None:
-        pool = [list(OPERATORS)] * 5 + [list(OTHERS)] if draw.random() < 0.2 else [list(OPERATORS)]
+        pool = [list(OPERATORS)] * 2 + [list(OTHERS)] if draw.random() < 0.4 else [list(OPERATORS)]
         names = [draw.choice(draw.choice(pool)) for _ in range(draw.choice([1, 1, 2, 2, 3, 4, 5, 6]))]
     dtype = dtype or draw.choices([torch.float16, torch.float32, torch.float64], [2, 5, 3])[0]
     decades = decades if decades is not None else draw.choice([0, 0, 20])

@@ -103,6 +103,15 @@ OTHER_CURVES = {
     "product_of_all": lambda z: z + z.prod(-1, keepdim=True),
     "cube": lambda z: z.clamp(-1, 1) ** 3,
     "erf": torch.erf,
+    "cos": torch.cos,
+    "atan": torch.atan,
+    "expm1": torch.expm1,
+    "fourth_power": lambda z: z.clamp(-1, 1) ** 4,
+    "real_power": lambda z: (z.abs() + 0.25) ** 1.5,
+    "root_at_zero": lambda z: z.relu().sqrt(),
+    "softshrink": lambda z: F.softshrink(z, 0.25),
+    "glu": lambda z: F.glu(torch.cat([z, z.flip(-1)], dim=-1)),
+    "masked_softmax": lambda z: z.masked_fill(_first(z), -math.inf).softmax(-1) if z.shape[-1] > 1 else z,
     "mish": F.mish,
     "hardswish": F.hardswish,
     "hardsigmoid": F.hardsigmoid,
@@ -148,6 +157,11 @@ def _added(a, b=1.0):
     h = a * 1
     h += b
     return h
+
+
+def _first(z):
+    """True at the first of the last axis."""
+    return torch.arange(z.shape[-1]) == 0
 
 
 def _zeroed(z):
@@ -607,7 +621,7 @@ def fused_attention(d):
 
 def group_norm(d):
     a = d.pick(3)
-    return d.add(lambda m, v: F.group_norm(v[a], 1, eps=0.125))
+    return d.add(lambda m, v: F.group_norm(v[a], 1, eps=0.125) if v[a][0].numel() > 1 else v[a])
 
 
 def bilinear(d):
@@ -637,6 +651,58 @@ def outer(d):
 def upsampled(d):
     a = d.pick(3)
     return d.add(lambda m, v: F.interpolate(v[a], scale_factor=2)[:, :, :3, :3])
+
+
+def causal_attention(d):
+    a = d.pick(2)
+    name = d.layer(lambda: nn.Linear(d.shape(a)[1], d.shape(a)[1]))
+    return d.add(lambda m, v: F.scaled_dot_product_attention(m[name](v[a]), v[a], v[a], is_causal=True))
+
+
+def multihead_attention(d):
+    a = d.pick(2)
+    name = d.layer(lambda: nn.MultiheadAttention(d.shape(a)[1], 1, batch_first=True))
+    return d.add(lambda m, v: m[name](v[a], v[a], v[a], need_weights=False)[0])
+
+
+def recurrent(d):
+    a = d.pick(2)
+    kind = d.draw.choice([nn.LSTM, nn.GRU, nn.RNN])
+    name = d.layer(lambda: kind(d.shape(a)[1], 2, batch_first=True))
+    return d.add(lambda m, v: m[name](v[a])[0])
+
+
+def instance_norm(d):
+    a = d.pick(3)
+    return d.add(lambda m, v: F.instance_norm(v[a], eps=0.125) if v[a].shape[2:].numel() > 1 else v[a])
+
+
+def wide_max_pool(d):
+    a = d.pick(3)
+    return d.add(lambda m, v: F.max_pool2d(v[a], 2, stride=1, padding=1, dilation=2, ceil_mode=True))
+
+
+def adaptive_max_pool(d):
+    a = d.pick(3)
+    return d.add(lambda m, v: F.adaptive_max_pool2d(v[a], 1))
+
+
+def interpolated(d):
+    a = d.pick(3)
+    mode = d.draw.choice(["bilinear", "bicubic"])
+    return d.add(lambda m, v: F.interpolate(v[a], size=(2, 2), mode=mode))
+
+
+def replicated(d):
+    a = d.pick(3)
+    mode = d.draw.choice(["replicate", "circular"])
+    return d.add(lambda m, v: F.pad(v[a], (1, 0, 0, 1), mode=mode)[:, :, :3, :3])
+
+
+def folded(d):
+    a = d.pick(3)
+    size = d.shape(a)[1:]
+    return d.add(lambda m, v: F.fold(F.unfold(v[a], 1).relu(), size, 1))
 
 
 WEIGHTED = [
@@ -693,6 +759,15 @@ OTHER_WEIGHTED = [
     fused_linear,
     outer,
     upsampled,
+    causal_attention,
+    multihead_attention,
+    recurrent,
+    instance_norm,
+    wide_max_pool,
+    adaptive_max_pool,
+    interpolated,
+    replicated,
+    folded,
 ]
 
 

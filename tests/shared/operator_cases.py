@@ -101,6 +101,12 @@ OPERATORS = {
     "negative_power": lambda: vector(lambda x: (x.abs() + 0.5) ** -2),
     "root_at_zero": lambda: vector(lambda x: x.relu().sqrt()),
     "root_of_squares": lambda: vector(lambda x: x.square().view(-1, 3, 4).sum(2).sqrt()),
+    # several operations at once
+    "lerp": lambda: vector(lambda x: torch.lerp(x[:, :6], x[:, 6:].tanh(), 0.3)),
+    "lerp_by_value": lambda: vector(lambda x: torch.lerp(x[:, :6], torch.ones(6).to(x), x[:, 6:].sigmoid())),
+    "addcmul": lambda: vector(lambda x: torch.addcmul(x[:, :6], x[:, :6], x[:, 6:], value=0.5)),
+    "addcdiv": lambda: vector(lambda x: torch.addcdiv(x[:, :6], x[:, :6], 1 + x[:, 6:].exp(), value=-2)),
+    "bilinear_layer": lambda: vector(lambda x, part: part(x[:, :6], x[:, 6:]), nn.Bilinear(6, 6, 4)),
     # moves and resampling
     "bilinear": lambda: image(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")),
     "bilinear_aligned": lambda: image(lambda x: F.interpolate(x, size=(7, 3), mode="bilinear", align_corners=True)),

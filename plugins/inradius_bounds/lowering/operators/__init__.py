@@ -5,6 +5,7 @@ from typing import Any
 
 from inradius_bounds.lowering.operators.activations import ACTIVATIONS
 from inradius_bounds.lowering.operators.arithmetic import ARITHMETIC
+from inradius_bounds.lowering.operators.combined import COMBINED
 from inradius_bounds.lowering.operators.curves import CURVES
 from inradius_bounds.lowering.operators.extremes import EXTREMES
 from inradius_bounds.lowering.operators.max_pools import MAX_POOLS
@@ -18,7 +19,7 @@ from inradius_bounds.lowering.operators.sums import SUMS
 
 # the families of operators, by what they do
 FAMILIES: dict[str, dict[str, Callable[..., Any]]] = {
-    "Arithmetic": ARITHMETIC,
+    "Arithmetic": ARITHMETIC | COMBINED,
     "Products and convolutions": PRODUCTS,
     "Elementwise functions": CURVES | ACTIVATIONS,
     "Sums and means": SUMS,
