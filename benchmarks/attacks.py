@@ -266,7 +266,7 @@ def race(
 
 
 def schedule(names: list[str], count: int, repeats: int) -> Iterator[tuple[int, slice, list[str]]]:
-    """Every repeat and chunk, with the contenders in turns, so that a busy machine slows all of them alike."""
+    """Each repeat, the slice of each chunk, and the contenders in rotated order, so that a busy machine slows all of them alike."""
     for repeat in range(repeats):
         for number, first in enumerate(range(0, count, CHUNK)):
             turn = (repeat + number) % len(names)

@@ -1,4 +1,4 @@
-"""Counted questions for predictions, and the closest adversarial perturbations, for attacks that see predictions alone."""
+"""Counted queries of predictions, and the closest adversarial perturbations, for attacks that use only predictions."""
 
 import torch
 from torch import Tensor
@@ -14,17 +14,17 @@ _FORGIVEN = 1e-5
 
 
 class Decisions:
-    """Asks for predictions, at most ``queries`` for each example with that of the answer's judgement.
+    """Queries predictions, at most ``queries`` per example, including the one that judges the final answer.
 
     ``best`` (B, *S) has each example's adversarial perturbation of the smallest gauge, 0 where none was found, and
-    ``gauge`` (B,) its gauge, infinite there. Only perturbations that the model was asked for get there.
+    ``gauge`` (B,) its gauge, infinite there. Only queried perturbations are kept.
     """
 
     def __init__(self, whole: AttackBatch, queries: int, observe: Observer | None = None) -> None:
         self.whole = whole
-        # of gauges, the largest value is the negative of the smallest one
+        # BestSoFar keeps the largest value, so the value is −gauge
         self._found = BestSoFar(whole, observe)
-        # one more is kept for the step past the boundary
+        # one query is reserved for ``answer``, which tests the lengthened perturbation
         self._spare = int(queries > 2)
         self.left = torch.full_like(whole.rows, queries - 1 - self._spare)
 
@@ -81,9 +81,10 @@ class Decisions:
         self._found.record(hit, found, torch.where(kept, -gauge, -torch.inf))
 
     def answer(self) -> Tensor:
-        """The best perturbations, (B, *S), each a thousandth longer where it is misclassified then as well.
+        """The best perturbations, (B, *S). Each is lengthened by up to 0.1 % if the lengthened one is also misclassified.
 
-        The last of them was found by halving a distance, so that rounding may decide what the model says there.
+        They lie next to the decision boundary, where rounding may decide the prediction. With at most two ``queries`` none is
+        lengthened.
         """
         part = self.whole.take((self.found & (self.gauge > 0)).nonzero().squeeze(1))
         if self._spare and len(part):
@@ -98,6 +99,9 @@ class Decisions:
 
 
 def misclassified(part: AttackBatch, logits: Tensor) -> Tensor:
-    """True where the prediction is wrong, or with goals where it is the goal, (n, C) -> (n,); it uses the label alone."""
+    """True where the predicted class is not the label, or with goals where it is the goal, (n, C) -> (n,).
+
+    Only the predicted class is used.
+    """
     predicted = logits.argmax(1)
     return predicted != part.y if part.goal is None else predicted == part.goal

@@ -13,18 +13,21 @@ from inradius_blackbox.feasible_box import FeasibleBox, feasible_box_of
 from inradius_blackbox.shape import Shape, scale_to, shape_of
 from inradius_blackbox.square_windows import Grid, pyramids
 
-# a window has two corners' coordinates, the pyramids a second window and one of two patterns
+# the random numbers of a proposal, beside a sign for each channel: top and left of two windows, and the choice of a pattern
 _PLACES = 5
 
+# proposals planned per call
 _AT_ONCE = 64
 
+# the least height and width for pyramids
 _IMAGE = 5
 
+# a factor large enough that the window dominates
 _ALL = 1000.0
 
 
 class SquareMoves(ABC):
-    """Proposals for a part of the batch, aligned with it. All of them use the numbers that they are given, and no others."""
+    """Proposals for a part of the batch, in its order. ``propose`` uses only the random numbers passed to it."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -81,13 +84,17 @@ class Corners(SquareMoves):
     def propose(self, part: AttackBatch, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
         rows, columns, signs = plan
         shape = (-1, self.grid.channels, self.grid.height, self.grid.width)
-        # between numbers at the weights 0 and 1, which is exact, and a fraction of a choice by truth values
+        # lerp with weights 0 and 1 is exact and much faster than torch.where with a mask
         ends = torch.lerp(self._low.view(shape), self._high.view(shape), signs)
         return torch.lerp(delta.view(shape), ends, rows * columns).view_as(delta)
 
 
 class Mounds(SquareMoves):
-    """ℓ2 and ℓ1: a window is emptied, and another one takes its length and what is left of the radius, as a pyramid."""
+    """Proposals for ℓ2 and ℓ1 balls. Two windows are set to 0, and the first is filled again.
+
+    It receives a pyramid plus its own normalised old content, scaled in each channel to the norm of both windows plus a share
+    of the unused radius; for ℓ1 that times the number of channels.
+    """
 
     def __init__(self, grid: Grid, shape: Shape, feasible: FeasibleBox | None) -> None:
         super().__init__(grid)

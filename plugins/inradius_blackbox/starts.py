@@ -41,9 +41,9 @@ def begin(decisions: Decisions) -> tuple[AttackBatch, Tensor]:
 
 
 def _noise(part: AttackBatch, radius: float, number: int) -> Tensor:
-    """A random point of the set at a radius, or the point that goes farthest along random blocks, in turns, (n, *S).
+    """For even ``number`` a random point of the set at a radius, for odd the farthest point along random blocks, (n, *S).
 
-    Many networks see one class in all fine noise, which leaves out the examples of that class.
+    Many networks predict one class for all fine noise, so that fine noise finds nothing for examples of that class.
     """
     threat, rng = part.threat.scaled(radius), part.rng.fork(number)
     if number % 2 == 0:

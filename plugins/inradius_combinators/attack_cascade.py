@@ -10,10 +10,11 @@ from inradius_combinators.members import AttackWithMembers
 
 @attrs.frozen(kw_only=True)
 class AttackCascade(AttackWithMembers):
-    """The first answer that is misclassified, of ``members`` in the order given; later ones attack what is left.
+    """The first answer that is misclassified, of ``members`` in the order given.
 
-    List cheap attacks first. An example that stays right keeps the answer of the smallest margin. An answer outside of
-    Δ(x) counts as none, also that of a minimal-norm attack. An example that is misclassified already is not attacked.
+    Each member attacks only the examples that no earlier one broke, so list cheap attacks first. An example that stays right
+    keeps the answer of the smallest margin. An answer outside of Δ(x) counts as none, also that of a minimal-norm attack. An
+    example that is misclassified already is not attacked.
     Source: croce2020.
     """
 

@@ -15,7 +15,7 @@ _NORMS = (LINF, L2, L1)
 
 @attrs.frozen(kw_only=True)
 class AutoAttack(Suite):
-    """AutoAttack on an ℓ∞, ℓ2 or ℓ1 ball: APGD-CE, APGD-T, FAB-T and Square, one after the other on what is left.
+    """AutoAttack on an ℓ∞, ℓ2 or ℓ1 ball: APGD-CE, APGD-T, FAB-T and Square, each on the examples not yet broken.
 
     Version "plus" begins with five restarts of APGD-CE, APGD-DLR and FAB; "rand", for random models, is APGD-CE and APGD-DLR
     against the mean of 20 passes. On ℓ1 the "standard" has five restarts of APGD-CE and five classes in APGD-T. ``steps``

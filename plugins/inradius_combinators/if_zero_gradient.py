@@ -13,8 +13,8 @@ from inradius.attacks.composite import MemberRun, WorstAnswers, WrappingAttack
 class IfZeroGradient(WrappingAttack):
     """The answer of an attack for the examples at which the margin's gradient is zero; δ = 0 for all others.
 
-    A gradient of zero at x stops every gradient attack there, and says nothing of robustness: quantisers, saturation and
-    dead units have it. An attack that needs no gradient goes on.
+    A gradient of zero at x stops every gradient attack there, and is no evidence of robustness: quantisers, saturation and
+    dead units cause it. An attack that needs no gradient is not stopped.
     Source: athalye2018.
     """
 

@@ -141,7 +141,7 @@ class _Ray:
         return value * unit, (upper(value, size, 12) + lost) * unit + further
 
     def slope(self, t: Tensor) -> Tensor:
-        """The gradient of the dual value at fixed t: radius · p / ‖p‖ where the ball pays, the bound where the box does."""
+        """The gradient of the dual value at fixed t: radius · p / ‖p‖ where c · t is not clipped, the box's bound where it is."""
         p, rest = split(self._c, t, self._unit_low, self._unit_high)
         length = length_within_unit(p)
         share = p * (self._radius / torch.where(length > 0, length, torch.ones_like(length)))

@@ -55,7 +55,7 @@ def first_time(length: Tensor, radius: Tensor) -> Tensor:
 
 
 def split(c: Tensor, t: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """c = p + rest with p = clip(c, low / t, high / t), two of (..., n): the ball pays for p, the box for the rest."""
+    """c = p + rest with p = clip(c, low / t, high / t), two of (..., n); the ball bounds ⟨p, δ⟩, the box ⟨rest, δ⟩."""
     last = torch.finfo(c.dtype).max
     pace = torch.where(t < last, t.reciprocal(), 0)
     p = torch.clamp(c, low * pace, high * pace)

@@ -22,11 +22,11 @@ _LAST_GAMMA = 0.001
 class FMN(MinimalAttack):
     """Projected gradient ascent on the lead, in a set whose radius is adapted to each example after every step.
 
-    δ ← project(δ + a · gradient / ‖gradient‖₂) in scaled(r)(x). Until an example is misclassified, r is the gauge of δ and the
+    δ ← project(δ + a · gradient / ‖gradient‖₂) in scaled(r)(x). Until an example is misclassified, r is the gauge of δ plus the
     linearised distance from there to the boundary; afterwards r ← (1 − γ) min(r, the best gauge) where δ is misclassified, and
     (1 + γ) r where not. Steps and γ fall along a cosine; the first step is ``step`` times as long as the shortest one to
-    the linearised boundary, where the paper's is 1, so that the scale of images and radius changes nothing. It goes to the
-    nearest of the boundaries to ``classes`` wrong classes, with a gradient for each.
+    the linearised boundary, where the paper's is 1, so that the scale of images and radius changes nothing. It goes
+    towards the nearest linearised boundary among ``classes`` wrong classes; later steps follow the gradient of the lead.
     Source: pintor2021.
     """
 

@@ -14,10 +14,11 @@ _GRAIN = 1e-7
 
 
 def search(threat: Oracles, normal: Tensor, need: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """δ with ⟨normal, δ⟩ = need ≥ 0 in scaled(t)(x), and t, the smallest up to a relative 1e-7, (n, *S) and (n,).
+    """The δ (n, *S) and the smallest factor t (n,) with δ in scaled(t)(x) and ⟨normal, δ⟩ = need.
 
-    What a convex set around 0 reaches is a concave function h of its radius with h(0) = 0, so chords bound the solution
-    from both sides. Infinity and a far point where growing the radius does not reach the need.
+    need (n,) is ≥ 0. t has relative accuracy 1e-7 on convex sets: there the largest ⟨normal, δ⟩ is a concave function of t that
+    is 0 at 0, so chords bound the solution from both sides. Where no tried radius suffices, t is inf and δ is the point of the
+    largest ⟨normal, δ⟩ found.
     """
     search = _Search(threat, normal, need, x)
     search.grow()

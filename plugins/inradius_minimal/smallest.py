@@ -11,9 +11,10 @@ from inradius.attacks.best_so_far import BestSoFar
 from inradius.attacks.verdict import unit
 from inradius.sets.examples import expand
 
-# How far the lead goes past zero, in units of rounding of the largest logit: an answer that stops at the boundary is
-# misclassified by one order of summation and not by another. It is no more than a share of the lead at 0, and so of the
-# length, but never less than what the shallowest networks round by.
+# The threshold of the lead above which an example counts as misclassified. At a lead of 0 the order of summation may decide
+# that. The threshold is _ROUNDING rounding errors of the largest logit; at most _SHARE times the absolute lead at δ = 0, so
+# that answers get longer by about that share; and at least _LEAST eps times the largest logit, the rounding error of the
+# shallowest networks.
 _ROUNDING = 256
 _SHARE = 1e-3
 _LEAST = 32
@@ -63,7 +64,10 @@ class Smallest:
         return -self._brink.value
 
     def afresh(self, whole: AttackBatch) -> Self:
-        """The same with nothing found, for ``whole``, the batch with a member of the set in the set's place."""
+        """A new, empty ``Smallest`` for ``whole``, which is the batch with one member of a union as its set.
+
+        Examples that are misclassified at δ = 0 keep that answer.
+        """
         other = object.__new__(type(self))
         other.whole, other.clean, other.need, other.standing = whole, self.clean, self.need, self.standing
         other._measure, other.lead = self._measure, self.clean.clone()
@@ -83,7 +87,10 @@ class Smallest:
         return torch.where(expand(rather, self.delta), self.brink, self.delta)
 
     def past(self, part: AttackBatch, lead: Tensor) -> Tensor:
-        """The lead (n,) of the examples of a part less what they need, (n,); above zero they are misclassified."""
+        """``lead`` (n,) minus the threshold ``need`` of each example of ``part``, (n,).
+
+        It is positive where an example is misclassified by more than rounding error.
+        """
         return lead - self.need[part.rows]
 
     def fooled(self, part: AttackBatch, logits: Tensor) -> Tensor:
@@ -131,7 +138,7 @@ class Smallest:
 
 
 def _need(logits: Tensor, clean: Tensor, unit: float) -> Tensor:
-    """The lead that is beyond rounding, (B, C), (B,) -> (B,)."""
+    """The threshold of the lead for logits (B, C) at δ = 0 with the lead ``clean`` (B,), (B,)."""
     size = logits.abs().amax(1)
     most = torch.minimum(_ROUNDING * unit * size, _SHARE * clean.abs())
     return torch.maximum(most, _LEAST * torch.finfo(logits.dtype).eps * size)

@@ -102,7 +102,7 @@ class UnionOracles(Oracles, ABC):
         """The step of the member that gains most to first order, (B, *S)."""
         if len(self.members()) == 1:
             return self.members()[0].steepest(gradient, x, delta, rng=rng)
-        # a step may be longer than its member allows, and so says nothing of what the member gains
+        # a step may leave its member, so the gain is measured at the member's linear maximiser
         gains = [pairing(gradient, part.linear_max(gradient, x + delta)) for part in self.members()]
         return chosen(self._steps(gradient, x, delta, rng=rng), largest(gains))
 

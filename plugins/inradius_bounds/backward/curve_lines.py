@@ -71,7 +71,7 @@ class CurveLines:
 
     @property
     def folded(self) -> "CurveLines":
-        """The lines moved apart by all rounding errors of rows here, so that rows owe nothing more."""
+        """The lines moved apart by all rounding errors of rows on the curve; ``owed`` and ``execution`` are None."""
         band = self.band
         for part in (self.owed, self.execution):
             band = band if part is None else band + part
@@ -83,10 +83,10 @@ class CurveLines:
 
 
 def moved(values: ValueBounds, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The offset of a line less the references, (B, *shape), and a bound on its error, or None without references.
+    """The offset of a line between values minus their references, (B, *shape), and an error bound (None without references).
 
     With the references c and c′ of the curve's input and of the curve, the offset is slope · c + offset − c′. Without
-    references, the constant of the input that is not yet paid is added.
+    references it is slope · c + offset, with c the constant that the input passes to its successors.
     """
     if values.about is None:
         constant = values.handed(node.sources[0])

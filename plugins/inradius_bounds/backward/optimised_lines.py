@@ -52,7 +52,7 @@ class LineRange:
 class OptimisedLines:
     """The lines of a curve in a pass: their range, and the shares of the last line below (B, K, ...) in the form of the rows.
 
-    The shares begin at one half. The parts of the lines that the rows see are kept.
+    The shares begin at one half. The lines at the entries of the rows are computed once.
     """
 
     fan: LineRange
@@ -89,7 +89,7 @@ class OptimisedLines:
         return RelaxedRows(found, added, None, owed, execution)
 
     def _lines(self, function: DenseRows | WindowRows) -> list[Side]:
-        """The line above, the first line below, and the difference of the last from it, as the rows see them."""
+        """The line above, the first line below, and the last line below minus the first, at the entries of the rows."""
         if not self._seen:
             fan = self.fan
             change = (fan.last[0] - fan.first[0], fan.last[1] - fan.first[1])

@@ -62,7 +62,7 @@ class ClosedRows:
 
     @property
     def safe(self) -> Tensor:
-        """The bounds less all rounding errors, (B, K)."""
+        """The bounds minus all rounding errors, (B, K)."""
         found = self.value if self.error is None else self.value - ROOM * self.error
         return found if self.execution is None else found - self.execution
 
@@ -94,7 +94,7 @@ def lower(ended: BackwardPass, *, cheap: bool = False) -> ClosedRows:
 
 
 def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
-    """The lower and upper bounds of the rows of a two-sided pass, less their rounding errors, two of (B, K)."""
+    """Lower and upper bounds of the rows of a two-sided pass, widened by their rounding errors, two of (B, K)."""
     values = ended.values
     if ended.doubled:
         found = lower(ended, cheap=True)
@@ -116,7 +116,7 @@ def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
 
 
 def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRange:
-    """The range of rows over the box of a node's numbers, less their reference."""
+    """Lower and upper bounds of K linear functions of a node's value minus its reference, over the node's box, (B, K) each."""
     middle, half = _sides(values, node)
     center, around = function.over(middle), function.sizes().over(half)
     if values.errors is None:
@@ -132,7 +132,7 @@ def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRang
 
 
 def _sides(values: ValueBounds, node: Node) -> Box:
-    """The middle and the half width of the box of a node, less its reference, two of (B, *shape)."""
+    """The middle and the half width of the box of a node's value minus its reference, two of (B, *shape)."""
     if node is values.end:
         assert values.sides is not None
         return values.sides
@@ -143,7 +143,7 @@ def _sides(values: ValueBounds, node: Node) -> Box:
 
 
 def _below(values: ValueBounds, function: LinearFunctions, cheap: bool) -> RowRange:
-    """Lower bounds of rows over Δ(x) by the set's support function."""
+    """Lower bounds of the rows over Δ(x) from the set's support function, (B, K); ``high`` equals ``low``."""
     entry = values.network.entry
     rows = function.dense(entry.stored).rows
     support = values.threat.support_bound if cheap else values.threat.support
@@ -153,7 +153,10 @@ def _below(values: ValueBounds, function: LinearFunctions, cheap: bool) -> RowRa
 
 
 def _spanned(values: ValueBounds, function: LinearFunctions) -> RowRange:
-    """The range of rows over Δ(x) by the set's span."""
+    """Lower and upper bounds of the rows over Δ(x) from ``threat.span``, which bounds ⟨row, δ⟩, (B, K) each.
+
+    Without references, ⟨row, x⟩ is added to both.
+    """
     rows = function.dense(values.network.entry.stored).rows
     low, high = values.threat.span(rows, values.x)
     error = _rounding(values, rows, torch.maximum(low.abs(), high.abs()))

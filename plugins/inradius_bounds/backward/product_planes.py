@@ -61,7 +61,7 @@ class ProductPlanes:
             ((b, values.handed(node.sources[0])), (a, values.handed(node.sources[1])))
         ):
             if constant is not None:
-                # constants of the factors that are not yet paid
+                # constants of the factors that passes do not add at the factors themselves
                 constant = constant.expand(len(values.x), *constant.shape[1:])
                 offset = offset + (join(other.coefficient, constant) if one else join(constant, other.coefficient))
         band = join(a.half, b.half)
@@ -128,7 +128,7 @@ class ProductPlanes:
 
 
 def planes_of(values: ValueBounds, nodes: Iterable[Node]) -> dict[Node, ProductPlanes]:
-    """The planes of products, at which rows pay their rounding errors."""
+    """The planes of each product, with the rounding errors of rows on it."""
     return {node: ProductPlanes.of(values, node) for node in nodes}
 
 
@@ -160,7 +160,7 @@ class _Side:
 
 
 def _passed(join: Bilinear, sides: "list[_Side]", place: int, debt: Tensor) -> Tensor:
-    """A debt of rows on one factor for each unit of rows on the product."""
+    """The error ``debt`` of rows on one factor, for each unit of rows on the product."""
     other = sides[1 - place].size
     debt = debt.expand_as(sides[place].size)
     return join(debt, other) if place == 0 else join(other, debt)

@@ -40,7 +40,7 @@ def property_bounds(
 
 
 def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines | ProductPlanes]:
-    """The lines of all curves and the planes of all products, at which rows pay their rounding errors."""
+    """The lines of all curves and the planes of all products, with the rounding errors of rows on them."""
     curves = {node: CurveLines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
     return curves | planes_of(found.values, found.values.network.products)
 

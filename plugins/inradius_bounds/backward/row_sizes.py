@@ -9,7 +9,7 @@ Extent = tuple[int, int]
 
 
 def numbers_of_row(network: Network, start: Node) -> int:
-    """The count of numbers of a row on one number of a node, at its largest: the windows that convolutions see."""
+    """The most entries that a row on one number of ``start`` has on its way to the input; behind convolutions it is a window."""
     seen: dict[Node, Extent | None] = {start: (1, 1) if len(start.stored) == 3 else None}
     most = 1
     for place in range(network.place[start], 0, -1):

@@ -78,9 +78,10 @@ class Network:
 
     @cached_property
     def paying_nodes(self) -> frozenset[Node]:
-        """The nodes at which rows pay their rounding debt: maxima, where passes may end, and nodes before a step that adds up.
+        """The nodes at which a backward pass adds their constants, and the rounding errors of the rows on them.
 
-        Scalings of the input are not among them.
+        These are maxima, where passes may end, and nodes before a step that adds numbers up. Scalings of the input are not among
+        them.
         """
         found = set()
         plain = {self.entry}

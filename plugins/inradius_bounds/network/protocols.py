@@ -40,15 +40,15 @@ class NodeBounds(Protocol):
         ...
 
     def around(self, node: Node) -> Box:
-        """The box of a node less its reference, two of (B, *shape)."""
+        """The box of a node's value minus its reference, two of (B, *shape)."""
         ...
 
     def constant(self, node: Node) -> Tensor | None:
-        """The part of a node's value that does not depend on its sources, (1, *shape); None for 0."""
+        """The constant term of a node's value as an affine function of earlier values, (1, *shape); None for 0."""
         ...
 
     def handed(self, node: Node) -> Tensor | None:
-        """The constant that a node hands on to the nodes that are made of it, (1, *shape); None for 0."""
+        """The constant passed to the node's successors, (1, *shape); None for 0, and at ``Network.paying_nodes``."""
         ...
 
 

@@ -1,10 +1,10 @@
-"""Bounds on the rounding errors of backward passes: the debt of rows on each node.
+"""Bounds on the rounding errors of backward passes, as vectors over each node (``RowDebt``).
 
 Rows on a node are taken as they were computed. One affine step z -> W z + b adds at most γ ⟨|rows|, |W| m + |b|⟩ to the error
-of a backward pass, where m bounds the step's inputs. The vector γ (|W| m + |b|) is handed on through steps that add nothing up,
-to the curve that follows, whose lines it moves apart. Where a step follows that adds numbers up, the rows pay it as they arrive
-at the node (``Network.paying_nodes``). Where values are counted from references, m bounds the distance from them, and b does
-not count.
+of a backward pass, where m bounds the step's inputs. The vector γ (|W| m + |b|) is passed to the node's successors, through
+steps that add nothing up, as far as the next curve, whose lines it moves apart. Where a step follows that adds numbers up, the
+product of |rows| with the vector is added to the pass's error as the rows arrive at the node (``Network.paying_nodes``). Where
+values are counted from references, m bounds the distance from them, and b does not count.
 """
 
 import attrs
@@ -62,7 +62,7 @@ class RowErrors:
         """The error of ``own``, computed anew. ``constants`` counts the products of rows with the node's constants as well."""
         size = self.magnitudes.size(node)
         if node.curved:
-            # the lines of the curve hold the debt of the rows on its input
+            # the lines of the curve hold the errors of the rows on its input
             return torch.zeros_like(size), self.executions.curve(node, size)
         if node.product is not None:
             return torch.zeros_like(size), self.executions.product(node)
@@ -111,9 +111,10 @@ class RowErrors:
         return back if found is None else found.clamp(max=back)
 
     def owed(self, node: Node, *, single: bool = False) -> RowDebt | None:
-        """The whole debt of rows on the node for each unit, two of (B, *shape) or broadcast; None for no debt.
+        """The error of rows on the node for each unit of them, with that passed on by its sources, two of (B, *shape) or broadcast.
 
-        ``single`` is for rows that see one number each, whose products with the node's weights are not added up.
+        None stands for no error. ``single`` is for rows with one non-zero entry each, whose products with the node's weights are
+        not added up.
         """
         kept = self._single if single else self._owed
         if node not in kept:
@@ -133,13 +134,13 @@ class RowErrors:
             found = (moved if about is None else moved + self.deviations.unmatched(node)), self.executions.affine(node)
         else:
             found = self.own(node)
-        # rows that come back from several uses see several numbers
+        # the sum of the rows of several uses has several non-zero entries
         alone = [single and not mixes(node) and len(self.network.uses[source]) == 1 for source in node.sources]
         handed = [self.handed(source, single=one) for source, one in zip(node.sources, alone, strict=True)]
         return found if all(each is None for each in handed) else self._with(node, found, handed)
 
     def handed(self, node: Node, *, single: bool = False) -> RowDebt | None:
-        """The debt that the node hands on to the nodes that are made of it, two of (B, *shape); None for no debt."""
+        """The part of ``owed`` passed to the node's successors, two of (B, *shape); None for none."""
         return None if node in self.network.paying_nodes or node.bends else self.owed(node, single=single)
 
     def _with(self, node: Node, found: RowDebt, handed: list[RowDebt | None]) -> RowDebt:

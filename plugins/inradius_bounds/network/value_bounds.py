@@ -90,7 +90,7 @@ class ValueBounds:
 
     @cached_property
     def sides(self) -> Box | None:
-        """The middle and the half width of the box of ``end``, less its reference, two of (B, *shape); None for other sets.
+        """The middle and the half width of the box of ``end`` minus its reference, two of (B, *shape); None for other sets.
 
         The half width is rounded up.
         """
@@ -173,7 +173,7 @@ class ValueBounds:
         return low - u * low.abs() - least, high + u * high.abs() + least
 
     def around(self, node: Node) -> Box:
-        """The box of a node less its reference, two of (B, *shape)."""
+        """The box of a node's value minus its reference, two of (B, *shape)."""
         if self.about is None:
             return self.box(node)
         if node is self.network.entry:
@@ -198,9 +198,9 @@ class ValueBounds:
             self.noise = share if self.noise is None else torch.maximum(self.noise, share)
 
     def constant(self, node: Node) -> Tensor | None:
-        """The part of a node's value that does not depend on its sources, (1, *shape); None for 0.
+        """The constant term of a node's value as an affine function of earlier values, (1, *shape); None for 0.
 
-        It counts from the node at which rows last paid constants.
+        It excludes the constants that passes add at an earlier node of ``paying_nodes``.
         """
         if node.bends or self.about is not None or self.network.place[node] <= self.network.place[self.end]:
             return None
@@ -217,7 +217,7 @@ class ValueBounds:
         return node.value(*zeros)
 
     def handed(self, node: Node) -> Tensor | None:
-        """The constant that a node hands on to the nodes that are made of it, (1, *shape); None for 0."""
+        """The constant passed to the node's successors, (1, *shape); None for 0, and at ``Network.paying_nodes``."""
         return None if node in self.network.paying_nodes else self.constant(node)
 
     @property

@@ -14,9 +14,9 @@ from inradius_training.regularizers.local import Local, slopes_at
 
 @attrs.frozen(kw_only=True)
 class CURE(Local):
-    """‖g(x + δ) − g(x)‖², with g the gradient of the loss in the input and δ = ``reach`` · argmax ⟨g(x), δ⟩ over the set.
+    """The penalty ‖g(x + δ) − g(x)‖² of each example, (B,), with g the gradient of the loss with respect to the input.
 
-    δ is the point at which the linearised loss is largest. No gradient flows through δ; gradients flow through both g.
+    δ is ``reach`` times the maximiser of ⟨g(x), δ⟩ over the set. No gradient flows through δ; gradients flow through both g.
     Source: moosavi2019.
     """
 

@@ -35,7 +35,7 @@ class CFOL(Sampler):
     reset_at: tuple[float, ...] = attrs.field(default=(), validator=rising, converter=as_floats)
 
     def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
-        """Batches of nearly equal sizes, each drawn from what was learned of those before."""
+        """Batches of nearly equal sizes, each drawn from the p updated by the batches before; with ``reweight`` uniformly."""
         memory = self._begin(data, run)
         generator = torch.Generator().manual_seed(derive(run.seed, "cfol", run.epoch))
         uniform = torch.randperm(len(data), generator=generator).tensor_split(self.count(data, run.recipe.batch_size))
@@ -51,7 +51,10 @@ class CFOL(Sampler):
             yield order[first[drawn] + place.to(torch.int64)]
 
     def observe(self, labels: Tensor, mistakes: Tensor, run: RunState) -> None:
-        """Adds to w what was seen of each class."""
+        """Updates the class weights: adds eta · (mistakes in class c) / p_c to w_c, with the p that the batch was drawn from.
+
+        With ``reweight``, p_c is the share of class c in the data. labels (B,), mistakes (B,).
+        """
         memory = run.memory(self)
         if memory["pending"]:
             # a defense that takes several steps on a batch reports it several times
@@ -91,7 +94,11 @@ class CFOL(Sampler):
         return memory
 
     def _next(self, memory: dict[str, Any], run: RunState) -> Tensor:
-        """p for the next batch, kept until that is observed: an update that looks ahead draws one before the last is."""
+        """The class distribution p of the next batch, (C,).
+
+        It is queued until ``observe`` gets that batch, because an update with look-ahead draws a batch before the previous one
+        is observed.
+        """
         passed = sum(run.progress >= one for one in self.reset_at)
         if passed > memory.get("resets", 0):
             memory["w"] = [0.0] * len(memory["w"])

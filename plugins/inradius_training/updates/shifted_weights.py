@@ -29,7 +29,7 @@ def unit(vector: Tensor, norm: Tensor) -> Tensor:
 
 @contextmanager
 def shifted(parameters: Sequence[nn.Parameter], steps: Sequence[Tensor | None]) -> Iterator[None]:
-    """A block with the weights plus the steps; afterwards the weights have their old bits."""
+    """Context manager: adds the steps to the weights and restores the exact old values on exit."""
     with restored(parameters):
         with torch.no_grad():
             for parameter, step in zip(parameters, steps, strict=True):
@@ -40,14 +40,14 @@ def shifted(parameters: Sequence[nn.Parameter], steps: Sequence[Tensor | None]) 
 
 @contextmanager
 def untracked(model: nn.Module) -> Iterator[None]:
-    """A block whose passes leave BatchNorm's running statistics, and any other buffer, unchanged."""
+    """Context manager: restores BatchNorm's running statistics, and all other buffers, on exit."""
     with restored(list(model.buffers())):
         yield
 
 
 @contextmanager
 def restored(values: Sequence[Tensor]) -> Iterator[None]:
-    """A block after which the values have their old bits."""
+    """Context manager: restores the exact old values on exit."""
     before = [value.detach().clone() for value in values]
     try:
         yield

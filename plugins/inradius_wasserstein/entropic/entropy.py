@@ -1,4 +1,4 @@
-"""Plans whose rows are softened best moves, and the price of the budget for them."""
+"""Entropy-regularised transport plans, and the dual price of the budget."""
 
 import attrs
 import torch
@@ -33,7 +33,10 @@ def temperature(problem: ScaledProblem, strength: float) -> Tensor:
 
 
 def soften(problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor) -> SoftPlan:
-    """The softened plan of pixel prices b (B, C, n) and the budget's price ψ (B,)."""
+    """The entropy-regularised plan P = x · softmax((b − ψ C) / γ), (B, C, S, m), with its sums, as a ``SoftPlan``.
+
+    pixel: the dual prices b (B, C, n). price: ψ (B,). gamma: the temperature γ (B,).
+    """
     layout = problem.layout
     heat = over_moves(gamma)
     level = (layout.at(pixel) - over_moves(price) * layout.cost) / heat
@@ -52,8 +55,9 @@ def soften(problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor) 
 def priced(
     problem: ScaledProblem, pixel: Tensor, price: Tensor, gamma: Tensor, soft: SoftPlan
 ) -> tuple[Tensor, SoftPlan]:
-    """The budget's price after one Newton step for ψ E + Σ x γ log Σ exp((b − ψ C) / γ), halved until it descends, and its plan.
+    """The budget's price ψ (B,) after one damped Newton step on ψ · budget + Σ x γ log Σ exp((b − ψ C) / γ), and its plan.
 
+    The step is halved, at most 12 times, until the function does not increase; else ψ stays. ``soft`` is the plan at ``price``.
     The row prices of the thesis are at their optimum for every ψ tried, so ψ is the only variable.
     """
     gradient = problem.budget - soft.cost

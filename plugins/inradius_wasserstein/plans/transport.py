@@ -24,9 +24,10 @@ _LARGEST = 1e300
 
 @attrs.frozen(eq=False)
 class ChannelPlan:
-    """Mass that moves within one channel: ``amount[k]`` goes from pixel ``source[k]`` to ``target[k]``, for ``cost`` in total.
+    """A transport plan within one channel, as arrays (k,): ``amount[i]`` moves from flat pixel ``source[i]`` to ``target[i]``.
 
-    unmatched: the mass of either image that the plan leaves without a partner, the larger of the two.
+    cost: the sum over all moves. unmatched: the largest of the source mass left over, the target mass left over, and the
+    negative mass of either image.
     """
 
     source: Places

@@ -60,7 +60,11 @@ def next_point(
 
 @attrs.frozen(eq=False)
 class SlackProducts:
-    """Products of a direction's slacks: dP ds (B, C, S, m), dt dψ (B,) and du dν (B, C, n)."""
+    """The second-order terms of Mehrotra's corrector for a direction; all products are elementwise.
+
+    plan (B, C, S, m): change of the plan times change of its reduced costs. spare (B,): change of the unspent budget times
+    change of the budget's price. room (B, C, n): change of the room under the caps times change of the caps' prices.
+    """
 
     plan: Tensor
     spare: Tensor

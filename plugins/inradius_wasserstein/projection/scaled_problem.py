@@ -29,6 +29,8 @@ def over_pixels(values: Tensor) -> Tensor:
 class ScaledProblem:
     """min ½ q‖d‖² − ⟨pull, d⟩ over changes d = Pᵀ1 − x of plans P ≥ 0 with P1 = x, ⟨C, P⟩ ≤ budget and d ≤ room.
 
+    A plan P is (B, C, S, m), for the S sources of each channel and their m moves, and d is (B, C, n), for the n pixels that
+    moves reach (see ``PlanLayout``).
     pull (B, C, n): the wished change divided by its largest entry; curvature (B,): q ≤ 1; budget (B,); room (B, C, n):
     inf without a cap; has_cap (B, C, n): False where room is inf; unit (B,): the mass that counts as 1; objective_unit
     (B,): the factor from this objective to that of the original problem.
@@ -88,13 +90,13 @@ def scaled_problem(delta: Tensor, x: Tensor, moves: PixelMoves, budget: Tensor, 
 
 
 def _allowed(moves: PixelMoves, mass: Tensor, budget: Tensor) -> Tensor:
-    """The moves of each example's pixels that its budget can pay at all, (B, C, H·W, m)."""
+    """True for the valid moves that are free, and for all valid moves where the budget is > 0, (B, C, H·W, m)."""
     affordable = (moves.cost <= 0) | over_moves(budget > 0)
     return (moves.valid & affordable).expand(*mass.shape, moves.cost.shape[1])
 
 
 def highest_price(problem: ScaledProblem) -> Tensor:
-    """A price of the budget at which no move pays, (B,)."""
+    """A price ψ of the budget, (B,), at which no move of positive cost improves on d = 0."""
     layout = problem.layout
     gain = layout.at(problem.pull) - problem.pull.gather(-1, layout.home).unsqueeze(-1)
     return 1e-3 + 1.1 * torch.where(layout.cost > 0, gain / layout.cost, 0).flatten(1).amax(1)

@@ -124,7 +124,7 @@ class Example:
 
         An example is within rounding if it is attacked and proved at once, or if rounding decides the prediction at the
         perturbation of an attack and no attack succeeds. A certificate that is no proof does not count against a successful
-        attack.
+        attack. The answers of attacks are judged in ``bracketing/referee.py``; the next stage runs on ``Ledger.undecided``.
         """
         if not self.correct:
             return "wrong"

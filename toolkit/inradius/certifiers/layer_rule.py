@@ -170,7 +170,7 @@ class LayerRule:
         return None
 
     def window(self, op: Operator) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """(stride, pad), each (vertical, horizontal), of an affine op on images whose outputs see a window; None for another op.
+        """(stride, pad), each (vertical, horizontal), of an affine op on images whose outputs each depend on a window; else None.
 
         It is an optional speed-up: rows of convolutions stay small. A rule with a window also has ``pull_window``.
         """
@@ -181,6 +181,6 @@ class LayerRule:
         return self.adjoint(op, windows)
 
     def unit_windows(self, op: Operator, channel: Tensor, dtype: torch.dtype) -> Tensor:
-        """The windows that outputs of the chosen channels see, (B, K) -> (B, K, C', h', w')."""
+        """The weights of outputs of the chosen channels over their windows, (B, K) -> (B, K, C', h', w')."""
         unit = functional.one_hot(channel, op.out_shape[0]).to(dtype)
         return self.pull_window(op, unit[..., None, None])

@@ -71,7 +71,7 @@ def train(
         bool,
         typer.Option(
             "--select-on-test",
-            help="Let test data compare the checkpoints, which is then recorded; the test says nothing of the result.",
+            help="Allow test data for checkpoint selection. The run records this; test accuracy is then biased.",
             rich_help_panel=SELECTION,
         ),
     ] = False,
@@ -89,7 +89,7 @@ def train(
     examples = make(data, Dataset)
     if len(examples) and method.classifies:
         check_forward(network, examples)
-    # a name says more in the run's record than the network that it made, and so does a set as it was typed
+    # pass the specs, not the objects, so that the run's record holds them as typed
     start = model if weights is None and not is_file(model) else network
     trained = train_network(
         defense,
@@ -127,7 +127,7 @@ def _network(spec: str, weights: Path | None, seed: int) -> nn.Module:
 
 
 def _accelerator() -> torch.device | None:
-    """One where there is one, None where a launcher says which."""
+    """The current accelerator; None if there is none, or if a launcher assigns the devices."""
     return None if launched() or not torch.accelerator.is_available() else torch.accelerator.current_accelerator()
 
 

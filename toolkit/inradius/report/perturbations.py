@@ -78,7 +78,10 @@ def _show(axes: Any, picture: Tensor) -> None:
 
 
 def _arrows(axes: Any, flow: Flow, width: int) -> None:
-    """The largest moves as arrows, their width by the amount."""
+    """Draws the up to 150 moves of the largest amounts as arrows on ``axes``; larger amounts are more opaque.
+
+    ``width`` is the width of the image in pixels. Mass that stays in its pixel has no arrow.
+    """
     source, target, amount = (part.detach().cpu() for part in flow)
     travels = (source != target).nonzero().squeeze(1)
     largest = travels[amount[travels].argsort(descending=True)[:_ARROWS]]

@@ -27,7 +27,11 @@ def grain(bounds: Box, dtype: torch.dtype) -> Side:
 
 
 def excess(delta: Tensor, x: Tensor, bounds: Box, rounding: torch.dtype | None = None) -> Tensor:
-    """The largest distance of a coordinate of δ from its room, 0 up to rounding in a type, by default x's, (B, *S) -> (B,)."""
+    """The largest amount by which a coordinate of x + δ leaves the box ``bounds``, (B,); 0 without a box.
+
+    Amounts within the rounding error of the type ``rounding`` (by default x's type) count as 0. Where x is outside the box,
+    only what δ adds to its distance counts.
+    """
     dtype = torch.promote_types(delta.dtype, x.dtype)
     if bounds is None:
         return torch.zeros(len(x), dtype=dtype, device=x.device)

@@ -1,4 +1,4 @@
-"""The list of a run's files: the files that may be deleted when the run starts again, and no others."""
+"""The list of a run's files: starting the run again deletes only these files."""
 
 import json
 import os

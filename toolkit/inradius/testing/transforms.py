@@ -71,7 +71,10 @@ def examples_keep_their_numbers(transform: Transform, change: Change) -> None:
 
 
 def targets_are_distributions(transform: Transform, change: Change) -> None:
-    """Targets are numbers ≥ 0 that sum to 1 for each example, and existing targets are kept."""
+    """Targets are ≥ 0 and sum to 1 for each example.
+
+    A batch that has targets still has targets afterwards; their values may change.
+    """
     targets = change.apply(transform).targets
     assert targets is not None or change.batch.targets is None, "the targets are lost"
     if targets is not None:

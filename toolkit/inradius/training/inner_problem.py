@@ -67,7 +67,7 @@ def search(
 
 
 class AttackCache:
-    """The perturbations found for a batch, so that a second gradient on it, at other weights, sees the same perturbations.
+    """The perturbations found for a batch, so that a second gradient on it, at other weights, uses the same perturbations.
 
     Searches are told apart by their order: a loss that asks for the second time is given what it found the first time.
     """

@@ -64,7 +64,7 @@ class Run(RunState):
         display: Display = silent,
         classes: int = 0,
     ) -> Self:
-        """The run in a folder, read from the disk where it was stopped; a new one where the folder holds none."""
+        """The run in a folder. ``snapshot.resume`` restores its state from the folder; where that holds none, the run is new."""
         run = cls(
             folder=folder,
             model=model,
@@ -144,8 +144,8 @@ class Run(RunState):
 
         ``keep`` are the numbers of the iterates that the loss needs; ``targets`` (B, C) are the distributions that the attack
         compares with, by default the mixed labels of the batch, or the clean predictions where the attack compares
-        predictions. An attack that would leave an example once it is misclassified goes on, ``keep_maximising`` or not:
-        training wants the largest objective. A second gradient on a batch sees the perturbations of the first.
+        predictions. Attacks do not stop early at misclassified examples here, whatever ``keep_maximising`` says: training
+        needs the largest objective. A second gradient on the same batch, as in SAM, reuses the perturbations of the first.
         """
         several = (searches,) if isinstance(searches, InnerProblem) else tuple(searches)
         anew = [attrs.evolve(one, attack=self.reseeded(one.attack.for_training())) for one in several]

@@ -1,4 +1,4 @@
-"""The examples that compare the checkpoints of a run; test data are refused unless the caller allows them."""
+"""The training set, and the validation set that selects the checkpoint; test data are refused unless the caller allows them."""
 
 import hashlib
 import re
@@ -25,7 +25,10 @@ _TEST_WORD = re.compile(r"(?<![a-z])(test|held[ _-]?out)(?![a-z])", re.IGNORECAS
 
 @attrs.frozen(eq=False, kw_only=True)
 class Selection:
-    """The training examples and the held-out examples that compare the checkpoints; ``on`` describes the latter in words."""
+    """The training set and the validation set that is used to select the checkpoint.
+
+    on: a description of the validation set. test_data: True where the validation set is (part of) test data.
+    """
 
     training: Dataset
     held_out: Dataset
@@ -46,7 +49,7 @@ class Selection:
 
 
 def select(data: Dataset, validation: float | Dataset, recipe: Recipe, *, test_allowed: bool) -> Selection:
-    """The examples to train on, and those that compare the checkpoints: a share of the data, or the set ``validation``.
+    """The training set and the validation set, which is a share of the data or the data set ``validation``.
 
     Raises ``InputError`` where ``validation`` is a set that is test data and not allowed, that is empty, whose inputs differ in
     shape or bounds, or that shares examples with the data.
@@ -60,7 +63,7 @@ def select(data: Dataset, validation: float | Dataset, recipe: Recipe, *, test_a
     reason = why_test(validation, data)
     if reason and not test_allowed:
         raise InputError(
-            f"validation={validation.name} is test data ({reason}), and what chooses a network says nothing of it any more; "
+            f"validation={validation.name} is test data ({reason}), and accuracy on data used for selection is biased; "
             "give other data, a share of the training data, or select_on_test=True (--select-on-test), which is recorded"
         )
     return Selection(training=data, held_out=validation, on=validation.name, test_data=reason is not None)
@@ -83,7 +86,7 @@ def _check_apart(data: Dataset, other: Dataset) -> None:
     if count := len(_rows(data.inputs) & _rows(other.inputs)):
         raise InputError(
             f"{count} of the {len(other)} examples of validation={other.name} are in {data.name}, which is trained on, and "
-            "what was learned says nothing of how well; give examples that are not, or a share of the data"
+            "training examples cannot be used for validation; give others, or a share of the data"
         )
 
 

@@ -1,4 +1,4 @@
-"""Rows that each see a single number of a value."""
+"""Rows that each have one non-zero entry."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class UnitRows:
         return self.index.shape
 
     def seen(self, values: Tensor) -> Tensor:
-        """The numbers of a vector of the value (B or 1, *shape) that the rows see, (B, K)."""
+        """The entries of ``values`` (B or 1, *shape) at the rows' indices, (B, K)."""
         return values.flatten(1).expand(len(self.index), -1).gather(1, self.index)
 
     def over(self, values: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class UnitRows:
         return UnitRows(self.index.repeat(1, 2), torch.cat([own, -own], dim=1), self.dtype)
 
     def place(self, shape: torch.Size) -> Tensor:
-        """The pixels that the rows see in an image (C, H, W), (B, K)."""
+        """The flat pixels of the rows' indices in an image (C, H, W), without the channel, (B, K)."""
         area = shape[1] * shape[2]
         if area not in self.places:
             self.places[area] = self.index % area

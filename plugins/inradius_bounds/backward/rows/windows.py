@@ -67,11 +67,11 @@ class WindowRows:
     clean: bool = True
 
     def seen(self, image: Tensor) -> Tensor:
-        """A map's windows at the rows' places, (1 or B, C, H, W) -> (B, 1, K, h, w, C)."""
+        """The entries of ``image`` (1 or B, C, H, W) in the rows' windows, (B, 1, K, h, w, C); 0 over the padding."""
         return self._at(self.geometry.cut(image))[:, None]
 
     def seen_together(self, images: Sequence[Tensor]) -> list[Tensor]:
-        """The windows of several maps of one shape, cut at once, each (B, 1, K, h, w, C)."""
+        """The entries of several images of one shape in the rows' windows, cut at once, each (B, 1, K, h, w, C)."""
         whole = torch.cat([image.expand(len(images[0]), *image.shape[1:]) for image in images], dim=1)
         return list(torch.split(self.seen(whole), images[0].shape[1], dim=5))
 
@@ -124,7 +124,10 @@ class WindowRows:
         return DenseRows(image[..., 1:].reshape(*self.rows.shape[:2], *shape[1:], shape[0]).permute(0, 1, 4, 2, 3))
 
     def small(self, shape: torch.Size) -> bool:
-        """True if the windows are smaller than an image of this shape, so that they are less work, and their sums are no longer."""
+        """True if a window has fewer pixels than an image of this shape and its height + width is no larger.
+
+        Then sums over it, which ``total`` makes axis by axis, round no more often.
+        """
         height, width = self.geometry.size
         return _WORTH * height * width < shape[1] * shape[2] and height + width <= shape[1] + shape[2]
 
