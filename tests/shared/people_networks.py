@@ -100,9 +100,7 @@ class Inverted(nn.Module):
 
 def mobile_net(width=8):
     stem = (nn.Conv2d(1, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.Hardswish())
-    return nn.Sequential(
-        *stem, Inverted(width, 16), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, 10)
-    )
+    return nn.Sequential(*stem, Inverted(width, 16), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, 10))
 
 
 class UNet(nn.Module):

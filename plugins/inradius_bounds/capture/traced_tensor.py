@@ -69,6 +69,15 @@ class TracedTensor(Tensor):
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise self._unseen("a conversion to numpy")
 
+    def apply_(self, *_: Any) -> Any:
+        raise self._unseen("apply_()")
+
+    def map_(self, *_: Any) -> Any:
+        raise self._unseen("map_()")
+
+    def map2_(self, *_: Any) -> Any:
+        raise self._unseen("map2_()")
+
     def __deepcopy__(self, _: Any) -> Any:
         raise self._unseen("copy.deepcopy")
 

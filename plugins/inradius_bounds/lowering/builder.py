@@ -119,7 +119,8 @@ class Builder:
         if len(nodes) == 1 and used < nodes[0].shape.numel():
             return self._moved(nodes[0], places)
         behind = self.constants.made(_joined, *fixed) if fixed else None
-        join = Gathered(tuple(node.stored for node in nodes), behind, places.flatten(), stored(places.shape))
+        shapes, least = tuple(node.stored for node in nodes), torch.finfo(self.constants.native).smallest_normal
+        join = Gathered(shapes, behind, places.flatten(), stored(places.shape), least)
         return self.join(join, tuple(nodes), places.shape)
 
     def expanded(self, source: Node, shape: torch.Size) -> Node:

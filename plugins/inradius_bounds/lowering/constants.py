@@ -57,6 +57,10 @@ class ConstantStore:
         """A constant that is computed from others."""
         return ConstantTensor(self, lambda store: store.rounded(lambda wide: make(*(part.on(wide) for part in parts))))
 
+    def converted(self, constant: "ConstantTensor", dtype: torch.dtype) -> "ConstantTensor":
+        """A constant whose numbers are rounded to a type of the model."""
+        return ConstantTensor(self, lambda store: constant.on(store).to(dtype).to(store.dtype))
+
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
         """The result of ``make``, which is called once until ``forget``."""
         if key not in self._values:

@@ -1,5 +1,7 @@
 """The recorded operators that round as the steps that stand for them, or less. The claim ``float`` rests on this list."""
 
+from typing import Any
+
 import torch
 
 from inradius_bounds.capture.compare import MOVES
@@ -29,10 +31,17 @@ def executed(call: OperatorCall, dtype: torch.dtype) -> bool:
     # the statistics of a value are not computed as sums are
     if call.substituted or (call.name == "native_batch_norm" and call.args[5]):
         return False
+    if any(_is_subnormal(number, dtype) for number in (*call.args, *call.kwargs.values())):
+        return False
     given = values_in((call.args, call.kwargs))
     results = [value for value in call.results if value is not None and value.varies]
     own = all(value.dtype == dtype for value in (*given, *results) if value.varies)
     return own and all(_stored(value, dtype) for value in given if not value.varies)
+
+
+def _is_subnormal(number: Any, dtype: torch.dtype) -> bool:
+    """True for a plain number that a machine may take for 0 when it is stored in a type."""
+    return isinstance(number, float) and 0 < abs(number) < torch.finfo(dtype).smallest_normal
 
 
 def _stored(value: Value, dtype: torch.dtype) -> bool:

@@ -1,7 +1,7 @@
 """The rewriting of a recorded graph as affine steps and curves, call by call."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -88,11 +88,18 @@ def _needed(graph: Graph) -> list[OperatorCall]:
 def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) -> list[Any]:
     """The nodes of a call's results."""
 
+    types = [value.dtype for value in call.results if value is not None]
+    if any(dtype.is_complex for dtype in types):
+        raise build.refuse(f"{call.name} with complex numbers, which no layer rule covers")
+
     def part(given: Any) -> Any:
         if not isinstance(given, Value):
             return given
         if not given.varies:
-            return build.constants.of(given)
+            constant = build.constants.of(given)
+            whole = not given.dtype.is_floating_point and given.dtype != torch.bool
+            # torch rounds whole numbers to the type of the values beside them
+            return build.constants.converted(constant, types[0]) if whole and call.name in _BESIDE else constant
         found = made.get(given)
         if found is None:
             raise build.refuse(
@@ -112,7 +119,7 @@ def _rewritten(build: Builder, call: OperatorCall, made: Mapping[Value, Any]) ->
     if call.name == "_to_copy" and not _shortens(call):
         kwargs = {}
     if call.name in _STORING and call.results[0] is not None:
-        args, kwargs = replaced((args, kwargs), _stored_as(call.results[0].dtype))
+        args, kwargs = _stored((args, kwargs), call, call.results[0].dtype)
     results = infinite.rewritten(build, call.name, args, kwargs) or rewrite(build, *args, **kwargs)
     results = results if isinstance(results, list) else [results]
     if any(isinstance(result, Node) and not result.shape.numel() for result in results):
@@ -135,15 +142,24 @@ _STORING = {
 }
 
 
-def _stored_as(dtype: torch.dtype) -> Callable[[Any], Any]:
-    """A function that rounds plain numbers to a floating-point type."""
+# operators that take whole numbers beside values
+_BESIDE = {
+    *("add", "sub", "rsub", "mul", "div", "lerp", "addcmul", "addcdiv", "cat", "stack", "where", "masked_fill"),
+    *("clamp", "clamp_min", "clamp_max", "maximum", "minimum"),
+}
 
-    def stored(given: Any) -> Any:
-        return (
-            float(torch.tensor(given, dtype=dtype)) if isinstance(given, float) and dtype.is_floating_point else given
-        )
 
-    return stored
+def _stored(given: tuple[Any, Any], call: OperatorCall, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Arguments with plain numbers rounded to a floating-point type, in which the operator stores them."""
+    # exponents are not stored, and whole numbers in lists are sizes
+    kinds = float if call.name == "pow" else (int, float)
+
+    def stored(each: Any) -> Any:
+        plain = isinstance(each, kinds) and not isinstance(each, bool) and dtype.is_floating_point
+        return float(torch.tensor(each, dtype=dtype)) if plain else each
+
+    args, kwargs = given
+    return tuple(map(stored, args)), {name: stored(each) for name, each in kwargs.items()}
 
 
 def _rounded(build: Builder, call: OperatorCall, value: Value | None, result: Any) -> Any:

@@ -51,7 +51,7 @@ class Node:
         if self.product is not None:
             return True
         if self.join is not None:
-            return self.join.adds or self.join.fan > 1
+            return self.join.adds or self.join.fan > 1 or self.join.flushes
         return self.operator is None or self.operator.rule.rounds or self.operator.rule.fan(self.operator) > 1
 
     @property

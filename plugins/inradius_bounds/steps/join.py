@@ -18,6 +18,7 @@ class Added:
 
     adds = True
     fan = 1
+    flushes = False
 
     def __call__(self, *values: Tensor) -> Tensor:
         first, *rest = (self._times(factor, value) for factor, value in zip(self.factors, values, strict=True))
@@ -62,6 +63,8 @@ class Gathered:
     constants: ConstantTensor | None
     index: Tensor
     out_shape: torch.Size
+    # the smallest normal number of the model's type
+    least: float = 0.0
 
     adds = False
     terms = 1
@@ -69,6 +72,14 @@ class Gathered:
     @property
     def fan(self) -> int:
         return int(self.index.bincount().max()) if self.index.numel() else 1
+
+    @property
+    def flushes(self) -> bool:
+        """True if a machine may take one of the constants for 0."""
+        if self.constants is None:
+            return False
+        size = self.constants.value.abs()
+        return bool(((size > 0) & (size < self.least)).any())
 
     def __call__(self, *values: Tensor) -> Tensor:
         parts = [value.flatten(1) for value in values]

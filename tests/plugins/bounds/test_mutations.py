@@ -406,8 +406,8 @@ RULES = [
 CURVES = [
     Mutation(ActivationRule, "_extremes", "low - slack - gap, high + slack + gap", "low - gap, high + gap",
         partial(lines, nn.Sigmoid)),
-    Mutation(ActivationRule, "_extremes", "(lower, upper, *turns)", "(lower, upper)", partial(lines, nn.Tanh)),
-    Mutation(ActivationRule, "_extremes", "(lower, upper, *turns)", "(lower, *turns)", partial(lines, nn.ELU)),
+    Mutation(ActivationRule, "_extremes", "(lower, upper, *inside)", "(lower, upper)", partial(lines, nn.Tanh)),
+    Mutation(ActivationRule, "_extremes", "(lower, upper, *inside)", "(lower, *inside)", partial(lines, nn.ELU)),
     Mutation(ActivationRule, "_extremes", "low - slack - gap", "low - slack", partial(lines, lambda: nn.Softplus(3, 5))),
     Mutation(ActivationRule, "with_slope", "lower_offset=low", "lower_offset=high", partial(lines, nn.Sigmoid)),
     Mutation(piecewise.PiecewiseRule, "turns", "self.kinks(op)", "self.kinks(op)[:0]", partial(lines, nn.LeakyReLU)),
@@ -428,7 +428,7 @@ CURVES = [
     Mutation(exponential.ExpRule, "turns", "log(slope)", "log(slope) * 0.9", partial(lines, ExpLayer)),
     Mutation(powers.SquareRule, "turns", "slope / 2", "slope", partial(lines, SquareLayer)),
     Mutation(powers.ReciprocalRule, "turns", ".rsqrt()", "", partial(lines, ReciprocalLayer)),
-    Mutation(powers.SquareRootRule, "turns", "1 / (4 *", "1 / (2 *", partial(lines, SquareRootLayer)),
+    Mutation(powers.SquareRootRule, "turns", "(0.5 /", "(0.9 /", partial(lines, SquareRootLayer)),
 ]  # fmt: skip
 
 PASSES = [

@@ -104,12 +104,17 @@ def power(build: Builder, value: Part, exponent: Any) -> Node:
     return build.curve(value, PowerLayer(exponent, least_of(value, build.constants)))
 
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
 def cast(build: Builder, value: Node, *, dtype: torch.dtype | None = None, **_: Any) -> Node:
     """The value in another type: unchanged in a wider type, rounded in a narrower one."""
     if dtype is None:
         return value
-    if not dtype.is_floating_point:
-        raise build.refuse(f"a conversion to {dtype}, which no layer rule covers; allowed are floating-point types")
+    if dtype not in _FLOATS:
+        raise build.refuse(
+            f"a conversion to {dtype}, which no layer rule covers; allowed are float16, bfloat16, float32 and float64"
+        )
     return build.curve(value, RoundingLayer(dtype)) if torch.finfo(dtype).bits < 64 else value
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import ConstantTensor
@@ -61,6 +61,9 @@ def layer_norm(
     centered = build.subtract(value, build.sum(value, axes, True, 1 / count))
     variance = build.sum(square(build, centered), axes, True, 1 / count)
     found = multiply(build, centered, reciprocal_root(build, build.add(variance, float(eps))))
+    # the squares of n numbers of mean 0 and variance at most 1 add up to n, so that none is above √(n − 1)
+    most = math.sqrt(max(count - 1, 1)) * (1 + 1e-6)
+    found = build.curve(found, nn.Hardtanh(-most, most))
     return [_weighted(build, found, weight, bias), None, None]
 
 

@@ -50,7 +50,7 @@ class SquareRootRule(LeastRule):
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
         rising = slope > 0
-        return [torch.where(rising, 1 / (4 * torch.where(rising, slope, torch.ones_like(slope)).square()), torch.nan)]
+        return [torch.where(rising, (0.5 / torch.where(rising, slope, torch.ones_like(slope))).square(), torch.nan)]
 
     def slope(self, op: Operator, z: Tensor) -> Tensor:
         # at 0, where there is none, any number
