@@ -76,6 +76,12 @@ class WindowRows:
         return list(torch.split(self.seen(whole), images[0].shape[1], dim=5))
 
     def _at(self, cut: Tensor) -> Tensor:
+        (high, wide), count = self.geometry.grid, self.place.shape[1]
+        if count > high * wide:
+            # windows that several neurons share are laid out once, which is faster to copy from
+            first = torch.arange(len(cut), device=cut.device)[:, None] * (high * wide)
+            flat = cut.reshape(-1, *cut.shape[3:])
+            return flat.index_select(0, (self.place + first).flatten()).view(-1, count, *cut.shape[3:])
         down, across = self.place // self.geometry.grid[1], self.place % self.geometry.grid[1]
         if len(cut) == 1:
             return cut[0][down, across]
