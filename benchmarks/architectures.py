@@ -43,6 +43,8 @@ class Recipe:
 RECIPES = {
     "vision transformer": Recipe(0.02, 1.0, torch.optim.AdamW, 5e-3, 15, "dual()", 0.2),
     "transformer encoder layer": Recipe(rate=5e-3),
+    "ResNet with group norm": Recipe(0.01),
+    "generator and controller": Recipe(0.02, 1e-4),
 }
 
 

@@ -6,15 +6,16 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import AffineOperator, ExampleRNG, InputError, Oracles, ThreatModel
+from inradius import ExampleRNG, InputError, ThreatModel
 from inradius.components.validators import as_float, radius
-from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
+from inradius.sets.arithmetic.answers import point, rows_of
 from inradius.sets.arithmetic.outward import raised_product
 from inradius.sets.arithmetic.precision import upward
-from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, within
+from inradius.sets.arithmetic.rooms import middle_and_half, outer_room
 from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.box import Box as Bounds
-from inradius.sets.box import check_inside, corner, excess, room
+from inradius.sets.box import check_inside, corner, room
+from inradius.sets.box_oracles import BoxOracles
 from inradius.sets.examples import check_finite
 from inradius.sets.limits import Limits, as_limits, box_of, limits
 from inradius.sets.numbers import Numbers, as_numbers, numbers, spread
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Box(ThreatModel):
+class Box(BoxOracles, ThreatModel):
     """{δ : scale · lo ≤ δ ≤ scale · hi, x + δ in ``bounds``}, lo ≤ 0 ≤ hi; every oracle is exact.
 
     ``lo`` and ``hi``, in units of the inputs, are each one number for all coordinates, a tuple with one for each channel
@@ -43,34 +44,8 @@ class Box(ThreatModel):
         return box_of(self.valid)
 
     @property
-    def is_box(self) -> bool:
-        return True
-
-    @property
-    def convex(self) -> bool:
-        return True
-
-    @property
     def symmetric(self) -> bool:
         return _negated(self.lo, self.hi)
-
-    @property
-    def tight(self) -> bool:
-        return True
-
-    def project(self, delta: Tensor, x: Tensor) -> Tensor:
-        return point(torch.clamp, delta, x, *self._cell(x, delta.dtype))
-
-    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
-        return point(corner, c, x, *self._cell(x, c.dtype))
-
-    def support(self, c: Tensor, x: Tensor) -> Tensor:
-        low, high = self._outer_cell(x, c.dtype)
-        return value_in_room(within, c, low, high, lost_in(low, high))
-
-    def span(self, c: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self._outer_cell(x, c.dtype)
-        return room_span(c, low, high, lost_in(low, high))
 
     def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
         # the room within bounds is left to the projection: a share of a step that it cuts would creep towards the bound
@@ -91,21 +66,9 @@ class Box(ThreatModel):
         share = torch.where(rows == 0, rows, rows.abs() / side)
         return share.amax(-1)[:, 0].to(delta.dtype)
 
-    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
-        return excess(delta, x, self.bounds)
-
-    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self._outer_cell(x, x.dtype)
-        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
-
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
         middle, half = middle_and_half(*self._outer_cell(x, x.dtype), x.dtype)
         return middle.view(x.shape), half.view(x.shape), 1.0
-
-    def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
-        if not op.exact_interval:
-            return Oracles.bound_affine(self, op, x)
-        return op.interval(*corners(x, *self._outer_cell(x, x.dtype), self.bounds))
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         low, high = (side.flatten().double().cpu().numpy() for side in self._cell(x[None], x.dtype))
@@ -146,7 +109,6 @@ class Box(ThreatModel):
         return torch.maximum(low, least), torch.minimum(high, most)
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         low, high = outer_room(rows, row_box(self.bounds, x))
         down, up = (upward(self._outer_side(side, x), rows.dtype).to(rows.device) for side in (self.lo, self.hi))

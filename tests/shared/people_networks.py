@@ -62,12 +62,12 @@ class RowsLSTM(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions with group norm beside a skip connection."""
+    """Two convolutions with group norm of one group beside a skip connection."""
 
     def __init__(self, width):
         super().__init__()
         self.first, self.second = (nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
-        self.norms = nn.ModuleList(nn.GroupNorm(4, width) for _ in range(2))
+        self.norms = nn.ModuleList(nn.GroupNorm(1, width) for _ in range(2))
 
     def forward(self, x):
         h = self.norms[0](self.first(x)).relu()
@@ -75,7 +75,7 @@ class Residual(nn.Module):
 
 
 def group_norm_resnet(width=8):
-    stem = (nn.Conv2d(1, width, 3, stride=2, padding=1), nn.GroupNorm(4, width), nn.ReLU())
+    stem = (nn.Conv2d(1, width, 3, stride=2, padding=1), nn.GroupNorm(1, width), nn.ReLU())
     return nn.Sequential(*stem, Residual(width), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, 10))
 
 
