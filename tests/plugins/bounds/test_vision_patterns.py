@@ -9,7 +9,7 @@ from vision_patterns import PATTERNS
 import inradius
 from inradius import Certifier, Property, ThreatModel
 
-SLOW = ("vision transformer",)
+SLOW = ("vision transformer", "transformer encoder layer", "LSTM over rows")
 
 
 def rows(count, outputs):
@@ -53,7 +53,7 @@ def test_networks_that_people_train(name):
     model = NETWORKS[name]().double().eval()
     shape = (8,) if name == "generator and controller" else (1, 8, 8)
     x = torch.rand(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    check(model, x, ["interval()", "dual()"] if name in SLOW else ["interval()", "crown()"], 0.002)
+    check(model, x, ["interval()", "dual()"] if name == SLOW[0] else ["interval()", "crown()"], 0.002)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

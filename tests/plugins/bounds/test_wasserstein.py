@@ -75,7 +75,14 @@ def follow(net, x, weights, found, steps=10):
     return visited
 
 
-@pytest.mark.parametrize(("spec", "network", "dtype"), in_turn(SETS, [*NETWORKS], [torch.float32, F64]), ids=str)
+def turns():
+    """Each set in turn with each network; those with a cap, whose support is a program to solve, are for ``-m slow``."""
+    for case in in_turn(SETS, [*NETWORKS], [torch.float32, F64]):
+        capped = "bounds=(0, 1)" in case.values[0]
+        yield pytest.param(*case.values, marks=pytest.mark.slow if capped else case.marks)
+
+
+@pytest.mark.parametrize(("spec", "network", "dtype"), [*turns()], ids=str)
 def test_no_value_of_the_set_lies_below_the_bound(spec, network, dtype):
     channels = 1 if dtype == torch.float32 else 2
     net, (x, y) = NETWORKS[network](channels, channels).to(dtype), images(channels, dtype=dtype)

@@ -38,7 +38,7 @@ def sides(tmp_path):
 @pytest.mark.parametrize("kind", ["list", "files", "mixed"])
 @pytest.mark.parametrize("spec", SETS)
 def test_every_law_holds(spec, kind, sides):
-    check_threat_model(spec.format(sides[kind]), shape=SHAPE, examples=4)
+    check_threat_model(spec.format(sides[kind]), shape=SHAPE, examples=3)
 
 
 def test_every_law_holds_of_an_intersection(sides):
@@ -48,7 +48,7 @@ def test_every_law_holds_of_an_intersection(sides):
 @pytest.mark.parametrize("kind", ["list", "files"])
 @pytest.mark.parametrize("spec", SETS[:5])
 def test_every_law_holds_in_single_precision(spec, kind, sides):
-    check_threat_model(spec.format(sides[kind]), shape=SHAPE, examples=3, dtype=torch.float32)
+    check_threat_model(spec.format(sides[kind]), shape=SHAPE, examples=2, dtype=torch.float32)
 
 
 @pytest.mark.parametrize("spec", [*SETS, BOTH])
