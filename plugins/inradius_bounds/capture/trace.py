@@ -50,6 +50,11 @@ def _traced(
         raise InputError(
             f"{model!r} is not a torch.nn.Module; allowed is a torch.nn.Module, whose operators are recorded"
         )
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UnsupportedError(
+            f"{type(model).__name__} is TorchScript, or has a part that is, whose operators torch may change from run to run; "
+            "allowed is the torch.nn.Module that it was made of"
+        )
     if x.layout != torch.strided:
         raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
     proof = current_certificate()

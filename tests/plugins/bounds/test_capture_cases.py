@@ -767,3 +767,27 @@ def test_layers_of_torch_have_bounds_that_hold_or_a_sentence(build, shape):
     x = inputs(2, *shape)
     with contextlib.suppress(UnsupportedError):
         check_holds(model, x, "linf(eps=0.01, bounds=None)", ["interval()", "dual()"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_model_is_certified_as_it_is_written():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    inner = nn.Sequential(nn.Linear(4, 6), torch.compile(nn.ReLU()), nn.Linear(6, 3)).eval()
+    inner.load_state_dict(model.state_dict())
+    x, y, threat = torch.rand(3, 4), torch.tensor([0, 1, 2]), inradius.make("linf(eps=0.1)", inradius.ThreatModel)
+    certifier = inradius.make("crown()", inradius.Certifier)
+    expected = certifier(model, x, y, threat)
+    for handed in (torch.compile(model), nn.DataParallel(model), inner):
+        found = certifier(handed, x, y, threat)
+        assert torch.equal(found.lower, expected.lower)
+        assert torch.equal(certifier.bound(handed, x, y, threat), certifier.bound(model, x, y, threat))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torch_script_is_refused():
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    x, y, threat = torch.rand(3, 4), torch.tensor([0, 1, 2]), inradius.make("linf(eps=0.1)", inradius.ThreatModel)
+    traced = torch.jit.trace(model, x)
+    with pytest.raises(inradius.UnsupportedError, match="is TorchScript, or has a part that is"):
+        inradius.make("crown()", inradius.Certifier)(traced, x, y, threat)

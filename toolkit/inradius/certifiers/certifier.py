@@ -19,7 +19,7 @@ from inradius.certifiers.property import Property as Property
 from inradius.components.component import Component
 from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
-from inradius.models.modes import evaluating, full_precision, subnormals_kept
+from inradius.models.modes import evaluating, full_precision, subnormals_kept, uncompiled
 from inradius.models.outputs import asked, check_logits
 from inradius.models.preserved import preserved
 from inradius.rng import ExampleRNG
@@ -86,6 +86,7 @@ class Certifier(Component, ABC):
             preserved(model),
             evaluating(model),
             full_precision(),
+            uncompiled(),
             subnormals_kept(),
             certificate_in_progress(x.dtype, claim=claim, decide=decide),
         ):
@@ -121,7 +122,7 @@ class Certifier(Component, ABC):
         """The lower bounds alone, (B, K), for training: they are differentiable, and no proof, because rounding is not bounded."""
         where = _checked(model, x, y, threat, index, union)
         threat = threat.at(where, x)
-        with evaluating(model), full_precision():
+        with evaluating(model), full_precision(), uncompiled():
             asked_for = self._property(model, x, y, prop).to(x.dtype)
             question = VerificationQuery(x, asked_for, where)
             bounds = [self._bound(model, question, part).value for part in _members(threat, union)]

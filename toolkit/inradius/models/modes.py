@@ -1,7 +1,8 @@
 """The mode of a model while it is attacked or certified; it is restored afterwards."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -58,6 +59,13 @@ def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
         finally:
             for parameter in wanted:
                 parameter.requires_grad_(True)
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """A block in which modules that ``torch.compile`` made run as they are written."""
+    # before its import nothing is compiled; torch has this switch from 2.6 on
+    known = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    return torch.compiler.set_stance("force_eager") if known else nullcontext()
 
 
 @contextmanager
