@@ -26,8 +26,8 @@ class VisionTransformer(nn.Module):
     def __init__(self, width=32, blocks=2, heads=2):
         super().__init__()
         self.patches = nn.Conv2d(1, width, 2, stride=2)
-        self.token = nn.Parameter(0.02 * torch.randn(1, 1, width))
-        self.places = nn.Parameter(0.02 * torch.randn(1, 17, width))
+        self.token = nn.Parameter(torch.randn(1, 1, width))
+        self.places = nn.Parameter(torch.randn(1, 17, width))
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(blocks)))
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, 10)
 
