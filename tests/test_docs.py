@@ -31,7 +31,16 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.rglob("*.md") if "examples" not in page.parts)]
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "inradius_spec")}
 # pages whose code takes many seconds
-LONG = ("robust-training", "beyond-lp", "adversarial", "blackbox", "distance", "gradient", "combinators")
+LONG = (
+    "robust-training",
+    "beyond-lp",
+    "adversarial",
+    "blackbox",
+    "distance",
+    "gradient",
+    "combinators",
+    "first-bracket",
+)
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them
 DEMO = 'pip install -c constraints.txt -e ".[demo]" && inradius bracket'

@@ -152,7 +152,7 @@ def test_certificates_of_random_networks(device, part):
 
 @pytest.mark.parametrize("device", [pytest.param("cpu", marks=pytest.mark.slow), NAME])
 def test_certificates_of_a_few_random_networks(device):
-    assert sum(drilled(seed, device) for seed in range(3)) > 3
+    assert sum(drilled(seed, device) for seed in range(2)) > 1
 
 
 @pytest.mark.parametrize("device", [GPU])

@@ -769,6 +769,7 @@ def test_layers_of_torch_have_bounds_that_hold_or_a_sentence(build, shape):
         check_holds(model, x, "linf(eps=0.01, bounds=None)", ["interval()", "dual()"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_compiled_model_is_certified_as_it_is_written():
     torch.manual_seed(0)

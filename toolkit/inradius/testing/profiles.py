@@ -16,7 +16,7 @@ def register_profiles() -> str:
         "dev",
         derandomize=True,
         database=None,
-        max_examples=6,
+        max_examples=8,
         deadline=None,
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=slow,
