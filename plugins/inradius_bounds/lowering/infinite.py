@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inradius_bounds.capture.graph import replaced
 from inradius_bounds.lowering.builder import Builder
 from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.node import Node
@@ -23,7 +24,9 @@ def rewritten(build: Builder, name: str, args: tuple[Any, ...], kwargs: Mapping[
 
     Raises ``UnsupportedError`` for an operator that is not among those that lead from a mask to a softmax.
     """
-    given = [*args, *kwargs.values()]
+    given: list[Any] = []
+    # values may stand in lists, as those that are joined
+    replaced((args, kwargs), given.append)
     met = any(isinstance(each, Node) and each.hidden is not None for each in given)
     if not met and not (name in _MAKES and any(_is_mask(build, each) for each in given)):
         return None

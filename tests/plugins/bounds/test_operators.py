@@ -165,8 +165,12 @@ def test_a_network_that_may_leave_a_functions_domain_is_not_certified(function, 
         (lambda x: torch.nn.functional.interpolate(x[:, None], size=3, mode="linear").sign(), "sign"),
         (lambda x: x.masked_fill(torch.arange(4) > 2, -torch.inf).exp(), "exp of numbers that may be -inf"),
         (lambda x: (-x.masked_fill(torch.arange(4) > 2, -torch.inf)).sigmoid(), "neg of numbers that may be -inf"),
+        (
+            lambda x: torch.cat([x.masked_fill(torch.arange(4) > 2, -torch.inf), x], 1).softmax(1),
+            "cat of numbers that may be -inf",
+        ),
     ],
-    ids=["norm of order 3", "exponent", "sort", "sign", "exponential of -inf", "minus -inf"],
+    ids=["norm of order 3", "exponent", "sort", "sign", "exponential of -inf", "minus -inf", "joined -inf"],
 )
 def test_operators_without_bounds_are_refused_by_name(function, sentence):
     class Wrapped(torch.nn.Module):
