@@ -15,7 +15,8 @@ from inradius.certifiers.property import Property
 class BoundsSoFar:
     """The bounds of a batch so far: lower and error (B, K), bits (B,), and one claim for each example.
 
-    reach (B, K) is the highest that each bound may become without the rounding of the model's own execution.
+    reach (B, K) is the highest that each bound may become without the rounding of the model's own execution. witness (B, *S) has a
+    perturbation for each example that the certifier found to refute the property, NaN for the others; None where there are none.
     """
 
     lower: Tensor
@@ -24,6 +25,7 @@ class BoundsSoFar:
     claim: tuple[str, ...]
     failure_probability: float
     reach: Tensor
+    witness: Tensor | None = None
 
     @classmethod
     def of(cls, bounds: Bounds, dtype: torch.dtype, prop: Property) -> "BoundsSoFar":
@@ -34,7 +36,8 @@ class BoundsSoFar:
         error = _assumed_error(lower) if error is None else error.detach().to(lower).nan_to_num(nan=torch.inf)
         bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
         reach = torch.full_like(lower, torch.inf)
-        found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach)
+        witness = None if bounds.witness is None else bounds.witness.detach()
+        found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach, witness)
         # the cost of bounds that are proved already decides nothing, and may be slow to compute
         if bounds.float_cost is not None and bool(found.certified(prop).all()):
             return found
@@ -56,7 +59,8 @@ class BoundsSoFar:
         """The bounds of the chosen examples."""
         claims = tuple(self.claim[row] for row in rows.tolist())
         lower, error, bits, reach = (side[rows] for side in (self.lower, self.error, self.bits, self.reach))
-        return BoundsSoFar(lower, error, bits, claims, self.failure_probability, reach)
+        witness = None if self.witness is None else self.witness[rows]
+        return BoundsSoFar(lower, error, bits, claims, self.failure_probability, reach, witness)
 
     def replace(self, rows: Tensor, other: "BoundsSoFar") -> "BoundsSoFar":
         """The bounds with those of the examples at ``rows`` taken from ``other``, in its precision."""
@@ -67,7 +71,8 @@ class BoundsSoFar:
         for row, claim in zip(rows.tolist(), other.claim, strict=True):
             claims[row] = claim
         failure = max(self.failure_probability, other.failure_probability)
-        return BoundsSoFar(lower, error, self.bits.index_put((rows,), other.bits), tuple(claims), failure, reach)
+        bits, witness = self.bits.index_put((rows,), other.bits), _with_witnesses(self, rows, other)
+        return BoundsSoFar(lower, error, bits, tuple(claims), failure, reach, witness)
 
     @classmethod
     def over(cls, several: Sequence["BoundsSoFar"]) -> "BoundsSoFar":
@@ -85,7 +90,21 @@ class BoundsSoFar:
             tuple(weakest(levels) for levels in zip(*(found.claim for found in several), strict=True)),
             min(1.0, sum(found.failure_probability for found in several)),
             torch.stack([found.reach.to(wide) for found in several]).amin(0),
+            _any_witness([found.witness for found in several if found.witness is not None]),
         )
+
+
+def _any_witness(several: Sequence[Tensor]) -> Tensor | None:
+    """The first witness that each example has, (B, *S); None where there are none."""
+    return reduce(lambda one, other: torch.where(one.isnan(), other, one), several) if several else None
+
+
+def _with_witnesses(found: BoundsSoFar, rows: Tensor, other: BoundsSoFar) -> Tensor | None:
+    """The witnesses of ``found``, and at ``rows`` those of ``other`` where it has one."""
+    if other.witness is None:
+        return found.witness
+    none = other.witness.new_full((len(found.lower), *other.witness.shape[1:]), torch.nan)
+    return _any_witness([none.index_put((rows,), other.witness), none if found.witness is None else found.witness])
 
 
 def _reach(found: BoundsSoFar, bounds: Bounds) -> Tensor:

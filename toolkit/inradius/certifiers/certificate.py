@@ -56,12 +56,12 @@ class Bounds:
     """Lower bounds of a property's rows over Δ(x).
 
     value (B, K): the bounds. failure_probability: the chance that a bound is wrong, 0 for a proof. exact: true if the bounds
-    are the true minima. witness (B, *S) or None: a perturbation at which an exact bound is attained. error (B, K): the most
-    that rounding may have added to ``value``; or a function that computes it on demand; or None where the certifier does not
-    track rounding. claim: the level of the bounds, one of ``CLAIMS`` for all examples or one for each; a chance of failure
-    turns "float" and "real" into "probabilistic". float_cost (B, K): a bound on the amount by which ``value`` is lower because
-    it holds at level "float" and not at "real" alone, inf where it is unknown; or a function that computes it on demand; or
-    None where the amount is 0.
+    are the true minima. witness (B, *S) or None: a perturbation at which the property was found to be violated, or an exact
+    bound to be attained, NaN for the examples that have none. error (B, K): the most that rounding may have added to
+    ``value``; or a function that computes it on demand; or None where the certifier does not track rounding. claim: the level
+    of the bounds, one of ``CLAIMS`` for all examples or one for each; a chance of failure turns "float" and "real" into
+    "probabilistic". float_cost (B, K): a bound on the amount by which ``value`` is lower because it holds at level "float" and
+    not at "real" alone, inf where it is unknown; or a function that computes it on demand; or None where the amount is 0.
     """
 
     value: Tensor
@@ -97,7 +97,9 @@ class Certificate:
     spec. failure_probability: 0 for a proof. precision (B,): the bits of the floating-point type in which each example was
     bounded. error (B, K): the most that rounding, or a solver, may have added to ``lower``. union: "each" for a union that was
     certified member by member, "hull" for one pass over its convex hull. claim: for each example the strongest level at which
-    it was proved: "float", "real", "probabilistic" or "solver". asked: the level that was asked for.
+    it was proved: "float", "real", "probabilistic" or "solver". asked: the level that was asked for. witness (B, *S): for each
+    example that is not certified the perturbation at which the certifier found the property violated, NaN where it found none;
+    None where it found none at all. It is no answer of the referee: rounding may decide it.
     """
 
     lower: Tensor
@@ -109,6 +111,7 @@ class Certificate:
     union: str
     claim: tuple[str, ...]
     asked: Claim
+    witness: Tensor | None = None
 
     def counted(self, *, accept_solver: bool = False, claim: Claim | None = None) -> Tensor:
         """A mask of the examples that count as certified at level ``claim``, (B,). The default is the level that was asked for.

@@ -23,6 +23,7 @@ from inradius.models.modes import evaluating, full_precision, subnormals_kept, u
 from inradius.models.outputs import asked, check_logits
 from inradius.models.preserved import preserved
 from inradius.rng import ExampleRNG
+from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
 
 UnionMode = Literal["each", "hull"]
@@ -95,9 +96,10 @@ class Certifier(Component, ABC):
             asked_for = self._property(model, x, y, prop)
             passes = BoundPasses(partial(self._bound, model), self.widens)
             proven = passes(VerificationQuery(x, asked_for, where), _members(threat, union))
+        certified = proven.certified(asked_for)
         return Certificate(
             lower=proven.lower,
-            certified=proven.certified(asked_for),
+            certified=certified,
             method=str(self),
             failure_probability=proven.failure_probability,
             precision=proven.bits,
@@ -105,6 +107,7 @@ class Certifier(Component, ABC):
             union=union,
             claim=proven.claim,
             asked=claim,
+            witness=_refuting(proven.witness, certified),
         )
 
     @final
@@ -156,6 +159,14 @@ class Certifier(Component, ABC):
                 f"{self} returned bounds of shape {tuple(bounds.value.shape)}; it must be {tuple(prop.offsets.shape)}"
             )
         return bounds
+
+
+def _refuting(witness: Tensor | None, certified: Tensor) -> Tensor | None:
+    """The witnesses of the examples that are not certified, NaN for the others, (B, *S); None where there are none."""
+    if witness is None:
+        return None
+    kept = witness.masked_fill(expand(certified, witness), torch.nan)
+    return None if bool(kept.isnan().all()) else kept
 
 
 def _checked(
