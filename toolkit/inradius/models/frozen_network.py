@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from inradius.errors import InputError
-from inradius.models.load import load_model
+from inradius.models.load import is_onnx, load_model
 
 _MARK = "#sha256="
 _DIGITS = 16
@@ -23,9 +23,11 @@ def hashed(value: object) -> object:
 
 
 def hashed_spec(value: object) -> object:
-    """A network's spec; for a Python file, ``file.py:factory``, with that file's hash."""
+    """A network's spec; for a Python file, ``file.py:factory``, or an ONNX file with that file's hash."""
     if not isinstance(value, str):
         return value
+    if is_onnx(_plain(value)):
+        return _reference(value, value)
     file, colon, _ = _plain(value).rpartition(":")
     return _reference(value, file) if colon and file.endswith(".py") else value
 

@@ -17,22 +17,24 @@ from inradius.components.registry import make
 from inradius.errors import InputError
 from inradius.models.check import check_forward as check_forward
 from inradius.models.fingerprint import fingerprint as fingerprint
+from inradius.models.onnx.read import read_onnx
 from inradius.models.weights import fill
 
 T = TypeVar("T")
 
 _FILE_SPEC = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+_ONNX = ".onnx"
 
 
 def load_model(spec: str, weights: str | Path | None = None, device: str | torch.device | None = None) -> nn.Module:
     """The network that ``spec`` names, in eval mode, with the weights of a file and on a device where these are given.
 
-    spec: a registered model (``mnist_small()``), or ``file.py:factory``, a function or class in a Python file, which is
-    run and called without arguments. weights: a file that ``load_weights`` reads. Raises ``SpecError`` for an unknown
-    name and ``InputError`` for files that are missing, fail or do not fit.
+    spec: a registered model (``mnist_small()``), ``file.py:factory``, a function or class in a Python file, which is
+    run and called without arguments, or the name of an ONNX file, ``net.onnx``. weights: a file that ``load_weights``
+    reads. Raises ``SpecError`` for an unknown name, ``InputError`` for files that are missing, fail or do not fit, and
+    ``UnsupportedError`` for a node of an ONNX file that the reader does not know.
     """
-    match = _FILE_SPEC.fullmatch(spec.strip())
-    model = _from_file(Path(match["file"]).expanduser(), match["name"]) if match else make(spec, nn.Module)
+    model = _named(spec.strip())
     if weights is not None:
         fill(model, spec, Path(weights).expanduser())
     return model.to(find_device(device)).eval()
@@ -53,8 +55,13 @@ def load_weights(model: nn.Module, file: str | Path) -> nn.Module:
 
 
 def is_file(spec: str) -> bool:
-    """True where a model's spec is ``file.py:factory`` and not a name."""
-    return _FILE_SPEC.fullmatch(spec.strip()) is not None
+    """True where a model's spec is ``file.py:factory`` or ``net.onnx``, and not a name."""
+    return is_onnx(spec) or _FILE_SPEC.fullmatch(spec.strip()) is not None
+
+
+def is_onnx(spec: str) -> bool:
+    """True where a model's spec is the name of an ONNX file."""
+    return spec.strip().endswith(_ONNX)
 
 
 def find_device(name: str | torch.device | None) -> torch.device:
@@ -67,10 +74,18 @@ def find_device(name: str | torch.device | None) -> torch.device:
         raise InputError(f"the device {str(name)!r} cannot be used here ({reason}); cpu always can") from error
 
 
+def _named(spec: str) -> nn.Module:
+    """The network with this name, or in this file."""
+    if is_onnx(spec):
+        return read_onnx(spec)
+    match = _FILE_SPEC.fullmatch(spec)
+    return _from_file(Path(match["file"]).expanduser(), match["name"]) if match else make(spec, nn.Module)
+
+
 def _from_file(file: Path, name: str) -> nn.Module:
     if not file.is_file():
         raise InputError(
-            f"there is no file {file}; a model is file.py:factory, or a name that `inradius list models` shows"
+            f"there is no file {file}; a model is file.py:factory, net.onnx, or a name that `inradius list models` shows"
         )
     with _beside(file):
         module = _guarded(file, "does not run", lambda: _import(file))

@@ -1,0 +1,63 @@
+"""ONNX files for tests, and their outputs by onnxruntime, one example at a time."""
+
+import functools
+import io
+
+import numpy as np
+import torch
+
+from inradius.models.onnx.read import read_onnx
+
+
+@functools.cache
+def runtime():
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    return onnxruntime
+
+
+def session(file):
+    """A session of onnxruntime that rewrites nothing, on one thread."""
+    options = runtime().SessionOptions()
+    options.graph_optimization_level = runtime().GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    return runtime().InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def outputs_of_runtime(file, inputs):
+    """What onnxruntime computes for each example, (B, *output_shape); ``inputs``: (B, *input_shape)."""
+    run = session(file)
+    (given,) = run.get_inputs()
+    shape = [n if isinstance(n, int) else 1 for n in given.shape]
+    rows = [run.run(None, {given.name: x.numpy().reshape(shape)})[0] for x in inputs]
+    outside = shape[:1] != [1] or (len(shape) == 1 and isinstance(given.shape[0], int))
+    return np.stack(rows) if outside else np.concatenate(rows)
+
+
+def agrees(file, inputs=None, *, tolerance=2e-5, count=3):
+    """Reads a file and asserts that batches give what onnxruntime gives for each example; returns the network."""
+    model = read_onnx(file)
+    if inputs is None:
+        inputs = torch.randn(count, *model.input_shape, generator=torch.Generator().manual_seed(1)).to(model.dtype)
+    wanted = outputs_of_runtime(file, inputs)
+    with torch.no_grad():
+        found = model(inputs).numpy()
+    assert found.shape == wanted.shape
+    assert found.dtype == wanted.dtype
+    scale = np.abs(wanted[np.isfinite(wanted)]).max(initial=1.0) if wanted.dtype.kind == "f" else 0
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * scale)
+    return model
+
+
+def exported(model, inputs, file, **options):
+    """Writes a model of torch as ONNX."""
+    import warnings
+
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model.eval(), inputs, written, dynamo=False, **options)
+    file.write_bytes(written.getvalue())
+    return file

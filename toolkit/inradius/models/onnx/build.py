@@ -1,0 +1,186 @@
+"""A network from a graph: node after node is looked up, made a function, run with one example and with three, and kept."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.errors import InputError
+from inradius.models.onnx.call import EXAMPLES, Apply, Call
+from inradius.models.onnx.known import (
+    ROW,
+    Known,
+    batch_axis,
+    constant_of,
+    keeps_examples_apart,
+    settled,
+)
+from inradius.models.onnx.limits import TooLargeError, check_size, measure
+from inradius.models.onnx.network import Step
+from inradius.models.onnx.node import Node
+from inradius.models.onnx.operators import OPERATORS
+from inradius.models.onnx.schema import check_node, check_types
+
+# their answer depends on shapes alone
+_OF_SHAPES = ("Shape", "Size")
+_TROUBLE = (
+    RuntimeError,
+    ValueError,
+    IndexError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    NotImplementedError,
+    ZeroDivisionError,
+)
+
+
+@attrs.define(eq=False)
+class Build:
+    """The steps of a network so far, and what is known of the values that they make.
+
+    ``outside``: the file has no axis of examples; ``fixed``: it says that there is one example.
+    """
+
+    outside: bool
+    fixed: bool
+    input_name: str
+    input_dtype: torch.dtype
+    stored: frozenset[str]
+    known: dict[str, Known]
+    steps: list[Step] = attrs.field(factory=list)
+    weights: dict[str, Tensor] = attrs.field(factory=dict)
+    unlearned: set[str] = attrs.field(factory=set)
+
+    def add(self, node: Node) -> None:
+        """Adds what a node makes. Raises ``UnsupportedError`` or ``InputError`` with its name where that cannot be done."""
+        check_node(node)
+        if node.op not in OPERATORS:
+            node.refuse("is an operator that the reader does not know; the reference lists those that it does")
+        given = [self.known[name] if name else None for name in node.inputs]
+        check_types(node, [None if value is None else value.one.dtype for value in given])
+        try:
+            if node.op in _OF_SHAPES or not any(value is not None and value.varies for value in given):
+                self._fold(node, given)
+            else:
+                self._step(node, given)
+        except TooLargeError as error:
+            raise InputError(f"{node} asks for too much: {error}") from error
+        except _TROUBLE as error:
+            if isinstance(error, InputError | NotImplementedError) and str(error).startswith(str(node)):
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{node} cannot be computed on its inputs: {reason}") from error
+
+    def _call(self, node: Node, operands: list[Any]) -> Call:
+        return Call(node, operands, self.outside, self.fixed, self.input_dtype)
+
+    def _fold(self, node: Node, given: list[Known | None]) -> None:
+        """Computes a node whose result does not depend on the numbers of the input."""
+        runs = 1 if all(value is None or value.several is None for value in given) else 2
+        found = []
+        for run in range(runs):
+            tensors = [None if value is None else self._inner(value, run) for value in given]
+            constants = [None if tensor is None else Known(tensor) for tensor in tensors]
+            call = self._call(node, [None if value is None else value.operand(False) for value in constants])
+            call.outside = False
+            apply = OPERATORS[node.op](call)
+            tensors = [*(None if i in call.used else t for i, t in enumerate(tensors)), *call.added]
+            if call.anchored:
+                tensors.append(self.known[self.input_name].one)
+            found.append(self._run(apply, tensors))
+        for name, *values in zip(node.outputs, *found, strict=False):
+            if name:
+                self.known[name] = constant_of(values[0], values[-1])
+
+    def _inner(self, value: Known, run: int) -> Tensor:
+        """The value in a run as the file shapes it."""
+        return value.at(run)[0] if value.varies and self.outside else value.at(run)
+
+    def _step(self, node: Node, given: list[Known | None]) -> None:
+        """Makes a node a step, runs it, and checks that it keeps the examples apart."""
+        call = self._call(node, [None if value is None else value.operand(self.outside) for value in given])
+        apply = OPERATORS[node.op](call)
+        names = ["" if i in call.used else name for i, name in enumerate(node.inputs)]
+        for index, (name, value) in enumerate(zip(names, given, strict=True)):
+            if name and value is not None and not value.varies:
+                self._use(node, name, value, unlearned=index in call.unlearned)
+        for number, tensor in enumerate(call.added):
+            names.append(self._free_name(f"{node.outputs[0]}_{number}"))
+            self.known[names[-1]] = Known(tensor)
+            self.weights[names[-1]] = tensor
+        if call.anchored:
+            names.append(self.input_name)
+        runs = [self._run(apply, [None if not name else self._passed(name, run) for name in names]) for run in (0, 1)]
+        for name, one, several in zip(node.outputs, *runs, strict=False):
+            if name:
+                self.known[name] = self._checked(node, one, several)
+        self.steps.append(Step(apply, tuple(names), tuple(node.outputs)))
+
+    def _use(self, node: Node, name: str, value: Known, *, unlearned: bool) -> None:
+        """Makes a constant a weight of the network."""
+        constant = settled(value)
+        if constant is None:
+            node.refuse(f"computes with {name!r}, which depends on the number of examples")
+        self.weights[name] = constant
+        if unlearned:
+            self.unlearned.add(name)
+
+    def _passed(self, name: str, run: int) -> Tensor:
+        value = self.known[name]
+        return value.at(run) if value.varies else self.weights[name]
+
+    def _run(self, apply: Apply, tensors: list[Tensor | None]) -> tuple[Tensor, ...]:
+        measure(apply, tensors)
+        with torch.no_grad():
+            found = apply(*tensors)
+        return found if isinstance(found, tuple) else (found,)
+
+    def _checked(self, node: Node, one: Tensor, several: Tensor) -> Known:
+        axis = batch_axis(one, several)
+        if axis is None or (self.outside and axis != 0) or not keeps_examples_apart(one, several, axis):
+            node.refuse("mixes the examples of a batch; allowed is a network that computes each example by itself")
+        return Known(one, several, axis)
+
+    def _free_name(self, name: str) -> str:
+        while name in self.known:
+            name += "_"
+        return name
+
+    def learned(self) -> frozenset[str]:
+        """The weights that training may change: those that the file stores, or that are made of these."""
+        derived = {name for step in self.steps for name in step.inputs if name in self.weights}
+        return frozenset(name for name in derived if name in self.stored) - self.unlearned
+
+
+def start(
+    name: str, shape: tuple[int, ...], dtype: torch.dtype, *, outside: bool, fixed: bool, stored: Mapping[str, Tensor]
+) -> Build:
+    """A network without steps, whose input has ``shape`` for one example, and whose constants are ``stored``."""
+    check_size((EXAMPLES, *shape))
+    generator = torch.Generator().manual_seed(0)
+    one, *others = (_drawn((1, *shape), dtype, generator) for _ in range(EXAMPLES))
+    several = torch.cat([*others[:ROW], one, *others[ROW:]])
+    known = {key: Known(value) for key, value in stored.items()}
+    return Build(outside, fixed, name, dtype, frozenset(stored), {**known, name: Known(one, several, 0)})
+
+
+def _drawn(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Random numbers of any type; integers are 0 or 1, which every table of words has."""
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=generator).to(dtype)
+    return torch.randint(0, 2, shape, generator=generator).to(dtype)
+
+
+def with_ends(steps: list[Step], last: str, kept: frozenset[str]) -> list[Step]:
+    """The steps that the output needs, each with the values that nothing needs after it."""
+    needed, chosen = {last}, []
+    for step in reversed(steps):
+        if needed.isdisjoint(step.outputs):
+            continue
+        done = [name for name in {*step.inputs, *step.outputs} if name and name not in needed | kept]
+        needed |= {*step.inputs}
+        chosen.append(attrs.evolve(step, done=tuple(sorted(done))))
+    return chosen[::-1]

@@ -1,0 +1,129 @@
+"""A node with what is known of its inputs, from which an operator table makes a function of tensors."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.models.onnx.node import Node
+
+# tensors (None where an input is left out or was used while loading) to the node's outputs
+Apply = Callable[..., Any]
+EXAMPLES = 3
+
+
+@attrs.frozen(eq=False)
+class Operand:
+    """An input of a node: its shape in the file with one example, and its type.
+
+    ``batch`` is the axis of the examples, None for a constant. ``constant`` is its value with one example, and ``several``
+    with three, where that is another one.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    batch: int | None = None
+    constant: Tensor | None = None
+    several: Tensor | None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+@attrs.define(eq=False)
+class Call:
+    """A node and its operands, None where an input is left out. ``outside``: the examples have an axis that the file lacks.
+
+    ``fixed``: the file says that there is one example. ``static`` are the inputs that the function does without, ``added``
+    the weights that it takes behind the inputs, ``unlearned`` the inputs that have no gradient.
+    """
+
+    node: Node
+    operands: Sequence[Operand | None]
+    outside: bool = False
+    fixed: bool = True
+    input_dtype: torch.dtype = torch.float32
+    used: set[int] = attrs.field(factory=set)
+    added: list[Tensor] = attrs.field(factory=list)
+    unlearned: set[int] = attrs.field(factory=set)
+    anchored: bool = False
+
+    @property
+    def opset(self) -> int:
+        return self.node.opset
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        return self.node.attributes.get(name, default)
+
+    def refuse(self, reason: str) -> NoReturn:
+        self.node.refuse(reason)
+
+    def has(self, index: int) -> bool:
+        """True where the node has this input."""
+        return index < len(self.operands) and self.operands[index] is not None
+
+    def operand(self, index: int = 0) -> Operand:
+        found = self.operands[index] if self.has(index) else None
+        return self.refuse(f"lacks its input {index}") if found is None else found
+
+    def static(self, index: int) -> Tensor:
+        """The value of an input that must be a constant, and that the function is not given."""
+        operand = self.operand(index)
+        if operand.constant is None:
+            self.refuse(f"has an input {index} that depends on the network's input; allowed is a constant there")
+        if operand.several is not None:
+            self.refuse(f"has an input {index} that depends on the number of examples; allowed is a constant there")
+        self.used.add(index)
+        return operand.constant
+
+    def numbers(self, index: int) -> list[Any]:
+        """The numbers of a constant input with at most one axis."""
+        return self.static(index).reshape(-1).tolist()
+
+    def number(self, index: int, default: Any = None) -> Any:
+        """The number of a constant input with one number; the default where there is no such input."""
+        if not self.has(index):
+            return default
+        if self.operand(index).shape not in ((), (1,)):
+            self.refuse(f"has an input {index} of shape {self.operand(index).shape}; allowed is one number")
+        return self.numbers(index)[0]
+
+    def ints(self, name: str, index: int, default: Any = None) -> Any:
+        """A list of numbers that older operator sets have as an attribute and newer ones as an input."""
+        if name in self.node.attributes:
+            return self.attribute(name)
+        return self.numbers(index) if self.has(index) else default
+
+    def axis(self, axis: int, rank: int | None = None) -> int:
+        """The axis counted from the end, so that an axis of examples in front changes nothing."""
+        rank = self.operand(0).rank if rank is None else rank
+        if not -rank <= axis < rank:
+            self.refuse(f"has the axis {axis} where there are {rank} axes")
+        return axis - rank if axis >= 0 else axis
+
+    def axes(self, axes: Sequence[int], rank: int | None = None) -> list[int]:
+        found = [self.axis(axis, rank) for axis in axes]
+        if len(set(found)) != len(found):
+            self.refuse(f"has an axis twice among {list(axes)}")
+        return found
+
+    def batch_first(self, index: int = 0) -> None:
+        """Refuses an input whose first axis is not that of the examples."""
+        operand = self.operand(index)
+        if self.outside or operand.batch not in (0, None):
+            self.refuse("works on images whose first axis is not that of the examples")
+
+    def add(self, tensor: Tensor) -> int:
+        """Gives the function one more tensor, a weight; returns its number among those."""
+        self.added.append(tensor)
+        return len(self.added) - 1
+
+    def choose(self, name: str, default: str, allowed: Sequence[str]) -> str:
+        """A text attribute, among those allowed."""
+        found = str(self.attribute(name, default))
+        if found not in allowed:
+            self.refuse(f"has {name} {found!r}; allowed are {', '.join(allowed)}")
+        return found

@@ -1,0 +1,72 @@
+"""A network from an ONNX file: torch operators in the file's order, on weights that are parameters and buffers."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+
+@attrs.frozen(eq=False)
+class Step:
+    """One operator: its function, the names of its inputs ("" where one is left out), of its outputs, and of what is done with."""
+
+    apply: Callable[..., Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    done: tuple[str, ...] = ()
+
+
+class OnnxNetwork(nn.Module):
+    """The network of an ONNX file; it takes inputs (B, *input_shape) and returns outputs (B, *output_shape).
+
+    ``outputs`` is the number of outputs of an example, ``graph`` a hash of the file's operators without its weights.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        weights: Mapping[str, Tensor],
+        learned: frozenset[str],
+        ends: tuple[str, str],
+        shapes: tuple[tuple[int, ...], tuple[int, ...]],
+        dtype: torch.dtype,
+        graph: str,
+    ) -> None:
+        super().__init__()
+        self.input_shape, self.output_shape = shapes
+        self.outputs = int(torch.Size(self.output_shape).numel())
+        self.dtype, self.graph = dtype, graph
+        self._steps, self._ends = tuple(steps), ends
+        self._weights: dict[str, str] = {}
+        for name, value in weights.items():
+            own = self._weights[name] = self._own_name(name)
+            if name in learned and value.is_floating_point():
+                self.register_parameter(own, nn.Parameter(value))
+            else:
+                self.register_buffer(own, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values: dict[str, Any] = {name: getattr(self, own) for name, own in self._weights.items()}
+        values[""], values[self._ends[0]] = None, x
+        for step in self._steps:
+            found = step.apply(*(values[name] for name in step.inputs))
+            values.update(zip(step.outputs, found if isinstance(found, tuple) else (found,), strict=False))
+            for name in step.done:
+                del values[name]
+        output: Tensor = values[self._ends[1]]
+        return output
+
+    def extra_repr(self) -> str:
+        return f"{self.input_shape} -> {self.output_shape}, graph={self.graph}"
+
+    def _own_name(self, name: str) -> str:
+        """A name that a module may have for the weight, and no other weight has."""
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        taken = {*self._weights.values(), *dir(self)}
+        own = f"weight_{plain}" if plain in taken or not plain[:1].isalpha() else plain
+        while own in taken:
+            own += "_"
+        return own

@@ -1,0 +1,82 @@
+"""Nodes of a file: an operator with its attributes, and the names of what it takes and makes."""
+
+from typing import Any, NoReturn
+
+import attrs
+import torch
+from torch import Tensor
+
+from inradius.errors import InputError, UnsupportedError
+from inradius.models.onnx.tensors import External, read_tensor
+
+
+@attrs.frozen(eq=False)
+class Node:
+    """A node: its name in errors, the operator, the operator set of the file, attributes, inputs ("" for none) and outputs."""
+
+    name: str
+    op: str
+    opset: int
+    attributes: dict[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    file: str
+
+    def __str__(self) -> str:
+        return f"node {self.name!r} ({self.op}) of {self.file}"
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raises ``UnsupportedError`` with the node's name and a reason."""
+        raise UnsupportedError(f"{self} {reason}")
+
+
+def read_node(proto: Any, opset: int, file: str, external: External) -> Node:
+    """The node that a file describes, with its attributes as numbers, texts and tensors."""
+    inputs, outputs = tuple(proto.input), tuple(proto.output)
+    name = proto.name or next((name for name in outputs if name), "without outputs")
+    node = Node(name, proto.op_type, opset, {}, inputs, outputs, file)
+    if proto.domain not in ("", "ai.onnx"):
+        node.refuse(f"is of the domain {proto.domain!r}; allowed are the operators of ONNX itself")
+    for attribute in proto.attribute:
+        if attribute.name in node.attributes:
+            raise InputError(f"{node} has the attribute {attribute.name!r} twice; allowed is once")
+        node.attributes[attribute.name] = _value(attribute, node, external)
+    return node
+
+
+def _value(attribute: Any, node: Node, external: External) -> Any:
+    kind = attribute.type
+    if attribute.ref_attr_name or kind not in _READ:
+        node.refuse(f"has the attribute {attribute.name!r}, which is no number, text or tensor")
+    if kind == _TENSOR:
+        return read_tensor(attribute.t, f"the attribute {attribute.name!r} of {node}", external)
+    try:
+        return _READ[kind](attribute)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{node} has an attribute {attribute.name!r} that is no text; allowed is UTF-8") from error
+
+
+_TENSOR = 4
+# by the numbers of ``AttributeProto.AttributeType``
+_READ: dict[int, Any] = {
+    1: lambda attribute: float(attribute.f),
+    2: lambda attribute: int(attribute.i),
+    3: lambda attribute: attribute.s.decode("utf-8"),
+    _TENSOR: None,
+    6: lambda attribute: list(attribute.floats),
+    7: lambda attribute: list(attribute.ints),
+    8: lambda attribute: [text.decode("utf-8") for text in attribute.strings],
+}
+KINDS = {1: float, 2: int, 3: str, _TENSOR: Tensor, 6: list, 7: list, 8: list}
+
+
+def described(node: Node) -> str:
+    """A text that tells a node from another: everything but names and the numbers of stored tensors."""
+    values = {key: _plain(value) for key, value in sorted(node.attributes.items())}
+    return f"{node.op}@{node.opset}{node.inputs}{node.outputs}{values}"
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    return (str(value.dtype), value.reshape(-1).view(torch.uint8).numpy().tobytes().hex(), tuple(value.shape))

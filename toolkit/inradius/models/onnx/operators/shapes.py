@@ -1,0 +1,177 @@
+"""Operators that move numbers without changing them, so that the examples of a batch stay apart."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from inradius.models.onnx.call import EXAMPLES, Apply, Call, Operand
+from inradius.models.onnx.limits import check_size
+
+
+def reshaped(call: Call, target: Sequence[int]) -> Apply:
+    """The input in another shape; ``target`` is that of one example, without 0 and −1.
+
+    The examples of a batch lie one after another in the axis that holds them. In the new shape this is the axis with as
+    many numbers before it; where axes of length 1 leave a choice, the axis at the same place, or else the first one.
+    """
+    x = call.operand(0)
+    if math.prod(target) != math.prod(x.shape):
+        call.refuse(f"makes the shape {tuple(target)} of the shape {x.shape}; allowed are shapes of the same size")
+    if x.batch is None:
+        return lambda x, *_: x.reshape(tuple(target))
+    if call.outside:
+        return lambda x, *_: x.reshape(-1, *target)
+    before = math.prod(x.shape[: x.batch])
+    places = [axis for axis in range(len(target)) if math.prod(target[:axis]) == before]
+    if not places:
+        call.refuse(f"mixes the examples of a batch: it makes the shape {tuple(target)} of the shape {x.shape}")
+    place = x.batch if x.batch in places else places[0]
+    sizes = [-1 if axis == place else length for axis, length in enumerate(target)]
+    if place == 0 and x.batch == 0 and list(x.shape[: len(target) - 1]) == list(target[:-1]) and len(target) > 1:
+        return lambda x, *_: x.flatten(len(target) - 1)
+    return lambda x, *_: x.reshape(sizes)
+
+
+def _resolved(call: Call, target: Sequence[int], shape: Sequence[int], *, zero_copies: bool) -> list[int]:
+    """The lengths that 0 (that of the input) and −1 (what is left) stand for."""
+    if zero_copies and any(n == 0 and axis >= len(shape) for axis, n in enumerate(target)):
+        call.refuse(f"copies a length that the shape {tuple(shape)} does not have")
+    found = [shape[axis] if n == 0 and zero_copies else n for axis, n in enumerate(target)]
+    if any(n < -1 for n in found) or found.count(-1) > 1:
+        call.refuse(f"has the shape {list(target)}; allowed are lengths and one -1")
+    if -1 in found:
+        rest = math.prod(n for n in found if n != -1)
+        if rest == 0 or math.prod(shape) % rest:
+            call.refuse(
+                f"makes the shape {list(target)} of the shape {tuple(shape)}; allowed are shapes of the same size"
+            )
+        found[found.index(-1)] = math.prod(shape) // rest
+    return found
+
+
+def _reshape(call: Call) -> Apply:
+    """The input in the shape that a constant says; 0 copies a length, −1 is what is left."""
+    x, shape = call.operand(0), call.operand(1)
+    if shape.constant is None:
+        call.refuse("takes its shape from the network's input; allowed is a constant")
+    call.used.add(1)
+    zero_copies = not call.attribute("allowzero", 0)
+    target = _resolved(call, shape.constant.tolist(), x.shape, zero_copies=zero_copies)
+    if x.batch is not None and not call.outside and (shape.several is not None or not call.fixed):
+        _check_several(call, x, shape, target, zero_copies=zero_copies)
+    return reshaped(call, target)
+
+
+def _check_several(call: Call, x: Operand, shape: Operand, target: list[int], *, zero_copies: bool) -> None:
+    """Refuses a shape that the file makes another one for three examples than three times that for one along one axis."""
+    several = shape.constant if shape.several is None else shape.several
+    assert several is not None
+    assert x.batch is not None
+    grown = [n * EXAMPLES if axis == x.batch else n for axis, n in enumerate(x.shape)]
+    wanted = _resolved(call, several.tolist(), grown, zero_copies=zero_copies)
+    before = math.prod(x.shape[: x.batch])
+    allowed = [
+        [n * EXAMPLES if axis == place else n for axis, n in enumerate(target)]
+        for place in range(len(target))
+        if math.prod(target[:place]) == before
+    ]
+    if wanted not in allowed:
+        call.refuse(f"mixes the examples of a batch: it makes the shape {tuple(wanted)} of the shape {tuple(grown)}")
+
+
+def _flatten(call: Call) -> Apply:
+    """A matrix: the axes before one, and those from it on."""
+    shape = call.operand(0).shape
+    axis = int(call.attribute("axis", 1))
+    if not (-len(shape) if call.opset >= 11 else 0) <= axis <= len(shape):
+        call.refuse(f"has the axis {axis} where there are {len(shape)} axes")
+    axis = axis + len(shape) if axis < 0 else axis
+    batch = call.operand(0).batch
+    if not call.fixed and not call.outside and batch is not None and axis <= batch:
+        call.refuse("mixes the examples of a batch: it joins their axis to others")
+    return reshaped(call, [math.prod(shape[:axis]), math.prod(shape[axis:])])
+
+
+def _squeeze(call: Call) -> Apply:
+    """The input without axes of length 1."""
+    x = call.operand(0)
+    given = call.ints("axes", 1)
+    axes = call.axes(given) if given is not None else [axis - x.rank for axis, n in enumerate(x.shape) if n == 1]
+    if any(x.shape[axis] != 1 for axis in axes):
+        call.refuse(f"takes away axes of the shape {x.shape} that are longer than 1")
+    if x.batch is not None and not call.outside and x.batch - x.rank in axes:
+        call.refuse("takes away the axis of the examples")
+    return lambda x, *_: x.squeeze(tuple(axes)) if axes else x
+
+
+def _unsqueeze(call: Call) -> Apply:
+    """The input with more axes of length 1."""
+    given = call.ints("axes", 1, [])
+    rank = call.operand(0).rank + len(given)
+    # the last one first, as each counts from the end of the result
+    axes = sorted(call.axes(given, rank), reverse=True)
+
+    def apply(x: Tensor, *_: Tensor | None) -> Tensor:
+        for axis in axes:
+            x = x.unsqueeze(axis)
+        return x
+
+    return apply
+
+
+def _transpose(call: Call) -> Apply:
+    """The input with its axes in another order."""
+    rank = call.operand(0).rank
+    order = call.axes(call.attribute("perm", list(range(rank))[::-1]))
+    if len(order) != rank:
+        call.refuse(f"orders {len(order)} axes where there are {rank}")
+    if call.outside:
+        return lambda x: x.permute(0, *(axis + rank + 1 for axis in order))
+    return lambda x: x.permute([axis + rank for axis in order])
+
+
+def _expand(call: Call) -> Apply:
+    """The input repeated along axes of length 1, to a shape that broadcasts with its own."""
+    x, shape = call.operand(0), call.operand(1)
+    if shape.constant is None:
+        call.refuse("takes its shape from the network's input; allowed is a constant")
+    call.used.add(1)
+    lengths = [int(n) for n in shape.constant.tolist()]
+    rank = max(len(lengths), x.rank)
+    wide = [1] * (rank - len(lengths)) + lengths
+    own = [1] * (rank - x.rank) + list(x.shape)
+    if any(n < 0 for n in lengths) or any(a != b and 1 not in (a, b) for a, b in zip(wide, own, strict=True)):
+        call.refuse(f"makes the shape {tuple(lengths)} of the shape {x.shape}")
+    if x.batch is None:
+        target = [b if a == 1 else a for a, b in zip(wide, own, strict=True)]
+        check_size(target)
+        return lambda x, *_: x.expand(target)
+    # an axis that keeps its length is left alone, so that the examples' axis may have any
+    sizes = [-1 if a == 1 or a == b else a for a, b in zip(wide, own, strict=True)]
+    sizes = [n if axis >= rank - x.rank else wide[axis] for axis, n in enumerate(sizes)]
+    return lambda x, *_: x.expand(-1, *sizes) if call.outside else x.expand(sizes)
+
+
+def _shape(call: Call) -> Apply:
+    """The lengths of the axes, from one to another."""
+    start, end = call.attribute("start", 0), call.attribute("end", None)
+    return lambda x: torch.tensor(list(x.shape)[start:end], dtype=torch.int64)
+
+
+def _size(call: Call) -> Apply:
+    """The count of numbers."""
+    return lambda x: torch.tensor(x.numel(), dtype=torch.int64)
+
+
+SHAPES: dict[str, Callable[[Call], Apply]] = {
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Transpose": _transpose,
+    "Expand": _expand,
+    "Shape": _shape,
+    "Size": _size,
+}

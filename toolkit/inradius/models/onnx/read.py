@@ -1,0 +1,185 @@
+"""A network from an ONNX file."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inradius.errors import InputError, UnsupportedError
+from inradius.models.onnx.build import Build, start, with_ends
+from inradius.models.onnx.external import ExternalFiles
+from inradius.models.onnx.library import onnx_library
+from inradius.models.onnx.limits import MOST_BYTES, MOST_NODES, TooLargeError
+from inradius.models.onnx.network import OnnxNetwork
+from inradius.models.onnx.node import Node, described, read_node
+from inradius.models.onnx.tensors import dtype_of, read_tensor
+
+OPSETS = range(7, 22)
+_OLDEST_IR = 3
+
+
+def read_onnx(file: str | Path) -> OnnxNetwork:
+    """The network in an ONNX file, in eval mode, made of torch operators that compute what the file says.
+
+    The first axis of the file's input is that of the examples where its length is 1 or a name; an input with one axis
+    of fixed length is one example. Raises ``InputError`` for a file that is missing, damaged or too large, and
+    ``UnsupportedError`` with a node's name for what the reader does not know.
+    """
+    path = Path(file).expanduser()
+    model = _parse(path)
+    graph = model.graph
+    external = ExternalFiles(path)
+    stored = _stored(graph, path, external)
+    name, shape, dtype, outside, fixed = _input(graph, stored, path)
+    nodes = [read_node(proto, _opset(model, path), str(path), external.read) for proto in graph.node]
+    try:
+        build = start(name, shape, dtype, outside=outside, fixed=fixed, stored=stored)
+    except TooLargeError as error:
+        raise InputError(f"the input {name!r} of {path} is too large: {error}") from error
+    output = _output(graph, path)
+    _add(build, _needed(nodes, output, path), path)
+    return _finished(build, graph.output[0], nodes, shape, path).eval()
+
+
+def _parse(path: Path) -> Any:
+    """The file's content, after its size."""
+    onnx = onnx_library(path)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; an ONNX network is a file that ends in .onnx")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InputError(f"{path} has {size} bytes; allowed are {MOST_BYTES}, with weights in files beside it")
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except (DecodeError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read as ONNX: {(str(error).splitlines() or ['no reason given'])[0]}"
+        ) from error
+    if not model.HasField("graph") or not _OLDEST_IR <= model.ir_version <= onnx.IR_VERSION:
+        raise InputError(
+            f"{path} holds no graph of a known format (IR version {model.ir_version}); "
+            f"allowed are versions {_OLDEST_IR} to {onnx.IR_VERSION}"
+        )
+    if len(model.graph.node) > MOST_NODES:
+        raise InputError(f"{path} has {len(model.graph.node)} nodes; allowed are {MOST_NODES}")
+    if model.graph.sparse_initializer or model.functions:
+        raise UnsupportedError(
+            f"{path} has sparse weights or functions of its own; allowed are dense weights and operators"
+        )
+    return model
+
+
+def _opset(model: Any, path: Path) -> int:
+    found = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if len(found) != 1 or found[0] not in OPSETS:
+        raise UnsupportedError(
+            f"{path} has the operator set {found[0] if found else 'of no version'}; "
+            f"allowed are {OPSETS.start} to {OPSETS.stop - 1}"
+        )
+    return int(found[0])
+
+
+def _stored(graph: Any, path: Path, external: ExternalFiles) -> dict[str, Tensor]:
+    """The weights that the file stores, by name."""
+    found: dict[str, Tensor] = {}
+    for proto in graph.initializer:
+        if not proto.name or proto.name in found:
+            raise InputError(f"{path} stores the weights {proto.name!r} twice or without a name; allowed is once")
+        found[proto.name] = read_tensor(proto, f"the tensor {proto.name!r} in {path}", external.read)
+    return found
+
+
+def _input(graph: Any, stored: dict[str, Tensor], path: Path) -> tuple[str, tuple[int, ...], torch.dtype, bool, bool]:
+    """The input's name, its shape without the examples, its type, if the file lacks their axis, if it says that there is one."""
+    inputs = [value for value in graph.input if value.name not in stored]
+    if len(inputs) != 1 or not inputs[0].name:
+        names = ", ".join(repr(value.name) for value in inputs) or "none"
+        raise UnsupportedError(f"{path} has the inputs {names}; allowed is one")
+    (value,) = inputs
+    if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
+        raise UnsupportedError(f"the input {value.name!r} of {path} is no tensor with a shape; allowed is one tensor")
+    dtype = dtype_of(value.type.tensor_type.elem_type, f"the input {value.name!r} of {path}")
+    lengths = [entry.dim_value if entry.HasField("dim_value") else None for entry in value.type.tensor_type.shape.dim]
+    first, rest = (lengths[0], lengths[1:]) if lengths else (1, [])
+    outside = len(lengths) == 0 or first not in (None, 1) or (len(lengths) == 1 and first is not None)
+    shape = lengths if outside else rest
+    for axis, length in enumerate(shape, start=0 if outside else 1):
+        if length is None or length < 1:
+            raise UnsupportedError(
+                f"the input {value.name!r} of {path} has no length along axis {axis}; allowed is that of the first axis alone"
+            )
+    return value.name, tuple(int(length or 0) for length in shape), dtype, outside, first is not None
+
+
+def _output(graph: Any, path: Path) -> str:
+    if len(graph.output) != 1 or not graph.output[0].name:
+        names = ", ".join(repr(value.name) for value in graph.output) or "none"
+        raise UnsupportedError(f"{path} has the outputs {names}; allowed is one")
+    return str(graph.output[0].name)
+
+
+def _needed(nodes: list[Node], output: str, path: Path) -> list[Node]:
+    """The nodes that the output needs, each behind those that it needs."""
+    made: dict[str, Node] = {}
+    for node in nodes:
+        for name in filter(None, node.outputs):
+            if name in made:
+                raise InputError(f"{node} makes {name!r}, which {made[name]} makes as well; allowed is one of them")
+            made[name] = node
+    needed, chosen = {output}, []
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node.outputs):
+            needed.update(node.inputs)
+            chosen.append(node)
+    return chosen[::-1]
+
+
+def _add(build: Build, nodes: list[Node], path: Path) -> None:
+    """Adds the nodes, which stand in an order in which they can be computed."""
+    for node in nodes:
+        for name in filter(None, node.inputs):
+            if name not in build.known:
+                raise InputError(
+                    f"{node} takes {name!r}, which nothing before it makes; allowed are values made before"
+                )
+        for name in filter(None, node.outputs):
+            if name in build.known:
+                raise InputError(f"{node} makes {name!r}, which is there already; allowed is a new name")
+        build.add(node)
+
+
+def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...], path: Path) -> OnnxNetwork:
+    known = build.known.get(value.name)
+    if known is None:
+        raise InputError(f"nothing in {path} makes its output {value.name!r}; allowed is the output of a node")
+    if not known.varies:
+        raise UnsupportedError(f"the output {value.name!r} of {path} does not depend on its input")
+    _check_declared(value, known.one[0] if build.outside else known.one, path)
+    if known.batch != 0 or known.one.shape[0] != 1:
+        raise UnsupportedError(
+            f"the output {value.name!r} of {path} has shape {tuple(known.one.shape)}; allowed is an axis of the examples first"
+        )
+    kept = frozenset((*build.weights, build.input_name, value.name))
+    steps = with_ends(build.steps, value.name, kept)
+    used = {name for step in steps for name in step.inputs}
+    weights = {name: tensor for name, tensor in build.weights.items() if name in used}
+    graph = hashlib.sha256("\n".join(map(described, nodes)).encode()).hexdigest()[:16]
+    ends, shapes = (build.input_name, value.name), (shape, tuple(known.one.shape[1:]))
+    return OnnxNetwork(steps, weights, build.learned(), ends, shapes, build.input_dtype, graph)
+
+
+def _check_declared(value: Any, found: Tensor, path: Path) -> None:
+    """Raises ``InputError`` where the file announces an output of another type or shape than it computes."""
+    declared = value.type.tensor_type
+    lengths = [entry.dim_value if entry.HasField("dim_value") else None for entry in declared.shape.dim]
+    if not declared.HasField("elem_type") or dtype_of(declared.elem_type, f"the output of {path}") != found.dtype:
+        raise InputError(f"the output {value.name!r} of {path} is announced with another type than {found.dtype}")
+    if declared.HasField("shape") and (
+        len(lengths) != found.dim() or any(a not in (None, b) for a, b in zip(lengths, found.shape, strict=True))
+    ):
+        raise InputError(
+            f"the output {value.name!r} of {path} is announced with shape {tuple(lengths)} and has shape {tuple(found.shape)}"
+        )
