@@ -1,6 +1,6 @@
 """A network from a graph: node after node is looked up, made a function, run with one example and with three, and kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -14,12 +14,12 @@ from inradius.models.onnx.known import (
     Known,
     batch_axis,
     constant_of,
-    keeps_examples_apart,
+    parts_apart,
     settled,
 )
 from inradius.models.onnx.limits import TooLargeError, check_size, measure
 from inradius.models.onnx.network import Step
-from inradius.models.onnx.node import Node
+from inradius.models.onnx.node import Branch, Node
 from inradius.models.onnx.operators import OPERATORS
 from inradius.models.onnx.schema import check_node, check_types
 
@@ -53,10 +53,19 @@ class Build:
     steps: list[Step] = attrs.field(factory=list)
     weights: dict[str, Tensor] = attrs.field(factory=dict)
     unlearned: set[str] = attrs.field(factory=set)
+    left_out: set[str] = attrs.field(factory=set)
+
+    def add_all(self, nodes: Iterable[Node]) -> None:
+        """Adds nodes, which stand in an order in which they can be computed."""
+        for node in nodes:
+            self.add(node)
 
     def add(self, node: Node) -> None:
         """Adds what a node makes. Raises ``UnsupportedError`` or ``InputError`` with its name where that cannot be done."""
+        self._check_names(node)
         check_node(node)
+        if node.op == "If":
+            return self._branch(node)
         if node.op not in OPERATORS:
             node.refuse("is an operator that the reader does not know; the reference lists those that it does")
         given = [self.known[name] if name else None for name in node.inputs]
@@ -73,6 +82,31 @@ class Build:
                 raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{node} cannot be computed on its inputs: {reason}") from error
+
+    def _check_names(self, node: Node) -> None:
+        for name in filter(None, node.inputs):
+            if name in self.left_out:
+                node.refuse(f"takes {name!r}, an output that the reader leaves out")
+            if name not in self.known:
+                raise InputError(
+                    f"{node} takes {name!r}, which nothing before it makes; allowed are values made before"
+                )
+        for name in filter(None, node.outputs):
+            if name in self.known:
+                raise InputError(f"{node} makes {name!r}, which is there already; allowed is a new name")
+
+    def _branch(self, node: Node) -> None:
+        """Adds the branch that a constant condition chooses."""
+        condition = self.known[node.inputs[0]]
+        if condition.varies or condition.several is not None or condition.one.numel() != 1:
+            node.refuse("branches on the numbers of examples or inputs; allowed is a constant condition")
+        branch: Branch = node.attributes["then_branch" if bool(condition.one) else "else_branch"]
+        if len(branch.outputs) != len(node.outputs) or not self.known.keys().isdisjoint(branch.stored):
+            raise InputError(f"{node} has a branch with other outputs than its own, or names that are there already")
+        self.known.update({name: Known(tensor) for name, tensor in branch.stored.items()})
+        self.add_all(branch.nodes)
+        for name, inner in zip(node.outputs, branch.outputs, strict=True):
+            self.add(Node(node.name, "Identity", node.opset, {}, (inner,), (name,), node.file))
 
     def _call(self, node: Node, operands: list[Any]) -> Call:
         return Call(node, operands, self.outside, self.fixed, self.input_dtype)
@@ -116,7 +150,8 @@ class Build:
         runs = [self._run(apply, [None if not name else self._passed(name, run) for name in names]) for run in (0, 1)]
         for name, one, several in zip(node.outputs, *runs, strict=False):
             if name:
-                self.known[name] = self._checked(node, one, several)
+                self.known[name] = self._checked(node, call, one, several)
+        self.left_out.update(filter(None, node.outputs[len(runs[0]) :]))
         self.steps.append(Step(apply, tuple(names), tuple(node.outputs)))
 
     def _use(self, node: Node, name: str, value: Known, *, unlearned: bool) -> None:
@@ -138,11 +173,16 @@ class Build:
             found = apply(*tensors)
         return found if isinstance(found, tuple) else (found,)
 
-    def _checked(self, node: Node, one: Tensor, several: Tensor) -> Known:
+    def _checked(self, node: Node, call: Call, one: Tensor, several: Tensor) -> Known:
+        """What is known of an output, after a check that it keeps the examples apart."""
         axis = batch_axis(one, several)
-        if axis is None or (self.outside and axis != 0) or not keeps_examples_apart(one, several, axis):
+        likely = max((operand.major for operand in call.operands if operand is not None), default=1)
+        major = None
+        if axis is not None and (axis == 0 or not self.outside):
+            major = parts_apart(one, several, axis, call.major or likely)
+        if major is None:
             node.refuse("mixes the examples of a batch; allowed is a network that computes each example by itself")
-        return Known(one, several, axis)
+        return Known(one, several, axis, major)
 
     def _free_name(self, name: str) -> str:
         while name in self.known:

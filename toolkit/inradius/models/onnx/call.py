@@ -18,8 +18,9 @@ EXAMPLES = 3
 class Operand:
     """An input of a node: its shape in the file with one example, and its type.
 
-    ``batch`` is the axis of the examples, None for a constant. ``constant`` is its value with one example, and ``several``
-    with three, where that is another one.
+    ``batch`` is the axis of the examples, None for a constant. In that axis ``major`` parts each hold all examples one after
+    another: it is 1 where the axis has nothing but the examples, or their parts behind them. ``constant`` is its value with
+    one example, and ``several`` with three, where that is another one.
     """
 
     shape: tuple[int, ...]
@@ -27,6 +28,7 @@ class Operand:
     batch: int | None = None
     constant: Tensor | None = None
     several: Tensor | None = None
+    major: int = 1
 
     @property
     def rank(self) -> int:
@@ -38,7 +40,8 @@ class Call:
     """A node and its operands, None where an input is left out. ``outside``: the examples have an axis that the file lacks.
 
     ``fixed``: the file says that there is one example. ``static`` are the inputs that the function does without, ``added``
-    the weights that it takes behind the inputs, ``unlearned`` the inputs that have no gradient.
+    the weights that it takes behind the inputs, ``unlearned`` the inputs that have no gradient. ``anchored``: it takes the
+    network's input as well, last. ``major``: the parts of the examples' axis that the result has, where that is known.
     """
 
     node: Node
@@ -50,6 +53,7 @@ class Call:
     added: list[Tensor] = attrs.field(factory=list)
     unlearned: set[int] = attrs.field(factory=set)
     anchored: bool = False
+    major: int | None = None
 
     @property
     def opset(self) -> int:
@@ -82,6 +86,19 @@ class Call:
     def numbers(self, index: int) -> list[Any]:
         """The numbers of a constant input with at most one axis."""
         return self.static(index).reshape(-1).tolist()
+
+    def lengths(self, index: int, along: Sequence[int]) -> list[Any]:
+        """The numbers of a constant input, one for each axis of ``along``; that of the examples may grow with their number."""
+        operand, x = self.operand(index), self.operand(0)
+        if operand.several is None or operand.constant is None:
+            return self.numbers(index)
+        self.used.add(index)
+        one, several = operand.constant.reshape(-1).tolist(), operand.several.reshape(-1).tolist()
+        for n, m, axis in zip(one, several, along, strict=True):
+            own = not self.outside and x.batch is not None and axis == x.batch - x.rank
+            if m != (n * EXAMPLES if own else n):
+                self.refuse(f"has an input {index} that depends on the number of examples; allowed is a constant there")
+        return one
 
     def number(self, index: int, default: Any = None) -> Any:
         """The number of a constant input with one number; the default where there is no such input."""

@@ -10,18 +10,22 @@ from inradius.models.onnx.call import EXAMPLES, Operand
 ROW = 1
 # rounding may differ between batches; a mixed batch differs by the numbers themselves
 TOLERANCE = 1e-3
+# of longer axes no other part than the whole is tried
+_MOST_PARTS = 4096
 
 
 @attrs.frozen(eq=False)
 class Known:
     """A value with one example and with three; ``several`` is None for a constant that is the same for both.
 
-    ``batch``: the axis of the examples in the runs; None for constants.
+    ``batch``: the axis of the examples in the runs; None for constants. ``major``: the parts of that axis that each hold
+    all examples one after another.
     """
 
     one: Tensor
     several: Tensor | None = None
     batch: int | None = None
+    major: int = 1
 
     @property
     def varies(self) -> bool:
@@ -32,7 +36,8 @@ class Known:
         """What a node is told of the value. ``outside``: the runs have an axis of examples that the file lacks."""
         if self.batch is None:
             return Operand(tuple(self.one.shape), self.one.dtype, None, self.one, self.several)
-        return Operand(tuple(self.one.shape[1:] if outside else self.one.shape), self.one.dtype, self.batch)
+        shape = tuple(self.one.shape[1:] if outside else self.one.shape)
+        return Operand(shape, self.one.dtype, self.batch, major=self.major)
 
     def at(self, run: int) -> Tensor:
         return self.one if run == 0 or self.several is None else self.several
@@ -63,10 +68,26 @@ def batch_axis(one: Tensor, several: Tensor) -> int | None:
     return grown[0] if len(grown) == 1 and pairs[grown[0]][1] == EXAMPLES * pairs[grown[0]][0] else None
 
 
-def keeps_examples_apart(one: Tensor, several: Tensor, axis: int) -> bool:
-    """True where the run with three examples has that with one in its place along the axis, within rounding."""
-    share = one.shape[axis]
-    row = several.narrow(axis, ROW * share, share)
+def parts_apart(one: Tensor, several: Tensor, axis: int, likely: int) -> int | None:
+    """The number of parts of the axis that each hold all examples one after another, ``likely`` if that may be; else None.
+
+    None says that the run with three examples does not have that with one in its place, within rounding.
+    """
+    length = one.shape[axis]
+    divisors = [number for number in range(1, length + 1) if length % number == 0] if length <= _MOST_PARTS else [1]
+    tried = [likely, *(number for number in divisors if number != likely)] if length % likely == 0 else divisors
+    return next((number for number in tried if _same(one, _row(several, axis, number))), None)
+
+
+def _row(several: Tensor, axis: int, major: int) -> Tensor:
+    """The example of the run with one, out of the run with three, whose axis has ``major`` parts with all examples each."""
+    minor = several.shape[axis] // (EXAMPLES * major)
+    before, after = several.shape[:axis], several.shape[axis + 1 :]
+    parts = several.reshape(*before, major, EXAMPLES, minor, *after)
+    return parts.select(axis + 1, ROW).reshape(*before, major * minor, *after)
+
+
+def _same(one: Tensor, row: Tensor) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, row)
     ours, finite = one.double(), one[one.isfinite()].double()

@@ -11,6 +11,19 @@ from inradius.models.onnx.tensors import External, read_tensor
 
 
 @attrs.frozen(eq=False)
+class Branch:
+    """A graph within a node: its nodes, the tensors that it stores, and the names of its outputs."""
+
+    nodes: "tuple[Node, ...]"
+    stored: dict[str, Tensor]
+    outputs: tuple[str, ...]
+
+    def taken(self) -> set[str]:
+        """The names that the branch takes, also from around it."""
+        return {*self.outputs, *(name for node in self.nodes for name in node.taken())}
+
+
+@attrs.frozen(eq=False)
 class Node:
     """A node: its name in errors, the operator, the operator set of the file, attributes, inputs ("" for none) and outputs."""
 
@@ -24,6 +37,11 @@ class Node:
 
     def __str__(self) -> str:
         return f"node {self.name!r} ({self.op}) of {self.file}"
+
+    def taken(self) -> set[str]:
+        """The names that the node takes, those of its branches included."""
+        inner = (value.taken() for value in self.attributes.values() if isinstance(value, Branch))
+        return {*self.inputs}.union(*inner) - {""}
 
     def refuse(self, reason: str) -> NoReturn:
         """Raises ``UnsupportedError`` with the node's name and a reason."""
@@ -48,6 +66,8 @@ def _value(attribute: Any, node: Node, external: External) -> Any:
     kind = attribute.type
     if attribute.ref_attr_name or kind not in _READ:
         node.refuse(f"has the attribute {attribute.name!r}, which is no number, text or tensor")
+    if kind == _GRAPH:
+        return _branch(attribute.g, node, external)
     if kind == _TENSOR:
         return read_tensor(attribute.t, f"the attribute {attribute.name!r} of {node}", external)
     try:
@@ -56,18 +76,28 @@ def _value(attribute: Any, node: Node, external: External) -> Any:
         raise InputError(f"{node} has an attribute {attribute.name!r} that is no text; allowed is UTF-8") from error
 
 
-_TENSOR = 4
+def _branch(graph: Any, node: Node, external: External) -> Branch:
+    if graph.input or graph.sparse_initializer:
+        node.refuse("has a branch with inputs or sparse weights")
+    what = f"a branch of {node}"
+    stored = {proto.name: read_tensor(proto, f"{proto.name!r} in {what}", external) for proto in graph.initializer}
+    nodes = tuple(read_node(proto, node.opset, node.file, external) for proto in graph.node)
+    return Branch(nodes, stored, tuple(value.name for value in graph.output))
+
+
+_TENSOR, _GRAPH = 4, 5
 # by the numbers of ``AttributeProto.AttributeType``
 _READ: dict[int, Any] = {
     1: lambda attribute: float(attribute.f),
     2: lambda attribute: int(attribute.i),
     3: lambda attribute: attribute.s.decode("utf-8"),
     _TENSOR: None,
+    _GRAPH: None,
     6: lambda attribute: list(attribute.floats),
     7: lambda attribute: list(attribute.ints),
     8: lambda attribute: [text.decode("utf-8") for text in attribute.strings],
 }
-KINDS = {1: float, 2: int, 3: str, _TENSOR: Tensor, 6: list, 7: list, 8: list}
+KINDS = {1: float, 2: int, 3: str, _TENSOR: Tensor, _GRAPH: Branch, 6: list, 7: list, 8: list}
 
 
 def described(node: Node) -> str:
@@ -77,6 +107,8 @@ def described(node: Node) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Branch):
+        return [*map(described, value.nodes), *map(_plain, value.stored.values()), value.outputs]
     if not isinstance(value, Tensor):
         return value
     return (str(value.dtype), value.reshape(-1).view(torch.uint8).numpy().tobytes().hex(), tuple(value.shape))

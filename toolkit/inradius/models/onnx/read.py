@@ -39,7 +39,7 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
     except TooLargeError as error:
         raise InputError(f"the input {name!r} of {path} is too large: {error}") from error
     output = _output(graph, path)
-    _add(build, _needed(nodes, output, path), path)
+    build.add_all(_needed(nodes, output))
     return _finished(build, graph.output[0], nodes, shape, path).eval()
 
 
@@ -121,7 +121,7 @@ def _output(graph: Any, path: Path) -> str:
     return str(graph.output[0].name)
 
 
-def _needed(nodes: list[Node], output: str, path: Path) -> list[Node]:
+def _needed(nodes: list[Node], output: str) -> list[Node]:
     """The nodes that the output needs, each behind those that it needs."""
     made: dict[str, Node] = {}
     for node in nodes:
@@ -132,23 +132,9 @@ def _needed(nodes: list[Node], output: str, path: Path) -> list[Node]:
     needed, chosen = {output}, []
     for node in reversed(nodes):
         if not needed.isdisjoint(node.outputs):
-            needed.update(node.inputs)
+            needed.update(node.taken())
             chosen.append(node)
     return chosen[::-1]
-
-
-def _add(build: Build, nodes: list[Node], path: Path) -> None:
-    """Adds the nodes, which stand in an order in which they can be computed."""
-    for node in nodes:
-        for name in filter(None, node.inputs):
-            if name not in build.known:
-                raise InputError(
-                    f"{node} takes {name!r}, which nothing before it makes; allowed are values made before"
-                )
-        for name in filter(None, node.outputs):
-            if name in build.known:
-                raise InputError(f"{node} makes {name!r}, which is there already; allowed is a new name")
-        build.add(node)
 
 
 def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...], path: Path) -> OnnxNetwork:

@@ -23,12 +23,17 @@ def _resize(call: Call) -> Apply:
     if call.has(1):
         call.used.add(1)
     scales = call.numbers(2) if call.has(2) and 0 not in call.operand(2).shape else None
-    sizes = call.numbers(3) if call.has(3) and 0 not in call.operand(3).shape else None
+    sizes = call.lengths(3, _axes(call)) if call.has(3) and 0 not in call.operand(3).shape else None
     places = call.choose("coordinate_transformation_mode", "half_pixel", _PLACES)
     nearest = call.choose("nearest_mode", "round_prefer_floor", _NEAREST)
     if call.attribute("antialias", 0) or call.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
         call.refuse("averages before it makes images smaller, or keeps their sides' ratio")
     return _resampled(call, scales, sizes, places, nearest)
+
+
+def _axes(call: Call) -> list[int]:
+    """The axes that get another length."""
+    return call.axes(call.attribute("axes", list(range(call.operand(0).rank))))
 
 
 def _upsample(call: Call) -> Apply:
@@ -41,7 +46,7 @@ def _resampled(
     call: Call, scales: Sequence[float] | None, sizes: Sequence[int] | None, places: str, nearest: str
 ) -> Apply:
     x, mode = call.operand(0), call.choose("mode", "nearest", ("nearest", "linear", "bilinear", "cubic"))
-    axes = call.axes(call.attribute("axes", list(range(x.rank))))
+    axes = _axes(call)
     if (scales is None) == (sizes is None) or len(scales or sizes or ()) != len(axes):
         call.refuse("has no new size for each axis, or two")
     sizes_ = (

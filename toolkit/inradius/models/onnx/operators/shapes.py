@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from inradius.models.onnx.call import EXAMPLES, Apply, Call, Operand
+from inradius.models.onnx.call import EXAMPLES, Apply, Call
 from inradius.models.onnx.limits import check_size
 
 
-def reshaped(call: Call, target: Sequence[int]) -> Apply:
-    """The input in another shape; ``target`` is that of one example, without 0 and −1.
+def reshaped(call: Call, target: Sequence[int], several: Sequence[int] | None = None) -> Apply:
+    """The input in another shape; ``target`` is that of one example, ``several`` that of three where the file says it.
 
-    The examples of a batch lie one after another in the axis that holds them. In the new shape this is the axis with as
-    many numbers before it; where axes of length 1 leave a choice, the axis at the same place, or else the first one.
+    The examples lie one after another in the axis that holds them, or in each of its parts; in the new shape they do so at
+    the same distance from the start.
     """
     x = call.operand(0)
     if math.prod(target) != math.prod(x.shape):
@@ -23,15 +23,46 @@ def reshaped(call: Call, target: Sequence[int]) -> Apply:
         return lambda x, *_: x.reshape(tuple(target))
     if call.outside:
         return lambda x, *_: x.reshape(-1, *target)
-    before = math.prod(x.shape[: x.batch])
-    places = [axis for axis in range(len(target)) if math.prod(target[:axis]) == before]
-    if not places:
-        call.refuse(f"mixes the examples of a batch: it makes the shape {tuple(target)} of the shape {x.shape}")
-    place = x.batch if x.batch in places else places[0]
-    sizes = [-1 if axis == place else length for axis, length in enumerate(target)]
-    if place == 0 and x.batch == 0 and list(x.shape[: len(target) - 1]) == list(target[:-1]) and len(target) > 1:
+    allowed = [
+        (place, major)
+        for place, major in _places(target, math.prod(x.shape[: x.batch]) * x.major, x.batch)
+        if several is None or list(several) == _grown(target, place)
+    ]
+    if not allowed:
+        call.refuse(
+            f"mixes the examples of a batch: it makes the shape {tuple(several or target)} of the shape {x.shape}"
+        )
+    place, call.major = allowed[0]
+    if place == 0 and x.batch == 0 and len(target) > 1 and list(x.shape[: len(target) - 1]) == list(target[:-1]):
         return lambda x, *_: x.flatten(len(target) - 1)
+    sizes = [-1 if axis == place else length for axis, length in enumerate(target)]
     return lambda x, *_: x.reshape(sizes)
+
+
+def _places(target: Sequence[int], before: int, batch: int) -> list[tuple[int, int]]:
+    """The axes that may hold the examples, each with the number of its parts, the likeliest first.
+
+    ``before`` is the count of parts before the examples. An axis of length 1 holds nothing else: best is that in the same
+    place. The last axis holds features rather than examples, if there is a choice.
+    """
+    starts = [math.prod(target[:axis]) for axis in range(len(target))]
+    found = [
+        (axis, before // start)
+        for axis, (start, length) in enumerate(zip(starts, target, strict=True))
+        if start and before % start == 0 and length % (before // start) == 0
+    ]
+
+    def unlikely(entry: tuple[int, int]) -> tuple[bool, bool, bool, int, int]:
+        axis, major = entry
+        alone = target[axis] == 1
+        return not (alone and axis == batch), not alone, axis == len(target) - 1, major, axis
+
+    return sorted(found, key=unlikely)
+
+
+def _grown(shape: Sequence[int], axis: int) -> list[int]:
+    """The shape for three examples, which lie along an axis."""
+    return [length * EXAMPLES if place == axis else length for place, length in enumerate(shape)]
 
 
 def _resolved(call: Call, target: Sequence[int], shape: Sequence[int], *, zero_copies: bool) -> list[int]:
@@ -59,26 +90,11 @@ def _reshape(call: Call) -> Apply:
     call.used.add(1)
     zero_copies = not call.attribute("allowzero", 0)
     target = _resolved(call, shape.constant.tolist(), x.shape, zero_copies=zero_copies)
-    if x.batch is not None and not call.outside and (shape.several is not None or not call.fixed):
-        _check_several(call, x, shape, target, zero_copies=zero_copies)
-    return reshaped(call, target)
-
-
-def _check_several(call: Call, x: Operand, shape: Operand, target: list[int], *, zero_copies: bool) -> None:
-    """Refuses a shape that the file makes another one for three examples than three times that for one along one axis."""
     several = shape.constant if shape.several is None else shape.several
-    assert several is not None
-    assert x.batch is not None
-    grown = [n * EXAMPLES if axis == x.batch else n for axis, n in enumerate(x.shape)]
-    wanted = _resolved(call, several.tolist(), grown, zero_copies=zero_copies)
-    before = math.prod(x.shape[: x.batch])
-    allowed = [
-        [n * EXAMPLES if axis == place else n for axis, n in enumerate(target)]
-        for place in range(len(target))
-        if math.prod(target[:place]) == before
-    ]
-    if wanted not in allowed:
-        call.refuse(f"mixes the examples of a batch: it makes the shape {tuple(wanted)} of the shape {tuple(grown)}")
+    if x.batch is None or call.outside or (shape.several is None and call.fixed):
+        return reshaped(call, target)
+    grown = _grown(x.shape, x.batch)
+    return reshaped(call, target, _resolved(call, several.tolist(), grown, zero_copies=zero_copies))
 
 
 def _flatten(call: Call) -> Apply:
