@@ -69,3 +69,5 @@ from inradius.training.inner_problem import InnerProblem as InnerProblem
 from inradius.training.run import Run as Run
 from inradius.training.state import RunState as RunState
 from inradius.training.train import train as train
+from inradius.verification.result import VerificationResult as VerificationResult
+from inradius.verification.verify import verify as verify

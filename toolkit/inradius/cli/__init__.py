@@ -1,4 +1,4 @@
-"""The command line: ``inradius bracket``, ``attack``, ``certify``, ``train``, ``list``, ``describe``, ``plugins``, ``report``."""
+"""The command line: ``inradius bracket``, ``attack``, ``certify``, ``verify``, ``train``, ``list`` and others."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 below ``--fail-under``, 2 an error in one sentence, 130 stopped."""
+    """Runs one command and returns its exit code: 0 done, 1 below ``--fail-under``, 2 an error in one sentence, 130 stopped.
+
+    ``verify`` has 10, 11 and 12 for a counterexample, for an open question, and for the end of its time.
+    """
     from inradius.cli.app import app
     from inradius.cli.guard import guarded
 

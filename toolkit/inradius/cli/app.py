@@ -12,11 +12,13 @@ from inradius.cli.names import list_names
 from inradius.cli.plugins import plugins
 from inradius.cli.report import report
 from inradius.cli.train import train
+from inradius.cli.verify import verify
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "bracket": bracket,
     "attack": attack,
     "certify": certify,
+    "verify": verify,
     "train": train,
     "list": list_names,
     "describe": describe,

@@ -1,0 +1,77 @@
+"""The decision about one or several questions: a witness of any, or a proof of each, before the time is over."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from inradius.certifiers.certificate import Certificate, Claim, weakest
+from inradius.certifiers.certifier import Certifier
+from inradius.verification.clock import Clock
+from inradius.verification.descent import find_witness
+from inradius.verification.question import Question, Witness
+from inradius.verification.result import VerificationResult
+
+# rounds of the search before any proof is tried, and where the proof failed and time is left
+_BEFORE, _AFTER = 2, 20
+
+
+def decide(
+    questions: Sequence[Question], certifier: Certifier, clock: Clock, claim: Claim, seed: int = 0
+) -> VerificationResult:
+    """The result for all questions together: "sat" with a witness of one of them, or "unsat" where each is proved.
+
+    All questions are searched first, as one witness decides. Then each gets its share of the time that is left.
+    """
+    for question in questions:
+        found = find_witness(question, clock.share(4), _BEFORE, seed)
+        if found is not None:
+            return _refuted(found, clock)
+    proofs = []
+    for number, question in enumerate(questions):
+        part = clock.share(len(questions) - number)
+        proof = _proof(question, certifier, part, claim)
+        proofs.append(proof)
+        if not bool(proof.counted()):
+            found = _witness_of(proof, question) or find_witness(question, part, _AFTER, seed + 1)
+            if found is not None:
+                return _refuted(found, clock)
+            if clock.over:
+                break
+    return _proved(questions, proofs, clock)
+
+
+def _proof(question: Question, certifier: Certifier, clock: Clock, claim: Claim) -> Certificate:
+    limited = _limited(certifier, clock.left)
+    return limited(question.model, question.x, None, question.threat, prop=question.prop, claim=claim, decide=True)
+
+
+def _limited(certifier: Certifier, seconds: float) -> Certifier:
+    """The certifier with a limit of time, where it has a parameter for one and no smaller limit."""
+    if "seconds" not in attrs.fields_dict(type(certifier)):
+        return certifier
+    own = attrs.asdict(certifier, recurse=False)["seconds"]
+    changed: dict[str, Any] = {"seconds": max(0.01, min(seconds, own or seconds))}
+    return attrs.evolve(certifier, **changed)
+
+
+def _witness_of(proof: Certificate, question: Question) -> Witness | None:
+    """The certifier's own witness, where it is accepted."""
+    if proof.witness is None or not bool(proof.witness.isfinite().all()):
+        return None
+    return question.accept((question.x.to(proof.witness) + proof.witness).to(question.x))
+
+
+def _refuted(found: Witness, clock: Clock) -> VerificationResult:
+    return VerificationResult("sat", witness=found.point, outputs=found.outputs, seconds=clock.spent)
+
+
+def _proved(questions: Sequence[Question], proofs: Sequence[Certificate], clock: Clock) -> VerificationResult:
+    bounds = [float(q.prop.weakest(proof.lower)) for q, proof in zip(questions, proofs, strict=False)]
+    bound = min(bounds, default=None)
+    if len(proofs) == len(questions) and all(bool(proof.counted()) for proof in proofs):
+        levels = [level for proof in proofs for level in proof.claim]
+        return VerificationResult(
+            "unsat", bound=bound, claim=weakest(levels) if levels else "float", seconds=clock.spent
+        )
+    return VerificationResult("timeout" if clock.over else "unknown", bound=bound, seconds=clock.spent)

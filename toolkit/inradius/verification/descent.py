@@ -1,0 +1,103 @@
+"""A search for violating inputs: projected gradient descent on a property from many starts.
+
+Source: madry2018.
+"""
+
+import torch
+from torch import Tensor
+
+from inradius.rng import ExampleRNG
+from inradius.sets.examples import expand
+from inradius.sets.oracles import Oracles
+from inradius.verification.clock import Clock
+from inradius.verification.leaky import LeakyGradients
+from inradius.verification.question import Question, Witness
+
+# the count of input numbers in a batch of starts, and the most starts
+_NUMBERS, _STARTS = 1 << 20, 256
+# random points for each start; the best of them are the starts
+_DRAWS = 8
+_STEPS = 80
+# the first step as a share of the set's extent, and the last
+_FIRST, _LAST = 0.5, 0.01
+# the most that a ReLU which is off passes of a gradient; of eight mnistfc properties of VNN-COMP 2021 this found the lowest values
+_LEAK = 0.2
+
+
+def find_witness(question: Question, clock: Clock, rounds: int, seed: int = 0) -> Witness | None:
+    """A witness that a number of rounds, or as many as the clock allows, find; else None.
+
+    A round draws random points and corners of the set, and follows the gradient from the best of them. Half of the starts lower
+    the weakest clause, the others one clause each. The gradients are those of leaky ReLUs, with a slope of its own for each start,
+    which shrinks to 0 in the course of a round: the network is flat where many units are off.
+    """
+    for number in range(rounds):
+        found = _round(question, clock, number, seed)
+        if found is not None or clock.over:
+            return found
+    return None
+
+
+def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness | None:
+    starts = max(4, min(_STARTS, _NUMBERS // question.x.numel()))
+    # the first round looks for what is easy to find
+    starts = max(4, starts // 8) if number == 0 else starts
+    rng = ExampleRNG(seed, torch.arange(starts, device=question.x.device)).fork(number)
+    x, threat = question.repeated(starts)
+    clauses = _chosen(question, starts)
+    delta, best = torch.zeros_like(x), torch.full((starts,), torch.inf, dtype=x.dtype, device=x.device)
+    for draw in range(_DRAWS):
+        points = _drawn(x, threat, rng, corner=bool(draw % 2))
+        with torch.no_grad():
+            lower = _losses(question.values(x + points), clauses)
+        better = lower < best
+        delta, best = torch.where(expand(better, delta), points, delta), torch.where(better, lower, best)
+    leak = _LEAK * torch.linspace(0, 1, starts, dtype=x.dtype, device=x.device)
+    for step in range(_STEPS):
+        at, share = delta.detach().requires_grad_(), step / (_STEPS - 1)
+        with torch.enable_grad(), LeakyGradients(leak * (1 - share)):
+            values = question.values(x + at)
+            (gradient,) = torch.autograd.grad(_losses(values, clauses).sum(), at)
+        found = _accepted(question, values.detach(), x + delta)
+        if found is not None or clock.over:
+            return found
+        size = _FIRST * (_LAST / _FIRST) ** share
+        delta = threat.project(delta + size * threat.steepest(-gradient, x, delta), x).detach()
+    with torch.no_grad():
+        return _accepted(question, question.values(x + delta), x + delta)
+
+
+def _drawn(x: Tensor, threat: Oracles, rng: ExampleRNG, *, corner: bool) -> Tensor:
+    if corner:
+        return threat.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
+    return threat.sample(x, rng=rng)
+
+
+def _chosen(question: Question, starts: int) -> Tensor:
+    """For each start the rows that count as a clause, (starts, M, K): all clauses, or one of them in turn."""
+    rows = question.prop.offsets.shape[1]
+    clauses = question.prop.clauses
+    clauses = torch.eye(rows, dtype=torch.bool) if clauses is None else clauses
+    clauses = clauses.to(question.x.device)
+    kept = torch.ones(starts, len(clauses), dtype=torch.bool, device=clauses.device)
+    turn = torch.arange(0, starts, 2, device=clauses.device)
+    kept[turn] = torch.arange(len(clauses), device=clauses.device) == (turn // 2 % len(clauses))[:, None]
+    return clauses & kept[:, :, None]
+
+
+def _losses(values: Tensor, clauses: Tensor) -> Tensor:
+    """What a start lowers, (starts, K) -> (starts,): the least of its clauses, each of which adds up what holds it.
+
+    A clause that is violated already is its largest row.
+    """
+    asked = clauses.any(2)
+    over = torch.where(clauses, values[:, None].clamp(min=0), 0.0).sum(2)
+    under = torch.where(clauses, values[:, None], -torch.inf).amax(2)
+    return torch.where(asked, torch.where(over > 0, over, under), torch.inf).amin(1)
+
+
+def _accepted(question: Question, values: Tensor, points: Tensor) -> Witness | None:
+    """The witness that the most violating point gives, where one violates the property."""
+    weakest = question.prop.weakest(values)
+    lowest = int(weakest.nan_to_num(nan=torch.inf).argmin())
+    return question.accept(points[lowest : lowest + 1].detach()) if float(weakest[lowest]) <= 0 else None

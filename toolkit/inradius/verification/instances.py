@@ -1,0 +1,141 @@
+"""The instances of a folder as VNN-COMP lays it out: many networks and properties, resumable, shared by processes."""
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from inradius._version import __version__
+from inradius.errors import InputError, InradiusError, StorageError
+from inradius.processes import Processes, attempt
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import reading, write_atomic
+from inradius.stored.reading import record
+from inradius.verification.competition import result_text
+from inradius.verification.verify import as_timeout
+from inradius.verification.verify_file import VerifyOptions, verify_file
+
+Verify = Callable[[Path, Path, VerifyOptions], Any]
+
+
+@attrs.frozen
+class Instance:
+    """One line of a file of instances: the names in it, and the limit in seconds."""
+
+    network: str
+    prop: str
+    timeout: float
+
+
+@attrs.frozen
+class Answer:
+    """The answer to one instance: a status, or "error" with a sentence in ``told``."""
+
+    network: str
+    prop: str
+    status: str
+    claim: str = ""
+    seconds: float = 0.0
+    told: str = ""
+
+
+def read_instances(path: Path) -> list[Instance]:
+    """The instances of a file whose lines are network, property, seconds. Raises ``InputError`` for any other line."""
+    with reading(path):
+        try:
+            lines = list(csv.reader(path.read_text("utf-8").splitlines(), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(
+                f"{path} is no file of instances ({error}); allowed are lines of text with commas"
+            ) from error
+    found = [
+        _instance(path, number, line) for number, line in enumerate(lines, 1) if any(cell.strip() for cell in line)
+    ]
+    if not found:
+        raise InputError(f"{path} has no instances; allowed are lines such as net.onnx,prop.vnnlib,60")
+    return found
+
+
+def _instance(path: Path, number: int, line: Sequence[str]) -> Instance:
+    try:
+        network, prop, seconds = (cell.strip() for cell in line)
+        return Instance(network, prop, as_timeout(float(seconds)))
+    except ValueError as error:
+        raise InputError(
+            f"{path} has {','.join(line)[:80]!r} in line {number}; allowed are lines such as net.onnx,prop.vnnlib,60"
+        ) from error
+
+
+@attrs.frozen(eq=False)
+class InstanceRun:
+    """The instances of a file, answered with the same options, one file in ``folder`` for each answer.
+
+    An answer that the folder holds is not looked for again, unless the run is ``fresh``. The name of an answer's file is a hash of
+    the network, the property, the limit, the options and the version. Names in the file are relative to it.
+    """
+
+    path: Path
+    folder: Path
+    options: VerifyOptions
+    fresh: bool = False
+    verify: Verify = verify_file
+
+    def answers(self) -> Iterator[Answer]:
+        """The answers in the order of the file, in every process; each process answers its part."""
+        processes = Processes("cpu", torch.device("cpu"))
+        instances = read_instances(self.path)
+        processes.on_main(lambda: self.folder.mkdir(parents=True, exist_ok=True))
+        for first in range(0, len(instances), processes.count):
+            turn = instances[first : first + processes.count]
+            mine = turn[processes.rank : processes.rank + 1]
+            for answers, error in processes.gather_objects(attempt(partial(self._all, mine))):
+                if error is not None:
+                    raise error
+                yield from answers or ()
+
+    def _all(self, instances: Sequence[Instance]) -> list[Answer]:
+        return [self.answer(instance) for instance in instances]
+
+    def answer(self, instance: Instance) -> Answer:
+        """The answer to one instance, from the folder or found now. A file that is not read is an answer of status "error"."""
+        network, prop = (self.path.parent / name for name in (instance.network, instance.prop))
+        options = attrs.evolve(self.options, timeout=instance.timeout)
+        try:
+            place = self.folder / f"{_key(network, prop, options)}.json"
+            if self.fresh or not place.exists():
+                write_atomic(place, sealed_json(self._record(network, prop, options, instance), indent=1))
+        except StorageError:
+            raise
+        except InradiusError as error:
+            return Answer(instance.network, instance.prop, "error", told=str(error))
+        kept = record(place)
+        return Answer(instance.network, instance.prop, kept["status"], kept["claim"], kept["seconds"])
+
+    def _record(self, network: Path, prop: Path, options: VerifyOptions, instance: Instance) -> dict[str, Any]:
+        result = self.verify(network, prop, options)
+        return {
+            "network": instance.network,
+            "property": instance.prop,
+            "timeout": instance.timeout,
+            "status": result.status,
+            "claim": result.claim or "",
+            "bound": result.bound,
+            "seconds": round(result.seconds, 3),
+            "result": result_text(result),
+        }
+
+
+def _key(network: Path, prop: Path, options: VerifyOptions) -> str:
+    """A hash of everything that determines an answer."""
+    total = hashlib.sha256(
+        f"{__version__} {options.timeout} {options.certifier} {options.claim} {options.seed}".encode()
+    )
+    for path in (network, prop):
+        with reading(path), path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:24]

@@ -1,0 +1,30 @@
+"""What a verification found, as a value."""
+
+from typing import Literal
+
+import attrs
+from torch import Tensor
+
+Status = Literal["unsat", "sat", "unknown", "timeout"]
+
+# the exit code of ``inradius verify`` for each status
+EXIT_CODES: dict[str, int] = {"unsat": 0, "sat": 10, "unknown": 11, "timeout": 12}
+
+
+@attrs.frozen(eq=False)
+class VerificationResult:
+    """Whether an input of a region violates a property.
+
+    status: "unsat", the property is proved; "sat", the ``witness`` violates it; "timeout", the time was over before either;
+    "unknown", the methods ended with neither. witness (1, *S): an input x + δ of the region whose ``outputs`` (1, O), those of the
+    model on this input alone, violate the property without any tolerance; None for every other status. bound: the lowest proved
+    bound of a clause, above 0 where the property is proved; None where no bound was computed. claim: the level of the proof, as
+    in ``Certificate.claim``; None without one. seconds: how long it took.
+    """
+
+    status: Status
+    witness: Tensor | None = None
+    outputs: Tensor | None = None
+    bound: float | None = None
+    claim: str | None = None
+    seconds: float = 0.0

@@ -1,0 +1,117 @@
+"""``inradius.verify``: a property around one input is proved or refuted."""
+
+from fractions import Fraction
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius.arguments import check_kind, check_model, check_tensor, check_threat
+from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
+from inradius.certifiers.certifier import Certifier
+from inradius.certifiers.property import Property
+from inradius.components.registry import make
+from inradius.errors import InputError
+from inradius.models.modes import frozen
+from inradius.models.outputs import asked, check_logits
+from inradius.sets.oracles import Oracles
+from inradius.verification.clock import Clock
+from inradius.verification.decide import decide
+from inradius.verification.question import Question, Witness
+from inradius.verification.result import VerificationResult
+
+DEFAULT_CERTIFIER = "certifier_cascade"
+DEFAULT_TIMEOUT = 60.0
+
+
+def verify(
+    model: nn.Module,
+    x: Tensor,
+    threat: Oracles | str,
+    prop: Property,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    claim: Claim = DEFAULT_CLAIM,
+    certifier: Certifier | str = DEFAULT_CERTIFIER,
+    seed: int = 0,
+) -> VerificationResult:
+    """Whether the property holds for f(x + δ) at every δ ∈ Δ(x), for one input x (1, *S).
+
+    A search looks for a violating input, then the certifier looks for a proof at level ``claim``, and what time is left goes to
+    the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the set,
+    with a gauge of at most 1, and the numbers that the model computes for it alone violate the property in exact arithmetic. Raises
+    ``InputError`` for invalid arguments, and ``UnsupportedError`` for a model or a set without bounds.
+    """
+    clock = Clock(as_timeout(timeout))
+    threat, certifier = make(threat, Oracles) if isinstance(threat, str) else threat, as_certifier(certifier)
+    check_claim(claim)
+    _check(model, x, threat, prop)
+    with frozen(model):
+        accept = _Judge(model, x, threat, prop)
+        return decide([Question(model, x, threat, prop, accept)], certifier, clock, claim, seed)
+
+
+def as_timeout(seconds: object) -> float:
+    """A limit in seconds. Raises ``InputError`` unless it is a positive number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        raise InputError(f"timeout={seconds!r} is not allowed; allowed is a positive number of seconds")
+    return float(seconds)
+
+
+def as_certifier(given: Certifier | str) -> Certifier:
+    """The certifier that a spec names, or the given one."""
+    certifier = make(given, Certifier) if isinstance(given, str) else given
+    check_kind(certifier, Certifier, "certifier")
+    return certifier
+
+
+def _check(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> None:
+    check_tensor(x, "x")
+    if x.ndim < 2 or len(x) != 1:
+        raise InputError(f"x has shape {tuple(x.shape)}; allowed is one input, (1, *S)")
+    check_model(model, x)
+    check_threat(threat)
+    check_kind(prop, Property, "property")
+    threat.check_inputs(x)
+    with frozen(model), torch.no_grad():
+        outputs = asked(model, x)
+    check_logits(outputs, 1, least=1)
+    if prop.weights.shape[2] != outputs.shape[1]:
+        raise InputError(
+            f"the property has weights for {prop.weights.shape[2]} outputs; the model has {outputs.shape[1]}, and one weight for "
+            "each is allowed"
+        )
+    prop.expand(1)
+
+
+@attrs.frozen(eq=False)
+class _Judge:
+    """Accepts inputs of the set at which the model's own numbers violate the property in exact arithmetic."""
+
+    model: nn.Module
+    x: Tensor
+    threat: Oracles
+    prop: Property
+
+    def __call__(self, point: Tensor) -> Witness | None:
+        """The witness at an input, or None."""
+        if not bool(self.threat.contains(point.double() - self.x.double(), self.x.double(), tol=0)):
+            return None
+        with torch.no_grad():
+            outputs: Tensor = self.model(point.clone())
+        return Witness(point, outputs) if violated(self.prop, outputs) else None
+
+
+def violated(prop: Property, outputs: Tensor) -> bool:
+    """True where the rows of some clause are all ≤ 0 at finite outputs (1, O), in exact arithmetic."""
+    if not bool(outputs.isfinite().all()):
+        return False
+    numbers = [Fraction(value) for value in outputs.flatten().tolist()]
+    rows = zip(prop.weights[0].tolist(), prop.offsets[0].tolist(), strict=True)
+    failed = [
+        Fraction(offset) + sum(Fraction(w) * number for w, number in zip(weights, numbers, strict=True) if w) <= 0
+        for weights, offset in rows
+    ]
+    if prop.clauses is None:
+        return any(failed)
+    return any(all(failed[row] for row in clause.nonzero().flatten().tolist()) for clause in prop.clauses)

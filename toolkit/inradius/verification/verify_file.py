@@ -1,0 +1,54 @@
+"""An ONNX file against a VNN-LIB file."""
+
+from pathlib import Path
+
+import attrs
+
+from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
+from inradius.certifiers.certifier import Certifier
+from inradius.errors import InputError
+from inradius.models.load import load_model
+from inradius.models.onnx.network import OnnxNetwork
+from inradius.verification.clock import Clock
+from inradius.verification.replay import Replay
+from inradius.verification.result import VerificationResult
+from inradius.verification.verify import DEFAULT_CERTIFIER, DEFAULT_TIMEOUT, as_certifier, as_timeout
+from inradius.verification.verify_query import verify_query
+from inradius.verification.vnnlib.query import read_query
+
+
+@attrs.frozen(kw_only=True)
+class VerifyOptions:
+    """How a network and a property are verified: the methods' settings, and no file."""
+
+    timeout: float = attrs.field(default=DEFAULT_TIMEOUT, converter=as_timeout)
+    certifier: Certifier = attrs.field(factory=lambda: as_certifier(DEFAULT_CERTIFIER), converter=as_certifier)
+    claim: Claim = DEFAULT_CLAIM
+    seed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        check_claim(self.claim)
+
+
+def verify_file(network: Path, prop: Path, options: VerifyOptions) -> VerificationResult:
+    """Whether the network of an ONNX file has an unsafe input, as a VNN-LIB file states; the time includes the reading.
+
+    A witness is replayed by ``onnxruntime`` where it is installed. Raises ``InputError`` and ``UnsupportedError`` for files that
+    are not read.
+    """
+    clock = Clock(options.timeout)
+    query = read_query(prop)
+    model = load_model(str(network))
+    if not isinstance(model, OnnxNetwork):
+        raise InputError(f"{network} is no ONNX file; allowed is a file that ends in .onnx")
+    return verify_query(
+        model,
+        query,
+        clock,
+        shape=model.input_shape,
+        dtype=model.dtype,
+        certifier=options.certifier,
+        claim=options.claim,
+        replay=Replay.of(network),
+        seed=options.seed,
+    )

@@ -1,0 +1,1 @@
+"""Files of VNN-LIB: the unsafe set of a network's inputs and outputs, read exactly."""

@@ -1,0 +1,75 @@
+"""Bounds of single inputs, gathered from comparisons."""
+
+from fractions import Fraction
+
+import attrs
+
+from inradius.errors import InputError
+from inradius.verification.vnnlib.formulas import Atom
+from inradius.verification.vnnlib.normal_form import Conjunction
+
+# a bound and whether it is strict
+Side = tuple[Fraction, bool]
+
+
+@attrs.frozen(eq=False)
+class Box:
+    """Bounds of inputs by their place: those of ``base``, and tighter ones in ``low`` and ``high``."""
+
+    low: dict[int, Side] = attrs.field(factory=dict)
+    high: dict[int, Side] = attrs.field(factory=dict)
+    base: "Box | None" = None
+
+    def lowest(self, place: int) -> Side | None:
+        """The lower bound of an input."""
+        return self.low.get(place) or (self.base.lowest(place) if self.base is not None else None)
+
+    def highest(self, place: int) -> Side | None:
+        """The upper bound of an input."""
+        return self.high.get(place) or (self.base.highest(place) if self.base is not None else None)
+
+    @property
+    def empty(self) -> bool:
+        """True where no number lies between the bounds of an input."""
+        ends = ((self.lowest(place), self.highest(place)) for place in {*self.low, *self.high})
+        return (self.base is not None and self.base.empty) or any(
+            low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))) for low, high in ends
+        )
+
+    @property
+    def key(self) -> object:
+        """Equal for boxes on one base that have equal bounds."""
+        return tuple(sorted(self.low.items())), tuple(sorted(self.high.items()))
+
+    def sides(self, count: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+        """The bounds of all ``count`` inputs. Raises ``InputError`` for an input that has none."""
+        lows, highs = (tuple(map(side, range(count))) for side in (self.lowest, self.highest))
+        for name, found in (("lower", lows), ("upper", highs)):
+            if None in found:
+                raise InputError(
+                    f"X_{found.index(None)} has no {name} bound; allowed are inputs with both bounds as numbers"
+                )
+        return tuple(side[0] for side in lows if side), tuple(side[0] for side in highs if side)
+
+
+def narrowed(atoms: Conjunction, base: Box) -> tuple[Box, tuple[Atom, ...]]:
+    """The box within the comparisons of single inputs, and the other comparisons."""
+    box, rest = Box(base=base), []
+    for atom in atoms:
+        weights = atom.number.weights
+        variable, weight = next(iter(weights.items()))
+        if len(weights) > 1 or variable.output:
+            rest.append(atom)
+            continue
+        side = (-atom.number.constant / weight, atom.strict)
+        if weight > 0:
+            if _tighter(side, box.highest(variable.place), 1):
+                box.high[variable.place] = side
+        elif _tighter(side, box.lowest(variable.place), -1):
+            box.low[variable.place] = side
+    return box, tuple(rest)
+
+
+def _tighter(side: Side, than: Side | None, sign: int) -> bool:
+    """True where an upper bound (sign 1) or a lower bound (sign −1) is tighter than another."""
+    return than is None or sign * side[0] < sign * than[0] or (side[0] == than[0] and side[1] and not than[1])

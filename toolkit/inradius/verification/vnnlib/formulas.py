@@ -1,0 +1,115 @@
+"""Formulas over the inputs and outputs of a network: linear comparisons, and their conjunctions and disjunctions, exact."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import attrs
+
+
+class Variable(NamedTuple):
+    """A number of the flattened inputs (``output`` false) or of the flattened outputs."""
+
+    output: bool
+    place: int
+
+    def __str__(self) -> str:
+        return f"{'Y' if self.output else 'X'}_{self.place}"
+
+
+@attrs.frozen
+class Affine:
+    """The number Σ weight · variable + constant; no weight is 0."""
+
+    weights: dict[Variable, Fraction]
+    constant: Fraction
+
+    @classmethod
+    def of(cls, constant: Fraction) -> "Affine":
+        """A constant."""
+        return cls({}, constant)
+
+    def plus(self, other: "Affine", factor: Fraction) -> "Affine":
+        """This number plus ``factor`` times another."""
+        weights = dict(self.weights)
+        for variable, weight in other.weights.items():
+            weights[variable] = weights.get(variable, Fraction(0)) + factor * weight
+        return Affine({v: w for v, w in weights.items() if w}, self.constant + factor * other.constant)
+
+    def times(self, factor: Fraction) -> "Affine":
+        """This number times a constant."""
+        return Affine({v: factor * w for v, w in self.weights.items() if factor}, factor * self.constant)
+
+    def at(self, x: Sequence[Fraction], y: Sequence[Fraction]) -> Fraction:
+        """The value at inputs and outputs."""
+        sides = (x, y)
+        return self.constant + sum(weight * sides[v.output][v.place] for v, weight in self.weights.items())
+
+
+@attrs.frozen
+class Atom:
+    """The comparison ``number`` ≤ 0, or ``number`` < 0 where it is strict."""
+
+    number: Affine
+    strict: bool
+
+    def at(self, x: Sequence[Fraction], y: Sequence[Fraction]) -> bool:
+        """True where the comparison holds."""
+        value = self.number.at(x, y)
+        return value < 0 or (value == 0 and not self.strict)
+
+
+@attrs.frozen
+class All:
+    """The conjunction of its parts, true without parts."""
+
+    parts: "tuple[Formula, ...]"
+
+
+@attrs.frozen
+class Either:
+    """The disjunction of its parts, false without parts."""
+
+    parts: "tuple[Formula, ...]"
+
+
+Formula = Atom | All | Either
+TRUE, FALSE = All(()), Either(())
+
+
+@attrs.frozen(eq=False)
+class Statement:
+    """The content of a file: the numbers of flattened inputs and outputs, and the formula of the unsafe set."""
+
+    inputs: int
+    outputs: int
+    formula: Formula
+
+
+def compared(number: Affine, *, strict: bool) -> Formula:
+    """number ≤ 0, or < 0 where ``strict``; a truth value where the number is a constant."""
+    if number.weights:
+        return Atom(number, strict)
+    return TRUE if number.constant < 0 or (number.constant == 0 and not strict) else FALSE
+
+
+def negated(formula: Formula) -> Formula:
+    """The formula that holds where this one does not."""
+    match formula:
+        case Atom(number, strict):
+            return Atom(number.times(Fraction(-1)), not strict)
+        case All(parts):
+            return Either(tuple(map(negated, parts)))
+        case Either(parts):
+            return All(tuple(map(negated, parts)))
+
+
+def holds(formula: Formula, x: Sequence[Fraction], y: Sequence[Fraction]) -> bool:
+    """True where the formula holds at these inputs and outputs, in exact arithmetic."""
+    match formula:
+        case Atom():
+            return formula.at(x, y)
+        case All(parts):
+            return all(holds(part, x, y) for part in parts)
+        case Either(parts):
+            return any(holds(part, x, y) for part in parts)
