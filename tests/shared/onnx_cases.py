@@ -26,22 +26,25 @@ def session(file):
     return runtime().InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
-def outputs_of_runtime(file, inputs):
-    """What onnxruntime computes for each example, (B, *output_shape); ``inputs``: (B, *input_shape)."""
+def outputs_of_runtime(file, inputs, axis=0):
+    """What onnxruntime computes for each example, (B, *output_shape); ``inputs``: (B, *input_shape).
+
+    ``axis``: the axis of the file's output that holds the example.
+    """
     run = session(file)
     (given,) = run.get_inputs()
     shape = [n if isinstance(n, int) else 1 for n in given.shape]
     rows = [run.run(None, {given.name: x.numpy().reshape(shape)})[0] for x in inputs]
     outside = shape[:1] != [1] or (len(shape) == 1 and isinstance(given.shape[0], int))
-    return np.stack(rows) if outside else np.concatenate(rows)
+    return np.stack(rows) if outside else np.stack([row.take(0, axis) for row in rows])
 
 
-def agrees(file, inputs=None, *, tolerance=2e-5, count=3):
+def agrees(file, inputs=None, *, tolerance=2e-5, count=3, axis=0):
     """Reads a file and asserts that batches give what onnxruntime gives for each example; returns the network."""
     model = read_onnx(file)
     if inputs is None:
         inputs = torch.randn(count, *model.input_shape, generator=torch.Generator().manual_seed(1)).to(model.dtype)
-    wanted = outputs_of_runtime(file, inputs)
+    wanted = outputs_of_runtime(file, inputs, axis)
     with torch.no_grad():
         found = model(inputs).numpy()
     assert found.shape == wanted.shape

@@ -142,7 +142,7 @@ class Build:
             if name and value is not None and not value.varies:
                 self._use(node, name, value, unlearned=index in call.unlearned)
         for number, tensor in enumerate(call.added):
-            names.append(self._free_name(f"{node.outputs[0]}_{number}"))
+            names.append(self.free_name(f"{node.outputs[0]}_{number}"))
             self.known[names[-1]] = Known(tensor)
             self.weights[names[-1]] = tensor
         if call.anchored:
@@ -184,7 +184,8 @@ class Build:
             node.refuse("mixes the examples of a batch; allowed is a network that computes each example by itself")
         return Known(one, several, axis, major)
 
-    def _free_name(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
+        """The name, or a longer one that no value has."""
         while name in self.known:
             name += "_"
         return name

@@ -12,7 +12,7 @@ from inradius.models.onnx.build import Build, start, with_ends
 from inradius.models.onnx.external import ExternalFiles
 from inradius.models.onnx.library import onnx_library
 from inradius.models.onnx.limits import MOST_BYTES, MOST_NODES, TooLargeError
-from inradius.models.onnx.network import OnnxNetwork
+from inradius.models.onnx.network import OnnxNetwork, Step
 from inradius.models.onnx.node import Node, described, read_node
 from inradius.models.onnx.tensors import dtype_of, read_tensor
 
@@ -144,16 +144,20 @@ def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...
     if not known.varies:
         raise UnsupportedError(f"the output {value.name!r} of {path} does not depend on its input")
     _check_declared(value, known.one[0] if build.outside else known.one, path)
-    if known.batch != 0 or known.one.shape[0] != 1:
+    batch = known.batch
+    if batch is None or known.one.shape[batch] != 1:
         raise UnsupportedError(
-            f"the output {value.name!r} of {path} has shape {tuple(known.one.shape)}; allowed is an axis of the examples first"
+            f"the output {value.name!r} of {path} has shape {tuple(known.one.shape)}; allowed is an axis of the examples alone"
         )
-    kept = frozenset((*build.weights, build.input_name, value.name))
-    steps = with_ends(build.steps, value.name, kept)
+    last, steps = value.name, build.steps
+    if batch:
+        last = build.free_name(f"{last}_examples_first")
+        steps = [*steps, Step(lambda x: x.movedim(batch, 0), (value.name,), (last,))]
+    steps = with_ends(steps, last, frozenset((*build.weights, build.input_name, last)))
     used = {name for step in steps for name in step.inputs}
     weights = {name: tensor for name, tensor in build.weights.items() if name in used}
     graph = hashlib.sha256("\n".join(map(described, nodes)).encode()).hexdigest()[:16]
-    ends, shapes = (build.input_name, value.name), (shape, tuple(known.one.shape[1:]))
+    ends, shapes = (build.input_name, last), (shape, tuple(known.one.movedim(batch, 0).shape[1:]))
     return OnnxNetwork(steps, weights, build.learned(), ends, shapes, build.input_dtype, graph)
 
 

@@ -85,6 +85,8 @@ def _clip(call: Call) -> Apply:
     """x, cut at a lowest and a highest number."""
     if call.opset < 11:
         low, high = call.attribute("min"), call.attribute("max")
+        if low is not None and high is not None and low > high:
+            call.refuse(f"cuts at a lowest number {low} above the highest {high}")
     else:
         low, high = call.number(1), call.number(2)
     if low is None and high is None:

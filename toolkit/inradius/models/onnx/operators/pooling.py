@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inradius.models.onnx.call import Apply, Call
-from inradius.models.onnx.operators.windows import Windows, padded, padding, windows
+from inradius.models.onnx.operators.windows import Windows, padded, padding, refuse_same_with_dilations, windows
 
 _MAX: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_CONV: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _MEAN: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
@@ -19,8 +20,13 @@ def _windows(call: Call) -> tuple[Windows, tuple[int, ...]]:
     call.batch_first()
     shape = call.operand(0).shape[2:]
     given = windows(call, tuple(call.attribute("kernel_shape", ())), shape)
-    if any(max(a, b) >= e for a, b, e in zip(given.before, given.after, given.extent, strict=True)):
+    if any(max(a, b) >= k for a, b, k in zip(given.before, given.after, given.size, strict=True)):
         call.refuse("adds margins as wide as its windows")
+    refuse_same_with_dilations(call, given)
+    if str(call.attribute("auto_pad", "NOTSET")).startswith("SAME") and any(
+        (-(-n // s) - 1) * s + e < n for n, e, s in zip(shape, given.extent, given.stride, strict=True)
+    ):
+        call.refuse("leaves out pixels between its windows while it keeps the size of its image; allowed are pads")
     missing = []
     for n, a, b, e, s in zip(shape, given.before, given.after, given.extent, given.stride, strict=True):
         rest = (n + a + b - e) % s
@@ -51,11 +57,9 @@ def _max_pool(call: Call) -> Apply:
 def _average_pool(call: Call) -> Apply:
     """The mean of each window, of the image alone or with the margins that the node adds."""
     given, missing = _windows(call)
-    if set(given.dilation) != {1}:
-        call.refuse("averages windows with gaps; allowed are dilations of 1")
     function, count_all = _MEAN[len(given.size)], bool(call.attribute("count_include_pad", 0))
     inside = given.even and all(2 * n <= k for n, k in zip(given.before, given.size, strict=True))
-    if inside and not any(missing):
+    if inside and not any(missing) and set(given.dilation) == {1}:
         return lambda x: function(x, given.size, given.stride, given.before, False, count_all)
     margin = padding(given.before, [a + m for a, m in zip(given.after, missing, strict=True)])
     counted = torch.ones((1, 1, *call.operand(0).shape[2:]), dtype=torch.float64)
@@ -64,19 +68,30 @@ def _average_pool(call: Call) -> Apply:
         counted = F.pad(counted, padding([0] * len(missing), missing))
     else:
         counted = F.pad(counted, margin)
-    call.add((1 / function(counted, given.size, given.stride)).to(call.operand(0).dtype))
-    return lambda x, scale: function(padded(x, margin), given.size, given.stride) * scale
+    dtype, channels = call.operand(0).dtype, call.operand(0).shape[1]
+    ones = torch.ones(1, 1, *given.size, dtype=torch.float64)
+    call.add((1 / _CONV[len(given.size)](counted, ones, None, given.stride, 0, given.dilation)).to(dtype))
+    sums = _window_sums(call, given, channels)
+    return lambda x, scale, *rest: sums(padded(x, margin), *rest) * scale
+
+
+def _window_sums(call: Call, given: Windows, channels: int) -> Callable[..., Tensor]:
+    """The sum of each window; for windows with gaps by a convolution whose weights are 1, which it adds."""
+    count = torch.Size(given.size).numel()
+    if set(given.dilation) == {1}:
+        return lambda x: _MEAN[len(given.size)](x, given.size, given.stride) * count
+    call.add(torch.ones(channels, 1, *given.size, dtype=call.operand(0).dtype))
+    function = _CONV[len(given.size)]
+    return lambda x, ones: function(x, ones, None, given.stride, 0, given.dilation, channels)
 
 
 def _lp_pool(call: Call) -> Apply:
     """The ℓp norm of each window."""
     given, missing = _windows(call)
-    if set(given.dilation) != {1}:
-        call.refuse("takes norms of windows with gaps; allowed are dilations of 1")
-    p, count = float(call.attribute("p", 2)), torch.Size(given.size).numel()
+    p = float(call.attribute("p", 2))
     margin = padding(given.before, [a + m for a, m in zip(given.after, missing, strict=True)])
-    function = _MEAN[len(given.size)]
-    return lambda x: (function(padded(x, margin).abs().pow(p), given.size, given.stride) * count).pow(1 / p)
+    sums = _window_sums(call, given, call.operand(0).shape[1])
+    return lambda x, *rest: sums(padded(x, margin).abs().pow(p), *rest).pow(1 / p)
 
 
 def _of_images(function: Callable[[Tensor, list[int]], Tensor]) -> Callable[[Call], Apply]:

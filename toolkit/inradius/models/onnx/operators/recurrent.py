@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.operators.broadcast import unflattened
@@ -114,13 +115,36 @@ def _relu(x: Tensor, first: list[Tensor], weights: list[Tensor], layer: _Layer) 
     return torch.rnn_relu(x, first[0], weights, layer.biased, 1, 0.0, False, layer.both, False)
 
 
+def _early_gru(x: Tensor, first: list[Tensor], weights: list[Tensor], layer: _Layer) -> tuple[Tensor, ...]:
+    """A GRU that resets the state before its product, step by step, as torch has none."""
+    count = len(weights) // (2 if layer.both else 1)
+    found, last = [], []
+    for way, start in enumerate(first[0].unbind(0)):
+        own, turned, state = weights[way * count : (way + 1) * count], way == 1, start
+        steps = []
+        for row in (x.flip(0) if turned else x).unbind(0):
+            state = _early_step(row, state, own)
+            steps.append(state)
+        found.append(torch.stack(steps[::-1] if turned else steps))
+        last.append(state)
+    return torch.cat(found, -1), torch.stack(last)
+
+
+def _early_step(x: Tensor, state: Tensor, weights: list[Tensor]) -> Tensor:
+    of_input, of_state, *biases = weights
+    bias_x, bias_h = biases if biases else (None, None)
+    reset_x, update_x, new_x = F.linear(x, of_input, bias_x).chunk(3, -1)
+    *gates, last = of_state.chunk(3)
+    *gate_biases, last_bias = (None,) * 3 if bias_h is None else bias_h.chunk(3)
+    reset_h, update_h = (F.linear(state, w, b) for w, b in zip(gates, gate_biases, strict=True))
+    reset, update = torch.sigmoid(reset_x + reset_h), torch.sigmoid(update_x + update_h)
+    new = torch.tanh(new_x + F.linear(reset * state, last, last_bias))
+    return (state - new) * update + new
+
+
 def _gru_layer(call: Call) -> Apply:
-    """A GRU that resets behind the product with the state, as torch's does."""
-    if not call.attribute("linear_before_reset", 0):
-        call.refuse(
-            "resets before the product with the state (linear_before_reset=0); allowed is behind it, as torch does"
-        )
-    return _lower(_gru, 1)(call)
+    """A GRU that resets the state behind its product, as torch's does, or before it."""
+    return _lower(_gru if call.attribute("linear_before_reset", 0) else _early_gru, 1)(call)
 
 
 def _rnn_layer(call: Call) -> Apply:

@@ -33,7 +33,12 @@ def reshaped(call: Call, target: Sequence[int], several: Sequence[int] | None = 
             f"mixes the examples of a batch: it makes the shape {tuple(several or target)} of the shape {x.shape}"
         )
     place, call.major = allowed[0]
-    if place == 0 and x.batch == 0 and len(target) > 1 and list(x.shape[: len(target) - 1]) == list(target[:-1]):
+    if (
+        place == 0
+        and x.batch == 0
+        and 1 < len(target) <= x.rank
+        and list(x.shape[: len(target) - 1]) == list(target[:-1])
+    ):
         return lambda x, *_: x.flatten(len(target) - 1)
     sizes = [-1 if axis == place else length for axis, length in enumerate(target)]
     return lambda x, *_: x.reshape(sizes)

@@ -58,6 +58,12 @@ def windows(call: Call, size: Sequence[int], shape: Sequence[int]) -> Windows:
     )
 
 
+def refuse_same_with_dilations(call: Call, given: Windows) -> None:
+    """Refuses windows with gaps that keep the size of their image, which the standard's runtimes read in different ways."""
+    if str(call.attribute("auto_pad", "NOTSET")).startswith("SAME") and set(given.dilation) != {1}:
+        call.refuse("keeps the size of its image with dilations; allowed are dilations of 1, or pads")
+
+
 def lengths(call: Call, name: str, default: Sequence[int]) -> tuple[int, ...]:
     """A list of numbers, as many as the default has."""
     found = tuple(call.attribute(name, default))
