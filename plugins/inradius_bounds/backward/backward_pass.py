@@ -118,11 +118,16 @@ class BackwardPass:
         self._collect(node.sources[0], found.function)
 
     def _through_product(self, node: Node, function: LinearFunctions) -> None:
-        found = self.lines[node].product_rows(function.dense(node.stored))
-        self.radius = self.radius + found.radius
+        lines, dense = self.lines[node], function.dense(node.stored)
+        if self.two and not self.doubled and lines.turn is not None:
+            self._double()
+            dense = dense.doubled()
+        found = lines.product_rows(dense)
+        if found.radius is not None:
+            self.radius = self.radius + found.radius
         self._shift(found.constant)
         self._owe(found.owed, found.execution)
-        for source, rows in zip(node.sources, (found.first, found.second), strict=True):
+        for source, rows in zip(node.sources, found.functions, strict=True):
             self._collect(source, rows)
 
     def _double(self) -> None:

@@ -15,7 +15,7 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import both
-from inradius_bounds.backward.product_planes import ProductPlanes
+from inradius_bounds.backward.product_planes import Planes, planes
 from inradius_bounds.backward.row_sizes import numbers_of_row
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.box import Box
@@ -33,7 +33,7 @@ class CurveRelaxations:
 
     values: ValueBounds
     relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
-    lines: dict[Node, CurveLines | ProductPlanes] = attrs.field(factory=dict)
+    lines: dict[Node, CurveLines | Planes] = attrs.field(factory=dict)
     # the boxes from backward passes alone, by node, where slopes are chosen by them
     backward: dict[Node, Box] = attrs.field(factory=dict)
     slopes: bool = False
@@ -47,11 +47,11 @@ class CurveRelaxations:
             found = op.rule.with_slope(op, slope, *self.values.box(source))
         self.relaxations[node] = found
 
-    def line(self, node: Node) -> CurveLines | ProductPlanes:
+    def line(self, node: Node) -> CurveLines | Planes:
         """The lines of a curve, or the planes of a product, moved apart by all rounding errors of rows there."""
         if node not in self.lines:
             self.lines[node] = (
-                ProductPlanes.of(self.values, node).folded
+                planes(self.values, node).folded
                 if node.product is not None
                 else CurveLines.of(self.values, node, self.relaxations[node]).folded
             )

@@ -6,31 +6,23 @@ the mean of the two planes of McCormick on either side. Source: mccormick1976.
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.backward.factor_rows import FactorRows
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot, dot_terms
+from inradius_bounds.backward.softmax_planes import SoftmaxPlanes
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 from inradius_bounds.steps.bilinear import Bilinear
-
-
-@attrs.frozen(eq=False)
-class ProductRows:
-    """Rows on the two factors that stand for rows on their product, as in ``RelaxedRows``."""
-
-    first: DenseRows
-    second: DenseRows
-    constant: Tensor
-    radius: Tensor
-    owed: Tensor | None
-    execution: Tensor | None
+from inradius_bounds.steps.softmax import Softmax
 
 
 @attrs.frozen(eq=False)
@@ -48,11 +40,14 @@ class ProductPlanes:
     owed: Tensor | None = None
     execution: Tensor | None = None
 
+    # the planes are parallel
+    turn: ClassVar[None] = None
+
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "ProductPlanes":
         """The planes of a product whose factors have boxes."""
         join = node.product
-        assert join is not None
+        assert isinstance(join, Bilinear)
         sides = [_Side.of(values, source) for source in node.sources]
         a, b = sides
         # from the product of the references the offset is that of the middles alone
@@ -112,7 +107,7 @@ class ProductPlanes:
             band = band if part is None else band + part
         return attrs.evolve(self, band=band, owed=None, execution=None)
 
-    def product_rows(self, function: DenseRows) -> ProductRows:
+    def product_rows(self, function: DenseRows) -> FactorRows:
         """The rows on the factors that stand for rows on the product."""
         rows = function.rows
         size = rows.abs()
@@ -122,14 +117,21 @@ class ProductPlanes:
         join, shapes = self.join, (self.first.shape[1:], self.second.shape[1:])
         one = join.first_rows(rows, self.second).reshape(*rows.shape[:2], *shapes[0])
         other = join.second_rows(rows, self.first).reshape(*rows.shape[:2], *shapes[1])
-        return ProductRows(
-            DenseRows(one), DenseRows(other), dot(rows, self.offset), dot(size, self.band), owed, execution
-        )
+        radius = dot(size, self.band)
+        return FactorRows((DenseRows(one), DenseRows(other)), dot(rows, self.offset), radius, owed, execution)
 
 
-def planes_of(values: ValueBounds, nodes: Iterable[Node]) -> dict[Node, ProductPlanes]:
-    """The planes of each product, with the rounding errors of rows on it."""
-    return {node: ProductPlanes.of(values, node) for node in nodes}
+Planes = ProductPlanes | SoftmaxPlanes
+
+
+def planes(values: ValueBounds, node: Node) -> Planes:
+    """The planes of a product or of a softmax, with the rounding errors of rows on it."""
+    return SoftmaxPlanes.of(values, node) if isinstance(node.product, Softmax) else ProductPlanes.of(values, node)
+
+
+def planes_of(values: ValueBounds, nodes: Iterable[Node]) -> dict[Node, Planes]:
+    """The planes of each product and softmax, with the rounding errors of rows on it."""
+    return {node: planes(values, node) for node in nodes}
 
 
 @attrs.frozen(eq=False)

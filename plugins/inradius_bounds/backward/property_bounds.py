@@ -13,7 +13,7 @@ from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import CurveRelaxations
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
-from inradius_bounds.backward.product_planes import ProductPlanes, planes_of
+from inradius_bounds.backward.product_planes import Planes, planes_of
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -23,7 +23,7 @@ _AT_LEAST = 16
 
 
 def property_bounds(
-    values: ValueBounds, prop: Property, lines: Mapping[Node, CurveLines | ProductPlanes], *, stops: bool = False
+    values: ValueBounds, prop: Property, lines: Mapping[Node, CurveLines | Planes], *, stops: bool = False
 ) -> ClosedRows:
     """Lower bounds of the property's rows by one backward pass to the input, or with ``stops`` to the curves before it."""
     result = values.network.result
@@ -39,7 +39,7 @@ def property_bounds(
     return within_domain(values, found[0] if len(found) == 1 else ClosedRows.joined(found, dim=1))
 
 
-def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines | ProductPlanes]:
+def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines | Planes]:
     """The lines of all curves and the planes of all products, with the rounding errors of rows on them."""
     curves = {node: CurveLines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
     return curves | planes_of(found.values, found.values.network.products)

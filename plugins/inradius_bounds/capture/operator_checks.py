@@ -10,6 +10,7 @@ from inradius_bounds.capture.affine_checks import through_affine, through_curve
 from inradius_bounds.capture.graph import Graph, Value, values_in
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.steps.bilinear import Bilinear
+from inradius_bounds.steps.softmax import Softmax
 
 # a run may round an operator in another way than the steps that stand for it, which may be several
 _ROOM = 8
@@ -77,6 +78,8 @@ def _evaluated(node: Node, known: dict[Node, Rounded], dtype: torch.dtype) -> Ro
 
 
 def _made(node: Node, before: list[Rounded], dtype: torch.dtype) -> Rounded:
+    if isinstance(node.product, Softmax):
+        return node.product.rounded(*before[0], dtype)
     if node.product is not None:
         return _multiplied(node.product, before, dtype)
     if node.join is None:

@@ -46,6 +46,6 @@ def closed(found: CurveRelaxations, prop: Property, *, intersect: bool = True, b
         return several[0]
     if best and values.network.curves:
         several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
-    if intersect and values.network.curves:
+    if intersect and not values.network.affine:
         several.append(property_bounds(values, prop, {}, stops=True))
     return highest(several)

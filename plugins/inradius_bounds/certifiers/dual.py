@@ -33,6 +33,6 @@ class Dual(PropagationCertifier):
     def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
         found = relax_curves(values, intersect=self.intersect, inner=self.inner, slopes=True)
         several = [property_bounds(values, prop, lines_of(found))]
-        if self.intersect and values.network.curves and not settled(several[0]):
+        if self.intersect and not values.network.affine and not settled(several[0]):
             several.append(property_bounds(values, prop, {}, stops=True))
         return highest(several)

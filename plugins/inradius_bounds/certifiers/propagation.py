@@ -34,7 +34,7 @@ class PropagationCertifier(Certifier):
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         values = values_of(model, x, threat, about=self.from_reference, memory=self.memory)
         found = in_parts(values, prop, self.closed_rows, self.numbers_of_row(values))
-        return bounds_of(values, found, exact=threat.tight and not values.network.curves)
+        return bounds_of(values, found, exact=threat.tight and values.network.affine)
 
     @abstractmethod
     def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:

@@ -16,6 +16,7 @@ from inradius_bounds.steps.join import Added, Gathered, Join
 from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
 from inradius_bounds.steps.product import LinearStep, Product, ProductRule
 from inradius_bounds.steps.scale import Intermediates, Scale, ScaleRule
+from inradius_bounds.steps.softmax import Softmax
 from inradius_bounds.steps.sums import Sum, SumRule
 
 Part = Node | ConstantTensor | float
@@ -59,6 +60,11 @@ class Builder:
         product = Bilinear(shapes[0], shapes[1], full, stored(full), matrices)
         sources = tuple(each.root for each in factors)
         return Node(full, sources, product=product, where=self.where, executed=self.executed)
+
+    def softmax(self, source: Node, axis: int, shown: Tensor | None) -> Node:
+        """The softmax of a value along an axis; shown (*shape): false where a number is −inf, None for nowhere."""
+        found = Softmax(source.shape, axis, stored(source.shape), shown)
+        return Node(source.shape, (source.root,), product=found, where=self.where, executed=self.executed)
 
     def curve(self, source: Node, layer: nn.Module) -> Node:
         """The result of an elementwise layer that has a rule."""

@@ -10,6 +10,7 @@ from inradius import Operator
 from inradius_bounds.box import Box
 from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.join import Join
+from inradius_bounds.steps.softmax import Softmax
 
 
 @attrs.define(eq=False)
@@ -23,8 +24,8 @@ class Node:
     sources: tuple["Node", ...] = ()
     operator: Operator | None = None
     join: Join | None = None
-    # of two values that both depend on the input
-    product: Bilinear | None = None
+    # of two values that both depend on the input, or the softmax of one
+    product: Bilinear | Softmax | None = None
     where: str = ""
     # true where the model's own operator rounds as this step does, or less
     executed: bool = False

@@ -41,6 +41,11 @@ class Network:
         return tuple(node for node in self.nodes if node.product is not None)
 
     @cached_property
+    def affine(self) -> bool:
+        """True if the result is an affine function of the input."""
+        return self.result in self.affine_nodes
+
+    @cached_property
     def place(self) -> dict[Node, int]:
         """The place of each node in the order."""
         return {node: place for place, node in enumerate(self.nodes)}

@@ -14,6 +14,7 @@ from inradius_bounds.network.network import Network
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.rounding import Rounding, tiny, unit
+from inradius_bounds.steps.bilinear import Bilinear
 
 
 def _fastest(side: Tensor) -> Tensor:
@@ -143,10 +144,13 @@ class ValueBounds:
         lower, upper = node.interval(*(self.box(source) for source in node.sources))
         if self.errors is None:
             return lower, upper
-        if node.product is not None:
+        if isinstance(node.product, Bilinear):
             return self._widened(lower, upper, self.errors.boxes.product(node))
-        if not node.curved:
+        if not node.bends:
             return self._widened(lower, upper, self.errors.boxes.widening(node))
+        if not node.curved:
+            # a softmax rounds outwards itself, and has no level float
+            return lower, upper
         # the rule of the curve rounds outwards itself
         run = self.errors.executions.curve(node, torch.maximum(lower.abs(), upper.abs()))
         return (lower, upper) if run is None else self._widened(lower, upper, run)

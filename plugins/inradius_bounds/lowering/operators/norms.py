@@ -16,10 +16,14 @@ from inradius_bounds.rules.functions import CappedExpLayer, ReciprocalLayer
 from inradius_bounds.steps.scale import Intermediates
 
 
-def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
-    """1 / Σ_j exp(z_j − z_i). This form has no quotient of two sums, which would loosen the bounds.
+# a softmax of few numbers is made of their differences where these are no more than this, and else is one step
+_PAIRS = 4096
 
-    The sum is at least 1. The exponentials have a cap C, so that bounds are finite for any z: a sum that the cap changes is at
+
+def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
+    """One step, or 1 / Σ_j exp(z_j − z_i) where the differences may have narrower bounds than the numbers and are few.
+
+    This form has no quotient of two sums, which would loosen the bounds. The sum is at least 1. The exponentials have a cap C, so that bounds are finite for any z: a sum that the cap changes is at
     least exp(C) with it and without it, so that the reciprocals differ by no more than exp(−C). Where z_j is −inf its
     exponential is 0, and where z_i is −inf the result is.
     """
@@ -32,7 +36,10 @@ def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
 
 def safe_softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
     """Softmax, and 0 where all numbers are −inf."""
-    axis = axis % len(value.shape)
+    axis = axis % len(value.shape) if value.shape else 0
+    if build.products and value.shape and not _by_pairs(value, axis):
+        return build.softmax(value, axis, None if value.hidden is None else ~value.hidden)
+    build.squared = True
     # the entry (i, j) is z_j − z_i, and the sum runs over j
     behind = build.move(value, lambda places: places.unsqueeze(axis))
     ahead = build.move(value, lambda places: places.unsqueeze(axis + 1))
@@ -42,6 +49,24 @@ def safe_softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node
     total = build.sum(powers, (axis + 1,), keepdim=False)
     found = build.curve(total, ReciprocalLayer(1.0, math.exp(-CappedExpLayer.cap)))
     return found if value.hidden is None else build.scale(found, build.constant(~value.hidden))
+
+
+def _by_pairs(value: Node, axis: int) -> bool:
+    """True for few numbers that are not products of matrices, such as the logits of classes.
+
+    The scores of attention are such products. Bounds of their differences cost most of the time and are hardly narrower.
+    """
+    if value.shape.numel() * value.shape[axis] > _PAIRS:
+        return False
+    left, seen = [value.root], set()
+    while left:
+        node = left.pop()
+        if node.product is not None:
+            return False
+        if node not in seen and not node.bends and not (node.operator and node.operator.rule.mixes(node.operator)):
+            seen.add(node)
+            left += node.sources
+    return True
 
 
 def _counted(shown: Tensor, axis: int) -> Tensor:

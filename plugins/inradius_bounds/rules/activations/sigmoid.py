@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from inradius import ActivationRule, Operator
+from inradius_bounds.rules.activations.s_shaped import SShapedRule
 from inradius_bounds.rules.activations.turning_points import check_positive, log
 
 
-class SigmoidRule(ActivationRule):
+class SigmoidRule(SShapedRule):
     """1 / (1 + exp(−z)). Its slope s = f (1 − f) is attained at ± log(f / (1 − f))."""
 
     def ulps(self, op: Operator) -> float:
@@ -26,7 +27,7 @@ class SigmoidRule(ActivationRule):
         return z.sigmoid() * (-z).sigmoid()
 
 
-class TanhRule(ActivationRule):
+class TanhRule(SShapedRule):
     """tanh(z). Its slope s = 1 − f² is attained at ± artanh √(1 − s)."""
 
     def ulps(self, op: Operator) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inradius import ActivationRule, LayerRule, Operator
 from inradius_bounds.rules.activations.least import LeastRule
+from inradius_bounds.rules.activations.s_shaped import SShapedRule
 
 
 class FunctionLayer(nn.Module):
@@ -108,7 +109,7 @@ class Expm1Rule(ActivationRule):
         return z.exp()
 
 
-class ArctangentRule(ActivationRule):
+class ArctangentRule(SShapedRule):
     """arctan(z), whose slope s = 1 / (1 + z²) is met at ± √(1 / s − 1)."""
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:
@@ -119,7 +120,7 @@ class ArctangentRule(ActivationRule):
         return 1 / (1 + z.square())
 
 
-class ErrorFunctionRule(ActivationRule):
+class ErrorFunctionRule(SShapedRule):
     """erf(z), whose slope s = 2 / √π · exp(−z²) is met at ± √(−log(s √π / 2))."""
 
     def turns(self, op: Operator, slope: Tensor) -> Sequence[Tensor]:

@@ -1,0 +1,124 @@
+"""Softmax along one axis, as a function of all numbers along it."""
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inradius_bounds.box import Box
+from inradius_bounds.rounding import unit
+
+# exp and log within 8 units in the last place, of arguments up to 745 in size
+_ROUNDINGS = 40_000
+# sums below this may be lost to underflow
+_LOST = 1e-290
+
+
+@attrs.frozen(eq=False)
+class Softmax:
+    """z -> exp(zₖ) / Σⱼ exp(zⱼ) along the axis ``axis`` of z with all its axes, whose shape is ``full``.
+
+    shown: false where a number is −inf, whose result is 0, (*full); None for none. out_shape: that of one example in a batch of
+    bounds.
+    """
+
+    full: torch.Size
+    axis: int
+    out_shape: torch.Size
+    shown: Tensor | None = None
+
+    adds = True
+
+    @property
+    def terms(self) -> int:
+        """The number of exponentials that a result adds up."""
+        return int(self.full[self.axis])
+
+    @property
+    def fan(self) -> int:
+        """The most rows that a number of the relaxation's adjoint adds up."""
+        return self.terms
+
+    @property
+    def mask(self) -> Tensor | None:
+        """``shown`` with the summed axis last."""
+        return None if self.shown is None else self.shown.movedim(self.axis, -1)
+
+    def last(self, z: Tensor, front: int = 1) -> Tensor:
+        """A value with the summed axis last, (B, *shape) -> (B, ..., n); of rows on it, two axes are in front."""
+        return z.reshape(*z.shape[:front], *self.full).movedim(self.axis + front, -1)
+
+    def back(self, z: Tensor, front: int = 1) -> Tensor:
+        """The reverse of ``last``."""
+        return z.movedim(-1, self.axis + front).reshape(*z.shape[:front], *self.out_shape)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """The shares, (B, *shape)."""
+        given = self.last(z)
+        if self.mask is None:
+            return self.back(given.softmax(-1))
+        return self.back(given.masked_fill(~self.mask, -torch.inf).softmax(-1).masked_fill(~self.mask, 0))
+
+    def interval(self, box: Box) -> Box:
+        """The box of the shares over a box, rounded outwards; exact up to rounding."""
+        low, high = log_shares(self.last(box[0].double()), self.last(box[1].double()), self.mask)
+        room = 64 * unit(torch.float64)
+        ends = [low.exp() * (1 - room), (high.exp() * (1 + room)).clamp(max=1)]
+        if self.mask is not None:
+            ends = [end.masked_fill(~self.mask, 0) for end in ends]
+        info = torch.finfo(box[0].dtype)
+        lower, upper = (self.back(end).to(box[0].dtype) for end in ends)
+        return (lower * (1 - info.eps) - info.smallest_normal).clamp(min=0), upper * (
+            1 + info.eps
+        ) + info.smallest_normal
+
+    def magnitude(self, bound: Tensor) -> Tensor:
+        """A bound on the sizes of the shares, (B, *shape)."""
+        return torch.ones_like(bound)
+
+    def rounded(self, z: Tensor, slack: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The shares, and the error of a run in ``dtype`` whose z may be off by ``slack``, (B, *shape) each."""
+        found, eps = self(z), torch.finfo(dtype).eps
+        given, error = self.last(z), self.last(slack)
+        hidden = torch.zeros_like(given, dtype=torch.bool) if self.mask is None else ~self.mask
+        given = given.masked_fill(hidden, 0)
+        span = given.amax(-1, keepdim=True) - given.amin(-1, keepdim=True)
+        spread = torch.expm1(2 * error.masked_fill(hidden, 0).amax(-1, keepdim=True) + 2 * eps * span)
+        room = (spread + eps * (self.terms + 16)).expand(given.shape)
+        return found, found * self.back(room) + torch.finfo(dtype).smallest_normal
+
+
+def log_shares(low: Tensor, high: Tensor, mask: Tensor | None) -> Box:
+    """The least and the largest logarithm of each share over a box, in float64, rounded outwards, (B, ..., n).
+
+    Where a side is not finite, the least is −1e300 and the largest 0.
+    """
+    known = _known(low, high, mask)
+    low, high = low.where(known, 0), high.where(known, 0)
+    top = (high if mask is None else high.masked_fill(~mask, -torch.inf)).amax(-1, keepdim=True)
+    top = top.where(top.isfinite(), 0)
+    least, most = powers(low - top, mask), powers(high - top, mask)
+    below = (low - top) - (_others(most) + least).clamp(min=1e-300).log()
+    sums = _others(least) + most
+    above = (high - top) - sums.clamp(min=1e-300).log()
+    above = above.where(sums > _LOST, 0)
+    slack = unit(torch.float64) * (4 * (low - top).abs() + 4 * (high - top).abs() + 4 * low.shape[-1] + _ROUNDINGS)
+    return (below - slack).where(known, -1e300), (above + slack).clamp(max=0).where(known, 0)
+
+
+def powers(z: Tensor, mask: Tensor | None) -> Tensor:
+    """exp(z), 0 where a number is not shown."""
+    return z.exp() if mask is None else z.exp().masked_fill(~mask, 0)
+
+
+def _known(low: Tensor, high: Tensor, mask: Tensor | None) -> Tensor:
+    """True where all shown sides along the last axis are finite, (B, ..., 1)."""
+    fine = low.isfinite() & high.isfinite()
+    return (fine if mask is None else fine | ~mask).all(-1, keepdim=True)
+
+
+def _others(parts: Tensor) -> Tensor:
+    """The sum of all other numbers along the last axis for each of them, without a difference that would cancel."""
+    before = F.pad(parts.cumsum(-1)[..., :-1], (1, 0))
+    behind = F.pad(parts.flip(-1).cumsum(-1)[..., :-1], (1, 0)).flip(-1)
+    return before + behind
