@@ -20,6 +20,8 @@ TEXT = """\
             (and (>= (- (* 2.0 Y_0) Y_1) 3.25) (<= (+ Y_1 (* -0.5 X_0)) 1.5))))
 """
 
+NAMES = ("X_0", "X_1", "Y_0", "Y_1")
+NUMBERS = ("name", "decimal", "sum", "difference", "multiple", "quotient")
 DECIMALS = st.builds("{}{}.{}".format, st.sampled_from(["", "-"]), st.integers(0, 30), st.integers(0, 99))
 
 
@@ -32,18 +34,14 @@ def bound(inputs=2, low="-1", high="1"):
 
 
 @st.composite
-def numbers(draw, names=("X_0", "X_1", "Y_0", "Y_1"), depth=2):
+def numbers(draw, names=NAMES, depth=2, kinds=NUMBERS):
     """A number as a file may write it, linear in the variables."""
-    kind = draw(
-        st.sampled_from(
-            ["name", "decimal", "sum", "difference", "multiple", "quotient"] if depth else ["name", "decimal"]
-        )
-    )
+    kind = draw(st.sampled_from(kinds if depth else ("name", "decimal")))
     if kind == "name":
         return draw(st.sampled_from(names))
     if kind == "decimal":
         return draw(DECIMALS)
-    parts = draw(st.lists(numbers(names, depth - 1), min_size=1, max_size=3))
+    parts = draw(st.lists(numbers(names, depth - 1, kinds), min_size=1, max_size=3))
     if kind in ("sum", "difference"):
         return f"({'+' if kind == 'sum' else '-'} {' '.join(parts)})"
     if kind == "quotient":
@@ -53,15 +51,15 @@ def numbers(draw, names=("X_0", "X_1", "Y_0", "Y_1"), depth=2):
 
 
 @st.composite
-def formulas(draw, depth=3, names=("X_0", "X_1", "Y_0", "Y_1")):
-    """A statement as a file may write it."""
-    kind = draw(st.sampled_from(["compare"] * 2 + ["and", "or", "not"])) if depth else "compare"
+def formulas(draw, depth=3, words=("and", "or", "not"), kinds=NUMBERS, most=3):
+    """A statement as a file may write it, with at most so many numbers in a comparison."""
+    kind = draw(st.sampled_from(("compare", "compare", *words))) if depth else "compare"
     if kind == "compare":
         relation = draw(st.sampled_from(["<=", ">=", "<", ">", "="]))
-        return f"({relation} {' '.join(draw(st.lists(numbers(names), min_size=2, max_size=3)))})"
+        return f"({relation} {' '.join(draw(st.lists(numbers(kinds=kinds), min_size=2, max_size=most)))})"
     if kind == "not":
-        return f"(not {draw(formulas(depth - 1, names))})"
-    parts = draw(st.lists(formulas(depth - 1, names), min_size=1, max_size=3))
+        return f"(not {draw(formulas(depth - 1, words, kinds, most))})"
+    parts = draw(st.lists(formulas(depth - 1, words, kinds, most), min_size=1, max_size=3))
     return f"({kind} {' '.join(parts)})"
 
 

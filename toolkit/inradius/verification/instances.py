@@ -103,7 +103,7 @@ class InstanceRun:
 
     def answer(self, instance: Instance) -> Answer:
         """The answer to one instance, from the folder or found now. A file that is not read is an answer of status "error"."""
-        network, prop = (self.path.parent / name for name in (instance.network, instance.prop))
+        network, prop = self.path.parent / instance.network, _packed(self.path.parent / instance.prop)
         options = attrs.evolve(self.options, timeout=instance.timeout)
         try:
             place = self.folder / f"{_key(network, prop, options)}.json"
@@ -128,6 +128,12 @@ class InstanceRun:
             "seconds": round(result.seconds, 3),
             "result": result_text(result),
         }
+
+
+def _packed(prop: Path) -> Path:
+    """The file of a property; where there is none, the packed file that competitions have in its place."""
+    others = (prop.with_name(f"{prop.name}{suffix}") for suffix in (".gz", ".xz"))
+    return prop if prop.exists() else next((path for path in others if path.exists()), prop)
 
 
 def _key(network: Path, prop: Path, options: VerifyOptions) -> str:

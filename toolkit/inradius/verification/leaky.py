@@ -5,9 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-_RELUS = (torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, torch.nn.functional.relu)
+from inradius.sets.examples import expand
+
+_RELUS = (torch.relu, Tensor.relu, functional.relu)
+_IN_PLACE = (torch.relu_, Tensor.relu_)
 _CLAMPS = (torch.clamp, Tensor.clamp, torch.clamp_min, Tensor.clamp_min)
 
 
@@ -32,14 +36,29 @@ class LeakyGradients(TorchFunctionMode):
         """The function's value; of a ReLU with the gradient of a leaky one."""
         found = dict(kwargs or {})
         given = args[0] if args else found.get("input")
-        if not isinstance(given, Tensor) or not _is_relu(func, args[1:], found) or len(given) != len(self._leak):
+        if not isinstance(given, Tensor) or not _is_relu(func, args[1:], found) or given.shape[:1] != self._leak.shape:
             return func(*args, **found)
-        below = given.clamp(max=0) * self._leak.to(given).view(-1, *(1,) * (given.ndim - 1))
-        return func(*args, **found) + (below - below.detach())
+        value = _LeakyReLU.apply(given, expand(self._leak.to(given), given))  # type: ignore[no-untyped-call]
+        in_place = func in _IN_PLACE or found.get("inplace") or (func is functional.relu and len(args) > 1 and args[1])
+        return given.copy_(value) if in_place else value
+
+
+class _LeakyReLU(torch.autograd.Function):
+    """max(z, 0), with the gradient ``leak`` where z ≤ 0."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, leak: Tensor) -> Tensor:
+        ctx.save_for_backward(z > 0, leak)
+        return z.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        on, leak = ctx.saved_tensors
+        return torch.where(on, gradient, gradient * leak), None
 
 
 def _is_relu(func: Callable[..., Any], rest: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
-    if func in _RELUS:
+    if func in _RELUS or func in _IN_PLACE:
         return True
     if func not in _CLAMPS or options.get("max") is not None or len(rest) > 1:
         return False

@@ -23,6 +23,9 @@ from inradius.verification.result import VerificationResult
 DEFAULT_CERTIFIER = "certifier_cascade"
 DEFAULT_TIMEOUT = 60.0
 
+# the shares of a perturbation that are tried where the sum x + δ is rounded to outside of the set
+_SHARES = (1.0, 1 - 2.0**-20, 1 - 2.0**-14, 1 - 2.0**-8)
+
 
 def verify(
     model: nn.Module,
@@ -94,12 +97,15 @@ class _Judge:
     prop: Property
 
     def __call__(self, point: Tensor) -> Witness | None:
-        """The witness at an input, or None."""
-        if not bool(self.threat.contains(point.double() - self.x.double(), self.x.double(), tol=0)):
-            return None
-        with torch.no_grad():
-            outputs: Tensor = self.model(point.clone())
-        return Witness(point, outputs) if violated(self.prop, outputs) else None
+        """The witness at an input, or nearer to x where rounding has put it outside of the set, or None."""
+        x = self.x.double()
+        for share in _SHARES:
+            near = (x + share * (point.double() - x)).to(self.x)
+            if bool(self.threat.contains(near.double() - x, x, tol=0)):
+                with torch.no_grad():
+                    outputs: Tensor = self.model(near.clone())
+                return Witness(near, outputs) if violated(self.prop, outputs) else None
+        return None
 
 
 def violated(prop: Property, outputs: Tensor) -> bool:

@@ -1,5 +1,6 @@
 """Bounds of single inputs, gathered from comparisons."""
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import attrs
@@ -43,13 +44,17 @@ class Box:
 
     def sides(self, count: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
         """The bounds of all ``count`` inputs. Raises ``InputError`` for an input that has none."""
-        lows, highs = (tuple(map(side, range(count))) for side in (self.lowest, self.highest))
-        for name, found in (("lower", lows), ("upper", highs)):
-            if None in found:
-                raise InputError(
-                    f"X_{found.index(None)} has no {name} bound; allowed are inputs with both bounds as numbers"
-                )
-        return tuple(side[0] for side in lows if side), tuple(side[0] for side in highs if side)
+        return self._values(self.lowest, count, "lower"), self._values(self.highest, count, "upper")
+
+    def _values(self, side: Callable[[int], Side | None], count: int, name: str) -> tuple[Fraction, ...]:
+        values = []
+        # the count may be far more than the file has bounds
+        for place in range(count):
+            found = side(place)
+            if found is None:
+                raise InputError(f"X_{place} has no {name} bound; allowed are inputs with both bounds as numbers")
+            values.append(found[0])
+        return tuple(values)
 
 
 def narrowed(atoms: Conjunction, base: Box) -> tuple[Box, tuple[Atom, ...]]:

@@ -4,6 +4,7 @@ Source: vnnlib2025.
 """
 
 import itertools
+import json
 import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -39,10 +40,20 @@ def statement_of(text: str) -> Statement:
         pass
     try:
         query = vnnlib.parse_query_string(text)
-    except vnnlib.VNNLibException as error:
-        raise InputError(f"it is not VNN-LIB 2 ({' '.join(str(error).split())[:300]})") from error
+    except Exception as error:  # a number too long for the package is an error of its language's library
+        raise InputError(f"it is not VNN-LIB 2 ({_told(error)}); allowed is what the package vnnlib reads") from error
     reader = _Reader(query)
     return Statement(reader.inputs, reader.outputs, All(tuple(reader.formula(a.expr) for a in query.assertions)))
+
+
+def _told(error: Exception) -> str:
+    """What the package says: its first error, which it lists as JSON, or a plain message."""
+    try:
+        first = json.loads(str(error))["errors"][0]
+        told = f"line {first['line']}: {first['message']}: {first['offendingSymbol']}"
+    except (ValueError, LookupError, TypeError):
+        told = str(error)
+    return " ".join(told.split())[:200]
 
 
 class _Reader:

@@ -1,0 +1,105 @@
+"""``inradius verify``: what it prints and writes, its exit codes, and its sentences."""
+
+import gzip
+import os
+from fractions import Fraction
+
+import pytest
+from cli_cases import complaint
+from verify_cases import box_text, network, onnx_file
+from vnnlib_reference import Reference, listed
+
+from inradius.cli import run
+from inradius.verification.vnnlib import files
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """A network and the text of a box, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    onnx_file(network(), tmp_path / "net.onnx")
+
+    def write(text, name="prop.vnnlib"):
+        (tmp_path / name).write_text(box_text((0, 0), (1, 1)) + text)
+        return ["verify", "net.onnx", name, "--certifier", "interval"]
+
+    return write
+
+
+def test_a_proved_property_is_unsat(asked, capsys, tmp_path):
+    assert run([*asked("(assert (<= Y_0 -1000))"), "--out", "result.txt"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "unsat\n"
+    assert "proved at level float; lowest bound" in printed.err
+    assert (tmp_path / "result.txt").read_text() == "unsat\n"
+
+
+def test_a_counterexample_is_printed_in_the_format_of_the_competition(asked, capsys, tmp_path):
+    text = "(assert (>= Y_0 -1000)) (assert (<= X_1 0.3))"
+    assert run([*asked(text), "--out", "result.txt"]) == 10
+    printed = capsys.readouterr()
+    assert printed.out == (tmp_path / "result.txt").read_text()
+    first, rest = printed.out.split("\n", 1)
+    assert first == "sat"
+    (pairs,) = listed(rest)
+    assert [name for name, _ in pairs] == ["X_0", "X_1", "Y_0", "Y_1"]
+    numbers = [Fraction(value) for _, value in pairs]
+    assert Reference((tmp_path / "prop.vnnlib").read_text()).unsafe(numbers[:2], numbers[2:])
+
+
+def test_what_neither_method_decides_is_unknown_or_a_timeout(asked, capsys):
+    # an input that no float is, so that there is no witness, and no proof either
+    open_ = "(assert (= X_0 0.1)) (assert (<= Y_0 1000))"
+    assert run([*asked(open_), "--timeout", "0.01"]) == 12
+    assert capsys.readouterr().out == "timeout\n"
+    assert run([*asked(open_), "--timeout", "20"]) == 11
+    assert capsys.readouterr().out == "unknown\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (["missing.onnx", "prop.vnnlib"], "missing.onnx"),
+        (["net.onnx", "missing.vnnlib"], "missing.vnnlib"),
+        (["prop.vnnlib", "prop.vnnlib"], "prop.vnnlib"),
+        (["net.onnx"], "no network and property"),
+        ([], "no network and property"),
+        (["net.onnx", "prop.vnnlib", "--instances", "a.csv"], "NET and --instances"),
+        (["net.onnx", "prop.vnnlib", "--out", "."], "is a folder"),
+        (["net.onnx", "prop.vnnlib", "--out", "prop.vnnlib/result.txt"], "cannot be written"),
+        (["--instances", "a.csv"], "a.csv"),
+        (["--instances", "prop.vnnlib", "--out", "prop.vnnlib/out"], "cannot be written"),
+        (["net.onnx", "prop.vnnlib", "--timeout", "0"], "timeout=0"),
+        (["net.onnx", "prop.vnnlib", "--certifier", "pgd"], "Certifier"),
+        (["net.onnx", "prop.vnnlib", "--claim", "solver"], "claim"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(asked, capsys, changed, told):
+    asked("(assert (<= Y_0 0))")
+    assert told in complaint(capsys, "verify", *changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("(assert (<= Y_0 0)", "prop.vnnlib: line 9: the command has no end"),
+        ("(assert (>= X_0 2))", "no input meets the bounds"),
+        ("(assert (<= (* Y_0 Y_0) 1))", "multiplies variables"),
+        ("(declare-const X_2 Real)", "X_2 has no lower bound"),
+    ],
+)
+def test_properties_that_are_not_read_are_one_sentence(asked, capsys, text, told):
+    assert told in complaint(capsys, *asked(text))
+
+
+def test_a_bomb_is_one_sentence(asked, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LIMIT", 1 << 20)
+    asked("(assert (<= Y_0 0))")
+    (tmp_path / "bomb.vnnlib.gz").write_bytes(gzip.compress(b" " * (1 << 22)))
+    assert "unpacks to more than 1 MiB" in complaint(capsys, "verify", "net.onnx", "bomb.vnnlib.gz")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_may_not_be_written_is_one_sentence(asked, capsys, tmp_path):
+    (tmp_path / "kept").mkdir(mode=0o500)
+    assert "cannot be written" in complaint(capsys, *asked("(assert (<= Y_0 -1000))"), "--out", "kept/result.txt")

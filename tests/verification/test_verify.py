@@ -1,0 +1,125 @@
+"""Answers about small networks are right: no witness that is none, no proof where a grid of points says otherwise."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from exact_fractions import laws
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_sets import Cube
+from verify_cases import grid, network
+
+import inradius
+from inradius import InputError, Property
+from inradius.sets.region import BoxRegion
+
+SEEDS = st.integers(0, 10**6)
+
+
+def level(model, threat, x, weights, share):
+    """The property that weights · f is above a number: the least of a grid, moved by a share of the spread."""
+    low, high = (x.double() + side for side in threat.hull(x.double()))
+    values = (model.double()(grid(low[0], high[0])) @ weights).detach()
+    model.float()
+    least, spread = float(values.min()), float(values.max() - values.min()) + 1e-3
+    return Property(weights[None], torch.tensor([-(least + share * spread)], dtype=torch.float64)), values
+
+
+@laws(20)
+@given(seed=SEEDS, share=st.sampled_from([-1.0, -0.1, 0.0, 0.1, 0.5]), box=st.booleans())
+def test_no_answer_is_wrong(seed, share, box):
+    rng = np.random.default_rng(seed)
+    model, x = network(seed), torch.from_numpy(rng.normal(size=(1, 2))).float()
+    threat = BoxRegion(-torch.rand(1, 2), torch.rand(1, 2)) if box else Cube(eps=0.3)
+    weights = torch.from_numpy(rng.integers(-2, 3, 2) + 0.5).float().double()
+    prop, _ = level(model, threat, x, weights, share)
+    result = inradius.verify(model, x, threat, prop, timeout=0.5, certifier="crown")
+    assert (result.status == "sat") == (result.witness is not None) == (result.outputs is not None)
+    if result.status == "sat":
+        assert share > -0.05
+        numbers = [Fraction(v) for v in model(result.witness)[0].tolist()]
+        value = sum(Fraction(w) * v for w, v in zip(weights.tolist(), numbers, strict=True))
+        assert value + Fraction(prop.offsets.item()) <= 0
+        delta = result.witness.double() - x.double()
+        assert bool(threat.contains(delta, x.double(), tol=0))
+    else:
+        assert share < 0.4
+    if result.status == "unsat":
+        assert share <= 0
+        assert result.bound > 0
+        assert result.claim == "float"
+
+
+@laws(8)
+@given(seed=SEEDS, clauses=st.booleans())
+def test_properties_of_several_rows(seed, clauses):
+    rng = np.random.default_rng(seed)
+    model, x = network(seed, outputs=3), torch.zeros(1, 2)
+    weights = torch.from_numpy(rng.integers(-2, 3, (3, 3))).double()
+    offsets = torch.from_numpy(rng.normal(size=3))
+    which = torch.tensor([[True, True, False], [False, True, True]]) if clauses else None
+    prop = Property(weights, offsets, which)
+    result = inradius.verify(model, x, Cube(eps=0.5), prop, timeout=0.5, certifier="crown")
+    outputs = model.double()(grid((-0.5, -0.5), (0.5, 0.5)))
+    held = prop.weakest(prop.values(outputs.detach())) > 0
+    if result.status == "unsat":
+        assert bool(held.all())
+    if bool((prop.weakest(prop.values(outputs.detach())) < -0.5).any()):
+        assert result.status == "sat"
+
+
+def test_a_tie_violates_the_property_and_the_next_number_does_not():
+    model = torch.nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(1)
+    x, threat = torch.zeros(1, 1), BoxRegion(-torch.ones(1, 1), torch.ones(1, 1))
+    tie = inradius.verify(model, x, threat, Property(torch.ones(1, 1), torch.ones(1)), timeout=5)
+    assert (tie.status, tie.witness.tolist()) == ("sat", [[-1.0]])
+    above = torch.nextafter(torch.ones(1, dtype=torch.float64), torch.full((1,), 2.0, dtype=torch.float64))
+    beyond = inradius.verify(model, x, threat, Property(torch.ones(1, 1).double(), above), timeout=0.5)
+    assert beyond.status != "sat"
+
+
+def test_a_certifier_with_a_limit_gets_the_time_that_is_left():
+    result = inradius.verify(
+        network(), torch.zeros(1, 2), "linf(eps=0.01)", Property(torch.eye(2)[:1], torch.full((1,), 50.0))
+    )
+    assert result.status == "unsat"
+    assert result.seconds < 60
+
+
+def test_no_time_is_a_timeout():
+    model, x = network(), torch.zeros(1, 2)
+    prop, _ = level(model, Cube(eps=0.3), x, torch.tensor([1.0, 0.0]).double(), -0.001)
+    assert inradius.verify(model, x, Cube(eps=0.3), prop, timeout=1e-6, certifier="interval").status == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"x": torch.zeros(2, 2)}, "one input"),
+        ({"x": torch.zeros(2)}, "one input"),
+        ({"x": 3}, "allowed is a tensor"),
+        ({"x": torch.zeros(1, 5)}, "cannot take"),
+        ({"x": torch.full((1, 2), torch.nan)}, "NaN"),
+        ({"timeout": 0}, "positive number of seconds"),
+        ({"timeout": "60"}, "positive number of seconds"),
+        ({"claim": "solver"}, "'float' and 'real'"),
+        ({"certifier": 5}, "Certifier"),
+        ({"threat": 0.1}, "the threat"),
+        ({"model": torch.relu}, "allowed is a torch.nn.Module"),
+        ({"prop": torch.ones(2)}, "property"),
+        ({"prop": Property(torch.ones(1, 5), torch.ones(1))}, "5 outputs"),
+        ({"prop": Property(torch.ones(3, 1, 2), torch.ones(3, 1))}, "3 inputs"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_a_sentence(changes, told):
+    asked = {
+        "model": network(),
+        "x": torch.zeros(1, 2),
+        "threat": Cube(eps=0.1),
+        "prop": Property(torch.eye(2), torch.ones(2)),
+    }
+    with pytest.raises(InputError, match=told):
+        inradius.verify(**asked | changes)
