@@ -1,6 +1,6 @@
 """A network from a graph: node after node is looked up, made a function, run with one example and with three, and kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -17,7 +17,7 @@ from inradius.models.onnx.known import (
     parts_apart,
     settled,
 )
-from inradius.models.onnx.limits import TooLargeError, check_size, measure
+from inradius.models.onnx.limits import MOST_HELD, TooLargeError, check_size, measure
 from inradius.models.onnx.network import Step
 from inradius.models.onnx.node import Branch, Node
 from inradius.models.onnx.operators import OPERATORS
@@ -54,11 +54,20 @@ class Build:
     weights: dict[str, Tensor] = attrs.field(factory=dict)
     unlearned: set[str] = attrs.field(factory=set)
     left_out: set[str] = attrs.field(factory=set)
+    made: set[str] = attrs.field(factory=set)
 
-    def add_all(self, nodes: Iterable[Node]) -> None:
-        """Adds nodes, which stand in an order in which they can be computed."""
-        for node in nodes:
+    def add_all(self, nodes: Sequence[Node], output: str) -> None:
+        """Adds nodes, which stand in an order in which they can be computed, and forgets what is no longer needed."""
+        last = {name: place for place, node in enumerate(nodes) for name in node.taken()}
+        for place, node in enumerate(nodes):
             self.add(node)
+            for name in (*node.taken(), *filter(None, node.outputs)):
+                if last.get(name, place) == place and name not in (output, self.input_name):
+                    self.known.pop(name, None)
+            if sum(value.numbers for value in self.known.values() if value.varies) > MOST_HELD:
+                raise InputError(
+                    f"{node} asks for too much: values of more than {MOST_HELD} numbers are needed at a time"
+                )
 
     def add(self, node: Node) -> None:
         """Adds what a node makes. Raises ``UnsupportedError`` or ``InputError`` with its name where that cannot be done."""
@@ -92,8 +101,9 @@ class Build:
                     f"{node} takes {name!r}, which nothing before it makes; allowed are values made before"
                 )
         for name in filter(None, node.outputs):
-            if name in self.known:
+            if name in self.made or name in self.known:
                 raise InputError(f"{node} makes {name!r}, which is there already; allowed is a new name")
+        self.made.update(filter(None, node.outputs))
 
     def _branch(self, node: Node) -> None:
         """Adds the branch that a constant condition chooses."""
@@ -104,7 +114,9 @@ class Build:
         if len(branch.outputs) != len(node.outputs) or not self.known.keys().isdisjoint(branch.stored):
             raise InputError(f"{node} has a branch with other outputs than its own, or names that are there already")
         self.known.update({name: Known(tensor) for name, tensor in branch.stored.items()})
-        self.add_all(branch.nodes)
+        for inner_node in branch.nodes:
+            self.add(inner_node)
+        self.made.difference_update(node.outputs)
         for name, inner in zip(node.outputs, branch.outputs, strict=True):
             self.add(Node(node.name, "Identity", node.opset, {}, (inner,), (name,), node.file))
 

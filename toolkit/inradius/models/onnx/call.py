@@ -84,7 +84,9 @@ class Call:
         return operand.constant
 
     def numbers(self, index: int) -> list[Any]:
-        """The numbers of a constant input with at most one axis."""
+        """The numbers of a constant input with one axis."""
+        if self.operand(index).rank != 1:
+            self.refuse(f"has an input {index} of shape {self.operand(index).shape}; allowed is one axis")
         return self.static(index).reshape(-1).tolist()
 
     def lengths(self, index: int, along: Sequence[int]) -> list[Any]:
@@ -106,7 +108,7 @@ class Call:
             return default
         if self.operand(index).shape not in ((), (1,)):
             self.refuse(f"has an input {index} of shape {self.operand(index).shape}; allowed is one number")
-        return self.numbers(index)[0]
+        return self.static(index).item()
 
     def ints(self, name: str, index: int, default: Any = None) -> Any:
         """A list of numbers that older operator sets have as an attribute and newer ones as an input."""

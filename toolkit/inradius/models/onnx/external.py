@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inradius.errors import InputError
+from inradius.models.onnx.text import text
 
 
 class ExternalFiles:
@@ -20,7 +21,7 @@ class ExternalFiles:
         Raises ``InputError`` for a path that leaves the folder, also through a link, and for a file that is too short.
         """
         what = f"the tensor {proto.name!r} in {self._file}"
-        keys = {entry.key: entry.value for entry in proto.external_data}
+        keys = {text(entry.key, what): text(entry.value, what) for entry in proto.external_data}
         path = self._inside(keys.get("location", ""), what)
         offset, length = (self._number(keys, key, what) for key in ("offset", "length"))
         size = path.stat().st_size

@@ -32,6 +32,11 @@ class Known:
         """True where the value depends on the network's input."""
         return self.batch is not None
 
+    @property
+    def numbers(self) -> int:
+        """The count of numbers that are held."""
+        return self.one.numel() + (0 if self.several is None else self.several.numel())
+
     def operand(self, outside: bool) -> Operand:
         """What a node is told of the value. ``outside``: the runs have an axis of examples that the file lacks."""
         if self.batch is None:
@@ -90,6 +95,8 @@ def _row(several: Tensor, axis: int, major: int) -> Tensor:
 def _same(one: Tensor, row: Tensor) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, row)
-    ours, finite = one.double(), one[one.isfinite()].double()
+    if one.dtype.itemsize < 4:
+        one, row = one.float(), row.float()
+    finite = one[one.isfinite()]
     scale = float(finite.abs().amax()) if finite.numel() else 1.0
-    return torch.allclose(ours, row.double(), rtol=TOLERANCE, atol=TOLERANCE * scale, equal_nan=True)
+    return torch.allclose(one, row, rtol=TOLERANCE, atol=TOLERANCE * scale, equal_nan=True)

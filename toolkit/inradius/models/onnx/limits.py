@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# numbers of one tensor that reading a file may compute: 1 GiB in single precision
-MOST_NUMBERS = 2**28
+# numbers of one tensor that reading a file may compute: half a GiB in single precision
+MOST_NUMBERS = 2**27
+# numbers of all values that are held at a time while a file is read
+MOST_HELD = 2**29
 # bytes of a file; protobuf itself reads no more, weights beside the file are not counted
 MOST_BYTES = 2**31 - 1
 MOST_NODES = 200_000

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inradius.errors import InputError, UnsupportedError
 from inradius.models.onnx.tensors import External, read_tensor
+from inradius.models.onnx.text import text, texts
 
 
 @attrs.frozen(eq=False)
@@ -50,13 +51,13 @@ class Node:
 
 def read_node(proto: Any, opset: int, file: str, external: External) -> Node:
     """The node that a file describes, with its attributes as numbers, texts and tensors."""
-    inputs, outputs = tuple(proto.input), tuple(proto.output)
-    name = proto.name or next((name for name in outputs if name), "without outputs")
-    node = Node(name, proto.op_type, opset, {}, inputs, outputs, file)
+    inputs, outputs = texts(proto.input, f"a node of {file}"), texts(proto.output, f"a node of {file}")
+    name = text(proto.name, f"a node of {file}") or next((name for name in outputs if name), "without outputs")
+    node = Node(name, text(proto.op_type, f"node {name!r} of {file}"), opset, {}, inputs, outputs, file)
     if proto.domain not in ("", "ai.onnx"):
         node.refuse(f"is of the domain {proto.domain!r}; allowed are the operators of ONNX itself")
     for attribute in proto.attribute:
-        if attribute.name in node.attributes:
+        if text(attribute.name, node) in node.attributes:
             raise InputError(f"{node} has the attribute {attribute.name!r} twice; allowed is once")
         node.attributes[attribute.name] = _value(attribute, node, external)
     return node
@@ -82,7 +83,7 @@ def _branch(graph: Any, node: Node, external: External) -> Branch:
     what = f"a branch of {node}"
     stored = {proto.name: read_tensor(proto, f"{proto.name!r} in {what}", external) for proto in graph.initializer}
     nodes = tuple(read_node(proto, node.opset, node.file, external) for proto in graph.node)
-    return Branch(nodes, stored, tuple(value.name for value in graph.output))
+    return Branch(nodes, stored, texts((value.name for value in graph.output), what))
 
 
 _TENSOR, _GRAPH = 4, 5

@@ -15,6 +15,7 @@ from inradius.models.onnx.limits import MOST_BYTES, MOST_NODES, TooLargeError
 from inradius.models.onnx.network import OnnxNetwork, Step
 from inradius.models.onnx.node import Node, described, read_node
 from inradius.models.onnx.tensors import dtype_of, read_tensor
+from inradius.models.onnx.text import text, texts
 
 OPSETS = range(7, 22)
 _OLDEST_IR = 3
@@ -39,7 +40,7 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
     except TooLargeError as error:
         raise InputError(f"the input {name!r} of {path} is too large: {error}") from error
     output = _output(graph, path)
-    build.add_all(_needed(nodes, output))
+    build.add_all(_needed(nodes, output), output)
     return _finished(build, graph.output[0], nodes, shape, path).eval()
 
 
@@ -86,7 +87,7 @@ def _stored(graph: Any, path: Path, external: ExternalFiles) -> dict[str, Tensor
     """The weights that the file stores, by name."""
     found: dict[str, Tensor] = {}
     for proto in graph.initializer:
-        if not proto.name or proto.name in found:
+        if not text(proto.name, path) or proto.name in found:
             raise InputError(f"{path} stores the weights {proto.name!r} twice or without a name; allowed is once")
         found[proto.name] = read_tensor(proto, f"the tensor {proto.name!r} in {path}", external.read)
     return found
@@ -94,7 +95,7 @@ def _stored(graph: Any, path: Path, external: ExternalFiles) -> dict[str, Tensor
 
 def _input(graph: Any, stored: dict[str, Tensor], path: Path) -> tuple[str, tuple[int, ...], torch.dtype, bool, bool]:
     """The input's name, its shape without the examples, its type, if the file lacks their axis, if it says that there is one."""
-    inputs = [value for value in graph.input if value.name not in stored]
+    inputs = [value for value in graph.input if text(value.name, path) not in stored]
     if len(inputs) != 1 or not inputs[0].name:
         names = ", ".join(repr(value.name) for value in inputs) or "none"
         raise UnsupportedError(f"{path} has the inputs {names}; allowed is one")
@@ -102,7 +103,9 @@ def _input(graph: Any, stored: dict[str, Tensor], path: Path) -> tuple[str, tupl
     if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
         raise UnsupportedError(f"the input {value.name!r} of {path} is no tensor with a shape; allowed is one tensor")
     dtype = dtype_of(value.type.tensor_type.elem_type, f"the input {value.name!r} of {path}")
-    lengths = [entry.dim_value if entry.HasField("dim_value") else None for entry in value.type.tensor_type.shape.dim]
+    dims = value.type.tensor_type.shape.dim
+    texts((entry.dim_param for entry in dims), f"the input {value.name!r} of {path}")
+    lengths = [entry.dim_value if entry.HasField("dim_value") else None for entry in dims]
     first, rest = (lengths[0], lengths[1:]) if lengths else (1, [])
     outside = len(lengths) == 0 or first not in (None, 1) or (len(lengths) == 1 and first is not None)
     shape = lengths if outside else rest
@@ -118,7 +121,7 @@ def _output(graph: Any, path: Path) -> str:
     if len(graph.output) != 1 or not graph.output[0].name:
         names = ", ".join(repr(value.name) for value in graph.output) or "none"
         raise UnsupportedError(f"{path} has the outputs {names}; allowed is one")
-    return str(graph.output[0].name)
+    return text(graph.output[0].name, path)
 
 
 def _needed(nodes: list[Node], output: str) -> list[Node]:

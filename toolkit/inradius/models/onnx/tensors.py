@@ -24,6 +24,7 @@ SPELLED = {
     torch.bool: "tensor(bool)", torch.float16: "tensor(float16)", torch.float64: "tensor(double)",
     torch.bfloat16: "tensor(bfloat16)",
 }  # fmt: skip
+_LONGEST = 2**31
 External = Callable[[Any, int], bytes]
 
 
@@ -43,8 +44,10 @@ def read_tensor(proto: Any, what: str, external: External) -> Tensor:
     Raises ``InputError`` where the file announces another number of values than it holds.
     """
     dtype, shape = dtype_of(proto.data_type, what), tuple(proto.dims)
-    if any(length < 0 for length in shape) or len(shape) > MOST_AXES:
-        raise InputError(f"{what} has the shape {shape}; allowed are at most {MOST_AXES} lengths, none negative")
+    if len(shape) > MOST_AXES or not all(0 <= length <= _LONGEST for length in shape):
+        raise InputError(
+            f"{what} has the shape {shape[:MOST_AXES]}; allowed are at most {MOST_AXES} lengths, from 0 to {_LONGEST}"
+        )
     if proto.HasField("segment"):
         raise UnsupportedError(f"{what} is stored in segments; allowed is one piece")
     count = math.prod(shape)

@@ -38,7 +38,7 @@ def _pow(call: Call) -> Apply:
         call.refuse("raises integers to powers; allowed are floating-point numbers")
     single = exponent.constant is not None and exponent.constant.numel() == 1 and exponent.rank <= base.rank
     if single and exponent.several is None:
-        number = call.numbers(1)[0]
+        number = call.static(1).item()
         number = int(number) if float(number).is_integer() else number
         return lambda a, _: torch.pow(a, number)
     return broadcast(call, lambda a, b: torch.pow(a, b).to(a.dtype))

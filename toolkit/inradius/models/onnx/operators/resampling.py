@@ -55,6 +55,17 @@ def _resampled(
         else [math.floor(x.shape[a] * s) for a, s in zip(axes, scales or (), strict=True)]
     )
     ratios = list(scales) if scales is not None else [n / x.shape[a] for a, n in zip(axes, sizes_, strict=True)]
+    by_axis = dict(zip(axes, ratios, strict=True))
+
+    def ratios_at(axis: int) -> float:
+        return by_axis.get(axis - x.rank if axis >= 0 else axis, 1.0)
+
+    if (
+        mode != "nearest"
+        and x.rank > 2
+        and (ratios_at(0) != 1 or (x.rank > 3 and 1 not in (ratios_at(1), ratios_at(-1))))
+    ):
+        call.refuse("interpolates between examples, or between channels and pixels at once")
     if min(sizes_) < 1 or min(ratios) <= 0:
         call.refuse(f"makes the size {sizes_}; allowed are lengths from 1 on")
     check_size([*x.shape, *(math.ceil(n / x.shape[a]) for a, n in zip(axes, sizes_, strict=True))])

@@ -92,6 +92,8 @@ def _reshape(call: Call) -> Apply:
     x, shape = call.operand(0), call.operand(1)
     if shape.constant is None:
         call.refuse("takes its shape from the network's input; allowed is a constant")
+    if shape.rank != 1:
+        call.refuse(f"takes its shape from a tensor of shape {shape.shape}; allowed is one axis")
     call.used.add(1)
     zero_copies = not call.attribute("allowzero", 0)
     target = _resolved(call, shape.constant.tolist(), x.shape, zero_copies=zero_copies)
@@ -158,6 +160,8 @@ def _expand(call: Call) -> Apply:
     x, shape = call.operand(0), call.operand(1)
     if shape.constant is None:
         call.refuse("takes its shape from the network's input; allowed is a constant")
+    if shape.rank != 1:
+        call.refuse(f"takes its shape from a tensor of shape {shape.shape}; allowed is one axis")
     call.used.add(1)
     lengths = [int(n) for n in shape.constant.tolist()]
     rank = max(len(lengths), x.rank)
