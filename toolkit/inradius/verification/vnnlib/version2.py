@@ -1,6 +1,6 @@
 """VNN-LIB 2, read by the package ``vnnlib``: one network with named tensors, whose numbers are flattened in order.
 
-Source: vnnlib2025.
+Source: antony2026.
 """
 
 import itertools
