@@ -1,6 +1,6 @@
 """A network from a graph: node after node is looked up, made a function, run with one example and with three, and kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inradius.errors import InputError
 from inradius.models.onnx.call import EXAMPLES, Apply, Call
+from inradius.models.onnx.idioms import OWN
 from inradius.models.onnx.known import (
     ROW,
     Known,
@@ -22,6 +23,8 @@ from inradius.models.onnx.network import Step
 from inradius.models.onnx.node import Branch, Node
 from inradius.models.onnx.operators import OPERATORS
 from inradius.models.onnx.schema import check_node, check_types
+
+Lower = Callable[[Call], Apply]
 
 # their answer depends on shapes alone
 _OF_SHAPES = ("Shape", "Size")
@@ -72,18 +75,21 @@ class Build:
     def add(self, node: Node) -> None:
         """Adds what a node makes. Raises ``UnsupportedError`` or ``InputError`` with its name where that cannot be done."""
         self._check_names(node)
-        check_node(node)
+        table = OWN if node.own else OPERATORS
+        if not node.own:
+            check_node(node)
         if node.op == "If":
             return self._branch(node)
-        if node.op not in OPERATORS:
+        if node.op not in table:
             node.refuse("is an operator that the reader does not know; the reference lists those that it does")
         given = [self.known[name] if name else None for name in node.inputs]
-        check_types(node, [None if value is None else value.one.dtype for value in given])
+        if not node.own:
+            check_types(node, [None if value is None else value.one.dtype for value in given])
         try:
             if node.op in _OF_SHAPES or not any(value is not None and value.varies for value in given):
-                self._fold(node, given)
+                self._fold(node, given, table[node.op])
             else:
-                self._step(node, given)
+                self._step(node, given, table[node.op])
         except TooLargeError as error:
             raise InputError(f"{node} asks for too much: {error}") from error
         except _TROUBLE as error:
@@ -123,7 +129,7 @@ class Build:
     def _call(self, node: Node, operands: list[Any]) -> Call:
         return Call(node, operands, self.outside, self.fixed, self.input_dtype)
 
-    def _fold(self, node: Node, given: list[Known | None]) -> None:
+    def _fold(self, node: Node, given: list[Known | None], lower: Lower) -> None:
         """Computes a node whose result does not depend on the numbers of the input."""
         runs = 1 if all(value is None or value.several is None for value in given) else 2
         found = []
@@ -132,7 +138,7 @@ class Build:
             constants = [None if tensor is None else Known(tensor) for tensor in tensors]
             call = self._call(node, [None if value is None else value.operand(False) for value in constants])
             call.outside = False
-            apply = OPERATORS[node.op](call)
+            apply = lower(call)
             tensors = [*(None if i in call.used else t for i, t in enumerate(tensors)), *call.added]
             if call.anchored:
                 tensors.append(self.known[self.input_name].one)
@@ -145,10 +151,10 @@ class Build:
         """The value in a run as the file shapes it."""
         return value.at(run)[0] if value.varies and self.outside else value.at(run)
 
-    def _step(self, node: Node, given: list[Known | None]) -> None:
+    def _step(self, node: Node, given: list[Known | None], lower: Lower) -> None:
         """Makes a node a step, runs it, and checks that it keeps the examples apart."""
         call = self._call(node, [None if value is None else value.operand(self.outside) for value in given])
-        apply = OPERATORS[node.op](call)
+        apply = lower(call)
         names = ["" if i in call.used else name for i, name in enumerate(node.inputs)]
         for index, (name, value) in enumerate(zip(names, given, strict=True)):
             if name and value is not None and not value.varies:

@@ -26,7 +26,10 @@ class Branch:
 
 @attrs.frozen(eq=False)
 class Node:
-    """A node: its name in errors, the operator, the operator set of the file, attributes, inputs ("" for none) and outputs."""
+    """A node: its name in errors, the operator, the operator set of the file, attributes, inputs ("" for none) and outputs.
+
+    ``own``: the operator is one of the reader's own, not of the standard.
+    """
 
     name: str
     op: str
@@ -35,6 +38,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     file: str
+    own: bool = False
 
     def __str__(self) -> str:
         return f"node {self.name!r} ({self.op}) of {self.file}"

@@ -10,6 +10,7 @@ from torch import Tensor
 from inradius.errors import InputError, UnsupportedError
 from inradius.models.onnx.build import Build, start, with_ends
 from inradius.models.onnx.external import ExternalFiles
+from inradius.models.onnx.idioms import with_idioms
 from inradius.models.onnx.library import onnx_library
 from inradius.models.onnx.limits import MOST_BYTES, MOST_NODES, TooLargeError
 from inradius.models.onnx.network import OnnxNetwork, Step
@@ -40,7 +41,7 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
     except TooLargeError as error:
         raise InputError(f"the input {name!r} of {path} is too large: {error}") from error
     output = _output(graph, path)
-    build.add_all(_needed(nodes, output), output)
+    build.add_all(_needed(with_idioms(nodes, stored), output), output)
     return _finished(build, graph.output[0], nodes, shape, path).eval()
 
 
