@@ -15,6 +15,7 @@ from inradius.cli.describe import parameters
 from inradius.components.component import spell
 from inradius.components.plugins import installed
 from inradius.components.registry import KINDS, Entry, entries
+from inradius.models.onnx.operators import FAMILIES as ONNX_FAMILIES
 from inradius.testing import laws
 from inradius.training.option import option_of
 from inradius.training.options import FIELDS
@@ -81,6 +82,14 @@ def operators() -> Iterator[str]:
             level = "float" if of_level_float(name) else "real"
             rows.append((f"`{name}`", level, escaped(sentence(rewrite)) if rewrite.__doc__ else ""))
         yield from table(("operator", "level", "how bounds pass it"), rows)
+
+
+def onnx_operators() -> Iterator[str]:
+    """Every operator of ONNX that the reader knows, by family."""
+    for family, lowered in ONNX_FAMILIES.items():
+        yield f"## {family}\n"
+        rows = [(f"`{name}`", escaped(sentence(lower)) if lower.__doc__ else "") for name, lower in sorted(lowered.items())]
+        yield from table(("operator", "what it makes"), rows)
 
 
 def commands() -> Iterator[str]:
@@ -161,6 +170,7 @@ GENERATED: dict[str, Callable[[], Iterator[str]]] = {
     "components": components,
     "commands": commands,
     "operators": operators,
+    "onnx_operators": onnx_operators,
     "train_options": train_options,
     "laws": held_laws,
     "cards": cards,
