@@ -1,9 +1,10 @@
-"""Ascent on slopes: the line below each undecided number is moved, row by row, to where the bound is higher.
+"""Ascent on slopes: the line of each undecided number is moved, row by row, to where the bound is higher.
 
     maximise over s ∈ [0, 1]    the bound of the backward pass with (1 − s) · (first line) + s · (last line) below each curve.
 
-Every s is sound, so the search needs no proof. With one hidden layer the bound is concave in s, and its maximum is that of the
-LP relaxation with the same inner bounds. Source: xu2021.
+Of smooth curves s chooses the slope of the lines that touch them, between the least and the largest. Every s is sound, so the
+search needs no proof. With one hidden layer of ReLUs the bound is concave in s, and its maximum is that of the LP relaxation with
+the same inner bounds. Source: xu2021, shi2025.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,13 +19,18 @@ from inradius_bounds.backward.optimised_lines import LineRange, OptimisedLines
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
 from inradius_bounds.backward.product_planes import planes_of
 from inradius_bounds.backward.rows.addition import LinearFunctions
+from inradius_bounds.backward.tangent_lines import TangentLines, TangentRange, has_tangents
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 
 # the first and the last step, as shares of the way between the two lines
 _STEP, _LAST = 0.25, 0.02
+# the share of a step for slopes of smooth curves, whose lines fall away faster beside the best one
+_TANGENTS = 0.2
 
 Select = Callable[[LinearFunctions, Tensor], LinearFunctions]
+Range = LineRange | TangentRange
+Lines = OptimisedLines | TangentLines
 
 
 @attrs.frozen(eq=False)
@@ -45,18 +51,29 @@ def ascended(values: ValueBounds, start: StartRows, steps: int, *, goal: float =
     curves = [node for node in values.network.curves if values.network.place[node] < values.network.place[start.node]]
     if start.node.curved:
         curves.append(start.node)
-    fans = {node: LineRange.of(values, node) for node in curves}
+    fans = {node: _range(values, node) for node in curves}
     shares = _search(values.plain, start, {node: _bare(fan) for node, fan in fans.items()}, steps, goal)
-    lines = {node: OptimisedLines(fans[node], share) for node, share in shares.items()}
+    lines = {node: _lines(fans[node], share) for node, share in shares.items()}
     return _value(values, start, lines)
 
 
-def _bare(fan: LineRange) -> LineRange:
+def _range(values: ValueBounds, node: Node) -> Range:
+    """The lines among which those of a curve are chosen."""
+    return (TangentRange if has_tangents(node.required_operator) else LineRange).of(values, node)
+
+
+def _lines(fan: Range, share: Tensor | None = None) -> Lines:
+    return TangentLines(fan, share) if isinstance(fan, TangentRange) else OptimisedLines(fan, share)
+
+
+def _bare(fan: Range) -> Range:
+    if isinstance(fan, TangentRange):
+        return fan.bare
     above, first, last = ((side[0].detach(), side[1].detach()) for side in (fan.above, fan.first, fan.last))
     return LineRange(above, first, last, None, None)
 
 
-def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, OptimisedLines]) -> ClosedRows:
+def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, Lines]) -> ClosedRows:
     network = values.network
     products = [node for node in network.products if network.place[node] <= network.place[start.node]]
     known = {**lines, **planes_of(values, products)}
@@ -64,18 +81,19 @@ def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, Optimised
 
 
 def _search(
-    values: ValueBounds, start: StartRows, fans: Mapping[Node, LineRange], steps: int, goal: float
+    values: ValueBounds, start: StartRows, fans: Mapping[Node, Range], steps: int, goal: float
 ) -> dict[Node, Tensor]:
     """The best shares that ``steps`` steps of ascent find, each row by itself. An example above ``goal`` stops."""
-    lines = {node: OptimisedLines(fan) for node, fan in fans.items()}
+    lines = {node: _lines(fan) for node, fan in fans.items()}
     highest = _value(values, start, lines).value.detach()
     # only curves that the rows meet have shares
     lines = {node: shared for node, shared in lines.items() if shared.share is not None}
     if not lines:
         return {}
     best = {node: shared.share.clone() for node, shared in lines.items() if shared.share is not None}
+    paces = {node: _TANGENTS for node, shared in lines.items() if isinstance(shared, TangentLines)}
     run, left = (
-        AdamState({node: share.clone() for node, share in best.items()}),
+        AdamState({node: share.clone() for node, share in best.items()}, paces),
         torch.arange(len(values.x), device=values.x.device),
     )
     highest = torch.full_like(highest, -torch.inf)
@@ -97,7 +115,7 @@ def _search(
 
 
 def _ascent(
-    values: ValueBounds, start: StartRows, lines: Mapping[Node, OptimisedLines], shares: Mapping[Node, Tensor]
+    values: ValueBounds, start: StartRows, lines: Mapping[Node, Lines], shares: Mapping[Node, Tensor]
 ) -> tuple[Tensor, dict[Node, Tensor]]:
     """The bound (B, K), and its gradient in the shares of each node."""
     asked = {node: share.detach().requires_grad_() for node, share in shares.items()}

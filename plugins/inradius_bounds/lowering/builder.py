@@ -13,7 +13,7 @@ from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
 from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.join import Added, Gathered, Join
-from inradius_bounds.steps.move import Move, MoveRule, ReshapeRule
+from inradius_bounds.steps.move import Lattice, Move, MoveRule, ReshapeRule
 from inradius_bounds.steps.product import LinearStep, Product, ProductRule
 from inradius_bounds.steps.scale import Intermediates, Scale, ScaleRule
 from inradius_bounds.steps.softmax import Softmax
@@ -107,7 +107,9 @@ class Builder:
         index, size = places.flatten(), source.shape.numel()
         if len(index) == size and bool((index == torch.arange(size, device=index.device)).all()):
             return self.reshape(source, places.shape)
-        return self.step(source, Move(index, source.stored, stored(places.shape)), MoveRule(), places.shape)
+        lattice = Lattice.of(index, source.stored, stored(places.shape))
+        found = Move(index, source.stored, stored(places.shape), lattice)
+        return self.step(source, found, MoveRule(), places.shape)
 
     def gather(self, parts: list[Node | ConstantTensor], move: Callable[..., Tensor]) -> Node:
         """The result of a function that moves the numbers of several values and constants."""

@@ -6,6 +6,50 @@ from torch import Tensor
 
 from inradius import LayerRule, Operator
 
+Pair = tuple[int, int]
+
+
+@attrs.frozen
+class Lattice:
+    """The pixels start + step · (0, 1, 2, ...) of an image, (vertical, horizontal)."""
+
+    start: Pair
+    step: Pair
+
+    @classmethod
+    def of(cls, index: Tensor, in_shape: torch.Size, out_shape: torch.Size) -> "Lattice | None":
+        """The lattice of flat indices into images (C, H, W) that make images with as many channels; None for other places."""
+        if len(in_shape) != 3 or len(out_shape) != 3 or in_shape[0] != out_shape[0] or not index.numel():
+            return None
+        places = index.view(out_shape)
+        first = int(places[0, 0, 0])
+        start = first // in_shape[2], first % in_shape[2]
+        down = int(places[0, 1, 0]) - first if out_shape[1] > 1 else in_shape[2]
+        across = int(places[0, 0, 1]) - first if out_shape[2] > 1 else 1
+        if first >= in_shape[1] * in_shape[2] or down <= 0 or down % in_shape[2] or across <= 0:
+            return None
+        found = cls(start, (down // in_shape[2], across))
+        numbers = torch.arange(in_shape.numel(), device=index.device).view(1, *in_shape)
+        ends = [found.start[a] + (out_shape[1 + a] - 1) * found.step[a] for a in (0, 1)]
+        if ends[0] >= in_shape[1] or ends[1] >= in_shape[2]:
+            return None
+        return found if torch.equal(found.chosen(numbers, out_shape)[0], places) else None
+
+    def chosen(self, image: Tensor, out_shape: torch.Size) -> Tensor:
+        """A view of the pixels, (..., H, W) -> (..., h, w)."""
+        (top, left), (down, across) = self.start, self.step
+        rows = image[..., top : top + (out_shape[1] - 1) * down + 1 : down, :]
+        return rows[..., left : left + (out_shape[2] - 1) * across + 1 : across]
+
+    def spread(self, windows: Tensor) -> Tensor:
+        """Windows of chosen pixels as windows of the image, with zeros between them, (..., h, w) -> (..., h', w')."""
+        if windows.shape[-2:] == (1, 1) or self.step == (1, 1):
+            return windows
+        height, width = ((windows.shape[a - 2] - 1) * self.step[a] + 1 for a in (0, 1))
+        found = windows.new_zeros(*windows.shape[:-2], height, width)
+        found[..., :: self.step[0], :: self.step[1]] = windows
+        return found
+
 
 @attrs.frozen(eq=False)
 class Move:
@@ -14,13 +58,21 @@ class Move:
     index: Tensor | None
     in_shape: torch.Size
     out_shape: torch.Size
+    # for images whose pixels are every so many of the input's in each channel
+    lattice: Lattice | None = None
 
     def __call__(self, z: Tensor) -> Tensor:
+        if self.lattice is not None:
+            return self.lattice.chosen(z, self.out_shape)
         flat = z if self.index is None else z.flatten(1)[:, self.index]
         return flat.reshape(len(z), *self.out_shape)
 
     def adjoint(self, rows: Tensor) -> Tensor:
         """Each number's row at the place it came from, (B, K, *out) -> (B, K, *in); rows of several copies are added up."""
+        if self.lattice is not None:
+            whole = rows.new_zeros(*rows.shape[:2], *self.in_shape)
+            self.lattice.chosen(whole, self.out_shape).copy_(rows)
+            return whole
         if self.index is not None:
             size = self.in_shape.numel()
             rows = rows.new_zeros(*rows.shape[:2], size).index_add(2, self.index, rows.flatten(2))
@@ -52,6 +104,15 @@ class MoveRule(ReshapeRule):
 
     def mixes(self, op: Operator) -> bool:
         return False
+
+    def window(self, op: Operator) -> tuple[Pair, Pair] | None:
+        lattice = op.module.lattice
+        # windows begin behind the border
+        return None if lattice is None else (lattice.step, (-lattice.start[0], -lattice.start[1]))
+
+    def pull_window(self, op: Operator, windows: Tensor) -> Tensor:
+        found: Tensor = op.module.lattice.spread(windows)
+        return found
 
     def fan(self, op: Operator) -> int:
         return int(op.module.index.bincount().max()) if op.module.index.numel() else 1

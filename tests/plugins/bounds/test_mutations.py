@@ -19,7 +19,7 @@ import inradius
 from inradius import ActivationRule, Certifier, ExampleRNG, Property, ThreatModel
 from inradius.testing import check_layer_rule, rules
 from inradius.testing.rules import operator
-from inradius_bounds.backward import adam, curve_lines, inner_bounds, optimised_lines, pass_ends
+from inradius_bounds.backward import adam, curve_lines, inner_bounds, optimised_lines, pass_ends, tangent_lines
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.rows import windows
 from inradius_bounds.capture import captured
@@ -122,6 +122,10 @@ def smooth_images():
     )  # fmt: skip
 
 
+def gated():
+    return nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 5), nn.SiLU(), nn.Linear(5, 3))
+
+
 def odd():
     return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 3))
 
@@ -139,6 +143,7 @@ SHAPES = {
     scaled_input: (4,),
     smooth: (4,),
     odd: (4,),
+    gated: (4,),
     deep: (4,),
     images: (1, 6, 6),
     smooth_images: (1, 6, 6),
@@ -367,7 +372,7 @@ SLANTED_ROWS = partial(inner, partial(by_rows, smallest_area), dense, smooth)
 WINDOWS = partial(inner, partial(by_rows, relax_by_rule), images, smooth_images, seeds=2)
 IN_A_ROW = partial(inner, partial(by_rows, relax_by_rule), in_a_row)
 SLANTED_WINDOWS = partial(inner, partial(by_rows, smallest_area), images, smooth_images, seeds=2)
-ASCENT = partial(bounds, ALPHA, dense, smooth, odd)
+ASCENT = partial(bounds, ALPHA, dense, smooth, odd, gated)
 ALL_LAYERS = partial(bounds, "alpha(steps=4, layers='all', keep_maximising=True)", dense, deep)
 LIKELY_BOXES = partial(inner, by_projections, dense, deep, seeds=2)
 
@@ -482,6 +487,8 @@ ASCENTS = [
     Mutation(optimised_lines.OptimisedLines, "relaxed_rows", "negative * above[0]", "negative * slope", ASCENT),
     Mutation(optimised_lines.OptimisedLines, "relaxed_rows", " + negative * above[1]", "", ASCENT),
     Mutation(optimised_lines.OptimisedLines, "relaxed_rows", "positive * offset", "0 * positive", ASCENT),
+    Mutation(tangent_lines.TangentLines, "relaxed_rows", "(rows >= 0, below, above)", "(rows >= 0, above, below)", ASCENT),
+    Mutation(tangent_lines.TangentRange, "offsets", "slope * self.before - self.behind", "0 * slope", ASCENT),
     Mutation(adam.AdamState, "move", ".clamp_(0, 1)", ".clamp_(0, 3)", ASCENT),
 ]  # fmt: skip
 

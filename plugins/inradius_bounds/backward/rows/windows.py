@@ -158,7 +158,7 @@ class WindowRows:
         stride, pad = step
         geometry = self.geometry.pulled((windows.shape[-2], windows.shape[-1]), stride, pad)
         rows = windows.permute(0, 1, 3, 4, 2).contiguous()
-        return attrs.evolve(self, rows=rows, geometry=geometry, clean=self.clean and pad == (0, 0))
+        return attrs.evolve(self, rows=rows, geometry=geometry, clean=self.clean and max(pad) <= 0)
 
     def cleaned(self, shape: torch.Size) -> Self:
         """The rows with zeros over the padding of an image of this shape."""

@@ -15,17 +15,16 @@ from inradius_bounds.lowering.operators.curves import reciprocal_root
 from inradius_bounds.rules.functions import CappedExpLayer, ReciprocalLayer
 from inradius_bounds.steps.scale import Intermediates
 
-
-# a softmax of few numbers is made of their differences where these are no more than this, and else is one step
+# the most differences that a softmax is made of
 _PAIRS = 4096
 
 
 def softmax(build: Builder, value: Node, axis: int, _: Any = False) -> Node:
     """One step, or 1 / Σ_j exp(z_j − z_i) where the differences may have narrower bounds than the numbers and are few.
 
-    This form has no quotient of two sums, which would loosen the bounds. The sum is at least 1. The exponentials have a cap C, so that bounds are finite for any z: a sum that the cap changes is at
-    least exp(C) with it and without it, so that the reciprocals differ by no more than exp(−C). Where z_j is −inf its
-    exponential is 0, and where z_i is −inf the result is.
+    This form has no quotient of two sums, which would loosen the bounds. The sum is at least 1. The exponentials have a cap C, so
+    that bounds are finite for any z: a sum that the cap changes is at least exp(C) with it and without it, so that the reciprocals
+    differ by no more than exp(−C). Where z_j is −inf its exponential is 0, and where z_i is −inf the result is.
     """
     if value.hidden is not None and bool(value.hidden.all(axis).any()):
         raise build.refuse(

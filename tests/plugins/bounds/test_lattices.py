@@ -1,0 +1,74 @@
+"""Pixels at regular distances keep rows of convolutions as windows: max-pooling, strided slices and crops."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import inradius
+from inradius import Certifier, ThreatModel
+from inradius_bounds.backward.rows.windows import WindowRows
+from inradius_bounds.steps.move import Lattice
+
+F64 = torch.float64
+
+
+class Sliced(nn.Module):
+    """Differences of shifted and strided slices between convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 2, 2)
+        self.out = nn.LazyLinear(3)
+
+    def forward(self, x):
+        h = torch.relu(self.first(x))
+        h = h[:, :, ::2, 1::2] - h[:, :, 1::2, ::2] + h[:, :, 2:6, 3:7]
+        return self.out(torch.relu(self.second(h)).flatten(1))
+
+
+def pooled(*size, **options):
+    torch.manual_seed(1)
+    layers = (nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(*size, **options), nn.Conv2d(4, 3, 2), nn.ReLU())
+    return nn.Sequential(*layers, nn.MaxPool2d(2, 1), nn.Flatten(), nn.LazyLinear(3))
+
+
+NETWORKS = {
+    "pool": lambda: pooled(2),
+    "overlapping": lambda: pooled(3, 2),
+    "padded": lambda: pooled(3, 2, padding=1),
+    "slices": Sliced,
+}
+
+
+@pytest.mark.parametrize("spec", ["linf(eps=0.05)", "l2(eps=0.3)"])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_windows_are_only_a_faster_way_to_the_same_bounds(kind, spec, monkeypatch):
+    torch.manual_seed(0)
+    x = torch.rand(2, 1, 8, 8, dtype=F64)
+    net = NETWORKS[kind]()
+    net(x.float())
+    net.double().eval()
+    threat, y = inradius.make(spec, ThreatModel), torch.tensor([0, 1])
+    for certifier in (inradius.make(each, Certifier) for each in ("crown()", "alpha(steps=1)")):
+        windows, alone = certifier(net, x, y, threat).lower, certifier(net, x[1:], y[1:], threat).lower
+        with monkeypatch.context() as patch:
+            patch.setattr(WindowRows, "small", lambda self, shape: False)
+            whole = certifier(net, x, y, threat).lower
+        torch.testing.assert_close(windows, whole, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(windows[1:], alone, rtol=1e-8, atol=1e-8)
+
+
+@given(st.data())
+def test_a_lattice_is_found_exactly_where_a_slice_has_one(data):
+    channels, height, width = (data.draw(st.integers(1, 5)) for _ in range(3))
+    numbers = torch.arange(channels * height * width).view(channels, height, width)
+    axes = [slice(data.draw(st.integers(0, n - 1)), n, data.draw(st.integers(1, 4))) for n in (height, width)]
+    places = numbers[:, axes[0], axes[1]]
+    found = Lattice.of(places.flatten(), numbers.shape, places.shape)
+    assert found is not None
+    assert torch.equal(found.chosen(numbers, places.shape), places)
+    if places.numel() > 1:
+        other = places.flatten().flip(0)
+        assert Lattice.of(other, numbers.shape, places.shape) is None
