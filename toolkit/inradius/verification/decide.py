@@ -14,6 +14,10 @@ from inradius.verification.result import VerificationResult
 
 # rounds of the search before any proof is tried, and where the proof failed and time is left
 _BEFORE, _AFTER = 2, 20
+# the least limit that a certifier gets, in seconds
+_LEAST = 0.01
+# the part of the time that the first search may take, one of so many
+_SEARCHED = 4
 
 
 def decide(
@@ -23,8 +27,9 @@ def decide(
 
     All questions are searched first, as one witness decides. Then each gets its share of the time that is left.
     """
-    for question in questions:
-        found = find_witness(question, clock.share(4), _BEFORE, seed)
+    first = clock.share(_SEARCHED)
+    for number, question in enumerate(questions):
+        found = find_witness(question, first.share(len(questions) - number), _BEFORE, seed)
         if found is not None:
             return _refuted(found, clock)
     proofs = []
@@ -47,11 +52,13 @@ def _proof(question: Question, certifier: Certifier, clock: Clock, claim: Claim)
 
 
 def _limited(certifier: Certifier, seconds: float) -> Certifier:
-    """The certifier with a limit of time, where it has a parameter for one and no smaller limit."""
-    if "seconds" not in attrs.fields_dict(type(certifier)):
+    """The certifier with a limit of time, where it has a parameter for one; a smaller limit that was given stays."""
+    limit = attrs.fields_dict(type(certifier)).get("seconds")
+    if limit is None:
         return certifier
     own = attrs.asdict(certifier, recurse=False)["seconds"]
-    changed: dict[str, Any] = {"seconds": max(0.01, min(seconds, own or seconds))}
+    given = seconds if own is None or own == limit.default else min(seconds, own)
+    changed: dict[str, Any] = {"seconds": max(_LEAST, given)}
     return attrs.evolve(certifier, **changed)
 
 
@@ -69,9 +76,11 @@ def _refuted(found: Witness, clock: Clock) -> VerificationResult:
 def _proved(questions: Sequence[Question], proofs: Sequence[Certificate], clock: Clock) -> VerificationResult:
     bounds = [float(q.prop.weakest(proof.lower)) for q, proof in zip(questions, proofs, strict=False)]
     bound = min(bounds, default=None)
-    if len(proofs) == len(questions) and all(bool(proof.counted()) for proof in proofs):
-        levels = [level for proof in proofs for level in proof.claim]
-        return VerificationResult(
-            "unsat", bound=bound, claim=weakest(levels) if levels else "float", seconds=clock.spent
-        )
-    return VerificationResult("timeout" if clock.over else "unknown", bound=bound, seconds=clock.spent)
+    levels = [level for proof in proofs for level in proof.claim]
+    whole = len(proofs) == len(questions) and bool(levels)
+    if whole and all(bool(proof.counted()) for proof in proofs):
+        return VerificationResult("unsat", bound=bound, claim=weakest(levels), seconds=clock.spent)
+    # a proof at a level that was not asked for answers nothing, and is told
+    proved = whole and all(bool(proof.certified) for proof in proofs)
+    claim = weakest(levels) if proved else None
+    return VerificationResult("timeout" if clock.over else "unknown", bound=bound, claim=claim, seconds=clock.spent)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inradius.errors import InputError
 from inradius.sets.region import BoxRegion
-from inradius.verification.vnnlib.numbers import at_least, at_most
+from inradius.verification.vnnlib.numbers import neighbours
 
 
 @attrs.frozen(eq=False)
@@ -31,16 +31,15 @@ class Region:
     ) -> "Region":
         """The region lower ≤ x ≤ upper of exact numbers. Raises ``InputError`` for sides beyond the range of ``dtype``."""
 
-        def tensor(values: Sequence[float]) -> Tensor:
-            return torch.tensor(values, dtype=dtype).view(1, *shape)
-
-        outer = tensor([at_most(v, dtype) for v in lower]), tensor([at_least(v, dtype) for v in upper])
-        inner = tensor([at_least(v, dtype) for v in lower]), tensor([at_most(v, dtype) for v in upper])
+        (low, least), (most, high) = (
+            tuple(side.view(1, *shape) for side in neighbours(ends, dtype)) for ends in (lower, upper)
+        )
+        inner, outer = (least, most), (low, high)
         if not all(bool(side.isfinite().all()) for side in outer):
             raise InputError(
                 f"the bounds of an input are beyond the range of {dtype}; allowed are numbers that it holds"
             )
-        middle = tensor([float((a + b) / 2) for a, b in zip(lower, upper, strict=True)])
+        middle = low + (high - low) / 2
         x = torch.minimum(torch.maximum(middle, inner[0]), inner[1])
         return cls(inner, outer, torch.minimum(torch.maximum(x, outer[0]), outer[1]))
 

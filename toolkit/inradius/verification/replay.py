@@ -1,5 +1,6 @@
 """The replay of a network's file by ``onnxruntime``, whose numbers decide about a witness."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,10 @@ class Replay:
         """The outputs for one input (1, *S) in one row, (1, O)."""
         given = self.session.get_inputs()[0]
         shape = [size if isinstance(size, int) else 1 for size in given.shape]
+        # a name may also stand for an axis within an example
+        fitting = shape if math.prod(shape) == point.numel() else point.shape
         try:
-            (outputs, *_) = self.session.run(None, {given.name: point.detach().cpu().reshape(shape).numpy()})
+            (outputs, *_) = self.session.run(None, {given.name: point.detach().cpu().reshape(fitting).numpy()})
         except Exception as error:  # the package has no common parent for its errors
             raise InputError(
                 f"onnxruntime cannot replay the network ({_first(error)}); allowed are networks that it runs"

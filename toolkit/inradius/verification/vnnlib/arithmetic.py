@@ -11,17 +11,16 @@ RELATIONS = ("<=", ">=", "<", ">", "=")
 
 def related(relation: str, a: Affine, b: Affine) -> Formula:
     """The comparison of two numbers by one of ``RELATIONS``."""
-    below, above = a.plus(b, Fraction(-1)), b.plus(a, Fraction(-1))
     if relation == "=":
-        return All((compared(below, strict=False), compared(above, strict=False)))
-    return compared(below if relation.startswith("<") else above, strict=not relation.endswith("="))
+        return All((related("<=", a, b), related(">=", a, b)))
+    return compared(a.minus(b) if relation.startswith("<") else b.minus(a), strict=not relation.endswith("="))
 
 
 def added(parts: Iterable[Affine]) -> Affine:
     """The sum of numbers."""
     total = Affine.of(Fraction(0))
     for part in parts:
-        total = total.plus(part, Fraction(1))
+        total = total.plus(part)
     return total
 
 

@@ -31,9 +31,9 @@ class Box:
 
     @property
     def empty(self) -> bool:
-        """True where no number lies between the bounds of an input."""
+        """True where no number lies between the bounds of an input, those of ``base`` alone left out."""
         ends = ((self.lowest(place), self.highest(place)) for place in {*self.low, *self.high})
-        return (self.base is not None and self.base.empty) or any(
+        return any(
             low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))) for low, high in ends
         )
 
@@ -66,7 +66,8 @@ def narrowed(atoms: Conjunction, base: Box) -> tuple[Box, tuple[Atom, ...]]:
         if len(weights) > 1 or variable.output:
             rest.append(atom)
             continue
-        side = (-atom.number.constant / weight, atom.strict)
+        constant = atom.number.constant
+        side = (-constant if weight == 1 else constant if weight == -1 else -constant / weight, atom.strict)
         if weight > 0:
             if _tighter(side, box.highest(variable.place), 1):
                 box.high[variable.place] = side

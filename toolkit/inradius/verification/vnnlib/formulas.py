@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import attrs
 
+ZERO, ONE = Fraction(0), Fraction(1)
+
 
 class Variable(NamedTuple):
     """A number of the flattened inputs (``output`` false) or of the flattened outputs."""
@@ -29,12 +31,22 @@ class Affine:
         """A constant."""
         return cls({}, constant)
 
-    def plus(self, other: "Affine", factor: Fraction) -> "Affine":
-        """This number plus ``factor`` times another."""
+    def plus(self, other: "Affine") -> "Affine":
+        """The sum with another number."""
+        if not other.weights or not self.weights:
+            return Affine(self.weights or other.weights, self.constant + other.constant)
         weights = dict(self.weights)
         for variable, weight in other.weights.items():
-            weights[variable] = weights.get(variable, Fraction(0)) + factor * weight
-        return Affine({v: w for v, w in weights.items() if w}, self.constant + factor * other.constant)
+            weights[variable] = weights[variable] + weight if variable in weights else weight
+        return Affine({v: w for v, w in weights.items() if w}, self.constant + other.constant)
+
+    def minus(self, other: "Affine") -> "Affine":
+        """The difference to another number."""
+        return self.plus(other.negative())
+
+    def negative(self) -> "Affine":
+        """This number times −1."""
+        return Affine({v: -w for v, w in self.weights.items()}, -self.constant)
 
     def times(self, factor: Fraction) -> "Affine":
         """This number times a constant."""
@@ -97,7 +109,7 @@ def negated(formula: Formula) -> Formula:
     """The formula that holds where this one does not."""
     match formula:
         case Atom(number, strict):
-            return Atom(number.times(Fraction(-1)), not strict)
+            return Atom(number.negative(), not strict)
         case All(parts):
             return Either(tuple(map(negated, parts)))
         case Either(parts):

@@ -1,11 +1,14 @@
 """Decimal numbers in a file as fractions, and the nearest floating-point numbers on either side of a fraction."""
 
 import re
+import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from inradius.errors import InputError
 
@@ -32,20 +35,35 @@ def number(word: str) -> Fraction:
 
 def at_most(value: Fraction, dtype: torch.dtype) -> float:
     """The largest number of ``dtype`` (float32, float64) that is not above ``value``; −inf below its range."""
-    near = _nearest(value, dtype)
-    if Fraction(float(near)) <= value:
-        return float(near)
-    with np.errstate(over="ignore"):
-        return float(np.nextafter(near, near.dtype.type(-np.inf)))
+    return float(neighbours([value], dtype)[0][0])
 
 
-def at_least(value: Fraction, dtype: torch.dtype) -> float:
-    """The least number of ``dtype`` (float32, float64) that is not below ``value``; inf above its range."""
-    return -at_most(-value, dtype)
+def neighbours(values: Sequence[Fraction], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """For each value the largest number of ``dtype`` (float32, float64) not above it, and the least not below it, two of (n,).
 
-
-def _nearest(value: Fraction, dtype: torch.dtype) -> "np.floating[Any]":
-    """A finite number of the type next to the value: none lies between the two."""
+    Beyond the range of the type they are infinite.
+    """
     kind = _NUMPY[dtype]
-    most = Fraction(float(np.finfo(kind).max))
-    return kind(float(min(max(-most, value), most)))
+    most = np.finfo(kind).max
+    # rounded twice for float32, so it may not be the nearest, but no number lies between it and the value
+    near = np.array([_double(value) for value in values]).clip(-float(most), float(most)).astype(kind)
+    sides = np.array([_compared(float(n), value) for n, value in zip(near, values, strict=True)], dtype=np.int8)
+    with np.errstate(all="ignore"):
+        below = np.where(sides <= 0, near, np.nextafter(near, kind(-np.inf)))
+        above = np.where(sides >= 0, near, np.nextafter(near, kind(np.inf)))
+    return torch.from_numpy(below), torch.from_numpy(above)
+
+
+def _double(value: Fraction) -> float:
+    """The value in float64, the largest number of its sign where it is beyond the range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return sys.float_info.max if value > 0 else -sys.float_info.max
+
+
+def _compared(number: float, value: Fraction) -> int:
+    """The sign of number − value, exactly."""
+    top, bottom = number.as_integer_ratio()
+    difference = top * value.denominator - value.numerator * bottom
+    return (difference > 0) - (difference < 0)

@@ -41,6 +41,7 @@ class Query:
         """The query of a statement. Raises ``InputError`` for inputs without bounds, and where no input meets them."""
         common, ways = normal_form(statement.formula)
         base, rest = narrowed(common, Box())
+        ways = [] if base.empty else ways
         boxes: dict[object, Box] = {}
         unsafe: dict[object, list[Conjunction]] = {}
         for way in ways:

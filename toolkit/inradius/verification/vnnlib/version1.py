@@ -5,12 +5,11 @@ Source: demarchi2023.
 
 import itertools
 import re
-from fractions import Fraction
 
 from inradius.errors import InputError, UnsupportedError
 from inradius.verification.vnnlib.arithmetic import RELATIONS, added, divided, multiplied, related
 from inradius.verification.vnnlib.expressions import Expression, commands, line_of, shown
-from inradius.verification.vnnlib.formulas import Affine, All, Either, Formula, Statement, Variable, negated
+from inradius.verification.vnnlib.formulas import ONE, ZERO, Affine, All, Either, Formula, Statement, Variable, negated
 from inradius.verification.vnnlib.numbers import number
 
 _NAME = re.compile(r"(?P<side>[XY])_(?P<index>0|[1-9][0-9]{0,8})")
@@ -102,9 +101,9 @@ class _Reader:
             case ("+", *parts) if parts:
                 return added(map(self._affine, parts))
             case ("-", part):
-                return self._affine(part).times(Fraction(-1))
+                return self._affine(part).negative()
             case ("-", first, *parts):
-                return self._affine(first).plus(added(map(self._affine, parts)), Fraction(-1))
+                return self._affine(first).minus(added(map(self._affine, parts)))
             case ("*", *parts) if parts:
                 return multiplied([self._affine(part) for part in parts], shown(given))
             case ("/", top, *parts) if parts:
@@ -114,7 +113,7 @@ class _Reader:
     def _word(self, word: str) -> Affine:
         variable = self._declared.get(word)
         if variable is not None:
-            return Affine({variable: Fraction(1)}, Fraction(0))
+            return Affine({variable: ONE}, ZERO)
         if _NAME.fullmatch(word):
             raise InputError(f"{word} is not declared before it is used; allowed are declared names")
         return Affine.of(number(word))

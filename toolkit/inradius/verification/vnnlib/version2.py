@@ -103,11 +103,11 @@ class _Reader:
             case "Var":
                 return self._variable(given)
             case "Negate":
-                return self._affine(given.expr).times(Fraction(-1))
+                return self._affine(given.expr).negative()
             case "Plus":
                 return added(map(self._affine, given.args))
             case "Minus":
-                return self._affine(given.head).plus(added(map(self._affine, given.rest)), Fraction(-1))
+                return self._affine(given.head).minus(added(map(self._affine, given.rest)))
             case "Multiply":
                 return multiplied(map(self._affine, given.args), str(given).strip())
         lexeme = getattr(given, "lexeme", None)
