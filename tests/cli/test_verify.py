@@ -62,6 +62,7 @@ def test_what_neither_method_decides_is_unknown_or_a_timeout(asked, capsys):
         (["missing.onnx", "prop.vnnlib"], "missing.onnx"),
         (["net.onnx", "missing.vnnlib"], "missing.vnnlib"),
         (["prop.vnnlib", "prop.vnnlib"], "prop.vnnlib"),
+        (["net.onnx.gz", "prop.vnnlib"], "no ONNX file by its name"),
         (["net.onnx"], "no network and property"),
         ([], "no network and property"),
         (["net.onnx", "prop.vnnlib", "--instances", "a.csv"], "NET and --instances"),

@@ -14,7 +14,7 @@ from inradius.verification.leaky import LeakyGradients
 from inradius.verification.question import Question, Witness
 
 # the count of input numbers in a batch of starts, and the most starts
-_NUMBERS, _STARTS = 1 << 20, 256
+_NUMBERS, _STARTS = 1 << 19, 256
 # random points for each start; the best of them are the starts
 _DRAWS = 8
 _STEPS = 80

@@ -14,11 +14,12 @@ from inradius._version import __version__
 from inradius.errors import InputError, InradiusError, StorageError
 from inradius.processes import Processes, attempt
 from inradius.stored.checksum import sealed_json
-from inradius.stored.files import reading, write_atomic
+from inradius.stored.files import write_atomic
 from inradius.stored.reading import record
 from inradius.verification.competition import result_text
 from inradius.verification.verify import as_timeout
 from inradius.verification.verify_file import VerifyOptions, verify_file
+from inradius.verification.vnnlib.files import text_of
 
 Verify = Callable[[Path, Path, VerifyOptions], Any]
 
@@ -46,13 +47,10 @@ class Answer:
 
 def read_instances(path: Path) -> list[Instance]:
     """The instances of a file whose lines are network, property, seconds. Raises ``InputError`` for any other line."""
-    with reading(path):
-        try:
-            lines = list(csv.reader(path.read_text("utf-8").splitlines(), strict=True))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                f"{path} is no file of instances ({error}); allowed are lines of text with commas"
-            ) from error
+    try:
+        lines = list(csv.reader(text_of(path).splitlines(), strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path} is no file of instances ({error}); allowed are lines of text with commas") from error
     found = [
         _instance(path, number, line) for number, line in enumerate(lines, 1) if any(cell.strip() for cell in line)
     ]
@@ -142,6 +140,11 @@ def _key(network: Path, prop: Path, options: VerifyOptions) -> str:
         f"{__version__} {options.timeout} {options.certifier} {options.claim} {options.seed}".encode()
     )
     for path in (network, prop):
-        with reading(path), path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read ({error.strerror or error}); allowed is a file that can be"
+            ) from error
     return total.hexdigest()[:24]

@@ -37,10 +37,12 @@ def verify_file(network: Path, prop: Path, options: VerifyOptions) -> Verificati
     are not read.
     """
     clock = Clock(options.timeout)
+    if network.suffix != ".onnx":
+        raise InputError(f"{network} is no ONNX file by its name; allowed is an unpacked file that ends in .onnx")
     query = read_query(prop)
     model = load_model(str(network))
     if not isinstance(model, OnnxNetwork):
-        raise InputError(f"{network} is no ONNX file; allowed is a file that ends in .onnx")
+        raise InputError(f"{network} is read as a {type(model).__name__}; allowed is an ONNX network")
     return verify_query(
         model,
         query,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from inradius.errors import InputError
-from inradius.stored.files import reading
 
 # the most that a file may hold or unpack to, in bytes; a box of 150,528 inputs, an image of 224 × 224 pixels, takes 17 MB
 LIMIT = 1 << 26
@@ -33,12 +32,13 @@ def text_of(path: Path) -> str:
 def bytes_of(path: Path) -> bytes:
     """The content of a file, unpacked where its name ends in ``.gz`` or ``.xz``. Raises ``InputError`` as ``text_of`` does."""
     opener = _OPENERS.get(path.suffix)
-    with reading(path):
-        try:
-            with path.open("rb") if opener is None else opener(path, "rb") as file:
-                return _limited(file, path)
-        except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
-            raise InputError(f"{path} cannot be unpacked ({error}); allowed is a whole {path.suffix} file") from error
+    try:
+        with path.open("rb") if opener is None else opener(path, "rb") as file:
+            return _limited(file, path)
+    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+        raise InputError(f"{path} cannot be unpacked ({error}); allowed is a whole {path.suffix} file") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); allowed is a file that can be") from error
 
 
 def _limited(file: IO[bytes], path: Path) -> bytes:
