@@ -13,7 +13,7 @@ from inradius.verification.question import Question, Witness
 from inradius.verification.result import VerificationResult
 
 # rounds of the search before any proof is tried, and where the proof failed and time is left
-_BEFORE, _AFTER = 2, 20
+_BEFORE, _AFTER = 2, 100
 # the least limit that a certifier gets, in seconds
 _LEAST = 0.01
 # the part of the time that the first search may take, one of so many

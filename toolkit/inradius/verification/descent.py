@@ -31,7 +31,7 @@ def find_witness(question: Question, clock: Clock, rounds: int, seed: int = 0) -
     the weakest clause, the others one clause each. The gradients are those of leaky ReLUs, with a slope of its own for each start,
     which shrinks to 0 in the course of a round: the network is flat where many units are off.
     """
-    for number in range(rounds):
+    for number in range(rounds if question.refutable else 0):
         found = _round(question, clock, number, seed)
         if found is not None or clock.over:
             return found

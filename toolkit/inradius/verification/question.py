@@ -23,7 +23,8 @@ class Question:
     """Does ``prop`` hold for f(x + δ), δ ∈ Δ(x), for one input x (1, *S)?
 
     ``accept`` decides about a violating input: it answers with the witness, which may be a neighbour of the input, or with None
-    where the input is outside of the region or its violation is a matter of rounding.
+    where the input is outside of the region or its violation is a matter of rounding. ``refutable`` is False where it accepts no
+    input whatever.
     """
 
     model: nn.Module
@@ -31,6 +32,7 @@ class Question:
     threat: Oracles
     prop: Property
     accept: Callable[[Tensor], Witness | None]
+    refutable: bool = True
 
     def values(self, points: Tensor) -> Tensor:
         """The rows of the property at inputs, (N, *S) -> (N, K)."""

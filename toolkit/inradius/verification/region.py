@@ -48,6 +48,11 @@ class Region:
         """The perturbations of ``x`` for proofs: the box, rounded outward."""
         return BoxRegion.between(*self.outer, self.x)
 
+    @property
+    def inhabited(self) -> bool:
+        """True where the type of the inputs holds a point of the box."""
+        return bool((self.inner[0] <= self.inner[1]).all())
+
     def inside(self, points: Tensor) -> Tensor:
         """The nearest points within the box, (N, *S) -> (N, *S)."""
         return torch.minimum(torch.maximum(points, self.inner[0]), self.inner[1])

@@ -53,7 +53,7 @@ def _question(
     model = FlatNetwork(network, with_inputs=uses_inputs(case.unsafe)).eval()
     prop = safe_property(case.unsafe, query.outputs, query.inputs, dtype)
     runs = (network,) if replay is None else (network, replay)
-    return Question(model, region.x, region.threat, prop, _Judge(query, region, runs))
+    return Question(model, region.x, region.threat, prop, _Judge(query, region, runs), region.inhabited)
 
 
 @attrs.frozen(eq=False)
