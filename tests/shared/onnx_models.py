@@ -110,6 +110,25 @@ class Shuffled(nn.Module):
         return x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
 
 
+class Windowed(nn.Module):
+    """Attention within windows, with a mask for each window, as in shifted windows."""
+
+    def __init__(self):
+        super().__init__()
+        mask = torch.zeros(4, 4, 4)
+        mask[1:, :2, 2:] = -100.0
+        self.register_buffer("mask", mask)
+        self.qkv = nn.Linear(3, 9)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        x = x.reshape(b, c, 2, h // 2, 2, w // 2)[..., :2, :, :2].permute(0, 2, 4, 3, 5, 1).reshape(-1, 4, c)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        weights = q @ k.transpose(1, 2)
+        weights = weights + self.mask.repeat(b, 1, 1)
+        return (weights.softmax(-1) @ v).reshape(b, -1)
+
+
 class Normed(nn.Module):
     """A function of tensors."""
 
@@ -161,6 +180,7 @@ def models():
         "unet aligned": (UNet(nn.Upsample(size=(8, 8), mode="bilinear", align_corners=True)), image),
         "unet bicubic": (UNet(nn.Upsample(scale_factor=2, mode="bicubic")), image),
         "vit": (Attention(), image),
+        "windowed": (Windowed(), (3, 4, 4)),
         "encoder": (Fused(), (5, 8)),
         "shufflenet": (Shuffled(), image),
         "lstm": (Sequence(nn.LSTM(6, 4, batch_first=True), 4), steps),

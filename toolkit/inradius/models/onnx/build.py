@@ -16,7 +16,9 @@ from inradius.models.onnx.known import (
     batch_axis,
     constant_of,
     parts_apart,
+    repeated,
     settled,
+    spread,
 )
 from inradius.models.onnx.limits import MOST_HELD, TooLargeError, check_size, measure
 from inradius.models.onnx.network import Step
@@ -51,23 +53,25 @@ class Build:
     fixed: bool
     input_name: str
     input_dtype: torch.dtype
-    stored: frozenset[str]
+    stored: set[str]
     known: dict[str, Known]
     steps: list[Step] = attrs.field(factory=list)
     weights: dict[str, Tensor] = attrs.field(factory=dict)
     unlearned: set[str] = attrs.field(factory=set)
     left_out: set[str] = attrs.field(factory=set)
     made: set[str] = attrs.field(factory=set)
+    held: int = 0
 
     def add_all(self, nodes: Sequence[Node], output: str) -> None:
         """Adds nodes, which stand in an order in which they can be computed, and forgets what is no longer needed."""
         last = {name: place for place, node in enumerate(nodes) for name in node.taken()}
         for place, node in enumerate(nodes):
             self.add(node)
-            for name in (*node.taken(), *filter(None, node.outputs)):
+            for name in {*node.taken(), *filter(None, node.outputs)} & self.known.keys():
                 if last.get(name, place) == place and name not in (output, self.input_name):
-                    self.known.pop(name, None)
-            if sum(value.numbers for value in self.known.values() if value.varies) > MOST_HELD:
+                    forgotten = self.known.pop(name)
+                    self.held -= forgotten.numbers if name in self.made else 0
+            if self.held > MOST_HELD:
                 raise InputError(
                     f"{node} asks for too much: values of more than {MOST_HELD} numbers are needed at a time"
                 )
@@ -89,7 +93,7 @@ class Build:
             if node.op in _OF_SHAPES or not any(value is not None and value.varies for value in given):
                 self._fold(node, given, table[node.op])
             else:
-                self._step(node, given, table[node.op])
+                self._step(node, table[node.op])
         except TooLargeError as error:
             raise InputError(f"{node} asks for too much: {error}") from error
         except _TROUBLE as error:
@@ -146,13 +150,16 @@ class Build:
         for name, *values in zip(node.outputs, *found, strict=False):
             if name:
                 self.known[name] = constant_of(values[0], values[-1])
+                self.held += self.known[name].numbers
 
     def _inner(self, value: Known, run: int) -> Tensor:
         """The value in a run as the file shapes it."""
         return value.at(run)[0] if value.varies and self.outside else value.at(run)
 
-    def _step(self, node: Node, given: list[Known | None], lower: Lower) -> None:
+    def _step(self, node: Node, lower: Lower) -> None:
         """Makes a node a step, runs it, and checks that it keeps the examples apart."""
+        node = attrs.evolve(node, inputs=tuple(map(self._for_each_example, node.inputs)))
+        given = [self.known[name] if name else None for name in node.inputs]
         call = self._call(node, [None if value is None else value.operand(self.outside) for value in given])
         apply = lower(call)
         names = ["" if i in call.used else name for i, name in enumerate(node.inputs)]
@@ -160,17 +167,38 @@ class Build:
             if name and value is not None and not value.varies:
                 self._use(node, name, value, unlearned=index in call.unlearned)
         for number, tensor in enumerate(call.added):
-            names.append(self.free_name(f"{node.outputs[0]}_{number}"))
+            names.append(self.free_name(f"{node.outputs[0]}#{number}"))
             self.known[names[-1]] = Known(tensor)
             self.weights[names[-1]] = tensor
+            if number in call.learned:
+                self.stored.add(names[-1])
         if call.anchored:
             names.append(self.input_name)
         runs = [self._run(apply, [None if not name else self._passed(name, run) for name in names]) for run in (0, 1)]
         for name, one, several in zip(node.outputs, *runs, strict=False):
             if name:
                 self.known[name] = self._checked(node, call, one, several)
+                self.held += self.known[name].numbers
         self.left_out.update(filter(None, node.outputs[len(runs[0]) :]))
         self.steps.append(Step(apply, tuple(names), tuple(node.outputs)))
+
+    def _for_each_example(self, name: str) -> str:
+        """The name of the value; for a constant that is repeated for each example, that of a step that repeats it."""
+        value = self.known.get(name)
+        if value is None or value.varies or value.several is None or settled(value) is not None or self.outside:
+            return name
+        places = repeated(value)
+        if places is None:
+            return name
+        axis, major = places
+        made = f"{name}#repeated"
+        if made not in self.known:
+            self.weights[name] = value.one
+            self.known[made] = Known(value.one, value.several, axis, major)
+            self.steps.append(
+                Step(lambda x, like: spread(x, axis, major, like.shape[0]), (name, self.input_name), (made,))
+            )
+        return made
 
     def _use(self, node: Node, name: str, value: Known, *, unlearned: bool) -> None:
         """Makes a constant a weight of the network."""
@@ -210,8 +238,7 @@ class Build:
 
     def learned(self) -> frozenset[str]:
         """The weights that training may change: those that the file stores, or that are made of these."""
-        derived = {name for step in self.steps for name in step.inputs if name in self.weights}
-        return frozenset(name for name in derived if name in self.stored) - self.unlearned
+        return frozenset((self.stored & self.weights.keys()) - self.unlearned)
 
 
 def start(
@@ -223,7 +250,7 @@ def start(
     one, *others = (_drawn((1, *shape), dtype, generator) for _ in range(EXAMPLES))
     several = torch.cat([*others[:ROW], one, *others[ROW:]])
     known = {key: Known(value) for key, value in stored.items()}
-    return Build(outside, fixed, name, dtype, frozenset(stored), {**known, name: Known(one, several, 0)})
+    return Build(outside, fixed, name, dtype, set(stored), {**known, name: Known(one, several, 0)})
 
 
 def _drawn(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:

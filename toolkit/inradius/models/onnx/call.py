@@ -52,6 +52,7 @@ class Call:
     used: set[int] = attrs.field(factory=set)
     added: list[Tensor] = attrs.field(factory=list)
     unlearned: set[int] = attrs.field(factory=set)
+    learned: set[int] = attrs.field(factory=set)
     anchored: bool = False
     major: int | None = None
 
@@ -135,9 +136,11 @@ class Call:
         if self.outside or operand.batch not in (0, None):
             self.refuse("works on images whose first axis is not that of the examples")
 
-    def add(self, tensor: Tensor) -> int:
-        """Gives the function one more tensor, a weight; returns its number among those."""
+    def add(self, tensor: Tensor, *, learned: bool = False) -> int:
+        """Gives the function one more tensor, which training may change if it is ``learned``; returns its number among those."""
         self.added.append(tensor)
+        if learned:
+            self.learned.add(len(self.added) - 1)
         return len(self.added) - 1
 
     def choose(self, name: str, default: str, allowed: Sequence[str]) -> str:

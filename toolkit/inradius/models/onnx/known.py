@@ -64,6 +64,24 @@ def settled(known: Known) -> Tensor | None:
     return known.one if fits and torch.equal(known.one.expand_as(known.several), known.several) else None
 
 
+def repeated(known: Known) -> tuple[int, int] | None:
+    """The axis, and the number of its parts, along which a constant for three examples repeats that for one; else None."""
+    axis = None if known.several is None else batch_axis(known.one, known.several)
+    if axis is None or known.several is None:
+        return None
+    length = known.one.shape[axis]
+    majors = [number for number in range(1, min(length, _MOST_PARTS) + 1) if length % number == 0]
+    found = (n for n in majors if torch.equal(spread(known.one, axis, n, EXAMPLES), known.several))
+    return next(((axis, number) for number in found), None)
+
+
+def spread(x: Tensor, axis: int, major: int, count: int) -> Tensor:
+    """The tensor with each of the ``major`` parts of an axis repeated for each example."""
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    parts = x.reshape(*before, major, 1, x.shape[axis] // major, *after)
+    return parts.expand(*before, major, count, -1, *after).flatten(axis, axis + 2)
+
+
 def batch_axis(one: Tensor, several: Tensor) -> int | None:
     """The axis along which a run with three examples has three times the length of that with one; None if that is not so."""
     if one.dim() != several.dim():

@@ -155,7 +155,7 @@ def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...
         )
     last, steps = value.name, build.steps
     if batch:
-        last = build.free_name(f"{last}_examples_first")
+        last = build.free_name(f"{last}#first")
         steps = [*steps, Step(lambda x: x.movedim(batch, 0), (value.name,), (last,))]
     steps = with_ends(steps, last, frozenset((*build.weights, build.input_name, last)))
     used = {name for step in steps for name in step.inputs}

@@ -57,7 +57,7 @@ def _layer(call: Call) -> _Layer:
         parts = [weight[way], state[way], *(() if biases is None else biases[way].chunk(2))]
         for part in parts:
             pieces = part.chunk(gates)
-            call.add(torch.cat([pieces[place] for place in _ORDER[op]]))
+            call.add(torch.cat([pieces[place] for place in _ORDER[op]]), learned=True)
     return _Layer(hidden, ways == 2, direction == "reverse", biases is not None, call.has(5) or call.has(6))
 
 
