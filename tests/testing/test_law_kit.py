@@ -208,6 +208,10 @@ def boast(self, model, x, threat, prop, rng):
     return Bounds(value=torch.full_like(prop.offsets, -100.0), exact=True, witness=torch.zeros_like(x))
 
 
+def accuse(self, model, x, threat, prop, rng):
+    return Bounds(value=torch.full_like(prop.offsets, -100.0), witness=torch.zeros_like(x))
+
+
 def rough(self, model, x, threat, prop, rng):
     return Bounds(value=prop.offsets - 100, error=-torch.ones_like(prop.offsets))
 
@@ -225,6 +229,7 @@ CERTIFIERS = {
     certifiers.batch_mates_change_nothing: crowd,
     certifiers.equal_calls_give_equal_bounds: dice,
     certifiers.exact_bounds_are_attained: boast,
+    certifiers.witnesses_violate_the_property: accuse,
     certifiers.nothing_is_touched: vandal,
 }
 

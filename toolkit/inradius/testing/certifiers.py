@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from inradius.certifiers.certifier import Certificate, Certifier, Property
+from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
 from inradius.testing.claims import close, require
 from inradius.testing.components import spec_round_trip
@@ -85,6 +86,20 @@ def exact_bounds_are_attained(certifier: Certifier, trial: Trial) -> None:
         require(attained, "an exact bound is attained at the witness", value=value, bound=bounds.value)
 
 
+def witnesses_violate_the_property(certifier: Certifier, trial: Trial) -> None:
+    """A witness of a certificate lies in Δ(x), and the property fails there, up to rounding."""
+    for prop in _properties(certifier, trial):
+        proof = _certify(certifier, trial, prop=prop)
+        if proof.witness is None:
+            continue
+        told = proof.witness.flatten(1).isfinite().all(1)
+        delta = torch.where(expand(told, trial.x), proof.witness.to(trial.x), 0)
+        value = prop.weakest(_values(certifier, trial, prop, delta))
+        size = 1e-5 * (1 + value.abs())
+        require(~told | (value <= size), "the property fails at a witness", value=value)
+        require(~told | trial.threat.contains(delta, trial.x), "a witness lies in Δ(x)", witness=delta)
+
+
 def nothing_is_touched(certifier: Certifier, trial: Trial) -> None:
     """A certifier leaves the parameters, their gradients, the modes and the inputs unchanged."""
     model, x = trial.model, trial.x.clone()
@@ -159,5 +174,6 @@ LAWS = (
     batch_mates_change_nothing,
     equal_calls_give_equal_bounds,
     exact_bounds_are_attained,
+    witnesses_violate_the_property,
     nothing_is_touched,
 )
