@@ -11,6 +11,7 @@ from torch import nn
 
 from inradius import Certifier, LayerRule, hookimpl
 from inradius_bounds.certifiers.alpha import Alpha
+from inradius_bounds.certifiers.branch_and_bound import BranchAndBound
 from inradius_bounds.certifiers.cascade import CertifierCascade
 from inradius_bounds.certifiers.crown import Crown
 from inradius_bounds.certifiers.dual import Dual
@@ -23,7 +24,7 @@ from inradius_bounds.rules import by_layer
 
 @hookimpl
 def certifiers() -> list[type[Certifier]]:
-    return [Interval, Dual, Crown, Alpha, CertifierCascade, Projected, LP, MILP]
+    return [Interval, Dual, Crown, Alpha, CertifierCascade, Projected, LP, MILP, BranchAndBound]
 
 
 @hookimpl

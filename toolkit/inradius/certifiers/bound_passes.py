@@ -48,7 +48,7 @@ class BoundPasses:
         """
         proof = current_certificate()
         assert proof is not None, "no certificate is in progress"
-        found = BoundsSoFar.over([self._member(asked, member) for member in members])
+        found = BoundsSoFar.over([self._member(asked, member) for member in members], asked.prop)
         rows = found.rounded_rows(asked.prop)
         if proof.claim == "real" or not len(rows):
             return found
@@ -70,7 +70,7 @@ class BoundPasses:
     def _retried(self, asked: VerificationQuery, members: Sequence[Oracles]) -> BoundsSoFar:
         """Bounds over all members in the widest type that the certifier takes."""
         wide = asked.to(torch.float64 if self.widens else asked.x.dtype)
-        return BoundsSoFar.over([self._once(wide, member) for member in members])
+        return BoundsSoFar.over([self._once(wide, member) for member in members], wide.prop)
 
     def _once(self, asked: VerificationQuery, member: Oracles) -> BoundsSoFar:
         return BoundsSoFar.of(self.bound(asked, member), asked.x.dtype, asked.prop)

@@ -17,6 +17,7 @@ class BoundsSoFar:
 
     reach (B, K) is the highest that each bound may become without the rounding of the model's own execution. witness (B, *S) has a
     perturbation for each example that the certifier found to refute the property, NaN for the others; None where there are none.
+    proved (B,) is true for examples that are proved whatever the bounds of their rows are.
     """
 
     lower: Tensor
@@ -25,6 +26,7 @@ class BoundsSoFar:
     claim: tuple[str, ...]
     failure_probability: float
     reach: Tensor
+    proved: Tensor
     witness: Tensor | None = None
 
     @classmethod
@@ -37,7 +39,8 @@ class BoundsSoFar:
         bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
         reach = torch.full_like(lower, torch.inf)
         witness = None if bounds.witness is None else bounds.witness.detach()
-        found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach, witness)
+        proved = torch.zeros_like(bits, dtype=torch.bool) if bounds.proved is None else bounds.proved.detach().to(bits.device)
+        found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach, proved, witness)
         # the cost of bounds that are proved already decides nothing, and may be slow to compute
         if bounds.float_cost is not None and bool(found.certified(prop).all()):
             return found
@@ -45,7 +48,7 @@ class BoundsSoFar:
 
     def certified(self, prop: Property) -> Tensor:
         """A mask of the examples that are proved, (B,)."""
-        return prop.holds(self.lower > self.error)
+        return prop.holds(self.lower > self.error) | self.proved
 
     def open_rows(self, prop: Property) -> Tensor:
         """The examples whose bounds are within their rounding error of 0, as indices."""
@@ -60,7 +63,7 @@ class BoundsSoFar:
         claims = tuple(self.claim[row] for row in rows.tolist())
         lower, error, bits, reach = (side[rows] for side in (self.lower, self.error, self.bits, self.reach))
         witness = None if self.witness is None else self.witness[rows]
-        return BoundsSoFar(lower, error, bits, claims, self.failure_probability, reach, witness)
+        return BoundsSoFar(lower, error, bits, claims, self.failure_probability, reach, self.proved[rows], witness)
 
     def replace(self, rows: Tensor, other: "BoundsSoFar") -> "BoundsSoFar":
         """The bounds with those of the examples at ``rows`` taken from ``other``, in its precision."""
@@ -72,11 +75,12 @@ class BoundsSoFar:
             claims[row] = claim
         failure = max(self.failure_probability, other.failure_probability)
         bits, witness = self.bits.index_put((rows,), other.bits), _with_witnesses(self, rows, other)
-        return BoundsSoFar(lower, error, bits, tuple(claims), failure, reach, witness)
+        proved = self.proved.index_put((rows,), other.proved)
+        return BoundsSoFar(lower, error, bits, tuple(claims), failure, reach, proved, witness)
 
     @classmethod
-    def over(cls, several: Sequence["BoundsSoFar"]) -> "BoundsSoFar":
-        """The bounds that hold over all of several sets."""
+    def over(cls, several: Sequence["BoundsSoFar"], prop: Property) -> "BoundsSoFar":
+        """The bounds that hold over all of several sets. An example that is proved over each set is proved."""
         if len(several) == 1:
             return several[0]
         wide = reduce(torch.promote_types, (found.lower.dtype for found in several))
@@ -90,6 +94,7 @@ class BoundsSoFar:
             tuple(weakest(levels) for levels in zip(*(found.claim for found in several), strict=True)),
             min(1.0, sum(found.failure_probability for found in several)),
             torch.stack([found.reach.to(wide) for found in several]).amin(0),
+            torch.stack([found.certified(prop) for found in several]).all(0),
             _any_witness([found.witness for found in several if found.witness is not None]),
         )
 

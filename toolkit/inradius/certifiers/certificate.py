@@ -62,6 +62,8 @@ class Bounds:
     of the bounds, one of ``CLAIMS`` for all examples or one for each; a chance of failure turns "float" and "real" into
     "probabilistic". float_cost (B, K): a bound on the amount by which ``value`` is lower because it holds at level "float" and
     not at "real" alone, inf where it is unknown; or a function that computes it on demand; or None where the amount is 0.
+    proved (B,) or None: true for examples whose property is proved although some clause has no row with a bound above its error,
+    because every perturbation makes another row of the clause positive.
     """
 
     value: Tensor
@@ -71,6 +73,7 @@ class Bounds:
     error: Tensor | Callable[[], Tensor] | None = None
     claim: str | tuple[str, ...] = "real"
     float_cost: Tensor | Callable[[], Tensor] | None = None
+    proved: Tensor | None = None
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -93,7 +96,8 @@ class Certificate:
     """The result of a certifier, example by example. No part of it carries a gradient.
 
     lower (B, K): lower bounds of the property's rows; for margins the rows are the classes ≠ y in ascending order. certified
-    (B,): true where every clause has a row whose bound is above its error; for margins, every row. method: the certifier's
+    (B,): true where every clause has a row whose bound is above its error (for margins, every row), or is proved by several of
+    its rows together. method: the certifier's
     spec. failure_probability: 0 for a proof. precision (B,): the bits of the floating-point type in which each example was
     bounded. error (B, K): the most that rounding, or a solver, may have added to ``lower``. union: "each" for a union that was
     certified member by member, "hull" for one pass over its convex hull. claim: for each example the strongest level at which

@@ -1,0 +1,81 @@
+"""The choice of the number at which a domain is split.
+
+Numbers are ranked by the loss of the row that meets their curve. The best few are tried, and the one whose worse half has the
+highest bound is taken. Source: depalma2021.
+"""
+
+import torch
+from torch import Tensor
+
+from inradius_bounds.rules.activations.piecewise import PiecewiseRule
+from inradius_bounds.rules.activations.relu import ReLURule
+from inradius_bounds.search.domain_bounds import DomainBounds
+from inradius_bounds.search.domains import Domains
+
+
+def scores(bounds: DomainBounds, met: Tensor, at: Tensor) -> Tensor:
+    """The most that a split may gain in a pass with the same rows, (D, N); −1 for decided numbers.
+
+    A row above 0 loses the distance from the line below to the curve, a row below 0 that to the line above. The distance is
+    taken at the points ``at`` (D, N), where the curve is split and the lines are far from it.
+    """
+    domains, layout, about = bounds.domains, bounds.layout, bounds.values.about
+    assert about is not None, "limits count from references"
+    gains = {}
+    for curve, fan in bounds.fans.items():
+        op, row, point = curve.required_operator, layout.part(curve, met), layout.part(curve, at)
+        moved, share = point - about.value(curve.sources[0]), layout.part(curve, domains.share)
+        value = op.rule.interval(op, point, point)[0] - about.value(curve)
+        slope, offset = (first + share * (last - first) for first, last in zip(fan.first, fan.last, strict=True))
+        above, below = fan.above[0] * moved + fan.above[1] - value, value - slope * moved - offset
+        # of rows without a loss the largest are first
+        small = 1e-6 * row.abs() * (above + below)
+        gains[curve] = (-row).clamp(min=0) * above + row.clamp(min=0) * below + small
+    found = layout.joined(gains)
+    return torch.where(layout.undecided(domains.low, domains.high), found.clamp(min=0), -1.0)
+
+
+def points(bounds: DomainBounds) -> Tensor:
+    """The number at which each input of a curve is split, (D, N): the kink of a curve of pieces, else the middle."""
+    domains, layout = bounds.domains, bounds.layout
+    found = {}
+    for curve in layout.network.curves:
+        op = curve.required_operator
+        low, high = layout.part(curve, domains.low), layout.part(curve, domains.high)
+        middle = (low + high) / 2
+        kinks = (0.0,) if isinstance(op.rule, ReLURule) else ()
+        kinks = tuple(op.rule.kinks(op)) if isinstance(op.rule, PiecewiseRule) else kinks
+        best = middle
+        for kink in kinks:
+            inside = (low < kink) & (kink < high)
+            nearer = (best == middle) | ((kink - middle).abs() < (best - middle).abs())
+            best = torch.where(inside & nearer, kink, best)
+        found[curve] = best
+    return layout.joined(found)
+
+
+def chosen(bounds: DomainBounds, met: Tensor, trials: int) -> tuple[Tensor, Tensor]:
+    """The number at which each domain is split, and the point, (D,) each. The number is −1 where all curves are lines.
+
+    met (D, N): the rows on the curves in the pass of the domains.
+    """
+    at = points(bounds)
+    rank = scores(bounds, met, at)
+    best, index = rank.topk(min(trials, rank.shape[1]), dim=1)
+    if index.shape[1] > 1:
+        place = _tried(bounds, index, at.gather(1, index), best)
+        best, index = best.gather(1, place), index.gather(1, place)
+    number = torch.where(best[:, 0] < 0, -1, index[:, 0])
+    return number, at.gather(1, number.clamp(min=0)[:, None])[:, 0]
+
+
+def _tried(bounds: DomainBounds, index: Tensor, at: Tensor, rank: Tensor) -> Tensor:
+    """The place of the candidate whose worse half has the highest bound, (D, T) -> (D, 1)."""
+    count, trials = index.shape
+    spread = bounds.domains.select(torch.arange(count, device=index.device).repeat_interleave(trials))
+    halves: Domains = spread.halves(index.flatten(), at.flatten())
+    value = DomainBounds(bounds.problem, halves).quick().closed.value[:, 0].detach()
+    worse, other = value.view(2, count, trials).sort(0).values
+    # of equal worse halves the one with the better other half
+    merit = worse + 1e-3 * other
+    return torch.where(rank < 0, -torch.inf, merit).argmax(1, keepdim=True)

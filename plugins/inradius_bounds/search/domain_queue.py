@@ -1,0 +1,47 @@
+"""The domains that are still open, the one of the lowest bound first."""
+
+import heapq
+from itertools import count
+
+import attrs
+
+from inradius_bounds.search.domains import Domains
+
+
+@attrs.define(eq=False)
+class DomainQueue:
+    """Open domains in the order of their bounds; the newest first while there are more than ``most``, so that memory suffices."""
+
+    most: int
+    _heap: list[tuple[float, int, Domains]] = attrs.field(factory=list)
+    _number: "count[int]" = attrs.field(factory=count)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    @property
+    def lowest(self) -> float:
+        """The lowest bound; inf where no domain is open."""
+        return min((bound for bound, _, _ in self._heap), default=float("inf"))
+
+    def push(self, domains: Domains) -> None:
+        """Adds domains."""
+        for place, bound in enumerate(domains.bound.tolist()):
+            # a copy, so that the batch that the domain comes from can be freed
+            own = Domains(*(each[place : place + 1].clone() for each in attrs.astuple(domains, recurse=False)))
+            heapq.heappush(self._heap, (bound, next(self._number), own))
+
+    def pop(self, size: int) -> Domains:
+        """Takes at most ``size`` domains out."""
+        if len(self._heap) > self.most:
+            self._heap.sort(key=lambda entry: entry[1])
+            taken, self._heap = self._heap[-size:], self._heap[:-size]
+            heapq.heapify(self._heap)
+        else:
+            taken = [heapq.heappop(self._heap) for _ in range(min(size, len(self._heap)))]
+        return Domains.joined([domain for _, _, domain in taken])
+
+    def drop(self, proved: list[int]) -> None:
+        """Takes out the domains of the clauses in ``proved``."""
+        self._heap = [entry for entry in self._heap if int(entry[2].clause) not in proved]
+        heapq.heapify(self._heap)

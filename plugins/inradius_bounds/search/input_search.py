@@ -1,0 +1,103 @@
+"""Branch and bound over boxes of inputs, for sets that are boxes of few inputs.
+
+Each cell is bounded by backward passes of its own. A cell that is not proved is halved at the input on which the bounds of its
+open rows depend most. Source: wang2018 (input splitting), zhang2018 (bounds).
+"""
+
+import time
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Property
+from inradius.sets.region import BoxRegion
+from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.certifier_bounds import values_of
+from inradius_bounds.backward.domain import within_domain
+from inradius_bounds.backward.inner_bounds import relax_curves
+from inradius_bounds.backward.pass_ends import lower
+from inradius_bounds.backward.property_bounds import lines_of
+from inradius_bounds.backward.rows.dense import DenseRows
+from inradius_bounds.box import Box
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.search.domain_bounds import on_entry_rows
+from inradius_bounds.search.outcome import Outcome
+from inradius_bounds.search.witnesses import WitnessSearch
+
+# a cell this small, relative to the set, is not split any more
+_SMALLEST = 2.0**-40
+
+
+@attrs.define(eq=False)
+class InputSearch:
+    """The search for one example x (1, *S) in float64 whose set is the box low ≤ δ ≤ high, two of (1, *S)."""
+
+    model: nn.Module
+    x: Tensor
+    box: Box
+    prop: Property
+    witnesses: WitnessSearch
+    batch: int
+
+    def run(self, deadline: float) -> Outcome:
+        """The outcome, when the property is decided or the deadline has passed."""
+        found = Outcome.of(1, self.x)
+        cells, bounds = [self.box], [-torch.inf]
+        while cells and found.witness is None and time.monotonic() < deadline:
+            # the newest cells first, so that few are open at once
+            taken, cells, bounds = cells[-self.batch :], cells[: -self.batch], bounds[: -self.batch]
+            low, high = (torch.cat(side) for side in zip(*taken, strict=True))
+            self._step(found, low, high, cells, bounds)
+        found.open = self.x.new_tensor([min(bounds, default=torch.inf)])
+        return found
+
+    def _step(self, found: Outcome, low: Tensor, high: Tensor, cells: list[Box], bounds: list[float]) -> None:
+        """Bounds cells (D, *S), and adds the halves of those that are not proved to ``cells``, with their bounds."""
+        safe, rows = self._bounds(low, high)
+        found.visited += len(low)
+        prop = self.prop.expand(len(low))
+        lowest, done = prop.weakest(safe), prop.holds(safe > 0)
+        zero = torch.zeros_like(done, dtype=torch.int64)
+        found.close(zero[done], lowest[done])
+        if bool(done.all()):
+            return
+        low, high, rows, safe, lowest = (each[~done] for each in (low, high, rows, safe, lowest))
+        corner = torch.where(rows[:, int(safe.amin(0).argmin())] > 0, low, high)
+        found.witness = self.witnesses.found(torch.cat([(low + high) / 2, corner]).to(self.witnesses.x))
+        width = (high - low).flatten(1)
+        tiny = (width <= _SMALLEST * (self.box[1] - self.box[0]).flatten(1)).all(1)
+        if bool(tiny.any()):
+            found.stuck[:] = True
+            found.close(zero[~done][tiny], lowest[tiny].clamp(max=0))
+        weight = (rows.abs().flatten(2) * (safe <= 0)[..., None]).sum(1) + 1e-30
+        axis = (weight * width).argmax(1)
+        for cell in (~tiny).nonzero()[:, 0].tolist():
+            cells += _halves(low[cell : cell + 1], high[cell : cell + 1], int(axis[cell]))
+            bounds += [float(lowest[cell])] * 2
+
+    def _bounds(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower bounds of the property's rows over each cell (D, K), and the rows on the input (D, K, *S)."""
+        middle = (low + high) / 2
+        center = self.x + middle
+        around = BoxRegion.between(*self._sides(low, high), center)
+        values = values_of(self.model, center, around)
+        found = relax_curves(values, relax=smallest_area)
+        prop, result = self.prop.expand(len(low)), values.network.result
+        rows = DenseRows(prop.weights.reshape(*prop.offsets.shape, *result.stored))
+        ended = BackwardPass(values, lines_of(found), {result: rows}, prop.offsets).run(result)
+        return within_domain(values, lower(ended)).safe, on_entry_rows(ended)
+
+    def _sides(self, low: Tensor, high: Tensor) -> Box:
+        """The sides of x + δ over cells, rounded outward."""
+        infinite = torch.full_like(low, torch.inf)
+        return torch.nextafter(self.x + low, -infinite), torch.nextafter(self.x + high, infinite)
+
+
+def _halves(low: Tensor, high: Tensor, axis: int) -> list[Box]:
+    """The halves of one cell (1, *S) along a flat input number."""
+    middle = (low + high).flatten(1)[:, axis] / 2
+    index = torch.tensor([axis], device=low.device)
+    upper = low.flatten(1).index_copy(1, index, middle[:, None]).view_as(low)
+    lower_half = high.flatten(1).index_copy(1, index, middle[:, None]).view_as(high)
+    return [(low, lower_half), (upper, high)]

@@ -1,0 +1,134 @@
+"""Branch and bound over the signs of neurons, for every convex set.
+
+Each domain is bounded with multipliers of its limits. One that is not proved is split in two at an input of a curve. A domain
+in which every curve is a line is solved exactly. Source: bunel2020, wang2021.
+"""
+
+import time
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from inradius_bounds.search.branching import chosen
+from inradius_bounds.search.domain_bounds import DomainBounds, DomainPass, SplitProblem
+from inradius_bounds.search.domain_queue import DomainQueue
+from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.leaf import LeafAnswer, solved, solved_in_box
+from inradius_bounds.search.leaf_program import AffineDomain
+from inradius_bounds.search.leaf_rows import Leaf
+from inradius_bounds.search.multiplier_ascent import raised
+from inradius_bounds.search.outcome import Outcome
+from inradius_bounds.search.refreshing import refreshed
+from inradius_bounds.search.witnesses import WitnessSearch
+
+# the splits that are tried for each domain, and the most undecided numbers of a value that are bounded anew after a split
+_TRIALS, _REFRESHED = 3, 16
+# a descent for a violation follows the lowest bounds of a batch
+_DESCENTS, _DESCENT_STEPS = 4, 5
+
+
+@attrs.define(eq=False)
+class NeuronSearch:
+    """The search for one example.
+
+    goal: the bound at which an ascent of ``steps`` steps ends. tolerance: a minimum nearer to 0 is not decided. batch: the count of
+    domains that are split at once. most: the count of domains beyond which the newest are split first.
+    """
+
+    problem: SplitProblem
+    witnesses: WitnessSearch
+    goal: float
+    tolerance: float
+    batch: int
+    steps: int
+    most: int
+
+    def run(self, clauses: Tensor, deadline: float) -> Outcome:
+        """The outcome for the clauses with these numbers (C′,), when all are decided or the deadline has passed."""
+        found = Outcome.of(len(self.problem.clauses), self.problem.root.x)
+        queue = DomainQueue(self.most)
+        self._take(found, queue, self.problem.whole(clauses))
+        while len(queue) and found.witness is None and time.monotonic() < deadline:
+            self._split(found, queue, queue.pop(self.batch))
+        return self._ended(found, queue)
+
+    def _ended(self, found: Outcome, queue: DomainQueue) -> Outcome:
+        found.open = torch.full_like(found.open, torch.inf)
+        while len(queue):
+            left = queue.pop(len(queue))
+            found.open = found.open.scatter_reduce(0, left.clause, left.bound.to(found.open), "amin")
+        return found
+
+    def _split(self, found: Outcome, queue: DomainQueue, domains: Domains) -> None:
+        bounds = DomainBounds(self.problem, domains)
+        number, point = chosen(bounds, bounds.quick().met, _TRIALS)
+        for leaf in (number < 0).nonzero()[:, 0].tolist():
+            self._solve(found, domains.select(torch.tensor([leaf], device=number.device)))
+        inner = number >= 0
+        if bool(inner.any()):
+            halves = domains.select(inner).halves(number[inner], point[inner])
+            halves = refreshed(self.problem, halves, number[inner].repeat(2), _REFRESHED)
+            self._take(found, queue, self._filled(found, halves))
+
+    def _filled(self, found: Outcome, domains: Domains) -> Domains:
+        """The domains that are not empty. In an empty one nothing is to be proved."""
+        empty = (domains.low > domains.high).any(1)
+        found.visited += int(empty.sum())
+        return domains.select(~empty)
+
+    def _take(self, found: Outcome, queue: DomainQueue, domains: Domains) -> None:
+        """Bounds domains, and queues those that are not proved."""
+        if not len(domains):
+            return
+        bounds = DomainBounds(self.problem, domains)
+        best = raised(bounds, self.steps, self.goal)
+        passed = bounds.proved(best)
+        bound = torch.maximum(passed.closed.safe[:, 0], domains.bound)
+        found.visited += len(domains)
+        done = bound > 0
+        found.close(domains.clause[done], bound[done])
+        if not bool(done.all()):
+            found.witness = self._witness(best, passed, ~done)
+            queue.push(attrs.evolve(best, bound=bound).select(~done))
+
+    def _witness(self, domains: Domains, passed: DomainPass, left: Tensor) -> Tensor | None:
+        """A violation at the minimisers of the open domains' bounds, or near the lowest of them."""
+        points = self.witnesses.minimisers(passed.entry[left])
+        found = self.witnesses.found(points)
+        if found is not None:
+            return found
+        lowest = passed.closed.value[left, 0].topk(min(_DESCENTS, len(points)), largest=False).indices
+        return self.witnesses.descended(points[lowest], domains.clause[left][lowest], _DESCENT_STEPS)
+
+    def _solve(self, found: Outcome, domain: Domains) -> None:
+        """Decides a domain in which every curve is a line, or counts its clause as stuck."""
+        leaf = Leaf.of(DomainBounds(self.problem, domain))
+        answer = self._answer(leaf.affine())
+        if answer.low > 0:
+            bound = DomainBounds(self.problem, leaf.multiplied(answer)).proved().closed.safe[:, 0]
+            if bool(bound > 0):
+                found.close(domain.clause, bound)
+                return
+        if answer.delta is not None:
+            found.witness = self.witnesses.found(self._shaped(answer.delta))
+        found.stuck[domain.clause] = True
+        found.close(domain.clause, torch.maximum(domain.bound, domain.bound.new_tensor([min(answer.low, 0.0)])))
+
+    def _answer(self, domain: AffineDomain) -> LeafAnswer:
+        root = self.problem.root
+        if not root.boxed:
+            return solved(domain, self._minimiser, self.tolerance)
+        low, high = (side.flatten().numpy(force=True) for side in root.room)
+        return solved_in_box(domain, low, high, self.tolerance)
+
+    def _shaped(self, delta: np.ndarray) -> Tensor:
+        x = self.witnesses.x
+        return torch.from_numpy(delta).view(1, *x.shape[1:]).to(x)
+
+    def _minimiser(self, row: np.ndarray) -> np.ndarray:
+        x = self.problem.root.x
+        direction = torch.from_numpy(-row).view(1, *x.shape[1:]).to(x)
+        found: np.ndarray = self.problem.root.threat.linear_max(direction, x).flatten().numpy(force=True)
+        return found

@@ -1,0 +1,59 @@
+"""Inputs that may violate a property: the minimisers of the bounds of domains, and descent from them."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Oracles
+from inradius_bounds.search.clauses import Clauses
+
+
+@attrs.frozen(eq=False)
+class WitnessSearch:
+    """The search for perturbations of one example x (1, *S) at which a clause fails. x has the type of the model's inputs."""
+
+    model: nn.Module
+    x: Tensor
+    threat: Oracles
+    clauses: Clauses
+
+    def minimisers(self, rows: Tensor) -> Tensor:
+        """The members of Δ(x) at which linear functions of the input are smallest, rows (D, *S) -> (D, *S)."""
+        return self._many(len(rows)).linear_max(-rows.to(self.x), self.x.expand(len(rows), *self.x.shape[1:]))
+
+    def _many(self, count: int) -> Oracles:
+        return self.threat.select(torch.zeros(count, dtype=torch.int64, device=self.x.device))
+
+    @torch.no_grad()
+    def found(self, delta: Tensor) -> Tensor | None:
+        """The first of some perturbations (D, *S) that is a member and violates the property, (1, *S); None where none does."""
+        many, x = self._many(len(delta)), self.x.expand_as(delta)
+        bad = self.clauses.violated(self._outputs(x + delta)) & many.contains(delta, x, tol=0.0)
+        return delta[bad][:1] if bool(bad.any()) else None
+
+    def _outputs(self, points: Tensor) -> Tensor:
+        outputs: Tensor = self.model(points)
+        return outputs.flatten(1).to(self.clauses.offsets)
+
+    def descended(self, delta: Tensor, clause: Tensor, steps: int) -> Tensor | None:
+        """A violation found by projected steps of steepest descent of each clause's largest row, (1, *S); None where none is.
+
+        delta (D, *S): the starts; clause (D,): the clause that each of them descends.
+        """
+        many, x = self._many(len(delta)), self.x.expand_as(delta)
+        weights, offsets = self.clauses.weights[clause], self.clauses.offsets[clause]
+        used = self.clauses.used[clause]
+        for step in range(steps):
+            at = delta.detach().requires_grad_()
+            with torch.enable_grad():
+                outputs = self._outputs(x + at)
+                rows = (weights @ outputs[..., None]).squeeze(2) + offsets
+                value = torch.where(used, rows, -torch.inf).amax(1)
+                (gradient,) = torch.autograd.grad(value.sum(), at)
+            if bool((value <= 0).any()):
+                found = self.found(delta)
+                if found is not None:
+                    return found
+            rate = 0.5 * (1 - step / steps) + 0.02
+            delta = many.project(delta + rate * many.steepest(-gradient, x, delta), x).detach()
+        return self.found(delta)
