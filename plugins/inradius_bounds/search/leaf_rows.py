@@ -44,7 +44,8 @@ class Leaf:
         for curve, span in bounds.layout.spans.items():
             places = ((self.number >= span.start) & (self.number < span.stop)).nonzero()[:, 0]
             if len(places):
-                limits[places], room[places] = self._limits(curve, self.number[places] - span.start, self.side[places])
+                at = places.numpy(force=True)
+                limits[at], room[at] = self._limits(curve, self.number[places] - span.start, self.side[places])
         return AffineDomain(own, constants, limits, room)
 
     def _limits(self, curve: Node, index: Tensor, side: Tensor) -> tuple[np.ndarray, np.ndarray]:
