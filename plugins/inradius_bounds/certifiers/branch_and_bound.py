@@ -29,7 +29,7 @@ class BranchAndBound(Certifier):
     seconds: float | None = attrs.field(
         default=60.0, validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
-    tolerance: float = attrs.field(default=1e-7, validator=positive, converter=as_float)
+    tolerance: float = attrs.field(default=1e-7, validator=positive)
     steps: int = attrs.field(default=12, validator=count)
     memory: float | None = memory_field()
 

@@ -4,9 +4,12 @@ Numbers are ranked by the loss of the row that meets their curve. The best few a
 highest bound is taken. Source: depalma2021.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from inradius import Operator
 from inradius_bounds.rules.activations.piecewise import PiecewiseRule
 from inradius_bounds.rules.activations.relu import ReLURule
 from inradius_bounds.search.domain_bounds import DomainBounds
@@ -43,15 +46,19 @@ def points(bounds: DomainBounds) -> Tensor:
         op = curve.required_operator
         low, high = layout.part(curve, domains.low), layout.part(curve, domains.high)
         middle = (low + high) / 2
-        kinks = (0.0,) if isinstance(op.rule, ReLURule) else ()
-        kinks = tuple(op.rule.kinks(op)) if isinstance(op.rule, PiecewiseRule) else kinks
         best = middle
-        for kink in kinks:
+        for kink in _kinks(op):
             inside = (low < kink) & (kink < high)
             nearer = (best == middle) | ((kink - middle).abs() < (best - middle).abs())
             best = torch.where(inside & nearer, kink, best)
         found[curve] = best
     return layout.joined(found)
+
+
+def _kinks(op: Operator) -> Sequence[float]:
+    if isinstance(op.rule, PiecewiseRule):
+        return op.rule.kinks(op)
+    return (0.0,) if isinstance(op.rule, ReLURule) else ()
 
 
 def chosen(bounds: DomainBounds, met: Tensor, trials: int) -> tuple[Tensor, Tensor]:

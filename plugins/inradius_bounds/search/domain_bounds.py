@@ -15,6 +15,7 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.optimised_lines import LineRange
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
 from inradius_bounds.backward.product_planes import planes_of
+from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
@@ -133,7 +134,7 @@ class DomainBounds:
         network, result = values.network, values.network.result
         lines = self.lines(values, fans, domains)
         rows, offsets = self.clauses.rows(domains.clause, domains.weights)
-        start = {result: DenseRows(rows.view(len(rows), 1, *result.stored))}
+        start: dict[Node, LinearFunctions] = {result: DenseRows(rows.view(len(rows), 1, *result.stored))}
         known = {**lines, **planes_of(values, network.products)}
         ended = BackwardPass(values, known, start, offsets).run(result)
         zero = values.x.new_zeros(len(rows), 1)

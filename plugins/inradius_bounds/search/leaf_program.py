@@ -1,5 +1,7 @@
 """The linear program of a leaf, over means of points or over a box."""
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 from scipy.optimize import linprog
@@ -75,7 +77,7 @@ def _solved(
     limits: np.ndarray,
     domain: AffineDomain,
     price: float,
-    sides: list[tuple[float, float | None]],
+    sides: Sequence[tuple[float, float | None]],
     whole: np.ndarray | None,
 ) -> ProgramAnswer:
     """The program over variables v with sides: minimise t + price · Σ s with t ≥ rows · v + c, limits · v + room + s ≥ 0, s ≥ 0.

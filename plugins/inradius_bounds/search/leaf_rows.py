@@ -13,7 +13,8 @@ from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.search.domain_bounds import DomainBounds, on_entry_rows
 from inradius_bounds.search.domains import Domains
-from inradius_bounds.search.leaf import AffineDomain, LeafAnswer
+from inradius_bounds.search.leaf import LeafAnswer
+from inradius_bounds.search.leaf_program import AffineDomain
 
 
 @attrs.define(eq=False)
