@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.limits import check_size
 from inradius.models.onnx.operators.broadcast import unflattened
+from inradius.models.onnx.operators.reductions import own_type
 
 
 def _gather(call: Call) -> Apply:
@@ -134,7 +135,7 @@ def _cum_sum(call: Call) -> Apply:
 
     def apply(x: Tensor, *_: Any) -> Tensor:
         turned = x.flip(axis) if reverse else x
-        found = turned.cumsum(axis, dtype=x.dtype)
+        found = turned.cumsum(axis, dtype=own_type(x))
         found = found - turned if exclusive else found
         return found.flip(axis) if reverse else found
 

@@ -34,8 +34,13 @@ def _reduction(function: Along, of_each: Callable[[Tensor], Tensor] | None = Non
     return lower
 
 
+def own_type(x: Tensor) -> torch.dtype | None:
+    """The type that sums of integers are asked for, which torch would make longer; None for other numbers."""
+    return None if x.dtype.is_floating_point else x.dtype
+
+
 def _prod(x: Tensor, axes: list[int], keep: bool) -> Tensor:
-    found = reduce(lambda value, axis: value.prod(axis, keepdim=True, dtype=x.dtype), axes, x)
+    found = reduce(lambda value, axis: value.prod(axis, keepdim=True, dtype=own_type(x)), axes, x)
     return found if keep else found.squeeze(tuple(axes))
 
 
@@ -51,7 +56,7 @@ def _arg(function: Any) -> Callable[[Call], Apply]:
 
 
 REDUCTIONS: dict[str, Callable[[Call], Apply]] = {
-    "ReduceSum": _reduction(lambda x, axes, keep: x.sum(axes, keepdim=keep, dtype=x.dtype)),
+    "ReduceSum": _reduction(lambda x, axes, keep: x.sum(axes, keepdim=keep, dtype=own_type(x))),
     "ReduceMean": _reduction(lambda x, axes, keep: x.mean(axes, keepdim=keep)),
     "ReduceMax": _reduction(lambda x, axes, keep: x.amax(axes, keepdim=keep)),
     "ReduceMin": _reduction(lambda x, axes, keep: x.amin(axes, keepdim=keep)),
