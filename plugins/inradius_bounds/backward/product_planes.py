@@ -1,12 +1,12 @@
 """The planes that stand for a product of two values in a backward pass.
 
-With middles m and half widths r of two boxes, a b = a m_b + m_a b − m_a m_b + (a − m_a)(b − m_b), and the last product is at
-most r_a r_b in size. So the planes below and above are parallel, and their distance scales as the product does: it is that of
-the mean of the two planes of McCormick on either side. Source: mccormick1976.
+With middles m, half widths r of two boxes and τ in [−1, 1], (a − m_a + τ r_a) (b − m_b) is at most r_b (r_a + τ (a − m_a)) in
+size, so that a b lies between a m_b + (m_a − τ r_a) (b − m_b) ∓ r_b (r_a + τ (a − m_a)). For τ = ±1 these are two of McCormick's
+planes, else means of them. The factor a is shared: b has the same coefficient in both planes, and τ makes it the number of a's box
+nearest to 0, so that b's error counts least. The planes scale as the product does. Source: mccormick1976.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import attrs
 import torch
@@ -27,74 +27,68 @@ from inradius_bounds.steps.softmax import Softmax
 
 @attrs.frozen(eq=False)
 class ProductPlanes:
-    """Planes first · b + a · second + offset ∓ band below and above a · b, where first and second are numbers for a and b.
+    """Planes below and above a · b, each for rows of one sign, with the coefficients of ``_Side`` for a and b.
 
-    All are counted from the references of values. owed, execution: as in ``CurveLines``.
+    All are counted from the references of values. offset, band: the middle and the half distance of the planes' offsets,
+    (B, *shape). owed, execution: as in ``CurveLines``.
     """
 
     join: Bilinear
-    first: Tensor
-    second: Tensor
+    first: "_Side"
+    second: "_Side"
     offset: Tensor
     band: Tensor
     owed: Tensor | None = None
     execution: Tensor | None = None
 
-    # the planes are parallel
-    turn: ClassVar[None] = None
+    @property
+    def turn(self) -> Tensor:
+        """Not None, as the planes are not parallel."""
+        return self.band
 
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "ProductPlanes":
         """The planes of a product whose factors have boxes."""
         join = node.product
         assert isinstance(join, Bilinear)
-        sides = [_Side.of(values, source) for source in node.sources]
-        a, b = sides
+        a, b = _chosen(*(_Side.of(values, source) for source in node.sources))
         # from the product of the references the offset is that of the middles alone
-        offset = -join(a.middle, b.middle)
-        for one, (other, constant) in enumerate(
-            ((b, values.handed(node.sources[0])), (a, values.handed(node.sources[1])))
-        ):
-            if constant is not None:
-                # constants of the factors that passes do not add at the factors themselves
-                constant = constant.expand(len(values.x), *constant.shape[1:])
-                offset = offset + (join(other.coefficient, constant) if one else join(constant, other.coefficient))
-        band = join(a.half, b.half)
-        found = cls(join, a.coefficient, b.coefficient, offset, band)
-        return found if values.errors is None else found._with_rounding(values, values.errors, node, sides)
+        offset = -join(a.middle - a.lean * a.half, b.middle - b.lean * b.half)
+        offset = offset + (join(a.handed, b.coefficient) + join(a.coefficient, b.handed) if a.holds or b.holds else 0)
+        band = join(a.half - a.lean * (a.middle - a.handed), b.half - b.lean * (b.middle - b.handed))
+        found = cls(join, a, b, offset, band)
+        return found if values.errors is None else found._with_rounding(values.errors, node)
 
-    def _with_rounding(
-        self, values: ValueBounds, errors: RoundingErrors, node: Node, sides: "list[_Side]"
-    ) -> "ProductPlanes":
+    def _with_rounding(self, errors: RoundingErrors, node: Node) -> "ProductPlanes":
         """The planes with the rounding errors of rows on the product."""
-        join, (a, b), dtype = self.join, sides, self.band.dtype
+        join, a, b, dtype = self.join, self.first, self.second, self.band.dtype
         far = [errors.deviations.deviation(source) for source in node.sources]
-        count = join.terms + 8
+        count = join.terms + 16
         steep = join(far[0], b.size) + join(a.size, far[1])
+        reach = join(a.middle.abs() + a.half, b.middle.abs() + b.half)
         offsets = join(a.size + a.middle.abs(), b.size + b.middle.abs())
         # the planes themselves, and the reference, which float64 has rounded
-        band = self.band * (1 + 2 * gamma(count, dtype)) + gamma(count, dtype) * join(a.middle.abs(), b.middle.abs())
-        band = band + 2 * gamma(count, torch.float64) * offsets
+        band = self.band + 4 * gamma(count, dtype) * reach + 2 * gamma(count, torch.float64) * offsets
         handed = [errors.rows.handed(source) for source in node.sources]
         terms = dot_terms(node.stored) + 4
         owed = (
-            gamma(max(join.fan, join.terms) + 8 + 2 * errors.rows.adds(node), dtype) * steep
-            + terms * ROOM * unit(dtype) * (self.offset.abs() + band)
+            gamma(2 * max(join.fan, join.terms) + 16 + 2 * errors.rows.adds(node), dtype) * steep
+            + terms * ROOM * unit(dtype) * (self.offset.abs() + band.abs())
             # coefficients, products and offsets may underflow
             + 8 * tiny(dtype) * count * (1 + (total(far[0]) + total(far[1])).view(-1, *(1,) * len(node.stored)))
         )
         execution = errors.executions.product(node)
         for place, debt in enumerate(handed):
             if debt is not None:
-                owed = owed + _passed(join, sides, place, debt[0])
+                owed = owed + _passed(join, (a, b), place, debt[0])
                 more = debt[1]
                 execution = (
-                    execution if execution is None or more is None else execution + _passed(join, sides, place, more)
+                    execution if execution is None or more is None else execution + _passed(join, (a, b), place, more)
                 )
         owed = ROOM * owed + 8 * tiny(dtype) * count
         return attrs.evolve(
             self,
-            band=band * (1 + 8 * unit(dtype)),
+            band=band + 8 * unit(dtype) * band.abs(),
             owed=ROOM * owed,
             execution=None if execution is None else ROOM * execution,
         )
@@ -114,11 +108,16 @@ class ProductPlanes:
         owed, execution = (
             None if part is None else dot(size, part.expand_as(self.band)) for part in (self.owed, self.execution)
         )
-        join, shapes = self.join, (self.first.shape[1:], self.second.shape[1:])
-        one = join.first_rows(rows, self.second).reshape(*rows.shape[:2], *shapes[0])
-        other = join.second_rows(rows, self.first).reshape(*rows.shape[:2], *shapes[1])
-        radius = dot(size, self.band)
-        return FactorRows((DenseRows(one), DenseRows(other)), dot(rows, self.offset), radius, owed, execution)
+        join, a, b = self.join, self.first, self.second
+        one, other = join.first_rows(rows, b.coefficient), join.second_rows(rows, a.coefficient)
+        if a.leans:
+            one = one - join.first_rows(size, b.half) * a.lean.reshape(len(rows), 1, *join.first)
+        if b.leans:
+            other = other - join.second_rows(size, a.half) * b.lean.reshape(len(rows), 1, *join.second)
+        functions = tuple(
+            DenseRows(part.reshape(*rows.shape[:2], *side.middle.shape[1:])) for part, side in ((one, a), (other, b))
+        )
+        return FactorRows(functions, dot(rows, self.offset) - dot(size, self.band), None, owed, execution)
 
 
 Planes = ProductPlanes | SoftmaxPlanes
@@ -136,32 +135,60 @@ def planes_of(values: ValueBounds, nodes: Iterable[Node]) -> dict[Node, Planes]:
 
 @attrs.frozen(eq=False)
 class _Side:
-    """A factor: the middle and the half width of its box, counted from its reference, and reference plus middle, (B, *shape).
+    """A factor: the middle and the half width of its box, counted from its reference, (B, *shape) each.
 
-    size: a bound on the sizes of reference and middle together, from which errors of the coefficient are bounded.
+    lean: τ, 0 for the factor that is not shared. coefficient: reference + middle − τ · half width. size: a bound on the sizes of
+    all coefficients, from which their errors are bounded. handed: the constant that passes do not add at the factor, 0 for none.
+    leans, holds: false where ``lean`` and ``handed`` are 0.
     """
 
     middle: Tensor
     half: Tensor
     coefficient: Tensor
     size: Tensor
+    handed: Tensor
+    holds: bool
+    lean: Tensor
+    leans: bool = False
 
     @classmethod
     def of(cls, values: ValueBounds, source: Node) -> "_Side":
-        """The factor ``source``, which has a box."""
+        """The factor ``source``, which has a box, with τ = 0."""
         low, high = values.around(source)
         middle = (low + high) / 2
         half = torch.maximum(high - middle, middle - low)
         if values.errors is not None:
             half = half * (1 + 4 * unit(half.dtype)) + 2 * tiny(half.dtype)
-        if values.about is None:
-            return cls(middle, half, middle, middle.detach().abs())
-        center = values.about.value(source)
-        size = ((center.abs() + middle.abs()) * (1 + 4 * unit(middle.dtype))).to(middle.dtype)
-        return cls(middle, half, (center + middle).to(middle.dtype), size)
+        constant, zero = values.handed(source), torch.zeros_like(middle)
+        handed = zero if constant is None else constant.expand_as(middle)
+        coefficient, size = middle, middle.detach().abs()
+        if values.about is not None:
+            center = values.about.value(source)
+            size = ((center.abs() + middle.abs()) * (1 + 4 * unit(middle.dtype))).to(middle.dtype)
+            coefficient = (center + middle).to(middle.dtype)
+        return cls(middle, half, coefficient, size + 2 * half.detach(), handed, constant is not None, zero)
+
+    @property
+    def towards_zero(self) -> Tensor:
+        """τ for which middle − τ · half width is the number of the box nearest to 0, (B, *shape)."""
+        wide = torch.where(self.half > 0, self.half, torch.ones_like(self.half))
+        return torch.where(self.half > 0, self.coefficient / wide, 0.0).clamp(-1, 1)
+
+    def shared(self, where: Tensor) -> "_Side":
+        """The factor, shared in the chosen examples (B,)."""
+        if not bool(where.any()):
+            return self
+        lean = self.towards_zero * where.view(-1, *(1,) * (self.middle.ndim - 1)).to(self.middle.dtype)
+        return attrs.evolve(self, coefficient=self.coefficient - lean * self.half, lean=lean, leans=True)
 
 
-def _passed(join: Bilinear, sides: "list[_Side]", place: int, debt: Tensor) -> Tensor:
+def _chosen(first: _Side, second: _Side) -> tuple[_Side, _Side]:
+    """The factors, of which one is shared in each example: the one whose box is narrower beside its distance from 0."""
+    sure = [side.towards_zero.detach().abs().flatten(1).mean(1) for side in (first, second)]
+    return first.shared(sure[0] >= sure[1]), second.shared(sure[0] < sure[1])
+
+
+def _passed(join: Bilinear, sides: tuple[_Side, _Side], place: int, debt: Tensor) -> Tensor:
     """The error ``debt`` of rows on one factor, for each unit of rows on the product."""
     other = sides[1 - place].size
     debt = debt.expand_as(sides[place].size)
