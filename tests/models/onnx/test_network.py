@@ -155,3 +155,12 @@ def test_the_class_of_a_read_network_is_a_module(written):
     assert not model.training
     assert "(3, 8, 8) -> (10,)" in repr(model)
     assert inradius.load_model(str(written("cnn"))).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", [*NAMES, "mask", "windowed", "gru state", "padded", "unet nearest", "prelu", "moves"])
+def test_nothing_is_made_on_another_device(name, written):
+    model = read_onnx(written(name)).to("meta")
+    with torch.no_grad():
+        found = model(torch.empty(3, *model.input_shape, device="meta"))
+    assert found.device.type == "meta"
+    assert found.shape == (3, *model.output_shape)

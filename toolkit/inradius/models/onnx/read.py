@@ -77,9 +77,9 @@ def _parse(path: Path) -> Any:
 def _opset(model: Any, path: Path) -> int:
     found = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if len(found) != 1 or found[0] not in OPSETS:
+        names = " and ".join(map(str, found)) or "of no version"
         raise UnsupportedError(
-            f"{path} has the operator set {found[0] if found else 'of no version'}; "
-            f"allowed are {OPSETS.start} to {OPSETS.stop - 1}"
+            f"{path} has the operator set {names}; allowed is one of {OPSETS.start} to {OPSETS.stop - 1}"
         )
     return int(found[0])
 

@@ -97,23 +97,16 @@ def _one_hot(call: Call) -> Apply:
 
 def _eye_like(call: Call) -> Apply:
     """Ones on a diagonal, zeros elsewhere."""
-    shape, k = call.operand(0).shape, int(call.attribute("k", 0))
-    if len(shape) != 2 or "dtype" in call.node.attributes or call.operand(0).batch is not None:
-        call.refuse(
-            "makes a matrix in another type than its input's, or of a value that depends on the network's input"
-        )
-    return lambda x: (
-        torch.diag_embed(torch.ones(0), 0)
-        if 0 in shape
-        else torch.eye(*shape, dtype=x.dtype).roll(0)
-        if not k
-        else _diagonal(x, k)
-    )
+    x, k = call.operand(0), int(call.attribute("k", 0))
+    if x.rank != 2 or "dtype" in call.node.attributes or x.batch is not None:
+        call.refuse("makes no matrix, or another type than its input's, or looks at a value that depends on the input")
+    call.used.add(0)
+    return lambda *_: (_diagonals(x.shape) == k).to(x.dtype)
 
 
-def _diagonal(x: Tensor, k: int) -> Tensor:
-    rows, columns = torch.arange(x.shape[0]).unsqueeze(1), torch.arange(x.shape[1])
-    return (columns - rows == k).to(x.dtype)
+def _diagonals(shape: tuple[int, ...]) -> Tensor:
+    """The number of the diagonal that each number of a matrix lies on, 0 for the main one."""
+    return torch.arange(shape[-1]) - torch.arange(shape[-2]).unsqueeze(1)
 
 
 def _trilu(call: Call) -> Apply:
@@ -122,9 +115,8 @@ def _trilu(call: Call) -> Apply:
     x = call.operand(0)
     if x.rank < 2:
         call.refuse("cuts a tensor that is no matrix")
-    rows, columns = torch.arange(x.shape[-2]).unsqueeze(1), torch.arange(x.shape[-1])
-    kept = columns - rows >= k if upper else columns - rows <= k
-    call.add(kept)
+    diagonals = _diagonals(x.shape)
+    call.add(diagonals >= k if upper else diagonals <= k)
     return lambda x, *rest: torch.where(rest[-1], x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 

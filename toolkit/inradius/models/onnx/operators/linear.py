@@ -1,7 +1,6 @@
 """Products of matrices."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,4 +49,4 @@ def _einsum(call: Call) -> Apply:
     return lambda *tensors: torch.einsum(equation, *tensors)
 
 
-PRODUCTS: dict[str, Callable[[Call], Any]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum}
+PRODUCTS: dict[str, Callable[[Call], Apply]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum}

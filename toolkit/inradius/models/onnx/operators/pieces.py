@@ -1,13 +1,12 @@
 """Tensors put together, cut to pieces, surrounded and repeated."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inradius.models.onnx.call import Apply, Call, Operand
+from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.limits import check_size
 from inradius.models.onnx.operators.broadcast import unflattened
 
@@ -15,37 +14,24 @@ from inradius.models.onnx.operators.broadcast import unflattened
 def _concat(call: Call) -> Apply:
     """Tensors one after another along an axis; constants are repeated for each example."""
     given = [operand for operand in call.operands if operand is not None]
-    varying = [operand for operand in given if operand.batch is not None]
-    if not varying:
-        axis = call.axis(int(call.attribute("axis", 1)))
-        return lambda *tensors: torch.cat(tensors, axis)
-    like = varying[0]
+    like = next((operand for operand in given if operand.batch is not None), given[0])
     axis = call.axis(int(call.attribute("axis", 1)), like.rank)
     if any(operand.rank != like.rank for operand in given):
         call.refuse("joins tensors with different numbers of axes")
-    first = next(i for i, operand in enumerate(call.operands) if operand is like)
-    place = _place(like, outside=call.outside)
     constant = [operand.batch is None for operand in given]
-    if not call.outside and any(o.batch is None and o.shape[place] != 1 for o in given) and like.rank + axis != place:
+    if like.batch is None or not any(constant):
+        return lambda *tensors: torch.cat(tensors, axis)
+    place, first, outside = like.batch, given.index(like), call.outside
+    if not outside and any(operand.batch is None and operand.shape[place] != 1 for operand in given):
         call.refuse("joins a constant with more than one example to the network's values")
 
     def apply(*tensors: Tensor) -> Tensor:
         count = tensors[first].shape[place]
         return torch.cat(
-            [_for_examples(t, place, count, call.outside) if c else t for t, c in zip(tensors, constant, strict=True)],
-            axis,
+            [_for_examples(t, place, count, outside) if c else t for t, c in zip(tensors, constant, strict=True)], axis
         )
 
-    return torch_cat(axis) if not any(constant) else apply
-
-
-def torch_cat(axis: int) -> Apply:
-    """Tensors one after another along an axis."""
-    return lambda *tensors: torch.cat(tensors, axis)
-
-
-def _place(operand: Operand, *, outside: bool) -> int:
-    return 0 if outside or operand.batch is None else operand.batch
+    return apply
 
 
 def _for_examples(x: Tensor, place: int, count: int, outside: bool) -> Tensor:
@@ -87,32 +73,27 @@ def _slice(call: Call) -> Apply:
     steps = [1] * len(axes) if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
         call.refuse("has starts, ends, axes and steps of different numbers, or a step of 0")
-    ranges = [
+    parts = [
         (axis, *_bounds(x.shape[axis], start, end, step), step)
         for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
     ]
-    kept = [part for part in ranges if part[1:] != (0, x.shape[part[0]], 1)]
+    kept = [part for part in parts if part[1:] != (0, x.shape[part[0]], 1)]
     return lambda x, *_: _sliced(x, kept)
 
 
 def _bounds(length: int, start: int, end: int, step: int) -> tuple[int, int]:
-    """The first place and the one behind the last, in the direction of the step, kept to the axis."""
+    """The first place and the one behind the last; with a step below 0 in the axis turned round, as torch has no such steps."""
     start, end = (n + length if n < 0 else n for n in (start, end))
     if step > 0:
-        return min(max(start, 0), length), min(max(end, 0), length)
-    return min(max(start, 0), length - 1), min(max(end, -1), length - 1)
+        first, behind = min(max(start, 0), length), min(max(end, 0), length)
+    else:
+        first, behind = (length - 1 - min(max(n, -1), length - 1) for n in (start, end))
+    return first, max(behind, first)
 
 
-def _sliced(x: Tensor, ranges: Sequence[tuple[int, int, int, int]]) -> Tensor:
-    for axis, start, end, step in ranges:
-        if step > 0:
-            x = torch.ops.aten.slice(x, axis, start, max(end, start), step)
-        else:
-            count = max(-((start - end) // step), 0)
-            # from the end, as torch has no negative steps
-            last = x.shape[axis] - 1 - start
-            x = torch.ops.aten.slice(x.flip(axis), axis, last, last + max(start - end, 0), -step)
-            assert x.shape[axis] == count
+def _sliced(x: Tensor, parts: Sequence[tuple[int, int, int, int]]) -> Tensor:
+    for axis, first, behind, step in parts:
+        x = torch.ops.aten.slice(x if step > 0 else x.flip(axis), axis, first, behind, abs(step))
     return x
 
 
@@ -170,20 +151,21 @@ def _tile(call: Call) -> Apply:
     return lambda x, *_: x.repeat(full)
 
 
-def _blocks(call: Call, factor: int) -> int:
+def _blocks(call: Call) -> int:
+    """The side of the blocks of pixels that become channels, or are made of them."""
     call.batch_first()
     size = int(call.attribute("blocksize", 0))
-    if call.operand(0).rank != 4 or size < 1 or call.operand(0).shape[1] % factor**0:
+    if call.operand(0).rank != 4 or size < 1:
         call.refuse("rearranges blocks of a tensor that is no image, or of a size below 1")
     return size
 
 
 def _depth_to_space(call: Call) -> Apply:
     """Channels as pixels of blocks, in either order."""
-    size = _blocks(call, 1)
-    if call.operand(0).shape[1] % (size * size):
+    size = _blocks(call)
+    channels, rest = divmod(call.operand(0).shape[1], size * size)
+    if rest:
         call.refuse(f"makes blocks of {size} times {size} of {call.operand(0).shape[1]} channels")
-    channels = call.operand(0).shape[1] // (size * size)
     if call.choose("mode", "DCR", ("DCR", "CRD")) == "CRD":
         return lambda x: F.pixel_shuffle(x, size)
     return lambda x: F.pixel_shuffle(unflattened(x, 1, (size * size, channels)).transpose(1, 2).flatten(1, 2), size)
@@ -191,14 +173,14 @@ def _depth_to_space(call: Call) -> Apply:
 
 def _space_to_depth(call: Call) -> Apply:
     """Pixels of blocks as channels."""
-    size = _blocks(call, 1)
+    size = _blocks(call)
     _, channels, height, width = call.operand(0).shape
     if height % size or width % size:
         call.refuse(f"makes blocks of {size} times {size} of {height} times {width} pixels")
     return lambda x: unflattened(F.pixel_unshuffle(x, size), 1, (channels, size * size)).transpose(1, 2).flatten(1, 2)
 
 
-PIECES: dict[str, Callable[[Call], Any]] = {
+PIECES: dict[str, Callable[[Call], Apply]] = {
     "Concat": _concat,
     "Split": _split,
     "Slice": _slice,
