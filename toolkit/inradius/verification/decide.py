@@ -79,7 +79,9 @@ def _proved(questions: Sequence[Question], proofs: Sequence[Certificate], clock:
     levels = [level for proof in proofs for level in proof.claim]
     whole = len(proofs) == len(questions) and bool(levels)
     if whole and all(bool(proof.counted()) for proof in proofs):
-        return VerificationResult("unsat", bound=bound, claim=weakest(levels), seconds=clock.spent)
+        # several rows may prove a clause of which no row is positive everywhere
+        kept = bound if bound is not None and bound > 0 else None
+        return VerificationResult("unsat", bound=kept, claim=weakest(levels), seconds=clock.spent)
     # a proof at a level that was not asked for answers nothing, and is told
     proved = whole and all(bool(proof.certified) for proof in proofs)
     claim = weakest(levels) if proved else None

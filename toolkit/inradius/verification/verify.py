@@ -20,7 +20,7 @@ from inradius.verification.decide import decide
 from inradius.verification.question import Question, Witness
 from inradius.verification.result import VerificationResult
 
-DEFAULT_CERTIFIER = "certifier_cascade"
+DEFAULT_CERTIFIER = "branch_and_bound"
 DEFAULT_TIMEOUT = 60.0
 
 # the shares of a perturbation that are tried where the sum x + δ is rounded to outside of the set
