@@ -39,9 +39,10 @@ class Operand:
 class Call:
     """A node and its operands, None where an input is left out. ``outside``: the examples have an axis that the file lacks.
 
-    ``fixed``: the file says that there is one example. ``static`` are the inputs that the function does without, ``added``
-    the weights that it takes behind the inputs, ``unlearned`` the inputs that have no gradient. ``anchored``: it takes the
-    network's input as well, last. ``major``: the parts of the examples' axis that the result has, where that is known.
+    ``fixed``: the file says that there is one example. ``used`` are the inputs that the function does without, ``added`` the
+    weights that it takes behind the inputs, ``learned`` those of them that training may change, ``unlearned`` the inputs
+    that it may not. ``anchored``: the function takes the network's input as well, last. ``major``: the parts of the
+    examples' axis that the result has, where that is known.
     """
 
     node: Node
@@ -136,12 +137,11 @@ class Call:
         if self.outside or operand.batch not in (0, None):
             self.refuse("works on images whose first axis is not that of the examples")
 
-    def add(self, tensor: Tensor, *, learned: bool = False) -> int:
-        """Gives the function one more tensor, which training may change if it is ``learned``; returns its number among those."""
+    def add(self, tensor: Tensor, *, learned: bool = False) -> None:
+        """Gives the function one more tensor, which training may change if it is ``learned``."""
         self.added.append(tensor)
         if learned:
             self.learned.add(len(self.added) - 1)
-        return len(self.added) - 1
 
     def choose(self, name: str, default: str, allowed: Sequence[str]) -> str:
         """A text attribute, among those allowed."""

@@ -1,5 +1,6 @@
 """Nodes of a file: an operator with its attributes, and the names of what it takes and makes."""
 
+import hashlib
 from typing import Any, NoReturn
 
 import attrs
@@ -116,4 +117,5 @@ def _plain(value: Any) -> Any:
         return [*map(described, value.nodes), *map(_plain, value.stored.values()), value.outputs]
     if not isinstance(value, Tensor):
         return value
-    return (str(value.dtype), value.reshape(-1).view(torch.uint8).numpy().tobytes().hex(), tuple(value.shape))
+    content = value.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return (str(value.dtype), tuple(value.shape), hashlib.sha256(content).hexdigest())

@@ -116,11 +116,12 @@ def _pad(call: Call) -> Apply:
         flat = [n for axis in range(-1, min(margins, default=0) - 1, -1) for n in margins.get(axis, (0, 0))]
         return lambda x, *_: F.pad(x, flat, value=value) if flat else x
     places = {axis: _places(call, x.shape[axis], a, b, mode) for axis, (a, b) in margins.items()}
-    numbers = [call.add(index) for index in places.values()]
+    for index in places.values():
+        call.add(index)
     along = list(places)
 
     def apply(x: Tensor, *rest: Tensor | None) -> Tensor:
-        for axis, index in zip(along, rest[len(rest) - len(numbers) :], strict=True):
+        for axis, index in zip(along, rest[len(rest) - len(along) :], strict=True):
             assert index is not None
             x = x.index_select(axis, index)
         return x

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -13,85 +14,104 @@ _PLACES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "h
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
+@attrs.frozen
+class _Scaling:
+    """The axes that get another length, their new lengths, and how much longer they are said to be."""
+
+    axes: list[int]
+    sizes: list[int]
+    ratios: list[float]
+
+    def ratio(self, axis: int, rank: int) -> float:
+        """How much longer an axis gets; ``axis`` counts from the first or the last one."""
+        own = axis - rank if axis >= 0 else axis
+        return self.ratios[self.axes.index(own)] if own in self.axes else 1.0
+
+
 def _resize(call: Call) -> Apply:
     """The input in another size: nearest, linear or cubic along each axis."""
     if call.opset < 11:
-        return _resampled(call, call.numbers(1), None, "asymmetric", "floor")
-    for index in (1, 2, 3):
-        if call.has(index) and call.operand(index).constant is not None and 0 in call.operand(index).shape:
-            call.used.add(index)
-    if call.has(1):
-        call.used.add(1)
-    scales = call.numbers(2) if call.has(2) and 0 not in call.operand(2).shape else None
-    sizes = call.lengths(3, _axes(call)) if call.has(3) and 0 not in call.operand(3).shape else None
+        return _resampled(call, _by_ratios(call, call.numbers(1)), "asymmetric", "floor")
+    empty = [index for index in (1, 2, 3) if call.has(index) and 0 in call.operand(index).shape]
+    # the first input is the region that one of the modes cuts out, which is not read
+    call.used.update(empty, [1] if call.has(1) else [])
+    stated = [index for index in (2, 3) if call.has(index) and index not in empty]
+    if len(stated) != 1:
+        call.refuse("has no new size, or two")
+    axes = _axes(call)
+    scaling = _by_ratios(call, call.numbers(2)) if stated == [2] else _by_sizes(call, call.lengths(3, axes))
     places = call.choose("coordinate_transformation_mode", "half_pixel", _PLACES)
     nearest = call.choose("nearest_mode", "round_prefer_floor", _NEAREST)
     if call.attribute("antialias", 0) or call.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
         call.refuse("averages before it makes images smaller, or keeps their sides' ratio")
-    return _resampled(call, scales, sizes, places, nearest)
-
-
-def _axes(call: Call) -> list[int]:
-    """The axes that get another length."""
-    return call.axes(call.attribute("axes", list(range(call.operand(0).rank))))
+    return _resampled(call, scaling, places, nearest)
 
 
 def _upsample(call: Call) -> Apply:
     """The input in a larger size, as older operator sets say it."""
-    scales = call.attribute("scales") if call.opset < 9 else call.numbers(1)
-    return _resampled(call, scales, None, "asymmetric", "floor")
+    ratios = call.attribute("scales") if call.opset < 9 else call.numbers(1)
+    return _resampled(call, _by_ratios(call, ratios), "asymmetric", "floor")
 
 
-def _resampled(
-    call: Call, scales: Sequence[float] | None, sizes: Sequence[int] | None, places: str, nearest: str
-) -> Apply:
+def _axes(call: Call) -> list[int]:
+    return call.axes(call.attribute("axes", list(range(call.operand(0).rank))))
+
+
+def _by_ratios(call: Call, ratios: list[float]) -> _Scaling:
+    axes, shape = _axes(call), call.operand(0).shape
+    _check(call, axes, ratios)
+    return _Scaling(axes, [math.floor(shape[a] * r) for a, r in zip(axes, ratios, strict=True)], ratios)
+
+
+def _by_sizes(call: Call, sizes: list[int]) -> _Scaling:
+    axes, shape = _axes(call), call.operand(0).shape
+    _check(call, axes, sizes)
+    return _Scaling(axes, sizes, [n / shape[a] for a, n in zip(axes, sizes, strict=True)])
+
+
+def _check(call: Call, axes: list[int], numbers: Sequence[float]) -> None:
+    if len(numbers) != len(axes) or not all(number > 0 for number in numbers):
+        call.refuse(f"has the new sizes {list(numbers)}; allowed is a number above 0 for each of {len(axes)} axes")
+
+
+def _resampled(call: Call, scaling: _Scaling, places: str, nearest: str) -> Apply:
+    """The input, resampled along one axis after another."""
     x, mode = call.operand(0), call.choose("mode", "nearest", ("nearest", "linear", "bilinear", "cubic"))
-    axes = _axes(call)
-    if (scales is None) == (sizes is None) or len(scales or sizes or ()) != len(axes):
-        call.refuse("has no new size for each axis, or two")
-    sizes_ = (
-        list(sizes)
-        if sizes is not None
-        else [math.floor(x.shape[a] * s) for a, s in zip(axes, scales or (), strict=True)]
-    )
-    ratios = list(scales) if scales is not None else [n / x.shape[a] for a, n in zip(axes, sizes_, strict=True)]
-    by_axis = dict(zip(axes, ratios, strict=True))
-
-    def ratios_at(axis: int) -> float:
-        return by_axis.get(axis - x.rank if axis >= 0 else axis, 1.0)
-
-    if (
-        mode != "nearest"
-        and x.rank > 2
-        and (ratios_at(0) != 1 or (x.rank > 3 and 1 not in (ratios_at(1), ratios_at(-1))))
-    ):
+    if min(scaling.sizes) < 1:
+        call.refuse(f"makes the size {scaling.sizes}; allowed are lengths from 1 on")
+    if mode != "nearest" and not _within_images(scaling, x.rank):
         call.refuse("interpolates between examples, or between channels and pixels at once")
-    if min(sizes_) < 1 or min(ratios) <= 0:
-        call.refuse(f"makes the size {sizes_}; allowed are lengths from 1 on")
-    check_size([*x.shape, *(math.ceil(n / x.shape[a]) for a, n in zip(axes, sizes_, strict=True))])
-    steps = []
-    for axis, size, ratio in zip(axes, sizes_, ratios, strict=True):
-        if size == x.shape[axis] and ratio == 1:
+    check_size([*x.shape, *(math.ceil(n / x.shape[a]) for a, n in zip(scaling.axes, scaling.sizes, strict=True))])
+    changed = []
+    for axis, size, ratio in zip(scaling.axes, scaling.sizes, scaling.ratios, strict=True):
+        length = x.shape[axis]
+        if size == length and ratio == 1:
             continue
         if x.batch is not None and not call.outside and axis + x.rank == x.batch:
             call.refuse("changes the number of examples")
-        at = _origins(size, x.shape[axis], ratio, places)
-        steps.append(axis)
-        check_size((size, x.shape[axis]))
+        check_size((size, length))
+        changed.append(axis)
+        at = _origins(size, length, ratio, places)
         if mode == "nearest":
-            call.add(_nearest(at, x.shape[axis], nearest))
+            call.add(_nearest(at, length, nearest))
         else:
-            weights = _linear if mode != "cubic" else _cubic
-            call.add(weights(call, at, x.shape[axis]).to(x.dtype))
+            call.add((_cubic if mode == "cubic" else _linear)(call, at, length).to(x.dtype))
     picked = mode == "nearest"
 
-    def apply(x: Tensor, *rest: Tensor | None) -> Tensor:
-        for axis, table in zip(steps, rest[len(rest) - len(steps) :], strict=True):
-            assert table is not None
+    def apply(x: Tensor, *rest: Tensor) -> Tensor:
+        for axis, table in zip(changed, rest[len(rest) - len(changed) :], strict=True):
             x = x.index_select(axis, table) if picked else (x.transpose(axis, -1) @ table).transpose(axis, -1)
         return x
 
     return apply
+
+
+def _within_images(scaling: _Scaling, rank: int) -> bool:
+    """True where no example is mixed with others, and no channel with others, be the channels first or last."""
+    if rank <= 2:
+        return True
+    channels = rank == 3 or 1.0 in (scaling.ratio(1, rank), scaling.ratio(-1, rank))
+    return channels and scaling.ratio(0, rank) == 1
 
 
 def _origins(size: int, length: int, ratio: float, places: str) -> Tensor:
