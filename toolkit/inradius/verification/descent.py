@@ -32,8 +32,10 @@ def find_witness(question: Question, clock: Clock, rounds: int, seed: int = 0) -
     which shrinks to 0 in the course of a round: the network is flat where many units are off.
     """
     for number in range(rounds if question.refutable else 0):
+        if clock.over:
+            return None
         found = _round(question, clock, number, seed)
-        if found is not None or clock.over:
+        if found is not None:
             return found
     return None
 
