@@ -47,8 +47,8 @@ class Case:
         """Some of the attributes; the others keep their defaults."""
         return {key: value for key, value in attributes.items() if self.rng.random() < 0.7}
 
-    def model(self, shape, output, *, free=False, kind=FLOAT):
-        first = "n" if free else 1
+    def model(self, shape, output, *, free=False, first=1, kind=FLOAT):
+        first = "n" if free else first
         value = helper.make_tensor_value_info("x", FLOAT, [first, *shape])
         graph = helper.make_graph(
             self.nodes, "net", [value], [helper.make_tensor_value_info(output, kind, None)], initializer=self.stored
@@ -768,11 +768,13 @@ CASES = {
 
 
 def drawn(name, rng):
-    """A model with one operator, and if its number of examples is free."""
+    """A model with one operator, and the shape of an example."""
     case = Case(rng)
     shape, output = CASES[name](case)
-    free = rng.random() < 0.4
-    return case.model(shape, output, free=free), shape
+    kind = rng.random()
+    # a first axis that is longer belongs to the example
+    first = rng.randint(2, 3) if kind < 0.2 else 1
+    return case.model(shape, output, free=kind > 0.6, first=first), shape if first == 1 else [first, *shape]
 
 
 def save(model, file):

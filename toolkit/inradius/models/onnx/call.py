@@ -134,7 +134,7 @@ class Call:
     def batch_first(self, index: int = 0) -> None:
         """Refuses an input whose first axis is not that of the examples."""
         operand = self.operand(index)
-        if self.outside or operand.batch not in (0, None):
+        if operand.batch not in (0, None) or operand.rank < 2:
             self.refuse("works on images whose first axis is not that of the examples")
 
     def add(self, tensor: Tensor, *, learned: bool = False) -> None:

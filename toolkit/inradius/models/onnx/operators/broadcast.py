@@ -1,6 +1,7 @@
 """Shapes that several families of operators need: broadcasting along the examples, and axes that are taken apart."""
 
 from collections.abc import Callable
+from functools import wraps
 
 from torch import Tensor
 
@@ -45,6 +46,20 @@ def _behind_first(x: Tensor, count: int) -> Tensor:
     for _ in range(count):
         x = x.unsqueeze(1)
     return x
+
+
+def on_images(lower: Callable[[Call], Apply]) -> Callable[[Call], Apply]:
+    """An operator on images, which takes those of one example as examples where the examples have an axis of their own."""
+
+    @wraps(lower)
+    def lowered(call: Call) -> Apply:
+        apply, x = lower(call), call.operand(0)
+        if not call.outside or x.batch is None:
+            return apply
+        count = x.shape[0]
+        return lambda x, *rest: unflattened(apply(x.flatten(0, 1), *rest), 0, (-1, count))
+
+    return lowered
 
 
 def unflattened(x: Tensor, axis: int, lengths: tuple[int, ...]) -> Tensor:

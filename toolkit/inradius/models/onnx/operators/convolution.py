@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.limits import check_size
+from inradius.models.onnx.operators.broadcast import on_images
 from inradius.models.onnx.operators.windows import lengths, padded, padding, refuse_same_with_dilations, windows
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -80,4 +81,4 @@ def _transposed(call: Call) -> Apply:
     return apply
 
 
-CONVOLUTIONS: dict[str, Callable[[Call], Apply]] = {"Conv": _conv, "ConvTranspose": _transposed}
+CONVOLUTIONS: dict[str, Callable[[Call], Apply]] = {"Conv": on_images(_conv), "ConvTranspose": on_images(_transposed)}

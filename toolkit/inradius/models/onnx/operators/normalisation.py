@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inradius.models.onnx.call import Apply, Call
+from inradius.models.onnx.operators.broadcast import on_images
 
 
 def _batch_norm(call: Call) -> Apply:
@@ -99,11 +100,11 @@ def _mean_variance(call: Call) -> Apply:
 
 
 NORMALISATIONS: dict[str, Callable[[Call], Apply]] = {
-    "BatchNormalization": _batch_norm,
-    "InstanceNormalization": _instance_norm,
+    "BatchNormalization": on_images(_batch_norm),
+    "InstanceNormalization": on_images(_instance_norm),
     "LayerNormalization": _layer_norm,
-    "GroupNormalization": _group_norm,
-    "LRN": _lrn,
+    "GroupNormalization": on_images(_group_norm),
+    "LRN": on_images(_lrn),
     "LpNormalization": _lp_normalization,
     "MeanVarianceNormalization": _mean_variance,
 }

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.limits import check_size
-from inradius.models.onnx.operators.broadcast import unflattened
+from inradius.models.onnx.operators.broadcast import on_images, unflattened
 
 
 def _concat(call: Call) -> Apply:
@@ -187,6 +187,6 @@ PIECES: dict[str, Callable[[Call], Apply]] = {
     "Slice": _slice,
     "Pad": _pad,
     "Tile": _tile,
-    "DepthToSpace": _depth_to_space,
-    "SpaceToDepth": _space_to_depth,
+    "DepthToSpace": on_images(_depth_to_space),
+    "SpaceToDepth": on_images(_space_to_depth),
 }

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inradius.models.onnx.call import Apply, Call
+from inradius.models.onnx.operators.broadcast import on_images
 from inradius.models.onnx.operators.windows import Windows, padded, padding, refuse_same_with_dilations, windows
 
 _MAX: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -113,9 +114,9 @@ def _global_lp(call: Call) -> Apply:
 
 
 POOLS: dict[str, Callable[[Call], Apply]] = {
-    "MaxPool": _max_pool,
-    "AveragePool": _average_pool,
-    "LpPool": _lp_pool,
+    "MaxPool": on_images(_max_pool),
+    "AveragePool": on_images(_average_pool),
+    "LpPool": on_images(_lp_pool),
     "GlobalMaxPool": _of_images(lambda x, axes: x.amax(axes, keepdim=True)),
     "GlobalAveragePool": _of_images(lambda x, axes: x.mean(axes, keepdim=True)),
     "GlobalLpPool": _global_lp,
