@@ -80,7 +80,7 @@ def verify(
 def _told(result: VerificationResult) -> str:
     proved = f"proved at level {result.claim}; " if result.claim is not None else ""
     if result.claim is not None and result.status != "unsat":
-        proved = f"proved at level {result.claim}, which does not count here; "
+        proved = f"proved at level {result.claim} alone, which --claim {result.claim} counts; "
     bound = f"lowest bound {result.bound:.4g}; " if result.bound is not None else ""
     return f"{proved}{bound}{result.seconds:.1f} s"
 
