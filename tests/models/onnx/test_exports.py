@@ -25,6 +25,7 @@ BOUNDED = [
     "gru",
     "pools ceil",
     "gelu",
+    "activations two",
 ]
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.node import Node
 
-# A pattern is "x", a tensor; "eps", any number; a number; or an operator with the patterns of its inputs.
+# A pattern is "x", a tensor; "eps" or "cut", any number; "-cut", its negative; a number; or an operator with the patterns of its
+# inputs.
 Pattern = Any
 Found = dict[str, Any]
 _ORDERLESS = ("Add", "Mul")
@@ -24,6 +25,8 @@ _TANH = [("Add", ("Tanh", ("Mul", 0.7978845608, ("Add", "x", ("Mul", 0.044715, c
 _SCALED = (("Div", "x", 1.4142135624), ("Mul", "x", 0.7071067812))
 _CENTRED = ("Sub", "x", ("ReduceMean", "x"))
 _SQUARES = (("Pow", _CENTRED, 2.0), ("Mul", _CENTRED, _CENTRED))
+_ABOVE = ("Where", ("Greater", "x", "cut"), ("Sub", "x", "cut"), 0.0)
+_BELOW = ("Where", ("Less", "x", "-cut"), ("Add", "x", "cut"), 0.0)
 
 
 def _halved(one: Pattern) -> list[Pattern]:
@@ -34,6 +37,7 @@ def _halved(one: Pattern) -> list[Pattern]:
 # own operators, whose names no file may use, and their attributes beside what the pattern finds
 _IDIOMS: list[tuple[Pattern, str, dict[str, Any]]] = [
     (("Mul", "x", ("Sigmoid", "x")), "SiLU", {}),
+    (("Add", _ABOVE, _BELOW), "Softshrink", {}),
     (("Mul", "x", ("Tanh", ("Softplus", "x"))), "Mish", {}),
     *((p, "Gelu", {"approximate": "none"}) for s in _SCALED for p in _halved(("Add", ("Erf", s), 1.0))),
     *((p, "Gelu", {"approximate": "tanh"}) for one in _TANH for p in _halved(one)),
@@ -73,6 +77,8 @@ class _Reader:
         number = self._number(name)
         if number is None or found.setdefault("dtype", number.dtype) != number.dtype:
             return False
+        if isinstance(pattern, str) and pattern.startswith("-"):
+            return bool(found.get(pattern[1:]) == -float(number))
         if isinstance(pattern, str):
             return bool(found.setdefault(pattern, float(number)) == float(number))
         return bool(abs(float(number) - pattern) <= _CLOSE * abs(pattern))
@@ -119,6 +125,15 @@ def _gelu(call: Call) -> Apply:
     return _curve(F.gelu, approximate=call.attribute("approximate"))(call)
 
 
+def _softshrink(call: Call) -> Apply:
+    """x moved towards 0 by a number, 0 where it is nearer."""
+    _check_type(call)
+    cut = float(call.attribute("cut"))
+    if cut < 0:
+        call.refuse(f"moves numbers away from 0 by {-cut}")
+    return lambda x: F.softshrink(x, cut)
+
+
 def _normalized(call: Call) -> Apply:
     """The numbers of the last axis less their mean, by their deviation."""
     _check_type(call)
@@ -140,4 +155,5 @@ OWN: dict[str, Callable[[Call], Apply]] = {
     "Mish": _curve(F.mish),
     "Gelu": _gelu,
     "Normalized": _normalized,
+    "Softshrink": _softshrink,
 }
