@@ -83,4 +83,5 @@ def test_bounds_are_those_of_the_network_of_torch(name, tmp_path):
         wanted, found = (crown(each, x, None, threat, prop=prop).lower for each in flat)
     finally:
         model.float()
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-9)
+    # the exporter folds batch norms into weights in single precision
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
