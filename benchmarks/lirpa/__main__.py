@@ -8,7 +8,8 @@ FOLDER``). One thread, process CPU time, the best of several runs that take turn
 network is built outside of the measurement; ours is the whole call of the certifier, checks of the recorded network and the
 analysis of rounding included (``with building`` is the ratio of the first calls, with the building of the peer's network and the
 recording of ours). Memory is the growth of the largest resident set in a fresh process, from before the network is recorded or
-built. The peer's method is CROWN with its defaults: patches, bounds by intervals first, rows for unstable neurons.
+built, with the modules that either side loads for it. The peer's method is CROWN with its defaults: patches, bounds by intervals
+first, rows for unstable neurons.
 """
 
 import argparse

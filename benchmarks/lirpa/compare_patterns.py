@@ -69,6 +69,4 @@ def measure_pattern(side: str, name: str, seed: int, claim: str) -> None:
     if side == "ours":
         report_growth(lambda: ours(net, x, y, pattern.threat, "crown()", claim)())
     else:
-        import auto_LiRPA  # noqa: F401  not counted, as the import of this project is not
-
         report_growth(lambda: peer_run(pattern, net, x, y)())

@@ -34,6 +34,7 @@ class CurveRelaxations:
     values: ValueBounds
     relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
     lines: dict[Node, CurveLines | Planes] = attrs.field(factory=dict)
+    _paying: dict[Node, CurveLines | Planes] = attrs.field(factory=dict)
     # the boxes from backward passes alone, by node, where slopes are chosen by them
     backward: dict[Node, Box] = attrs.field(factory=dict)
     slopes: bool = False
@@ -50,12 +51,18 @@ class CurveRelaxations:
     def line(self, node: Node) -> CurveLines | Planes:
         """The lines of a curve, or the planes of a product, moved apart by all rounding errors of rows there."""
         if node not in self.lines:
-            self.lines[node] = (
-                planes(self.values, node).folded
-                if node.product is not None
-                else CurveLines.of(self.values, node, self.relaxations[node]).folded
-            )
+            self.lines[node] = self.paying(node).folded
         return self.lines[node]
+
+    def paying(self, node: Node) -> CurveLines | Planes:
+        """The lines of a curve, or the planes of a product, with the rounding errors of rows there."""
+        if node not in self._paying:
+            self._paying[node] = (
+                planes(self.values, node)
+                if node.product is not None
+                else CurveLines.of(self.values, node, self.relaxations[node])
+            )
+        return self._paying[node]
 
 
 def relax_curves(

@@ -13,7 +13,7 @@ from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import CurveRelaxations
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
-from inradius_bounds.backward.product_planes import Planes, planes_of
+from inradius_bounds.backward.product_planes import Planes
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -41,8 +41,7 @@ def property_bounds(
 
 def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines | Planes]:
     """The lines of all curves and the planes of all products, with the rounding errors of rows on them."""
-    curves = {node: CurveLines.of(found.values, node, relaxation) for node, relaxation in found.relaxations.items()}
-    return curves | planes_of(found.values, found.values.network.products)
+    return {node: found.paying(node) for node in (*found.relaxations, *found.values.network.products)}
 
 
 def settled(found: ClosedRows) -> bool:

@@ -36,6 +36,7 @@ class RowErrors:
     _owed: dict[Node, RowDebt | None] = attrs.field(factory=dict)
     _single: dict[Node, RowDebt | None] = attrs.field(factory=dict)
     _lost: dict[Node, Tensor] = attrs.field(factory=dict)
+    _far: dict[Node, Tensor] = attrs.field(factory=dict)
 
     @property
     def network(self) -> Network:
@@ -172,12 +173,18 @@ class RowErrors:
 
     def least(self, node: Node) -> Tensor:
         """The most that underflow takes from one row at the node alone, (B,)."""
-        sources = [total(self.deviations.deviation(source)) for source in node.sources]
+        sources = [self._total(source) for source in node.sources]
         if not sources:
             return self.deviations.deviation(node).new_zeros(len(self.values.x))
         products = 8 if node.curved else max(counts(node)) + 8
-        numbers = sum(sources, total(self.deviations.deviation(node)))
+        numbers = sum(sources, self._total(node))
         return ROOM * tiny(self.dtype) * (products * numbers + 16 * node.stored.numel())
+
+    def _total(self, node: Node) -> Tensor:
+        """The sum of the distances of the node's numbers from their references, (B,)."""
+        if node not in self._far:
+            self._far[node] = total(self.deviations.deviation(node))
+        return self._far[node]
 
 
 def _rule(node: Node) -> object:

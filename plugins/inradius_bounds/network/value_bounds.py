@@ -41,6 +41,8 @@ class ValueBounds:
     about: Reference | None = None
     limit: int | None = None
     errors: RoundingErrors | None = attrs.field(init=False)
+    # for each node the box that ``around`` was found for, and what was found
+    _around: dict[Node, tuple[Box, Box]] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.errors = None if self.rounding is None else RoundingErrors.of(self.network, self, self.rounding)
@@ -187,9 +189,14 @@ class ValueBounds:
             self._heard(self.about.wide.noise)
         else:
             low, high = self.box(node)
+        known = self._around.get(node)
+        if known is not None and known[0][0] is low and known[0][1] is high:
+            return known[1]
         center = self.about.value(node)
         size = 4 * unit(torch.float64) * (center.abs() + torch.maximum(low.abs(), high.abs()))
-        return self._outward(low - center - size, high - center + size)
+        found = self._outward(low - center - size, high - center + size)
+        self._around[node] = (low, high), found
+        return found
 
     def note(self, error: Tensor, width: Tensor) -> None:
         """Records bounds of this width (B, ...) that a rounding error has widened on either side."""

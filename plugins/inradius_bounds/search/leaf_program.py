@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import attrs
 import numpy as np
-from scipy.optimize import linprog
 
 
 @attrs.frozen(eq=False)
@@ -84,6 +83,8 @@ def _solved(
 
     whole: a row of coefficients whose product with v is 1; None without.
     """
+    from scipy.optimize import linprog
+
     (count, size), missing = rows.shape, len(limits)
     # variables: v, the violations s, t
     cost = np.concatenate([np.zeros(size), np.full(missing, price), [1.0]])
