@@ -30,9 +30,12 @@ class ExternalFiles:
             raise InputError(
                 f"{what} needs {needed} bytes, and its data are {count} from byte {start} on of {path.name}, which has {size}"
             )
-        with path.open("rb") as opened:
-            opened.seek(start)
-            return opened.read(count)
+        try:
+            with path.open("rb") as opened:
+                opened.seek(start)
+                return opened.read(count)
+        except (OSError, MemoryError) as error:
+            raise InputError(f"{what} lies in {path.name}, of which {count} bytes cannot be read") from error
 
     def _inside(self, location: str, what: str) -> Path:
         """The regular file of this name in the folder or below it."""

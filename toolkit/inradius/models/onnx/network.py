@@ -41,8 +41,9 @@ class OnnxNetwork(nn.Module):
         self.dtype, self.graph = dtype, graph
         self._steps, self._ends = tuple(steps), ends
         self._weights: dict[str, str] = {}
+        taken = set(dir(self))
         for name, value in weights.items():
-            own = self._weights[name] = self._own_name(name)
+            own = self._weights[name] = _own_name(name, taken)
             if name in learned and value.is_floating_point():
                 self.register_parameter(own, nn.Parameter(value))
             else:
@@ -62,11 +63,12 @@ class OnnxNetwork(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.input_shape} -> {self.output_shape}, graph={self.graph}"
 
-    def _own_name(self, name: str) -> str:
-        """A name that a module may have for the weight, and no other weight has."""
-        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-        taken = {*self._weights.values(), *dir(self)}
-        own = f"weight_{plain}" if plain in taken or not plain[:1].isalpha() else plain
-        while own in taken:
-            own += "_"
-        return own
+
+def _own_name(name: str, taken: set[str]) -> str:
+    """A name that a module may have for the weight, and that is not taken; it is taken then."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    own = f"weight_{plain}" if plain in taken or not plain[:1].isalpha() else plain
+    while own in taken:
+        own += "_"
+    taken.add(own)
+    return own
