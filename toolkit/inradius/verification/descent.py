@@ -6,6 +6,7 @@ Source: madry2018.
 import torch
 from torch import Tensor
 
+from inradius.certifiers.property import Property
 from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
@@ -15,6 +16,8 @@ from inradius.verification.question import Question, Witness
 
 # the count of input numbers in a batch of starts, and the most starts
 _NUMBERS, _STARTS = 1 << 19, 256
+# the count of numbers of clauses that are compared at once
+_BLOCK = 1 << 22
 # random points for each start; the best of them are the starts
 _DRAWS = 8
 _STEPS = 80
@@ -46,12 +49,12 @@ def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness 
     starts = max(4, starts // 8) if number == 0 else starts
     rng = ExampleRNG(seed, torch.arange(starts, device=question.x.device)).fork(number)
     x, threat = question.repeated(starts)
-    clauses = _chosen(question, starts)
+    kept = _chosen(question, starts)
     delta, best = torch.zeros_like(x), torch.full((starts,), torch.inf, dtype=x.dtype, device=x.device)
     for draw in range(_DRAWS):
         points = _drawn(x, threat, rng, corner=bool(draw % 2))
         with torch.no_grad():
-            lower = _losses(question.values(x + points), clauses)
+            lower = _losses(question.values(x + points), question.prop, kept)
         better = lower < best
         delta, best = torch.where(expand(better, delta), points, delta), torch.where(better, lower, best)
     leak = _LEAK * torch.linspace(0, 1, starts, dtype=x.dtype, device=x.device)
@@ -59,7 +62,7 @@ def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness 
         at, share = delta.detach().requires_grad_(), step / (_STEPS - 1)
         with torch.enable_grad(), LeakyGradients(leak * (1 - share)):
             values = question.values(x + at)
-            (gradient,) = torch.autograd.grad(_losses(values, clauses).sum(), at)
+            (gradient,) = torch.autograd.grad(_losses(values, question.prop, kept).sum(), at)
         found = _accepted(question, values.detach(), x + delta)
         if found is not None or clock.over:
             return found
@@ -76,26 +79,27 @@ def _drawn(x: Tensor, threat: Oracles, rng: ExampleRNG, *, corner: bool) -> Tens
 
 
 def _chosen(question: Question, starts: int) -> Tensor:
-    """For each start the rows that count as a clause, (starts, M, K): all clauses, or one of them in turn."""
-    rows = question.prop.offsets.shape[1]
+    """The clauses that each start lowers, (starts, M): all of them, or for every second start one in turn."""
     clauses = question.prop.clauses
-    clauses = torch.eye(rows, dtype=torch.bool) if clauses is None else clauses
-    clauses = clauses.to(question.x.device)
-    kept = torch.ones(starts, len(clauses), dtype=torch.bool, device=clauses.device)
-    turn = torch.arange(0, starts, 2, device=clauses.device)
-    kept[turn] = torch.arange(len(clauses), device=clauses.device) == (turn // 2 % len(clauses))[:, None]
-    return clauses & kept[:, :, None]
+    count = question.prop.offsets.shape[1] if clauses is None else len(clauses)
+    kept = torch.ones(starts, count, dtype=torch.bool, device=question.x.device)
+    turn = torch.arange(0, starts, 2, device=kept.device)
+    kept[turn] = torch.arange(count, device=kept.device) == (turn // 2 % count)[:, None]
+    return kept
 
 
-def _losses(values: Tensor, clauses: Tensor) -> Tensor:
+def _losses(values: Tensor, prop: Property, kept: Tensor) -> Tensor:
     """What a start lowers, (starts, K) -> (starts,): the least of its clauses, each of which adds up what holds it.
 
     A clause that is violated already is its largest row.
     """
-    asked = clauses.any(2)
-    over = torch.where(clauses, values[:, None].clamp(min=0), 0.0).sum(2)
-    under = torch.where(clauses, values[:, None], -torch.inf).amax(2)
-    return torch.where(asked, torch.where(over > 0, over, under), torch.inf).amin(1)
+    if prop.clauses is None:
+        return torch.where(kept, values, torch.inf).amin(1)
+    clauses = prop.clauses.to(values.device)
+    over = values.clamp(min=0) @ clauses.to(values.dtype).T
+    parts = torch.split(clauses, max(1, _BLOCK // max(1, values.numel())))
+    under = torch.cat([torch.where(part, values[:, None], -torch.inf).amax(2) for part in parts], dim=1)
+    return torch.where(kept, torch.where(over > 0, over, under), torch.inf).amin(1)
 
 
 def _accepted(question: Question, values: Tensor, points: Tensor) -> Witness | None:
