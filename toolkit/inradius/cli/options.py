@@ -25,7 +25,10 @@ COUNT = 200
 THREAT = "linf(eps=0.1)"
 
 Model = Annotated[
-    str, typer.Option("--model", metavar="SPEC", help="A model by name, net.onnx, or file.py:factory, called without arguments.")
+    str,
+    typer.Option(
+        "--model", metavar="SPEC", help="A model by name, net.onnx, or file.py:factory, called without arguments."
+    ),
 ]
 Weights = Annotated[
     Path | None,
