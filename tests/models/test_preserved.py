@@ -382,3 +382,33 @@ def test_a_forward_that_learns(dtype):
     with preserved(model):
         model(torch.ones(1, 4, dtype=dtype))
     assert [bits(each) for each in model.parameters()] == before
+
+
+class Other(nn.Linear):
+    """Another class that a module may become."""
+
+
+def test_the_class_of_a_module_is_put_back():
+    model = nn.Sequential(nn.Linear(2, 2))
+    with preserved(model):
+        model[0].__class__ = Other
+    assert type(model[0]) is nn.Linear
+
+
+@pytest.mark.parametrize("change", [None, *CHANGES], ids=lambda change: getattr(change, "__name__", "none"))
+def test_a_state_is_put_back_within_the_block_and_tells_whether_anything_was_changed(change):
+    model = rich()
+    before = snapshot(model)
+    with preserved(model) as state:
+        state.put_back()
+        assert not state.changed
+        if change is not None:
+            change(model)
+        state.put_back()
+        assert snapshot(model) == before
+        assert state.changed == (change is not None)
+        all_in_place(model)
+        state.put_back()
+        assert state.changed
+        attributes(model)
+    assert snapshot(model) == before

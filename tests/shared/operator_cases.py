@@ -49,6 +49,10 @@ def made(name, dtype=torch.float64):
 
 SEEN = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
 
+# limits of which some are none
+LIMITS = torch.where(torch.arange(12) % torch.tensor([[2], [3]]) == 0, math.inf, torch.linspace(0, 0.5, 12))
+LIMITS = LIMITS * torch.tensor([[-1.0], [1.0]])
+
 OPERATORS = {
     # normalisation and statistics
     "group_norm": lambda: image(lambda x, norm: norm(x).relu(), nn.GroupNorm(2, 4)),
@@ -70,6 +74,8 @@ OPERATORS = {
     "max_dim": lambda: vector(lambda x: x.view(-1, 3, 4).max(2)[0]),
     "max_pair": lambda: vector(lambda x: torch.max(x[:, :6], x[:, 6:])),
     "clamp_tensor": lambda: vector(lambda x: x.clamp(torch.linspace(-1, 0, 12).to(x), torch.linspace(0.5, 1, 12).to(x))),
+    "clamp_some": lambda: vector(lambda x: x.clamp(LIMITS[0].to(x), LIMITS[1].to(x))),
+    "minimum_some": lambda: vector(lambda x: torch.minimum(LIMITS[1].to(x), x) + torch.maximum(x, LIMITS[0].to(x))),
     "max_pool_padded": lambda: image(lambda x, pool: pool(x), nn.MaxPool2d(3, 2, 1)),
     "max_pool_ceil": lambda: image(lambda x, pool: pool(x), nn.MaxPool2d(2, 2, ceil_mode=True)),
     "max_pool_dilated": lambda: image(lambda x, pool: pool(x), nn.MaxPool2d(2, 1, 0, 2)),

@@ -4,23 +4,26 @@ import torch
 from torch import Tensor, nn
 
 from inradius.errors import InputError
+from inradius.models.initialised import check_initialised
 from inradius.models.outputs import check_type
 from inradius.sets.oracles import Oracles
 
 
 def check_model(model: object, x: Tensor) -> None:
-    """Raises ``InputError`` where the model is not a module, or its type differs from that of the inputs."""
+    """Raises ``InputError`` where the model is not a module, is lazy, or its type differs from that of the inputs."""
     if not isinstance(model, nn.Module):
         raise InputError(f"the model is {told(model)}; allowed is a torch.nn.Module")
+    check_initialised(model)
     check_type(model, x)
 
 
 def check_callable(model: object) -> None:
-    """Raises ``InputError`` where the model cannot be called."""
+    """Raises ``InputError`` where the model cannot be called, or is lazy."""
     if not callable(model) or isinstance(model, type):
         raise InputError(
             f"the model is {told(model)}; allowed is a torch.nn.Module, or a function from images to logits"
         )
+    check_initialised(model)
 
 
 def check_tensor(given: object, name: str) -> None:

@@ -135,7 +135,7 @@ def _computed_in_float64(graph: Graph) -> Iterator[None]:
         ) from error
 
 
-def put_back(model: nn.Module) -> AbstractContextManager[None]:
+def put_back(model: nn.Module) -> AbstractContextManager[object]:
     """A context that restores a model's state; an empty one within a certificate, which restores the state itself."""
     return preserved(model) if current_certificate() is None else nullcontext()
 

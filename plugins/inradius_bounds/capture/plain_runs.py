@@ -61,8 +61,9 @@ def _alone(model: nn.Module, points: Tensor, *, gradients: bool, fused: bool) ->
     found = []
     with torch.set_grad_enabled(gradients), nullcontext() if fused else plain_kernels():
         for point in points:
-            # no leaf, because the model may write on it
-            given = point[None].clone().requires_grad_(gradients).clone()
+            # no leaf, because the model may write on it; some kernels round otherwise where an example follows another in memory
+            given = torch.stack([point] * 2)[1:] if fused else point[None].clone()
+            given = given if not gradients else given.requires_grad_().clone()
             found.append(_output(model, given, 1))
     return torch.cat(found)
 

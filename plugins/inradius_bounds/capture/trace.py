@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from inradius import ExampleRNG, InputError, LayerRule, Oracles, UnsupportedError, layer_rules
 from inradius.certifiers.certificate_in_progress import CertificateInProgress, current_certificate
 from inradius_bounds.capture.captured import Captured, capture
+from inradius_bounds.capture.first_run import check_first_run, first_run
 from inradius_bounds.capture.structure import ModelStructure
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.network.network import Network
@@ -31,8 +32,9 @@ def trace(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: tor
 def network_of(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None) -> Network:
     """The network that ``model`` computes for inputs like ``x`` (B, *S), in the type of ``x`` or in ``dtype``.
 
-    A certificate runs the model once more, and captures it anew where it runs anything else than before. Within one
-    certificate, and in training, only the modules are compared. In a certificate ``x`` may have a wider type than the model.
+    A certificate runs the model once more, and captures it anew where it runs anything else than before. A model that changes its
+    own state must run the same in the state that it was handed over in. Within one certificate, and in training, only the
+    modules are compared. In a certificate ``x`` may have a wider type than the model.
     Raises ``UnsupportedError`` for an operator without bounds, with its name and its place.
     """
     return _traced(model, x, threat, dtype, Captured.network)
@@ -64,7 +66,10 @@ def _traced(
         return form(_kept(model, own, threat, None), dtype)
     known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype, form)
     if known not in proof.memo:
+        first = first_run(model, own, _strange(layer_rules()), proof)
         proof.memo[known] = _kept(model, own, threat, proof)
+        if first is not None:
+            check_first_run(model, own, first, proof.memo[known])
     if key not in proof.memo:
         proof.memo[key] = form(proof.memo[known], dtype)
     found: Form = proof.memo[key]

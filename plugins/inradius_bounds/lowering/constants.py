@@ -84,7 +84,7 @@ class ConstantStore:
 
     def _results(self, call: OperatorCall) -> Any:
         if not self.exact or self._is_native(call):
-            return self.wide(_run(call, _Native()))
+            return self.wide(_run(call, NativeConstants()))
         # operators that only move numbers do not round
         return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
 
@@ -109,7 +109,7 @@ def _usable(leaf: Tensor | None) -> Tensor | None:
     return leaf.clone() if leaf is not None and leaf.is_inference() else leaf
 
 
-class _Native:
+class NativeConstants:
     """Constants in the types of the model, computed on demand."""
 
     def tensor(self, value: Value) -> Tensor:
@@ -126,7 +126,7 @@ class _Native:
         return given
 
 
-def _run(call: OperatorCall, store: "ConstantStore | _Native") -> Any:
+def _run(call: OperatorCall, store: "ConstantStore | NativeConstants") -> Any:
     """The results of an operator for constants in a store's type."""
     assert not isinstance(call.op, ModuleOperator)
     fill: Callable[[Any], Any] = lambda each: store.tensor(each) if isinstance(each, Value) else each  # noqa: E731

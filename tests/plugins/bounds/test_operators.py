@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from operator_cases import OPERATORS, made
+from operator_cases import OPERATORS, Applied, made
 
 import inradius
 from inradius import Attack, Certifier, ThreatModel, UnsupportedError
@@ -72,6 +72,36 @@ def test_at_radius_0_the_bound_is_the_value(name):
     margins = (logits.gather(1, y[:, None]) - logits).sort(1)[0][:, 1:]
     found = inradius.make("crown()", Certifier)(model, x, y, threat).lower.sort(1)[0]
     torch.testing.assert_close(found, margins, atol=2e-4, rtol=1e-4)
+
+
+UNLIMITED = {
+    "clamp_below": lambda x, inf: x.clamp(min=-inf),
+    "clamp_above": lambda x, inf: x.clamp(max=inf),
+    "clamp": lambda x, inf: x.clamp(-inf, inf),
+    "minimum": lambda x, inf: torch.minimum(x, inf),
+    "maximum": lambda x, inf: torch.maximum(-inf, x),
+}
+
+
+@pytest.mark.parametrize("spec", ["interval()", "dual()", "crown()", "alpha(steps=2)"])
+@pytest.mark.parametrize("name", UNLIMITED)
+def test_infinite_limits_are_none(name, spec):
+    """Bounds are those without limits where all are infinite, and no looser than those of the parts where some are."""
+    x, threat = points((3,)), inradius.make("linf(eps=0.3, bounds=None)", ThreatModel)
+    eye = torch.eye(3, dtype=x.dtype)
+    prop = Property(torch.cat([eye, -eye]).expand(len(x), 6, 3), torch.zeros(len(x), 6, dtype=x.dtype))
+    certifier, limit = inradius.make(spec, Certifier), UNLIMITED[name]
+
+    def lower(function):
+        return certifier(Applied(lambda x: function(2 * x)), x, None, threat, prop=prop).lower
+
+    free = lower(lambda x: x)
+    for limits in (torch.inf, [torch.inf] * 3, [torch.inf, 100.0, torch.inf]):
+        far = torch.tensor(limits, dtype=x.dtype)
+        torch.testing.assert_close(lower(lambda x, far=far: limit(x, far)), free)
+    near = torch.tensor([torch.inf, 0.1, torch.inf], dtype=x.dtype)
+    parts = lower(lambda x: torch.cat([x[:, :1], limit(x[:, 1:2], near[1:2]), x[:, 2:]], 1))
+    assert bool((lower(lambda x: limit(x, near)) >= parts - 1e-9).all())
 
 
 @pytest.mark.parametrize("name", LINEAR)

@@ -11,6 +11,7 @@ from inradius.arguments import check_tensor
 from inradius.data.checks import check_labels
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
+from inradius.models.initialised import check_initialised
 from inradius.sets.arithmetic.sides import listed
 from inradius.sets.threat_model import ThreatModel
 
@@ -48,6 +49,7 @@ def _check_fields(model: nn.Module, data: Examples) -> None:
     """Raises ``InputError`` for a wrong model, and for wrong labels and numbers, before any input is read."""
     if not isinstance(model, nn.Module):
         raise InputError(f"the model is a {type(model).__name__}; allowed is a torch.nn.Module")
+    check_initialised(model)
     missing = [name for name in ("labels", "index", "bounds", "name", "select") if not hasattr(data, name)]
     if missing:
         raise InputError(

@@ -9,6 +9,7 @@ import attrs
 import torch
 
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim
+from inradius.models.preserved import ModelState
 
 
 @attrs.frozen(eq=False)
@@ -19,13 +20,14 @@ class CertificateInProgress:
     for, "float" or "real"; "float" asks for bounds of every floating-point execution of the model, and ``Bounds.claim`` states
     the level that they have. decide: true where only the sign of each row matters, so that work on a row may stop as soon as it
     is proved to be above 0 or refuted. memo: anything worth keeping over all passes until the certificate is finished, such as
-    the captured computation of the model.
+    the captured computation of the model. state: the state of the model as it was handed over, which ``put_back`` restores.
     """
 
     dtype: torch.dtype
     claim: Claim = DEFAULT_CLAIM
     decide: bool = False
     memo: dict[Any, Any] = attrs.field(factory=dict)
+    state: ModelState | None = None
 
 
 _current: ContextVar[CertificateInProgress | None] = ContextVar("inradius_proof", default=None)
@@ -33,10 +35,10 @@ _current: ContextVar[CertificateInProgress | None] = ContextVar("inradius_proof"
 
 @contextmanager
 def certificate_in_progress(
-    dtype: torch.dtype, *, claim: Claim = DEFAULT_CLAIM, decide: bool = False
+    dtype: torch.dtype, *, claim: Claim = DEFAULT_CLAIM, decide: bool = False, state: ModelState | None = None
 ) -> Iterator[CertificateInProgress]:
     """A context in which ``current_certificate`` gives a certificate for a model of type ``dtype``."""
-    with _set(CertificateInProgress(dtype, claim, decide)) as proof:
+    with _set(CertificateInProgress(dtype, claim, decide, state=state)) as proof:
         yield proof
 
 

@@ -19,6 +19,7 @@ from inradius.certifiers.property import Property as Property
 from inradius.components.component import Component
 from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
+from inradius.models.later_run import check_later_run
 from inradius.models.modes import evaluating, full_precision, subnormals_kept, uncompiled
 from inradius.models.outputs import asked, check_logits
 from inradius.models.preserved import preserved
@@ -84,18 +85,21 @@ class Certifier(Component, ABC):
         with (
             torch.inference_mode(False),
             torch.no_grad(),
-            preserved(model),
             evaluating(model),
+            preserved(model) as state,
             full_precision(),
             uncompiled(),
             subnormals_kept(),
-            certificate_in_progress(x.dtype, claim=claim, decide=decide),
+            certificate_in_progress(x.dtype, claim=claim, decide=decide, state=state),
         ):
             # a copy, because a tensor made in inference_mode cannot be saved for a gradient
             x = x.detach().clone()
-            asked_for = self._property(model, x, y, prop)
+            outputs = self._outputs(model, x)
+            asked_for = _property(x, y, prop, outputs)
             passes = BoundPasses(partial(self._bound, model), self.widens)
             proven = passes(VerificationQuery(x, asked_for, where), _members(threat, union))
+            if self.subject(model) is model:
+                check_later_run(model, x, outputs, bits=state.changed)
         certified = proven.certified(asked_for)
         return Certificate(
             lower=proven.lower,
@@ -126,28 +130,14 @@ class Certifier(Component, ABC):
         where = _checked(model, x, y, threat, index, union)
         threat = threat.at(where, x)
         with evaluating(model), full_precision(), uncompiled():
-            asked_for = self._property(model, x, y, prop).to(x.dtype)
+            asked_for = _property(x, y, prop, self._outputs(model, x)).to(x.dtype)
             question = VerificationQuery(x, asked_for, where)
             bounds = [self._bound(model, question, part).value for part in _members(threat, union)]
         return torch.stack(bounds).amin(0)
 
-    def _property(self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None) -> Property:
-        """The property of each input: ``prop``, checked against the model's outputs, or the margins of the labels."""
-        if prop is not None:
-            check_kind(prop, Property, "property")
+    def _outputs(self, model: nn.Module, x: Tensor) -> Tensor:
         with torch.no_grad():
-            outputs = asked(self.subject(model), x)
-        check_logits(outputs, len(x), least=2 if prop is None else 1)
-        if prop is None:
-            if y is None:
-                raise InputError("neither labels nor a property are given; allowed is y, prop, or both")
-            return _margins(y.to(x.device, torch.int64), outputs)
-        if prop.weights.shape[2] != outputs.shape[1]:
-            raise InputError(
-                f"the property has weights for {prop.weights.shape[2]} outputs; the model has {outputs.shape[1]}, and one "
-                "weight for each is allowed"
-            )
-        return prop.move(x.device).expand(len(x))
+            return asked(self.subject(model), x)
 
     def _bound(self, model: nn.Module, asked: VerificationQuery, threat: Oracles) -> Bounds:
         prop = asked.prop
@@ -182,6 +172,23 @@ def _checked(
     check_threat(threat)
     threat.check_inputs(x)
     return numbered(index, x)
+
+
+def _property(x: Tensor, y: Tensor | None, prop: Property | None, outputs: Tensor) -> Property:
+    """The property of each input: ``prop``, checked against the model's outputs, or the margins of the labels."""
+    if prop is not None:
+        check_kind(prop, Property, "property")
+    check_logits(outputs, len(x), least=2 if prop is None else 1)
+    if prop is None:
+        if y is None:
+            raise InputError("neither labels nor a property are given; allowed is y, prop, or both")
+        return _margins(y.to(x.device, torch.int64), outputs)
+    if prop.weights.shape[2] != outputs.shape[1]:
+        raise InputError(
+            f"the property has weights for {prop.weights.shape[2]} outputs; the model has {outputs.shape[1]}, and one "
+            "weight for each is allowed"
+        )
+    return prop.move(x.device).expand(len(x))
 
 
 def _margins(y: Tensor, outputs: Tensor) -> Property:

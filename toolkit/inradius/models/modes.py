@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from inradius.errors import InputError
+from inradius.models.initialised import check_initialised
 
 # eval: running statistics; train: batch statistics, running ones updated; train_notrack: batch statistics, nothing updated
 BatchNormMode = Literal["eval", "train", "train_notrack"]
@@ -47,8 +48,10 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
 def frozen(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]:
     """A block like ``evaluating`` in which no parameter needs a gradient; each parameter's flag is restored.
 
-    Gradients in the input are on, even within a caller's ``no_grad`` or ``inference_mode``.
+    Gradients in the input are on, even within a caller's ``no_grad`` or ``inference_mode``. Raises ``InputError`` where the model
+    is lazy, because its parameters have no flags yet.
     """
+    check_initialised(model)
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     with evaluating(model, bn_mode), torch.inference_mode(False), torch.enable_grad():

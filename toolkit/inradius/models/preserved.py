@@ -19,34 +19,54 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @contextmanager
-def preserved(model: object) -> Iterator[None]:
-    """A block in which the model may change its state in any way; all of it is restored.
+def preserved(model: object) -> Iterator["ModelState"]:
+    """A block in which the model may change its state in any way; all of it is restored, and within it by ``put_back``.
 
     The state is everything reached from the model through attributes, modules, lists, dictionaries, tuples and sets:
-    the content of each of them, and every tensor's bits, memory, ``requires_grad`` and ``grad``. The bits of sparse and
-    quantised tensors, and of tensors without numbers, are not restored.
+    the content of each of them, the class of each module, and every tensor's bits, memory, ``requires_grad`` and ``grad``. The
+    bits of sparse and quantised tensors, and of tensors without numbers, are not restored.
     """
-    tensors, filled, empty = _state(model)
+    state = _state(model)
     try:
-        yield
+        yield state
     finally:
-        for each in empty:
-            if each:
-                each.clear()
-        for container in filled:
-            container.put_back()
-        for inference, alike in tensors.items():
-            with torch.inference_mode(inference):
-                for tensor in alike:
-                    tensor.put_back()
+        state.put_back()
 
 
-def _state(model: object) -> tuple[dict[bool, list["_Tensor"]], list["_Container"], list[Any]]:
-    """Every tensor and every filled container that is reached, once, with its state; empty containers are listed separately.
+@attrs.define(eq=False)
+class ModelState:
+    """A model's state at one moment: every tensor, module and filled container that is reached, once; empty containers apart.
 
     Tensors are grouped by inference mode, because tensors of that mode can only be written inside it, and others only
-    outside.
+    outside. changed: true once ``put_back`` has found anything changed.
     """
+
+    _tensors: dict[bool, list["_Tensor"]]
+    _filled: list["_Container"]
+    _empty: list[Any]
+    _classes: list[tuple[nn.Module, type]]
+    changed: bool = False
+
+    def put_back(self) -> None:
+        """Restores the state."""
+        for each in self._empty:
+            if each:
+                self.changed = True
+                each.clear()
+        for module, kind in self._classes:
+            if type(module) is not kind:
+                self.changed = True
+                module.__class__ = kind
+        for container in self._filled:
+            self.changed |= container.put_back()
+        for inference, alike in self._tensors.items():
+            with torch.inference_mode(inference):
+                for tensor in alike:
+                    self.changed |= tensor.put_back()
+
+
+def _state(model: object) -> ModelState:
+    """The state of a model."""
     # objects that were seen are kept, so that no other object can get the same id
     seen: dict[int, Any] = {}
     open_ends: list[Any] = [model] if isinstance(model, nn.Module) else []
@@ -66,7 +86,8 @@ def _state(model: object) -> tuple[dict[bool, list["_Tensor"]], list["_Container
     found = [each for each in seen.values() if isinstance(each, Tensor) and not is_lazy(each)]
     tensors = {inference: _tensors(found, inference) for inference in (False, True)}
     filled = [_Container(each, _held(each)) for each in seen.values() if isinstance(each, dict | list | set | deque)]
-    return tensors, filled, empty
+    classes = [(each, type(each)) for each in seen.values() if isinstance(each, nn.Module)]
+    return ModelState(tensors, filled, empty, classes)
 
 
 def _tensors(found: list[Tensor], inference: bool) -> list["_Tensor"]:
@@ -94,10 +115,11 @@ class _Container:
     container: Any
     held: list[Any]
 
-    def put_back(self) -> None:
+    def put_back(self) -> bool:
+        """True if the content had changed, which is restored."""
         held = _held(self.container)
         if len(held) == len(self.held) and all(map(is_, held, self.held)):
-            return
+            return False
         self.container.clear()
         if isinstance(self.container, dict):
             half = len(self.held) // 2
@@ -106,6 +128,7 @@ class _Container:
             self.container.update(self.held)
         else:
             self.container.extend(self.held)
+        return True
 
 
 def _held(container: Any) -> list[Any]:
@@ -127,16 +150,20 @@ class _Tensor:
     def of(cls, tensor: Tensor) -> "_Tensor":
         return cls(tensor, _memory(tensor), tensor.is_leaf, tensor.requires_grad, _gradient(tensor))
 
-    def put_back(self) -> None:
-        if self.memory is not None:
-            self.memory.put_back(self.tensor)
+    def put_back(self) -> bool:
+        """True if anything had changed, which is restored."""
+        changed = self.memory is not None and self.memory.put_back(self.tensor)
         if self.leaf and not self.tensor.is_leaf and not self.tensor._is_view():
             # computed numbers were written to it while gradients were recorded
             self.tensor.detach_()
+            changed = True
         if self.tensor.is_leaf and self.tensor.requires_grad != self.wanted:
             self.tensor.requires_grad_(self.wanted)
+            changed = True
         if _gradient(self.tensor) is not self.gradient:
             self.tensor.grad = self.gradient
+            changed = True
+        return changed
 
 
 @attrs.frozen(eq=False)
@@ -148,11 +175,14 @@ class _Memory:
     numbers: Tensor
     copy: Tensor
 
-    def put_back(self, tensor: Tensor) -> None:
-        if _placement(tensor) != self.placement:
+    def put_back(self, tensor: Tensor) -> bool:
+        moved = _placement(tensor) != self.placement
+        if moved:
             tensor.data = self.data
-        if not torch.equal(_bits(self.numbers), _bits(self.copy)):
+        written = not torch.equal(_bits(self.numbers), _bits(self.copy))
+        if written:
             self.numbers.copy_(self.copy)
+        return moved or written
 
 
 def _memory(tensor: Tensor) -> _Memory | None:

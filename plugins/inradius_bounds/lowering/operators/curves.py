@@ -11,6 +11,7 @@ from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.lowering.least import least_of
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.arithmetic import reciprocal, square
+from inradius_bounds.lowering.operators.moves import where
 from inradius_bounds.rules.activations.real_powers import PowerLayer
 from inradius_bounds.rules.functions import ExpLayer, RoundingLayer, SquareRootLayer
 
@@ -48,14 +49,33 @@ def _fixed(build: Builder, value: Node, number: float) -> Node:
 
 def maximum(build: Builder, first: Part, second: Part) -> Node:
     """b + relu(a − b)."""
+    limited = _where_limited(build, maximum, (first, second), -torch.inf)
+    if limited is not None:
+        return limited
     found = build.add(second, build.curve(build.subtract(first, second), nn.ReLU()))
     return _extreme(torch.maximum, found, first, second)
 
 
 def minimum(build: Builder, first: Part, second: Part) -> Node:
     """a − relu(a − b)."""
+    limited = _where_limited(build, minimum, (first, second), torch.inf)
+    if limited is not None:
+        return limited
     found = build.subtract(first, build.curve(build.subtract(first, second), nn.ReLU()))
     return _extreme(torch.minimum, found, first, second)
+
+
+def _where_limited(
+    build: Builder, extreme: Callable[[Builder, Part, Part], Node], parts: tuple[Part, Part], infinite: float
+) -> Node | None:
+    """The extreme of a value and a constant, which is the value where the constant is infinite; None where it is so nowhere."""
+    value, limit = parts if isinstance(parts[0], Node) else parts[::-1]
+    if isinstance(limit, Node) or not bool((build.constant(limit).value == infinite).any()):
+        return None
+    limit = build.constant(limit)
+    unlimited = limit.then(lambda numbers: numbers == infinite)
+    finite = limit.then(lambda numbers: numbers.masked_fill(numbers == infinite, 0))
+    return where(build, unlimited, value, extreme(build, value, finite))
 
 
 def _extreme(function: Callable[[Tensor, Tensor], Tensor], found: Node, first: Part, second: Part) -> Node:
