@@ -1,5 +1,6 @@
 """A network from a graph: node after node is looked up, made a function, run with one example and with three, and kept."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,10 +21,10 @@ from inradius.models.onnx.known import (
     settled,
     spread,
 )
-from inradius.models.onnx.limits import MOST_HELD, TooLargeError, check_size, measure
+from inradius.models.onnx.limits import MOST_HELD, MOST_NUMBERS, TooLargeError, check_size, measure
 from inradius.models.onnx.network import Step
 from inradius.models.onnx.node import Branch, Node
-from inradius.models.onnx.operators import OPERATORS
+from inradius.models.onnx.operators import BROADCASTING, OPERATORS
 from inradius.models.onnx.schema import check_node, check_types
 
 Lower = Callable[[Call], Apply]
@@ -146,7 +147,7 @@ class Build:
             tensors = [*(None if i in call.used else t for i, t in enumerate(tensors)), *call.added]
             if call.anchored:
                 tensors.append(self.known[self.input_name].one)
-            found.append(self._run(apply, tensors))
+            found.append(self._run(node, apply, tensors))
         for name, *values in zip(node.outputs, *found, strict=False):
             if name:
                 self.known[name] = constant_of(values[0], values[-1])
@@ -174,7 +175,9 @@ class Build:
                 self.stored.add(names[-1])
         if call.anchored:
             names.append(self.input_name)
-        runs = [self._run(apply, [None if not name else self._passed(name, run) for name in names]) for run in (0, 1)]
+        runs = [
+            self._run(node, apply, [None if not name else self._passed(name, run) for name in names]) for run in (0, 1)
+        ]
         for name, one, several in zip(node.outputs, *runs, strict=False):
             if name:
                 self.known[name] = self._checked(node, call, one, several)
@@ -213,8 +216,11 @@ class Build:
         value = self.known[name]
         return value.at(run) if value.varies else self.weights[name]
 
-    def _run(self, apply: Apply, tensors: list[Tensor | None]) -> tuple[Tensor, ...]:
-        measure(apply, tensors)
+    def _run(self, node: Node, apply: Apply, tensors: list[Tensor | None]) -> tuple[Tensor, ...]:
+        """The outputs of a node, whose size is known before they are computed."""
+        largest = math.prod(tensor.numel() for tensor in tensors if tensor is not None)
+        if node.op not in BROADCASTING or largest > MOST_NUMBERS:
+            measure(apply, tensors)
         with torch.no_grad():
             found = apply(*tensors)
         return found if isinstance(found, tuple) else (found,)
@@ -266,7 +272,7 @@ def with_ends(steps: list[Step], last: str, kept: frozenset[str]) -> list[Step]:
     for step in reversed(steps):
         if needed.isdisjoint(step.outputs):
             continue
-        done = [name for name in {*step.inputs, *step.outputs} if name and name not in needed | kept]
+        done = [name for name in {*step.inputs, *step.outputs} if name and name not in needed and name not in kept]
         needed |= {*step.inputs}
         chosen.append(attrs.evolve(step, done=tuple(sorted(done))))
     return chosen[::-1]

@@ -36,3 +36,5 @@ FAMILIES: dict[str, Table] = {
     "Comparisons, logic and types": LOGIC,
 }
 OPERATORS: Table = {name: lower for table in FAMILIES.values() for name, lower in table.items()}
+# their results are no larger than the product of the sizes of what they are given
+BROADCASTING = frozenset({*ARITHMETIC, *ELEMENTWISE, *ACTIVATIONS, *LOGIC})
