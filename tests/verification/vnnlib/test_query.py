@@ -156,6 +156,8 @@ def test_more_cases_than_the_limit_are_refused(monkeypatch):
         ("(assert (<= Y_0 nan))", "decimal"),
         ("(assert (<= Y_0 1_0))", "decimal"),
         ("(push 1)", "no command"),
+        ("(push |1\n2|)", "(push |1 2|) is no command"),
+        ("(declare-const X_2 |\n|)", "declared as | |"),
         ("(assert (<= Y_0 1)", "no end"),
         (")", "outside of a command"),
         ("assert", "outside of a command"),

@@ -64,8 +64,8 @@ def line_of(text: str, place: int) -> int:
 
 
 def shown(expression: Expression, most: int = 60) -> str:
-    """The expression as it is written, cut to ``most`` characters."""
-    text = _written(expression, most)
+    """The expression as it is written, in one line and cut to ``most`` characters."""
+    text = " ".join(_written(expression, most).split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -60,7 +60,7 @@ class _Reader:
         if found is None:
             raise InputError(f"{name[:40]!r} is declared; allowed are the names X_0, X_1, ... and Y_0, Y_1, ...")
         if kind != "Real":
-            raise UnsupportedError(f"{name} is declared as {kind[:40]}; allowed is Real")
+            raise UnsupportedError(f"{name} is declared as {shown(kind)}; allowed is Real")
         if name in self._declared:
             raise InputError(f"{name} is declared twice; allowed is one declaration of each name")
         self._declared[name] = Variable(found["side"] == "Y", int(found["index"]))
