@@ -1,5 +1,7 @@
 """The certifier ``branch_and_bound``: complete verification over convex sets."""
 
+from typing import cast
+
 import attrs
 import torch
 from attrs.validators import optional
@@ -27,7 +29,7 @@ class BranchAndBound(Certifier):
     """
 
     seconds: float | None = attrs.field(
-        default=60.0, validator=optional(positive), converter=attrs.converters.optional(as_float)
+        default=cast("float | None", 60.0), validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
     tolerance: float = attrs.field(default=1e-7, validator=positive)
     steps: int = attrs.field(default=12, validator=count)

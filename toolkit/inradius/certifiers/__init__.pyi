@@ -2,6 +2,7 @@
 from typing import Any
 
 from inradius_bounds.certifiers.alpha import Alpha as Alpha
+from inradius_bounds.certifiers.branch_and_bound import BranchAndBound as BranchAndBound
 from inradius_bounds.certifiers.cascade import CertifierCascade as CertifierCascade
 from inradius_bounds.certifiers.crown import Crown as Crown
 from inradius_bounds.certifiers.dual import Dual as Dual
