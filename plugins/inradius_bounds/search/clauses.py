@@ -44,18 +44,6 @@ class Clauses:
         used = self.used[clause].to(self.offsets)
         return used / used.sum(1, keepdim=True)
 
-    def rows(self, clause: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sums of the clauses' rows: weights on the outputs (D, 1, O) and offsets (D, 1)."""
-        if self.single:
-            return self.weights[clause], self.offsets[clause]
-        return weights[:, None] @ self.weights[clause], (weights * self.offsets[clause]).sum(1, keepdim=True)
-
-    def sizes(self, clause: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sums of the rows' absolute values, (D, 1, O) and (D, 1)."""
-        return weights[:, None] @ self.weights[clause].abs(), (weights * self.offsets[clause].abs()).sum(
-            1, keepdim=True
-        )
-
     def open(self, safe: Tensor) -> Tensor:
         """The numbers of the clauses without a row whose bound is above 0, for bounds of all rows (K,)."""
         return (~((safe[self.index] > 0) & self.used).any(1)).nonzero()[:, 0]

@@ -113,7 +113,7 @@ class _Search:
     def _split_inputs(
         self, root: ValueBounds, prop: Property, safe: Tensor, witnesses: WitnessSearch, deadline: float
     ) -> Decision:
-        search = InputSearch(self.model, self.x.double(), root.room, prop, witnesses, _CELLS)
+        search = InputSearch(self.model, self.x.double(), root.room, prop, witnesses.clauses, witnesses, _CELLS)
         found = search.run(deadline)
         proved = bool(found.bound[0] > 0) and not bool(found.stuck.any())
         return Decision(safe, proved, found.witness, bool(found.stuck.any()))

@@ -20,9 +20,9 @@ from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
-from inradius_bounds.rounding import ROOM, gamma, tiny
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.mean_rows import MeanRows
 from inradius_bounds.search.split_layout import SplitLayout
 from inradius_bounds.search.split_lines import SplitLines
 
@@ -133,16 +133,17 @@ class DomainBounds:
     def _run(self, values: ValueBounds, fans: dict[Node, LineRange], domains: Domains) -> DomainPass:
         network, result = values.network, values.network.result
         lines = self.lines(values, fans, domains)
-        rows, offsets = self.clauses.rows(domains.clause, domains.weights)
-        start: dict[Node, LinearFunctions] = {result: DenseRows(rows.view(len(rows), 1, *result.stored))}
+        rows, offsets = self.clauses.weights[domains.clause], self.clauses.offsets[domains.clause]
+        means = MeanRows(rows[:, None], offsets[:, None], domains.weights[:, None])
+        start: dict[Node, LinearFunctions] = {result: DenseRows(means.on_outputs.view(-1, 1, *result.stored))}
         known = {**lines, **planes_of(values, network.products)}
-        ended = BackwardPass(values, known, start, offsets).run(result)
-        zero = values.x.new_zeros(len(rows), 1)
+        ended = BackwardPass(values, known, start, means.constants).run(result)
+        closed, zero = means.rounded(values, lower(ended)), values.x.new_zeros(len(rows), 1)
         met = {
             curve: found.met if found.met is not None else zero.expand(-1, curve.stored.numel()).view(-1, *curve.stored)
             for curve, found in lines.items()
         }
-        return DomainPass(self._mixed(values, domains, lower(ended)), self.layout.joined(met), on_entry(ended))
+        return DomainPass(closed, self.layout.joined(met), on_entry(ended))
 
     def lines(self, values: ValueBounds, fans: dict[Node, LineRange], domains: Domains) -> dict[Node, SplitLines]:
         """The lines of all curves with the shares and multipliers of the domains."""
@@ -153,17 +154,6 @@ class DomainBounds:
             )
             for curve, fan in fans.items()
         }
-
-    def _mixed(self, values: ValueBounds, domains: Domains, found: ClosedRows) -> ClosedRows:
-        """The bounds, with the rounding errors of the weighted sums of rows."""
-        if values.errors is None or found.error is None or self.clauses.single:
-            return found
-        weights, offsets = self.clauses.sizes(domains.clause, domains.weights)
-        reach = values.errors.magnitudes.reach(values.network.result).flatten(1)
-        size = (weights[:, 0] * reach).sum(1, keepdim=True) + offsets
-        share = gamma(domains.weights.shape[1] + reach.shape[1] + 4, size.dtype)
-        small = 2 * domains.weights.shape[1] * tiny(size.dtype) * (1 + reach.sum(1, keepdim=True))
-        return attrs.evolve(found, error=found.error + ROOM * (share * size + small))
 
 
 def bare(fan: LineRange) -> LineRange:

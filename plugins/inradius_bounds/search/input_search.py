@@ -5,6 +5,7 @@ open rows depend most. Source: wang2018 (input splitting), zhang2018 (bounds).
 """
 
 import time
+from collections.abc import Mapping
 
 import attrs
 import torch
@@ -14,16 +15,25 @@ from inradius import Property
 from inradius.sets.region import BoxRegion
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.certifier_bounds import values_of
+from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.pass_ends import lower
+from inradius_bounds.backward.product_planes import Planes
 from inradius_bounds.backward.property_bounds import lines_of
+from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.box import Box
+from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domain_bounds import on_entry_rows
+from inradius_bounds.search.mean_rows import MeanRows, best_weights
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.witnesses import WitnessSearch
+
+Lines = Mapping[Node, CurveLines | Planes]
 
 # a cell this small, relative to the set, is not split any more
 _SMALLEST = 2.0**-40
@@ -37,6 +47,7 @@ class InputSearch:
     x: Tensor
     box: Box
     prop: Property
+    clauses: Clauses
     witnesses: WitnessSearch
     batch: int
 
@@ -54,10 +65,9 @@ class InputSearch:
 
     def _step(self, found: Outcome, low: Tensor, high: Tensor, cells: list[Box], bounds: list[float]) -> None:
         """Bounds cells (D, *S), and adds the halves of those that are not proved to ``cells``, with their bounds."""
-        safe, rows = self._bounds(low, high)
+        safe, rows, lowest = self._bounds(low, high)
         found.visited += len(low)
-        prop = self.prop.expand(len(low))
-        lowest, done = prop.weakest(safe), prop.holds(safe > 0)
+        done = lowest > 0
         zero = torch.zeros_like(done, dtype=torch.int64)
         found.close(zero[done], lowest[done])
         if bool(done.all()):
@@ -76,8 +86,8 @@ class InputSearch:
             cells += _halves(low[cell : cell + 1], high[cell : cell + 1], int(axis[cell]))
             bounds += [float(lowest[cell])] * 2
 
-    def _bounds(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Lower bounds of the property's rows over each cell (D, K), and the rows on the input (D, K, *S)."""
+    def _bounds(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Over each cell: bounds of the rows (D, K), the rows on the input (D, K, *S), and the bound of the lowest clause (D,)."""
         middle = (low + high) / 2
         center = self.x + middle
         around = BoxRegion.between(*self._sides(low, high), center)
@@ -85,8 +95,27 @@ class InputSearch:
         found = relax_curves(values, relax=smallest_area)
         prop, result = self.prop.expand(len(low)), values.network.result
         rows = DenseRows(prop.weights.reshape(*prop.offsets.shape, *result.stored))
-        ended = BackwardPass(values, lines_of(found), {result: rows}, prop.offsets).run(result)
-        return within_domain(values, lower(ended)).safe, on_entry_rows(ended)
+        lines = lines_of(found)
+        ended = BackwardPass(values, lines, {result: rows}, prop.offsets).run(result)
+        safe, slopes = within_domain(values, lower(ended)).safe, on_entry_rows(ended)
+        return safe, slopes, self._weakest(values, lines, safe, slopes, (high - low) / 2)
+
+    def _weakest(self, values: ValueBounds, lines: Lines, safe: Tensor, slopes: Tensor, half: Tensor) -> Tensor:
+        """The lowest bound of a clause over each cell, (D,): that of its highest row, or of a mean of its rows."""
+        clauses, prop = self.clauses, self.prop.expand(len(safe))
+        if clauses.single or bool(prop.holds(safe > 0).all()):
+            return prop.weakest(safe)
+        flat, half, rows = slopes.flatten(2), half.flatten(1), clauses.index
+        heights = safe + (flat.abs() * half[:, None]).sum(2)
+        weights = best_weights(flat[:, rows], heights[:, rows], half, clauses.used)
+        means, result = MeanRows(clauses.weights[None], clauses.offsets[None], weights), values.network.result
+        start: dict[Node, LinearFunctions] = {
+            result: DenseRows(means.on_outputs.view(*weights.shape[:2], *result.stored))
+        }
+        mean = lower(BackwardPass(values, lines, start, means.constants).run(result))
+        mean = within_domain(values, means.rounded(values, mean))
+        single = torch.where(clauses.used, safe[:, rows], -torch.inf).amax(2)
+        return torch.maximum(single, mean.safe).amin(1)
 
     def _sides(self, low: Tensor, high: Tensor) -> Box:
         """The sides of x + δ over cells, rounded outward."""
