@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError
-from inradius.models.onnx.call import EXAMPLES, Apply, Call
+from inradius.models.onnx.call import Apply, Call
 from inradius.models.onnx.idioms import OWN
 from inradius.models.onnx.known import (
-    ROW,
     Known,
     batch_axis,
     constant_of,
+    first_known,
     parts_apart,
     repeated,
     settled,
     spread,
 )
-from inradius.models.onnx.limits import MOST_HELD, MOST_NUMBERS, TooLargeError, check_size, measure
+from inradius.models.onnx.limits import MOST_HELD, MOST_NUMBERS, TooLargeError, measure
 from inradius.models.onnx.network import Step
 from inradius.models.onnx.node import Branch, Node
 from inradius.models.onnx.operators import BROADCASTING, OPERATORS
@@ -251,28 +251,5 @@ def start(
     name: str, shape: tuple[int, ...], dtype: torch.dtype, *, outside: bool, fixed: bool, stored: Mapping[str, Tensor]
 ) -> Build:
     """A network without steps, whose input has ``shape`` for one example, and whose constants are ``stored``."""
-    check_size((EXAMPLES, *shape))
-    generator = torch.Generator().manual_seed(0)
-    one, *others = (_drawn((1, *shape), dtype, generator) for _ in range(EXAMPLES))
-    several = torch.cat([*others[:ROW], one, *others[ROW:]])
     known = {key: Known(value) for key, value in stored.items()}
-    return Build(outside, fixed, name, dtype, set(stored), {**known, name: Known(one, several, 0)})
-
-
-def _drawn(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
-    """Random numbers of any type; integers are 0 or 1, which every table of words has."""
-    if dtype.is_floating_point:
-        return torch.randn(shape, generator=generator).to(dtype)
-    return torch.randint(0, 2, shape, generator=generator).to(dtype)
-
-
-def with_ends(steps: list[Step], last: str, kept: frozenset[str]) -> list[Step]:
-    """The steps that the output needs, each with the values that nothing needs after it."""
-    needed, chosen = {last}, []
-    for step in reversed(steps):
-        if needed.isdisjoint(step.outputs):
-            continue
-        done = [name for name in {*step.inputs, *step.outputs} if name and name not in needed and name not in kept]
-        needed |= {*step.inputs}
-        chosen.append(attrs.evolve(step, done=tuple(sorted(done))))
-    return chosen[::-1]
+    return Build(outside, fixed, name, dtype, set(stored), {**known, name: first_known(shape, dtype)})

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius.models.onnx.call import EXAMPLES, Operand
+from inradius.models.onnx.limits import check_size
 
 # the row of the run with several examples that holds the example of the run with one
 ROW = 1
@@ -46,6 +47,21 @@ class Known:
 
     def at(self, run: int) -> Tensor:
         return self.one if run == 0 or self.several is None else self.several
+
+
+def first_known(shape: tuple[int, ...], dtype: torch.dtype) -> Known:
+    """Random inputs of this shape: one example, and three of which it is one."""
+    check_size((EXAMPLES, *shape))
+    generator = torch.Generator().manual_seed(0)
+    one, *others = (_drawn((1, *shape), dtype, generator) for _ in range(EXAMPLES))
+    return Known(one, torch.cat([*others[:ROW], one, *others[ROW:]]), 0)
+
+
+def _drawn(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Random numbers of any type; integers are 0 or 1, which every table of words has."""
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=generator).to(dtype)
+    return torch.randint(0, 2, shape, generator=generator).to(dtype)
 
 
 def constant_of(one: Tensor, several: Tensor) -> Known:

@@ -72,3 +72,15 @@ def _own_name(name: str, taken: set[str]) -> str:
         own += "_"
     taken.add(own)
     return own
+
+
+def pruned(steps: list[Step], last: str, kept: frozenset[str]) -> list[Step]:
+    """The steps that the output needs, each with the values that nothing needs after it."""
+    needed, chosen = {last}, []
+    for step in reversed(steps):
+        if needed.isdisjoint(step.outputs):
+            continue
+        done = [name for name in {*step.inputs, *step.outputs} if name and name not in needed and name not in kept]
+        needed |= {*step.inputs}
+        chosen.append(attrs.evolve(step, done=tuple(sorted(done))))
+    return chosen[::-1]

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError, UnsupportedError
-from inradius.models.onnx.build import Build, start, with_ends
+from inradius.models.onnx.build import Build, start
 from inradius.models.onnx.external import ExternalFiles
 from inradius.models.onnx.idioms import with_idioms
 from inradius.models.onnx.library import onnx_library
 from inradius.models.onnx.limits import MOST_BYTES, MOST_NODES, TooLargeError
-from inradius.models.onnx.network import OnnxNetwork, Step
+from inradius.models.onnx.network import OnnxNetwork, Step, pruned
 from inradius.models.onnx.node import Node, described, read_node
 from inradius.models.onnx.tensors import dtype_of, read_tensor
 from inradius.models.onnx.text import text, texts
@@ -157,7 +157,7 @@ def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...
     if batch:
         last = build.free_name(f"{last}#first")
         steps = [*steps, Step(lambda x: x.movedim(batch, 0), (value.name,), (last,))]
-    steps = with_ends(steps, last, frozenset((*build.weights, build.input_name, last)))
+    steps = pruned(steps, last, frozenset((*build.weights, build.input_name, last)))
     used = {name for step in steps for name in step.inputs}
     weights = {name: tensor for name, tensor in build.weights.items() if name in used}
     graph = hashlib.sha256("\n".join(map(described, nodes)).encode()).hexdigest()[:16]
