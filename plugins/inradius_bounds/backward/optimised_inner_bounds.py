@@ -6,6 +6,7 @@ from torch import Tensor
 from inradius_bounds.backward.inner_bounds import CurveRelaxations, ragged, undecided
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.backward.slope_ascent import StartRows, ascended
+from inradius_bounds.backward.tangent_lines import numbers_of_share
 from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -46,7 +47,11 @@ def _tightened(values: ValueBounds, node: Node, start: Box, steps: int) -> Box:
     width = (
         2
         * len(index)
-        * sum(curve.stored.numel() for curve in network.curves if network.place[curve] < network.place[node])
+        * sum(
+            curve.stored.numel() * numbers_of_share(curve.required_operator)
+            for curve in network.curves
+            if network.place[curve] < network.place[node]
+        )
     )
     if not width:
         # products alone have no slopes to choose

@@ -32,8 +32,13 @@ _PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def has_tangents(op: Operator) -> bool:
-    """True for a smooth curve whose lines of any slope cost little."""
-    return isinstance(op.rule, ActivationRule) and not isinstance(op.rule, PiecewiseRule | SampledRule)
+    """True for a smooth curve, which has lines of any slope."""
+    return isinstance(op.rule, ActivationRule) and not isinstance(op.rule, PiecewiseRule)
+
+
+def numbers_of_share(op: Operator) -> int:
+    """The count of numbers that the line of one number of a curve is found from at once."""
+    return op.rule.points if isinstance(op.rule, SampledRule) else 1
 
 
 @attrs.frozen(eq=False)

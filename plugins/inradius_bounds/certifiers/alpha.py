@@ -15,6 +15,7 @@ from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.property_bounds import highest
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.slope_ascent import StartRows, ascended
+from inradius_bounds.backward.tangent_lines import numbers_of_share
 from inradius_bounds.certifiers.crown import closed
 from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -43,7 +44,8 @@ class Alpha(PropagationCertifier):
 
     def numbers_of_row(self, values: ValueBounds) -> int:
         # an ascent keeps a share for each number that meets a curve
-        return sum(node.stored.numel() for node in values.network.curves)
+        curves = values.network.curves
+        return sum(node.stored.numel() * numbers_of_share(node.required_operator) for node in curves)
 
     def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
         found = relax_curves(values, relax=smallest_area)

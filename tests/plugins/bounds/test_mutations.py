@@ -122,8 +122,8 @@ def smooth_images():
     )  # fmt: skip
 
 
-def gated():
-    return nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 5), nn.SiLU(), nn.Linear(5, 3))
+def clamped():
+    return nn.Sequential(nn.Linear(4, 5), nn.Hardtanh(), nn.Linear(5, 5), nn.Hardtanh(), nn.Linear(5, 3))
 
 
 def odd():
@@ -143,7 +143,7 @@ SHAPES = {
     scaled_input: (4,),
     smooth: (4,),
     odd: (4,),
-    gated: (4,),
+    clamped: (4,),
     deep: (4,),
     images: (1, 6, 6),
     smooth_images: (1, 6, 6),
@@ -372,7 +372,7 @@ SLANTED_ROWS = partial(inner, partial(by_rows, smallest_area), dense, smooth)
 WINDOWS = partial(inner, partial(by_rows, relax_by_rule), images, smooth_images, seeds=2)
 IN_A_ROW = partial(inner, partial(by_rows, relax_by_rule), in_a_row)
 SLANTED_WINDOWS = partial(inner, partial(by_rows, smallest_area), images, smooth_images, seeds=2)
-ASCENT = partial(bounds, ALPHA, dense, smooth, odd, gated)
+ASCENT = partial(bounds, ALPHA, dense, smooth, odd, clamped)
 ALL_LAYERS = partial(bounds, "alpha(steps=4, layers='all', keep_maximising=True)", dense, deep)
 LIKELY_BOXES = partial(inner, by_projections, dense, deep, seeds=2)
 

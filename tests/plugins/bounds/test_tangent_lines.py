@@ -36,6 +36,9 @@ CURVES = {
     "square": torch.square,
     "cube": lambda z: z**3,
     "sqrt": lambda z: torch.sqrt(z.square() + 0.1),
+    "gelu": nn.functional.gelu,
+    "silu": nn.functional.silu,
+    "sin": torch.sin,
     "reciprocal": lambda z: 1 / (z.square() + 0.5),
 }
 
@@ -84,7 +87,7 @@ def network(activation, seed):
 
 
 @pytest.mark.parametrize("spec", ["alpha(keep_maximising=True)", "alpha(layers='all', steps=8, keep_maximising=True)"])
-@pytest.mark.parametrize("activation", [nn.Tanh, nn.Softplus, nn.ELU, lambda: Curve(torch.square)])
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.Softplus, nn.ELU, nn.GELU, lambda: Curve(torch.square)])
 def test_alpha_with_slopes_of_smooth_curves_is_above_alpha_without(activation, spec, monkeypatch):
     threat = inradius.make("linf(eps=0.2, bounds=None)", ThreatModel)
     gains = []
