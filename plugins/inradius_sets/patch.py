@@ -17,11 +17,14 @@ from inradius.sets.arithmetic.sums import share, total
 from inradius.sets.box import Box, check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
 from inradius.sets.limits import Limits, as_limits, box_of, limits
+from inradius.sets.region import BoxRegion
 from inradius_sets.windows import best_window, least_outside, window_at
 
 # The ℓ1 length of a full step, in moves of a whole window by eps. On MNIST with size 5, 40 steps of PGD break three times
 # as many images as with 10 of them, and more do not help.
 _STRIDES = 1000
+# the most windows that are listed as parts of the set
+_WINDOWS = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -125,6 +128,17 @@ class Patch(ThreatModel):
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self._outer_cell(x, x.dtype)
         return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
+
+    def convex_parts(self, x: Tensor) -> tuple[BoxRegion, ...] | None:
+        """The box of each window for one example x (1, *S), the windows row by row; None for more than 100 windows."""
+        window = self._window(*x.shape[-2:])
+        down, across = (whole - part + 1 for whole, part in zip(x.shape[-2:], window, strict=True))
+        if down * across > _WINDOWS:
+            return None
+        low, high = (side.view(x.shape) for side in self._outer_cell(x, x.dtype))
+        place = torch.arange(down * across, device=x.device)
+        masks = window_at(place // across, place % across, window, x[0, 0])
+        return tuple(BoxRegion(low * mask, high * mask) for mask in masks)
 
     def scaled(self, factor: float) -> Self:
         return attrs.evolve(self, eps=self.eps * factor)

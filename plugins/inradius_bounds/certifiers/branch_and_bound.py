@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.components.validators import as_float, count, positive
 from inradius_bounds.certifiers.propagation import memory_field
-from inradius_bounds.search.decision import Decision, SearchSettings, decisions
+from inradius_bounds.search.batch_search import decisions
+from inradius_bounds.search.decision import Decision
 from inradius_bounds.search.first_bounds import FirstBounds
+from inradius_bounds.search.search_settings import SearchSettings
 
 
 @attrs.frozen(kw_only=True)
@@ -22,8 +24,9 @@ class BranchAndBound(Certifier):
     multipliers of these conditions, closed by the set's support function, so that every set can be split. In a part in which the
     network is affine, the minimum is found by linear programs over maximisers of the set. For ReLU networks and compact convex sets
     with exact ``support`` and ``linear_max`` the search is complete: without a limit of time it decides every property whose
-    smallest clause is further than ``tolerance`` from 0. For sets that are not convex, and for networks with smooth activations or
-    products, it is sound and may end undecided. Boxes of few inputs are split along the inputs instead. ``seconds`` limits the
+    smallest clause is further than ``tolerance`` from 0. Sets that are unions of few convex parts (``convex_parts``) are
+    searched part by part. For other sets that are not convex, and for networks with smooth activations or products, it is sound
+    and may end undecided. Boxes of few inputs are split along the inputs instead. ``seconds`` limits the
     search of each example (None: no limit). ``steps`` is the number of ascents on the multipliers of a part. ``memory`` is the
     number of megabytes that rows may take; by default a quarter of the free memory. Source: bunel2020, wang2021, depalma2021.
     """

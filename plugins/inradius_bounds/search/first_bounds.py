@@ -32,6 +32,12 @@ class FirstBounds:
         )
         return cls(values, asked, rows, bounds_of(values, rows).claims)
 
+    def select(self, index: Tensor) -> "FirstBounds":
+        """The bounds of the chosen examples."""
+        claims = tuple(self.claims[place] for place in index.tolist())
+        rows = self.rows.combined(self.rows, lambda mine, _: mine[index])
+        return FirstBounds(self.values.select(index), self.prop.select(index), rows, claims)
+
     @property
     def safe(self) -> Tensor:
         """The bounds minus all rounding errors, (B, K)."""

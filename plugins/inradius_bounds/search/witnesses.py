@@ -10,24 +10,25 @@ from inradius_bounds.search.clauses import Clauses
 
 @attrs.frozen(eq=False)
 class WitnessSearch:
-    """The search for perturbations of one example x (1, *S) at which a clause fails. x has the type of the model's inputs."""
+    """The search for perturbations of one example x (1, *S) at which a clause fails. x has the type of the model's inputs.
+
+    They are looked for in the set ``part``. They count where they are members of ``whole``, which contains it up to rounding.
+    """
 
     model: nn.Module
     x: Tensor
-    threat: Oracles
+    part: Oracles
+    whole: Oracles
     clauses: Clauses
 
     def minimisers(self, rows: Tensor) -> Tensor:
         """The members of Δ(x) at which linear functions of the input are smallest, rows (D, *S) -> (D, *S)."""
-        return self._many(len(rows)).linear_max(-rows.to(self.x), self.x.expand(len(rows), *self.x.shape[1:]))
-
-    def _many(self, count: int) -> Oracles:
-        return self.threat.select(torch.zeros(count, dtype=torch.int64, device=self.x.device))
+        return _many(self.part, rows).linear_max(-rows.to(self.x), self.x.expand(len(rows), *self.x.shape[1:]))
 
     @torch.no_grad()
     def found(self, delta: Tensor) -> Tensor | None:
         """The first of some perturbations (D, *S) that is a member and violates the property, (1, *S); None where none does."""
-        many, x = self._many(len(delta)), self.x.expand_as(delta)
+        many, x = _many(self.whole, delta), self.x.expand_as(delta)
         bad = self.clauses.violated(self._outputs(x + delta)) & many.contains(delta, x, tol=0.0)
         return delta[bad][:1] if bool(bad.any()) else None
 
@@ -40,7 +41,7 @@ class WitnessSearch:
 
         delta (D, *S): the starts; clause (D,): the clause that each of them descends.
         """
-        many, x = self._many(len(delta)), self.x.expand_as(delta)
+        many, x = _many(self.part, delta), self.x.expand_as(delta)
         weights, offsets = self.clauses.weights[clause], self.clauses.offsets[clause]
         used = self.clauses.used[clause]
         for step in range(steps):
@@ -57,3 +58,8 @@ class WitnessSearch:
             rate = 0.5 * (1 - step / steps) + 0.02
             delta = many.project(delta + rate * many.steepest(-gradient, x, delta), x).detach()
         return self.found(delta)
+
+
+def _many(threat: Oracles, like: Tensor) -> Oracles:
+    """The set of one example, once for each entry of ``like``."""
+    return threat.select(torch.zeros(len(like), dtype=torch.int64, device=like.device))

@@ -39,7 +39,11 @@ class BoundsSoFar:
         bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
         reach = torch.full_like(lower, torch.inf)
         witness = None if bounds.witness is None else bounds.witness.detach()
-        proved = torch.zeros_like(bits, dtype=torch.bool) if bounds.proved is None else bounds.proved.detach().to(bits.device)
+        proved = (
+            torch.zeros_like(bits, dtype=torch.bool)
+            if bounds.proved is None
+            else bounds.proved.detach().to(bits.device)
+        )
         found = cls(lower, error, bits, bounds.claims, bounds.failure_probability, reach, proved, witness)
         # the cost of bounds that are proved already decides nothing, and may be slow to compute
         if bounds.float_cost is not None and bool(found.certified(prop).all()):

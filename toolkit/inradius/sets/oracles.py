@@ -236,6 +236,14 @@ class Oracles(ABC):
     def members(self) -> "tuple[Oracles, ...]":
         """The members of a union; any other set is its own only part."""
 
+    def convex_parts(self, x: Tensor) -> "tuple[Oracles, ...] | None":
+        """Convex sets whose union contains Δ(x) for one example x (1, *S), up to rounding; None where there is no short list."""
+        if self.convex:
+            return (self,)
+        members = self.members()
+        found = [None if member is self else member.convex_parts(x) for member in members]
+        return None if None in found else tuple(part for parts in found if parts is not None for part in parts)
+
     @final
     def contains(self, delta: Tensor, x: Tensor, *, tol: float = 1e-5) -> Tensor:
         """True where δ ∈ Δ(x): gauge ≤ 1 + tol and violation ≤ tol, of a union those of one of its parts, (B,)."""

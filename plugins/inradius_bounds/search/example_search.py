@@ -1,0 +1,104 @@
+"""The search for one example over one set."""
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inradius import Oracles, Property
+from inradius_bounds.backward.domain import defined_everywhere
+from inradius_bounds.backward.inner_bounds import relax_curves
+from inradius_bounds.backward.memory import free_bytes, numbers_within
+from inradius_bounds.backward.optimised_inner_bounds import tightened
+from inradius_bounds.network.value_bounds import ValueBounds
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.search.clauses import Clauses
+from inradius_bounds.search.decision import Decision
+from inradius_bounds.search.domain_bounds import SplitProblem
+from inradius_bounds.search.first_bounds import FirstBounds
+from inradius_bounds.search.input_search import InputSearch
+from inradius_bounds.search.neuron_search import NeuronSearch
+from inradius_bounds.search.outcome import Outcome
+from inradius_bounds.search.search_settings import SearchSettings
+from inradius_bounds.search.witnesses import WitnessSearch
+
+# the most inputs that vary for a search over boxes of inputs, and the least number of undecided neurons for which it pays
+_INPUTS, _UNDECIDED = 8, 24
+# steps of descent for a violation before a search
+_DESCENT = 20
+# the most undecided numbers whose bounds are raised before a search, and the steps of that ascent
+_RAISED, _RAISE_STEPS = 4000, 10
+# the most domains or cells that are bounded at once, and the numbers of rows on their way for each number of a domain
+_BATCH, _CELLS, _COPIES = 64, 512, 6
+# the share of the free memory for domains that wait, and the bytes of each number of them
+_SHARE, _BYTES = 0.25, 34
+
+
+@attrs.frozen(eq=False)
+class ExampleSearch:
+    """The search for one example x (1, *S), in the type of the model's inputs, over the set ``part``, a subset of ``whole``."""
+
+    first: FirstBounds
+    model: nn.Module
+    x: Tensor
+    part: Oracles
+    whole: Oracles
+    settings: SearchSettings
+
+    def decision(self, deadline: float) -> Decision:
+        """The decision, when one is found or the deadline has passed."""
+        prop, safe = self.first.prop, self.first.safe[0]
+        clauses = Clauses.of(prop)
+        if not len(clauses.open(safe)):
+            return Decision(safe, True)
+        witnesses = WitnessSearch(self.model, self.x, self.part, self.whole, clauses)
+        left = clauses.open(safe)
+        found = witnesses.descended(torch.zeros_like(self.x).expand(len(left), *self.x.shape[1:]), left, _DESCENT)
+        if found is not None:
+            return Decision(safe, False, found)
+        root = relax_curves(self.first.values, relax=smallest_area).values
+        defined = defined_everywhere(root)
+        if defined is not None and not bool(defined.all()):
+            return Decision(safe, False)
+        if self._by_inputs(root):
+            return self._split_inputs(root, prop, safe, witnesses, deadline)
+        return self._split_neurons(root, clauses, left, safe, witnesses, deadline)
+
+    def _by_inputs(self, root: ValueBounds) -> bool:
+        """True where the set is a box of few inputs and many neurons are undecided."""
+        if not root.boxed:
+            return False
+        low, high = root.room
+        undecided = SplitProblem(root, Clauses.of(self.first.prop)).undecided
+        return int((high > low).sum()) <= _INPUTS and undecided > _UNDECIDED
+
+    def _split_inputs(
+        self, root: ValueBounds, prop: Property, safe: Tensor, witnesses: WitnessSearch, deadline: float
+    ) -> Decision:
+        search = InputSearch(self.model, self.x.double(), root.room, prop, witnesses.clauses, witnesses, _CELLS)
+        found = search.run(deadline)
+        proved = bool(found.bound[0] > 0) and not bool(found.stuck.any())
+        return Decision(safe, proved, found.witness, bool(found.stuck.any()))
+
+    def _split_neurons(
+        self,
+        root: ValueBounds,
+        clauses: Clauses,
+        left: Tensor,
+        safe: Tensor,
+        witnesses: WitnessSearch,
+        deadline: float,
+    ) -> Decision:
+        if SplitProblem(root, clauses).undecided <= _RAISED:
+            root = tightened(root, _RAISE_STEPS).values
+        problem, settings = SplitProblem(root, clauses), self.settings
+        numbers = _COPIES * (problem.layout.size + root.network.widest)
+        batch = max(1, min(_BATCH, numbers_within(settings.memory, root.x) // numbers))
+        waiting = int(_SHARE * free_bytes(root.x.device) / (_BYTES * max(1, problem.layout.size)))
+        goal = max(2 * self.first.noise, 1e-12)
+        search = NeuronSearch(problem, witnesses, goal, settings.tolerance, batch, settings.steps, max(64, waiting))
+        return self._told(search.run(left, deadline), clauses, left, safe)
+
+    def _told(self, found: Outcome, clauses: Clauses, left: Tensor, safe: Tensor) -> Decision:
+        bound, proved = found.bound[left], not bool(found.stuck.any()) and bool((found.bound[left] > 0).all())
+        value = clauses.raised(safe, left, bound)
+        return Decision(value, proved and found.witness is None, found.witness, bool(found.stuck.any()))

@@ -1,0 +1,13 @@
+"""The limits of a search."""
+
+import attrs
+
+
+@attrs.frozen
+class SearchSettings:
+    """The limits of a search; see ``BranchAndBound``."""
+
+    seconds: float | None
+    tolerance: float
+    steps: int
+    memory: float | None
