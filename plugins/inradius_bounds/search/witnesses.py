@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from inradius import Oracles
 from inradius_bounds.search.clauses import Clauses
 
+# the shares of a perturbation that are tried
+_SHARES = (1.0, 1 - 2.0**-40, 1 - 2.0**-20)
+
 
 @attrs.frozen(eq=False)
 class WitnessSearch:
@@ -27,10 +30,21 @@ class WitnessSearch:
 
     @torch.no_grad()
     def found(self, delta: Tensor) -> Tensor | None:
-        """The first of some perturbations (D, *S) that is a member and violates the property, (1, *S); None where none does."""
-        many, x = _many(self.whole, delta), self.x.expand_as(delta)
-        bad = self.clauses.violated(self._outputs(x + delta)) & many.contains(delta, x, tol=0.0)
-        return delta[bad][:1] if bool(bad.any()) else None
+        """The first of some perturbations (D, *S) that violates the property, (1, *S); None where none does.
+
+        One that rounding has put outside of the set is drawn towards 0, and for sets that are not convex projected.
+        """
+        bad = self.clauses.violated(self._outputs(self.x + delta))
+        for share in _SHARES:
+            if not bool(bad.any()):
+                return None
+            near = share * delta[bad]
+            many, x = _many(self.whole, near), self.x.expand_as(near)
+            near = near if self.whole.convex else many.project(near, x)
+            kept = many.contains(near, x, tol=0.0) & self.clauses.violated(self._outputs(x + near))
+            if bool(kept.any()):
+                return near[kept][:1]
+        return None
 
     def _outputs(self, points: Tensor) -> Tensor:
         outputs: Tensor = self.model(points)
