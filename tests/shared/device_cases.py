@@ -95,6 +95,7 @@ ATTACK_CASES = [(name, *case) for name, cases in ATTACKS.items() for case in cas
 LIBRARIES = {"art": "art", "foolbox": "foolbox", "torchattacks": "torchattacks"}
 CERTIFIERS = {
     "alpha": ["alpha(steps=3)", "alpha(steps=2, layers='all')"],
+    "branch_and_bound": ["branch_and_bound(seconds=None)"],
     "certifier_cascade": ["certifier_cascade"],
     "crown": ["crown", "crown(intersect=False, best=False)"],
     "dual": ["dual", "dual(intersect=False)"],
