@@ -40,6 +40,7 @@ LONG = (
     "gradient",
     "combinators",
     "first-bracket",
+    "complete-verification",
 )
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them
