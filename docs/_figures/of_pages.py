@@ -1,7 +1,7 @@
 """Draws docs/assets/witness.png and docs/assets/polytopes.png, by the code of the pages that show them.
 
-Run it from the root of the repository, with the extras ``demo`` and ``verify`` installed: ``python docs/_figures/of_pages.py``; it takes
-half a minute. Source: wong2020, figures 3.4 and 3.5 (the polytopes).
+Run it from the root of the repository, with the extras ``demo`` and ``verify`` installed:
+``python docs/_figures/of_pages.py``; it takes half a minute. Source: wong2020, figures 3.4 and 3.5 (the polytopes).
 """
 
 import os
