@@ -37,6 +37,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--claim", default="real", help="real, as the peer's bounds are meant, or float")
     parser.add_argument("--no-memory", dest="memory", action="store_false")
     parser.add_argument("--instances", type=int, default=10, help="of each pattern")
+    parser.add_argument(
+        "--inputs", type=int, default=1, help="of each instance of a pattern; memory is that of one input"
+    )
     parser.add_argument("--memory-instances", type=int, default=3, help="of each pattern, in processes of their own")
     parser.add_argument("--images", type=int, default=100, help="of alpha")
     parser.add_argument("--seconds", type=float, default=1800, help="the limit of each side on the seven-layer network")

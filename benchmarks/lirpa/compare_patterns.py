@@ -30,7 +30,7 @@ def compare_pattern(name: str, options: argparse.Namespace) -> None:
     seconds, firsts = {"theirs": 0.0, "ours": 0.0}, {"theirs": 0.0, "ours": 0.0}
     gaps = []
     for seed in range(options.instances):
-        net, x = pattern.instance(seed)
+        net, x = pattern.instance(seed, options.inputs)
         y = net(x).argmax(1)
         start = time.process_time()
         runs = {"theirs": peer_run(pattern, net, x, y)}

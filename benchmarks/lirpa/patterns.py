@@ -69,18 +69,18 @@ def gelus() -> nn.Module:
 
 @attrs.frozen(eq=False)
 class Pattern:
-    """Random networks of one kind with a random input each. gauss: true for inputs from a normal distribution."""
+    """Random networks of one kind with random inputs. gauss: true for inputs from a normal distribution."""
 
     build: Callable[[], nn.Module]
     shape: tuple[int, ...]
     eps: float
     gauss: bool = False
 
-    def instance(self, seed: int) -> tuple[nn.Module, Tensor]:
-        """The network and its input, (1, *shape)."""
+    def instance(self, seed: int, inputs: int = 1) -> tuple[nn.Module, Tensor]:
+        """The network and its inputs, (inputs, *shape)."""
         torch.manual_seed(seed)
         net = self.build().eval()
-        return net, torch.randn(1, *self.shape) if self.gauss else torch.rand(1, *self.shape)
+        return net, (torch.randn if self.gauss else torch.rand)(inputs, *self.shape)
 
     @property
     def threat(self) -> ThreatModel:
