@@ -11,6 +11,8 @@ _PARTS = 16
 # longer vectors are split into chunks of this length, each with a sum of its own
 _CHUNK = 2048
 _SHORT = 64
+# so few rows are faster to multiply number by number than as a matrix
+_FEW = 48
 
 
 def dot(rows: Tensor, values: Tensor) -> Tensor:
@@ -25,10 +27,20 @@ def dot(rows: Tensor, values: Tensor) -> Tensor:
         return (flat @ other[..., None]).squeeze(2)
     if size <= _SHORT:
         return (flat * other[:, None]).sum(2)
+    if flat.shape[1] <= _FEW:
+        parts = zip(torch.split(flat, _CHUNK, dim=2), torch.split(other, _CHUNK, dim=1), strict=True)
+        return torch.stack([_by_runs(part * vector[:, None]) for part, vector in parts]).sum(0)
     if size <= _CHUNK:
         return (flat @ _spread(other)).sum(2)
     parts = zip(torch.split(flat, _CHUNK, dim=2), torch.split(other, _CHUNK, dim=1), strict=True)
     return torch.stack([(part @ _spread(vector)).sum(2) for part, vector in parts]).sum(0)
+
+
+def _by_runs(products: Tensor) -> Tensor:
+    """The sums of products (B, K, n), first over runs of the numbers, (B, K)."""
+    run = math.ceil(products.shape[2] / _PARTS)
+    padded = F.pad(products, (0, run * _PARTS - products.shape[2]))
+    return padded.view(*products.shape[:2], _PARTS, run).sum(3).sum(2)
 
 
 def _spread(values: Tensor) -> Tensor:
