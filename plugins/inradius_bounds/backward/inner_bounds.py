@@ -12,6 +12,7 @@ from torch import Tensor
 
 from inradius import Relaxation
 from inradius_bounds.backward.backward_pass import BackwardPass
+from inradius_bounds.backward.beaten import beaten
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import both
@@ -127,7 +128,8 @@ def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
             found = found | use.required_operator.rule.undecided(use.required_operator, *box)
         elif use.product is not None:
             found = found | (box[1] > box[0])
-    return found
+    lost = beaten(values, node)
+    return found if lost is None else found & ~lost
 
 
 def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,8 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ThreatModel
+from inradius.certifiers.property import Property
+from inradius_bounds.backward import inner_bounds
 from inradius_bounds.backward.rows.windows import WindowRows
 from inradius_bounds.steps.move import Lattice
 
@@ -58,6 +60,35 @@ def test_windows_are_only_a_faster_way_to_the_same_bounds(kind, spec, monkeypatc
             whole = certifier(net, x, y, threat).lower
         torch.testing.assert_close(windows, whole, rtol=1e-8, atol=1e-8)
         torch.testing.assert_close(windows[1:], alone, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "net", [pooled(2), pooled(3, 2), nn.Sequential(pooled(2), nn.Unflatten(1, (1, 3)), nn.MaxPool1d(3))]
+)
+def test_numbers_that_are_not_the_largest_of_a_window_need_no_rows(net, monkeypatch):
+    """The bounds are those with rows for all of them, and there are fewer rows."""
+    x = torch.rand(2, 1, 8, 8, dtype=F64, generator=torch.Generator().manual_seed(3))
+    net(x.float())
+    net.double().eval()
+    threat = inradius.make("linf(eps=0.03)", ThreatModel)
+    outputs = net(x).flatten(1).shape[1]
+    eye = torch.eye(outputs, dtype=F64)
+    prop = Property(torch.cat([eye, -eye]).expand(2, -1, -1), torch.zeros(2, 2 * outputs, dtype=F64))
+    model, counts = nn.Sequential(net, nn.Flatten()), []
+    rows_of = inner_bounds._row_bounds
+
+    def counted(before, node, index):
+        counts[-1] += index.shape[1]
+        return rows_of(before, node, index)
+
+    monkeypatch.setattr(inner_bounds, "_row_bounds", counted)
+    found = []
+    for chosen in (inner_bounds.beaten, lambda values, node: None):
+        monkeypatch.setattr(inner_bounds, "beaten", chosen)
+        counts.append(0)
+        found.append(inradius.make("crown()", Certifier)(model, x, None, threat, prop=prop).lower)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
+    assert counts[0] < counts[1]
 
 
 @given(st.data())
