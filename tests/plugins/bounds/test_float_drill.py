@@ -185,3 +185,41 @@ def test_a_property_with_room_is_certified_as_float(spec):
     proof = inradius.make(spec, Certifier)(model, x, None, threat, prop=prop, **ASKED)
     assert bool(proof.certified)
     assert proof.claim == ("float",)
+
+
+MAXIMA = {
+    "max_pool": nn.MaxPool2d(2),
+    "overlapping": nn.MaxPool2d(3, stride=1, padding=1),
+    "adaptive": nn.AdaptiveMaxPool2d(2),
+    "one_dimension": nn.Sequential(nn.Flatten(2), nn.MaxPool1d(2)),
+    "three_dimensions": nn.MaxPool3d((1, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", MAXIMA)
+def test_maxima_over_windows_are_not_rounded(name):
+    """The largest of some numbers is one of them, so a network with room is certified as float through it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), MAXIMA[name], nn.Flatten(), nn.ReLU()).eval()
+    x = torch.rand(1, 1, 4, 4)
+    outputs = model(x).shape[1]
+    prop = Property(torch.ones(1, outputs), torch.tensor([1.0]))
+    threat = inradius.make("linf(eps=0.01)", ThreatModel)
+    for spec in ("interval()", "crown()"):
+        proof = inradius.make(spec, Certifier)(model, x, None, threat, prop=prop)
+        assert bool(proof.certified)
+        assert proof.claim == ("float",)
+
+
+@pytest.mark.parametrize("form", [lambda z: z.amax(1, keepdim=True), lambda z: z.max(1).values, lambda z: z.min(1)[0]])
+def test_maxima_along_an_axis_are_not_rounded(form):
+    class Net(nn.Module):
+        def forward(self, z):
+            return form(z).reshape(len(z), -1)
+
+    x = torch.tensor([[1.0, 2.0, 3.0]])
+    prop = Property(torch.ones(1, 1), torch.tensor([-0.5]))
+    threat = inradius.make("linf(eps=0.25, bounds=None)", ThreatModel)
+    proof = inradius.make("crown()", Certifier)(Net(), x, None, threat, prop=prop)
+    assert bool(proof.certified)
+    assert proof.claim == ("float",)
