@@ -66,6 +66,11 @@ class ClosedRows:
         found = self.value if self.error is None else self.value - ROOM * self.error
         return found if self.execution is None else found - self.execution
 
+    @property
+    def proved(self) -> Tensor:
+        """``safe`` without gradients, (B, K), and −∞ where it is NaN or infinite, which proves nothing."""
+        return self.safe.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+
 
 @attrs.frozen(eq=False)
 class RowRange:

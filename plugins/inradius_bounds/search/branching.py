@@ -34,7 +34,7 @@ def scores(bounds: DomainBounds, met: Tensor, at: Tensor) -> Tensor:
         # of rows without a loss the largest are first
         small = 1e-6 * row.abs() * (above + below)
         gains[curve] = (-row).clamp(min=0) * above + row.clamp(min=0) * below + small
-    found = layout.joined(gains)
+    found = layout.joined(gains, domains.low)
     return torch.where(layout.undecided(domains.low, domains.high), found.clamp(min=0), -1.0)
 
 
@@ -52,7 +52,7 @@ def points(bounds: DomainBounds) -> Tensor:
             nearer = (best == middle) | ((kink - middle).abs() < (best - middle).abs())
             best = torch.where(inside & nearer, kink, best)
         found[curve] = best
-    return layout.joined(found)
+    return layout.joined(found, domains.low)
 
 
 def _kinks(op: Operator) -> Sequence[float]:
@@ -66,6 +66,8 @@ def chosen(bounds: DomainBounds, met: Tensor, trials: int) -> tuple[Tensor, Tens
 
     met (D, N): the rows on the curves in the pass of the domains.
     """
+    if not bounds.layout.size:
+        return torch.full_like(bounds.domains.clause, -1), bounds.domains.bound
     at = points(bounds)
     rank = scores(bounds, met, at)
     best, index = rank.topk(min(trials, rank.shape[1]), dim=1)

@@ -143,7 +143,7 @@ class DomainBounds:
             curve: found.met if found.met is not None else zero.expand(-1, curve.stored.numel()).view(-1, *curve.stored)
             for curve, found in lines.items()
         }
-        return DomainPass(closed, self.layout.joined(met), on_entry(ended))
+        return DomainPass(closed, self.layout.joined(met, values.x), on_entry(ended))
 
     def lines(self, values: ValueBounds, fans: dict[Node, LineRange], domains: Domains) -> dict[Node, SplitLines]:
         """The lines of all curves with the shares and multipliers of the domains."""

@@ -40,8 +40,8 @@ class FirstBounds:
 
     @property
     def safe(self) -> Tensor:
-        """The bounds minus all rounding errors, (B, K)."""
-        return self.rows.safe.detach()
+        """The bounds minus all rounding errors, (B, K); −∞ where these are not finite."""
+        return self.rows.proved
 
     @property
     def noise(self) -> float:

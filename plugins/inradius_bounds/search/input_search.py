@@ -97,7 +97,7 @@ class InputSearch:
         rows = DenseRows(prop.weights.reshape(*prop.offsets.shape, *result.stored))
         lines = lines_of(found)
         ended = BackwardPass(values, lines, {result: rows}, prop.offsets).run(result)
-        safe, slopes = within_domain(values, lower(ended)).safe, on_entry_rows(ended)
+        safe, slopes = within_domain(values, lower(ended)).proved, on_entry_rows(ended)
         return safe, slopes, self._weakest(values, lines, safe, slopes, (high - low) / 2)
 
     def _weakest(self, values: ValueBounds, lines: Lines, safe: Tensor, slopes: Tensor, half: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class InputSearch:
         mean = lower(BackwardPass(values, lines, start, means.constants).run(result))
         mean = within_domain(values, means.rounded(values, mean))
         single = torch.where(clauses.used, safe[:, rows], -torch.inf).amax(2)
-        return torch.maximum(single, mean.safe).amin(1)
+        return torch.maximum(single, mean.proved).amin(1)
 
     def _sides(self, low: Tensor, high: Tensor) -> Box:
         """The sides of x + δ over cells, rounded outward."""

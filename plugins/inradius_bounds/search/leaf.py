@@ -33,6 +33,12 @@ class LeafAnswer:
     high: float
     delta: np.ndarray | None
 
+    @classmethod
+    def none(cls, domain: AffineDomain) -> "LeafAnswer":
+        """The answer that knows nothing: the mean of the rows, and no price."""
+        even = np.full(len(domain.constants), 1 / len(domain.constants))
+        return cls(even, np.zeros(len(domain.room)), -np.inf, np.inf, None)
+
     def with_program(self, domain: AffineDomain, found: ProgramAnswer, column: np.ndarray) -> "LeafAnswer":
         """The better of this answer and a program's; ``column`` is the minimiser of the program's linear function."""
         best, low = self, found.low(domain, column)
@@ -48,9 +54,8 @@ def solved(domain: AffineDomain, minimiser: Callable[[np.ndarray], np.ndarray], 
 
     It ends when the bounds are ``tolerance`` apart, or agree on the sign.
     """
-    even = np.full(len(domain.constants), 1 / len(domain.constants))
-    columns = [minimiser(even @ domain.rows)]
-    price, best = _PRICE, LeafAnswer(even, np.zeros(len(domain.room)), -np.inf, np.inf, None)
+    price, best = _PRICE, LeafAnswer.none(domain)
+    columns = [minimiser(best.weights @ domain.rows)]
     for _ in range(_ROUNDS):
         found = MixedPoints(np.stack(columns)).program(domain, price)
         column = minimiser(found.row(domain))
@@ -68,8 +73,7 @@ def solved(domain: AffineDomain, minimiser: Callable[[np.ndarray], np.ndarray], 
 
 def solved_in_box(domain: AffineDomain, low: np.ndarray, high: np.ndarray, tolerance: float) -> LeafAnswer:
     """The minimum of the clause's largest row over the domain, for the set low ≤ δ ≤ high (n numbers each)."""
-    even = np.full(len(domain.constants), 1 / len(domain.constants))
-    price, best = _PRICE, LeafAnswer(even, np.zeros(len(domain.room)), -np.inf, np.inf, None)
+    price, best = _PRICE, LeafAnswer.none(domain)
     while price <= _DEAREST:
         found = BoxPoints(low, high).program(domain, price)
         best = best.with_program(domain, found, np.where(found.row(domain) > 0, low, high))

@@ -18,6 +18,11 @@ class AffineDomain:
     limits: np.ndarray
     room: np.ndarray
 
+    @property
+    def finite(self) -> bool:
+        """True where all numbers are finite."""
+        return all(bool(np.isfinite(each).all()) for each in (self.rows, self.constants, self.limits, self.room))
+
 
 @attrs.frozen(eq=False)
 class ProgramAnswer:

@@ -41,7 +41,7 @@ def raised(bounds: DomainBounds, steps: int, goal: float) -> Domains:
     domains = bounds.domains
     first = bounds.quick()
     best, highest = domains, first.closed.value[:, 0].detach()
-    size = first.met.abs().amax(1, keepdim=True)
+    size = first.met.abs().sum(1, keepdim=True) if not bounds.layout.size else first.met.abs().amax(1, keepdim=True)
     variables = [
         _Adam(domains.share, _SHARE),
         _Adam(domains.multiplier, _MULTIPLIER * size),

@@ -85,7 +85,7 @@ class NeuronSearch:
         bounds = DomainBounds(self.problem, domains)
         best = raised(bounds, self.steps, self.goal)
         passed = bounds.proved(best)
-        bound = torch.maximum(passed.closed.safe[:, 0], domains.bound)
+        bound = torch.maximum(passed.closed.proved[:, 0], domains.bound)
         found.visited += len(domains)
         done = bound > 0
         found.close(domains.clause[done], bound[done])
@@ -107,7 +107,7 @@ class NeuronSearch:
         leaf = Leaf.of(DomainBounds(self.problem, domain))
         answer = self._answer(leaf.affine())
         if answer.low > 0:
-            bound = DomainBounds(self.problem, leaf.multiplied(answer)).proved().closed.safe[:, 0]
+            bound = DomainBounds(self.problem, leaf.multiplied(answer)).proved().closed.proved[:, 0]
             if bool(bound > 0):
                 found.close(domain.clause, bound)
                 return
@@ -118,6 +118,8 @@ class NeuronSearch:
 
     def _answer(self, domain: AffineDomain) -> LeafAnswer:
         root = self.problem.root
+        if not domain.finite:
+            return LeafAnswer.none(domain)
         if not root.boxed:
             return solved(domain, self._minimiser, self.tolerance)
         low, high = (side.flatten().numpy(force=True) for side in root.room)

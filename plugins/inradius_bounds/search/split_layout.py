@@ -36,15 +36,17 @@ class SplitLayout:
         """The numbers of one curve, (D, N) -> (D, *shape)."""
         return flat[:, self.spans[curve]].view(len(flat), *curve.stored)
 
-    def joined(self, parts: dict[Node, Tensor]) -> Tensor:
-        """The numbers of all curves, (D, *shape) each -> (D, N)."""
+    def joined(self, parts: dict[Node, Tensor], like: Tensor) -> Tensor:
+        """The numbers of all curves, (D, *shape) each -> (D, N). Without curves it is (D, 0), of the type of ``like`` (D, ...)."""
+        if not parts:
+            return like.new_zeros(len(like), 0)
         return torch.cat([parts[curve].flatten(1) for curve in self.network.curves], dim=1)
 
     def limits(self, values: ValueBounds) -> Box:
         """The boxes of all curves' inputs, two of (D, N)."""
         boxes = {curve: values.box(curve.sources[0]) for curve in self.network.curves}
         low, high = ({curve: box[side] for curve, box in boxes.items()} for side in (0, 1))
-        return self.joined(low), self.joined(high)
+        return self.joined(low, values.x), self.joined(high, values.x)
 
     def boxes(self, low: Tensor, high: Tensor) -> dict[Node, Box]:
         """The boxes of the curves' inputs, two of (D, *shape) each, from limits (D, N)."""
@@ -63,4 +65,4 @@ class SplitLayout:
         for curve in self.network.curves:
             op = curve.required_operator
             found[curve] = op.rule.undecided(op, self.part(curve, low), self.part(curve, high))
-        return self.joined(found)
+        return self.joined(found, low).bool()

@@ -278,3 +278,11 @@ def test_branches_on_the_input_are_refused(tmp_path):
     case, shape = graph()
     condition = case.store(np.array(True))
     agrees(save(case.model(shape, case.add("If", condition, **branches)), tmp_path / "net.onnx"))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])
+def test_margins_around_a_part_of_the_input_are_refused(mode, tmp_path):
+    """onnxruntime takes the part first and wraps that; other readers wrap the whole."""
+    case, shape = graph(opset=19)
+    said = refusal(case.model(shape, case.add("Pad", "x", case.ints([0, -1, 0, 1]), mode=mode)), tmp_path)
+    assert f"in mode {mode}" in said

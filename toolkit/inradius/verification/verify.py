@@ -41,9 +41,9 @@ def verify(
     """Whether the property holds for f(x + δ) at every δ ∈ Δ(x), for one input x (1, *S).
 
     A search looks for a violating input, then the certifier looks for a proof at level ``claim``, and what time is left goes to
-    the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the set,
-    with a gauge of at most 1, and the numbers that the model computes for it alone violate the property in exact arithmetic. Raises
-    ``InputError`` for invalid arguments, and ``UnsupportedError`` for a model or a set without bounds.
+    the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the
+    set, with a computed gauge of at most 1, and the numbers that the model computes for it alone violate the property in exact
+    arithmetic. Raises ``InputError`` for invalid arguments, and ``UnsupportedError`` for a model or a set without bounds.
     """
     clock = Clock(as_timeout(timeout))
     threat, certifier = make(threat, Oracles) if isinstance(threat, str) else threat, as_certifier(certifier)

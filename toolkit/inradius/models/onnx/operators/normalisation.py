@@ -83,9 +83,14 @@ def _lrn(call: Call) -> Apply:
 
 
 def _lp_normalization(call: Call) -> Apply:
-    """The numbers along an axis by their ℓp norm."""
+    """The numbers along an axis by their ℓp norm; 0 where all of them are 0."""
     axis, p = call.axis(int(call.attribute("axis", -1))), float(call.attribute("p", 2))
-    return lambda x: x / torch.linalg.vector_norm(x, p, dim=axis, keepdim=True)
+
+    def apply(x: Tensor) -> Tensor:
+        norm: Tensor = torch.linalg.vector_norm(x, p, dim=axis, keepdim=True)
+        return x / norm.clamp(min=torch.finfo(x.dtype).smallest_normal)
+
+    return apply
 
 
 def _mean_variance(call: Call) -> Apply:

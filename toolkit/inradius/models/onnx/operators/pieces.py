@@ -115,6 +115,9 @@ def _pad(call: Call) -> Apply:
     if mode == "constant":
         flat = [n for axis in range(-1, min(margins, default=0) - 1, -1) for n in margins.get(axis, (0, 0))]
         return lambda x, *_: F.pad(x, flat, value=value) if flat else x
+    if any(min(ends) < 0 for ends in margins.values()):
+        # what is around a part of the input is read in other ways by others
+        call.refuse(f"takes numbers away at one end in mode {mode}")
     places = {axis: _places(call, x.shape[axis], a, b, mode) for axis, (a, b) in margins.items()}
     for index in places.values():
         call.add(index)

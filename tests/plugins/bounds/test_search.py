@@ -1,0 +1,253 @@
+"""The parts of branch and bound: domains, multipliers, limits, leaves and cells."""
+
+import attrs
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import inradius
+from inradius import Certifier, Property, ThreatModel
+from inradius.certifiers.certificate_in_progress import certificate_in_progress
+from inradius.sets.region import BoxRegion
+from inradius_bounds.backward.certifier_bounds import values_of
+from inradius_bounds.backward.inner_bounds import relax_curves
+from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.search.branching import chosen, points
+from inradius_bounds.search.clauses import Clauses
+from inradius_bounds.search.domain_bounds import DomainBounds, SplitProblem
+from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.leaf import solved, solved_in_box
+from inradius_bounds.search.leaf_program import AffineDomain
+from inradius_bounds.search.mean_rows import best_weights
+from inradius_bounds.search.multiplier_ascent import raised
+from inradius_bounds.search.refreshing import refreshed
+
+F64 = torch.float64
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "leaky": nn.LeakyReLU, "hardtanh": nn.Hardtanh}
+
+
+class Noted(nn.Module):
+    """A network of two hidden layers that keeps the inputs of its activations."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 5), nn.Linear(5, 4), nn.Linear(4, 2)])
+        self.activation = ACTIVATIONS[activation]()
+
+    def before(self, x):
+        first = self.layers[0](x)
+        return torch.cat([first, self.layers[1](self.activation(first))], dim=1)
+
+    def forward(self, x):
+        return self.layers[2](self.activation(self.layers[1](self.activation(self.layers[0](x)))))
+
+
+def problem(seed, activation="relu", spec="l2(eps=0.8, bounds=None)", clauses=None):
+    torch.manual_seed(seed)
+    model = Noted(activation).double().eval()
+    for weights in model.parameters():
+        weights.data *= 1.5
+    x, threat = torch.rand(1, 3, dtype=F64), inradius.make(spec, ThreatModel)
+    prop = Property(torch.randn(3, 2, dtype=F64), torch.randn(3, dtype=F64), clauses)
+    root = relax_curves(values_of(model, x, threat), relax=smallest_area).values
+    return model, x, threat, SplitProblem(root, Clauses.of(prop.expand(1))), prop
+
+
+@pytest.fixture(autouse=True)
+def within_a_certificate():
+    with certificate_in_progress(F64), torch.no_grad():
+        yield
+
+
+def split(asked, rounds, seed):
+    """Domains after some rounds of splits at random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    domains = asked.whole(torch.arange(len(asked.clauses)))
+    for _ in range(rounds):
+        bounds = DomainBounds(asked, domains)
+        weights = torch.rand(domains.low.shape, generator=generator)
+        weights = weights.where(asked.layout.undecided(domains.low, domains.high), -1.0)
+        best, number = weights.max(1)
+        at = points(bounds).gather(1, number[:, None])[:, 0]
+        kept = best >= 0
+        halves = domains.select(kept).halves(number[kept], at[kept])
+        domains = Domains.joined([halves, domains.select(~kept)])
+    return domains
+
+
+def members(model, x, threat, domains, count=4000):
+    """For each domain the members of Δ(x) in it, among random ones."""
+    rng = inradius.ExampleRNG(0, torch.arange(count))
+    many = x.expand(count, -1)
+    inputs = many + threat.sample(many, rng=rng)
+    before = model.before(inputs)
+    inside = (before[None] >= domains.low[:, None]) & (before[None] <= domains.high[:, None])
+    return inputs, inside.all(2)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_multiplier_share_and_weight_gives_a_bound_of_the_domain(activation, seed):
+    clauses = torch.tensor([[True, True, False], [False, True, True], [True, False, False]])
+    model, x, threat, asked, prop = problem(seed, activation, clauses=clauses)
+    domains = split(asked, 3, seed)
+    random = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(domains.low.shape, generator=random, dtype=F64).abs() * domains.side
+    weights = torch.rand(domains.weights.shape, generator=random, dtype=F64) * asked.clauses.used[domains.clause]
+    domains = attrs.evolve(
+        domains, multiplier=drawn, share=torch.rand(drawn.shape, generator=random, dtype=F64), weights=weights
+    )
+    found = DomainBounds(asked, domains).proved().closed.safe[:, 0]
+    inputs, inside = members(model, x, threat, domains)
+    rows = prop.values(model(inputs))
+    for place in range(len(domains)):
+        if bool(inside[place].any()):
+            own = asked.clauses.index[domains.clause[place]]
+            mean = (domains.weights[place] * rows[:, own]).sum(1)
+            assert float(found[place]) <= float(mean[inside[place]].min())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_ascent_never_lowers_a_bound(seed):
+    _, _, _, asked, _ = problem(seed)
+    bounds = DomainBounds(asked, split(asked, 2, seed))
+    plain, better = bounds.quick().closed.value, bounds.quick(raised(bounds, 10, float("inf"))).closed.value
+    assert bool((better >= plain).all())
+    assert bool((better > plain + 1e-3).any())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_halves_of_a_domain_contain_all_of_it(seed):
+    model, x, threat, asked, _ = problem(seed)
+    domains = split(asked, 3, seed)
+    _, inside = members(model, x, threat, domains)
+    one = domains.clause == 0
+    assert bool(inside[one].any(0).all())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_limits_that_are_found_behind_a_split_hold(activation):
+    model, x, threat, asked, _ = problem(1, activation)
+    domains = split(asked, 1, 1)
+    bounds = DomainBounds(asked, domains)
+    number, at = chosen(bounds, bounds.quick().met, 3)
+    kept = number >= 0
+    assert bool(kept.any())
+    halves = domains.select(kept).halves(number[kept], at[kept])
+    tighter = refreshed(asked, halves, number[kept].repeat(2), 100)
+    assert bool((tighter.low >= halves.low).all() & (tighter.high <= halves.high).all())
+    _, before = members(model, x, threat, halves)
+    _, behind = members(model, x, threat, tighter)
+    assert torch.equal(before, behind)
+
+
+def leaf(seed, n=4):
+    rng = np.random.default_rng(seed)
+    rows, limits = rng.normal(size=(2, n)), rng.normal(size=(3, n))
+    return AffineDomain(rows, rng.normal(size=2), limits, rng.normal(size=3) + 1.0)
+
+
+def best_of(domain, constraints):
+    delta, top = cp.Variable(domain.rows.shape[1]), cp.Variable()
+    asked = [top >= domain.rows @ delta + domain.constants, domain.limits @ delta + domain.room >= 0]
+    asked += constraints(delta)
+    found = cp.Problem(cp.Minimize(top), asked)
+    found.solve(solver=cp.CLARABEL)
+    return found.value
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("norm", [1, 2, "inf"])
+def test_a_leaf_is_solved_over_a_ball_by_its_maximisers_alone(seed, norm):
+    domain, radius = leaf(seed), 1.5
+    spec = {1: "l1", 2: "l2", "inf": "linf"}[norm]
+    threat, x = inradius.make(f"{spec}(eps={radius}, bounds=None)", ThreatModel), torch.zeros(1, 4, dtype=F64)
+    found = solved(domain, lambda row: threat.linear_max(-torch.from_numpy(row)[None], x)[0].numpy(), 1e-8)
+    expected = best_of(domain, lambda delta: [cp.norm(delta, norm) <= radius])
+    if not np.isfinite(expected):
+        assert found.low > 0
+        return
+    assert found.low <= expected + 1e-6
+    assert found.low > 0 or found.high <= expected + 1e-5
+    if found.delta is not None:
+        assert np.max(domain.rows @ found.delta + domain.constants) <= found.high + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_leaf_is_solved_over_a_box(seed):
+    domain, low, high = leaf(seed), -np.ones(4), np.array([0.5, 1.0, 1.5, 2.0])
+    found = solved_in_box(domain, low, high, 1e-8)
+    expected = best_of(domain, lambda delta: [delta >= low, delta <= high])
+    if not np.isfinite(expected):
+        assert found.low > 0
+        return
+    assert found.low == pytest.approx(expected, abs=1e-6)
+
+
+def test_rows_of_a_clause_prove_it_together():
+    slopes, heights = torch.tensor([[[[1.0], [-1.0]]]], dtype=F64), torch.tensor([[[0.1, 0.1]]], dtype=F64)
+    weights = best_weights(slopes, heights, torch.ones(1, 1, dtype=F64), torch.ones(1, 2, dtype=torch.bool))
+    torch.testing.assert_close(weights, torch.full_like(weights, 0.5))
+
+
+class Distance(nn.Module):
+    """x and −x, of which one is at least 0 everywhere."""
+
+    def forward(self, x):
+        return torch.cat([x, -x], dim=1)
+
+
+@pytest.mark.parametrize("x", [[0.0], [0.4]])
+def test_a_clause_that_no_row_proves_alone_is_certified(x):
+    prop = Property(torch.eye(2, dtype=F64), torch.full((2,), 1e-3, dtype=F64), torch.tensor([[True, True]]))
+    x, threat = torch.tensor([x], dtype=F64), inradius.make("linf(eps=1.0, bounds=None)", ThreatModel)
+    proof = inradius.make("branch_and_bound", Certifier)(Distance(), x, None, threat, prop=prop)
+    assert bool(proof.certified)
+    assert bool((proof.lower < 0).all())
+    below = attrs.evolve(prop, offsets=prop.offsets - 2e-3)
+    refuted = inradius.make("branch_and_bound", Certifier)(Distance(), x, None, threat, prop=below)
+    assert not bool(refuted.certified)
+    assert float((x + refuted.witness).abs()) <= 1e-3
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_splits_of_inputs_and_of_neurons_agree(seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(2, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 2)).double().eval()
+    x = torch.rand(1, 2, dtype=F64)
+    region = BoxRegion(torch.full_like(x, -0.8), torch.full_like(x, 0.9))
+    grid = torch.cartesian_prod(torch.linspace(-0.8, 0.9, 400), torch.linspace(-0.8, 0.9, 400)).double()
+    values = model(x + grid)
+    least = float((values[:, 0] - values[:, 1]).min())
+    weights = torch.tensor([[1.0, -1.0]], dtype=F64)
+    certifier = inradius.make("branch_and_bound(seconds=60)", Certifier)
+    for room in (0.05, -0.01):
+        prop = Property(weights, torch.tensor([room - least], dtype=F64))
+        proof = certifier(model, x, None, region, prop=prop)
+        assert bool(proof.certified) == (room > 0)
+        assert (proof.witness is not None) == (room < 0)
+
+
+def test_a_minimum_of_zero_is_left_undecided_or_refuted_and_never_certified():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False)).double().eval()
+    model[0].weight.data, model[2].weight.data = torch.eye(2, dtype=F64), torch.ones(1, 2, dtype=F64)
+    prop = Property(torch.ones(1, 1, dtype=F64), torch.zeros(1, dtype=F64))
+    for spec in ("l2(eps=1.0, bounds=None)", "linf(eps=1.0, bounds=None)"):
+        proof = inradius.make("branch_and_bound", Certifier)(
+            model, torch.tensor([[0.2, 0.3]], dtype=F64), None, inradius.make(spec, ThreatModel), prop=prop
+        )
+        assert not bool(proof.certified)
+
+
+@pytest.mark.parametrize("scale", [3e38, 1e153])
+def test_numbers_that_overflow_prove_nothing(scale):
+    model = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1)).double().eval()
+    for weights in model.parameters():
+        weights.data.fill_(scale)
+    prop = Property(torch.tensor([[-1.0]], dtype=F64), torch.tensor([1.0], dtype=F64))
+    threat, x = inradius.make("linf(eps=1.0, bounds=None)", ThreatModel), torch.ones(1, 1, dtype=F64)
+    assert not bool(
+        inradius.make("branch_and_bound(seconds=5)", Certifier)(model, x, None, threat, prop=prop).certified
+    )
