@@ -96,7 +96,7 @@ ELSEWHERE = [
 # other libraries' attacks, which are made where those are installed
 ADAPTED = {"foolbox", "torchattacks", "art"}
 CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=3)", "lp()", "certifier_cascade(interval, dual, steps=2)"]
-CERTIFIED_ELSEWHERE = ["milp()", "projected()"]
+CERTIFIED_ELSEWHERE = ["milp()", "projected()", "branch_and_bound()"]
 OBJECTIVES = [
     "cross_entropy()",
     "margin()",
@@ -191,6 +191,12 @@ def test_attack_on_a_union(spec):
 )
 def test_certifier(spec, threat):
     check_certifier(spec, threat, shape=(1, 2, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threat", ["linf(eps=0.2)", "l2(eps=0.5)", "union(linf(eps=0.2), l1(eps=1.1))"])
+def test_branch_and_bound(threat):
+    check_certifier("branch_and_bound(seconds=5)", threat, shape=(1, 2, 3))
 
 
 @pytest.mark.parametrize("threat", IMAGES)

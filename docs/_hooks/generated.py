@@ -88,7 +88,9 @@ def onnx_operators() -> Iterator[str]:
     """Every operator of ONNX that the reader knows, by family."""
     for family, lowered in ONNX_FAMILIES.items():
         yield f"## {family}\n"
-        rows = [(f"`{name}`", escaped(sentence(lower)) if lower.__doc__ else "") for name, lower in sorted(lowered.items())]
+        rows = [
+            (f"`{name}`", escaped(sentence(lower)) if lower.__doc__ else "") for name, lower in sorted(lowered.items())
+        ]
         yield from table(("operator", "what it makes"), rows)
 
 

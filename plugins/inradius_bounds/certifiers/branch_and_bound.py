@@ -8,7 +8,9 @@ from attrs.validators import optional
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius.components.validators import as_float, count, positive
+from inradius_bounds.certifiers.crown import Crown
 from inradius_bounds.certifiers.propagation import memory_field
 from inradius_bounds.search.batch_search import decisions
 from inradius_bounds.search.decision import Decision
@@ -21,14 +23,15 @@ class BranchAndBound(Certifier):
     """Decides a property: Δ(x) is split until each part is proved, or a perturbation is found that violates the property.
 
     A part is the set of perturbations for which some neurons are active and some are not. Its bound is a backward pass with
-    multipliers of these conditions, closed by the set's support function, so that every set can be split. In a part in which the
-    network is affine, the minimum is found by linear programs over maximisers of the set. For ReLU networks and compact convex sets
-    with exact ``support`` and ``linear_max`` the search is complete: without a limit of time it decides every property whose
-    smallest clause is further than ``tolerance`` from 0. Sets that are unions of few convex parts (``convex_parts``) are
-    searched part by part. For other sets that are not convex, and for networks with smooth activations or products, it is sound
-    and may end undecided. Boxes of few inputs are split along the inputs instead. ``seconds`` limits the
-    search of each example (None: no limit). ``steps`` is the number of ascents on the multipliers of a part. ``memory`` is the
-    number of megabytes that rows may take; by default a quarter of the free memory. Source: bunel2020, wang2021, depalma2021.
+    multipliers of these conditions, closed by the set's support function, so that every set can be split. In a part in which
+    the network is affine, the minimum is found by linear programs over maximisers of the set. For ReLU networks and compact
+    convex sets with exact ``support`` and ``linear_max`` the search is complete: without a limit of time it decides every
+    property whose smallest clause is further than ``tolerance`` from 0. Sets that are unions of few convex parts
+    (``convex_parts``) are searched part by part. For other sets that are not convex, and for networks with smooth activations
+    or products, it is sound and may end undecided. Boxes of few inputs are split along the inputs instead. ``seconds`` limits
+    the search of each example (None: no limit). Bounds for training are those of ``crown``. ``steps`` is the number of ascents
+    on the multipliers of a part. ``memory`` is the number of megabytes that rows may take; by default a quarter of the free
+    memory. Source: bunel2020, wang2021, depalma2021.
     """
 
     seconds: float | None = attrs.field(
@@ -39,6 +42,9 @@ class BranchAndBound(Certifier):
     memory: float | None = memory_field()
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
+        if current_certificate() is None:
+            # bounds to train on, which a search does not give
+            return Crown(memory=self.memory).lower_bound(model, x, threat, prop, rng)
         first = FirstBounds.of(model, x, threat, prop, self.memory)
         settings = SearchSettings(self.seconds, self.tolerance, self.steps, self.memory)
         found = decisions(first, model, x, threat, prop, settings)

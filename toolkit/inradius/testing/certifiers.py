@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from inradius.certifiers.certifier import Certificate, Certifier, Property
+from inradius.errors import UnsupportedError
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
 from inradius.testing.claims import close, require
@@ -106,7 +107,7 @@ def nothing_is_touched(certifier: Certifier, trial: Trial) -> None:
     model.train()
     values = [p.detach().clone() for p in model.parameters()]
     try:
-        _certify(certifier, trial)
+        refused = _refused(certifier, trial)
         # a certificate restores the model; bounds for training do not
         with torch.no_grad():
             certifier.bound(model, trial.x, trial.y, trial.threat, index=trial.rows)
@@ -116,8 +117,19 @@ def nothing_is_touched(certifier: Certifier, trial: Trial) -> None:
         same = all(torch.equal(p, v) for p, v in zip(model.parameters(), values, strict=True))
         assert same, "the certifier changed the model"
         assert torch.equal(trial.x, x), "the certifier changed the inputs"
+        if refused is not None:
+            raise refused
     finally:
         model.eval()
+
+
+def _refused(certifier: Certifier, trial: Trial) -> UnsupportedError | None:
+    """The error of a certificate that is refused, as it is where its model has changed; None where it is given."""
+    try:
+        _certify(certifier, trial)
+    except UnsupportedError as error:
+        return error
+    return None
 
 
 def _certify(certifier: Certifier, trial: Trial, *, prop: Property | None = None) -> Certificate:
