@@ -17,7 +17,7 @@ from inradius import ThreatModel
 
 
 class OwnNormalize(nn.Module):
-    """What users write instead of ``inradius.Normalize``."""
+    """(x − mean) / std as users write it themselves, in place of ``inradius.Normalize``."""
 
     def __init__(self) -> None:
         super().__init__()

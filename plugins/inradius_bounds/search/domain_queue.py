@@ -19,11 +19,6 @@ class DomainQueue:
     def __len__(self) -> int:
         return len(self._heap)
 
-    @property
-    def lowest(self) -> float:
-        """The lowest bound; inf where no domain is open."""
-        return min((bound for bound, _, _ in self._heap), default=float("inf"))
-
     def push(self, domains: Domains) -> None:
         """Adds domains."""
         for place, bound in enumerate(domains.bound.tolist()):
@@ -40,8 +35,3 @@ class DomainQueue:
         else:
             taken = [heapq.heappop(self._heap) for _ in range(min(size, len(self._heap)))]
         return Domains.joined([domain for _, _, domain in taken])
-
-    def drop(self, proved: list[int]) -> None:
-        """Takes out the domains of the clauses in ``proved``."""
-        self._heap = [entry for entry in self._heap if int(entry[2].clause) not in proved]
-        heapq.heapify(self._heap)

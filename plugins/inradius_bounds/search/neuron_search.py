@@ -66,8 +66,9 @@ class NeuronSearch:
         number, point = chosen(bounds, bounds.quick().met, _TRIALS)
         for leaf in (number < 0).nonzero()[:, 0].tolist():
             self._solve(found, domains.select(torch.tensor([leaf], device=number.device)))
+        # a witness decides, and the rest is not needed
         inner = number >= 0
-        if bool(inner.any()):
+        if found.witness is None and bool(inner.any()):
             halves = domains.select(inner).halves(number[inner], point[inner])
             halves = refreshed(self.problem, halves, number[inner].repeat(2), _REFRESHED)
             self._take(found, queue, self._filled(found, halves))
@@ -90,7 +91,7 @@ class NeuronSearch:
         done = bound > 0
         found.close(domains.clause[done], bound[done])
         if not bool(done.all()):
-            found.witness = self._witness(best, passed, ~done)
+            found.refute(self._witness(best, passed, ~done))
             queue.push(attrs.evolve(best, bound=bound).select(~done))
 
     def _witness(self, domains: Domains, passed: DomainPass, left: Tensor) -> Tensor | None:
@@ -112,7 +113,7 @@ class NeuronSearch:
                 found.close(domain.clause, bound)
                 return
         if answer.delta is not None:
-            found.witness = self.witnesses.found(self._shaped(answer.delta))
+            found.refute(self.witnesses.found(self._shaped(answer.delta)))
         found.stuck[domain.clause] = True
         found.close(domain.clause, torch.maximum(domain.bound, domain.bound.new_tensor([min(answer.low, 0.0)])))
 

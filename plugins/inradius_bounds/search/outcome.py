@@ -26,6 +26,11 @@ class Outcome:
         infinite = like.new_full((count,), torch.inf)
         return cls(infinite, -infinite, torch.zeros(count, dtype=torch.bool, device=like.device))
 
+    def refute(self, witness: Tensor | None) -> None:
+        """Keeps the first perturbation that violates the property; None changes nothing."""
+        if self.witness is None:
+            self.witness = witness
+
     def close(self, clause: Tensor, bound: Tensor) -> None:
         """Counts domains as proved, with their bounds."""
         self.lowest = self.lowest.scatter_reduce(0, clause, bound.to(self.lowest), "amin")

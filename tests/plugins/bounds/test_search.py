@@ -22,6 +22,7 @@ from inradius_bounds.search.leaf import solved, solved_in_box
 from inradius_bounds.search.leaf_program import AffineDomain
 from inradius_bounds.search.mean_rows import best_weights
 from inradius_bounds.search.multiplier_ascent import raised
+from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.refreshing import refreshed
 
 F64 = torch.float64
@@ -251,3 +252,10 @@ def test_numbers_that_overflow_prove_nothing(scale):
     assert not bool(
         inradius.make("branch_and_bound(seconds=5)", Certifier)(model, x, None, threat, prop=prop).certified
     )
+
+
+def test_the_first_witness_of_a_search_is_kept():
+    found = Outcome.of(2, torch.zeros(1, dtype=F64))
+    for witness in (None, torch.ones(1, 3), None, torch.zeros(1, 3)):
+        found.refute(witness)
+    assert torch.equal(found.witness, torch.ones(1, 3))

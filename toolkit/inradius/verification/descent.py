@@ -89,9 +89,9 @@ def _chosen(question: Question, starts: int) -> Tensor:
 
 
 def _losses(values: Tensor, prop: Property, kept: Tensor) -> Tensor:
-    """What a start lowers, (starts, K) -> (starts,): the least of its clauses, each of which adds up what holds it.
+    """The loss that a descent lowers, (starts, K) -> (starts,): the lowest of each start's clauses.
 
-    A clause that is violated already is its largest row.
+    The loss of a clause is the sum of its rows above 0. Where it has none, it is violated, and its loss is its largest row.
     """
     if prop.clauses is None:
         return torch.where(kept, values, torch.inf).amin(1)

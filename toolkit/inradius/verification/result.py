@@ -13,7 +13,7 @@ EXIT_CODES: dict[str, int] = {"unsat": 0, "sat": 10, "unknown": 11, "timeout": 1
 
 @attrs.frozen(eq=False)
 class VerificationResult:
-    """Whether an input of a region violates a property.
+    """The answer about a property: proved, violated by a witness, or neither.
 
     status: "unsat", the property is proved; "sat", the ``witness`` violates it; "timeout", the time was over before either;
     "unknown", the methods ended with neither. witness (1, *S): an input x + δ of the region whose ``outputs`` (1, O), those of

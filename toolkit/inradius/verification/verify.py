@@ -38,7 +38,7 @@ def verify(
     certifier: Certifier | str = DEFAULT_CERTIFIER,
     seed: int = 0,
 ) -> VerificationResult:
-    """Whether the property holds for f(x + δ) at every δ ∈ Δ(x), for one input x (1, *S).
+    """The answer whether a property holds for f(x + δ) at every δ ∈ Δ(x), for one input x (1, *S).
 
     A search looks for a violating input, then the certifier looks for a proof at level ``claim``, and what time is left goes to
     the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the

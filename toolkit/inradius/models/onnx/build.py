@@ -226,7 +226,7 @@ class Build:
         return found if isinstance(found, tuple) else (found,)
 
     def _checked(self, node: Node, call: Call, one: Tensor, several: Tensor) -> Known:
-        """What is known of an output, after a check that it keeps the examples apart."""
+        """The shape, type and axis of examples of an output. Refuses the node where the output mixes examples."""
         axis = batch_axis(one, several)
         likely = max((operand.major for operand in call.operands if operand is not None), default=1)
         major = None

@@ -39,7 +39,7 @@ class Known:
         return self.one.numel() + (0 if self.several is None else self.several.numel())
 
     def operand(self, outside: bool) -> Operand:
-        """What a node is told of the value. ``outside``: the runs have an axis of examples that the file lacks."""
+        """The value as an operand of a node. ``outside`` is true where the runs have an axis of examples that the file lacks."""
         if self.batch is None:
             return Operand(tuple(self.one.shape), self.one.dtype, None, self.one, self.several)
         shape = tuple(self.one.shape[1:] if outside else self.one.shape)

@@ -26,7 +26,7 @@ class Windows:
 
     @property
     def extent(self) -> list[int]:
-        """What a window covers along each axis."""
+        """The count of numbers from the first to the last of a window, along each axis."""
         return [(k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True)]
 
 
@@ -73,7 +73,7 @@ def lengths(call: Call, name: str, default: Sequence[int]) -> tuple[int, ...]:
 
 
 def padding(before: Sequence[int], after: Sequence[int]) -> list[int]:
-    """What torch's ``pad`` takes: pairs, the last axis first."""
+    """The argument of torch's ``pad``: for each axis the margins before and after it, the last axis first."""
     return [n for pair in reversed(list(zip(before, after, strict=True))) for n in pair]
 
 
