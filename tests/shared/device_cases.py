@@ -96,7 +96,7 @@ LIBRARIES = {"art": "art", "foolbox": "foolbox", "torchattacks": "torchattacks"}
 CERTIFIERS = {
     "alpha": ["alpha(steps=3)", "alpha(steps=2, layers='all')"],
     "branch_and_bound": ["branch_and_bound(seconds=None)"],
-    "certifier_cascade": ["certifier_cascade"],
+    "certifier_cascade": ["certifier_cascade", "certifier_cascade(interval, seconds=600)"],
     "crown": ["crown", "crown(intersect=False, best=False)"],
     "dual": ["dual", "dual(intersect=False)"],
     "interval": ["interval"],

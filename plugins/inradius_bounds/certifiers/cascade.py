@@ -1,6 +1,5 @@
 """The certifier ``certifier_cascade``: one certifier after the other, each for the examples that are still open."""
 
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,10 +11,12 @@ from torch import Tensor, nn
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
 from inradius.components.validators import as_float, integer, positive
 from inradius_bounds.certifiers.alpha import Alpha
+from inradius_bounds.certifiers.branch_and_bound import BranchAndBound
 from inradius_bounds.certifiers.crown import Crown
 from inradius_bounds.certifiers.dual import Dual
 from inradius_bounds.certifiers.highest_bounds import HighestBounds
 from inradius_bounds.certifiers.interval import Interval
+from inradius_bounds.certifiers.last_search import LastSearch
 from inradius_bounds.certifiers.promise import promising
 from inradius_bounds.certifiers.refutation import refuted
 from inradius_bounds.certifiers.solver_answers import verdicts_of
@@ -37,8 +38,13 @@ class CertifierCascade(Certifier):
     Each member runs only on examples that are not yet certified. By default the members are interval, dual, crown, alpha and
     alpha over all layers, the cheapest first. Before ``alpha``, or with given members before the last one, ``steps`` of
     gradient descent look for a perturbation that refutes the property. An example for which one is found is passed to no
-    further member; ``steps=0`` looks for none. After ``seconds`` no further member begins; then the result depends on the
-    machine's speed. The claim of an example is the weakest of the claims of the members that its bounds come from.
+    further member; ``steps=0`` looks for none. The claim of an example is the weakest of the claims of the members that its
+    bounds come from.
+
+    With ``seconds``, the time for each example, the cascade ends with ``branch_and_bound``, which searches every example without
+    a proof and tells a perturbation that violates the property (``Certificate.witness``). The time is that of all members: once a
+    batch has spent it, no further member begins, and the search gets what is left, at most ``seconds`` for each example. What is
+    still open when a limit ends it depends on the machine's speed.
 
     Alpha over all layers costs more than all the others. ``Alpha(layers='all')`` runs only on examples whose lowest bound b
     satisfies −b ≤ share · (m − b), with m the smallest value at x and share = min(0.85, promise · (non-linear layers − 1)). Of
@@ -67,7 +73,8 @@ class CertifierCascade(Certifier):
 
     def subject(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
         """The function that all members certify."""
-        subjects = [member.subject(model) for member in self._chosen]
+        last: tuple[Certifier, ...] = () if self.seconds is None else (BranchAndBound(),)
+        subjects = [member.subject(model) for member in (*self._chosen, *last)]
         if any(subject is not subjects[0] and subject != subjects[0] for subject in subjects):
             raise UnsupportedError(f"the members of {self} certify different functions; give each a cascade of its own")
         return subjects[0]
@@ -86,11 +93,11 @@ class CertifierCascade(Certifier):
         return -1 if self.members else len(STANDARD) - 1
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        started = time.monotonic()
+        last = None if self.seconds is None else LastSearch.of(self, self.seconds, len(x))
         best = HighestBounds.of(prop.offsets)
         left = torch.arange(len(x), device=x.device)
         for place, member in enumerate(self._chosen):
-            if self.seconds is not None and best.parts and time.monotonic() - started > self.seconds:
+            if last is not None and best.parts and last.over:
                 break
             left = self._still(place, left, best.value, model, x, threat, prop)
             if not len(left):
@@ -98,7 +105,9 @@ class CertifierCascade(Certifier):
             part = prop.select(left)
             with verdicts_of(left):
                 best.take(left, member.lower_bound(model, x[left], threat.select(left), part, rng.take(left)))
-            left = left[~part.holds(best.safe[left] > 0)]
+            left = left[best.undecided(prop)[left]]
+        if last is not None:
+            last.run(best, model, x, threat, prop, rng)
         return best.bounds()
 
     def _still(

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 import torch
+from chain_networks import compared
 from torch import nn
 
 import inradius
@@ -24,21 +25,9 @@ class Spy(Certifier):
         return Bounds(torch.full_like(prop.offsets, -1.0), error=torch.zeros_like(prop.offsets))
 
 
-def network(seed=0):
-    torch.manual_seed(seed)
-    net = nn.Sequential(nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 9), nn.ReLU(), nn.Linear(9, 3)).double()
-    with torch.no_grad():
-        for layer in (net[0], net[2]):
-            layer.weight.mul_(2)
-        # the classes are compared alike
-        middle = torch.rand(200, 6, dtype=F64)
-        net[4].bias.sub_(net(middle).mean(0))
-    return net
-
-
 def batch(count=12, seed=0):
     x = torch.rand(count, 6, dtype=F64, generator=torch.Generator().manual_seed(seed))
-    return x, network()(x).argmax(1)
+    return x, compared()(x).argmax(1)
 
 
 def threat(eps):
@@ -47,7 +36,7 @@ def threat(eps):
 
 @pytest.mark.parametrize("eps", [0.02, 0.08, 0.15])
 def test_a_cascade_certifies_what_its_members_certify(eps):
-    net, (x, y) = network(), batch()
+    net, (x, y) = compared(), batch()
     whole = inradius.make("certifier_cascade(steps=0)", Certifier)(net, x, y, threat(eps))
     members = [member(net, x, y, threat(eps)) for member in STANDARD]
     assert torch.equal(whole.certified, torch.stack([member.certified for member in members]).any(0))
@@ -56,7 +45,7 @@ def test_a_cascade_certifies_what_its_members_certify(eps):
 
 @pytest.mark.parametrize("eps", [0.05, 0.15])
 def test_a_cascade_proves_nothing_that_is_false_and_gives_up_what_is_broken(eps):
-    net, (x, y) = network(), batch()
+    net, (x, y) = compared(), batch()
     cascade = inradius.make("certifier_cascade()", Certifier)
     found = cascade(net, x, y, threat(eps))
     attacked = inradius.make("pgd(steps=40, restarts=3)", Attack)(net, x, y, threat(eps))
@@ -69,7 +58,7 @@ def test_a_cascade_proves_nothing_that_is_false_and_gives_up_what_is_broken(eps)
 
 
 def test_later_members_see_what_is_left():
-    net, (x, y) = network(), batch()
+    net, (x, y) = compared(), batch()
     SEEN.clear()
     found = CertifierCascade(members=(inradius.make("dual()", Certifier), Spy()), steps=0)(net, x, y, threat(0.02))
     assert 0 < int(found.certified.sum()) < len(x)
@@ -77,7 +66,7 @@ def test_later_members_see_what_is_left():
 
 
 def test_what_is_refuted_is_left_to_no_member():
-    net, (x, y) = network(), batch()
+    net, (x, y) = compared(), batch()
     SEEN.clear()
     CertifierCascade(members=(inradius.make("interval()", Certifier), Spy()), steps=20)(net, x, y, threat(0.5))
     broken = refuted(net, x, threat(0.5), Property.margins(y, 3, dtype=F64), 20)
@@ -86,14 +75,14 @@ def test_what_is_refuted_is_left_to_no_member():
 
 
 def test_no_member_begins_after_the_time_is_over():
-    net, (x, y) = network(), batch()
+    net, (x, y) = compared(), batch()
     SEEN.clear()
     CertifierCascade(members=(inradius.make("interval()", Certifier), Spy()), seconds=1e-9)(net, x, y, threat(0.3))
     assert SEEN == []
 
 
 def test_a_union_and_other_sets_pass_through():
-    net, (x, y) = network(), batch()
+    net, (x, y) = compared(), batch()
     for spec in ("union(linf(eps=0.05), l1(eps=0.3))", "patch(size=1, eps=0.1)", "l2(eps=0.1)"):
         the_set = inradius.make(spec, ThreatModel)
         images = x.view(-1, 1, 2, 3)
@@ -119,7 +108,7 @@ def wanting(net, x, y, threat):
 @pytest.mark.parametrize(("promise", "share"), [(1e-9, 1e-9), (0.2, 0.2), (0.5, 0.5), (9.0, 0.85)])
 def test_examples_without_promise_are_left_out_of_the_dearest_member_alone(promise, share):
     """Of two layers that are not linear one gets new bounds: the share is the promise, and at most 0.85."""
-    net, (x, y) = network(), batch(40)
+    net, (x, y) = compared(), batch(40)
     the_set = threat(0.12)
     short, missing = wanting(net, x, y, the_set)
     found, whole = (CertifierCascade(steps=0, promise=each)(net, x, y, the_set).lower for each in (promise, None))
@@ -131,7 +120,7 @@ def test_examples_without_promise_are_left_out_of_the_dearest_member_alone(promi
 
 
 def test_nothing_is_promised_of_what_has_no_bound_or_is_wrong_at_the_input():
-    net, (x, y) = network(), batch(4)
+    net, (x, y) = compared(), batch(4)
     prop = Property.margins(y, 3, dtype=F64)
     for value, right in ((-torch.inf, prop), (-0.1, Property(-prop.weights, prop.offsets))):
         bounds = torch.full_like(prop.offsets, value)
@@ -215,7 +204,7 @@ def test_a_clause_that_one_row_proves_leaves_nothing_to_later_members():
 
 def test_what_refutes_a_row_does_not_refute_a_clause():
     """Of two rows of a clause one fails at every point: the example is not given up."""
-    net, x = network(), batch()[0]
+    net, x = compared(), batch()[0]
     some = Property(
         torch.zeros(2, 3, dtype=F64), torch.tensor([1.0, -1.0], dtype=F64), torch.ones(1, 2, dtype=torch.bool)
     )
