@@ -9,11 +9,11 @@ from torch import Tensor
 
 from inradius import ExampleRNG, ThreatModel
 from inradius.components.validators import radius
-from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
-from inradius.sets.arithmetic.precision import upward
+from inradius.sets.arithmetic.answers import rows_of, value_in_room
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
 from inradius.sets.arithmetic.sides import row_box, width
 from inradius.sets.arithmetic.sums import depth, total, upper
+from inradius.sets.best_part import BestPartOracles
 from inradius.sets.box import Box, check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
 from inradius.sets.limits import Limits, as_limits, box_of, limits
@@ -42,7 +42,7 @@ def _bounded(instance: Any, field: "attrs.Attribute[Any]", value: object) -> Non
 
 
 @attrs.frozen(kw_only=True)
-class L0(ThreatModel):
+class L0(BestPartOracles, ThreatModel):
     """{δ : at most k pixels change, x + δ in the box}; not convex, and every oracle is exact.
 
     The radius k is a number of pixels; of a k that is no integer the whole part counts, while the gauge is (number of
@@ -66,42 +66,11 @@ class L0(ThreatModel):
     def radius(self) -> float:
         return self.k
 
-    @property
-    def convex(self) -> bool:
-        return False
-
-    @property
-    def symmetric(self) -> bool:
-        return True
-
-    @property
-    def tight(self) -> bool:
-        return True
-
-    def project(self, delta: Tensor, x: Tensor) -> Tensor:
-        channels = self._channels(x)
-
-        def nearest(v: Tensor, low: Tensor, high: Tensor) -> Tensor:
-            clipped = torch.clamp(v, low, high)
-            # v² − (v − clip v)², without squares that overflow
-            return clipped * self._dearest(clipped * (2 * v - clipped), channels)[1]
-
-        return point(nearest, delta, x, *self._cell(x, delta.dtype))
-
-    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
-        channels = self._channels(x)
-
-        def farthest(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
-            vertex = corner(c, low, high)
-            return vertex * self._dearest(c * vertex, channels)[1]
-
-        return point(farthest, c, x, *self._cell(x, c.dtype))
-
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         channels = self._channels(x)
 
         def most(c: Tensor, low: Tensor, high: Tensor, lost: Tensor, *, slope: bool) -> tuple[Tensor, ...]:
-            gains, kept = self._dearest(torch.maximum(c * high, c * low), channels)
+            gains, kept = self._best(torch.maximum(c * high, c * low), x)
             value = total(gains)
             found = value, upper(value, gains.shape[-1], depth(channels) + 4) + lost.squeeze(-1)
             return (*found, corner(c, low, high) * kept) if slope else found
@@ -130,7 +99,7 @@ class L0(ThreatModel):
         where = rng.uniform((1, x.shape[1:].numel() // channels), dtype=x.dtype).repeat(1, 1, channels).to(x)
         low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
         # pixels without room come last
-        _, kept = self._dearest(where * (high > low).view(where.shape), channels)
+        _, kept = self._best(where * (high > low).view(where.shape), x)
         there = rng.uniform(shape, dtype=x.dtype).to(x)
         return self.project((low + there * (high - low)) * kept.view(x.shape), x)
 
@@ -142,10 +111,6 @@ class L0(ThreatModel):
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
         over, mask = excess(delta, x, self.bounds), free(self.mask, x)
         return over if mask is None else torch.maximum(over, outside(delta, mask).to(over))
-
-    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self._outer_cell(x, x.dtype)
-        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
 
     def scaled(self, factor: float) -> Self:
         return attrs.evolve(self, k=self.k * factor)
@@ -170,7 +135,6 @@ class L0(ThreatModel):
         return within_mask(*room(rows, row_box(self.bounds, x)), free(self.mask, x))
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         low, high = within_mask(*outer_room(rows, row_box(self.bounds, x)), free(self.mask, x))
         return low * min(1, int(self.k)), high * min(1, int(self.k))
@@ -179,8 +143,9 @@ class L0(ThreatModel):
         """The numbers of each pixel in a column, (B, K, n) -> (B, K, channels, pixels)."""
         return rows.view(*rows.shape[:-1], channels, rows.shape[-1] // channels)
 
-    def _dearest(self, gains: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The k largest gains of pixels, in order, and 1 at their numbers, else 0, (B, K, k) and (B, K, n)."""
+        channels = self._channels(x)
         pixels = total(self._pixels(gains, channels).movedim(-2, -1))
         top, places = pixels.topk(self._count(pixels.shape[-1]), dim=-1)
         kept = torch.zeros_like(pixels).scatter_(-1, places, 1)

@@ -10,9 +10,10 @@ from inradius import AffineOperator, ExampleRNG, Oracles
 from inradius.sets.arithmetic.answers import point, room_span, rows_of, value_in_room
 from inradius.sets.arithmetic.outward import raised_sum
 from inradius.sets.arithmetic.precision import toward_zero, upward
-from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room
+from inradius.sets.arithmetic.rooms import corners, lost_in, middle_and_half, outer_room, outward
 from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.box import excess, grain, room
+from inradius.sets.tight_convex import TightConvexOracles
 from inradius_lp.algorithms import Answers, NormAlgorithms
 from inradius_lp.mask import masked, outside, within_mask
 from inradius_lp.steepest_l1 import movers, spread_evenly
@@ -27,7 +28,7 @@ OuterCell = tuple[Tensor, Tensor, Tensor, Tensor]
 Values = Callable[..., Answers]
 
 
-class BoxedBall(Oracles, ABC):
+class BoxedBall(TightConvexOracles, ABC):
     """{δ : ‖δ‖ ≤ r, x + δ in the box}, with one radius r for all examples or one for each.
 
     Points carry no gradient; support functions carry that in ``c``. Points are in the cell as it rounds, bounds are of one that
@@ -75,14 +76,6 @@ class BoxedBall(Oracles, ABC):
         low, high = outer_room(rows, row_box(self.ball.bounds, x))
         low, high = within_mask(torch.maximum(low, -radius), torch.minimum(high, radius), self.free(x))
         return low, high, radius, lost_in(low, high)
-
-    @property
-    def convex(self) -> bool:
-        return True
-
-    @property
-    def tight(self) -> bool:
-        return True
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         return self._point(self.ball.nearest, delta, x)
@@ -146,7 +139,7 @@ class BoxedBall(Oracles, ABC):
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, high, _, _ = self.outer_cell(x, x.dtype)
-        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
+        return outward(low, high, x)
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
         low, high, radius, _ = self.outer_cell(x, x.dtype)

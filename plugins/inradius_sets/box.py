@@ -11,11 +11,11 @@ from inradius.components.validators import as_float, radius
 from inradius.sets.arithmetic.answers import point, rows_of
 from inradius.sets.arithmetic.outward import raised_product
 from inradius.sets.arithmetic.precision import upward
-from inradius.sets.arithmetic.rooms import middle_and_half, outer_room
+from inradius.sets.arithmetic.rooms import outer_room
 from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.box import Box as Bounds
 from inradius.sets.box import check_inside, corner, room
-from inradius.sets.box_oracles import BoxOracles
+from inradius.sets.box_oracles import SidedBoxOracles
 from inradius.sets.examples import check_finite
 from inradius.sets.limits import Limits, as_limits, box_of, limits
 from inradius.sets.numbers import Numbers, as_numbers, numbers, spread
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Box(BoxOracles, ThreatModel):
+class Box(SidedBoxOracles, ThreatModel):
     """{δ : scale · lo ≤ δ ≤ scale · hi, x + δ in ``bounds``}, lo ≤ 0 ≤ hi; every oracle is exact.
 
     ``lo`` and ``hi``, in units of the inputs, are each one number for all coordinates, a tuple with one for each channel
@@ -51,24 +51,6 @@ class Box(BoxOracles, ThreatModel):
         # the room within bounds is left to the projection: a share of a step that it cuts would creep towards the bound
         low, high = self._sides(rows_of(x, x.dtype), x)
         return point(corner, gradient, x, low.expand(len(x), -1, -1), high.expand(len(x), -1, -1))
-
-    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
-        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
-        low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
-        # beyond the sides for a fifth of the coordinates, so that faces are tried too
-        there = 1.25 * rng.uniform(tuple(x.shape[1:]), dtype=x.dtype).to(x) - 0.125
-        return self.project(low + there * (high - low), x)
-
-    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        rows = rows_of(delta, torch.promote_types(delta.dtype, x.dtype))
-        low, high = self._sides(rows, x)
-        side = torch.where(rows > 0, high, low.abs())
-        share = torch.where(rows == 0, rows, rows.abs() / side)
-        return share.amax(-1)[:, 0].to(delta.dtype)
-
-    def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
-        middle, half = middle_and_half(*self._outer_cell(x, x.dtype), x.dtype)
-        return middle.view(x.shape), half.view(x.shape), 1.0
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         low, high = (side.flatten().double().cpu().numpy() for side in self._cell(x[None], x.dtype))

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from inradius import ExampleRNG, InputError, ThreatModel
 from inradius.components.validators import as_float, count, radius
-from inradius.sets.arithmetic.answers import point, rows_of, value_in_room
+from inradius.sets.arithmetic.answers import rows_of, value_in_room
 from inradius.sets.arithmetic.outward import above
-from inradius.sets.arithmetic.precision import upward
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
 from inradius.sets.arithmetic.sides import row_box
 from inradius.sets.arithmetic.sums import share, total
+from inradius.sets.best_part import BestPartOracles
 from inradius.sets.box import Box, check_inside, corner, excess, room
 from inradius.sets.examples import check_finite
 from inradius.sets.limits import Limits, as_limits, box_of, limits
@@ -28,7 +28,7 @@ _WINDOWS = 100
 
 
 @attrs.frozen(kw_only=True)
-class Patch(ThreatModel):
+class Patch(BestPartOracles, ThreatModel):
     """{δ : δ = 0 outside of one window of size × size pixels, |δ| ≤ eps, x + δ in the box}; not convex, every oracle exact.
 
     Images (B, channels, H, W); the window may lie anywhere in the image and holds all channels. The radius ``eps`` is in
@@ -50,33 +50,6 @@ class Patch(ThreatModel):
     @property
     def radius(self) -> float:
         return self.eps
-
-    @property
-    def convex(self) -> bool:
-        return False
-
-    @property
-    def symmetric(self) -> bool:
-        return True
-
-    @property
-    def tight(self) -> bool:
-        return True
-
-    def project(self, delta: Tensor, x: Tensor) -> Tensor:
-        def nearest(v: Tensor, low: Tensor, high: Tensor) -> Tensor:
-            clipped = torch.clamp(v, low, high)
-            # v² − (v − clip v)², without squares that overflow
-            return clipped * self._best(clipped * (2 * v - clipped), x)[1]
-
-        return point(nearest, delta, x, *self._cell(x, delta.dtype))
-
-    def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
-        def farthest(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
-            vertex = corner(c, low, high)
-            return vertex * self._best(c * vertex, x)[1]
-
-        return point(farthest, c, x, *self._cell(x, c.dtype))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         channels, height, width = x.shape[1:]
@@ -125,10 +98,6 @@ class Patch(ThreatModel):
         over = excess(delta, x, self.bounds)
         return torch.maximum(outside.to(over.dtype), over)
 
-    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self._outer_cell(x, x.dtype)
-        return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
-
     def convex_parts(self, x: Tensor) -> tuple[BoxRegion, ...] | None:
         """The box of each window for one example x (1, *S), the windows row by row; None for more than 100 windows."""
         window = self._window(*x.shape[-2:])
@@ -159,7 +128,6 @@ class Patch(ThreatModel):
         return low.clamp(min=-self.eps), high.clamp(max=self.eps)
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The room of each coordinate, no smaller than it is, two of (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         (low, high), radius = outer_room(rows, row_box(self.bounds, x)), above(self.eps, rows.dtype)
         return low.clamp(min=-radius), high.clamp(max=radius)

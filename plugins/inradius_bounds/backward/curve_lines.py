@@ -1,5 +1,7 @@
 """The lines that stand for a curve, such as a ReLU, in a backward pass, with the rounding errors of rows there."""
 
+from collections.abc import Iterable
+
 import attrs
 import torch
 from torch import Tensor
@@ -72,14 +74,28 @@ class CurveLines:
     @property
     def folded(self) -> "CurveLines":
         """The lines moved apart by all rounding errors of rows on the curve; ``owed`` and ``execution`` are None."""
-        band = self.band
-        for part in (self.owed, self.execution):
-            band = band if part is None else band + part
-        return attrs.evolve(self, band=band, owed=None, execution=None)
+        return attrs.evolve(self, band=widened(self.band, (self.owed, self.execution)), owed=None, execution=None)
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
         """The rows on the curve's input that stand for rows on the curve."""
         return _windows(function, self) if isinstance(function, WindowRows) else _dense(function, self)
+
+
+def references(values: ValueBounds, node: Node) -> tuple[Tensor, Tensor]:
+    """The references of a node's source and of the node; without references the constant that the source passes on, and 0.
+
+    Two of (B, *shape), for a node whose source has its shape.
+    """
+    source = node.sources[0]
+    if values.about is not None:
+        return values.about.value(source), values.about.value(node)
+    constant, zero = values.handed(source), torch.zeros_like(values.box(source)[0])
+    return zero if constant is None else constant.expand_as(zero), zero
+
+
+def widened(band: Tensor, errors: Iterable[Tensor | None]) -> Tensor:
+    """The half distance of two lines or planes plus rounding errors, None for an error that is not counted, (B, *shape)."""
+    return sum((part for part in errors if part is not None), band)
 
 
 def moved(values: ValueBounds, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:

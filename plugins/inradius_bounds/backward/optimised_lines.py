@@ -7,11 +7,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.backward.chosen_lines import chosen_rows, entries
 from inradius_bounds.backward.curve_lines import CurveLines, moved
 from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows.dense import DenseRows
-from inradius_bounds.backward.rows.dot import dot
-from inradius_bounds.backward.rows.windows import WindowRows, total
+from inradius_bounds.backward.rows.windows import WindowRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 
@@ -69,7 +69,7 @@ class OptimisedLines:
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
         """The rows on the curve's input that stand for rows on the curve."""
-        rows = function.families if isinstance(function, WindowRows) else function.rows
+        rows = entries(function)
         if self.share is None:
             self.share = torch.full_like(rows, 0.5)
         above, first, change = self._lines(function)
@@ -77,16 +77,7 @@ class OptimisedLines:
         slope, offset = first[0] + self.share * change[0], first[1] + self.share * change[1]
         below = positive * slope + negative * above[0]
         constant = positive * offset + negative * above[1]
-        found: DenseRows | WindowRows = DenseRows(below)
-        if isinstance(function, WindowRows):
-            found = attrs.evolve(function, rows=below.flatten(1, 2), clean=True)
-            added = total(constant)
-        else:
-            added = dot(constant, torch.ones_like(constant[:, 0]))
-        owed, execution = (
-            None if part is None else function.sizes().over(part) for part in (self.fan.owed, self.fan.execution)
-        )
-        return RelaxedRows(found, added, None, owed, execution)
+        return chosen_rows(function, below, constant, self.fan.owed, self.fan.execution)
 
     def _lines(self, function: DenseRows | WindowRows) -> list[Side]:
         """The line above, the first line below, and the last line below minus the first, at the entries of the rows."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.backward.factor_rows import FactorRows
+from inradius_bounds.backward.planes import Planes as Planes
 from inradius_bounds.backward.rows.dense import DenseRows
-from inradius_bounds.backward.rows.dot import dot, dot_terms
+from inradius_bounds.backward.rows.dot import dot_terms
 from inradius_bounds.backward.softmax_planes import SoftmaxPlanes
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
@@ -26,25 +27,12 @@ from inradius_bounds.steps.softmax import Softmax
 
 
 @attrs.frozen(eq=False)
-class ProductPlanes:
-    """Planes below and above a · b, each for rows of one sign, with the coefficients of ``_Side`` for a and b.
-
-    All are counted from the references of values. offset, band: the middle and the half distance of the planes' offsets,
-    (B, *shape). owed, execution: as in ``CurveLines``.
-    """
+class ProductPlanes(Planes):
+    """The planes below and above a · b, with the coefficients of ``_Side`` for a and b, counted from the references of values."""
 
     join: Bilinear
     first: "_Side"
     second: "_Side"
-    offset: Tensor
-    band: Tensor
-    owed: Tensor | None = None
-    execution: Tensor | None = None
-
-    @property
-    def turn(self) -> Tensor:
-        """Not None, as the planes are not parallel."""
-        return self.band
 
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "ProductPlanes":
@@ -56,7 +44,7 @@ class ProductPlanes:
         offset = -join(a.middle - a.lean * a.half, b.middle - b.lean * b.half)
         offset = offset + (join(a.handed, b.coefficient) + join(a.coefficient, b.handed) if a.holds or b.holds else 0)
         band = join(a.half - a.lean * (a.middle - a.handed), b.half - b.lean * (b.middle - b.handed))
-        found = cls(join, a, b, offset, band)
+        found = cls(join, a, b, offset=offset, band=band)
         return found if values.errors is None else found._with_rounding(values.errors, node)
 
     def _with_rounding(self, errors: RoundingErrors, node: Node) -> "ProductPlanes":
@@ -93,21 +81,10 @@ class ProductPlanes:
             execution=None if execution is None else ROOM * execution,
         )
 
-    @property
-    def folded(self) -> "ProductPlanes":
-        """The planes moved apart by all rounding errors of rows here, so that rows owe nothing more."""
-        band = self.band
-        for part in (self.owed, self.execution):
-            band = band if part is None else band + part
-        return attrs.evolve(self, band=band, owed=None, execution=None)
-
     def product_rows(self, function: DenseRows) -> FactorRows:
         """The rows on the factors that stand for rows on the product."""
         rows = function.rows
         size = rows.abs()
-        owed, execution = (
-            None if part is None else dot(size, part.expand_as(self.band)) for part in (self.owed, self.execution)
-        )
         join, a, b = self.join, self.first, self.second
         one, other = join.first_rows(rows, b.coefficient), join.second_rows(rows, a.coefficient)
         if a.leans:
@@ -117,10 +94,7 @@ class ProductPlanes:
         functions = tuple(
             DenseRows(part.reshape(*rows.shape[:2], *side.middle.shape[1:])) for part, side in ((one, a), (other, b))
         )
-        return FactorRows(functions, dot(rows, self.offset) - dot(size, self.band), None, owed, execution)
-
-
-Planes = ProductPlanes | SoftmaxPlanes
+        return self._joined(rows, functions)
 
 
 def planes(values: ValueBounds, node: Node) -> Planes:

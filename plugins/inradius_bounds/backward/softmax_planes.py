@@ -9,9 +9,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.backward.curve_lines import references
 from inradius_bounds.backward.factor_rows import FactorRows
+from inradius_bounds.backward.planes import Planes
 from inradius_bounds.backward.rows.dense import DenseRows
-from inradius_bounds.backward.rows.dot import dot, dot_terms
+from inradius_bounds.backward.rows.dot import dot_terms
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.rounding_errors import RoundingErrors
@@ -57,40 +59,23 @@ class _Side:
 
 
 @attrs.frozen(eq=False)
-class SoftmaxPlanes:
-    """The planes below and above a softmax: coefficients as in ``_Side``, (B, ..., n), offsets counted from references.
-
-    offset, band: the middle and the half distance of the planes' offsets, (B, *shape). owed, execution: as in ``CurveLines``.
-    """
+class SoftmaxPlanes(Planes):
+    """The planes below and above a softmax, with coefficients as in ``_Side``, (B, ..., n); no error of an execution is counted."""
 
     step: Softmax
     below: _Side
     above: _Side
-    offset: Tensor
-    band: Tensor
-    owed: Tensor | None = None
-    execution: Tensor | None = None
-
-    @property
-    def turn(self) -> Tensor:
-        """Not None, as the planes are not parallel."""
-        return self.band
 
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "SoftmaxPlanes":
         """The planes of a softmax whose argument has a box."""
-        step, source = node.product, node.sources[0]
+        step = node.product
         assert isinstance(step, Softmax)
-        low, high = (step.last(side.to(F64)) for side in values.box(source))
+        low, high = (step.last(side.to(F64)) for side in values.box(node.sources[0]))
         dtype = values.x.dtype
         middle, half, sides = _sides(low, high, step.mask)
         below, above = (side.rounded(dtype, half) for side in sides)
-        if values.about is None:
-            constant = values.handed(source)
-            start = torch.zeros_like(middle) if constant is None else step.last(constant.to(F64)).expand_as(middle)
-            before = torch.zeros_like(middle)
-        else:
-            start, before = step.last(values.about.value(source)), step.last(values.about.value(node))
+        start, before = (step.last(part.to(F64)) for part in references(values, node))
         move = (start - middle).where(half.isfinite(), 0)
         floor, ceiling = below.at + below.over(move) - below.slack, above.at + above.over(move) + above.slack
         # sums of n + 8 numbers in float64, and the conversion of the offsets
@@ -104,7 +89,7 @@ class SoftmaxPlanes:
             attrs.evolve(side, **{name: getattr(side, name).to(dtype) for name in ("gain", "weight", "pull")})
             for side in (below, above)
         )
-        found = cls(step, below, above, offset, band)
+        found = cls(step, below, above, offset=offset, band=band)
         return found if values.errors is None else found._with_rounding(values.errors, node)
 
     def _with_rounding(self, errors: RoundingErrors, node: Node) -> "SoftmaxPlanes":
@@ -129,11 +114,6 @@ class SoftmaxPlanes:
         given = self.step.last(far)
         return self.step.back(self.below.size(given) + self.above.size(given))
 
-    @property
-    def folded(self) -> "SoftmaxPlanes":
-        """The planes moved apart by all rounding errors of rows here, so that rows owe nothing more."""
-        return self if self.owed is None else attrs.evolve(self, band=self.band + self.owed, owed=None)
-
     def product_rows(self, function: DenseRows) -> FactorRows:
         """The rows on the argument that stand for rows on the softmax."""
         rows = self.step.last(function.rows, 2)
@@ -142,10 +122,7 @@ class SoftmaxPlanes:
         found = lifted * below.gain[:, None] + lowered * above.gain[:, None]
         for part, side in ((lifted, below), (lowered, above)):
             found = found - (part * side.weight[:, None]).sum(-1, keepdim=True) * side.pull[:, None]
-        size = function.rows.abs()
-        owed = None if self.owed is None else dot(size, self.owed)
-        constant = dot(function.rows, self.offset) - dot(size, self.band)
-        return FactorRows((DenseRows(self.step.back(found, 2)),), constant, None, owed, None)
+        return self._joined(function.rows, (DenseRows(self.step.back(found, 2)),))
 
 
 def _sides(low: Tensor, high: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, tuple[_Side, _Side]]:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from inradius import ActivationRule, Operator
-from inradius_bounds.backward.curve_lines import CurveLines
+from inradius_bounds.backward.chosen_lines import chosen_rows, entries
+from inradius_bounds.backward.curve_lines import CurveLines, references
 from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows.dense import DenseRows
-from inradius_bounds.backward.rows.dot import dot
-from inradius_bounds.backward.rows.windows import WindowRows, total
+from inradius_bounds.backward.rows.windows import WindowRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import unit
@@ -64,19 +64,13 @@ class TangentRange:
     @classmethod
     def of(cls, values: ValueBounds, node: Node) -> "TangentRange":
         """The lines of a curve whose input has a box."""
-        op, source = node.required_operator, node.sources[0]
-        low, high = values.box(source)
+        op = node.required_operator
+        low, high = values.box(node.sources[0])
         start = smallest_area(op, low, high)
         first, span = _range(op, low, high, [start.lower_slope, start.upper_slope])
         wide = torch.where(span > 0, span, torch.ones_like(span))
         below, above = (((slope - first) / wide).clamp(0, 1) for slope in (start.lower_slope, start.upper_slope))
-        if values.about is not None:
-            before, behind = values.about.value(source), values.about.value(node)
-        else:
-            constant = values.handed(source)
-            before = torch.zeros_like(low) if constant is None else constant.expand_as(low)
-            behind = torch.zeros_like(low)
-        found = cls(op, low, high, first, span, below, above, before, behind)
+        found = cls(op, low, high, first, span, below, above, *references(values, node))
         return found if values.errors is None else found._with_rounding(values, node)
 
     def _with_rounding(self, values: ValueBounds, node: Node) -> "TangentRange":
@@ -149,7 +143,7 @@ class TangentLines:
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
         """The rows on the curve's input that stand for rows on the curve."""
-        rows = function.families if isinstance(function, WindowRows) else function.rows
+        rows = entries(function)
         if not self._seen:
             self._seen.append(self.fan.seen(function))
         fan, inside = self._seen[0]
@@ -160,17 +154,7 @@ class TangentLines:
         offset = torch.where(rows >= 0, below, above).to(rows.dtype)
         if inside is not None:
             slope, offset = slope * inside, offset * inside
-        pulled, constant = rows * slope, rows * offset
-        found: DenseRows | WindowRows = DenseRows(pulled)
-        if isinstance(function, WindowRows):
-            found = attrs.evolve(function, rows=pulled.flatten(1, 2), clean=True)
-            added = total(constant)
-        else:
-            added = dot(constant, torch.ones_like(constant[:, 0]))
-        owed, execution = (
-            None if part is None else function.sizes().over(part) for part in (self.fan.owed, self.fan.execution)
-        )
-        return RelaxedRows(found, added, None, owed, execution)
+        return chosen_rows(function, rows * slope, rows * offset, self.fan.owed, self.fan.execution)
 
 
 class _Smoothed(torch.autograd.Function):

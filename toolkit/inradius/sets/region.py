@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError
-from inradius.rng import ExampleRNG
 from inradius.sets.arithmetic.answers import rows_of
 from inradius.sets.arithmetic.bits import stored
 from inradius.sets.arithmetic.outward import raised_sum, smallest
 from inradius.sets.arithmetic.precision import upward
-from inradius.sets.arithmetic.rooms import middle_and_half
-from inradius.sets.box_oracles import BoxOracles
+from inradius.sets.box_oracles import SidedBoxOracles
 
 if TYPE_CHECKING:
     import cvxpy
@@ -21,9 +19,10 @@ if TYPE_CHECKING:
 
 @final
 @attrs.frozen(eq=False)
-class BoxRegion(BoxOracles):
+class BoxRegion(SidedBoxOracles):
     """{δ : low ≤ δ ≤ high} with low ≤ 0 ≤ high, both (B, *S): a box of its own for each example; every oracle is exact.
 
+    It has no radius besides its sides, so the gauge is the largest share of a side that δ uses.
     It holds tensors, so it is no component and has no spec. Raises ``InputError`` for sides that are no such tensors.
     """
 
@@ -49,24 +48,6 @@ class BoxRegion(BoxOracles):
 
     def __str__(self) -> str:
         return f"a box of its own for each of {len(self.low)} examples"
-
-    def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
-        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
-        low, high = (side.view(x.shape).to(x.dtype) for side in self._cell(x, x.dtype))
-        # beyond the sides for a fifth of the coordinates, so that faces are tried too
-        there = 1.25 * rng.uniform(tuple(x.shape[1:]), dtype=x.dtype).to(x) - 0.125
-        return self.project(low + there * (high - low), x)
-
-    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        """The largest share of its side that a coordinate of δ uses; the region has no other radius, (B,)."""
-        rows = rows_of(delta, torch.promote_types(delta.dtype, x.dtype))
-        low, high = self._cell(x, rows.dtype)
-        side = torch.where(rows > 0, high, low.abs())
-        return torch.where(rows == 0, rows, rows.abs() / side).amax(-1)[:, 0].to(delta.dtype)
-
-    def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
-        middle, half = middle_and_half(*self._outer_cell(x, x.dtype), x.dtype)
-        return middle.view(x.shape), half.view(x.shape), 1.0
 
     def constraints(self, delta: "cvxpy.Variable", x: Tensor) -> "list[cvxpy.Constraint]":
         if len(self.low) != 1:
@@ -97,6 +78,9 @@ class BoxRegion(BoxOracles):
     def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         rows, low, high = self._rows(x, dtype)
         return upward(low, rows.dtype).to(rows.device), -upward(-high, rows.dtype).to(rows.device)
+
+    def _sides(self, rows: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._cell(x, rows.dtype)
 
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         rows, low, high = self._rows(x, dtype)

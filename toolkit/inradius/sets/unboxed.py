@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inradius.sets.intersecting.feasible import tolerance
 from inradius.sets.oracles import Oracles
+from inradius.sets.tight_convex import TightConvexOracles
 
 
 class UnboxedMethods(Protocol):
@@ -26,21 +27,13 @@ class UnboxedMethods(Protocol):
 
 @final
 @attrs.frozen(eq=False)
-class Unboxed(Oracles):
+class Unboxed(TightConvexOracles):
     """K(x) of a ``BoxedSet``, by its methods ``..._unboxed``."""
 
     whole: UnboxedMethods
 
     def __str__(self) -> str:
         return f"{self.whole} without its box"
-
-    @property
-    def convex(self) -> bool:
-        return True
-
-    @property
-    def tight(self) -> bool:
-        return True
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         with torch.no_grad():

@@ -7,22 +7,15 @@ import torch
 from torch import Tensor
 
 from inradius.sets.threat_model import ThreatModel
+from inradius.sets.tight_convex import TightConvexOracles
 
 
 @attrs.frozen(kw_only=True)
-class NoSet(ThreatModel):
+class NoSet(TightConvexOracles, ThreatModel):
     """Δ(x) = {0}: the set that ``train`` gives to a method where the caller gave none."""
 
     @property
-    def convex(self) -> bool:
-        return True
-
-    @property
     def symmetric(self) -> bool:
-        return True
-
-    @property
-    def tight(self) -> bool:
         return True
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:

@@ -43,7 +43,12 @@ def corners(x: Tensor, low: Tensor, high: Tensor, bounds: Box) -> tuple[Tensor, 
         # an input beyond the bounds by rounding stays where it is
         lower = torch.maximum(lower, clipped(rows, most=not_above(box[0], rows)))
         upper = torch.minimum(upper, clipped(rows, least=not_below(box[1], rows)))
-    return -upward(-lower, x.dtype).view(x.shape), upward(upper, x.dtype).view(x.shape)
+    return outward(lower, upper, x)
+
+
+def outward(low: Tensor, high: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Two sides (B, 1, n) in the shape and type of inputs x (B, *S), rounded outward, two of (B, *S)."""
+    return -upward(-low, x.dtype).view(x.shape), upward(high, x.dtype).view(x.shape)
 
 
 def middle_and_half(low: Tensor, high: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

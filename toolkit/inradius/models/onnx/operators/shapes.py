@@ -87,21 +87,26 @@ def _resolved(call: Call, target: Sequence[int], shape: Sequence[int], *, zero_c
     return found
 
 
-def _reshape(call: Call) -> Apply:
-    """The input in the shape that a constant says; 0 copies a length, −1 is what is left."""
-    x, shape = call.operand(0), call.operand(1)
+def _stated_shape(call: Call) -> list[int]:
+    """The shape that the second operand states, which must be a constant."""
+    shape = call.operand(1)
     if shape.constant is None:
         call.refuse("takes its shape from the network's input; allowed is a constant")
     if shape.rank != 1:
         call.refuse(f"takes its shape from a tensor of shape {shape.shape}; allowed is one axis")
     call.used.add(1)
+    return [int(n) for n in shape.constant.tolist()]
+
+
+def _reshape(call: Call) -> Apply:
+    """The input in the shape that a constant says; 0 copies a length, −1 is what is left."""
+    x, stated, several = call.operand(0), _stated_shape(call), call.operand(1).several
     zero_copies = not call.attribute("allowzero", 0)
-    target = _resolved(call, shape.constant.tolist(), x.shape, zero_copies=zero_copies)
-    several = shape.constant if shape.several is None else shape.several
-    if x.batch is None or call.outside or (shape.several is None and call.fixed):
+    target = _resolved(call, stated, x.shape, zero_copies=zero_copies)
+    if x.batch is None or call.outside or (several is None and call.fixed):
         return reshaped(call, target)
-    grown = _grown(x.shape, x.batch)
-    return reshaped(call, target, _resolved(call, several.tolist(), grown, zero_copies=zero_copies))
+    grown, lengths = _grown(x.shape, x.batch), stated if several is None else several.tolist()
+    return reshaped(call, target, _resolved(call, lengths, grown, zero_copies=zero_copies))
 
 
 def _flatten(call: Call) -> Apply:
@@ -157,13 +162,7 @@ def _transpose(call: Call) -> Apply:
 
 def _expand(call: Call) -> Apply:
     """The input repeated along axes of length 1, to a shape that broadcasts with its own."""
-    x, shape = call.operand(0), call.operand(1)
-    if shape.constant is None:
-        call.refuse("takes its shape from the network's input; allowed is a constant")
-    if shape.rank != 1:
-        call.refuse(f"takes its shape from a tensor of shape {shape.shape}; allowed is one axis")
-    call.used.add(1)
-    lengths = [int(n) for n in shape.constant.tolist()]
+    x, lengths = call.operand(0), _stated_shape(call)
     rank = max(len(lengths), x.rank)
     wide = [1] * (rank - len(lengths)) + lengths
     own = [1] * (rank - x.rank) + list(x.shape)
