@@ -115,6 +115,21 @@ class Exact(Certifier):
 
 
 @attrs.frozen(kw_only=True)
+class Refuter(Certifier):
+    """The true minimum for a linear model, and where it is ≤ 0 the corner that has it, ``stretch`` times as far from x."""
+
+    stretch: float = 1.0
+
+    def lower_bound(self, model, x, threat, prop, rng):
+        rows = prop.weights @ model.weight
+        value = (prop.weights @ model(x)[..., None])[..., 0] + prop.offsets - threat.support(-rows, x)
+        lowest = value.argmin(1)
+        corner = self.stretch * threat.linear_max(-rows[torch.arange(len(x)), lowest], x)
+        witness = torch.where((value.amin(1) <= 0)[:, None], corner, torch.nan)
+        return Bounds(value, error=torch.zeros_like(value), claim="float", witness=witness)
+
+
+@attrs.frozen(kw_only=True)
 class Liar(Certifier):
     """Certifies everything, with some chance of error."""
 

@@ -150,9 +150,7 @@ def _report(plan: Plan, setting: Setting, store: Store, ledger: Ledger) -> Repor
 def _deltas(plan: Plan, store: Store, ledger: Ledger, examples: Sequence[Example]) -> Mapping[int, Tensor]:
     """The perturbation (*S) of the attempt that counts, by row; for data on the disk each is read when it is asked for."""
     places = {
-        example.row: ledger.places[f"attack {ledger.attacks.index(example.attempt.attack)}", example.row]
-        for example in examples
-        if example.attempt is not None
+        example.row: ledger.place(example.row, example.attempt) for example in examples if example.attempt is not None
     }
     kept = KeptDeltas(store, places)
     return dict(kept) if isinstance(plan.data, Dataset) else kept

@@ -22,12 +22,13 @@ def strength(claim: str) -> int:
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """One attack on one example.
+    """One attack on one example, or the witness of a certifier, which is judged as an attack is.
 
     margin: the label's logit minus the largest other one at x + δ; gauge: the share of the radius used; violation: the
     distance to the hard constraints; inside: δ is a member of the set, by the referee; queries: images evaluated;
     rejected: the referee did not confirm the answer; reused: δ was found at another radius of a curve; within_rounding: δ is
-    a member, and rounding decides if x + δ is misclassified, as where two logits tie.
+    a member, and rounding decides if x + δ is misclassified, as where two logits tie; witness: δ is the witness of a
+    certifier, whose spec is ``attack``.
     """
 
     attack: str
@@ -40,6 +41,7 @@ class Attempt:
     rejected: bool = False
     reused: bool = False
     within_rounding: bool = False
+    witness: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -104,8 +106,13 @@ class Example:
         return self.clean_margin > 0
 
     @property
+    def attacks(self) -> tuple[Attempt, ...]:
+        """The attempts of attacks, without the witnesses of certifiers."""
+        return tuple(attempt for attempt in self.attempts if not attempt.witness)
+
+    @property
     def attacked(self) -> bool:
-        """True where an attack succeeded."""
+        """True where an attack succeeded, or a certifier's witness."""
         return any(attempt.success for attempt in self.attempts)
 
     @property
@@ -153,7 +160,7 @@ class Example:
 
     @property
     def attacked_by(self) -> str | None:
-        """The spec of the attack that counts, where it succeeded."""
+        """The spec of the attack that counts, or of the certifier with the witness that counts, where it succeeded."""
         return self.attempt.attack if self.attempt and self.attempt.success else None
 
     @property

@@ -9,14 +9,20 @@ import attrs
 from inradius.bracketing.example import Attempt, Example, Verdict
 
 CLEAN, AUDIT = "clean", "audit"
+_WITNESS = "witness"
+
+
+def witness_stage(stage: str) -> str:
+    """The name under which the witnesses of a certifier's stage are kept, "certifier N" -> "witness N"."""
+    return f"{_WITNESS} {stage.partition(' ')[2]}"
 
 
 @attrs.define
 class Ledger:
     """The results so far, by the name of the stage and the row.
 
-    A stage is named ``clean``, ``attack N`` or ``certifier N``; places: the file of the perturbation of (stage, row), and its
-    place in that file.
+    A stage is named ``clean``, ``attack N`` or ``certifier N``; the witnesses of a certifier are attempts of ``witness N``.
+    places: the file of the perturbation of (stage, row), and its place in that file.
     """
 
     attacks: tuple[str, ...]
@@ -35,7 +41,10 @@ class Ledger:
         return cls(
             attacks=above,
             certifiers=below,
-            attempts={f"attack {n}": {} for n in range(len(above))},
+            attempts={
+                **{f"attack {n}": {} for n in range(len(above))},
+                **{f"{_WITNESS} {n}": {} for n in range(len(below))},
+            },
             verdicts={f"certifier {n}": {} for n in range(len(below))},
         )
 
@@ -48,23 +57,39 @@ class Ledger:
         columns = [record[name] for name in record["columns"]]
         rows = zip(record["rows"], zip(*columns, strict=True), strict=True)
         for place, (row, values) in enumerate(rows):
+            if stage.startswith(_WITNESS) and row in self.attempts[stage]:
+                # it was found at another radius, and the audit has asked again
+                continue
             self._enter(stage, row, dict(zip(record["columns"], values, strict=True)))
             if "deltas" in record:
                 self.places[stage, row] = (record["deltas"], place)
         self.seconds[self.method(stage)] += record["seconds"]
+        if _WITNESS in record:
+            self.enter(record[_WITNESS])
 
     def _enter(self, stage: str, row: int, values: dict[str, Any]) -> None:
         if stage == CLEAN:
             self.clean[row] = (values["predicted"], values["margin"])
         elif stage in self.attempts:
-            self.attempts[stage][row] = Attempt(attack=self.method(stage), **values)
+            witness = stage.startswith(_WITNESS)
+            self.attempts[stage][row] = Attempt(attack=self.method(stage), witness=witness, **values)
         else:
             self.verdicts[stage][row] = Verdict(certifier=self.method(stage), **values)
 
     def method(self, stage: str) -> str:
         """The spec of a stage's method."""
         kind, _, number = stage.partition(" ")
-        return {"attack": self.attacks, "certifier": self.certifiers}[kind][int(number)] if number else stage
+        known = {"attack": self.attacks, "certifier": self.certifiers, _WITNESS: self.certifiers}
+        return known[kind][int(number)] if number else stage
+
+    def place(self, row: int, made: Attempt) -> tuple[str, int]:
+        """The file of an attempt's perturbation, and its place in it."""
+        stage = (
+            f"{_WITNESS} {self.certifiers.index(made.attack)}"
+            if made.witness
+            else f"attack {self.attacks.index(made.attack)}"
+        )
+        return self.places[stage, row]
 
     def done(self, stage: str) -> dict[int, Any]:
         """The answers of a stage, by row."""

@@ -39,6 +39,18 @@ class Ruling:
     gauge: Tensor
     violation: Tensor
 
+    def columns(self, queries: Tensor | None = None) -> dict[str, Tensor]:
+        """The columns of a run's record, (B,) each; ``queries`` are the images of the search, by default the referee's own."""
+        return {
+            "success": self.success,
+            "within_rounding": self.within_rounding & self.inside,
+            "margin": self.margin,
+            "gauge": self.gauge,
+            "violation": self.violation,
+            "inside": self.inside,
+            "queries": torch.ones_like(self.inside, dtype=torch.int64) if queries is None else queries,
+        }
+
 
 def rule(
     model: Callable[[Tensor], Tensor], threat: ThreatModel, batch: Dataset, answer: object, asker: object

@@ -14,7 +14,10 @@ from inradius.bracketing.stages import Findings, Stage
 
 @attrs.frozen(eq=False)
 class ReusedAttackStage(Stage):
-    """Perturbations that an attack found at a smaller radius, by row; they count where the referee confirms them at this one."""
+    """Perturbations that an attack, or a certifier, found at a smaller radius, by row.
+
+    They count where the referee confirms them at this one.
+    """
 
     name: str
     title: str
@@ -29,16 +32,8 @@ class ReusedAttackStage(Stage):
         delta = torch.stack([self.deltas[row] for row in rows]).to(batch.inputs)
         ruling = rule(plan.subject, plan.threat, batch, delta, self.title)
         kept = ruling.success.nonzero().squeeze(1)
-        everyone = torch.ones_like(kept)
-        columns = {
-            "success": ruling.success[kept],
-            "margin": ruling.margin[kept],
-            "gauge": ruling.gauge[kept],
-            "violation": ruling.violation[kept],
-            "inside": ruling.inside[kept],
-            "queries": everyone,
-            "reused": everyone.bool(),
-        }
+        columns = {name: column[kept] for name, column in ruling.columns().items()}
+        columns["reused"] = torch.ones_like(kept, dtype=torch.bool)
         return Findings([rows[place] for place in kept.tolist()], columns, ruling.delta[kept])
 
 
@@ -70,7 +65,7 @@ _TYPES = {"bound": torch.float64, "error": torch.float64, "failure_probability":
 
 @attrs.frozen(eq=False)
 class ReusedResults:
-    """For each row that another radius decided: the attack with its perturbation (*S), or the verdict."""
+    """For each row that another radius decided: the attack or the certifier with its perturbation (*S), or the verdict."""
 
     broken: Mapping[int, tuple[str, Tensor]] = attrs.field(factory=dict)
     certified: Mapping[int, Verdict] = attrs.field(factory=dict)
@@ -82,7 +77,8 @@ class ReusedResults:
             verdicts = {row: verdict for row, verdict in counted.items() if verdict.certifier == spec}
             if verdicts:
                 yield ReusedCertifierStage(f"certifier {n}", f"{spec}, reused", verdicts)
-        for n, spec in enumerate(map(str, plan.attacks)):
-            deltas = {row: delta for row, (attack, delta) in self.broken.items() if attack == spec}
-            if deltas:
-                yield ReusedAttackStage(f"attack {n}", f"{spec}, reused", deltas)
+        for kind, methods in (("attack", plan.attacks), ("witness", plan.certifiers)):
+            for n, spec in enumerate(map(str, methods)):
+                deltas = {row: delta for row, (by, delta) in self.broken.items() if by == spec}
+                if deltas:
+                    yield ReusedAttackStage(f"{kind} {n}", f"{spec}, reused", deltas)

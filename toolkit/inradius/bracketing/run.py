@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from inradius.bracketing import contradiction
-from inradius.bracketing.ledger import AUDIT, Ledger
+from inradius.bracketing.ledger import AUDIT, Ledger, witness_stage
 from inradius.bracketing.plan import Plan
 from inradius.bracketing.progress import Begin
 from inradius.bracketing.reuse import ReusedResults
-from inradius.bracketing.stages import AttackStage, CleanStage, Stage, stages
+from inradius.bracketing.stages import AttackStage, CleanStage, Findings, Stage, stages
 from inradius.bracketing.store import Record, Store
 from inradius.processes import Processes, attempt
 from inradius.rng import ExampleRNG
 
-Answer = tuple[Record, Tensor | None]
+# the record of a batch, its perturbations, and those of its witnesses
+Answer = tuple[Record, Tensor | None, Tensor | None]
 
 # the audit takes at least this many examples: with fewer it seldom meets a method that is wrong on a few per cent of the
 # examples, 0.95 ** 32 = 0.19
@@ -114,20 +115,38 @@ class BracketRun:
             return None
         start = time.perf_counter()
         found = stage.answer(self.plan, rows)
-        plain = found.plain()
-        seconds = round(time.perf_counter() - start, 6)
-        record = {"stage": stage.name, "rows": list(found.rows), "seconds": seconds, "columns": list(plain), **plain}
-        return record, None if found.delta is None else found.delta.cpu()
+        seconds, witnesses = round(time.perf_counter() - start, 6), found.witnesses
+        record = _record(stage.name, found, seconds)
+        if witnesses is None:
+            return record, _on_cpu(found.delta), None
+        record["witness"] = _record(witness_stage(stage.name), witnesses, 0.0)
+        return record, _on_cpu(found.delta), _on_cpu(witnesses.delta)
 
     def _keep(self, answer: Answer) -> Record:
         """The record of a batch, on the disk, in the ledger, and checked for a contradiction to the results so far."""
-        record, delta = answer
-        if delta is not None and record["rows"]:
-            record = {**record, "deltas": self.store.keep_deltas(record["stage"], record["rows"], delta)}
+        record, delta, witness = answer
+        record = self._with_deltas(record, delta)
+        if "witness" in record:
+            record["witness"] = self._with_deltas(record["witness"], witness)
         self.store.append(record)
         self.ledger.enter(record)
         contradiction.check(self.plan, self.store, self.ledger, record["rows"])
         return record
+
+    def _with_deltas(self, record: Record, delta: Tensor | None) -> Record:
+        """The record with the name of the file to which its perturbations were written."""
+        if delta is None or not record["rows"]:
+            return record
+        return {**record, "deltas": self.store.keep_deltas(record["stage"], record["rows"], delta)}
+
+
+def _record(stage: str, found: Findings, seconds: float) -> Record:
+    plain = found.plain()
+    return {"stage": stage, "rows": list(found.rows), "seconds": seconds, "columns": list(plain), **plain}
+
+
+def _on_cpu(delta: Tensor | None) -> Tensor | None:
+    return None if delta is None else delta.cpu()
 
 
 def _successes(answers: list[tuple[Answer | None, Exception | None]]) -> Iterator[Answer]:

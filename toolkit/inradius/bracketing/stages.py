@@ -23,11 +23,15 @@ from inradius.errors import PluginError, UnsupportedError
 
 @attrs.frozen(eq=False)
 class Findings:
-    """The answers of a stage for these rows: columns of (B,), and the perturbations (B, *S) of an attack."""
+    """The answers of a stage for these rows: columns of (B,), and the perturbations (B, *S) of an attack.
+
+    witnesses: the answers of an attack that a certifier has found on its way, for some of the rows; None where there are none.
+    """
 
     rows: Sequence[int]
     columns: Mapping[str, Tensor | Sequence[str]]
     delta: Tensor | None = None
+    witnesses: "Findings | None" = None
 
     def plain(self) -> dict[str, list[Any]]:
         """The columns as lists of numbers and words."""
@@ -89,18 +93,10 @@ class AttackStage(Stage):
         ruling = rule(plan.subject, plan.threat, kept, found.delta, self.attack)
         inside = ruling.inside & _flags(found.inside, ruling.inside)
         success, claimed = ruling.success & inside, _flags(found.success, ruling.inside)
-        columns = {
-            "success": success,
-            "within_rounding": ruling.within_rounding & inside,
-            "margin": ruling.margin,
-            "gauge": ruling.gauge,
-            "violation": ruling.violation,
-            "inside": inside,
-            "queries": found.queries,
-            # a minimal-norm attack may answer from outside, as long as it does not call that a success
-            "rejected": (claimed & ~success & ~ruling.within_rounding) | (~inside & (not self.attack.minimal)),
-        }
-        return Findings(rows, columns, ruling.delta)
+        # a minimal-norm attack may answer from outside, as long as it does not call that a success
+        rejected = (claimed & ~success & ~ruling.within_rounding) | (~inside & (not self.attack.minimal))
+        columns = attrs.evolve(ruling, success=success, inside=inside).columns(found.queries)
+        return Findings(rows, {**columns, "rejected": rejected}, ruling.delta)
 
     def _found(self, plan: Plan, batch: Dataset) -> Attacked:
         try:
@@ -123,7 +119,7 @@ def _flags(given: Tensor, like: Tensor) -> Tensor:
 
 @attrs.frozen
 class CertifierStage(Stage):
-    """A certifier; of the bounds of an example the smallest counts."""
+    """A certifier; of the bounds of an example the smallest counts. The referee judges its witnesses as answers of an attack."""
 
     name: str
     certifier: Certifier
@@ -155,7 +151,17 @@ class CertifierStage(Stage):
             "claim": found.claim,
             "accepted": torch.tensor([plan.accepts(level) for level in found.claim]),
         }
-        return Findings(rows, columns)
+        return Findings(rows, columns, witnesses=self._witnesses(plan, rows, batch, found.witness))
+
+    def _witnesses(self, plan: Plan, rows: Sequence[int], batch: Dataset, witness: Tensor | None) -> Findings | None:
+        """The answers for the rows that have a witness, (B, *S) with NaN for the others."""
+        if witness is None:
+            return None
+        told = witness.flatten(1).isfinite().all(1).nonzero().squeeze(1)
+        ruling = rule(plan.subject, plan.threat, batch.select(told), witness[told], self.certifier)
+        columns = ruling.columns()
+        rejected = ~(columns["success"] | columns["within_rounding"])
+        return Findings([rows[place] for place in told.tolist()], {**columns, "rejected": rejected}, ruling.delta)
 
 
 def stages(plan: Plan) -> Iterator[Stage]:

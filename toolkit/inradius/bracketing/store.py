@@ -104,7 +104,8 @@ class Store:
     def _whole(self) -> Iterator[tuple[bytes, Record]]:
         path = self.folder / RESULTS
         for line, record in whole_lines(path) if path.exists() else ():
-            if "deltas" in record and not (self.folder / record["deltas"]).exists():
+            named = [part["deltas"] for part in (record, record.get("witness", {})) if "deltas" in part]
+            if not all((self.folder / name).exists() for name in named):
                 return
             yield line, record
 

@@ -75,7 +75,7 @@ def membership(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 
 def killers(example: Example) -> tuple[str, ...]:
-    """The attacks that broke an example; none for an example that is misclassified without perturbation."""
+    """The attacks, and certifiers by a witness, that broke an example; none for one that is misclassified without perturbation."""
     return tuple(attempt.attack for attempt in example.attempts if attempt.success) if example.correct else ()
 
 
@@ -89,7 +89,7 @@ def kills(result: BracketResult) -> dict[str, Any]:
     """
     specs = list(result.setting.attacks)
     right = [example for example in result.examples if example.correct]
-    complete = all(len(example.attempts) == len(specs) for example in right)
+    complete = all(len(example.attacks) == len(specs) for example in right)
     broken = {spec: {e.row for e in right if spec in killers(e)} for spec in specs}
     return {
         "complete": complete,
@@ -118,7 +118,7 @@ def _accuracy(result: BracketResult, count: int) -> dict[str, Any]:
 
 
 def by_certifier(result: BracketResult) -> dict[str, dict[str, Any]]:
-    """The numbers of each certifier, by its spec."""
+    """The numbers of each certifier, by its spec; refuted: the examples that its witness broke."""
     return {spec: _certifier(result, spec, full) for spec, full in result.setting.certifiers.items()}
 
 
@@ -130,6 +130,7 @@ def _certifier(result: BracketResult, spec: str, full: str) -> dict[str, Any]:
         "certified": sum(verdict.counted for _, verdict in made),
         "claims": count_claims(verdict.claim for _, verdict in made if verdict.certified),
         "decided": sum(example.status == "certified" and example.certified_by == spec for example, _ in made),
+        "refuted": sum(spec in killers(example) for example in result.examples),
         "failure_probability": max((v.failure_probability for _, v in made), default=0.0),
         "reused": sum(verdict.reused for _, verdict in made),
         "seconds": result.seconds.get(spec, 0.0),
@@ -144,7 +145,7 @@ def audit(result: BracketResult) -> dict[str, Any]:
     return {
         "share": result.setting.audit,
         "exhaustive": result.setting.exhaustive,
-        "certified_and_attacked": sum(len(e.attempts) == attacks > 0 for e in certified),
+        "certified_and_attacked": sum(len(e.attacks) == attacks > 0 for e in certified),
         "broken_and_certified": sum(len(e.verdicts) == certifiers > 0 for e in broken),
         "smallest_slack": min((s for e in certified if (s := slack(e)) is not None), default=None),
         "within_rounding": result.counts["within_rounding"],

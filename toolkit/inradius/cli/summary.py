@@ -42,7 +42,7 @@ def show(
         say(f"claim    {report.setting.claim}, {MEANING[report.setting.claim]}")
     say()
     printer.print(_accuracies(report))
-    if report.setting.attacks and report.setting.certifiers:
+    if _attacked(report) and report.setting.certifiers:
         say(f"gap {100 * (report.upper - report.lower):.1f} points")
     words = STATUSES | {"undecided": _undecided(report)}
     say(", ".join(f"{report.counts[status]} {words[status]}" for status in STATUSES if report.counts[status]))
@@ -78,6 +78,11 @@ def show_curve(reports: Sequence[Report], factors: Sequence[float], path: Path) 
     say(f"figure   {path}")
 
 
+def _attacked(report: Report) -> bool:
+    """True where attacks were run, or a witness of a certifier broke an example."""
+    return bool(report.setting.attacks) or report.counts["attacked"] > 0
+
+
 def _undecided(report: Report) -> str:
     """The word for an example that no method decided, by the methods that were run."""
     if not report.setting.certifiers:
@@ -103,9 +108,9 @@ def _accuracies(report: Report) -> Table:
 
     if report.setting.certifiers:
         row("certified", "lower")
-    if report.setting.attacks and report.setting.certifiers:
+    if _attacked(report) and report.setting.certifiers:
         made.add_row("≤ robust", "between", "", "")
-    if report.setting.attacks:
+    if _attacked(report):
         row("under attack", "upper")
     row("clean", "clean")
     return made
@@ -141,7 +146,7 @@ def _classes(report: Report) -> Table:
     names = {"lower": "certified", "upper": "under attack", "clean": "clean"}
     if not report.setting.certifiers:
         del names["lower"]
-    if not report.setting.attacks:
+    if not _attacked(report):
         del names["upper"]
     made = table("class", "examples", *names.values(), right=("class", "examples", *names.values()))
     first = next(iter(names))
@@ -174,9 +179,14 @@ def _interval(ends: Sequence[float]) -> str:
 
 
 def _certifiers(report: Report) -> Table:
-    numbers = ("tried on", "certified", "claim", "seconds")
+    found = report.summary()["certifiers"]
+    any_refuted = any(entry["refuted"] for entry in found.values())
+    numbers = ("tried on", "certified", "claim", *(("refuted",) if any_refuted else ()), "seconds")
     made = table("certifier", *numbers, right=numbers)
-    for spec, entry in report.summary()["certifiers"].items():
+    for spec, entry in found.items():
         claims = listed_claims(entry["claims"])
-        made.add_row(spec, str(entry["tried"]), str(entry["certified"]), claims or "–", f"{entry['seconds']:.2f}")
+        refuted = (str(entry["refuted"]),) if any_refuted else ()
+        made.add_row(
+            spec, str(entry["tried"]), str(entry["certified"]), claims or "–", *refuted, f"{entry['seconds']:.2f}"
+        )
     return made

@@ -49,12 +49,13 @@ def certifier_table(result: BracketResult) -> str:
             found["certified"],
             listed_claims(found["claims"]),
             found["decided"],
+            found["refuted"],
             f"{found['failure_probability']:g}",
             f"{found['seconds']:.1f}",
         )
         for name, found in by_certifier(result).items()
     ]
-    head = ("certifier", "tried on", "certified", "claim", "credited", "failure probability", "seconds")
+    head = ("certifier", "tried on", "certified", "claim", "credited", "refuted", "failure probability", "seconds")
     return (
         table(head, rows) + f"<p>{escape(sentences_on_claims(result), quote=False)}</p>"
         if rows

@@ -71,7 +71,7 @@ def kills_csv(result: BracketResult) -> str:
     head = ("row", "index", "label", "status")
     rows = (
         {name: getattr(example, name) for name in head}
-        | {attempt.attack: int(attempt.success) for attempt in example.attempts}
+        | {attempt.attack: int(attempt.success) for attempt in example.attacks}
         for example in result.examples
     )
     return csv_text([*head, *result.setting.attacks], rows)
