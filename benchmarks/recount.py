@@ -33,6 +33,7 @@ SPECS = {
     "art": "art('DeepFool')",
     "attack_cascade": "attack_cascade(fgsm(), fmn(steps=10))",
     "autoattack": "autoattack(steps=5, classes=2, queries=50)",
+    "bab_attack": "bab_attack(seconds=1, steps=2)",
     "beta": "beta(steps=5, classes=2)",
     "boundary": "boundary(queries=200)",
     "cw": "cw(searches=3, steps=30)",

@@ -92,6 +92,7 @@ ELSEWHERE = [
     "transfer(fgsm(), model='mlp(6, 3)')",
     "autoattack()",
     "inradius_suite()",
+    "bab_attack()",
 ]
 # other libraries' attacks, which are made where those are installed
 ADAPTED = {"foolbox", "torchattacks", "art"}

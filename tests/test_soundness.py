@@ -55,6 +55,7 @@ ELSEWHERE = {
         "friendly_pgd",
         "sparse_l1_descent",
         "apgd_t",
+        "bab_attack",
         "beta",
         "autoattack",
         "inradius_suite",

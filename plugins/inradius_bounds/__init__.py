@@ -4,12 +4,14 @@ The folders follow the way of a computation. ``capture`` records the operators t
 affine steps (``steps``) and activations. ``rules`` states how bounds pass each layer; ``rules/activations/relu.py`` is the
 place where a bound crosses a ReLU. ``network`` holds the graph of values with their boxes and rounding errors. ``backward``
 pulls linear functions back to the input; ``backward/curve_lines.py`` takes them across an activation. ``layout`` writes the
-graph as a chain of layers for ``solvers`` and ``projections``. ``certifiers`` holds one certifier a file.
+graph as a chain of layers for ``solvers`` and ``projections``. ``certifiers`` holds one certifier a file, ``attacks`` the attack
+that searches with bounds.
 """
 
 from torch import nn
 
-from inradius import Certifier, LayerRule, hookimpl
+from inradius import Attack, Certifier, LayerRule, hookimpl
+from inradius_bounds.attacks.bab_attack import BabAttack
 from inradius_bounds.certifiers.alpha import Alpha
 from inradius_bounds.certifiers.branch_and_bound import BranchAndBound
 from inradius_bounds.certifiers.cascade import CertifierCascade
@@ -20,6 +22,11 @@ from inradius_bounds.certifiers.lp import LP
 from inradius_bounds.certifiers.milp import MILP
 from inradius_bounds.certifiers.projected import Projected
 from inradius_bounds.rules import by_layer
+
+
+@hookimpl
+def attacks() -> list[type[Attack]]:
+    return [BabAttack]
 
 
 @hookimpl

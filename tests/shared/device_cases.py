@@ -36,6 +36,8 @@ SETS = {
     ],
 }
 LINF, L2, UNION = "linf(eps=0.15)", "l2(eps=0.6)", "union(linf(eps=0.1), l2(eps=0.5))"
+# few parts are bounded, and one step of ascent leaves examples to the search
+BRANCHED = ((40, "linf(eps=0.03)"), (4, UNION))
 # attack -> (spec, set)
 ATTACKS = {
     "apgd": [("apgd(steps=8, restarts=2)", LINF), ("apgd(steps=6, objective=dlr())", "l1(eps=2.0)")],
@@ -45,6 +47,7 @@ ATTACKS = {
     "autoattack": [
         (f"autoattack('{version}', steps=3, classes=2, queries=20)", LINF) for version in ("standard", "rand")
     ],
+    "bab_attack": [(f"bab_attack(seconds=None, steps=1, domains={count})", threat) for count, threat in BRANCHED],
     "beta": [("beta(steps=4, restarts=2)", L2)],
     "boundary": [("boundary(queries=60)", L2)],
     "cw": [("cw(searches=2, steps=5)", L2)],

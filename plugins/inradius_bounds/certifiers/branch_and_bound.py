@@ -29,9 +29,10 @@ class BranchAndBound(Certifier):
     property whose smallest clause is further than ``tolerance`` from 0. Sets that are unions of few convex parts
     (``convex_parts``) are searched part by part. For other sets that are not convex, and for networks with smooth activations
     or products, it is sound and may end undecided. Boxes of few inputs are split along the inputs instead. ``seconds`` limits
-    the search of each example (None: no limit). Bounds for training are those of ``crown``. ``steps`` is the number of ascents
-    on the multipliers of a part. ``memory`` is the number of megabytes that rows may take; by default a quarter of the free
-    memory. Source: bunel2020, wang2021, depalma2021.
+    the search of each example (None: no limit). What a limit of time leaves undecided depends on the machine. ``domains`` limits
+    the number of parts that are bounded instead, after which a search ends once its batch is done: equal calls then end alike.
+    Bounds for training are those of ``crown``. ``steps`` is the number of ascents on the multipliers of a part. ``memory`` is the
+    number of megabytes that rows may take; by default a quarter of the free memory. Source: bunel2020, wang2021, depalma2021.
     """
 
     seconds: float | None = attrs.field(
@@ -40,13 +41,14 @@ class BranchAndBound(Certifier):
     tolerance: float = attrs.field(default=1e-7, validator=positive)
     steps: int = attrs.field(default=12, validator=count)
     memory: float | None = memory_field()
+    domains: int | None = attrs.field(default=None, validator=optional(count))
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         if current_certificate() is None:
             # bounds to train on, which a search does not give
             return Crown(memory=self.memory).lower_bound(model, x, threat, prop, rng)
         first = FirstBounds.of(model, x, threat, prop, self.memory)
-        settings = SearchSettings(self.seconds, self.tolerance, self.steps, self.memory)
+        settings = SearchSettings(self.seconds, self.tolerance, self.steps, self.memory, self.domains)
         found = decisions(first, model, x, threat, prop, settings)
         return _bounds(first, found, x)
 

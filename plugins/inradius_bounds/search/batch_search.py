@@ -1,7 +1,5 @@
 """The searches for the examples of a batch, one after the other, over each convex part of their sets."""
 
-import time
-
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +7,7 @@ from inradius import Oracles, Property
 from inradius_bounds.search.decision import Decision
 from inradius_bounds.search.example_search import ExampleSearch
 from inradius_bounds.search.first_bounds import FirstBounds
+from inradius_bounds.search.search_limit import SearchLimit
 from inradius_bounds.search.search_settings import SearchSettings
 
 
@@ -28,15 +27,15 @@ def decisions(
 
 def _decided(first: FirstBounds, model: nn.Module, x: Tensor, threat: Oracles, settings: SearchSettings) -> Decision:
     """The decision about one example x (1, *S)."""
-    deadline = float("inf") if settings.seconds is None else time.monotonic() + settings.seconds
+    limit = SearchLimit.of(settings)
     parts = None if threat.convex else threat.convex_parts(x)
     if parts is None:
-        return ExampleSearch(first, model, x, threat, threat, settings).decision(deadline)
+        return ExampleSearch(first, model, x, threat, threat, settings).decision(limit)
     found: list[Decision] = []
     for part in parts:
         own = FirstBounds.of(model, x, part, first.prop, settings.memory)
-        found.append(ExampleSearch(own, model, x, part, threat, settings).decision(deadline))
-        if found[-1].witness is not None or time.monotonic() > deadline:
+        found.append(ExampleSearch(own, model, x, part, threat, settings).decision(limit))
+        if found[-1].witness is not None or limit.over:
             break
     left = [Decision(torch.full_like(found[0].value, -torch.inf), False)] * (len(found) < len(parts))
     return Decision.over([*found, *left])

@@ -18,6 +18,7 @@ from inradius_bounds.search.first_bounds import FirstBounds
 from inradius_bounds.search.input_search import InputSearch
 from inradius_bounds.search.neuron_search import NeuronSearch
 from inradius_bounds.search.outcome import Outcome
+from inradius_bounds.search.search_limit import SearchLimit
 from inradius_bounds.search.search_settings import SearchSettings
 from inradius_bounds.search.witnesses import WitnessSearch
 
@@ -44,8 +45,8 @@ class ExampleSearch:
     whole: Oracles
     settings: SearchSettings
 
-    def decision(self, deadline: float) -> Decision:
-        """The decision, when one is found or the deadline has passed."""
+    def decision(self, limit: SearchLimit) -> Decision:
+        """The decision, when one is found or the limit is reached."""
         prop, safe = self.first.prop, self.first.safe[0]
         clauses = Clauses.of(prop)
         if not len(clauses.open(safe)):
@@ -60,8 +61,8 @@ class ExampleSearch:
         if defined is not None and not bool(defined.all()):
             return Decision(safe, False)
         if self._by_inputs(root):
-            return self._split_inputs(root, prop, safe, witnesses, deadline)
-        return self._split_neurons(root, clauses, left, safe, witnesses, deadline)
+            return self._split_inputs(root, prop, safe, witnesses, limit)
+        return self._split_neurons(root, clauses, left, safe, witnesses, limit)
 
     def _by_inputs(self, root: ValueBounds) -> bool:
         """True where the set is a box of few inputs and many neurons are undecided."""
@@ -72,10 +73,10 @@ class ExampleSearch:
         return int((high > low).sum()) <= _INPUTS and undecided > _UNDECIDED
 
     def _split_inputs(
-        self, root: ValueBounds, prop: Property, safe: Tensor, witnesses: WitnessSearch, deadline: float
+        self, root: ValueBounds, prop: Property, safe: Tensor, witnesses: WitnessSearch, limit: SearchLimit
     ) -> Decision:
         search = InputSearch(self.model, self.x.double(), root.room, prop, witnesses.clauses, witnesses, _CELLS)
-        found = search.run(deadline)
+        found = search.run(limit)
         proved = bool(found.bound[0] > 0) and not bool(found.stuck.any())
         return Decision(safe, proved, found.witness, bool(found.stuck.any()))
 
@@ -86,7 +87,7 @@ class ExampleSearch:
         left: Tensor,
         safe: Tensor,
         witnesses: WitnessSearch,
-        deadline: float,
+        limit: SearchLimit,
     ) -> Decision:
         if SplitProblem(root, clauses).undecided <= _RAISED:
             root = tightened(root, _RAISE_STEPS).values
@@ -96,7 +97,7 @@ class ExampleSearch:
         waiting = int(_SHARE * free_bytes(root.x.device) / (_BYTES * max(1, problem.layout.size)))
         goal = max(2 * self.first.noise, 1e-12)
         search = NeuronSearch(problem, witnesses, goal, settings.tolerance, batch, settings.steps, max(64, waiting))
-        return self._told(search.run(left, deadline), clauses, left, safe)
+        return self._told(search.run(left, limit), clauses, left, safe)
 
     def _told(self, found: Outcome, clauses: Clauses, left: Tensor, safe: Tensor) -> Decision:
         bound, proved = found.bound[left], not bool(found.stuck.any()) and bool((found.bound[left] > 0).all())

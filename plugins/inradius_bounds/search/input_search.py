@@ -4,7 +4,6 @@ Each cell is bounded by backward passes of its own. A cell that is not proved is
 open rows depend most. Source: wang2018 (input splitting), zhang2018 (bounds).
 """
 
-import time
 from collections.abc import Mapping
 
 import attrs
@@ -31,6 +30,7 @@ from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domain_bounds import on_entry_rows
 from inradius_bounds.search.mean_rows import MeanRows, best_weights
 from inradius_bounds.search.outcome import Outcome
+from inradius_bounds.search.search_limit import SearchLimit
 from inradius_bounds.search.witnesses import WitnessSearch
 
 Lines = Mapping[Node, CurveLines | Planes]
@@ -51,11 +51,11 @@ class InputSearch:
     witnesses: WitnessSearch
     batch: int
 
-    def run(self, deadline: float) -> Outcome:
-        """The outcome, when the property is decided or the deadline has passed."""
+    def run(self, limit: SearchLimit) -> Outcome:
+        """The outcome, when the property is decided or the limit is reached."""
         found = Outcome.of(1, self.x)
         cells, bounds = [self.box], [-torch.inf]
-        while cells and found.witness is None and time.monotonic() < deadline:
+        while cells and found.witness is None and not limit.reached(found):
             # the newest cells first, so that few are open at once
             taken, cells, bounds = cells[-self.batch :], cells[: -self.batch], bounds[: -self.batch]
             low, high = (torch.cat(side) for side in zip(*taken, strict=True))

@@ -4,8 +4,6 @@ Each domain is bounded with multipliers of its limits. One that is not proved is
 in which every curve is a line is solved exactly. Source: bunel2020, wang2021.
 """
 
-import time
-
 import attrs
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from inradius_bounds.search.leaf_rows import Leaf
 from inradius_bounds.search.multiplier_ascent import raised
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.refreshing import refreshed
+from inradius_bounds.search.search_limit import SearchLimit
 from inradius_bounds.search.witnesses import WitnessSearch
 
 # the splits that are tried for each domain, and the most undecided numbers of a value that are bounded anew after a split
@@ -45,12 +44,12 @@ class NeuronSearch:
     steps: int
     most: int
 
-    def run(self, clauses: Tensor, deadline: float) -> Outcome:
-        """The outcome for the clauses with these numbers (C′,), when all are decided or the deadline has passed."""
+    def run(self, clauses: Tensor, limit: SearchLimit) -> Outcome:
+        """The outcome for the clauses with these numbers (C′,), when all are decided or the limit is reached."""
         found = Outcome.of(len(self.problem.clauses), self.problem.root.x)
         queue = DomainQueue(self.most)
         self._take(found, queue, self.problem.whole(clauses))
-        while len(queue) and found.witness is None and time.monotonic() < deadline:
+        while len(queue) and found.witness is None and not limit.reached(found):
             self._split(found, queue, queue.pop(self.batch))
         return self._ended(found, queue)
 

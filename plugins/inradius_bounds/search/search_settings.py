@@ -11,3 +11,4 @@ class SearchSettings:
     tolerance: float
     steps: int
     memory: float | None
+    domains: int | None = None

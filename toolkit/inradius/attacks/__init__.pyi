@@ -14,6 +14,7 @@ from inradius_blackbox.spsa import SPSA as SPSA
 from inradius_blackbox.square import Square as Square
 from inradius_blackbox.transfer import Transfer as Transfer
 from inradius_blackbox.uniform_noise import UniformNoise as UniformNoise
+from inradius_bounds.attacks.bab_attack import BabAttack as BabAttack
 from inradius_combinators.attack_cascade import AttackCascade as AttackCascade
 from inradius_combinators.autoattack import AutoAttack as AutoAttack
 from inradius_combinators.eot import EOT as EOT

@@ -53,9 +53,18 @@ class CountedModel:
                 f"the model was called on {len(x)} images for {len(self._rows)} examples; "
                 "an attack that goes on with a part of the batch must take that part of the model: model.take(mask)"
             )
-        # added one by one, since a part may hold an example twice
-        self.queries.index_add_(0, self._rows, torch.full_like(self._rows, copies))
+        self.count(copies)
         return logits
+
+    @property
+    def plain(self) -> Callable[[Tensor], Tensor]:
+        """The classifier itself, for attacks that look into it; they ``count`` the images that they run on it."""
+        return self._model
+
+    def count(self, images: int) -> None:
+        """Counts ``images`` more for each example."""
+        # added one by one, since a part may hold an example twice
+        self.queries.index_add_(0, self._rows, torch.full_like(self._rows, images))
 
     def take(self, mask: Tensor) -> Self:
         """The classifier for the examples in ``mask`` (boolean, or indices); its queries count for the whole."""

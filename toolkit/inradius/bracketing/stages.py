@@ -101,7 +101,8 @@ class AttackStage(Stage):
     def _found(self, plan: Plan, batch: Dataset) -> Attacked:
         try:
             # a smallest perturbation ends on the boundary, where rounding makes the copy differ from the model
-            model = plan.subject if self.attack.minimal else plan.quick
+            exact = self.attack.minimal or self.attack.has_records()
+            model = plan.subject if exact else plan.quick
             return self.attack(model, batch.inputs, batch.labels, plan.threat, index=batch.index)
         except RuntimeError as error:
             if _NO_GRADIENT not in str(error):

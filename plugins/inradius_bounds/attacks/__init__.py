@@ -1,0 +1,1 @@
+"""Attacks that look into the network."""
