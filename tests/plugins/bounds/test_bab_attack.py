@@ -142,3 +142,16 @@ def test_a_model_that_cannot_be_recorded_is_refused_in_a_sentence():
         made("bab_attack", "linf(eps=0.001)", net, x, net(x).argmax(1))
     # nothing is left to the search where the ascent breaks all
     assert bool(made("bab_attack", "linf(eps=0.001)", net, x, (net(x).argmax(1) + 1) % 3).success.all())
+
+
+def test_it_gets_the_model_itself_where_others_get_a_faster_copy(tmp_path, monkeypatch):
+    """The copy's convolution of a single channel has a gradient of its own, which no rule covers."""
+    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)).double().eval()
+    x = torch.rand(4, 1, 4, 4, dtype=F64)
+    data, spec = inradius.Dataset.of(x, net(x).argmax(1), name="noise"), "worst(fgsm(), bab_attack(steps=1, domains=4))"
+    report = inradius.bracket(net, data, "linf(eps=0.02)", attacks=[spec], certifiers=[], folder=tmp_path)
+    assert report.counts["attacked"] < 4
+    attack, threat = inradius.make(spec, Attack), inradius.make("linf(eps=0.02)", ThreatModel)
+    assert attack.find(net, x, data.labels, threat).shape == x.shape
