@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def compare_training(options: argparse.Namespace) -> None:
-    """Every method with every seed, and what their accuracies say."""
+    """Trains and attacks a network for each method and seed, and prints tables of accuracies and of their differences."""
     union = inradius.make(UNION, ThreatModel).scaled(options.factor)
     found: dict[str, list[Right]] = {method: [] for method in options.methods}
     for seed in range(options.seeds):
@@ -73,7 +73,10 @@ def compare_training(options: argparse.Namespace) -> None:
 
 
 def answer(method: str, seed: int, union: ThreatModel, options: argparse.Namespace) -> Right:
-    """Which examples the network of one run gets right, clean and under each set; read from its file where there is one."""
+    """The answer of ``standing`` for the network of one method and seed.
+
+    It is read from its file if the run is done; otherwise the network is trained and attacked, and the answer is written there.
+    """
     model_name = "".join(letter if letter.isalnum() else "-" for letter in options.model)
     name = f"{model_name}/{method}-factor{options.factor:g}-steps{options.steps}-epochs{options.epochs}"
     place = options.folder / f"{name}-seed{seed}-by{options.attack_steps}-on{options.images}.json"
@@ -92,7 +95,10 @@ def answer(method: str, seed: int, union: ThreatModel, options: argparse.Namespa
 
 
 def trained(method: str, seed: int, union: ThreatModel, folder: Path, options: argparse.Namespace) -> nn.Module:
-    """The network after clean epochs, the same ones for every method of a seed, and epochs of the method."""
+    """A network trained by a method, from weights that a few clean epochs gave.
+
+    All methods of a seed start from the same weights.
+    """
     data = inradius.make("mnist5k(split='train')", Dataset)
     common = {"batch_size": 50, "validation": 0.0, "seed": seed}
     warm = folder.parent / f"clean-seed{seed}"
@@ -102,7 +108,11 @@ def trained(method: str, seed: int, union: ThreatModel, folder: Path, options: a
 
 
 def standing(model: nn.Module, data: Dataset, union: ThreatModel, steps: int) -> Right:
-    """Which examples are right: clean, under every attack on a part, and under those and the attacks on the union."""
+    """True for each example that the model classifies correctly, in one list for each of these settings, by name.
+
+    "clean": without a perturbation. The name of a part: also under the attacks on that part. "union": also under the attacks on
+    all parts and on the union.
+    """
     with torch.no_grad():
         clean = model(data.inputs).argmax(1) == data.labels
     right = {"clean": clean}
@@ -116,7 +126,10 @@ def standing(model: nn.Module, data: Dataset, union: ThreatModel, steps: int) ->
 def withstood(
     model: nn.Module, data: Dataset, threat: ThreatModel, attacks: Sequence[str], left: Tensor, steps: int
 ) -> Tensor:
-    """Which of the examples that are left no attack fools; each attack runs on those that the ones before left."""
+    """``left`` (N,) without the examples that an attack breaks, (N,).
+
+    Each attack runs only on the examples that the attacks before it have not broken.
+    """
     left = left.clone()
     for spec in attacks:
         attack, rows = inradius.make(spec.format(steps=steps), Attack), left.nonzero().squeeze(1)
@@ -127,7 +140,7 @@ def withstood(
 
 
 def accuracies(found: dict[str, list[Right]]) -> Iterator[str]:
-    """Mean and range over the seeds, a row for each method."""
+    """The lines of a table with the mean and the range of the accuracies over the seeds, one row for each method."""
     names = list(next(iter(found.values()))[0])
     yield "| training | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 1) + "|"
@@ -140,7 +153,7 @@ def accuracies(found: dict[str, list[Right]]) -> Iterator[str]:
 
 
 def differences(title: str, ours: list[Right], others: list[Right]) -> Iterator[str]:
-    """Differences in accuracy on the union, paired by example and by seed, with 95 % intervals."""
+    """A table of the differences in accuracy on the union with 95 % intervals, a line for each seed and one for their mean."""
     yield f"| {title}, union, points | difference | 95 % interval |"
     yield "|---|---|---|"
     means = []
@@ -156,7 +169,7 @@ def differences(title: str, ours: list[Right], others: list[Right]) -> Iterator[
 
 
 def compare_hull(options: argparse.Namespace) -> None:
-    """Certified accuracy of each part, of all parts, and of the hull in one pass, at radii where that is in doubt."""
+    """Prints a table of the certified accuracy on each part, on all parts, and on the hull in one pass, for several radii."""
     data, held_out = inradius.make("mnist5k(split='train')", Dataset), inradius.make("mnist5k", Dataset)
     held_out = held_out.take(options.images)
     threat = inradius.make("union(l1(eps=2.5), l2(eps=0.35), linf(eps=0.018))", ThreatModel)
@@ -187,7 +200,7 @@ def certified(
     threat: ThreatModel,
     union: inradius.certifiers.certifier.UnionMode,
 ) -> tuple[float, float]:
-    """The share of examples certified, in percent, and the CPU seconds."""
+    """The percentage of examples that are certified, and the CPU seconds that it took."""
     started, count = process_time(), 0
     with torch.no_grad():
         for batch in data.batches(100):

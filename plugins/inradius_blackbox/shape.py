@@ -21,17 +21,17 @@ class Shape:
     radius: Tensor
 
     def take(self, index: Tensor) -> "Shape":
-        """That of the examples in ``index``."""
+        """The norm with the radii of the examples in ``index``."""
         return Shape(self.order, self.radius[index])
 
     def length(self, delta: Tensor, *, dim: int | tuple[int, ...]) -> Tensor:
-        """The norm over some axes, which are kept."""
+        """The norm of δ over some axes, which stay with length 1."""
         length: Tensor = torch.linalg.vector_norm(delta, ord=self.order, dim=dim, keepdim=True)
         return length
 
 
 def shape_of(threat: Oracles, x: Tensor) -> Shape | None:
-    """The ball that a set is within its box, None for a set that is no ℓ1, ℓ2 or ℓ∞ ball, and for radius 0."""
+    """The norm and the radii of a set that is a ball ∩ box; None for a set that is no ℓ1, ℓ2 or ℓ∞ ball, and if all radii are 0."""
     if threat.norm is None or threat.norm.order not in _ORDERS:
         return None
     known = torch.as_tensor(threat.radius, dtype=torch.float64)

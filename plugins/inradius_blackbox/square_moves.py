@@ -27,7 +27,10 @@ _ALL = 1000.0
 
 
 class SquareMoves(ABC):
-    """Proposals for a part of the batch, in its order. ``propose`` uses only the random numbers passed to it."""
+    """Makes the proposals of the Square attack for some examples of a batch, always for all of them and in their order.
+
+    A proposal is a perturbation that differs from the present one within a window. ``propose`` draws no random numbers itself.
+    """
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -39,33 +42,39 @@ class SquareMoves(ABC):
 
     @abstractmethod
     def take(self, index: Tensor) -> "SquareMoves":
-        """Those of the examples in ``index``."""
+        """The same moves for the examples in ``index`` alone."""
 
     @abstractmethod
     def start(self, part: AttackBatch) -> Tensor:
         """The first perturbation, (n, *S)."""
 
     def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
-        """The plans of K proposals, whose windows cover shares of the input, from draws (n, K, numbers), each (n, K, ...)."""
+        """What ``propose`` needs for K proposals, as one or more tensors (n, K, ...); by default the draws themselves.
+
+        shares: for each proposal, the share of the input that its window covers. draws: uniform numbers (n, K, numbers).
+        """
         return (draws,)
 
     @abstractmethod
     def propose(self, part: AttackBatch, delta: Tensor, share: float, plan: tuple[Tensor, ...]) -> Tensor:
-        """A change of a window that covers a share of the input, as planned, (n, *S) -> (n, *S)."""
+        """The perturbation with a window changed, (n, *S) -> (n, *S).
+
+        share: the share of the input that the window covers. plan: the tensors of ``plan`` for this proposal, (n, ...).
+        """
 
     def signs(self, draws: Tensor) -> Tensor:
-        """A sign for each channel, (..., numbers) -> (..., channels)."""
+        """True for channels with sign +1, False for −1, from uniform numbers, (..., numbers) -> (..., channels)."""
         return draws[..., _PLACES:] < 0.5
 
     def stripes(self, part: AttackBatch) -> Tensor:
-        """Signs along the columns, which are the same in every row, (n, channels, height, width)."""
+        """True for +1, False for −1, drawn by column and channel and equal in every row, (n, channels, height, width)."""
         grid = self.grid
         coins = part.rng.uniform((grid.channels, 1, grid.width)).to(part.x.device) < 0.5
         return coins.expand(-1, -1, grid.height, -1)
 
 
 class Corners(SquareMoves):
-    """ℓ∞: a window takes one of the two ends of what each coordinate may move, by channel."""
+    """Proposals for ℓ∞ balls: each channel of the window is set to the least or to the largest perturbation."""
 
     def __init__(self, grid: Grid, low: Tensor, high: Tensor) -> None:
         super().__init__(grid)
@@ -137,7 +146,10 @@ class Mounds(SquareMoves):
         return rows / self._shape.length(rows, dim=2).clamp(min=torch.finfo(rows.dtype).tiny)
 
     def _worth(self, rows: Tensor, windows: Tensor) -> Tensor:
-        """The length that each channel of a window gets: that of both windows, and its part of what is unused, (n, c, 1)."""
+        """The norm that each channel of the filled window gets, (n, c, 1).
+
+        It is the norm of the channel in both windows, and its share of the radius that the perturbation leaves unused.
+        """
         radius, channels = self._shape.radius[:, None, None].to(rows), self.grid.channels
         used, held = self._shape.length(rows, dim=(1, 2)), self._shape.length(windows, dim=2)
         if self._shape.order == 1:
@@ -192,7 +204,7 @@ class Extremes(SquareMoves):
 
 
 def moves_of(threat: Oracles, x: Tensor) -> SquareMoves:
-    """The proposals that suit a set."""
+    """The moves for a set around inputs x (B, *S): by its norm if it is an ℓ∞, ℓ2 or ℓ1 ball, else ``Extremes``."""
     grid, shape = Grid.of(x), shape_of(threat, x)
     if shape is not None and shape.order == math.inf:
         low, high = (threat.linear_max(sign * torch.ones_like(x), x) for sign in (-1, 1))
@@ -206,9 +218,9 @@ def moves_of(threat: Oracles, x: Tensor) -> SquareMoves:
 
 
 class Proposals:
-    """Plans of proposals, made for many at once: each operation costs as much as a layer of a small network.
+    """The sequence of proposals for some examples. Plans are made for many proposals at once, because each operation is costly.
 
-    ``share`` tells which share of the input a window covers after so many proposals.
+    share: a function of the number of proposals so far; it returns the share of the input that the next window covers.
     """
 
     def __init__(self, part: AttackBatch, moves: SquareMoves, share: Callable[[int], float]) -> None:
@@ -230,7 +242,7 @@ class Proposals:
         )
 
     def take(self, part: AttackBatch, index: Tensor) -> "Proposals":
-        """Those of the examples in ``index``, which are ``part``."""
+        """The same sequence, continued for the examples in ``index`` alone; ``part`` is the batch of these examples."""
         taken = Proposals(part, self._moves.take(index), self._share)
         taken._plans = tuple(plan[index] for plan in self._plans)
         taken._shares, taken._made = self._shares, self._made

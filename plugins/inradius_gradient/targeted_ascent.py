@@ -41,7 +41,7 @@ class TargetedPairs:
         return TargetedPairs(part=self.part.take(alive), each=self.each.take(index), target=self.target[index]), index
 
     def logits(self, delta: Tensor) -> Tensor:
-        """Those of every pair, (A · n, C)."""
+        """The logits of every pair at its perturbation, (A · n, C)."""
         with torch.no_grad():
             return torch.cat([self._ask(delta[rows], rows) for rows in self._slabs()])
 

@@ -45,11 +45,11 @@ class NormAlgorithms(ABC):
 
     @abstractmethod
     def farthest(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
-        """The point of the set that goes farthest along c, (B, K, n)."""
+        """A point of the set at which ⟨c, δ⟩ is largest, (B, K, n)."""
 
     @abstractmethod
     def value(self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool) -> Answers:
-        """How far that is, as computed and as an upper bound, two of (B, K), and with ``slope`` its gradient in c, (B, K, n).
+        """max ⟨c, δ⟩ as computed, and an upper bound on it, two of (B, K); with ``slope`` also the gradient in c, (B, K, n).
 
         Room and radius are rounded outward, and ``lost`` is what underflow may take from a product with a point of the room.
         """
@@ -58,7 +58,7 @@ class NormAlgorithms(ABC):
     def value_bound(
         self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
     ) -> Answers:
-        """The same with a cheaper upper bound, at most that of the ball and that of the box alone."""
+        """As ``value``, with an upper bound that costs less: at most that over the ball alone and that over the box alone."""
 
     @abstractmethod
     def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype, free: Tensor | None) -> Tensor:

@@ -26,9 +26,9 @@ def dearest(prices: Tensor, caps: Tensor, radius: Tensor, first: int) -> tuple[T
 
 
 def last_price(top: Tensor, chosen: Tensor, radius: Tensor, *, complete: bool) -> Tensor:
-    """The price θ at which the radius is used up, for the k largest prices in order, (..., k) -> (..., 1).
+    """The price θ of the coordinate that uses up the radius, for the k largest prices in order, (..., k) -> (..., 1).
 
-    Where it lasts longer θ is the last of them, or 0 where they are ``complete``: nothing was left out.
+    If the k coordinates do not use it up, θ is the smallest of these prices, or 0 if they are all prices (``complete``).
     """
     count = top.shape[-1]
     bought = (chosen.cumsum(-1) < radius).sum(-1, keepdim=True)

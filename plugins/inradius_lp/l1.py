@@ -97,7 +97,7 @@ class L1(LpBall):
         return scatter(self.length, rng, shape, dtype, free)
 
     def _first(self, prices: Tensor) -> int:
-        """How many coordinates the knapsack sorts at first: twice what the radius fills where the whole box is free."""
+        """The number of coordinates that the knapsack sorts at first: twice as many as the radius can move across the whole box."""
         return 8 + int(min(2 * self.eps / width(self.bounds), prices.shape[-1]))
 
 

@@ -86,14 +86,14 @@ class L2(LpBall):
 
 
 def _plain(first: Tensor, radius: Tensor) -> bool:
-    """True where no radius is so large or small that squares fail it, and times from the first ones on keep all their digits."""
+    """True if no radius or first time is so large or small that its square overflows or loses digits."""
     info = torch.finfo(radius.dtype)
     smallest, largest = sane(radius.dtype)
     return between(radius, smallest / info.eps, largest) and between(first, info.tiny / info.eps, largest)
 
 
 def _leave(c: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the ray along c leaves the ball, t c and clip(t c, low, high), two of (B, K, n)."""
+    """t c and clip(t c, low, high) for the largest t at which clip(t c, low, high) is in the ball, two of (B, K, n)."""
     first = first_time(length(c), radius)
     if _plain(first, radius):
         t, point = exit_point(c, low, high, radius, first, torch.finfo(c.dtype).max)
@@ -114,16 +114,18 @@ class _Ray:
         self._c = c.div_(self._scale)
 
     def exit_time(self, passes: int | None) -> Tensor:
+        """The time, in units of the ray, at which it leaves the ball, (B, K, 1). passes: steps of the search, None for all."""
         one, last = torch.ones_like(self._scale), torch.finfo(self._c.dtype).max
         start = length_within_unit(self._c).reciprocal_().clamp_(max=last)
         time, _ = exit_point(self._c, self._unit_low, self._unit_high, one, start, last, passes)
         return time
 
     def point(self, t: Tensor) -> Tensor:
+        """clip(t c, low, high), (B, K, n)."""
         return torch.clamp(self._c * self._pace(t), self._low, self._high)
 
     def unclipped(self, c: Tensor, t: Tensor) -> Tensor:
-        """The ray's point for c itself, without the box."""
+        """t c, the point of the ray without the box, (B, K, n)."""
         # a ray that moves nothing has no unit
         unit = torch.where(self._c.abs().amax(-1, keepdim=True) > 0, self._scale, torch.ones_like(self._scale))
         return c / unit * self._pace(t)
@@ -132,7 +134,7 @@ class _Ray:
         return (t * self._radius).clamp(max=torch.finfo(t.dtype).max)
 
     def value(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """The dual value, and rounded upwards, two of (B, K)."""
+        """The dual value at time t as computed, and an upper bound on it in exact arithmetic, two of (B, K)."""
         value, size, few = dual_value(self._c, t, self._unit_low, self._unit_high), self._c.shape[-1], smallest(t.dtype)
         unit = (self._radius * self._scale).squeeze(-1)
         # underflow: of the squares behind the length, of products and sums in units, of the unit, and of c

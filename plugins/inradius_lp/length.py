@@ -12,7 +12,7 @@ _RUN = 1024
 
 
 def sane(dtype: torch.dtype) -> tuple[float, float]:
-    """Between these two, a length is accurate although its squares were added as they are."""
+    """The range (smallest, largest) of lengths that a plain sum of squares computes accurately, without overflow or underflow."""
     info = torch.finfo(dtype)
     return math.sqrt(info.tiny) / info.eps, math.sqrt(info.max) * info.eps
 
@@ -43,7 +43,7 @@ def length(z: Tensor) -> Tensor:
 
 
 def between(values: Tensor, smallest: float, largest: float) -> bool:
-    """True where all the values lie between the two."""
+    """True if all values lie strictly between two numbers, and where there are no values."""
     if not values.numel():
         return True
     low, high = values.aminmax()

@@ -46,7 +46,7 @@ class BoxedBall(TightConvexOracles, ABC):
 
     @abstractmethod
     def outer_radii(self, rows: Tensor, largest: float) -> Tensor:
-        """The same, rounded up; infinite beyond the type's range."""
+        """``radii`` rounded up; infinite beyond the type's range."""
 
     @property
     def is_box(self) -> bool:
@@ -70,7 +70,7 @@ class BoxedBall(TightConvexOracles, ABC):
         return *within_mask(torch.maximum(low, -radius), torch.minimum(high, radius), self.free(x)), radius
 
     def outer_cell(self, x: Tensor, dtype: torch.dtype) -> OuterCell:
-        """The room of each coordinate and the radius, none smaller than it is, (B, 1, n); a radius may be infinite."""
+        """``cell`` rounded outward, and the most that underflow may take from a product with it; a radius may be infinite."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         radius = self.outer_radii(rows, torch.inf if self.ball.bounds is None else self.ball.reach(rows))
         low, high = outer_room(rows, row_box(self.ball.bounds, x))

@@ -19,7 +19,7 @@ class Nearest:
 
     @classmethod
     def of(cls, part: AttackBatch, delta: Tensor, leads: list[tuple[Tensor, Tensor]]) -> "Nearest":
-        """That of the classes whose leads at x + δ, with gradients, are given; all are reached for together."""
+        """The shortest step of those to the classes of ``leads``, each a lead at x + δ with its gradient, (n,) and (n, *S)."""
         rows = torch.arange(len(part), device=delta.device).repeat(len(leads))
         values, gradients = (torch.cat(each) for each in zip(*leads, strict=True))
         steps, distances = reach(part.threat.select(rows), gradients, -values, (part.x + delta)[rows])

@@ -12,7 +12,7 @@ def target_classes(part: AttackBatch, delta: Tensor, classes: int) -> Tensor:
 
 
 def strongest(part: AttackBatch, logits: Tensor, classes: int) -> Tensor:
-    """The same for logits that are known, (n, C) -> (n, A)."""
+    """The target classes for logits that are known, (n, C) -> (n, A)."""
     if part.goal is not None:
         return part.goal[:, None]
     wrong = logits.detach().scatter(1, part.y[:, None], -torch.inf)

@@ -193,7 +193,7 @@ class Affine(ThreatModel):
         return directions(self.basis, tuple(x.shape[1:])).to(x.device, precise)
 
     def _limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """How far each coefficient may go down (≤ 0) and up (≥ 0), two of (B, 1, r)."""
+        """The least (≤ 0) and the largest (≥ 0) value of each coefficient within radius and box, two of (B, 1, r)."""
         side = rows.new_full((len(x), 1, len(rows)), self.eps)
         if self.valid is None:
             return -side, side
@@ -205,7 +205,7 @@ class Affine(ThreatModel):
         return torch.maximum(down, -side), torch.minimum(up, side)
 
     def _outer_limits(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, no nearer than they are."""
+        """``_limits`` rounded outward, two of (B, 1, r)."""
         side = rows.new_full((len(x), 1, len(rows)), above(self.eps, rows.dtype))
         if self.valid is None:
             return -side, side

@@ -32,7 +32,7 @@ class AverageParts(AdversarialDefense):
         return cross_entropy(run.views(model, batch, searches, bn_mode=self.bn_mode).each(model), batch)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """Which examples withstand the attack on every part, (B,)."""
+        """True for the examples that the attack breaks on no part, (B,)."""
         fooled = [
             self.attack(model, batch.inputs, batch.labels, part, index=batch.index).success for part in threat.members()
         ]

@@ -34,7 +34,7 @@ class DivergenceError(InradiusError, ArithmeticError):
 
 
 def reason(error: Exception) -> str:
-    """What an exception says; of one with several arguments, as attrs' validators raise, the first alone."""
+    """The message of an exception; the first argument alone if there are several, as attrs' validators give them."""
     return str(error.args[0]) if error.args else str(error)
 
 

@@ -50,13 +50,13 @@ class CurveRelaxations:
         self.relaxations[node] = found
 
     def line(self, node: Node) -> CurveLines | Planes:
-        """The lines of a curve, or the planes of a product, moved apart by all rounding errors of rows there."""
+        """The lines of a curve or the planes of a product, moved apart by all rounding errors of rows on it."""
         if node not in self.lines:
             self.lines[node] = self.paying(node).folded
         return self.lines[node]
 
     def paying(self, node: Node) -> CurveLines | Planes:
-        """The lines of a curve, or the planes of a product, with the rounding errors of rows there."""
+        """The lines of a curve or the planes of a product, which state the rounding errors of rows on it."""
         if node not in self._paying:
             self._paying[node] = (
                 planes(self.values, node)
@@ -133,7 +133,10 @@ def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
 
 
 def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """The wanted places of each example, padded with place 0: indices (B, K), and a mask of those in use (B, K)."""
+    """The indices of the True entries of each row of a mask (B, n), and True where they are not padding, two of (B, K).
+
+    K is the largest number of True entries of a row. Shorter rows are padded with index 0.
+    """
     counts = wanted.sum(1)
     longest = int(counts.max()) if len(counts) else 0
     # a stable sort puts the wanted places first, in order

@@ -148,7 +148,7 @@ class ConstantTensor:
         return self.on(self._store)
 
     def on(self, store: ConstantStore) -> Tensor:
-        """The constant in the type of a store of the same graph."""
+        """The value of the constant, computed and kept by a store; the store decides its type."""
         found: Tensor = store.kept(self, lambda: self._make(store))
         return found
 

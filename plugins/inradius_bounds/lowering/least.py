@@ -1,4 +1,4 @@
-"""Numbers that values are never below, as their structure says: sums of squares, exponentials, and what is added to them."""
+"""Lower bounds of values that follow from their structure, such as 0 for a sum of squares, and larger ones after an addition."""
 
 import math
 
@@ -18,7 +18,7 @@ _NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus, ExpLayer, CappedExpL
 
 
 def least_of(node: Node, constants: ConstantStore) -> float | None:
-    """A number that a node's values are never below, in exact arithmetic and in any execution; None where none is known."""
+    """A number ≤ all values of a node, in exact arithmetic and in any execution; None if none is known."""
     node = node.root
     if node.join is not None:
         if not isinstance(node.join, Added) or any(factor < 0 for factor in node.join.factors):
@@ -43,7 +43,7 @@ def least_of(node: Node, constants: ConstantStore) -> float | None:
 
 
 def _of_layer(module: SquareRootLayer | ReciprocalLayer, constants: ConstantStore) -> float | None:
-    """That of a root, or of the reciprocal of a value that is never below 0."""
+    """A number ≤ all values of a square root, or of the reciprocal of a nonnegative value; None if none is known."""
     if isinstance(module, SquareRootLayer):
         # an execution may miss a root by 8 units in the last place
         return _below(math.sqrt(module.least), constants) if module.least else 0.0
@@ -51,7 +51,7 @@ def _of_layer(module: SquareRootLayer | ReciprocalLayer, constants: ConstantStor
 
 
 def _shifted(scale: Scale, before: float, constants: ConstantStore) -> float | None:
-    """That of a value ≥ ``before`` ≥ 0 plus one number, or times one number ≥ 0."""
+    """A number ≤ all values of factor · v or v + shift for v ≥ ``before`` ≥ 0; None unless both are single numbers ≥ 0."""
     parts = [_single(part, constants) for part in (scale.factor, scale.shift) if part is not None]
     if any(part is None or part < 0 for part in parts):
         return None
@@ -63,13 +63,13 @@ def _shifted(scale: Scale, before: float, constants: ConstantStore) -> float | N
 
 
 def _single(part: ConstantTensor, constants: ConstantStore) -> float | None:
-    """A constant that is one number; the capture is made anew where it changes."""
+    """The number of a constant with one number, else None. If it changes later, the model is captured again."""
     if part.value.numel() != 1:
         return None
     return float(constants.fixed(part))
 
 
 def _below(number: float, constants: ConstantStore) -> float:
-    """A number that an execution's own copy of another is not below, nor what it adds to it."""
+    """A number ≤ the value that an execution has for ``number`` ≥ 0, and ≤ the rounded sum of it and any nonnegative value."""
     info = torch.finfo(constants.native)
     return 0.0 if number < 4 * info.smallest_normal else number * (1 - 32 * info.eps)

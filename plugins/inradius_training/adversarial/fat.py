@@ -29,10 +29,9 @@ def _shares(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class FAT(AdversarialDefense):
-    """min E CE(f(x + δ), y) at the least adversarial δ: PGD's first misclassified iterate, or the one τ
-    misclassifications later.
+    """Minimises E CE(f(x + δ), y), where δ is PGD's first misclassified iterate, or the one τ misclassified iterates later.
 
-    τ is the attack's own, plus one from each of the shares ``later`` of the run on. The batch keeps its order.
+    τ is that of the attack, plus 1 for each share in ``later`` that the run has passed. The batch keeps its order.
     Checkpoints are compared by the attack as given. Source: zhang2020fat.
     """
 
@@ -46,7 +45,7 @@ class FAT(AdversarialDefense):
     later: tuple[float, ...] = attrs.field(default=(50 / 120, 90 / 120), validator=_shares, converter=as_floats)
 
     def tau(self, progress: float) -> int:
-        """The number of misclassified iterates that are passed at a share of the run."""
+        """τ when a share ``progress`` of the run is done: how many misclassified iterates the attack passes before it stops."""
         attack: Any = self.attack
         return int(attack.tau) + sum(progress >= share for share in self.later)
 

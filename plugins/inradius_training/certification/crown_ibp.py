@@ -12,7 +12,7 @@ from inradius_training.certification.certified import Certified
 
 @attrs.frozen(kw_only=True)
 class CrownIBP(Certified):
-    """As ``certified``, with the bounds (1 − β) · interval + β · backward pass over interval bounds of inner layers.
+    """``certified`` with the bounds (1 − β) · interval + β · backward pass over interval bounds of inner layers.
 
     The backward bounds are tighter on the loose networks at the start of training, and keep it stable. Interval bounds
     are tight on the trained network. Over the first share ``ramp`` of the run β goes from 1 to ``beta``. Any mixture of

@@ -52,7 +52,7 @@ def _own_part(data: Dataset, rows: Tensor, run: RunState) -> Dataset:
 
 
 def robust_examples(attack: Attack, model: nn.Module, examples: Dataset, threat: ThreatModel, run: RunState) -> Tensor:
-    """Which examples withstand the attack, (B,), with BatchNorm in eval mode."""
+    """True for the examples that the attack does not break, (B,), with BatchNorm in eval mode."""
     found = [
         ~attack(model, batch.inputs, batch.labels, threat, index=batch.index).success
         for batch in examples.batches(run.recipe.batch_size)

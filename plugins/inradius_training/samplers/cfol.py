@@ -80,7 +80,7 @@ class CFOL(Sampler):
         return self.gamma * there / there.sum() + (1 - self.gamma) * w.softmax(0)
 
     def _begin(self, data: Dataset, run: RunState) -> dict[str, Any]:
-        """What is remembered, at the beginning of an epoch."""
+        """The memory of the sampler, prepared for a new epoch: the size of each class, and no mistakes yet."""
         memory = run.memory(self)
         if len(memory.get("pending", ())) > 1:
             raise UnsupportedError(

@@ -12,10 +12,10 @@ from inradius.training.slots import Schedule
 
 @attrs.frozen(kw_only=True)
 class ElleA(Schedule):
-    """The weight of a penalty: ``top`` where it exceeds mean + ``sensitivity`` · std of its past, else ``decay`` times the last.
+    """The weight of a penalty, which is ``top`` at a step where the penalty jumps, else ``decay`` times the last weight.
 
-    The weight begins at 0. The past holds all earlier steps of the run and is used once it has ``least`` steps. It is
-    kept as a mean and a squared deviation, which every step updates. Source: rocamora2024.
+    A penalty jumps where it exceeds mean + ``sensitivity`` · std of the penalties of all earlier steps, of which there must be
+    ``least``. The weight begins at 0. Source: rocamora2024.
     """
 
     # released code, for CIFAR-10

@@ -11,7 +11,7 @@ Numbers = NDArray[np.floating]
 
 @attrs.frozen(eq=False)
 class WholeFactor:
-    """Factors of dense matrices, (B, S, S), computed in one call on their device."""
+    """The Cholesky factors of dense matrices, (B, S, S)."""
 
     factor: Tensor
 
@@ -22,7 +22,7 @@ class WholeFactor:
 
 @attrs.frozen(eq=False)
 class BandFactor:
-    """Factors in LAPACK's format, one for each matrix. None stands for a matrix that is not definite; its answers are NaN."""
+    """Cholesky factors of banded matrices in LAPACK's format. A matrix that is not definite has None, and NaN for answers."""
 
     factors: list[Numbers | None]
 
@@ -39,7 +39,7 @@ class BandFactor:
 
 @attrs.frozen(eq=False)
 class Whole:
-    """Matrices without their diagonals: ``upper`` (B, S, S), 0 on and below the diagonal."""
+    """Dense symmetric matrices without their diagonals. upper: their entries above the diagonal, else 0, (B, S, S)."""
 
     upper: Tensor
 
@@ -56,7 +56,7 @@ class Whole:
 
 @attrs.frozen(eq=False)
 class Band:
-    """Banded matrices without their diagonals, on a CPU: entries at most ``width`` from the diagonal.
+    """Symmetric banded matrices without their diagonals, on a CPU: entries at most ``width`` from the diagonal.
 
     numbers: ``width`` rows of zeros, then ``size`` rows for each matrix. A row holds the width + 1 entries from the
     diagonal on. It holds 0 for the diagonal and for entries beyond the end of the matrix.
@@ -73,7 +73,7 @@ class Band:
 
     @property
     def rows(self) -> Tensor:
-        """The matrices' rows, (B, S, width + 1)."""
+        """A view of the rows: the entries of each row from the diagonal on, (B, S, width + 1)."""
         return self.numbers[self.width * (self.width + 1) :].view(-1, self.size, self.width + 1)
 
     def sums(self) -> Tensor:
@@ -84,7 +84,7 @@ class Band:
         return rows.sum(-1) + left.sum(-1).view(rows.shape[:2])
 
     def cholesky(self, diagonal: Tensor) -> BandFactor:
-        """The factors of the matrices with the given diagonals (B, S); they overwrite these numbers."""
+        """The factors of the matrices with the given diagonals (B, S). They overwrite the matrices."""
         from scipy.linalg import lapack
 
         rows = self.rows

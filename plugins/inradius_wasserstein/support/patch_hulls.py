@@ -132,7 +132,7 @@ class PatchHulls:
 
 
 def _nearest(psi: Tensor, prices: Tensor) -> Tensor:
-    """The nearest of the sorted prices (..., N), (...)."""
+    """For each ψ (...) the nearest of the sorted prices (..., N), (...)."""
     wished = psi.contiguous()[..., None]
     place = torch.searchsorted(prices, wished).clamp(max=prices.shape[-1] - 1)
     above, below = prices.gather(-1, place), prices.gather(-1, (place - 1).clamp(min=0))

@@ -1,4 +1,4 @@
-"""Patches of images: the pixels from which mass reaches the window of a filter, or all pixels for a dense row."""
+"""Patches: the pixels from which mass can be moved into the window of a filter, or all pixels for a dense row."""
 
 import attrs
 import torch
@@ -10,10 +10,11 @@ Pair = tuple[int, int]
 
 @attrs.frozen(eq=False)
 class Patches:
-    """The parts of the images that K rows read: ``mass`` (P, B, S) of the pixels at P places, each of a ``kind`` (P,) of Q.
+    """The pixels of B images that matter to K rows of a linear map, at each of the P places of a filter.
 
-    worth (R, K): entries of the rows, 0 beyond the image; closed (R, 1): True beyond the image; source (Q, S): the
-    places of the pixels in ``worth``.
+    mass (P, B, S): the values of the S pixels at each place. kind (P,): places are of Q kinds, by how much of the patch lies
+    beyond the image. worth (R, K): the rows' entries on all canvases together, 0 beyond the image. closed (R, 1): True beyond
+    the image. source (Q, S): for each kind, where its pixels are in ``worth``.
     """
 
     mass: Tensor
@@ -24,7 +25,7 @@ class Patches:
 
 
 def dense_patches(rows: Tensor, x: Tensor) -> Patches:
-    """All pixels at one place, for rows (K, n) and images (B, n)."""
+    """The patches of dense rows (K, n) on images (B, n): one place, which has all pixels."""
     closed = torch.zeros(rows.shape[1], 1, dtype=torch.bool, device=x.device)
     every = torch.arange(x.shape[1], device=x.device)[None]
     return Patches(x[None], torch.zeros(1, dtype=torch.int64, device=x.device), rows.t(), closed, every)
@@ -33,9 +34,10 @@ def dense_patches(rows: Tensor, x: Tensor) -> Patches:
 def filter_patches(
     filters: Tensor, grid: Pair, stride: Pair, pad: Pair, x: Tensor, reach: Pair
 ) -> tuple[Patches, Pair]:
-    """The patches of images (B, C, H, W) from which mass can reach the windows of filters (K, C, h, w), and the canvas's size.
+    """The patches of filters (K, C, h, w) on images (B, C, H, W), and the height and width of a canvas.
 
-    ``worth`` lies on a canvas of this height and width: the window, and twice the reach of moves around it.
+    A patch has the pixels within ``reach`` of a window of the filter, as far as a move carries mass. A canvas is larger: it has
+    the pixels within twice the reach, where mass of the patch can go. ``worth`` lists the filters' entries on it.
     """
     size = [filters.shape[2 + axis] + 4 * reach[axis] for axis in (0, 1)]
     begin = [torch.arange(grid[axis], device=x.device) * stride[axis] - pad[axis] - 2 * reach[axis] for axis in (0, 1)]
@@ -54,14 +56,14 @@ def filter_patches(
 
 
 def _borders(begin: Tensor, size: int, length: int) -> tuple[Tensor, Tensor]:
-    """The kind of each place along an axis (places,), and for each kind the part of the canvas within the image (kinds, size)."""
+    """The kind of each place along one axis, (places,), and for each kind True at canvas pixels within the image, (kinds, size)."""
     position = begin[:, None] + torch.arange(size, device=begin.device)
     inside, kind = torch.unique((position >= 0) & (position < length), dim=0, return_inverse=True)
     return kind, inside
 
 
 def _cut(x: Tensor, grid: Pair, stride: Pair, begin: list[Tensor], size: list[int], reach: Pair) -> Tensor:
-    """The pixels from which mass reaches each place's window, 0 beyond the border, (P, B, S)."""
+    """The pixels of the patch at each place, 0 beyond the image, (P, B, S)."""
     first = [int(begin[axis][0]) + reach[axis] for axis in (0, 1)]
     window = (size[0] - 2 * reach[0], size[1] - 2 * reach[1])
     last = [first[axis] + (grid[axis] - 1) * stride[axis] + window[axis] - x.shape[2 + axis] for axis in (0, 1)]

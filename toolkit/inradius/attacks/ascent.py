@@ -101,10 +101,9 @@ class Ascent:
 
 
 def gradient_of(value: Tensor, delta: Tensor, *, keep: bool = False) -> Tensor:
-    """The gradient of each example's ``value`` in its ``delta``, coordinates that are not finite as 0, (n,) -> (n, *S).
+    """The gradient of each example's ``value`` (n,) in its ``delta`` (n, *S), (n, *S); 0 at coordinates where it is not finite.
 
-    ``keep`` the graph where more gradients are taken from it.
-
+    With ``keep`` the graph stays in memory, so that more gradients can be taken from it.
     Raises ``UnsupportedError`` where the model's logits do not depend differentiably on its input.
     """
     found = None

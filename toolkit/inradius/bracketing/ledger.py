@@ -120,7 +120,7 @@ class Ledger:
         return sorted(wrong | {row for found in self.attempts.values() for row, made in found.items() if made.success})
 
     def undecided(self) -> list[int]:
-        """The rows that are neither certified nor broken, on which work goes on; ``Example.status`` is the word of the report."""
+        """The rows that are neither certified nor broken so far, so that later stages work on them."""
         return sorted(self.clean.keys() - set(self.certified()) - set(self.broken()))
 
     def rows(self) -> Sequence[int]:

@@ -94,11 +94,11 @@ class Store:
         write_atomic(path, sealed_json(attrs.asdict(setting), indent=1))
 
     def append(self, record: Record) -> None:
-        """Puts a record on the disk before it returns."""
+        """Appends a record to the results; it is on the disk when this returns."""
         append(self.folder / RESULTS, sealed_json(record))
 
     def records(self) -> Iterator[Record]:
-        """The records up to the first that is not whole."""
+        """The records before the first that is incomplete or damaged."""
         return (record for _, record in self._whole())
 
     def _whole(self) -> Iterator[tuple[bytes, Record]]:
@@ -110,14 +110,14 @@ class Store:
             yield line, record
 
     def _mend(self) -> None:
-        """Cuts the results before the first record that is not whole."""
+        """Removes from the results file the first incomplete or damaged record and all behind it."""
         path = self.folder / RESULTS
         whole = b"".join(line for line, _ in self._whole())
         if path.exists() and path.stat().st_size != len(whole):
             write_atomic(path, whole)
 
     def keep_deltas(self, stage: str, rows: Sequence[int], delta: Tensor) -> str:
-        """Writes a batch of perturbations (B, *S) to the disk; the name of its file in the folder."""
+        """Writes a batch of perturbations (B, *S) to the disk, and returns the name of its file in the folder."""
         name = f"{DELTAS}/{stage.replace(' ', '-')}-{rows[0]}-{rows[-1]}-{len(rows)}.safetensors"
         note(self.folder, name)
         write_atomic(self.folder / name, tensor_file({"delta": delta}))
@@ -136,7 +136,7 @@ class Store:
 
 @attrs.frozen(eq=False)
 class KeptDeltas(Mapping[int, Tensor]):
-    """Perturbations (*S) by row, read from a run folder when they are asked for; places: file and place in it."""
+    """The perturbations (*S) of a run folder by row, read on demand. places: each row's file and its place there."""
 
     store: Store
     places: Mapping[int, tuple[str, int]]

@@ -37,7 +37,7 @@ class Robustness:
         return self._left(factor) / len(self.gauges)
 
     def interval(self, factor: float) -> tuple[float, float]:
-        """The 95 % Clopper-Pearson interval of ``at``."""
+        """The 95 % Clopper-Pearson interval of the accuracy ``at(factor)``, (low, high)."""
         return clopper_pearson(self._left(factor), len(self.gauges))
 
     def _left(self, factor: float) -> int:
@@ -58,7 +58,7 @@ class Robustness:
         return tuple(sorted({0.0, *(gauge for gauge in self.gauges if math.isfinite(gauge))}))
 
     def to_csv(self) -> str:
-        """A row for each step: the factor, the radius, the accuracy from there on, and the ends of its 95 % interval."""
+        """The curve as CSV: for each step the factor, the radius, the accuracy from there on, and the ends of its 95 % interval."""
         return csv_text(["factor", "radius", "accuracy", "low", "high"], self._rows())
 
     def _rows(self) -> Iterator[dict[str, object]]:

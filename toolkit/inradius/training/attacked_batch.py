@@ -14,9 +14,9 @@ from inradius.models.modes import at_least
 class Perturbations:
     """The perturbations that an attack found for a batch.
 
-    delta (B, *S), in the set; candidates (k, B, *S), all that it chose from; trace: the iterates that were asked for, by their
-    number, each (B, *S); withstood (B,): at how many iterates the prediction was right, and tried (B,): of how many, None of an
-    attack that does not tell.
+    delta (B, *S): in the set. candidates (k, B, *S): the perturbations that delta was chosen from. trace: the iterates that were
+    asked for, by their number, each (B, *S). tried (B,): the number of iterates, and withstood (B,): how many of them are
+    classified correctly; both None for an attack that does not count them.
     """
 
     delta: Tensor
@@ -30,7 +30,7 @@ class Perturbations:
 class AttackedBatch:
     """A batch and its perturbations; logits are computed when they are first asked for, and kept.
 
-    So a regularizer that wants the predictions that the loss was made of asks for them again, and costs nothing.
+    A regularizer that needs the logits of the loss asks for them again at no cost.
     """
 
     batch: Dataset
@@ -70,14 +70,14 @@ class AttackedBatch:
         return self.at("each", lambda: model(points.flatten(0, 1)).unflatten(0, points.shape[:2]))
 
     def at(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
-        """The logits kept by this name, computed the first time."""
+        """The logits stored under this name; the first call computes and stores them."""
         if name not in self._logits:
             # losses are computed in float32 also where the network is not
             self._logits[name] = at_least(compute(), self.inputs.dtype)
         return self._logits[name]
 
     def mistakes(self) -> Tensor | None:
-        """A mask of the wrong predictions that the loss was made of, (B,): under attack, clean where nothing was attacked."""
+        """True where a prediction that the loss used is wrong, (B,); None if it used none. Attacked ones come before clean ones."""
         for name in ("clean",) if self.found is None else ("attacked", "each"):
             if name in self._logits:
                 wrong = self._logits[name].detach().argmax(-1) != self.batch.labels

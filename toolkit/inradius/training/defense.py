@@ -131,7 +131,7 @@ class AdversarialDefense(Defense):
         return run.views(model, batch, one, targets=targets, keep=keep, bn_mode=self.bn_mode)
 
     def score(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:
-        """Which examples withstand the attack, (B,)."""
+        """True for the examples that the attack does not break, (B,)."""
         return ~self.attack(model, batch.inputs, batch.labels, threat, index=batch.index).success
 
     def scored_by(self) -> str:

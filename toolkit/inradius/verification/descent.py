@@ -28,7 +28,7 @@ _LEAK = 0.2
 
 
 def find_witness(question: Question, clock: Clock, rounds: int, seed: int = 0) -> Witness | None:
-    """A witness that a number of rounds, or as many as the clock allows, find; else None.
+    """A witness found within ``rounds`` rounds and the time of the clock; None if there is none.
 
     A round draws random points and corners of the set, and follows the gradient from the best of them. Half of the starts lower
     the weakest clause, the others one clause each. The gradients are those of leaky ReLUs, with a slope of its own for each start,
@@ -79,7 +79,7 @@ def _drawn(x: Tensor, threat: Oracles, rng: ExampleRNG, *, corner: bool) -> Tens
 
 
 def _chosen(question: Question, starts: int) -> Tensor:
-    """The clauses that each start lowers, (starts, M): all of them, or for every second start one in turn."""
+    """True for the clauses that a start lowers, (starts, M): one clause in turn for every second start, all for the others."""
     clauses = question.prop.clauses
     count = question.prop.offsets.shape[1] if clauses is None else len(clauses)
     kept = torch.ones(starts, count, dtype=torch.bool, device=question.x.device)
@@ -103,7 +103,7 @@ def _losses(values: Tensor, prop: Property, kept: Tensor) -> Tensor:
 
 
 def _accepted(question: Question, values: Tensor, points: Tensor) -> Witness | None:
-    """The witness that the most violating point gives, where one violates the property."""
+    """The witness at the point (of N) that violates the property most; None if no point violates it."""
     weakest = question.prop.weakest(values)
     lowest = int(weakest.nan_to_num(nan=torch.inf).argmin())
     return question.accept(points[lowest : lowest + 1].detach()) if float(weakest[lowest]) <= 0 else None

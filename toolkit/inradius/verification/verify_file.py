@@ -19,7 +19,7 @@ from inradius.verification.vnnlib.query import read_query
 
 @attrs.frozen(kw_only=True)
 class VerifyOptions:
-    """How a network and a property are verified: the methods' settings, and no file."""
+    """The settings of a verification: its time limit, certifier, claim and seed."""
 
     timeout: float = attrs.field(default=DEFAULT_TIMEOUT, converter=as_timeout)
     certifier: Certifier = attrs.field(factory=lambda: as_certifier(DEFAULT_CERTIFIER), converter=as_certifier)
@@ -31,7 +31,7 @@ class VerifyOptions:
 
 
 def verify_file(network: Path, prop: Path, options: VerifyOptions) -> VerificationResult:
-    """Whether the network of an ONNX file has an unsafe input, as a VNN-LIB file states; the time includes the reading.
+    """The result for a network in an ONNX file and a property in a VNN-LIB file; the time limit includes reading them.
 
     A witness is replayed by ``onnxruntime`` where it is installed. Raises ``InputError`` and ``UnsupportedError`` for files that
     are not read.

@@ -34,7 +34,7 @@ def verify_query(
     replay: Run | None = None,
     seed: int = 0,
 ) -> VerificationResult:
-    """Whether an input of the region is unsafe; inputs are of this shape (*S) and type.
+    """The result for a query: "sat" with an unsafe input of the region, or "unsat" if none exists. Inputs have shape (*S).
 
     A witness consists of floating-point numbers that lie in the region of the file's decimal numbers, and is unsafe in exact
     arithmetic with the outputs that the network gives for it alone, and with those of ``replay`` where it is given.

@@ -41,7 +41,7 @@ def value(kernel: Callable[..., tuple[Tensor, ...]], c: Tensor, *cell: Tensor) -
 def value_in_room(
     kernel: Callable[..., tuple[Tensor, ...]], c: Tensor, low: Tensor, high: Tensor, *cell: Tensor
 ) -> Tensor:
-    """The same where the cell begins with room, by a kernel that answers (value, raised), and with ``slope`` also a maximiser.
+    """``value`` for a cell that begins with room. The kernel answers (value, raised), and with ``slope`` also a maximiser.
 
     ``raised`` is the bound; it becomes 0 where no entry of a direction has room.
     """

@@ -16,7 +16,7 @@ from inradius.sets.arithmetic.outward import above, smallest
 
 @lru_cache(maxsize=256)
 def runs(size: int) -> tuple[int, int]:
-    """How many terms are added at once and how many such runs there are, without a rest if possible."""
+    """The length of the runs in which ``total`` adds, and their number, for so many terms; without a rest if possible."""
     most = max(1, 2 * math.isqrt(size))
     # runs twice as long as their number are faster than √n of √n, and cost a quarter more error at most
     divisors = (run for run in range(most, most * 7 // 10, -1) if size % run == 0)
@@ -25,7 +25,7 @@ def runs(size: int) -> tuple[int, int]:
 
 
 def depth(size: int) -> int:
-    """How many additions a term of a ``total`` passes at most."""
+    """The most additions that a term of ``total`` passes, for so many terms."""
     return sum(runs(size)) + 1
 
 

@@ -27,7 +27,7 @@ class Sampler(Component, ABC):
 
     @abstractmethod
     def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
-        """The rows of ``data`` that each batch of this epoch has, as many batches as ``self.count`` says."""
+        """The rows of ``data`` in each batch of this epoch, for as many batches as ``self.count`` says."""
 
     def count(self, data: Dataset, size: int) -> int:
         """The number of batches of at most ``size`` examples in an epoch; by default every example counts once."""
@@ -38,7 +38,7 @@ class Sampler(Component, ABC):
         return None
 
     def observe(self, labels: Tensor, mistakes: Tensor, run: RunState) -> None:
-        """Hears of a batch, over all processes: its labels (B,) and a mask of the wrong predictions under attack (B,)."""
+        """Called after each step with all processes' batch: labels (B,), and True where a prediction under attack is wrong (B,)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,11 +46,11 @@ class Shuffled(Sampler):
     """Every example once an epoch, in a new order each time."""
 
     def rows(self, data: Dataset, run: RunState) -> Iterator[Tensor]:
-        """Batches of nearly equal sizes: a last one of one example would break BatchNorm."""
+        """The rows of each batch, of nearly equal sizes, because a last batch of one example would break BatchNorm."""
         generator = torch.Generator().manual_seed(derive(run.seed, "order", run.epoch))
         yield from torch.randperm(len(data), generator=generator).tensor_split(self.count(data, run.recipe.batch_size))
 
 
 def batch_count(examples: int, size: int) -> int:
-    """The number of batches of at most ``size`` that hold so many examples."""
+    """The least number of batches of at most ``size`` for a number of examples; at least 1."""
     return max(1, math.ceil(examples / size))

@@ -53,7 +53,7 @@ def _place(variable: Variable, outputs: int) -> int:
 
 
 def _clauses(members: list[list[int]], rows: int) -> Tensor | None:
-    """Which rows are in which clause, (M, K); None where each row is a clause of its own, in order."""
+    """True where a row is in a clause, (M clauses, K rows); None if clause k is row k alone."""
     if members == [[row] for row in range(rows)]:
         return None
     clauses = torch.zeros(len(members), rows, dtype=torch.bool)

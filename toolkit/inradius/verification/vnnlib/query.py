@@ -29,7 +29,10 @@ class Case:
 
 @attrs.frozen(eq=False)
 class Query:
-    """Whether inputs and outputs exist for which ``formula`` holds: the unsafe set of a file, and its ``cases``."""
+    """The question of a file: are there an input and its output for which ``formula`` holds, that is, which are unsafe?
+
+    inputs, outputs: how many numbers they have. cases: the same question as boxes of inputs with what is unsafe in each.
+    """
 
     inputs: int
     outputs: int

@@ -36,13 +36,13 @@ class _Reader:
         self._asserted: list[Formula] = []
 
     def statement(self) -> Statement:
-        """What the commands so far state together."""
+        """The statement that the commands so far make together."""
         if not self._asserted:
             raise InputError("there is no assertion; allowed are properties with at least one")
         return Statement(self._count(output=False), self._count(output=True), All(tuple(self._asserted)))
 
     def read(self, command: Expression) -> None:
-        """Takes in one command."""
+        """Adds a command to the statement."""
         match command:
             case ("declare-const", str(name), str(kind)) | ("declare-fun", str(name), (), str(kind)):
                 self._declare(name, kind)

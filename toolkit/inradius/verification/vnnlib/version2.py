@@ -47,7 +47,7 @@ def statement_of(text: str) -> Statement:
 
 
 def _told(error: Exception) -> str:
-    """What the package says: its first error, which it lists as JSON, or a plain message."""
+    """The message of an error of the package in one line: the first of the errors that it lists as JSON, or its plain message."""
     try:
         first = json.loads(str(error))["errors"][0]
         told = f"line {first['line']}: {first['message']}: {first['offendingSymbol']}"

@@ -14,7 +14,7 @@ Along = Callable[[Tensor, list[int], bool], Tensor]
 
 
 def _axes(call: Call) -> list[int]:
-    """The axes of a reduction, counted from the end; an empty list where the node does nothing."""
+    """The axes of a reduction, as negative numbers; an empty list for a node that reduces nothing."""
     rank = call.operand(0).rank
     given = call.ints("axes", 1)
     if given:
@@ -23,7 +23,7 @@ def _axes(call: Call) -> list[int]:
 
 
 def _reduction(function: Along, of_each: Callable[[Tensor], Tensor] | None = None) -> Callable[[Call], Apply]:
-    """A reduction; ``of_each`` is what it makes of numbers without axes to reduce."""
+    """The lowering of a reduction. ``of_each`` is applied to each number where there are no axes to reduce."""
 
     def lower(call: Call) -> Apply:
         axes, keep = _axes(call), bool(call.attribute("keepdims", 1))
@@ -35,7 +35,7 @@ def _reduction(function: Along, of_each: Callable[[Tensor], Tensor] | None = Non
 
 
 def own_type(x: Tensor) -> torch.dtype | None:
-    """The type that sums of integers are asked for, which torch would make longer; None for other numbers."""
+    """The type of integers, so that torch keeps it in sums, where it would widen it; None for floating-point numbers."""
     return None if x.dtype.is_floating_point else x.dtype
 
 

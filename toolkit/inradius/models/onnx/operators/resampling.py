@@ -23,7 +23,7 @@ class _Scaling:
     ratios: list[float]
 
     def ratio(self, axis: int, rank: int) -> float:
-        """How much longer an axis gets; ``axis`` counts from the first or the last one."""
+        """The factor by which an axis gets longer, 1 for an axis that is not resized. ``axis`` may be negative."""
         own = axis - rank if axis >= 0 else axis
         return self.ratios[self.axes.index(own)] if own in self.axes else 1.0
 
