@@ -40,6 +40,23 @@ def mnist_is_read_once():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_figures():
+    """Reports are saved without figures, which take longer than all the rest of a small run; ``figures`` draws them."""
+    from inradius.report import report
+
+    drawn = report._figures
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "_figures", lambda result: {})
+        yield drawn
+
+
+@pytest.fixture
+def figures(no_figures, monkeypatch):
+    """Reports of this test are saved with their figures."""
+    monkeypatch.setattr("inradius.report.report._figures", no_figures)
+
+
 def _forget():
     for cached in (_installed.host, registry.entries, registry.layer_rules):
         cached.cache_clear()

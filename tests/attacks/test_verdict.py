@@ -196,13 +196,7 @@ def tied(folder, attacks, **options):
     return inradius.bracket(Ties(), data, Cube(eps=0.7), attacks=attacks, certifiers=[], folder=folder, **options)
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """The figure takes longer than all the rest, and has tests of its own."""
-    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
-
-
-def test_an_answer_that_ties_counts_on_neither_side(tmp_path, no_figures):
+def test_an_answer_that_ties_counts_on_neither_side(tmp_path):
     report = tied(tmp_path, [Shift(amount=-0.7)])
     # the third is far away, and the last one is a tie already, which is wrong
     assert [e.status for e in report.examples] == ["attacked", "within_rounding", "undecided", "wrong"]
@@ -214,14 +208,14 @@ def test_an_answer_that_ties_counts_on_neither_side(tmp_path, no_figures):
     assert inradius.Report.load(tmp_path) == report
 
 
-def test_an_attack_that_gets_beyond_decides(tmp_path, no_figures):
+def test_an_attack_that_gets_beyond_decides(tmp_path):
     report = tied(tmp_path, [Shift(amount=-0.3), Shift(amount=-0.7)])
     assert report.examples[0].attempts[0].within_rounding
     assert [e.status for e in report.examples[:2]] == ["attacked", "within_rounding"]
 
 
 @pytest.mark.parametrize("attack", ["pgd(steps=5)", "fmn(steps=20)", "restarts(ddn(steps=5), n=2)"])
-def test_a_network_that_ties_in_the_whole_reach_is_not_broken(tmp_path, no_figures, attack):
+def test_a_network_that_ties_in_the_whole_reach_is_not_broken(tmp_path, attack):
     data = Dataset.of(torch.tensor([[0.9]]), torch.zeros(1, dtype=torch.int64), bounds=None)
     report = inradius.bracket(
         Ties(), data, "linf(eps=0.7, bounds=None)", attacks=[attack], certifiers=[], folder=tmp_path
@@ -229,7 +223,7 @@ def test_a_network_that_ties_in_the_whole_reach_is_not_broken(tmp_path, no_figur
     assert [e.status for e in report.examples] == ["within_rounding"]
 
 
-def test_reports_of_other_versions_are_read(tmp_path, no_figures):
+def test_reports_of_other_versions_are_read(tmp_path):
     """A field that an older version did not write has its default, and one that a newer version writes is left out."""
     report = run(tmp_path, attacks=[Shift(amount=0.1)])
     path = tmp_path / "report.json"

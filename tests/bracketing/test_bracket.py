@@ -21,14 +21,8 @@ from inradius.bracketing.run import audited
 from inradius.bracketing.store import locked
 
 LAW = settings(
-    max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    """The figure takes longer than all the rest, and has tests of its own."""
-    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
 
 
 def truth(data, model, eps):

@@ -12,11 +12,6 @@ import inradius
 from inradius.attacks.attack import Attacked
 
 
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
-
-
 @attrs.frozen(kw_only=True)
 class Cheat(inradius.Attack):
     """Answers as it likes, and calls everything a success, past the checks of the interface; ``trick`` is how."""

@@ -20,11 +20,6 @@ from inradius.stored.checksum import sealed_json
 FACTORS = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0]
 
 
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
-
-
 def curve(folder, threat=None, factors=FACTORS, **options):
     threat = threat or Cube(eps=0.2)
     methods = {"attacks": [Guess(), Corner()], "certifiers": [Exact(loss=0.3), Exact(loss=0.05)], "audit": 0.0}
@@ -34,10 +29,8 @@ def curve(folder, threat=None, factors=FACTORS, **options):
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory):
     """The reports of a curve by whether radii reuse each other's, and the folder of each curve."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inradius.report.report._figures", lambda report: {})
-        folders = {reuse: tmp_path_factory.mktemp("curve") for reuse in (True, False)}
-        return {reuse: curve(folder, reuse=reuse) for reuse, folder in folders.items()}, folders
+    folders = {reuse: tmp_path_factory.mktemp("curve") for reuse in (True, False)}
+    return {reuse: curve(folder, reuse=reuse) for reuse, folder in folders.items()}, folders
 
 
 def reach(data, model):

@@ -11,11 +11,6 @@ import inradius
 from inradius.data.lazy_dataset import LazyDataset
 
 
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
-
-
 class Counted:
     """Rows that count how many of them are asked for at once."""
 

@@ -67,7 +67,7 @@ def test_a_saved_report_is_read_back_equal(report, tmp_path):
     assert again.to_html() == report.to_html()
 
 
-def test_saving_leaves_whole_files_only(report, tmp_path):
+def test_saving_leaves_whole_files_only(report, tmp_path, figures):
     report.save(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names >= {"report.json", "examples.csv", "report.html", "bracket.png", "bracket.svg"}
@@ -227,14 +227,3 @@ def test_the_curve_is_drawn_over_the_radius(report, tmp_path):
     with pytest.raises(inradius.InputError, match="radii="):
         plot_curve(nameless)
     assert plot_curve(nameless, [1.0]).axes
-
-
-def test_importing_inradius_imports_no_drawing():
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, inradius; print([m for m in ('matplotlib', 'scipy.stats', 'rich.progress') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

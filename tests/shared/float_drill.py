@@ -21,6 +21,7 @@ from fractions import Fraction
 import attrs
 import torch
 from exact_arithmetic import AFFINE, Skip, Table, downhill, drawn, rows_of
+from exact_fractions import flushing
 from torch import nn
 
 import inradius
@@ -274,15 +275,6 @@ def threads(count):
 
 
 @contextlib.contextmanager
-def no_subnormals():
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-@contextlib.contextmanager
 def no_mkldnn():
     with warnings.catch_warnings():
         # torch tells of TF32 on other machines where this is set
@@ -294,7 +286,7 @@ def no_mkldnn():
 SETTINGS = {
     "one thread": lambda: threads(1),
     "two threads": lambda: threads(2),
-    "flush_denormal": no_subnormals,
+    "flush_denormal": flushing,
     "mkldnn off": no_mkldnn,
     "nnpack off": lambda: torch.backends.nnpack.flags(enabled=False),
 }

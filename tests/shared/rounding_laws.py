@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from exact_fractions import flushing
 from torch import nn
 
 import inradius
@@ -35,16 +36,6 @@ L2 = "l2(eps=0.0, bounds=None)"
 LEAST = tiny(F32)
 # the half of this number is flushed
 NEAR = float(torch.tensor(1.98 * LEAST))
-
-
-@contextlib.contextmanager
-def flushing():
-    """A context in which the machine flushes numbers below the smallest normal one to 0."""
-    assert torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def exact(numbers):

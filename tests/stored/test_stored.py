@@ -22,12 +22,6 @@ from inradius.stored.checksum import FIELD, intact, sealed_json
 from inradius.stored.files import append, write_atomic
 from inradius.stored.reading import check, whole_lines
 
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr("inradius.report.report._figures", lambda report: {})
-
-
 BOTH = pytest.mark.parametrize("start", [fit, bracket])
 
 

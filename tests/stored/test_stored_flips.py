@@ -45,7 +45,6 @@ def stored(tmp_path_factory):
     """A training run that was stopped in its last epoch, and a bracket that is complete."""
     home = tmp_path_factory.mktemp("stored")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("inradius.report.report._figures", lambda report: {})
         score = Probe.score
 
         def stop(self, model, batch, threat, run):

@@ -12,7 +12,7 @@ from inradius_bounds.solvers.highs_solver import HighsSolver, SearchTarget
 from inradius_bounds.solvers.polytope import Polytope
 
 pytestmark = pytest.mark.skipif(find_spec("highspy") is None, reason="these are tests of it")
-SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
+SETTINGS = settings(max_examples=12, deadline=None, derandomize=True)
 
 
 def polytope(seed, size=7, rows=6):

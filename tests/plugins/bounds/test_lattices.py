@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -44,8 +45,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("spec", ["linf(eps=0.05)", "l2(eps=0.3)"])
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize(("kind", "spec"), in_turn([*NETWORKS], ["linf(eps=0.05)", "l2(eps=0.3)"]))
 def test_windows_are_only_a_faster_way_to_the_same_bounds(kind, spec, monkeypatch):
     torch.manual_seed(0)
     x = torch.rand(2, 1, 8, 8, dtype=F64)

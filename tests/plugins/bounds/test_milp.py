@@ -125,7 +125,7 @@ def test_milp_is_the_minimum_over_the_patterns_of_twelve(seed):
 
 
 @pytest.mark.parametrize("spec", POLYTOPES)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_bounds_in_their_order(spec, seed):
     """dual, crown, lp ≤ milp ≤ what an attack attains."""
     net, (x, y) = mlp(seed), batch(seed=seed)
@@ -133,7 +133,7 @@ def test_bounds_in_their_order(spec, seed):
     exact = certified("milp()", net, x, y, threat)
     for kind in ("interval()", "dual()", "crown()", "lp()", "alpha(layers='all')"):
         assert bool((certified(kind, net, x, y, threat) <= exact + 1e-4).all()), kind
-    attack = inradius.make("pgd(steps=50, restarts=4, objective=margin(), keep_maximising=True)", Attack)
+    attack = inradius.make("pgd(steps=25, restarts=2, objective=margin(), keep_maximising=True)", Attack)
     assert bool((exact.amin(1) <= attack(net, x, y, threat).margin + 1e-9).all())
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from in_turn import in_turn
 from operator_cases import OPERATORS, Applied, made
 
 import inradius
@@ -32,15 +33,15 @@ def members(threat, x, count=40):
     )
 
 
-@pytest.mark.parametrize("eps", [0.02, 0.5])
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize(("name", "eps"), in_turn([*OPERATORS], [0.02, 0.5]))
 def test_no_value_of_the_network_is_below_a_bound(name, eps):
     model, shape = made(name)
     x, threat = points(shape), inradius.make(f"linf(eps={eps}, bounds=None)", ThreatModel)
     eye = torch.eye(3, dtype=x.dtype)
     prop = Property(torch.cat([eye, -eye]).expand(len(x), 6, 3), torch.zeros(len(x), 6, dtype=x.dtype))
     with torch.no_grad():
-        values = torch.stack([model(x + delta) for delta in members(threat, x)])
+        points_of_set = x + members(threat, x)
+        values = model(points_of_set.flatten(0, 1)).unflatten(0, points_of_set.shape[:2])
     seen = torch.cat([values.amin(0), -values.amax(0)], dim=1)
     for spec in ("interval()", "crown()"):
         found = inradius.make(spec, Certifier)(model, x, None, threat, prop=prop).lower
@@ -55,7 +56,7 @@ def test_no_attack_breaks_what_is_certified(name):
     x, threat = points(shape, 6, seed=3).float(), inradius.make("linf(eps=0.05, bounds=None)", ThreatModel)
     y = model(x).argmax(1)
     proof = inradius.make("crown()", Certifier)(model, x, y, threat)
-    attack = inradius.make("pgd(steps=20, objective=margin(), keep_maximising=True)", Attack)
+    attack = inradius.make("pgd(steps=8, objective=margin(), keep_maximising=True)", Attack)
     found = attack(model, x, y, threat)
     assert not bool((proof.certified & found.success).any())
     value = proof.lower.amin(1)
@@ -83,8 +84,7 @@ UNLIMITED = {
 }
 
 
-@pytest.mark.parametrize("spec", ["interval()", "dual()", "crown()", "alpha(steps=2)"])
-@pytest.mark.parametrize("name", UNLIMITED)
+@pytest.mark.parametrize(("name", "spec"), in_turn([*UNLIMITED], ["interval()", "dual()", "crown()", "alpha(steps=2)"]))
 def test_infinite_limits_are_none(name, spec):
     """Bounds are those without limits where all are infinite, and no looser than those of the parts where some are."""
     x, threat = points((3,)), inradius.make("linf(eps=0.3, bounds=None)", ThreatModel)

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from exact_fractions import flushing
 from torch import nn
 
 import inradius
@@ -166,13 +167,10 @@ def test_boxes_and_lines_that_underflow_prove_nothing(spec, place, eps, claim):
     last, least = nn.Linear(1, 1, bias=False), torch.finfo(torch.float32).smallest_normal
     nn.init.constant_(last.weight, -1e38)
     prop = Property(torch.ones(1, 1, 1), torch.ones(1, 1))
-    assert torch.set_flush_denormal(True)
-    try:
+    with flushing():
         # the value is 1 − 1e38 · least = −0.18 at x + eps
         x, around = torch.tensor([[place * least]]), f"linf(eps={eps * least!r}, bounds=None)"
         proof = certify(spec, nn.Sequential(nn.ReLU(), last).eval(), x, spec=around, prop=prop, claim=claim)
-    finally:
-        torch.set_flush_denormal(False)
     value = 1 + Fraction(float(last.weight.detach())) * Fraction(least)
     assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
     assert not bool(proof.certified.any())
@@ -218,12 +216,9 @@ def test_ends_of_the_input_s_box_that_underflow_prove_nothing(spec):
     """x − eps is −least / 2, which some machines flush to 0; a large weight follows."""
     least, prop = torch.finfo(torch.float32).smallest_normal, Property(torch.ones(1, 1, 1), torch.full((1, 1), 1e3))
     model = Gated(lambda model, z: -1e38 * z + z.relu() - 0.3).eval()
-    assert torch.set_flush_denormal(True)
-    try:
+    with flushing():
         x, around = torch.tensor([[1.5 * least]]), f"linf(eps={2 * least!r}, bounds=None)"
         proof = certify(spec, model, x, spec=around, prop=prop, claim="real")
-    finally:
-        torch.set_flush_denormal(False)
     # at z = −least / 2
     value = 1e3 - Fraction(10**6) * (Fraction(float(torch.tensor(1e38))) * Fraction(least) / 2 - Fraction(3, 10))
     assert Fraction(float(proof.lower)) - Fraction(float(proof.error)) <= value < 0
@@ -256,12 +251,9 @@ def test_products_with_the_input_that_underflow_prove_nothing(spec):
     model, x = nn.Linear(4096, 1, bias=False).eval(), torch.full((1, 4096), 1.98 * least)
     nn.init.constant_(model.weight, 512)
     prop = Property(torch.full((1, 1, 1), -1 / 1024), torch.full((1, 1), 200 * least))
-    assert torch.set_flush_denormal(True)
-    try:
+    with flushing():
         proof = certify("interval()", model, x, spec=spec, prop=prop, claim="real")
         bound = proof.lower - proof.error
-    finally:
-        torch.set_flush_denormal(False)
     value = Fraction(200 * least) - 4096 * Fraction(float(x[0, 0])) / 2
     assert Fraction(float(bound)) <= value < 0
     assert not bool(proof.certified.any())

@@ -18,6 +18,7 @@ from exact_arithmetic import (
     with_offsets,
 )
 from exact_check import Outcome, check_proof, demand, exact_least, summary
+from exact_fractions import flushing
 from in_turn import in_turn
 from mpmath import mpf
 from torch import nn
@@ -28,7 +29,7 @@ from inradius import Certifier, Property, ThreatModel
 
 @pytest.mark.parametrize("part", range(2))
 def test_no_bound_is_above_the_exact_value_of_a_few_networks(part):
-    demand(summary(range(part, 6, 2)))
+    demand(summary(range(part, 4, 2)))
 
 
 def test_the_check_sees_bounds_without_their_errors():
@@ -76,11 +77,8 @@ def certified(model, x, offset, spec, eps, flush):
     """The proof that the one output and the offset are above 0, made with or without subnormal numbers."""
     threat = inradius.make(f"linf(eps={eps!r}, bounds=None)", ThreatModel)
     prop = Property(torch.ones(1, 1, dtype=torch.float64), torch.tensor([offset], dtype=torch.float64))
-    torch.set_flush_denormal(flush)
-    try:
+    with flushing(flush):
         return inradius.make(spec, Certifier)(model, x, None, threat, prop=prop)
-    finally:
-        torch.set_flush_denormal(False)
 
 
 RANGES = [
@@ -96,7 +94,7 @@ def test_a_backward_row_that_underflows_is_no_proof(spec, numbers):
     dtype, weights, _ = numbers
     model, x = in_a_row(weights, dtype=dtype), torch.ones(1, 1, dtype=dtype)
     value = exact_at(model, x)
-    for share, eps, flush in itertools.product((0.9, 0.97, 0.999), (0.0, 2.0**-20), (False, True)):
+    for share, eps, flush in itertools.product((0.9, 0.999), (0.0, 2.0**-20), (False, True)):
         proof = certified(model, x, float(-value * mpf(share)), spec, eps, flush)
         assert not bool(proof.certified), (share, eps, flush, proof.lower, proof.error)
 
@@ -105,7 +103,7 @@ def test_a_backward_row_that_underflows_is_no_proof(spec, numbers):
 def test_a_value_that_underflows_on_its_way_is_no_proof(spec, numbers):
     """Forward the second value is no number of the type; in exact arithmetic the next layers bring it back to −1."""
     dtype, _, weights = numbers
-    for bias, eps, flush in itertools.product((0.41, 0.9, 0.999), (0.0, 2.0**-20), (False, True)):
+    for bias, eps, flush in itertools.product((0.41, 0.999), (0.0, 2.0**-20), (False, True)):
         model, x = in_a_row(weights, bias=bias, dtype=dtype), torch.ones(1, 1, dtype=dtype)
         assert exact_at(model, x) < 0
         proof = certified(model, x, 0.0, spec, eps, flush)

@@ -1,10 +1,10 @@
 """Networks at which rounding is as large as the bound: many uses of a value, terms that cancel, numbers near underflow."""
 
-from contextlib import contextmanager
 from fractions import Fraction
 
 import pytest
 import torch
+from exact_fractions import flushing
 from in_turn import in_turn
 from torch import nn
 
@@ -38,15 +38,6 @@ def proves_no_more(proof, least):
     low = float(proof.lower) - float(proof.error)
     assert not low > float(least), (low, float(least), proof.claim)
     assert not bool(proof.certified.any())
-
-
-@contextmanager
-def flushing():
-    assert torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def in_order(parts):

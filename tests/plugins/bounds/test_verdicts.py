@@ -75,7 +75,7 @@ class Asked:
         monkeypatch.setattr(HighsSolver, "minimise", minimise)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10**6),
     eps=st.sampled_from([0.02, 0.05, 0.1, 0.2]),
@@ -135,7 +135,7 @@ def test_members_of_a_cascade_are_asked_for_verdicts_alone(kind, monkeypatch):
     assert torch.equal(whole.certified, certificate(kind, net, x, 0.1).certified)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10**6),
     above=st.sampled_from([-0.3, -0.01, 0.0, 0.01, 0.3]),

@@ -147,7 +147,7 @@ def test_bounds_to_train_on_have_a_gradient_and_lie_near_the_certificate(kind, n
     assert float((proof.lower - lower).detach().abs().max()) < 0.02
 
 
-@pytest.mark.parametrize("attack", ["frank_wolfe(steps=20)", "pgd(steps=10)"])
+@pytest.mark.parametrize("attack", ["frank_wolfe(steps=20)", pytest.param("pgd(steps=10)", marks=pytest.mark.slow)])
 def test_what_is_certified_is_not_broken(attack):
     """Random networks with their own labels, at a radius where both happen."""
     certified, broken = [], []
@@ -165,7 +165,7 @@ def test_what_is_certified_is_not_broken(attack):
     assert bool(broken.any())
 
 
-@pytest.mark.parametrize("spec", SETS[:1] + SETS[-1:])
+@pytest.mark.parametrize("spec", [SETS[0], pytest.param(SETS[-1], marks=pytest.mark.slow)])
 def test_dual_below_the_lp_below_what_is_reached(spec):
     pytest.importorskip("cvxpy", reason="the lp certifier needs cvxpy")
     net, (x, y) = mlp(5).double(), images(count=2)

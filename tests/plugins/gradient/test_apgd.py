@@ -8,6 +8,7 @@ import attrs
 import pytest
 import torch
 from gradient_cases import SETS, Toward, images, labelled, linear, perceptron, score, threat_of, worst_margins
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -181,8 +182,9 @@ def test_sparse_runs_come_from_larger_radii():
     assert found.inside.all()
 
 
-@pytest.mark.parametrize("spec", [*SETS, *UNIONS])
-@pytest.mark.parametrize("attack", [APGD(objective=Margin()), APGDT(classes=1)], ids=str)
+@pytest.mark.parametrize(
+    ("attack", "spec"), in_turn([APGD(objective=Margin()), APGDT(classes=1)], [*SETS, *UNIONS]), ids=str
+)
 def test_two_classes_are_driven_to_the_worst_margin(attack, spec):
     threat, model = threat_of(spec), linear(2)
     x, y = labelled(model)

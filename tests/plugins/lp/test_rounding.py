@@ -26,6 +26,7 @@ from exact_fractions import (
     numbers,
     room,
     root,
+    within_hull,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,17 +124,13 @@ def test_few_pixels(name, flush, seed, shape, k, per, bounds):
         return sum(sorted(pixels.flatten().tolist(), reverse=True)[:k], Fraction(0))
 
     checked(threat, c, x, flush, best)
-    with flushing(flush):
-        low, high = threat.hull(x[None])
-    for place, (down, up) in enumerate(sides):
-        at_least(high.flatten()[place], up if k else 0)
-        at_least(-low.flatten()[place], -down if k else 0)
+    within_hull(threat, x, flush, [side if k else (0, 0) for side in sides])
 
 
 @pytest.mark.parametrize("kind", EXACT)
 @DTYPES
 @FLUSH
-@laws(20)
+@laws(10)
 @given(seed=SEEDS, size=st.integers(3, 30), bounds=st.sampled_from(BOUNDS), eps=st.sampled_from(RADII))
 def test_first_layers(kind, name, flush, seed, size, bounds, eps):
     rng, threat = np.random.default_rng(seed), ball(kind, eps, bounds)

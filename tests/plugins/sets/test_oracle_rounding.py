@@ -28,6 +28,7 @@ from exact_fractions import (
     numbers,
     room,
     root,
+    within_hull,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,7 +136,7 @@ def test_boxes(name, flush, seed, size, bounds, scale):
 
 @DTYPES
 @FLUSH
-@laws(20)
+@laws(12)
 @given(
     seed=SEEDS,
     shape=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)),
@@ -156,11 +157,7 @@ def test_patches(name, flush, seed, shape, window, bounds, eps):
         return max(images[a : a + height, b : b + width].sum() for a, b in places)
 
     checked(threat, c, x, flush, best)
-    with flushing(flush):
-        low, high = threat.hull(x[None])
-    for k, (down, up) in enumerate(sides):
-        at_least(high.flatten()[k], up)
-        at_least(-low.flatten()[k], -down)
+    within_hull(threat, x, flush, sides)
 
 
 # Shifts along directions
@@ -168,7 +165,7 @@ def test_patches(name, flush, seed, shape, window, bounds, eps):
 
 @DTYPES
 @FLUSH
-@laws(30)
+@laws(15)
 @given(
     seed=SEEDS,
     basis=st.sampled_from(["brightness", "colour", "ramps", "disjoint", "orthogonal"]),
@@ -207,7 +204,7 @@ def test_shifts(name, flush, seed, basis, norm, boxed, eps, shape):
 
 @DTYPES
 @FLUSH
-@laws(20)
+@laws(12)
 @given(seed=SEEDS, eps=st.sampled_from(RADII), shape=st.tuples(st.integers(1, 3), st.integers(2, 4), st.integers(2, 4)))
 def test_limits_of_shifts_are_rounded_outward(name, flush, seed, eps, shape):
     rng = np.random.default_rng(seed)
@@ -281,11 +278,7 @@ def test_intersections_and_unions_of_boxes(name, flush, seed, size, bounds, eps)
             checked(threat, c, x, flush, lambda prices: sum(gains(prices, held)))
         else:
             checked(threat, c, x, flush, lambda prices: max(sum(gains(prices, part)) for part in each))
-        with flushing(flush):
-            low, high = threat.hull(x[None])
-        for k, (down, up) in enumerate(sides):
-            at_least(high.flatten()[k], up)
-            at_least(-low.flatten()[k], -down)
+        within_hull(threat, x, flush, sides)
 
 
 @DTYPES
@@ -352,7 +345,7 @@ def transported(rng, name, *shape):
 
 @DTYPES
 @FLUSH
-@laws(10)
+@laws(6)
 @given(
     seed=SEEDS,
     options=st.sampled_from(COSTS),
@@ -399,7 +392,7 @@ def test_budgets_are_rounded_up(name, flush, seed, eps, size):
 
 @DTYPES
 @FLUSH
-@laws(6)
+@laws(4)
 @given(seed=SEEDS, eps=st.sampled_from(RADII), cap=st.sampled_from([1.0, 0.3, 1e-30]))
 def test_wasserstein_balls_with_a_cap(name, flush, seed, eps, cap):
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from inradius.training.optimisation import Optimisation
 from inradius_training import Cascade
 from inradius_training.certification.cascade import verdict
 
-SETTINGS = settings(max_examples=10, deadline=None, derandomize=True)
+SETTINGS = settings(max_examples=6, deadline=None, derandomize=True)
 F64 = torch.float64
 
 

@@ -13,7 +13,7 @@ from inradius_wasserstein.plans.transport import hard_violation, plan_cost
 from inradius_wasserstein.set.costs import distances
 from inradius_wasserstein.set.moves import window_costs, window_moves
 
-LAWS = settings(max_examples=40, deadline=None, derandomize=True)
+LAWS = settings(max_examples=20, deadline=None, derandomize=True)
 
 
 def moves_of(height, width, kernel, p=1.0):
