@@ -22,6 +22,7 @@ folder = Path(sys.argv[2])
 for name in ("whole", "resumed"):
     report = bracket_toys.run(folder / name, batch_size=7)
     (folder / f"{name}-{__import__('os').environ['RANK']}").write_text(str((report.lower, len(report.deltas))))
+bracket_toys.run(folder / "told", attacks=[], certifiers=[bracket_toys.Refuter()], batch_size=7)
 try:
     bracket_toys.run(folder / "whole", seed=1)
 except inradius.InputError as error:
@@ -58,6 +59,9 @@ def test_two_processes_find_what_one_finds_and_go_on_where_one_stopped(tmp_path)
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    told = {"attacks": [], "certifiers": [bracket_toys.Refuter()], "batch_size": 7}
+    assert inradius.Report.load(tmp_path / "told") == bracket_toys.run(tmp_path / "told by one", **told)
+    assert lines(tmp_path / "told") == lines(tmp_path / "told by one")
     whole, resumed = (inradius.Report.load(tmp_path / name) for name in ("whole", "resumed"))
     assert whole == one
     assert resumed.examples == one.examples
