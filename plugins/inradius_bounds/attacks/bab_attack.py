@@ -29,7 +29,7 @@ class BabAttack(Attack):
     and each open one proposes points, the minimiser of its bound and a descent from it, or where the network is affine its
     minimum. So it finds what gradients miss. A perturbation of the search is a member of Δ(x) with tolerance 0, and misclassified
     by more than rounding. Where none is found the best iterate of the ascent is returned. With a goal the search is for points
-    at which the goal's logit is the largest. Unions are searched member by member.
+    at which the goal's logit is the largest. Unions are searched member by member, each with limits of its own, until one has a point.
 
     The search of an example ends after ``seconds`` (None: no limit), or once ``domains`` parts are bounded. It draws no random
     numbers, and depends on the clock where a limit of time ends it: an example that is broken near that limit may not be in
@@ -77,10 +77,14 @@ class BabAttack(Attack):
         """A misclassified member of Δ(x) of one example, (1, *S); None where none is found."""
         network = CountedClassifier(part.model.plain)
         search = BranchAndBound(seconds=self.seconds, domains=self.domains, memory=self.memory)
-        # the level of exact arithmetic: what rounding decides is no success
-        proof = search(network, part.x, None, part.threat, prop=_asked(part), claim="real", decide=True)
+        asked, found = _asked(part), None
+        for member in part.threat.members():
+            # the level of exact arithmetic: what rounding decides is no success
+            found = search(network, part.x, None, member, prop=asked, claim="real", decide=True).witness
+            if found is not None:
+                break
         part.model.count(network.tally.images)
-        return proof.witness
+        return found
 
 
 @torch.no_grad()

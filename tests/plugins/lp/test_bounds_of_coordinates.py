@@ -136,6 +136,7 @@ ATTACKS = [
     "ead(steps=5)",
     "fab(steps=3)",
     "ddn(steps=3)",
+    "bab_attack(steps=1)",
     "square(queries=20)",
 ]
 

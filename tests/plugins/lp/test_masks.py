@@ -95,6 +95,7 @@ def test_a_mask_for_each_example_goes_with_its_number(spec, several, tmp_path):
         "pgd(steps=3, restarts=2)",
         "apgd(steps=5)",
         "ddn(steps=5)",
+        "bab_attack(steps=1)",
         "fab(steps=3)",
         "worst(fgsm(), pgd(steps=3))",
     ],
