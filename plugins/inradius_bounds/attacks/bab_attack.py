@@ -29,7 +29,8 @@ class BabAttack(Attack):
     and each open one proposes points, the minimiser of its bound and a descent from it, or where the network is affine its
     minimum. So it finds what gradients miss. A perturbation of the search is a member of Δ(x) with tolerance 0, and misclassified
     by more than rounding. Where none is found the best iterate of the ascent is returned. With a goal the search is for points
-    at which the goal's logit is the largest. Unions are searched member by member, each with limits of its own, until one has a point.
+    at which the goal's logit is the largest. Unions are searched member by member, each with limits of its own, until one has
+    such a point.
 
     The search of an example ends after ``seconds`` (None: no limit), or once ``domains`` parts are bounded. It draws no random
     numbers, and depends on the clock where a limit of time ends it: an example that is broken near that limit may not be in
