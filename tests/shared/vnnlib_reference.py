@@ -6,6 +6,12 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
+from vnnlib_cases import covered, on_a_side, points
+
+from inradius.errors import InradiusError
+from inradius.verification.vnnlib.query import Query, read_query
+from inradius.verification.vnnlib.version1 import statement_of
+
 _DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,5})?", re.ASCII | re.IGNORECASE)
 _SAID = ("set-logic", "set-info", "set-option", "check-sat", "get-model", "exit")
 
@@ -18,7 +24,7 @@ class Reference:
     """The counts of inputs and outputs of a text, and whether numbers for them are unsafe."""
 
     def __init__(self, text):
-        self.names, self.statements = [], []
+        self.names, self.statements, self.known = [], [], {}
         for command in listed(text):
             self.take(command)
         for side in "XY":
@@ -39,19 +45,19 @@ class Reference:
             raise RefusedError(command)
         word, *rest = command
         if word == "assert" and len(rest) == 1:
-            known = list(self.names)
             self.statements.append(rest[0])
             # reading once finds what cannot be read, whatever the numbers are
-            truth(rest[0], {name: Fraction(3, 7) for name in known})
+            truth(rest[0], self.known)
         elif word in ("declare-const", "declare-fun"):
             if word == "declare-fun" and rest[1:2] != [[]]:
                 raise RefusedError(command)
             name, kind = (rest[0], rest[-1]) if len(rest) == (2 if word == "declare-const" else 3) else (None, None)
             if not isinstance(name, str) or not re.fullmatch(r"[XY]_(0|[1-9]\d*)", name, re.ASCII) or kind != "Real":
                 raise RefusedError(command)
-            if name in self.names:
+            if name in self.known:
                 raise RefusedError(name)
             self.names.append(name)
+            self.known[name] = Fraction(3, 7)
         elif word not in _SAID:
             raise RefusedError(command)
 
@@ -124,3 +130,28 @@ def value(expression, numbers):
             product = product * part if word == "*" else product / part
         return product
     raise RefusedError(expression)
+
+
+def refusal(path):
+    """The sentence with which a file is refused; None where it is read."""
+    try:
+        read_query(path)
+    except InradiusError as error:
+        told = str(error)
+    else:
+        return None
+    assert str(path) in told
+    assert "\n" not in told
+    return told
+
+
+def agree(text, count=20, seed=0, among=points):
+    """Reads a text, and compares what it says about points with the second reader."""
+    query, reference = Query.of(statement_of(text)), Reference(text)
+    assert (query.inputs, query.outputs) == (reference.count("X"), reference.count("Y"))
+    for x, y in among(query, count, seed):
+        unsafe = reference.unsafe(x, y)
+        assert query.holds(x, y) == unsafe
+        assert covered(query, x, y) or not unsafe
+        assert unsafe or on_a_side(query, x) or not covered(query, x, y)
+    return query

@@ -286,3 +286,36 @@ def test_margins_around_a_part_of_the_input_are_refused(mode, tmp_path):
     case, shape = graph(opset=19)
     said = refusal(case.model(shape, case.add("Pad", "x", case.ints([0, -1, 0, 1]), mode=mode)), tmp_path)
     assert f"in mode {mode}" in said
+
+
+def test_stored_weights_that_are_announced_as_something_else_are_refused(tmp_path):
+    for kind, shape, said in (
+        (TensorProto.FLOAT, [4, 4], None),
+        (TensorProto.FLOAT, ["n", 4], None),
+        (TensorProto.DOUBLE, [4, 4], "another type"),
+        (TensorProto.FLOAT, [16], "announced with shape"),
+        (TensorProto.FLOAT, [4, 5], "announced with shape"),
+        (117, [4, 4], "type 117"),
+    ):
+        case, size, out = linear()
+        model = case.model(size, out)
+        model.graph.input.append(helper.make_tensor_value_info("w0", kind, shape))
+        if said is None:
+            agrees(save(model, tmp_path / "net.onnx"))
+        else:
+            assert said in refusal(model, tmp_path)
+
+
+def test_two_nodes_of_one_name_are_refused(tmp_path):
+    case, shape, out = linear()
+    model = case.model(shape, case.add("Relu", out))
+    for node in model.graph.node:
+        node.name = "same"
+    assert "two nodes of the name 'same'" in refusal(model, tmp_path)
+
+
+def test_an_operator_with_a_line_end_is_named_in_one_line(tmp_path):
+    case, shape, out = linear()
+    model = case.model(shape, out)
+    model.graph.node[0].op_type = "Mat\nMul"
+    assert r"'Mat\nMul'" in refusal(model, tmp_path)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from exact_fractions import laws
 from hypothesis import assume, given
-from vnnlib_cases import TEXT, bound, covered, formulas, on_a_side, points
-from vnnlib_reference import Reference
+from vnnlib_cases import TEXT, bound, formulas
+from vnnlib_reference import agree, refusal
 
 from inradius import InputError, UnsupportedError
 from inradius.errors import InradiusError
@@ -20,36 +20,11 @@ from inradius.verification.vnnlib.query import Query, read_query
 from inradius.verification.vnnlib.version1 import statement_of
 
 
-def agree(text, count=20, seed=0):
-    """Reads a text, and compares what it says about points with the second reader."""
-    query, reference = Query.of(statement_of(text)), Reference(text)
-    assert (query.inputs, query.outputs) == (reference.count("X"), reference.count("Y"))
-    for x, y in points(query, count, seed):
-        unsafe = reference.unsafe(x, y)
-        assert query.holds(x, y) == unsafe
-        assert covered(query, x, y) or not unsafe
-        assert unsafe or on_a_side(query, x) or not covered(query, x, y)
-    return query
-
-
 def sentence(error):
     """The message of an error, which must be one sentence on one line."""
     told = str(error.value)
     assert "\n" not in told
     assert "allowed" in told
-    return told
-
-
-def refusal(path):
-    """The sentence with which a file is refused; None where it is read."""
-    try:
-        read_query(path)
-    except InradiusError as error:
-        told = str(error)
-    else:
-        return None
-    assert str(path) in told
-    assert "\n" not in told
     return told
 
 

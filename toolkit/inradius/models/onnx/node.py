@@ -42,7 +42,9 @@ class Node:
     own: bool = False
 
     def __str__(self) -> str:
-        return f"node {self.name!r} ({self.op}) of {self.file}"
+        # a sentence has one line, whatever the file holds
+        op = self.op if self.op.isprintable() else repr(self.op)
+        return f"node {self.name!r} ({op}) of {self.file}"
 
     def taken(self) -> set[str]:
         """The names that the node takes, those of its branches included."""

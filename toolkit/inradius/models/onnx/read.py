@@ -1,6 +1,7 @@
 """A network from an ONNX file."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
     external = ExternalFiles(path)
     stored = _stored(graph, path, external)
     name, shape, dtype, outside, fixed = _input(graph, stored, path)
+    _check_names(graph, path)
     nodes = [read_node(proto, _opset(model, path), str(path), external.read) for proto in graph.node]
     try:
         build = start(name, shape, dtype, outside=outside, fixed=fixed, stored=stored)
@@ -100,6 +102,9 @@ def _input(graph: Any, stored: dict[str, Tensor], path: Path) -> tuple[str, tupl
     if len(inputs) != 1 or not inputs[0].name:
         names = ", ".join(repr(value.name) for value in inputs) or "none"
         raise UnsupportedError(f"{path} has the inputs {names}; allowed is one")
+    for value in graph.input:
+        if value.name in stored:
+            _check_declared(value, stored[value.name], f"the input {value.name!r} of {path}, which it stores,")
     (value,) = inputs
     if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
         raise UnsupportedError(f"the input {value.name!r} of {path} is no tensor with a shape; allowed is one tensor")
@@ -116,6 +121,15 @@ def _input(graph: Any, stored: dict[str, Tensor], path: Path) -> tuple[str, tupl
                 f"the input {value.name!r} of {path} has no length along axis {axis}; allowed is that of the first axis alone"
             )
     return value.name, tuple(int(length or 0) for length in shape), dtype, outside, first is not None
+
+
+def _check_names(graph: Any, path: Path) -> None:
+    counts = Counter(node.name for node in graph.node if node.name)
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"{path} has two nodes of the name {twice!r}; allowed are nodes with names of their own, or without"
+        )
 
 
 def _output(graph: Any, path: Path) -> str:
@@ -147,7 +161,7 @@ def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...
         raise InputError(f"nothing in {path} makes its output {value.name!r}; allowed is the output of a node")
     if not known.varies:
         raise UnsupportedError(f"the output {value.name!r} of {path} does not depend on its input")
-    _check_declared(value, known.one[0] if build.outside else known.one, path)
+    _check_declared(value, known.one[0] if build.outside else known.one, f"the output {value.name!r} of {path}")
     batch = known.batch
     if batch is None or known.one.shape[batch] != 1:
         raise UnsupportedError(
@@ -165,15 +179,13 @@ def _finished(build: Build, value: Any, nodes: list[Node], shape: tuple[int, ...
     return OnnxNetwork(steps, weights, build.learned(), ends, shapes, build.input_dtype, graph)
 
 
-def _check_declared(value: Any, found: Tensor, path: Path) -> None:
-    """Raises ``InputError`` where the file announces an output of another type or shape than it computes."""
+def _check_declared(value: Any, found: Tensor, what: str) -> None:
+    """Raises ``InputError`` where the file announces a value with another type or shape than it has."""
     declared = value.type.tensor_type
     lengths = [entry.dim_value if entry.HasField("dim_value") else None for entry in declared.shape.dim]
-    if not declared.HasField("elem_type") or dtype_of(declared.elem_type, f"the output of {path}") != found.dtype:
-        raise InputError(f"the output {value.name!r} of {path} is announced with another type than {found.dtype}")
+    if not declared.HasField("elem_type") or dtype_of(declared.elem_type, what) != found.dtype:
+        raise InputError(f"{what} is announced with another type than {found.dtype}")
     if declared.HasField("shape") and (
         len(lengths) != found.dim() or any(a not in (None, b) for a, b in zip(lengths, found.shape, strict=True))
     ):
-        raise InputError(
-            f"the output {value.name!r} of {path} is announced with shape {tuple(lengths)} and has shape {tuple(found.shape)}"
-        )
+        raise InputError(f"{what} is announced with shape {tuple(lengths)} and has shape {tuple(found.shape)}")
