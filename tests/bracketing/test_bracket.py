@@ -176,9 +176,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path, call):
     dead = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert dead.returncode == -9, dead.stderr.decode()
     assert not (tmp_path / "killed" / "report.json").exists()
-    subprocess.run(command, check=True)
-    report = inradius.Report.load(tmp_path / "killed")
-    whole = run(tmp_path / "whole")
+    report, whole = run(tmp_path / "killed"), run(tmp_path / "whole")
     assert report == whole
     assert all(report.deltas[row].equal(delta) for row, delta in whole.deltas.items())
 

@@ -3,9 +3,10 @@
 from torch import Tensor
 
 from inradius import AffineOperator, ExampleRNG, Oracles
+from inradius.sets.derived import DerivedOracles
 
 
-class Shrunk(Oracles):
+class Shrunk(DerivedOracles):
     """(1 − λ) · point + λ · Δ(x), a part of a convex set; for any other set, a part of its convex hull.
 
     ``point`` (B, *S) lies in Δ(x), and 0 < λ ≤ 1. The oracles are those of the set, shifted and scaled.
@@ -17,18 +18,6 @@ class Shrunk(Oracles):
 
     def __str__(self) -> str:
         return f"a part of {self.threat}"
-
-    @property
-    def convex(self) -> bool:
-        return self.threat.convex
-
-    @property
-    def tight(self) -> bool:
-        return self.threat.tight
-
-    @property
-    def is_box(self) -> bool:
-        return self.threat.is_box
 
     def _small(self, delta: Tensor) -> Tensor:
         return self._shift + self.share * delta
@@ -76,9 +65,6 @@ class Shrunk(Oracles):
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float] | None:
         found = self.threat.sketch(x)
         return None if found is None else (self._small(found[0]), self.share * found[1], found[2])
-
-    def check_inputs(self, x: Tensor) -> None:
-        self.threat.check_inputs(x)
 
     def select(self, index: Tensor) -> "Shrunk":
         """The set for the examples in ``index``, with their points."""

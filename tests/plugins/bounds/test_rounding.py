@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 from exact_fractions import flushing
+from in_turn import in_turn
 from torch import nn
 
 import inradius
@@ -32,8 +33,7 @@ def deep(layers=16, width=100):
     return nn.Sequential(*parts[:-1]).eval()
 
 
-@pytest.mark.parametrize("claim", ["float", "real"])
-@pytest.mark.parametrize("kind", ["crown()", "dual()", "alpha()"])
+@pytest.mark.parametrize(("kind", "claim"), in_turn(["crown()", "dual()", "alpha()"], ["float", "real"]))
 def test_rounding_does_not_grow_with_the_depth(kind, claim):
     net = deep()
     x = inradius.make("digits").take(20).inputs.flatten(1)

@@ -1,6 +1,7 @@
 """Networks at which rounding is as large as the bound: many uses of a value, terms that cancel, numbers near underflow."""
 
 from fractions import Fraction
+from itertools import product
 
 import pytest
 import torch
@@ -51,11 +52,11 @@ def as_tree(parts):
 
 
 @pytest.mark.parametrize(
-    ("spec", "claim", "behind", "added"),
-    in_turn(SPECS, ["real", "float"], ["input", "relu"], [in_order, as_tree]),
+    ("spec", "ways"), in_turn(SPECS, list(product(["real", "float"], ["input", "relu"], [in_order, as_tree])))
 )
-def test_rows_of_many_uses_are_added_up(spec, claim, behind, added):
+def test_rows_of_many_uses_are_added_up(spec, ways):
     """1 + 2⁻²⁴ + ... − 1: the rows of the uses lose the small ones where they are added up one after another."""
+    claim, behind, added = ways
     weights = [1.0, *[2.0**-24] * 64, -1.0]
 
     def model(x):

@@ -140,8 +140,9 @@ def test_the_checkpoints_are_those_of_the_paper():
     assert checkpoints(1) == (0, 1)
 
 
-@pytest.mark.parametrize("objective", [CrossEntropy(), DLR(), Margin()], ids=str)
-@pytest.mark.parametrize("spec", [*DENSE, "box(lo=-0.1, hi=0.3)"])
+@pytest.mark.parametrize(
+    ("spec", "objective"), in_turn([*DENSE, "box(lo=-0.1, hi=0.3)"], [CrossEntropy(), DLR(), Margin()]), ids=str
+)
 def test_every_iterate_is_that_of_the_algorithm(spec, objective):
     threat, model = threat_of(spec), perceptron()
     x, y = labelled(model, 4)
@@ -219,8 +220,11 @@ def test_a_set_with_the_fewest_oracles_is_enough():
     assert 0 < (worst <= 0).sum() < len(x)
 
 
-@pytest.mark.parametrize("spec", [*SETS, *UNIONS])
-@pytest.mark.parametrize("more", [{}, {"restarts": 2}, {"random_start": False}, {"objective": DLR()}], ids=str)
+@pytest.mark.parametrize(
+    ("spec", "more"),
+    in_turn([*SETS, *UNIONS], [{}, {"restarts": 2}, {"random_start": False}, {"objective": DLR()}]),
+    ids=str,
+)
 def test_the_answer_is_never_worse_than_the_best_iterate(spec, more):
     threat, model, attack = threat_of(spec), perceptron(), APGD(steps=9, keep_maximising=True, **more)
     x, y = labelled(model)
@@ -280,8 +284,9 @@ def test_a_run_begins_at_the_projected_start():
         torch.testing.assert_close(seen[0], threat.scaled(first).project(begins, x), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("attack", [APGD(steps=15), APGDT(steps=15)], ids=str)
-@pytest.mark.parametrize("spec", ["linf(eps=0.2)", "l1(eps=1.0)", *UNIONS])
+@pytest.mark.parametrize(
+    ("attack", "spec"), in_turn([APGD(steps=15), APGDT(steps=15)], ["linf(eps=0.2)", "l1(eps=1.0)", *UNIONS]), ids=str
+)
 def test_a_radius_per_example_is_that_of_the_scaled_set(attack, spec):
     threat, model = threat_of(spec), perceptron()
     x, y = labelled(model, 12)
@@ -371,8 +376,9 @@ def test_a_wrong_parameter_is_one_clear_sentence(spec, message):
         inradius.make(spec, Attack)
 
 
-@pytest.mark.parametrize("spec", [*SETS[2:4], *OTHERS])
-@pytest.mark.parametrize("attack", ["apgd(steps=6)", "apgd_t(steps=4, classes=2)"])
+@pytest.mark.parametrize(
+    ("attack", "spec"), in_turn(["apgd(steps=6)", "apgd_t(steps=4, classes=2)"], [*SETS[2:4], *OTHERS])
+)
 def test_laws(attack, spec):
     check_attack(attack, spec, examples=1)
 

@@ -10,11 +10,12 @@ from inradius.errors import InputError
 from inradius.rng import ExampleRNG
 from inradius.sets.affine_operator import AffineOperator
 from inradius.sets.box import Box
+from inradius.sets.derived import DerivedOracles
 from inradius.sets.norm import Norm
 from inradius.sets.oracles import Oracles
 
 
-class PerExample(Oracles):
+class PerExample(DerivedOracles):
     """A threat model with one radius factor per example; the oracles are those of ``scaled``, example by example."""
 
     def __init__(self, threat: Oracles, factors: Tensor) -> None:
@@ -29,24 +30,12 @@ class PerExample(Oracles):
         return f"{self.threat} with a radius per example"
 
     @property
-    def convex(self) -> bool:
-        return self.threat.convex
-
-    @property
     def symmetric(self) -> bool:
         return False  # x and x + δ may have different radii
 
     @property
     def convention(self) -> str:
         return self.threat.convention
-
-    @property
-    def tight(self) -> bool:
-        return self.threat.tight
-
-    @property
-    def is_box(self) -> bool:
-        return self.threat.is_box
 
     @property
     def bounds(self) -> Box:
@@ -138,9 +127,6 @@ class PerExample(Oracles):
         sides = zip(*(threat.bound_affine(op, x[rows]) for threat, rows in groups), strict=True)
         lower, upper = (torch.cat(side)[order] for side in sides)
         return lower, upper
-
-    def check_inputs(self, x: Tensor) -> None:
-        self.threat.check_inputs(x)
 
     def select(self, index: Tensor) -> Oracles:
         """The part of the batch in ``index``, with its radii."""
