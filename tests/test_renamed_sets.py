@@ -6,6 +6,7 @@ import attrs
 import pytest
 import torch
 from device_cases import ATTACKS, CERTIFIERS, LIBRARIES, asked, images, leaves, network
+from in_turn import in_turn
 
 import inradius
 from inradius import Attack, Certifier, Oracles, ThreatModel
@@ -89,9 +90,12 @@ def test_attacks_do_not_ask_for_the_name(spec, threat, maker):
 
 @pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize(
-    "threat", ["linf(eps=0.02)", "l2(eps=0.05)", "l1(eps=0.1, bounds=None)", "wasserstein(eps=0.01)"]
+    ("spec", "threat"),
+    in_turn(
+        [spec for specs in CERTIFIERS.values() for spec in specs],
+        ["linf(eps=0.02)", "l2(eps=0.05)", "l1(eps=0.1, bounds=None)", "wasserstein(eps=0.01)"],
+    ),
 )
-@pytest.mark.parametrize("spec", [spec for specs in CERTIFIERS.values() for spec in specs])
 def test_certifiers_do_not_ask_for_the_name(spec, threat, maker):
     model, x, own = network("convolutional"), images(2), inradius.make(threat, ThreatModel)
     y = model(x).argmax(1)
