@@ -6,6 +6,7 @@ import attrs
 import pytest
 import torch
 from gradient_cases import SETS, SIZE, images, labelled, linear, perceptron, score, threat_of, watched, worst_margins
+from in_turn import in_turn
 
 import inradius
 from inradius import Attack, CrossEntropy, Margin, SpecError, UnsupportedError
@@ -74,8 +75,10 @@ def test_of_two_ends_the_cross_entropy_takes_the_harmless_one():
     assert make("beta(classes=1, restarts=8, keep_maximising=True)")(model, x, y, threat).success.all()
 
 
-@pytest.mark.parametrize("spec", [*SETS, "box(lo=-0.1, hi=0.3)", "union(linf(eps=0.2), l2(eps=0.55))", "l0(k=2)"])
-@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(
+    ("classes", "spec"),
+    in_turn([2, 5], [*SETS, "box(lo=-0.1, hi=0.3)", "union(linf(eps=0.2), l2(eps=0.55))", "l0(k=2)"]),
+)
 def test_the_worst_margin_over_all_classes_is_reached(classes, spec):
     threat, model = threat_of(spec), linear(classes)
     x, y = labelled(model)
@@ -164,8 +167,9 @@ def test_the_laws_of_attacks_hold_where_mass_moves(attack):
     check_attack(attack, "wasserstein(eps=0.1)", shape=(1, 2, 2), inputs=inputs((1, 2, 2)), examples=1)
 
 
-@pytest.mark.parametrize("spec", SETS[:3])
-@pytest.mark.parametrize("attack", [*ATTACKS, "beta(steps=4, classes=2, together=1, optimizer='rmsprop')"])
+@pytest.mark.parametrize(
+    ("attack", "spec"), in_turn([*ATTACKS, "beta(steps=4, classes=2, together=1, optimizer='rmsprop')"], SETS[:3])
+)
 def test_batch_size_and_order_change_nothing(attack, spec):
     threat, model, attack = threat_of(spec), perceptron(), make(attack)
     x, y = labelled(model, 10)
