@@ -156,12 +156,12 @@ def test_set(spec):
 
 @pytest.mark.parametrize("spec", UNIONS)
 def test_union(spec):
-    check_threat_model(spec, shape=(1, 3, 3))
+    check_threat_model(spec, shape=(1, 3, 3), examples=4)
 
 
 @pytest.mark.parametrize("spec", ITERATED)
 def test_iterated_set(spec):
-    check_threat_model(spec, shape=(1, 2, 2), examples=4)
+    check_threat_model(spec, shape=(1, 2, 2), examples=2)
 
 
 @pytest.mark.parametrize("spec", IMAGES)
@@ -170,7 +170,7 @@ def test_set_of_images(spec):
 
 
 def test_union_in_single_precision():
-    check_threat_model(UNIONS[0], shape=(1, 3, 3), dtype=torch.float32)
+    check_threat_model(UNIONS[0], shape=(1, 3, 3), examples=4, dtype=torch.float32)
 
 
 @pytest.mark.parametrize(("spec", "threat"), in_turn(ATTACKS, ["linf(eps=0.2)", "l1(eps=1.0)"]))
@@ -180,7 +180,7 @@ def test_attack(spec, threat):
 
 @pytest.mark.parametrize("spec", ["pgd(steps=3)", "msd(steps=4, restarts=2)", "worst_part(pgd(steps=3))"])
 def test_attack_on_a_union(spec):
-    check_attack(spec, "union(linf(eps=0.2), l1(eps=1.1))", shape=(1, 2, 3))
+    check_attack(spec, "union(linf(eps=0.2), l1(eps=1.1))", shape=(1, 2, 3), examples=4)
 
 
 @pytest.mark.parametrize(

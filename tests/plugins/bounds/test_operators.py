@@ -33,6 +33,14 @@ def members(threat, x, count=40):
     )
 
 
+def every_second(first):
+    """The operators, of which every second one is in the default run."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow if (place + first) % 2 else ())
+        for place, name in enumerate(OPERATORS)
+    ]
+
+
 @pytest.mark.parametrize(("name", "eps"), in_turn([*OPERATORS], [0.02, 0.5]))
 def test_no_value_of_the_network_is_below_a_bound(name, eps):
     model, shape = made(name)
@@ -50,7 +58,7 @@ def test_no_value_of_the_network_is_below_a_bound(name, eps):
             assert bool(found.isfinite().all())
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", every_second(0))
 def test_no_attack_breaks_what_is_certified(name):
     model, shape = made(name, torch.float32)
     x, threat = points(shape, 6, seed=3).float(), inradius.make("linf(eps=0.05, bounds=None)", ThreatModel)
@@ -63,7 +71,7 @@ def test_no_attack_breaks_what_is_certified(name):
     assert bool((value <= found.margin.to(value) + 1e-4).all())
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", every_second(1))
 def test_at_radius_0_the_bound_is_the_value(name):
     model, shape = made(name)
     x, threat = points(shape), inradius.make("linf(eps=0, bounds=None)", ThreatModel)

@@ -83,7 +83,7 @@ def test_the_box_of_inputs_is_one_more_member():
 
 def test_support_is_sound_and_better_than_its_members():
     threat = make(MIXED, ThreatModel)
-    x, v = batch(6)
+    x, v = batch(4)
     c = torch.stack([v, v**3, v * 10.0 ** (3 * v)], dim=1)
     support = threat.support(c, x)
     singles = torch.stack([member.support(c, x) for member in threat.sets]).amin(0)
