@@ -54,7 +54,7 @@ class Climb(ABC):
         """Adapts the step after iterate number ``step``; ``before`` (n,) is the objective of the one before it."""
 
     def take(self, index: Tensor) -> None:
-        """Goes on with the examples in ``index`` alone, places in the part."""
+        """Keeps only the examples in ``index``, which are places in the part."""
         self.part = self.part.take(index)
         for field in attrs.fields(type(self)):
             held = getattr(self, field.name)

@@ -29,7 +29,7 @@ class OptimizerSteps:
         self._unit, self._size = (x.new_zeros(count, dtype=working(x.dtype)) for _ in range(2))
 
     def take(self, index: Tensor) -> None:
-        """Goes on with the perturbations in ``index``, each with its past."""
+        """Keeps only the perturbations in ``index``, each with its state."""
         self._steps.take(index)
         self._unit, self._size = self._unit[index], self._size[index]
 

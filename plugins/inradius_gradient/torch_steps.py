@@ -26,7 +26,7 @@ class TorchSteps:
         return self._rows.clone()
 
     def take(self, index: Tensor) -> None:
-        """Goes on with the rows in ``index``, each with its past."""
+        """Keeps only the rows in ``index``, each with its state."""
         before, rows = self._rows, self._rows[index]
         past = self._optimizer.state.pop(before, {})
         self._optimizer.state[rows] = {

@@ -20,5 +20,5 @@ class Adam:
         return -self._rate * mean / (square.sqrt() + 1e-8)
 
     def take(self, places: Tensor) -> None:
-        """Goes on with the examples in ``places``."""
+        """Keeps only the examples in ``places``."""
         self._mean, self._square = self._mean[places], self._square[places]

@@ -8,7 +8,7 @@ _PROGRESS = 0.9999
 
 
 class Patience:
-    """Compares losses now and then; ``take`` goes on with a part of the examples."""
+    """Compares the losses of examples from time to time, to find those whose loss no longer falls."""
 
     def __init__(self, steps: int, like: Tensor) -> None:
         # Carlini and Wagner's code looks ten times in a search
@@ -16,7 +16,7 @@ class Patience:
         self._last = torch.full_like(like, torch.inf)
 
     def going(self, step: int, loss: Tensor) -> Tensor:
-        """Whose loss (n,) still falls, (n,)."""
+        """True for the examples whose loss (n,) still falls, (n,)."""
         if step % self._every:
             return torch.ones_like(loss, dtype=torch.bool)
         falls = ~(loss > _PROGRESS * self._last)
@@ -24,5 +24,5 @@ class Patience:
         return falls
 
     def take(self, places: Tensor) -> None:
-        """Goes on with the examples in ``places``."""
+        """Keeps only the examples in ``places``."""
         self._last = self._last[places]

@@ -33,13 +33,13 @@ class Optimum:
 
 @attrs.frozen
 class SearchTarget:
-    """The ends of a search: a bound above ``proved``, or a value below ``refuted``, which is no larger than ``proved``."""
+    """The two ends of a search: it stops at a lower bound above ``proved`` or at a value below ``refuted`` ≤ ``proved``."""
 
     proved: float
     refuted: float
 
     def less(self, constant: float) -> "SearchTarget":
-        """This target for values that lack a constant."""
+        """The target for values from which a constant was subtracted."""
         return SearchTarget(self.proved - constant, self.refuted - constant)
 
 
@@ -84,7 +84,7 @@ class HighsSolver:
         return found
 
     def _aim(self, sign: SearchTarget | None) -> float:
-        """The shift that HiGHS leaves out of its values, as its gap is relative to them. The end of the search is set as well."""
+        """Sets the end of the search; the constant that HiGHS subtracts from its values, as its gap is relative to them."""
         shift = 0.0 if sign is None else sign.proved
         self._highs.changeObjectiveOffset(-shift)
         self._set("mip_rel_gap", self._gap if sign is None else _GAP)
@@ -109,7 +109,7 @@ class HighsSolver:
         return Optimum(value, bound, duals) if sound else self._none("HiGHS answered with numbers that are not finite")
 
     def _ends(self) -> tuple[Any, ...]:
-        """The states that count as answers: a search has a bound wherever it ends, a linear program at its optimum alone."""
+        """HiGHS' states that are answers: any end of a search, which has a bound then; of a linear program the optimum alone."""
         kinds = self._module.HighsModelStatus
         return (kinds.kOptimal,) if self._linear else (kinds.kOptimal, kinds.kTimeLimit, kinds.kObjectiveTarget)
 

@@ -22,9 +22,10 @@ _SPARE = 4
 
 @attrs.frozen(eq=False)
 class Judgement:
-    """The ``margin`` (B,) of the label at x + δ, with a goal that against it: the prediction that is looked for has it < 0.
+    """The judgement on perturbations of a batch.
 
-    lost (B,): it is below zero by more than rounding; unclear (B,): rounding decides its sign, a tie among them.
+    margin (B,): that of ``against`` at x + δ, which is < 0 where the attack has what it looks for. lost (B,): True where it is
+    below zero by more than rounding. unclear (B,): True where rounding decides its sign, as at a tie.
     """
 
     margin: Tensor
@@ -67,12 +68,12 @@ def judge(
 
 
 def against(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
-    """The label's logit minus the largest other one, with a goal the largest other one minus the goal's, (B, C) -> (B,)."""
+    """The label's logit minus the largest other one; with a goal the largest other one minus the goal's, (B, C) -> (B,)."""
     return class_margin(logits, y) if goal is None else -class_margin(logits, goal)
 
 
 def certain(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
-    """True where an attack may stop, (B, C) -> (B,): the margin is below zero by more than orders of summation change it."""
+    """True where an attack may stop: the margin is below zero by more than orders of summation change it, (B, C) -> (B,)."""
     return against(logits, y, goal) < -_ORDERS * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
 
 

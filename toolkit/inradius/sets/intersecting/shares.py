@@ -41,7 +41,10 @@ def shared_support(
 def _search(
     members: Sequence[Oracles], c: Tensor, x: Tensor, carrier: Tensor, steps: int, tol: float
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Where linear maximisation ends: a split of c, m of (B, K, *S), and its point; and where it began, two of (B, K, *S)."""
+    """The result of linear maximisation: the parts of c for each of the m members, its last point, and its first point.
+
+    m + 2 tensors (B, K, *S).
+    """
     count = c.shape[1]
     flat, first, around = c.flatten(0, 1), carrier.flatten(), x.repeat_interleave(count, dim=0)
     step = max(1, _BLOCK // max(1, len(members) * x.shape[1:].numel()))

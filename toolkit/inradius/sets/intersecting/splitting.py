@@ -19,9 +19,10 @@ _MEMORY = 8
 
 @attrs.frozen(eq=False)
 class Split:
-    """Where the iteration stood, three of (B, m, *S).
+    """The state of the iteration.
 
-    points: one of each member; normals: outward normals of the members there; rest: about the same, adding up to t − α z.
+    points (B, m, *S): one of each member. normals (B, m, *S): outward normals of the members there. rest (B, m, *S): nearly the
+    same, with a sum of exactly t − α z.
     reach (B,): the length of the point that the first iteration began with; rho (B, 1): the weight of the members' distances.
     """
 
