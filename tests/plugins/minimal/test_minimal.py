@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from in_turn import in_turn
 from minimal_cases import SETS, Tilted, attack_of, images, labelled, least_gauges, linear, perceptron, threat_of
 
 import inradius
@@ -54,8 +55,7 @@ def test_laws_of_one_norm_on_more_cases(spec, threat):
     check_attack(spec, threat, shape=(1, 2, 3), examples=6)
 
 
-@pytest.mark.parametrize("threat", SETS)
-@pytest.mark.parametrize("spec", ANY)
+@pytest.mark.parametrize(("spec", "threat"), in_turn(ANY, SETS))
 def test_linear_models_are_fooled_at_the_smallest_gauge(spec, threat):
     name = spec.split("(")[0]
     # steps along the objective's gradient may pursue a class that is not the nearest
