@@ -57,7 +57,7 @@ class BackwardPass:
             elif node.product is not None:
                 self._through_product(node, function)
             else:
-                if node in network.paying_nodes and node is not start:
+                if node in network.paying_nodes and node is not start and not self._paid_later(node):
                     self._pay(node, function)
                 for source, pulled in function.through(node):
                     self._collect(source, pulled)
@@ -80,6 +80,10 @@ class BackwardPass:
         self._shift(wide.over(center).to(self.constant.dtype))
         u = gamma(dot_terms(center.shape[1:]) + 8, torch.float64)
         self._owe(u * wide.sizes().over(center.abs()).to(self.constant.dtype) + tiny(self.constant.dtype), None)
+
+    def _paid_later(self, node: Node) -> bool:
+        """True if the lines of the curve that makes an extreme hold the errors of the rows on it."""
+        return node.extreme is not None and getattr(self.lines.get(node.sources[1]), "pays", False)
 
     def _pay(self, node: Node, function: LinearFunctions) -> None:
         """Adds the constants of a node, and the rounding errors of rows on it."""

@@ -1,5 +1,6 @@
 """The first and the last step of a certifier: bounds of a model's values before any box, and ``Bounds`` from closed rows."""
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +62,20 @@ def rounding_of(network: Network, x: Tensor) -> Rounding | None:
     if proof is None:
         return None if torch.is_grad_enabled() else Rounding(x.dtype)
     return Rounding(x.dtype, proof.dtype if proof.claim == "float" and network.executed else None)
+
+
+def narrowed(bounds: Bounds, dtype: torch.dtype) -> Bounds:
+    """The bounds in a shorter type, whose errors include those of the conversion."""
+    assert isinstance(bounds.error, Tensor), "the bounds of a certificate have errors"
+    value = bounds.value.to(dtype)
+    info = torch.finfo(dtype)
+    # the difference of a bound and its error is rounded as well, where it is made in the shorter type
+    error = bounds.error + (value.to(bounds.value.dtype) - bounds.value).abs() + info.eps * bounds.value.abs()
+    raised = (error * (1 + 4 * info.eps)).to(dtype) + info.smallest_normal
+    cost = bounds.float_cost
+    return attrs.evolve(
+        bounds, value=value, error=raised, float_cost=cost.to(dtype) if isinstance(cost, Tensor) else cost
+    )
 
 
 def bounds_of(values: ValueBounds, found: ClosedRows, *, exact: bool = False) -> Bounds:

@@ -32,6 +32,8 @@ class CurveLines:
     band: Tensor
     owed: Tensor | None = None
     execution: Tensor | None = None
+    # true where the errors include those of the rows on the extreme that is made of the curve (see ``paying_for``)
+    pays: bool = False
 
     @classmethod
     def of(cls, values: ValueBounds, node: Node, relaxed: Relaxation) -> "CurveLines":
@@ -45,7 +47,10 @@ class CurveLines:
         if missed is not None and more is not None:
             band = band + missed + more
         found = cls(slope, turn, ((low + high) / 2).to(slope.dtype), band.to(slope.dtype))
-        return found if values.errors is None else found.with_rounding(values.errors, node)
+        if values.errors is None:
+            return found
+        found, extreme = found.with_rounding(values.errors, node), extreme_of(values, node)
+        return found if extreme is None else found.paying_for(values.errors, extreme)
 
     def with_rounding(self, errors: RoundingErrors, node: Node, *, owed: Tensor | float = 0.0) -> "CurveLines":
         """The lines with the rounding errors of rows on the curve, in addition to the errors ``owed``."""
@@ -69,7 +74,18 @@ class CurveLines:
         if handed is not None:
             owed = owed + steep * handed[0]
             execution = execution if handed[1] is None or execution is None else execution + steep * handed[1]
-        return attrs.evolve(self, owed=ROOM * owed, execution=None if execution is None else ROOM * execution)
+        execution = None if execution is None else ROOM * execution
+        return attrs.evolve(self, owed=ROOM * owed, execution=execution, pays=False)
+
+    def paying_for(self, errors: RoundingErrors, extreme: Node) -> "CurveLines":
+        """The lines with the rounding errors of the rows on b + relu(a − b), which are the rows on the curve up to their sign."""
+        debt = errors.rows.owed(extreme)
+        if debt is None or self.owed is None:
+            return self
+        execution = self.execution
+        if execution is not None and debt[1] is not None:
+            execution = execution + ROOM * debt[1]
+        return attrs.evolve(self, owed=self.owed + ROOM * debt[0], execution=execution, pays=True)
 
     @property
     def folded(self) -> "CurveLines":
@@ -96,6 +112,14 @@ def references(values: ValueBounds, node: Node) -> tuple[Tensor, Tensor]:
 def widened(band: Tensor, errors: Iterable[Tensor | None]) -> Tensor:
     """The half distance of two lines or planes plus rounding errors, None for an error that is not counted, (B, *shape)."""
     return sum((part for part in errors if part is not None), band)
+
+
+def extreme_of(values: ValueBounds, node: Node) -> Node | None:
+    """The larger or smaller of two values that a curve alone makes of them; None for others, and where values have constants."""
+    uses = values.network.uses[node]
+    if values.about is None or len(uses) != 1 or uses[0].extreme is None or uses[0] is values.network.result:
+        return None
+    return uses[0] if uses[0].sources[1] is node else None
 
 
 def moved(values: ValueBounds, node: Node, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -137,8 +161,9 @@ def _windows(function: WindowRows, lines: "CurveLines") -> RelaxedRows:
     if lines.turn is None:
         radius = total(size * band)
     else:
-        below = torch.addcmul(below, size, function.seen(lines.turn), value=-1)
-        offset = torch.addcmul(offset, size, band, value=-1)
+        # in place, as rows are large
+        below.addcmul_(size, function.seen(lines.turn), value=-1)
+        offset.addcmul_(size, band, value=-1)
     owed, execution = (
         None if part is None else total(size * function.seen(part.expand_as(lines.band)))
         for part in (lines.owed, lines.execution)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inradius import Relaxation
 from inradius_bounds.backward.backward_pass import BackwardPass
-from inradius_bounds.backward.beaten import beaten
+from inradius_bounds.backward.beaten import beaten, decided
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import both
@@ -22,7 +22,7 @@ from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
-from inradius_bounds.rules.relax import Relax, relax_by_rule
+from inradius_bounds.rules.relax import Relax, relax_by_rule, smallest_area, smallest_of
 
 # the source of the bounds of inner layers: the backward pass, or interval arithmetic alone
 Inner = Literal["backward", "interval"]
@@ -35,15 +35,25 @@ class CurveRelaxations:
     values: ValueBounds
     relaxations: dict[Node, Relaxation] = attrs.field(factory=dict)
     lines: dict[Node, CurveLines | Planes] = attrs.field(factory=dict)
+    _parallel: dict[Node, CurveLines] = attrs.field(factory=dict)
     _paying: dict[Node, CurveLines | Planes] = attrs.field(factory=dict)
     # the boxes from backward passes alone, by node, where slopes are chosen by them
     backward: dict[Node, Box] = attrs.field(factory=dict)
     slopes: bool = False
+    # the relaxations of the rules over the same boxes, where lines that were computed for others show them
+    by_rule: dict[Node, Relaxation] = attrs.field(factory=dict)
 
     def add(self, node: Node, relax: Relax) -> None:
         """Relaxes a curve whose input has a box."""
         op, source = node.required_operator, node.sources[0]
-        found = relax(op, *self.values.box(source))
+        box = self.values.box(source)
+        if relax is smallest_area:
+            lines = op.rule.lines(op, *box)
+            found, own = smallest_of(*lines, *box), op.rule.from_lines(*lines)
+            if own is not None:
+                self.by_rule[node] = own
+        else:
+            found = relax(op, *box)
         if source in self.backward and found.parallel:
             slope = relax(op, *self.backward[source]).lower_slope
             found = op.rule.with_slope(op, slope, *self.values.box(source))
@@ -54,6 +64,14 @@ class CurveRelaxations:
         if node not in self.lines:
             self.lines[node] = self.paying(node).folded
         return self.lines[node]
+
+    def parallel(self, node: Node) -> CurveLines | Planes:
+        """Parallel lines of a curve, moved apart in the same way; those of ``line`` where none are known, and for a product."""
+        if node not in self.by_rule:
+            return self.line(node)
+        if node not in self._parallel:
+            self._parallel[node] = CurveLines.of(self.values, node, self.by_rule[node]).folded
+        return self._parallel[node]
 
     def paying(self, node: Node) -> CurveLines | Planes:
         """The lines of a curve or the planes of a product, which state the rounding errors of rows on it."""
@@ -92,7 +110,10 @@ def over_boxes(found: CurveRelaxations, relax: Relax) -> CurveRelaxations:
     """Other relaxations of the curves over the same boxes."""
     other = CurveRelaxations(found.values)
     for node in found.relaxations:
-        other.add(node, relax)
+        if relax is relax_by_rule and node in found.by_rule:
+            other.relaxations[node] = found.by_rule[node]
+        else:
+            other.add(node, relax)
     return other
 
 
@@ -137,6 +158,9 @@ def ragged(wanted: Tensor) -> tuple[Tensor, Tensor]:
 
     K is the largest number of True entries of a row. Shorter rows are padded with index 0.
     """
+    if len(wanted) == 1:
+        places = wanted.nonzero()[:, 1][None]
+        return places, torch.ones_like(places, dtype=torch.bool)
     counts = wanted.sum(1)
     longest = int(counts.max()) if len(counts) else 0
     # a stable sort puts the wanted places first, in order
@@ -158,7 +182,9 @@ def row_bounds(before: CurveRelaxations, node: Node, index: Tensor) -> Box:
     values = before.values
     network = values.network
     products = [product for product in network.products if network.place[product] <= network.place[node]]
-    lines = {curve: before.line(curve) for curve in (*before.relaxations, *products)}
+    # between parallel lines rows are not doubled; the bounds of differences that decide a maximum are hardly looser
+    line = before.line if decided(network, node) is None else before.parallel
+    lines = {curve: line(curve) for curve in (*before.relaxations, *products)}
     zero = torch.zeros(index.shape, dtype=values.x.dtype, device=index.device)
     start = {node: UnitRows(index, None, values.x.dtype)}
     return both(BackwardPass(values, lines, dict(start), zero, two=True).run(node))

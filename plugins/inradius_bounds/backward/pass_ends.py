@@ -44,6 +44,17 @@ class ClosedRows:
         value = torch.cat([part.value for part in parts], dim)
         return cls(value, side([part.error for part in parts]), side([part.execution for part in parts]))
 
+    def chunks(self, count: int) -> list["ClosedRows"]:
+        """The bounds of equally many rows each, in order."""
+
+        def side(part: Tensor | None) -> Sequence[Tensor | None]:
+            return [None] * count if part is None else part.chunk(count, dim=1)
+
+        return [
+            ClosedRows(*parts)
+            for parts in zip(self.value.chunk(count, dim=1), side(self.error), side(self.execution), strict=True)
+        ]
+
     def replaced(self, example: int, row: int, other: "ClosedRows") -> "ClosedRows":
         """The bounds with one of them taken from ``other``, (1, 1), where that bound proves more."""
         if float(other.safe.detach()) <= float(self.safe[example, row].detach()):
@@ -123,7 +134,9 @@ def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
 def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRange:
     """Lower and upper bounds of K linear functions of a node's value minus its reference, over the node's box, (B, K) each."""
     middle, half = _sides(values, node)
-    center, around = function.over(middle), function.sizes().over(half)
+    around = function.sizes().over(half)
+    # 0 times what is not finite is NaN, as the product of infinite rows with a middle of 0 is
+    center = 0 * around if node is values.end and values.centred else function.over(middle)
     if values.errors is None:
         return RowRange(center - around, center + around, None)
     terms = dot_terms(node.stored) + 8

@@ -11,6 +11,7 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import CurveRelaxations
+from inradius_bounds.backward.line_families import LineFamilies
 from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
 from inradius_bounds.backward.product_planes import Planes
@@ -18,12 +19,16 @@ from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 
+Lines = CurveLines | LineFamilies | Planes
+
+# the most numbers of rows that are so few that a pass for each family would take longer
+_SMALL = 1 << 18
 # at least this many rows are pulled together
 _AT_LEAST = 16
 
 
 def property_bounds(
-    values: ValueBounds, prop: Property, lines: Mapping[Node, CurveLines | Planes], *, stops: bool = False
+    values: ValueBounds, prop: Property, lines: Mapping[Node, Lines], *, stops: bool = False
 ) -> ClosedRows:
     """Lower bounds of the property's rows by one backward pass to the input, or with ``stops`` to the curves before it."""
     result = values.network.result
@@ -37,6 +42,24 @@ def property_bounds(
         for rows, offsets in parts
     ]
     return within_domain(values, found[0] if len(found) == 1 else ClosedRows.joined(found, dim=1))
+
+
+def bounds_by_each(values: ValueBounds, prop: Property, several: Sequence[CurveRelaxations]) -> list[ClosedRows]:
+    """Lower bounds of the property's rows by the lines of each of several relaxations; in one pass where the rows are small."""
+    count, proof = len(several), current_certificate()
+    if (proof is not None and proof.decide) or count * prop.offsets.numel() * values.network.widest > _SMALL:
+        found = [property_bounds(values, prop, lines_of(several[0]))]
+        for other in several[1:]:
+            if not settled(found[0]):
+                found.append(property_bounds(values, prop, lines_of(other)))
+        return found
+    lines: dict[Node, Lines] = {node: several[0].paying(node) for node in values.network.products}
+    for node in several[0].relaxations:
+        lines[node] = LineFamilies.of(values, node, [each.relaxations[node] for each in several])
+    result = values.network.result
+    rows = prop.weights.reshape(*prop.offsets.shape, *result.stored).repeat(1, count, *(1,) * len(result.stored))
+    ended = BackwardPass(values, lines, {result: DenseRows(rows)}, prop.offsets.repeat(1, count)).run(result)
+    return [within_domain(values, part) for part in lower(ended).chunks(count)]
 
 
 def lines_of(found: CurveRelaxations) -> dict[Node, CurveLines | Planes]:

@@ -1,6 +1,7 @@
 """A recorded computation: calls of operators on values."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import attrs
@@ -21,6 +22,9 @@ class ModuleOperator:
     def __str__(self) -> str:
         return type(self.module).__name__
 
+
+# the kinds of arguments that hold others
+_NESTED = (tuple, list, dict)
 
 Op = torch._ops.OpOverload | ModuleOperator
 
@@ -83,6 +87,7 @@ class Graph:
     volatile: bool = False
 
 
+@cache
 def operator_name(op: torch._ops.OpOverload) -> str:
     """The operator's name without its overload, and without the underscore of an operator that works in place.
 
@@ -100,16 +105,16 @@ def values_in(given: Any) -> Iterator[Value]:
     elif isinstance(given, tuple | list):
         for each in given:
             yield from values_in(each)
-    elif isinstance(given, Mapping):
+    elif isinstance(given, dict):
         yield from values_in(tuple(given.values()))
 
 
 def replaced(given: Any, replace: Callable[[Any], Any]) -> Any:
     """Nested arguments with every leaf replaced."""
-    if isinstance(given, list):
-        return [replaced(each, replace) for each in given]
-    if type(given) is tuple:
-        return tuple(replaced(each, replace) for each in given)
-    if isinstance(given, Mapping):
+    if isinstance(given, dict):
         return {name: replaced(each, replace) for name, each in given.items()}
-    return replace(given)
+    if not isinstance(given, list) and type(given) is not tuple:
+        return replace(given)
+    # most arguments are leaves, and a call for each would take as long as what is done to them
+    found = [replaced(each, replace) if isinstance(each, _NESTED) else replace(each) for each in given]
+    return found if isinstance(given, list) else tuple(found)

@@ -1,12 +1,13 @@
 """Facts about operators that decide how they are recorded."""
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from inradius_bounds.capture.compare import EXACT
-from inradius_bounds.capture.graph import OperatorCall, operator_name, replaced, values_in
+from inradius_bounds.capture.graph import OperatorCall, operator_name, values_in
 from inradius_bounds.capture.traced_tensor import TracedTensor
 
 # operators that take only a shape from a value
@@ -18,24 +19,32 @@ READS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
 
 def reason_against(func: Any, name: str, args: Any, varies: bool) -> str:
     """The reason why an operator cannot be recorded; empty where it can be."""
-    tags = func.tags
     if varies and name in READS:
         return "which reads a number from a value that depends on the input; allowed are computations that are the same every time"
-    shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
+    shaping, random, following = _facts(func)
     # places that are constants give a constant shape
     fixed = name == "index" and not any(isinstance(each, TracedTensor) for each in tensors(args[1]))
     if varies and shaping and not fixed:
         return (
             "whose result's shape depends on values of the input; allowed are computations that are the same every time"
         )
-    if torch.Tag.nondeterministic_seeded in tags:
+    if random:
         return "which is random; leave it out"
-    if varies and (torch.Tag.inplace_view in tags or any(argument.is_out for argument in func._schema.arguments)):
+    if varies and not following:
         return "which changes a tensor in place in a way that is not followed; allowed are computations that make new values"
     # instance norm has its examples among the channels
     if name in _NORMS and bool(args[5]) and args[0].shape[0] != 1:
         return "with the statistics of the batch (training=True), which joins its examples; allowed are the running statistics"
     return ""
+
+
+@cache
+def _facts(func: Any) -> tuple[bool, bool, bool]:
+    """Three facts: the shape of the result depends on numbers, the operator is random, and its writes on tensors are followed."""
+    tags = func.tags
+    shaping = torch.Tag.dynamic_output_shape in tags or torch.Tag.data_dependent_output in tags
+    unfollowed = torch.Tag.inplace_view in tags or any(argument.is_out for argument in func._schema.arguments)
+    return shaping, torch.Tag.nondeterministic_seeded in tags, not unfollowed
 
 
 def filled(func: Any, args: Any, kwargs: Any, out: Tensor, where: str) -> OperatorCall:
@@ -61,8 +70,13 @@ def plain(given: Any) -> Any:
 
 
 def tensors(given: Any) -> list[Tensor]:
+    """The tensors among nested arguments."""
     found: list[Tensor] = []
-    replaced(given, lambda each: found.append(each) if isinstance(each, Tensor) else None)
+    for each in given.values() if isinstance(given, dict) else given:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, tuple | list | dict):
+            found += tensors(each)
     return found
 
 

@@ -96,16 +96,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._paused or func.namespace == "profiler":
             return func(*args, **kwargs)
         self._running = func
-        varies = self._varies(args) or self._varies(kwargs)
-        self._check(func, args, kwargs, varies)
+        given = tensors((args, kwargs)) if kwargs else tensors(args)
+        varies = any(isinstance(each, TracedTensor) for each in given)
         targets = written(func, args, kwargs)
+        self._check(func, args, varies, targets)
         # the values are taken before the operator writes on them
-        values = replaced(args, self._value), replaced(kwargs, self._value)
-        out = func(*replaced(args, plain), **replaced(kwargs, plain))
+        values = replaced(args, self._value), replaced(kwargs, self._value) if kwargs else kwargs
+        out = func(*replaced(args, plain), **(replaced(kwargs, plain) if kwargs else kwargs))
         if varies and operator_name(func) in FILLED:
-            return self._recorded(filled(func, args, kwargs, out, self.where()), out, (), [], False)
+            return self._recorded(filled(func, args, kwargs, out, self.where()), out, [], [], False)
         call = OperatorCall(func, *values, self.where(), substituted=of_another_kernel())
-        made = self._recorded(call, out, args, targets, varies)
+        made = self._recorded(call, out, tensors(args) if kwargs else given, targets, varies)
         return made if func._schema.returns else None
 
     def kept(self, layer: ModuleOperator, z: TracedTensor, out: Any) -> Any:
@@ -113,29 +114,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not isinstance(out, Tensor) or not len(z.plain) or out.shape[:1] != z.plain.shape[:1]:
             raise UnsupportedError(f"{layer.path} is {layer}, whose result is no tensor with a row for each example")
         with self.paused():
-            return self._recorded(OperatorCall(layer, (self._value(z),), {}, layer.path), out, (), [], True)
+            return self._recorded(OperatorCall(layer, (self._value(z),), {}, layer.path), out, [], [], True)
 
-    def _recorded(self, call: OperatorCall, out: Any, args: Any, targets: list[Any], varies: bool) -> Any:
-        """The results that the model receives for a call, which is appended to the graph."""
+    def _recorded(self, call: OperatorCall, out: Any, given: list[Tensor], targets: list[Any], varies: bool) -> Any:
+        """The results that the model receives for a call on tensors ``given``, which is appended to the graph."""
         self.calls.append(call)
         if targets:
             return self._settled(call, targets[0], varies)
-        several = isinstance(out, tuple | list)
-        found = [
-            self._result(call, each, number, args, varies) for number, each in enumerate(out if several else [out])
-        ]
-        return type(out)(found) if several else found[0]
+        if not isinstance(out, tuple | list):
+            return self._result(call, out, 0, given, varies)
+        return type(out)([self._result(call, each, number, given, varies) for number, each in enumerate(out)])
 
-    def _result(self, call: OperatorCall, out: Any, number: int, args: Any, varies: bool) -> Any:
+    def _result(self, call: OperatorCall, out: Any, number: int, given: list[Tensor], varies: bool) -> Any:
         if not isinstance(out, Tensor):
             call.results.append(None)
             return out
-        same = next((each for each in tensors(args) if plain(each) is out), None)
+        same = next((each for each in given if plain(each) is out), None)
         if same is not None:
             # the operator returned its argument unchanged
             call.results.append(self._value(same))
             return same
-        value = Value.of(out, varies=varies, call=call, place=number, plain=is_plain(call))
+        value = Value.of(out, varies=varies, call=call, place=number, plain=not varies and is_plain(call))
         call.results.append(value)
         self._keep(value, out)
         if varies:
@@ -156,14 +155,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._memory.note(inner, value)
         return target
 
-    def _check(self, func: Any, args: Any, kwargs: Any, varies: bool) -> None:
+    def _check(self, func: Any, args: Any, varies: bool, targets: list[Any]) -> None:
         """Raises ``UnsupportedError`` for an operator that no recording of one run can stand for."""
         name = operator_name(func)
         reason = reason_against(func, name, args, varies)
         if reason:
             raise UnsupportedError(f"{self.where()} uses {name} ({func}), {reason}")
         self.volatile |= name in READS
-        for target in written(func, args, kwargs):
+        for target in targets:
             if not isinstance(target, TracedTensor):
                 self._check_written(func, target, varies)
 
@@ -179,9 +178,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 f"{self.where()} uses {func}, which writes values that depend on the input into a tensor that does not; "
                 "build it from its parts, for example with torch.cat"
             )
-
-    def _varies(self, given: Any) -> bool:
-        return any(isinstance(each, TracedTensor) for each in tensors(given))
 
     def _value(self, given: Any) -> Any:
         if not isinstance(given, Tensor):

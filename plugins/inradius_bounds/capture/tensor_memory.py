@@ -24,10 +24,10 @@ class TensorMemory:
     def note(self, tensor: Tensor, value: Value, *, given: bool = False) -> None:
         """Records that a tensor is a value, with its memory as it is now. ``given`` is true if it existed before the recording."""
         self._alive.append(tensor)
-        entry = value, self._writes.get(storage_of(tensor), 0), _lie(tensor)
-        self._known[id(tensor)] = self._known[_lie(tensor)] = entry
+        lie = _lie(tensor)
+        self._known[id(tensor)] = self._known[lie] = value, self._writes.get(lie[0], 0), lie
         if given:
-            self._given.add(storage_of(tensor))
+            self._given.add(lie[0])
 
     def value(self, tensor: Tensor) -> Value | None:
         """The value of a tensor; None where it is unknown, or where its memory was written on since."""
@@ -58,7 +58,8 @@ class TensorMemory:
 
     def _is_current(self, tensor: Tensor, known: tuple[Value, int, tuple[Any, ...]]) -> bool:
         _, writes, lie = known
-        return self._writes.get(storage_of(tensor), 0) == writes and _lie(tensor) == lie
+        now = _lie(tensor)
+        return self._writes.get(now[0], 0) == writes and now == lie
 
 
 def storage_of(tensor: Tensor) -> int:
@@ -67,4 +68,4 @@ def storage_of(tensor: Tensor) -> int:
 
 
 def _lie(tensor: Tensor) -> tuple[Any, ...]:
-    return storage_of(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype
+    return storage_of(tensor), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype

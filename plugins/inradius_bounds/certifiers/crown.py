@@ -9,7 +9,7 @@ from inradius import Property
 from inradius.components.validators import flag
 from inradius_bounds.backward.inner_bounds import CurveRelaxations, Inner, over_boxes, relax_curves
 from inradius_bounds.backward.pass_ends import ClosedRows
-from inradius_bounds.backward.property_bounds import highest, lines_of, property_bounds, settled
+from inradius_bounds.backward.property_bounds import bounds_by_each, highest, property_bounds, settled
 from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
@@ -28,6 +28,8 @@ class Crown(PropagationCertifier):
     rows are pulled at once as fit; by default a quarter of the free memory. Source: zhang2018, zhang2020.
     """
 
+    doubles = True
+
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
     best: bool = attrs.field(default=True, validator=flag)
@@ -41,11 +43,10 @@ class Crown(PropagationCertifier):
 def closed(found: CurveRelaxations, prop: Property, *, intersect: bool = True, best: bool = True) -> ClosedRows:
     """Lower bounds by the backward pass from the property to the input, (B, K); with ``best`` for the better of two slopes."""
     values = found.values
-    several = [property_bounds(values, prop, lines_of(found))]
+    both = [found, over_boxes(found, relax_by_rule)] if best and values.network.curves else [found]
+    several = bounds_by_each(values, prop, both)
     if settled(several[0]):
         return several[0]
-    if best and values.network.curves:
-        several.append(property_bounds(values, prop, lines_of(over_boxes(found, relax_by_rule))))
     if intersect and not values.network.affine:
         several.append(property_bounds(values, prop, {}, stops=True))
     return highest(several)

@@ -4,15 +4,22 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import attrs
+import torch
 from attrs.validators import optional
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius.components.validators import as_float, positive
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.certifier_bounds import bounds_of, narrowed, values_of
 from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.pass_ends import ClosedRows
+from inradius_bounds.capture.trace import network_of
 from inradius_bounds.network.value_bounds import ValueBounds
+
+F32, F64 = torch.float32, torch.float64
+# networks without larger values are faster to bound in float64 than with references
+_LARGEST = 256
 
 
 def memory_field() -> Any:
@@ -24,15 +31,22 @@ class PropagationCertifier(Certifier):
     """Bounds a property by bounds that pass through the network, without a solver.
 
     ``memory`` is the number of megabytes that rows may take, and None is a quarter of the free memory. ``from_reference`` says
-    that passes count from the values at x, which costs one more evaluation and makes rounding errors smaller.
+    that passes count from the values at x, which costs one more evaluation and makes rounding errors smaller. ``doubles`` says that
+    small networks with products are bounded in float64 at once, where errors are small also from 0.
     """
 
     widens = True
     from_reference: ClassVar[bool] = True
+    doubles: ClassVar[bool] = False
     memory: float | None
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values = values_of(model, x, threat, about=self.from_reference, memory=self.memory)
+        small = (
+            self.doubles and current_certificate() is not None and x.dtype in (F32, F64) and _small(model, x, threat)
+        )
+        if small and x.dtype == F32:
+            return narrowed(self.lower_bound(model, x.to(F64), threat, prop.to(F64), rng), F32)
+        values = values_of(model, x, threat, about=self.from_reference and not small, memory=self.memory)
         found = in_parts(values, prop, self.closed_rows, self.numbers_of_row(values))
         return bounds_of(values, found, exact=threat.tight and values.network.affine)
 
@@ -43,3 +57,9 @@ class PropagationCertifier(Certifier):
     def numbers_of_row(self, values: ValueBounds) -> int:
         """The count of numbers that are kept of one row, where it is more than the widest value has; 0 by default."""
         return 0
+
+
+def _small(model: nn.Module, x: Tensor, threat: Oracles) -> bool:
+    """True if a network has products of values, and no value with more than a few hundred numbers."""
+    network = network_of(model, x, threat, F64)
+    return bool(network.products) and network.widest <= _LARGEST

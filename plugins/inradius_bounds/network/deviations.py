@@ -37,6 +37,9 @@ class Deviations:
         if node is self.magnitudes.network.entry or node.bends:
             return self.distance(node)
         given = [self.distance(source) if mixes(node) else self.deviation(source) for source in node.sources]
+        if node.operator is not None and not node.rounds:
+            # the numbers of the source, unchanged; a join may hold constants, which were rounded
+            return node.stretch(*given)
         found = node.stretch(*given) + self.unmatched(node)
         found = found + (2 * counts(node)[0] + 8) * tiny(self.magnitudes.dtype)
         run = self.executions.affine(node)

@@ -21,6 +21,7 @@ class Magnitudes:
     values: NodeBounds
     dtype: torch.dtype
     _size: dict[Node, Tensor] = attrs.field(factory=dict)
+    _inputs: dict[Node, Tensor] = attrs.field(factory=dict)
 
     def size(self, node: Node) -> Tensor:
         """A bound on the sum of the sizes of all numbers that are added up to make each number of the node, (B, *shape)."""
@@ -46,8 +47,11 @@ class Magnitudes:
 
     def inputs(self, node: Node) -> Tensor:
         """A bound on the sum of the sizes of all numbers that the node is made of, (B, 1, ...)."""
-        found = torch.stack([total(self.reach(source)) for source in node.sources]).sum(0)
-        return found.view(-1, *(1,) * len(node.stored))
+        if node not in self._inputs:
+            found = [total(self.reach(source)) for source in node.sources]
+            whole = found[0] if len(found) == 1 else torch.stack(found).sum(0)
+            self._inputs[node] = whole.view(-1, *(1,) * len(node.stored))
+        return self._inputs[node]
 
     def small_constants(self, node: Node) -> Tensor:
         """A bound on the error that constants among the subnormal numbers make, times the node's inputs, (B, 1, ...)."""

@@ -108,6 +108,11 @@ class ValueBounds:
         return middle, half if self.about is None else torch.maximum(half, middle.abs())
 
     @cached_property
+    def centred(self) -> bool:
+        """True if the middle of ``sides`` is 0, so that no row has a value there."""
+        return self.sides is not None and not bool(self.sides[0].any())
+
+    @cached_property
     def room(self) -> Box:
         """The least and the largest δ of each coordinate over Δ(x), two of (B, *S).
 
@@ -163,6 +168,9 @@ class ValueBounds:
         if self.rounding is None and self.threat.is_box and block.exact_interval:
             low, high = self.room
             return block.interval(self.x + low, self.x + high)
+        if self.x.dtype == torch.float64 and self.boxed and block.exact_interval:
+            # as the set's oracle does, from a box that is looked up once
+            return block.interval(*self.box(self.network.entry))
         return self.threat.bound_affine(block, self.x)
 
     def _widened(self, lower: Tensor, upper: Tensor, error: Tensor) -> Box:

@@ -7,9 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inradius import LayerRule, Operator, UnsupportedError
+from inradius_bounds.rules.weights import weight_size
 
-# the most channels that count as few
-_FEW = 4
+# the most channels that count as few, with strides and without
+_FEW, _VERY_FEW = 4, 3
+# the most channels, and pixels, of rows that are faster one channel behind the other
+_NARROW, _WINDOW = 16, 64
 
 
 class ConvolutionRule(LayerRule):
@@ -25,18 +28,18 @@ class ConvolutionRule(LayerRule):
         conv = op.module
         center, radius = (upper + lower) / 2, (upper - lower) / 2
         middle = op(center)
-        spread = F.conv2d(radius, conv.weight.abs(), None, conv.stride, conv.padding, conv.dilation, conv.groups)
+        spread = F.conv2d(radius, weight_size(conv), None, conv.stride, conv.padding, conv.dilation, conv.groups)
         return middle - spread, middle + spread
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
         conv = op.module
         size = getattr(conv, "bias_size", conv.bias)
         bias = None if size is None else size.abs()
-        return F.conv2d(bound, conv.weight.abs(), bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return F.conv2d(bound, weight_size(conv), bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
     def stretch(self, op: Operator, bound: Tensor) -> Tensor:
         conv = op.module
-        return F.conv2d(bound, conv.weight.abs(), None, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return F.conv2d(bound, weight_size(conv), None, conv.stride, conv.padding, conv.dilation, conv.groups)
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         conv = op.module
@@ -117,15 +120,17 @@ class ConvolutionRule(LayerRule):
 
 def _transposed(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int] = (0, 0), spare: Sequence[int] = (0, 0)) -> Tensor:
     """The transposed convolution, (n, C, h, w) -> (n, C', h', w')."""
-    if conv.in_channels <= _FEW and conv.groups == 1 and max(conv.stride) > 1:
+    strided = max(conv.stride) > 1
+    if conv.in_channels <= (_FEW if strided else _VERY_FEW) and conv.groups == 1:
         return _folded(conv, rows, pad, spare)
-    # channels last is the fastest layout for many images
-    rows = rows.contiguous(memory_format=torch.channels_last)
+    # channels last is the fastest layout for many images, but not for small ones of few channels
+    last = strided or rows.shape[1] > _NARROW or rows.shape[2] * rows.shape[3] > _WINDOW
+    rows = rows.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     return F.conv_transpose2d(rows, conv.weight, None, conv.stride, pad, spare, conv.groups, conv.dilation)
 
 
 def _folded(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:
-    """The transposed convolution as a matrix product and an overlap-add, which is faster for few channels and strides > 1."""
+    """The transposed convolution as a matrix product and an overlap-add, which is faster for few channels."""
     columns = conv.weight.flatten(1).t() @ rows.flatten(2)
     height, width = (
         (rows.shape[2 + a] - 1) * conv.stride[a]

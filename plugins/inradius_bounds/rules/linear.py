@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inradius import LayerRule, Operator
+from inradius_bounds.rules.weights import weight_size
 
 
 class LinearRule(LayerRule):
@@ -14,16 +15,16 @@ class LinearRule(LayerRule):
 
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         center, radius = (upper + lower) / 2, (upper - lower) / 2
-        middle, spread = op(center), F.linear(radius, op.module.weight.abs())
+        middle, spread = op(center), F.linear(radius, weight_size(op.module))
         return middle - spread, middle + spread
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
         size = getattr(op.module, "bias_size", op.module.bias)
         bias = None if size is None else size.abs()
-        return F.linear(bound, op.module.weight.abs(), bias)
+        return F.linear(bound, weight_size(op.module), bias)
 
     def stretch(self, op: Operator, bound: Tensor) -> Tensor:
-        return F.linear(bound, op.module.weight.abs())
+        return F.linear(bound, weight_size(op.module))
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         pulled: Tensor = rows @ op.module.weight

@@ -22,8 +22,12 @@ def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
     The area below a line over [ℓ, u] is its value at the middle times u − ℓ. For a ReLU, the line below has slope 1 where u >
     −ℓ, and slope 0 elsewhere. Source: zhang2018.
     """
+    return smallest_of(*op.rule.lines(op, lower, upper), lower, upper)
+
+
+def smallest_of(floor: Sequence[Line], ceiling: Sequence[Line], lower: Tensor, upper: Tensor) -> Relaxation:
+    """The pair of lines over a box with the smallest area between them, neuron by neuron."""
     middle = ((lower + upper) / 2).detach()
-    floor, ceiling = op.rule.lines(op, lower, upper)
     below, above = _best(floor, middle, 1.0), _best(ceiling, middle, -1.0)
     return Relaxation(lower_slope=below[0], lower_offset=below[1], upper_slope=above[0], upper_offset=above[1])
 

@@ -82,17 +82,17 @@ class AnyConvolutionRule(LayerRule):
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         center, radius = (upper + lower) / 2, (upper - lower) / 2
         middle = op(center)
-        spread = op.module.with_kernel(radius, op.module.weight.abs(), None)
+        spread = op.module.with_kernel(radius, op.module.weight_size, None)
         return middle - spread, middle + spread
 
     def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
         step = op.module
         bias = step.bias_size
-        found: Tensor = step.with_kernel(bound, step.weight.abs(), None if bias is None else bias.abs())
+        found: Tensor = step.with_kernel(bound, step.weight_size, None if bias is None else bias.abs())
         return found
 
     def stretch(self, op: Operator, bound: Tensor) -> Tensor:
-        found: Tensor = op.module.with_kernel(bound, op.module.weight.abs(), None)
+        found: Tensor = op.module.with_kernel(bound, op.module.weight_size, None)
         return found
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Steps that make one value from several: sums of values, and numbers gathered from several values."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import attrs
 import torch
@@ -52,7 +53,7 @@ class Added:
         return len(self.factors)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Gathered:
     """Numbers of several values and of constants, side by side, at the places ``index``, in the shape ``out_shape``.
 
@@ -69,7 +70,7 @@ class Gathered:
     adds = False
     terms = 1
 
-    @property
+    @cached_property
     def fan(self) -> int:
         return int(self.index.bincount().max()) if self.index.numel() else 1
 

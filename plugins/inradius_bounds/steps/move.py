@@ -1,5 +1,7 @@
 """Steps that move numbers: each number of the result is one of the input's."""
 
+from functools import cached_property
+
 import attrs
 import torch
 from torch import Tensor
@@ -46,12 +48,14 @@ class Lattice:
         if windows.shape[-2:] == (1, 1) or self.step == (1, 1):
             return windows
         height, width = ((windows.shape[a - 2] - 1) * self.step[a] + 1 for a in (0, 1))
-        found = windows.new_zeros(*windows.shape[:-2], height, width)
-        found[..., :: self.step[0], :: self.step[1]] = windows
-        return found
+        # windows have their channels last in memory, if they have any
+        turned = windows.movedim(-3, -1) if windows.ndim > 2 else windows[..., None]
+        found = windows.new_zeros(*turned.shape[:-3], height, width, turned.shape[-1])
+        found[..., :: self.step[0], :: self.step[1], :] = turned
+        return found.movedim(-1, -3) if windows.ndim > 2 else found[..., 0]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Move:
     """z -> z[index], reshaped. index (out numbers,) counts the input's numbers from 0; None keeps their order."""
 
@@ -60,6 +64,11 @@ class Move:
     out_shape: torch.Size
     # for images whose pixels are every so many of the input's in each channel
     lattice: Lattice | None = None
+
+    @cached_property
+    def copies(self) -> int:
+        """The most places that one of the input's numbers is moved to."""
+        return 1 if self.index is None or not self.index.numel() else int(self.index.bincount().max())
 
     def __call__(self, z: Tensor) -> Tensor:
         if self.lattice is not None:
@@ -115,4 +124,4 @@ class MoveRule(ReshapeRule):
         return found
 
     def fan(self, op: Operator) -> int:
-        return int(op.module.index.bincount().max()) if op.module.index.numel() else 1
+        return int(op.module.copies)

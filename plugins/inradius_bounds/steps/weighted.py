@@ -1,5 +1,8 @@
 """Steps with weights and biases that are constants of the computation."""
 
+from functools import cached_property
+
+import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.constants import ConstantTensor
@@ -23,6 +26,15 @@ class WeightedStep:
     def weight(self) -> Tensor:
         """W, as torch's layers name it."""
         return self.weights.value
+
+    @cached_property
+    def _sizes(self) -> ConstantTensor:
+        return self.weights.then(torch.abs)
+
+    @property
+    def weight_size(self) -> Tensor:
+        """|W|, computed once for all bounds without gradients."""
+        return self.weight.abs() if torch.is_grad_enabled() else self._sizes.value
 
     @property
     def bias(self) -> Tensor | None:

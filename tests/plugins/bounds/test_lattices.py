@@ -12,6 +12,7 @@ from inradius import Certifier, ThreatModel
 from inradius.certifiers.property import Property
 from inradius_bounds.backward import inner_bounds
 from inradius_bounds.backward.rows.windows import WindowRows
+from inradius_bounds.capture.trace import network_of
 from inradius_bounds.steps.move import Lattice
 
 F64 = torch.float64
@@ -103,3 +104,15 @@ def test_a_lattice_is_found_exactly_where_a_slice_has_one(data):
     if places.numel() > 1:
         other = places.flatten().flip(0)
         assert Lattice.of(other, numbers.shape, places.shape) is None
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 1), (3, 2), (2, 3), (3, 5)])
+def test_windows_share_what_is_compared_along_one_axis(size, stride):
+    """Along the first axis only columns that some window has are compared, and each of them once for each row of windows."""
+    length = 9
+    pool = nn.Sequential(nn.MaxPool2d(size, stride), nn.Flatten())
+    network = network_of(pool, torch.rand(1, 1, length, length))
+    windows = (length - size) // stride + 1
+    columns = len({start * stride + place for start in range(windows) for place in range(size)})
+    compared = sum(node.stored.numel() for node in network.curves)
+    assert compared == (size - 1) * windows * (columns + windows)

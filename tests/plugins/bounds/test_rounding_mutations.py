@@ -30,7 +30,7 @@ from inradius_bounds.rules.convolution import ConvolutionRule
 from inradius_bounds.rules.linear import LinearRule
 from inradius_bounds.steps.convolution import AnyConvolutionRule
 from inradius_bounds.steps.join import Gathered
-from inradius_bounds.steps.move import MoveRule
+from inradius_bounds.steps.move import Move
 
 MEET, MEET_AROUND = laws.rows_meet, partial(laws.rows_meet, about=True)
 MISS = laws.references_miss
@@ -50,7 +50,7 @@ NUMBERS = [
     Mutation(dot, "dot_terms", "sum(shape)", "sum(shape[1:])", laws.windows_are_summed),
     Mutation(LinearRule, "fan", "int(op.module.weight.shape[0])", "1", MEET_AROUND),
     Mutation(LinearRule, "terms", "int(op.module.in_features)", "1", laws.an_execution_loses),
-    Mutation(MoveRule, "fan", "int(op.module.index.bincount().max())", "1", partial(laws.copies_meet, "moved")),
+    Mutation(Move, "copies", "int(self.index.bincount().max())", "1", partial(laws.copies_meet, "moved")),
     Mutation(Gathered, "fan", "int(self.index.bincount().max())", "1", partial(laws.copies_meet, "joined")),
     Mutation(ConvolutionRule, "fan", "return ", "return 1 or ", partial(laws.copies_meet, "filters")),
     Mutation(AnyConvolutionRule, "fan", "return ", "return 1 or ", partial(laws.copies_meet, "filters in a row")),

@@ -42,15 +42,21 @@ class ActivationRule(LayerRule):
         return upper > lower
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
-        return self.with_slope(op, self._chord(op, lower, upper), lower, upper)
+        return self.with_slope(op, self._chord(op, lower, upper, self._tangents(op, lower, upper)[0]), lower, upper)
 
     def with_slope(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> Relaxation:
         low, high = self._extremes(op, slope, lower, upper)
         return Relaxation(lower_slope=slope, lower_offset=low, upper_slope=slope, upper_offset=high)
 
+    def from_lines(self, floor: Sequence[Line], ceiling: Sequence[Line]) -> Relaxation:
+        # the first lines have the slope of the chord
+        (slope, low), (other, high) = floor[0], ceiling[0]
+        return Relaxation(lower_slope=slope, lower_offset=low, upper_slope=other, upper_offset=high)
+
     def lines(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], list[Line]]:
-        slopes = [self._chord(op, lower, upper), *self._tangents(op, lower, upper)]
-        ends = [self._extremes(op, slope, lower, upper) for slope in slopes]
+        tangents = self._tangents(op, lower, upper)
+        slopes = [self._chord(op, lower, upper, tangents[0]), *tangents]
+        ends = self._ends(op, slopes, lower, upper)
         below = [(slope, low) for slope, (low, _) in zip(slopes, ends, strict=True)]
         above = [(slope, high) for slope, (_, high) in zip(slopes, ends, strict=True)]
         return below, above
@@ -60,7 +66,8 @@ class ActivationRule(LayerRule):
         found = self.slope(op, (lower + upper) / 2)
         return [found if valid is None else torch.where(valid, found, torch.zeros_like(found))]
 
-    def _chord(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
+    def _chord(self, op: Operator, lower: Tensor, upper: Tensor, flat: Tensor) -> Tensor:
+        """The slope of the chord, and ``flat`` where an interval is too narrow for one, (B, *in)."""
         width = upper - lower
         # the ends of an interval as narrow as a few rounding errors do not determine a slope
         wide = width > 1e3 * torch.finfo(width.dtype).eps * (1 + lower.abs() + upper.abs())
@@ -68,8 +75,13 @@ class ActivationRule(LayerRule):
         wide = wide if valid is None else wide & valid
         start, end = (torch.where(wide, side, torch.ones_like(side)) for side in (lower, upper))
         chord = (op(end) - op(start)) / torch.where(wide, width, torch.ones_like(width))
-        flat = self._tangents(op, lower, upper)[0]
         return torch.where(wide, chord, flat)
+
+    def _ends(
+        self, op: Operator, slopes: Sequence[Tensor], lower: Tensor, upper: Tensor
+    ) -> Sequence[tuple[Tensor, Tensor]]:
+        """The pairs of ``_extremes`` for several slopes."""
+        return [self._extremes(op, slope, lower, upper) for slope in slopes]
 
     def _extremes(self, op: Operator, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """The minimum and the maximum of f(z) − slope · z over [lower, upper], two of (B, *in), rounded outwards."""

@@ -1,6 +1,6 @@
 """The interface of layer rules: the passage of bounds through one layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -96,6 +96,10 @@ class LayerRule:
         """The lines below and above an elementwise op that the LP relaxation uses; by default those of ``relax``."""
         relaxed = self.relax(op, lower, upper)
         return [(relaxed.lower_slope, relaxed.lower_offset)], [(relaxed.upper_slope, relaxed.upper_offset)]
+
+    def from_lines(self, floor: Sequence[Line], ceiling: Sequence[Line]) -> Relaxation | None:
+        """The relaxation of ``relax`` over the box that these ``lines`` are for; None, by default, where they do not tell."""
+        return None
 
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
         """A mask of the inputs where tighter bounds would tighten an elementwise op's relaxation, (B, *in); by default all."""

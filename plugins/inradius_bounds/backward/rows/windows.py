@@ -68,21 +68,24 @@ class WindowRows:
 
     def seen(self, image: Tensor) -> Tensor:
         """The entries of ``image`` (1 or B, C, H, W) in the rows' windows, (B, 1, K, h, w, C); 0 over the padding."""
-        return self._at(self.geometry.cut(image))[:, None]
+        return self._at(self.geometry.cut(image), self.place)[:, None]
 
     def seen_together(self, images: Sequence[Tensor]) -> list[Tensor]:
         """The entries of several images of one shape in the rows' windows, cut at once, each (B, 1, K, h, w, C)."""
-        whole = torch.cat([image.expand(len(images[0]), *image.shape[1:]) for image in images], dim=1)
-        return list(torch.split(self.seen(whole), images[0].shape[1], dim=5))
+        whole = torch.cat([image.expand(len(self.place), *image.shape[1:]) for image in images])
+        found = self._at(self.geometry.cut(whole), self.place.repeat(len(images), 1))
+        return list(found[:, None].chunk(len(images)))
 
-    def _at(self, cut: Tensor) -> Tensor:
-        (high, wide), count = self.geometry.grid, self.place.shape[1]
+    def _at(self, cut: Tensor, place: Tensor) -> Tensor:
+        """The windows at places (B, K) among those of all places, (1 or B, *grid, h, w, C) -> (B or 1, K, h, w, C)."""
+        (high, wide), count = self.geometry.grid, place.shape[1]
         if count > high * wide:
             # windows that several neurons share are laid out once, which is faster to copy from
-            first = torch.arange(len(cut), device=cut.device)[:, None] * (high * wide)
             flat = cut.reshape(-1, *cut.shape[3:])
-            return flat.index_select(0, (self.place + first).flatten()).view(-1, count, *cut.shape[3:])
-        down, across = self.place // self.geometry.grid[1], self.place % self.geometry.grid[1]
+            if len(cut) > 1:
+                place = place + torch.arange(len(cut), device=cut.device)[:, None] * (high * wide)
+            return flat.index_select(0, place.flatten()).view(-1, count, *cut.shape[3:])
+        down, across = place // self.geometry.grid[1], place % self.geometry.grid[1]
         if len(cut) == 1:
             return cut[0][down, across]
         return cut[torch.arange(len(cut), device=cut.device)[:, None], down, across]
@@ -122,7 +125,8 @@ class WindowRows:
         size = shape.numel()
         numbers = torch.arange(1, size + 1, dtype=torch.float64, device=self.rows.device)
         # place 0 collects the entries over the padding
-        places = self._at(self.geometry.cut(numbers.view(1, *shape[1:], shape[0]).permute(0, 3, 1, 2)))
+        numbers = numbers.view(1, *shape[1:], shape[0]).permute(0, 3, 1, 2)
+        places = self._at(self.geometry.cut(numbers), self.place)
         index = places.to(torch.int64).flatten(2)
         sides = self.rows.shape[1] // self.place.shape[1]
         index = index if sides == 1 else index.repeat(1, sides, 1)
@@ -171,8 +175,19 @@ class WindowRows:
         if self.place is not other.place or mine.stride != its.stride or mine.grid != its.grid:
             return None
         whole = mine.around(its)
-        rows = self._grown(whole) + other._grown(whole)
+        rows = self._grown(whole)
+        if torch.is_grad_enabled() or rows is self.rows:
+            rows = rows + other._grown(whole)
+        else:
+            # the larger windows are new, so the others are added in their place
+            other._within(whole, rows).add_(other.rows)
         return attrs.evolve(self, rows=rows, geometry=whole, clean=self.clean and other.clean)
+
+    def _within(self, whole: Geometry, rows: Tensor) -> Tensor:
+        """The part of larger windows (B, s · K, h, w, C) that lies over these windows, a view."""
+        before = [whole.pad[a] - self.geometry.pad[a] for a in (0, 1)]
+        (height, width), (top, left) = self.geometry.size, before
+        return rows[:, :, top : top + height, left : left + width]
 
     def _grown(self, whole: Geometry) -> Tensor:
         """The windows with zeros around them, up to the size of larger ones."""
@@ -186,4 +201,7 @@ class WindowRows:
 
 def total(products: Tensor) -> Tensor:
     """Sums over windows, (B, s, K, h, w, C) -> (B, s · K), one axis after the other, so that few roundings accumulate."""
-    return products.sum(5).sum(4).sum(3).flatten(1)
+    if products.shape[3] * products.shape[4] < products.shape[5]:
+        return products.sum(5).sum(4).sum(3).flatten(1)
+    # few channels are slow to add up, and whole pixels are not
+    return products.sum(3).sum(3).sum(3).flatten(1)

@@ -1,6 +1,5 @@
 """Largest numbers over windows of images, of one to three axes."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,25 +57,27 @@ def _windows(length: int, size: int, step: int, pad: int, gap: int, ceil_mode: b
 
 
 def _largest(build: Builder, value: Node, lines: Sequence[Windows]) -> Node:
-    """The largest number of each window; windows with fewer places have their first one several times."""
-    chosen = []
-    for windows in lines:
+    """The largest number of each window, one axis after the other: windows that lie side by side share what they have in common.
+
+    Windows with fewer places have their first one several times.
+    """
+    for axis, windows in enumerate(lines):
+        # places that no window has are left out before anything is compared
+        used = sorted({place for window in windows for place in window})
+        if len(used) < value.shape[axis - len(lines)]:
+            value = build.move(value, _picked(axis - len(lines), used))
+        lines = [*lines[:axis], [[used.index(place) for place in window] for window in windows], *lines[axis + 1 :]]
+    for axis, windows in enumerate(lines):
         most = max(map(len, windows))
         full = [window + [window[0]] * (most - len(window)) for window in windows]
-        chosen.append([torch.tensor(places) for places in zip(*full, strict=True)])
-    images = [build.move(value, _picked(places)) for places in itertools.product(*chosen)]
-    return over(build, images, maximum)
+        images = [build.move(value, _picked(axis - len(lines), places)) for places in zip(*full, strict=True)]
+        value = over(build, images, maximum)
+    return value
 
 
-def _picked(lines: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-    """The numbers at chosen places along each of the last axes."""
-
-    def take(places: Tensor) -> Tensor:
-        for axis, line in enumerate(lines):
-            places = places.index_select(places.ndim - len(lines) + axis, line.to(places.device))
-        return places
-
-    return take
+def _picked(axis: int, chosen: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    """The numbers at chosen places along an axis."""
+    return lambda places: places.index_select(axis, torch.tensor(chosen, device=places.device))
 
 
 def _each(given: Any, axes: int) -> list[int]:

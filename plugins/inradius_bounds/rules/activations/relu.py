@@ -1,5 +1,7 @@
 """The rule of ReLU, max(z, 0): the place where a bound crosses a ReLU."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -44,6 +46,12 @@ class ReLURule(LayerRule):
             upper_slope=slope,
             upper_offset=offset,
             from_origin=True,
+        )
+
+    def from_lines(self, floor: Sequence[Line], ceiling: Sequence[Line]) -> Relaxation:
+        (slope, offset), (_, zero) = ceiling[0], floor[0]
+        return Relaxation(
+            lower_slope=slope, lower_offset=zero, upper_slope=slope, upper_offset=offset, from_origin=True
         )
 
     def lines(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[list[Line], list[Line]]:

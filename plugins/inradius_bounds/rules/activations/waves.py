@@ -54,6 +54,7 @@ class MishRule(SampledRule):
 
     curvature = 0.65
     below = 0.31
+    valley = -1.19243
 
     def slope(self, op: Operator, z: Tensor) -> Tensor:
         inner = torch.nn.functional.softplus(z).tanh()
