@@ -225,8 +225,7 @@ class Affine(ThreatModel):
 
     def _coefficients(self, delta: Tensor, x: Tensor) -> Tensor:
         rows = self._rows(x)
-        # a matrix product would round an example differently in another batch
-        return total(delta.flatten(1).to(rows)[:, None] * rows) / rows.square().sum(1)
+        return delta.flatten(1).to(rows) @ rows.T / rows.square().sum(1)
 
     def _at(self, shift: Tensor, like: Tensor, x: Tensor) -> Tensor:
         """δ for coefficients (B, r)."""

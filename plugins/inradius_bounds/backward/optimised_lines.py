@@ -47,6 +47,18 @@ class LineRange:
         owed = CurveLines(2 * slope, None, 2 * offset, missed).with_rounding(values.errors, node, owed=2 * missed)
         return cls(sides[0], sides[1], sides[2], owed.owed, owed.execution)
 
+    def select(self, index: Tensor) -> "LineRange":
+        """The lines for the chosen examples, without rounding errors."""
+        above, first, last = ((slope[index], offset[index]) for slope, offset in (self.above, self.first, self.last))
+        return LineRange(above, first, last, None, None)
+
+    def detached(self) -> "LineRange":
+        """The lines without gradients and rounding errors."""
+        above, first, last = (
+            (slope.detach(), offset.detach()) for slope, offset in (self.above, self.first, self.last)
+        )
+        return LineRange(above, first, last, None, None)
+
 
 @attrs.define(eq=False)
 class OptimisedLines:
@@ -63,9 +75,7 @@ class OptimisedLines:
 
     def select(self, index: Tensor) -> "OptimisedLines":
         """The lines for the chosen examples."""
-        above, first, last = (_part(side, index) for side in (self.fan.above, self.fan.first, self.fan.last))
-        fan = LineRange(above, first, last, None, None)
-        return OptimisedLines(fan, None if self.share is None else self.share[index])
+        return OptimisedLines(self.fan.select(index), None if self.share is None else self.share[index])
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
         """The rows on the curve's input that stand for rows on the curve."""
@@ -91,7 +101,3 @@ class OptimisedLines:
 
 def _as_seen(function: DenseRows | WindowRows, values: Tensor) -> Tensor:
     return function.seen(values) if isinstance(function, WindowRows) else values[:, None]
-
-
-def _part(side: Side, index: Tensor) -> Side:
-    return side[0][index], side[1][index]

@@ -39,7 +39,7 @@ class BranchAndBound(Certifier):
         default=cast("float | None", 60.0), validator=optional(positive), converter=attrs.converters.optional(as_float)
     )
     tolerance: float = attrs.field(default=1e-7, validator=positive)
-    steps: int = attrs.field(default=12, validator=count)
+    steps: int = attrs.field(default=8, validator=count)
     memory: float | None = memory_field()
     domains: int | None = attrs.field(default=None, validator=optional(count))
 

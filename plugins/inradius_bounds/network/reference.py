@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.picked import picked
 from inradius_bounds.network.protocols import Float64Bounds
 
 
@@ -40,5 +41,5 @@ class Reference:
 
     def select(self, index: Tensor) -> "Reference":
         """The references for the chosen examples."""
-        numbers = {node: number[index] for node, number in self._numbers.items()}
+        numbers = {node: picked(number, index) for node, number in self._numbers.items()}
         return Reference(self.wide.select(index), self.partner, numbers)

@@ -11,6 +11,7 @@ from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.network import Network
+from inradius_bounds.network.picked import picked
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.rounding import Rounding, tiny, unit
@@ -257,9 +258,9 @@ class ValueBounds:
 
     def select(self, index: Tensor) -> "ValueBounds":
         """The bounds for the chosen examples."""
-        boxes = {node: (box[0][index], box[1][index]) for node, box in self.boxes.items()}
-        noise = None if self.noise is None else self.noise[index]
+        boxes = {node: (picked(box[0], index), picked(box[1], index)) for node, box in self.boxes.items()}
+        noise = None if self.noise is None else picked(self.noise, index)
         threat = self.threat.select(index)
         about = None if self.about is None else self.about.select(index)
-        x, limit = self.x[index], self.limit
+        x, limit = picked(self.x, index), self.limit
         return ValueBounds(self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit)

@@ -1,7 +1,6 @@
 """The choice of the number at which a domain is split.
 
-Numbers are ranked by the loss of the row that meets their curve. The best few are tried, and the one whose worse half has the
-highest bound is taken. Source: depalma2021.
+It is the one at whose curve the lines lose most of the row that meets it. Source: depalma2021.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from inradius import Operator
 from inradius_bounds.rules.activations.piecewise import PiecewiseRule
 from inradius_bounds.rules.activations.relu import ReLURule
 from inradius_bounds.search.domain_bounds import DomainBounds
-from inradius_bounds.search.domains import Domains
 
 
 def scores(bounds: DomainBounds, met: Tensor, at: Tensor) -> Tensor:
@@ -22,10 +20,10 @@ def scores(bounds: DomainBounds, met: Tensor, at: Tensor) -> Tensor:
     A row above 0 loses the distance from the line below to the curve, a row below 0 that to the line above. The distance is
     taken at the points ``at`` (D, N), where the curve is split and the lines are far from it.
     """
-    domains, layout, about = bounds.domains, bounds.layout, bounds.values.about
+    domains, layout, about = bounds.domains, bounds.problem.rough_layout, bounds.rough.values.about
     assert about is not None, "limits count from references"
     gains = {}
-    for curve, fan in bounds.fans.items():
+    for curve, fan in bounds.rough.fans.items():
         op, row, point = curve.required_operator, layout.part(curve, met), layout.part(curve, at)
         moved, share = point - about.value(curve.sources[0]), layout.part(curve, domains.share)
         value = op.rule.interval(op, point, point)[0] - about.value(curve)
@@ -61,30 +59,13 @@ def _kinks(op: Operator) -> Sequence[float]:
     return (0.0,) if isinstance(op.rule, ReLURule) else ()
 
 
-def chosen(bounds: DomainBounds, met: Tensor, trials: int) -> tuple[Tensor, Tensor]:
+def chosen(bounds: DomainBounds, met: Tensor) -> tuple[Tensor, Tensor]:
     """The number at which each domain is split, and the point, (D,) each. The number is −1 where all curves are lines.
 
-    met (D, N): the rows on the curves in the pass of the domains.
+    met (D, N): the rows on the curves in a pass over the domains.
     """
     if not bounds.layout.size:
         return torch.full_like(bounds.domains.clause, -1), bounds.domains.bound
     at = points(bounds)
-    rank = scores(bounds, met, at)
-    best, index = rank.topk(min(trials, rank.shape[1]), dim=1)
-    if index.shape[1] > 1:
-        place = _tried(bounds, index, at.gather(1, index), best)
-        best, index = best.gather(1, place), index.gather(1, place)
-    number = torch.where(best[:, 0] < 0, -1, index[:, 0])
-    return number, at.gather(1, number.clamp(min=0)[:, None])[:, 0]
-
-
-def _tried(bounds: DomainBounds, index: Tensor, at: Tensor, rank: Tensor) -> Tensor:
-    """The place of the candidate whose worse half has the highest bound, (D, T) -> (D, 1)."""
-    count, trials = index.shape
-    spread = bounds.domains.select(torch.arange(count, device=index.device).repeat_interleave(trials))
-    halves: Domains = spread.halves(index.flatten(), at.flatten())
-    value = DomainBounds(bounds.problem, halves).quick().closed.value[:, 0].detach()
-    worse, other = value.view(2, count, trials).sort(0).values
-    # of equal worse halves the one with the better other half
-    merit = worse + 1e-3 * other
-    return torch.where(rank < 0, -torch.inf, merit).argmax(1, keepdim=True)
+    best, number = scores(bounds, met, at).max(1)
+    return torch.where(best < 0, -1, number), at.gather(1, number[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""The domains that are still open, the one of the lowest bound first."""
+"""The domains that are still open, the one of the lowest rank first."""
 
 import heapq
 from itertools import count
@@ -10,7 +10,7 @@ from inradius_bounds.search.domains import Domains
 
 @attrs.define(eq=False)
 class DomainQueue:
-    """Open domains in the order of their bounds; the newest first while there are more than ``most``, so that memory suffices."""
+    """Open domains in the order of their ranks; the newest first while there are more than ``most``, so that memory suffices."""
 
     most: int
     _heap: list[tuple[float, int, Domains]] = attrs.field(factory=list)
@@ -21,10 +21,10 @@ class DomainQueue:
 
     def push(self, domains: Domains) -> None:
         """Adds domains."""
-        for place, bound in enumerate(domains.bound.tolist()):
+        for place, rank in enumerate(domains.rank.tolist()):
             # a copy, so that the batch that the domain comes from can be freed
             own = Domains(*(each[place : place + 1].clone() for each in attrs.astuple(domains, recurse=False)))
-            heapq.heappush(self._heap, (bound, next(self._number), own))
+            heapq.heappush(self._heap, (rank, next(self._number), own))
 
     def pop(self, size: int) -> Domains:
         """Takes at most ``size`` domains out."""

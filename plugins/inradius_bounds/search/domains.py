@@ -1,4 +1,4 @@
-"""Domains: parts of Δ(x) of one example, each with limits of the inputs of the network's curves."""
+"""Domains: parts of sets of perturbations, each with limits of the inputs of the network's curves."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,15 @@ from torch import Tensor
 class Domains:
     """D domains, each for one clause of the property.
 
-    clause (D,): the clause that is to be proved. bound (D,): the bound that is proved for it. low, high (D, N): the limits of
-    the curves' inputs. share (D, N): the share of the last line below each curve. multiplier (D, N): the multipliers of the
-    limits. side (D, N): 1 for numbers that were split and have the upper half, −1 for the lower half, else 0; a multiplier has
-    this sign. weights (D, M): the weights of the clause's rows.
+    part (D,): the number of the set that the domain is a part of. clause (D,): the clause that is to be proved. bound (D,): the
+    bound that is proved for it. low, high (D, N): the limits of the curves' inputs. share (D, N): the share of the last line
+    below each curve. multiplier (D, N): the multipliers of the limits. side (D, N): 1 for numbers that were split and have the
+    upper half, −1 for the lower half, else 0; a multiplier has this sign. weights (D, M): the weights of the clause's rows.
+    rank (D,): the bound without rounding, by which domains are queued. number, point (D,): where the domain is to be split; −1
+    where every curve is a line.
     """
 
+    part: Tensor
     clause: Tensor
     bound: Tensor
     low: Tensor
@@ -25,6 +28,9 @@ class Domains:
     multiplier: Tensor
     side: Tensor
     weights: Tensor
+    rank: Tensor
+    number: Tensor
+    point: Tensor
 
     def __len__(self) -> int:
         return len(self.clause)
@@ -38,6 +44,11 @@ class Domains:
         """The domains of several parts."""
         columns = zip(*(attrs.astuple(part, recurse=False) for part in parts), strict=True)
         return cls(*(torch.cat(column) for column in columns))
+
+    @property
+    def depth(self) -> Tensor:
+        """The count of numbers at which each domain was split, (D,)."""
+        return (self.side != 0).sum(1)
 
     def halves(self, number: Tensor, point: Tensor) -> "Domains":
         """The two halves of each domain, split at ``point`` (D,) of the input ``number`` (D,): all upper halves, then all lower.

@@ -13,23 +13,25 @@ from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.decision import Decision
-from inradius_bounds.search.domain_bounds import SplitProblem
 from inradius_bounds.search.first_bounds import FirstBounds
 from inradius_bounds.search.input_search import InputSearch
 from inradius_bounds.search.neuron_search import NeuronSearch
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.search_limit import SearchLimit
 from inradius_bounds.search.search_settings import SearchSettings
+from inradius_bounds.search.split_problem import SplitProblem
 from inradius_bounds.search.witnesses import WitnessSearch
 
 # the most inputs that vary for a search over boxes of inputs, and the least number of undecided neurons for which it pays
 _INPUTS, _UNDECIDED = 8, 24
+# an input varies where its room is wider than this share of its size
+_ROUNDED = 1e-6
 # steps of descent for a violation before a search
 _DESCENT = 20
 # the most undecided numbers whose bounds are raised before a search, and the steps of that ascent
 _RAISED, _RAISE_STEPS = 4000, 10
 # the most domains or cells that are bounded at once, and the numbers of rows on their way for each number of a domain
-_BATCH, _CELLS, _COPIES = 64, 512, 6
+_BATCH, _CELLS, _COPIES = 64, 256, 6
 # the share of the free memory for domains that wait, and the bytes of each number of them
 _SHARE, _BYTES = 0.25, 34
 
@@ -64,20 +66,28 @@ class ExampleSearch:
             return self._split_inputs(root, prop, safe, witnesses, limit)
         return self._split_neurons(root, clauses, left, safe, witnesses, limit)
 
+    @property
+    def _goal(self) -> float:
+        """The bound at which ascents end."""
+        return max(2 * self.first.noise, 1e-12)
+
     def _by_inputs(self, root: ValueBounds) -> bool:
         """True where the set is a box of few inputs and many neurons are undecided."""
         if not root.boxed:
             return False
         low, high = root.room
-        undecided = SplitProblem(root, Clauses.of(self.first.prop)).undecided
-        return int((high > low).sum()) <= _INPUTS and undecided > _UNDECIDED
+        # the room of an input that does not vary is as wide as rounding
+        varies = high - low > _ROUNDED * torch.maximum(root.x.abs(), torch.maximum(low.abs(), high.abs()))
+        undecided = int(SplitProblem(root, Clauses.of(self.first.prop)).undecided)
+        return int(varies.sum()) <= _INPUTS and undecided > _UNDECIDED
 
     def _split_inputs(
         self, root: ValueBounds, prop: Property, safe: Tensor, witnesses: WitnessSearch, limit: SearchLimit
     ) -> Decision:
-        search = InputSearch(self.model, self.x.double(), root.room, prop, witnesses.clauses, witnesses, _CELLS)
+        x, steps, goal = self.x.double(), self.settings.steps, self._goal
+        search = InputSearch(self.model, x, root.room, prop, witnesses.clauses, witnesses, _CELLS, steps, goal)
         found = search.run(limit)
-        proved = bool(found.bound[0] > 0) and not bool(found.stuck.any())
+        proved = bool(found.bound[0] > 0) and not bool(found.stuck.any()) and found.witness is None
         return Decision(safe, proved, found.witness, bool(found.stuck.any()))
 
     def _split_neurons(
@@ -89,14 +99,15 @@ class ExampleSearch:
         witnesses: WitnessSearch,
         limit: SearchLimit,
     ) -> Decision:
-        if SplitProblem(root, clauses).undecided <= _RAISED:
+        if int(SplitProblem(root, clauses).undecided) <= _RAISED:
             root = tightened(root, _RAISE_STEPS).values
-        problem, settings = SplitProblem(root, clauses), self.settings
+        problem, settings = SplitProblem.of(self.model, root, clauses, self.x.dtype), self.settings
         numbers = _COPIES * (problem.layout.size + root.network.widest)
         batch = max(1, min(_BATCH, numbers_within(settings.memory, root.x) // numbers))
         waiting = int(_SHARE * free_bytes(root.x.device) / (_BYTES * max(1, problem.layout.size)))
-        goal = max(2 * self.first.noise, 1e-12)
-        search = NeuronSearch(problem, witnesses, goal, settings.tolerance, batch, settings.steps, max(64, waiting))
+        search = NeuronSearch(
+            problem, witnesses, self._goal, settings.tolerance, batch, settings.steps, max(64, waiting)
+        )
         return self._told(search.run(left, limit), clauses, left, safe)
 
     def _told(self, found: Outcome, clauses: Clauses, left: Tensor, safe: Tensor) -> Decision:

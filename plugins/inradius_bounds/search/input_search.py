@@ -1,10 +1,9 @@
 """Branch and bound over boxes of inputs, for sets that are boxes of few inputs.
 
-Each cell is bounded by backward passes of its own. A cell that is not proved is halved at the input on which the bounds of its
-open rows depend most. Source: wang2018 (input splitting), zhang2018 (bounds).
+Each cell is bounded by backward passes of its own, then by a few splits at neurons. A cell that is not proved is halved at the
+input on which its bounds depend most, those before the splits and those after ascents in equal parts.
+Source: wang2018 (input splitting), zhang2018 and wang2021 (bounds).
 """
-
-from collections.abc import Mapping
 
 import attrs
 import torch
@@ -14,34 +13,61 @@ from inradius import Property
 from inradius.sets.region import BoxRegion
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.certifier_bounds import values_of
-from inradius_bounds.backward.curve_lines import CurveLines
-from inradius_bounds.backward.domain import within_domain
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.pass_ends import lower
-from inradius_bounds.backward.product_planes import Planes
 from inradius_bounds.backward.property_bounds import lines_of
-from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.box import Box
-from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
+from inradius_bounds.search.cell_splits import CellSplits
 from inradius_bounds.search.clauses import Clauses
-from inradius_bounds.search.domain_bounds import on_entry_rows
-from inradius_bounds.search.mean_rows import MeanRows, best_weights
+from inradius_bounds.search.domain_lines import entry_rows
+from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.mean_rows import best_weights
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.search_limit import SearchLimit
+from inradius_bounds.search.split_problem import SplitProblem
 from inradius_bounds.search.witnesses import WitnessSearch
-
-Lines = Mapping[Node, CurveLines | Planes]
 
 # a cell this small, relative to the set, is not split any more
 _SMALLEST = 2.0**-40
+# the bound of a property that is proved
+_ABOVE = torch.finfo(torch.float64).tiny
+
+
+@attrs.frozen(eq=False)
+class Cells:
+    """Boxes of perturbations, low ≤ δ ≤ high, (D, *S) each."""
+
+    low: Tensor
+    high: Tensor
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def select(self, index: Tensor | slice) -> "Cells":
+        """The chosen cells."""
+        return Cells(self.low[index], self.high[index])
+
+    def joined(self, other: "Cells") -> "Cells":
+        """These cells and others."""
+        return Cells(torch.cat([self.low, other.low]), torch.cat([self.high, other.high]))
+
+    def halves(self, axis: Tensor) -> "Cells":
+        """The halves of each cell along a flat input number (D,)."""
+        middle = (self.low + self.high) / 2
+        chosen = torch.nn.functional.one_hot(axis, self.low.shape[1:].numel()).bool().view_as(self.low)
+        lower = Cells(self.low, torch.where(chosen, middle, self.high))
+        return lower.joined(Cells(torch.where(chosen, middle, self.low), self.high))
 
 
 @attrs.define(eq=False)
 class InputSearch:
-    """The search for one example x (1, *S) in float64 whose set is the box low ≤ δ ≤ high, two of (1, *S)."""
+    """The search for one example x (1, *S) in float64 whose set is the box low ≤ δ ≤ high, two of (1, *S).
+
+    batch: the count of cells that are bounded at once. steps, goal: of the ascents in cells.
+    """
 
     model: nn.Module
     x: Tensor
@@ -50,83 +76,85 @@ class InputSearch:
     clauses: Clauses
     witnesses: WitnessSearch
     batch: int
+    steps: int
+    goal: float
 
     def run(self, limit: SearchLimit) -> Outcome:
         """The outcome, when the property is decided or the limit is reached."""
         found = Outcome.of(1, self.x)
-        cells, bounds = [self.box], [-torch.inf]
-        while cells and found.witness is None and not limit.reached(found):
+        cells = Cells(*self.box)
+        while len(cells) and found.witness is None and not limit.reached(found):
             # the newest cells first, so that few are open at once
-            taken, cells, bounds = cells[-self.batch :], cells[: -self.batch], bounds[: -self.batch]
-            low, high = (torch.cat(side) for side in zip(*taken, strict=True))
-            self._step(found, low, high, cells, bounds)
-        found.open = self.x.new_tensor([min(bounds, default=torch.inf)])
+            newest = cells.select(slice(-self.batch, None))
+            cells = cells.select(slice(None, -self.batch)).joined(self._left(found, newest))
+        # what is proved is above 0 by a distance that is not known
+        found.open = self.x.new_tensor([-torch.inf if len(cells) else _ABOVE])
         return found
 
-    def _step(self, found: Outcome, low: Tensor, high: Tensor, cells: list[Box], bounds: list[float]) -> None:
-        """Bounds cells (D, *S), and adds the halves of those that are not proved to ``cells``, with their bounds."""
-        safe, rows, lowest = self._bounds(low, high)
-        found.visited += len(low)
-        done = lowest > 0
-        zero = torch.zeros_like(done, dtype=torch.int64)
-        found.close(zero[done], lowest[done])
-        if bool(done.all()):
-            return
-        low, high, rows, safe, lowest = (each[~done] for each in (low, high, rows, safe, lowest))
-        corner = torch.where(rows[:, int(safe.amin(0).argmin())] > 0, low, high)
-        found.witness = self.witnesses.found(torch.cat([(low + high) / 2, corner]).to(self.witnesses.x))
-        width = (high - low).flatten(1)
+    def _left(self, found: Outcome, cells: Cells) -> Cells:
+        """The halves of those cells that are not proved."""
+        values, safe, rows = self._bounds(cells)
+        found.visited += len(safe)
+        clauses = self.clauses
+        unproved = ~((safe[:, clauses.index] > 0) & clauses.used).any(2)
+        left = unproved.any(1).nonzero()[:, 0]
+        if not len(left):
+            return cells.select(left)
+        problem = SplitProblem.of(self.model, values.select(left), clauses, self.witnesses.x.dtype)
+        splits = CellSplits.of(problem, self.steps, self.goal)
+        cells = cells.select(left)
+        safe, rows = safe[left], rows[left]
+        splits.run(self._domains(problem, cells, unproved[left], safe, rows))
+        found.visited += splits.visited
+        self._refute(found, cells, splits)
+        open_rows = (rows.abs() * (safe <= 0).view(*safe.shape, *[1] * (rows.ndim - 2))).sum(1)
+        weight = _shares(open_rows) + _shares(splits.rows)
+        return self._halved(found, cells.select(splits.open), weight[splits.open])
+
+    def _domains(self, problem: SplitProblem, cells: Cells, unproved: Tensor, safe: Tensor, rows: Tensor) -> Domains:
+        """Whole cells, a domain for each clause that is not proved, with weights of the clause's rows that suit the bounds."""
+        part, clause = unproved.nonzero(as_tuple=True)
+        found, clauses = problem.whole(clause, part), self.clauses
+        if clauses.single:
+            return found
+        half, flat = ((cells.high - cells.low) / 2).flatten(1), rows.flatten(2)
+        heights = safe + (flat.abs() * half[:, None]).sum(2)
+        weights = best_weights(flat[:, clauses.index], heights[:, clauses.index], half, clauses.used)
+        return attrs.evolve(found, weights=weights[part, clause])
+
+    def _refute(self, found: Outcome, cells: Cells, splits: CellSplits) -> None:
+        """Looks for a violation in the middle of the open cells, and at the minimisers of their domains' bounds."""
+        middle = ((cells.low + cells.high) / 2)[splits.open]
+        corners = [torch.where(rows > 0, cells.low[part], cells.high[part]) for part, rows in splits.points]
+        found.refute(self.witnesses.found(torch.cat([middle, *corners]).to(self.witnesses.x)))
+
+    def _halved(self, found: Outcome, cells: Cells, weight: Tensor) -> Cells:
+        """The halves of cells at the inputs with the largest product of weight (D, n) and width."""
+        width = (cells.high - cells.low).flatten(1)
         tiny = (width <= _SMALLEST * (self.box[1] - self.box[0]).flatten(1)).all(1)
         if bool(tiny.any()):
             found.stuck[:] = True
-            found.close(zero[~done][tiny], lowest[tiny].clamp(max=0))
-        weight = (rows.abs().flatten(2) * (safe <= 0)[..., None]).sum(1) + 1e-30
-        axis = (weight * width).argmax(1)
-        for cell in (~tiny).nonzero()[:, 0].tolist():
-            cells += _halves(low[cell : cell + 1], high[cell : cell + 1], int(axis[cell]))
-            bounds += [float(lowest[cell])] * 2
+            cells, weight, width = cells.select(~tiny), weight[~tiny], width[~tiny]
+        return cells.halves(((weight + 1e-30) * width).argmax(1))
 
-    def _bounds(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Over each cell: bounds of the rows (D, K), the rows on the input (D, K, *S), and the bound of the lowest clause (D,)."""
-        middle = (low + high) / 2
-        center = self.x + middle
-        around = BoxRegion.between(*self._sides(low, high), center)
-        values = values_of(self.model, center, around)
-        found = relax_curves(values, relax=smallest_area)
-        prop, result = self.prop.expand(len(low)), values.network.result
+    def _bounds(self, cells: Cells) -> tuple[ValueBounds, Tensor, Tensor]:
+        """The bounds of values over each cell, bounds of the property's rows (D, K), and the rows on the input (D, K, *S)."""
+        center = self.x + (cells.low + cells.high) / 2
+        around = BoxRegion.between(*self._sides(cells), center)
+        found = relax_curves(values_of(self.model, center, around), relax=smallest_area)
+        values, prop = found.values, self.prop.expand(len(center))
+        result = values.network.result
         rows = DenseRows(prop.weights.reshape(*prop.offsets.shape, *result.stored))
-        lines = lines_of(found)
-        ended = BackwardPass(values, lines, {result: rows}, prop.offsets).run(result)
-        safe, slopes = within_domain(values, lower(ended)).proved, on_entry_rows(ended)
-        return safe, slopes, self._weakest(values, lines, safe, slopes, (high - low) / 2)
+        ended = BackwardPass(values, lines_of(found), {result: rows}, prop.offsets).run(result)
+        return values, lower(ended).proved, entry_rows(ended)
 
-    def _weakest(self, values: ValueBounds, lines: Lines, safe: Tensor, slopes: Tensor, half: Tensor) -> Tensor:
-        """The lowest bound of a clause over each cell, (D,): that of its highest row, or of a mean of its rows."""
-        clauses, prop = self.clauses, self.prop.expand(len(safe))
-        if clauses.single or bool(prop.holds(safe > 0).all()):
-            return prop.weakest(safe)
-        flat, half, rows = slopes.flatten(2), half.flatten(1), clauses.index
-        heights = safe + (flat.abs() * half[:, None]).sum(2)
-        weights = best_weights(flat[:, rows], heights[:, rows], half, clauses.used)
-        means, result = MeanRows(clauses.weights[None], clauses.offsets[None], weights), values.network.result
-        start: dict[Node, LinearFunctions] = {
-            result: DenseRows(means.on_outputs.view(*weights.shape[:2], *result.stored))
-        }
-        mean = lower(BackwardPass(values, lines, start, means.constants).run(result))
-        mean = within_domain(values, means.rounded(values, mean))
-        single = torch.where(clauses.used, safe[:, rows], -torch.inf).amax(2)
-        return torch.maximum(single, mean.proved).amin(1)
-
-    def _sides(self, low: Tensor, high: Tensor) -> Box:
+    def _sides(self, cells: Cells) -> Box:
         """The sides of x + δ over cells, rounded outward."""
-        infinite = torch.full_like(low, torch.inf)
-        return torch.nextafter(self.x + low, -infinite), torch.nextafter(self.x + high, infinite)
+        infinite = torch.full_like(cells.low, torch.inf)
+        return torch.nextafter(self.x + cells.low, -infinite), torch.nextafter(self.x + cells.high, infinite)
 
 
-def _halves(low: Tensor, high: Tensor, axis: int) -> list[Box]:
-    """The halves of one cell (1, *S) along a flat input number."""
-    middle = (low + high).flatten(1)[:, axis] / 2
-    index = torch.tensor([axis], device=low.device)
-    upper = low.flatten(1).index_copy(1, index, middle[:, None]).view_as(low)
-    lower_half = high.flatten(1).index_copy(1, index, middle[:, None]).view_as(high)
-    return [(low, lower_half), (upper, high)]
+def _shares(rows: Tensor) -> Tensor:
+    """The share of each input in the size of a row, (D, *S) -> (D, n)."""
+    size = rows.flatten(1)
+    return size / (size.sum(1, keepdim=True) + 1e-30)

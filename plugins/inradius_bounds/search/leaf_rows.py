@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.backward.backward_pass import BackwardPass
-from inradius_bounds.backward.product_planes import planes_of
 from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.lowering.node import Node
-from inradius_bounds.search.domain_bounds import DomainBounds, on_entry_rows
+from inradius_bounds.search.domain_bounds import DomainBounds
+from inradius_bounds.search.domain_lines import entry_rows
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.leaf import LeafAnswer
 from inradius_bounds.search.leaf_program import AffineDomain
@@ -37,7 +37,7 @@ class Leaf:
         bounds, clause = self.bounds, self.bounds.domains.clause
         used = bounds.clauses.used[clause][0]
         rows = bounds.clauses.weights[clause][:, used]
-        result = bounds.values.network.result
+        result = bounds.layout.network.result
         own, constants = self._pulled(
             result, DenseRows(rows.view(1, -1, *result.stored)), bounds.clauses.offsets[clause][:, used]
         )
@@ -60,13 +60,10 @@ class Leaf:
 
     def _pulled(self, node: Node, function: LinearFunctions, constant: Tensor) -> tuple[np.ndarray, np.ndarray]:
         bounds = self.bounds
-        values, bare = (
-            bounds.plain,
-            attrs.evolve(bounds.domains, multiplier=torch.zeros_like(bounds.domains.multiplier)),
-        )
-        known = {**bounds.lines(values, bounds.bare_fans, bare), **planes_of(values, values.network.products)}
-        ended = BackwardPass(values, known, {node: function}, constant).run(node)
-        rows = on_entry_rows(ended)[0].flatten(1)
+        lines, share = bounds.counted, bounds.domains.share
+        known = {**lines.split_lines(share, torch.zeros_like(share)), **lines.planes}
+        ended = BackwardPass(lines.values, known, {node: function}, constant).run(node)
+        rows = entry_rows(ended)[0].flatten(1)
         return rows.numpy(force=True).astype(np.float64), ended.constant[0].numpy(force=True).astype(np.float64)
 
     def multiplied(self, answer: LeafAnswer) -> Domains:

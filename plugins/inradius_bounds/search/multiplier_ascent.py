@@ -11,6 +11,8 @@ from inradius_bounds.search.domains import Domains
 _SHARE, _WEIGHT, _MULTIPLIER = 0.2, 0.2, 0.1
 # the last step, as a share of the first
 _LAST = 0.1
+# domains above the goal are left out where no more than this share of them is below it
+_KEPT = 0.75
 
 
 @attrs.define(eq=False)
@@ -31,40 +33,73 @@ class _Adam:
         size = (self.square / (1 - 0.98**count)).sqrt_().add_(1e-12)
         self.value = self.value + self.rate * (factor / (1 - 0.9**count)) * self.mean / size
 
+    def select(self, index: Tensor) -> None:
+        """Keeps the variables of the chosen domains."""
+        self.value, self.mean, self.square = self.value[index], self.mean[index], self.square[index]
+        self.rate = self.rate[index] if isinstance(self.rate, Tensor) else self.rate
+
+
+@attrs.define(eq=False)
+class _Best:
+    """The best shares, multipliers and weights of D domains so far, and their bounds (D,)."""
+
+    found: list[Tensor]
+    bound: Tensor
+
+    def keep(self, index: Tensor, value: Tensor, found: list[Tensor]) -> None:
+        """Takes what was found for the domains ``index`` where its bounds are better."""
+        better = value > self.bound[index]
+        place = index[better]
+        self.bound[place] = value[better]
+        for best, new in zip(self.found, found, strict=True):
+            best[place] = new[better]
+
 
 def raised(bounds: DomainBounds, steps: int, goal: float) -> Domains:
-    """The domains with the best shares, multipliers and weights found in ``steps`` steps; it ends when all are above ``goal``.
+    """The domains with the best shares, multipliers and weights found in ``steps`` steps, and the bounds as their ranks.
 
-    A multiplier keeps the sign of the limit that it belongs to: ≥ 0 for a lower and ≤ 0 for an upper limit. Only numbers that
-    were split have one.
+    A domain above ``goal`` takes no more steps. A multiplier keeps the sign of the limit that it belongs to: ≥ 0 for a lower
+    and ≤ 0 for an upper limit. Only numbers that were split have one.
     """
-    domains = bounds.domains
-    first = bounds.quick()
-    best, highest = domains, first.closed.value[:, 0].detach()
-    size = first.met.abs().sum(1, keepdim=True) if not bounds.layout.size else first.met.abs().amax(1, keepdim=True)
-    variables = [
-        _Adam(domains.share, _SHARE),
-        _Adam(domains.multiplier, _MULTIPLIER * size),
-        _Adam(domains.weights, 0.0 if bounds.clauses.single else _WEIGHT),
-    ]
+    domains, first = bounds.domains, bounds.quick()
+    value = first.closed.value[:, 0].detach()
+    start = [each.to(value) for each in (domains.share, domains.multiplier, domains.weights)]
+    best = _Best([each.clone() for each in start], value.clone())
+    index = torch.arange(len(domains), device=value.device)
+    variables = _variables(bounds, start, first.met)
     for step in range(1, steps + 1):
-        if bool((highest > goal).all()):
+        left = best.bound[index] <= goal
+        if not bool(left.any()):
             break
-        asked = [each.value.detach().requires_grad_() for each in variables]
-        with torch.enable_grad():
-            value = bounds.ascent(*asked)
-            gradients = torch.autograd.grad(value.sum(), asked, allow_unused=True)
-        value = value.detach()
-        best, highest = _better(best, highest, value, [each.detach() for each in asked])
-        for each, gradient in zip(variables, gradients, strict=True):
-            if gradient is not None:
-                each.move(gradient, step, _LAST ** (step / steps))
-        _project(variables, domains.side, bounds.clauses.used[domains.clause])
-    last = attrs.evolve(
-        domains, **dict(zip(("share", "multiplier", "weights"), (each.value for each in variables), strict=True))
-    )
-    value = bounds.quick(last).closed.value[:, 0]
-    return _better(best, highest, value, [each.value for each in variables])[0]
+        if int(left.sum()) <= _KEPT * len(left):
+            chosen = left.nonzero()[:, 0]
+            bounds, index = bounds.select(chosen), index[chosen]
+            for each in variables:
+                each.select(chosen)
+        _moved(bounds, variables, step, _LAST ** (step / steps), best, index)
+    found = [each.value for each in variables]
+    best.keep(index, bounds.ascent(*found).detach(), found)
+    share, multiplier, weights = (each.to(domains.low) for each in best.found)
+    return attrs.evolve(domains, share=share, multiplier=multiplier, weights=weights, rank=best.bound.to(domains.rank))
+
+
+def _variables(bounds: DomainBounds, start: list[Tensor], met: Tensor) -> list[_Adam]:
+    size = met.abs().sum(1, keepdim=True) if not bounds.layout.size else met.abs().amax(1, keepdim=True)
+    rates: list[Tensor | float] = [_SHARE, _MULTIPLIER * size, 0.0 if bounds.clauses.single else _WEIGHT]
+    return [_Adam(value, rate) for value, rate in zip(start, rates, strict=True)]
+
+
+def _moved(bounds: DomainBounds, variables: list[_Adam], step: int, factor: float, best: _Best, index: Tensor) -> None:
+    """One step of the variables, after their bounds are compared with the best."""
+    asked = [each.value.detach().requires_grad_() for each in variables]
+    with torch.enable_grad():
+        value = bounds.ascent(*asked)
+        gradients = torch.autograd.grad(value.sum(), asked, allow_unused=True)
+    best.keep(index, value.detach(), [each.detach() for each in asked])
+    for each, gradient in zip(variables, gradients, strict=True):
+        if gradient is not None:
+            each.move(gradient, step, factor)
+    _project(variables, bounds.domains.side, bounds.clauses.used[bounds.domains.clause])
 
 
 def _project(variables: list[_Adam], side: Tensor, used: Tensor) -> None:
@@ -74,14 +109,3 @@ def _project(variables: list[_Adam], side: Tensor, used: Tensor) -> None:
     multiplier.value = torch.where(side == 0, 0.0, multiplier.value)
     positive = weights.value.clamp(min=0) * used + 1e-9 * used
     weights.value = positive / positive.sum(1, keepdim=True)
-
-
-def _better(best: Domains, highest: Tensor, value: Tensor, found: list[Tensor]) -> tuple[Domains, Tensor]:
-    better = value > highest
-    columns = [
-        torch.where(better[:, None], new, old)
-        for new, old in zip(found, (best.share, best.multiplier, best.weights), strict=True)
-    ]
-    share, multiplier, weights = columns
-    kept = attrs.evolve(best, share=share, multiplier=multiplier, weights=weights)
-    return kept, torch.where(better, value, highest)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.search.branching import chosen
-from inradius_bounds.search.domain_bounds import DomainBounds, DomainPass, SplitProblem
+from inradius_bounds.search.domain_bounds import DomainBounds
 from inradius_bounds.search.domain_queue import DomainQueue
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.leaf import LeafAnswer, solved, solved_in_box
@@ -20,10 +20,13 @@ from inradius_bounds.search.multiplier_ascent import raised
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.refreshing import refreshed
 from inradius_bounds.search.search_limit import SearchLimit
+from inradius_bounds.search.split_problem import SplitProblem
 from inradius_bounds.search.witnesses import WitnessSearch
 
-# the splits that are tried for each domain, and the most undecided numbers of a value that are bounded anew after a split
-_TRIALS, _REFRESHED = 3, 16
+# the most undecided numbers of a value that are bounded anew after a split
+_REFRESHED = 16
+# the bounds of open domains are proved at every level of this kind
+_LEVELS = 4
 # a descent for a violation follows the lowest bounds of a batch
 _DESCENTS, _DESCENT_STEPS = 4, 5
 
@@ -61,15 +64,13 @@ class NeuronSearch:
         return found
 
     def _split(self, found: Outcome, queue: DomainQueue, domains: Domains) -> None:
-        bounds = DomainBounds(self.problem, domains)
-        number, point = chosen(bounds, bounds.quick().met, _TRIALS)
-        for leaf in (number < 0).nonzero()[:, 0].tolist():
-            self._solve(found, domains.select(torch.tensor([leaf], device=number.device)))
+        for leaf in (domains.number < 0).nonzero()[:, 0].tolist():
+            self._solve(found, domains.select(torch.tensor([leaf], device=domains.number.device)))
         # a witness decides, and the rest is not needed
-        inner = number >= 0
+        inner = domains.number >= 0
         if found.witness is None and bool(inner.any()):
-            halves = domains.select(inner).halves(number[inner], point[inner])
-            halves = refreshed(self.problem, halves, number[inner].repeat(2), _REFRESHED)
+            domains = domains.select(inner)
+            halves = refreshed(self.problem, domains.halves(domains.number, domains.point), _REFRESHED)
             self._take(found, queue, self._filled(found, halves))
 
     def _filled(self, found: Outcome, domains: Domains) -> Domains:
@@ -79,28 +80,38 @@ class NeuronSearch:
         return domains.select(~empty)
 
     def _take(self, found: Outcome, queue: DomainQueue, domains: Domains) -> None:
-        """Bounds domains, and queues those that are not proved."""
+        """Bounds domains, and queues those that are not proved with the numbers at which they are to be split."""
         if not len(domains):
             return
         bounds = DomainBounds(self.problem, domains)
         best = raised(bounds, self.steps, self.goal)
-        passed = bounds.proved(best)
-        bound = torch.maximum(passed.closed.proved[:, 0], domains.bound)
+        passed = bounds.quick(best)
+        number, point = chosen(bounds.choosing(best), passed.met)
+        best = attrs.evolve(best, bound=self._proved(bounds, best), number=number, point=point)
         found.visited += len(domains)
-        done = bound > 0
-        found.close(domains.clause[done], bound[done])
+        done = best.bound > 0
+        found.close(domains.clause[done], best.bound[done])
         if not bool(done.all()):
-            found.refute(self._witness(best, passed, ~done))
-            queue.push(attrs.evolve(best, bound=bound).select(~done))
+            left = best.select(~done)
+            found.refute(self._witness(left, passed.entry[~done]))
+            queue.push(left)
 
-    def _witness(self, domains: Domains, passed: DomainPass, left: Tensor) -> Tensor | None:
-        """A violation at the minimisers of the open domains' bounds, or near the lowest of them."""
-        points = self.witnesses.minimisers(passed.entry[left])
+    def _proved(self, bounds: DomainBounds, best: Domains) -> Tensor:
+        """The bounds of domains with their rounding errors, (D,); where none is expected to be above 0, every few levels only."""
+        asked = ((best.rank > 0) | (best.depth % _LEVELS == 0)).nonzero()[:, 0]
+        if not len(asked):
+            return best.bound
+        proved = DomainBounds(self.problem, best.select(asked)).proved().closed.proved[:, 0]
+        return best.bound.index_put((asked,), torch.maximum(proved, best.bound[asked]))
+
+    def _witness(self, domains: Domains, rows: Tensor) -> Tensor | None:
+        """A violation at the minimisers of the open domains' bounds, or near the lowest of them; rows (D, *S) on the input."""
+        points = self.witnesses.minimisers(rows)
         found = self.witnesses.found(points)
         if found is not None:
             return found
-        lowest = passed.closed.value[left, 0].topk(min(_DESCENTS, len(points)), largest=False).indices
-        return self.witnesses.descended(points[lowest], domains.clause[left][lowest], _DESCENT_STEPS)
+        lowest = domains.rank.topk(min(_DESCENTS, len(points)), largest=False).indices
+        return self.witnesses.descended(points[lowest], domains.clause[lowest], _DESCENT_STEPS)
 
     def _solve(self, found: Outcome, domain: Domains) -> None:
         """Decides a domain in which every curve is a line, or counts its clause as stuck."""

@@ -10,16 +10,16 @@ from torch import Tensor
 from inradius_bounds.backward.inner_bounds import CurveRelaxations, ragged, row_bounds, undecided
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.rules.relax import smallest_area
-from inradius_bounds.search.domain_bounds import DomainBounds, SplitProblem
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.split_problem import SplitProblem
 
 
-def refreshed(problem: SplitProblem, domains: Domains, number: Tensor, most: int) -> Domains:
-    """The domains with tighter limits behind the numbers (D,) that were just split.
+def refreshed(problem: SplitProblem, domains: Domains, most: int) -> Domains:
+    """The domains with tighter limits behind the numbers at which they were just split.
 
     Values with more than ``most`` undecided numbers in some domain are left as they are.
     """
-    network, layout = problem.root.network, problem.layout
+    network, layout, number = problem.root.network, problem.layout, domains.number
     split_at = torch.zeros_like(number)
     for curve, span in layout.spans.items():
         inside = (number >= span.start) & (number < span.stop)
@@ -32,7 +32,8 @@ def refreshed(problem: SplitProblem, domains: Domains, number: Tensor, most: int
     ]
     if not later:
         return domains
-    values = DomainBounds(problem, domains).values
+    values = problem.root.select(domains.part)
+    values.boxes.update(layout.boxes(domains.low, domains.high))
     found, changed = CurveRelaxations(values), False
     for node in network.nodes:
         if node.curved:

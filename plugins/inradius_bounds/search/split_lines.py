@@ -43,10 +43,10 @@ class SplitLines:
 
     @classmethod
     def of(
-        cls, values: ValueBounds, node: Node, fan: LineRange, share: Tensor, multiplier: Tensor | None
+        cls, values: ValueBounds, node: Node, fan: LineRange, limits: Box, share: Tensor, multiplier: Tensor | None
     ) -> "SplitLines":
-        """The lines of a curve over domains with boxes, with the shares of the last line below (D, 1, *shape)."""
-        return cls(values, node, OptimisedLines(fan, share), limits_of(values, node), multiplier)
+        """The lines of a curve over domains, with ``limits_of`` it, and with the shares of the last line below (D, 1, *shape)."""
+        return cls(values, node, OptimisedLines(fan, share), limits, multiplier)
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
         """The rows on the curve's input that stand for rows on the curve."""

@@ -42,9 +42,15 @@ class WitnessSearch:
             many, x = _many(self.whole, near), self.x.expand_as(near)
             near = near if self.whole.convex else many.project(near, x)
             kept = many.contains(near, x, tol=0.0) & self.clauses.violated(self._outputs(x + near))
-            if bool(kept.any()):
-                return near[kept][:1]
+            for place in kept.nonzero()[:, 0].tolist():
+                if self._holds_alone(near[place : place + 1]):
+                    return near[place : place + 1]
         return None
+
+    def _holds_alone(self, delta: Tensor) -> bool:
+        """True where δ (1, *S) is a violation without others beside it, which may round differently."""
+        inside = self.whole.contains(delta, self.x, tol=0.0)
+        return bool(inside.all()) and bool(self.clauses.violated(self._outputs(self.x + delta)).all())
 
     def _outputs(self, points: Tensor) -> Tensor:
         outputs: Tensor = self.model(points)

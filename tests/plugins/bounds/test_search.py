@@ -16,7 +16,7 @@ from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.search.branching import chosen, points
 from inradius_bounds.search.clauses import Clauses
-from inradius_bounds.search.domain_bounds import DomainBounds, SplitProblem
+from inradius_bounds.search.domain_bounds import DomainBounds
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.leaf import solved, solved_in_box
 from inradius_bounds.search.leaf_program import AffineDomain
@@ -24,6 +24,7 @@ from inradius_bounds.search.mean_rows import best_weights
 from inradius_bounds.search.multiplier_ascent import raised
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.refreshing import refreshed
+from inradius_bounds.search.split_problem import SplitProblem
 
 F64 = torch.float64
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "leaky": nn.LeakyReLU, "hardtanh": nn.Hardtanh}
@@ -133,11 +134,11 @@ def test_limits_that_are_found_behind_a_split_hold(activation):
     model, x, threat, asked, _ = problem(1, activation)
     domains = split(asked, 1, 1)
     bounds = DomainBounds(asked, domains)
-    number, at = chosen(bounds, bounds.quick().met, 3)
+    number, at = chosen(bounds, bounds.quick().met)
     kept = number >= 0
     assert bool(kept.any())
     halves = domains.select(kept).halves(number[kept], at[kept])
-    tighter = refreshed(asked, halves, number[kept].repeat(2), 100)
+    tighter = refreshed(asked, attrs.evolve(halves, number=number[kept].repeat(2)), 100)
     assert bool((tighter.low >= halves.low).all() & (tighter.high <= halves.high).all())
     _, before = members(model, x, threat, halves)
     _, behind = members(model, x, threat, tighter)

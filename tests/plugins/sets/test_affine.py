@@ -87,13 +87,3 @@ def test_bad_bases(tmp_path):
     with pytest.raises(InputError, match="are no images"):
         make("affine('ramps', eps=1)").check_inputs(torch.zeros(1, 3))
     assert inradius.make("affine('colour', eps=1)").check_inputs(torch.zeros(1, 3)) is None
-
-
-@pytest.mark.parametrize("order", ["inf", "2"])
-def test_a_gauge_is_the_same_alone_and_in_a_batch(order):
-    torch.manual_seed(0)
-    x = torch.rand(1, 1, 3, 3, dtype=torch.float64).expand(64, -1, -1, -1)
-    threat = inradius.make(f"affine('ramps', eps=0.4, order='{order}')", inradius.ThreatModel)
-    delta = threat.linear_max(torch.randn(64, 1, 3, 3, dtype=torch.float64), x)
-    alone = torch.cat([threat.gauge(each[None], x[:1]) for each in delta])
-    assert torch.equal(threat.gauge(delta, x), alone)
