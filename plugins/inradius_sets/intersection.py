@@ -36,9 +36,10 @@ def _members(_: Any, field: "attrs.Attribute[Any]", value: object) -> None:
 class Intersection(IntersectionOracles, ThreatModel):
     """{δ : δ ∈ A(x) and δ ∈ B(x) and ...} of convex sets, each with a radius of its own.
 
-    ``project`` and ``linear_max`` iterate over the members' projections until they agree, and answer with a point that
-    satisfies every gauge, and hard constraints up to a billionth (float32: a millionth) of its size; a point many thousand
-    times farther away than the set is wide may be answered by one that is not the nearest. ``support`` is the
+    ``project`` and ``linear_max`` iterate over the members' projections until they agree up to rounding, and answer with a
+    member (``contains`` with tolerance 0) wherever one is found near the last iterate, else with a point that satisfies every
+    gauge, and hard constraints up to a billionth (float32: a millionth) of its size; a point many thousand times farther
+    away than the set is wide may be answered by one that is not the nearest. ``support`` is the
     best split found of the direction among the members, Σ supportᵢ(cᵢ) with Σ cᵢ = c: an upper bound whatever the split, at
     most that of each member. The radius of a scaled intersection is that of every member, so the gauge is the largest of
     theirs. An intersection among the members stands for its own.

@@ -7,6 +7,7 @@ import torch
 import inradius
 from inradius import Attack, BoxedNorm, BoxedSet, Certifier, InputError, ThreatModel
 from inradius.testing import check_threat_model, laws
+from inradius.testing.sets import members_lie_below_support
 
 # what needs no name in the registry
 LAWS = [law for law in laws(ThreatModel) if law.__name__ not in ("spec_round_trip",)]
@@ -110,6 +111,34 @@ def test_every_law_holds(threat):
         only=LAWS,
         without=[law for law in LAWS if law.__name__ == "agrees_with_cvxpy"],
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    "threat", [Even(eps=0.4), Even(eps=0.4, bounds=((0.1,), 0.9)), Even(eps=0.4, bounds=None)], ids=str
+)
+def test_members_never_lie_above_the_support(threat, dtype):
+    """Also along directions in which the set is flat, where its support is 0."""
+    check_threat_model(threat, shape=(2, 1, 2), dtype=dtype, examples=2, only=[members_lie_below_support])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("shape", [(2, 1, 2), (3, 8, 8)])
+def test_points_are_members_without_any_tolerance(shape, dtype):
+    """What an even shift lacks of being even is rounding error, for directions that span many orders of magnitude too."""
+    x, v = points(shape, count=8)
+    if shape == (3, 8, 8):
+        # room for a shift, but for one number on a face
+        x[::2] = 0.05 + 0.9 * x[::2]
+        x[::4, 0, 0, 0] = 0
+    wide = v * 10.0 ** torch.randint(-3, 4, v.shape)
+    threat, x = Even(eps=0.4), x.to(dtype)
+    for c in (v.to(dtype), wide.to(dtype)):
+        for delta in (threat.linear_max(c, x), threat.project(c, x)):
+            assert threat.contains(delta, x, tol=0.0).all()
+            uneven = threat.violation_unboxed(delta.double(), x.double())
+            allowed = 4 * (x[0].numel() + 2) * torch.finfo(dtype).eps * delta.double().flatten(1).abs().amax(1)
+            assert (uneven <= allowed).all()
 
 
 @pytest.mark.parametrize("threat", [Round(eps=0.5), Even(eps=0.5)], ids=str)

@@ -73,6 +73,7 @@ SETS = {
     sets.linear_max_beats_samples: {"linear_max": lambda self, c, x: c.sign() * self.eps * 0.9},
     sets.steepest_climbs: {"steepest": lambda self, gradient, x, delta, rng=None: -self.linear_max(gradient, x)},
     sets.support_bounds_linear_max: {"support": lambda self, c, x: 0.999 * exact(self, c, x)},
+    sets.members_lie_below_support: {"support": lambda self, c, x: (1 - 1e-11) * exact(self, c, x)},
     sets.support_is_sublinear: {"support": lambda self, c, x: exact(self, c, x) + 0.01},
     sets.support_gradient_is_a_subgradient: {
         "support": lambda self, c, x: exact(self, c.detach(), x) + 0 * c.flatten(2).sum(2)

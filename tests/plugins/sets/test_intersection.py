@@ -9,14 +9,17 @@ from inradius.testing import check_threat_model, laws, reference
 LAWS = {law.__name__: law for law in laws(ThreatModel)}
 # a maximiser found by iteration is exact to a share of the largest term alone
 APPROXIMATE = [LAWS["linear_max_beats_samples"]]
-# A subspace within a box is the hard case: what iteration finds leaves the subspace by 1e-9 of its length, and is then
-# beyond bounds that are those of the subspace itself. Its support is compared with cvxpy's below.
+# A subspace within a box is the hard case; its support is compared with cvxpy's below.
 STEADY = (
     "zero_is_inside",
     "oracles_stay_inside",
     "smaller_sets_are_inside",
     "gauge_scales",
     "projection_fixes_members",
+    "support_bounds_linear_max",
+    "members_lie_below_support",
+    "hull_is_never_inside",
+    "bound_affine_is_never_inside",
 )
 MIXED = "intersection(linf(0.1), l1(0.6), l2(0.25))"
 LIT = "intersection(affine('ramps', eps=0.4), box(lo=-1, hi=1))"
@@ -36,6 +39,18 @@ def test_more_laws(spec):
 @pytest.mark.slow
 def test_laws_of_a_subspace_within_a_box():
     check_threat_model(LIT, shape=(1, 2, 3), examples=6, only=[LAWS[name] for name in STEADY])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [LIT, "intersection(affine('ramps', 0.3), linf(0.2))", "intersection(l1(1.0), l2(0.4), affine('ramps', 0.3))"],
+)
+def test_answers_are_members_without_any_tolerance(spec):
+    """They lie in a subspace up to rounding, and no bound of the intersection is below them."""
+    threat, (x, v) = make(spec, ThreatModel), batch(shape=(2, 2, 2))
+    for delta in (threat.project(v, x), threat.linear_max(v, x), threat.sample(x)):
+        assert threat.contains(delta, x, tol=0.0).all()
+    check_threat_model(spec, shape=(2, 2, 2), examples=3, only=[LAWS["members_lie_below_support"]])
 
 
 def batch(count=3, shape=(1, 4, 5), spread=1.5, seed=0):

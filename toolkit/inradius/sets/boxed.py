@@ -29,8 +29,9 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
     A subclass says how to project on K(x), its maximisers and its gauge, and keeps to K(x) alone: the methods named
     ``..._unboxed``, for a batch of δ or directions c (B, *S) around x (B, *S). From these come the oracles of the intersection:
     ``project`` and ``linear_max`` iterate until K(x) and the box agree, and answer with a point in the box of gauge at most 1;
-    ``support`` is a dual value, an upper bound whatever the iteration did. Hard constraints of K(x) count as kept up to a billionth
-    (float32: a hundred thousandth) of the size of δ, and points are searched in float64. With ``bounds=None`` the set is K(x).
+    ``support`` is a dual value, an upper bound whatever the iteration did. Points are searched in float64 until they keep hard
+    constraints of K(x) up to rounding, 4 (n + 2) units in the last place of δ's largest number for n numbers (at most a billionth
+    of it, float32: a hundred thousandth), and count as members only where they do. With ``bounds=None`` the set is K(x).
     Source: eckstein1992.
     """
 
@@ -89,10 +90,12 @@ class BoxedSet(IntersectionOracles, ThreatModel, ABC):
         return torch.float32 if x.device.type == "mps" else torch.float64
 
     def _settled(self, delta: Tensor, x: Tensor) -> Tensor:
-        """A point that is in the set up to a tolerance, in the box and of gauge at most 1, (B, *S)."""
+        """The points moved into the box, unless that breaks a constraint of K(x), and to a gauge of at most 1, (B, *S)."""
         if self.valid is None:
             return delta
         kept = ValidBox(self.bounds).project(delta, x)
+        # what the box cuts is rounding error, but K(x) may be narrower than that
+        kept = torch.where(expand(self.violation(kept, x) > self.violation(delta, x), kept), delta, kept)
         gauge = self.gauge(kept, x)
         shrink = (1 - 2 * torch.finfo(kept.dtype).eps) / gauge
         return kept * expand(torch.where((gauge > 1) & gauge.isfinite(), shrink, 1.0), kept)

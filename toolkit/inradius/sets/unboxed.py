@@ -48,7 +48,10 @@ class Unboxed(TightConvexOracles):
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
         over = self.whole.violation_unboxed(delta, x)
-        return over * (over > 10 * tolerance(x.dtype) * delta.flatten(1).abs().amax(1))
+        # a sum over the example rounds by as much; the search allows no more than its own tolerance in any case
+        unit = torch.finfo(x.dtype).eps
+        share = min(4 * (x[0].numel() + 2) * unit, 10 * tolerance(x.dtype))
+        return over * (over > share * delta.flatten(1).abs().amax(1))
 
     def support(self, c: Tensor, x: Tensor) -> Tensor:
         around = x.repeat_interleave(c.shape[1], dim=0)

@@ -5,8 +5,8 @@ import torch
 
 from inradius.testing import check_attack, check_certifier, check_threat_model
 
-# two channels of three pixels
-SHAPE = (2, 1, 3)
+# two channels of two pixels
+SHAPE = (2, 1, 2)
 
 
 @pytest.mark.parametrize("spec", ["tint(eps=0.1)", "tint(eps=0.0)", "tint(eps=0.1, bounds=None)"])

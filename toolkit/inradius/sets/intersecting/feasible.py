@@ -22,8 +22,8 @@ def best_point(whole: Oracles, split: Split, t: Tensor, x: Tensor, alpha: float)
     # what is left of a set that is {0} is rounding error
     floor = 10 * tol * split.reach
     found = [inside(whole, point, x, tol, floor) for point in (*split.points.unbind(1), split.points.mean(1))]
-    worth = torch.stack([_value(point, t, alpha) for point in found])
-    best = torch.stack(found)[worth.argmax(0), torch.arange(len(x), device=x.device)]
+    worths = torch.stack([worth(point, t, alpha) for point in found])
+    best = torch.stack(found)[worths.argmax(0), torch.arange(len(x), device=x.device)]
     return best, _gap(split, best, t, alpha)
 
 
@@ -47,7 +47,7 @@ def inside(whole: Oracles, point: Tensor, x: Tensor, tol: float, floor: Tensor) 
     return point * expand(torch.where(short, torch.zeros_like(low), low), point)
 
 
-def _value(point: Tensor, t: Tensor, alpha: float) -> Tensor:
+def worth(point: Tensor, t: Tensor, alpha: float) -> Tensor:
     """⟨t, p⟩, or for α = 1 that minus ½‖p‖²."""
     return ((t - alpha * point / 2) * point).flatten(1).sum(1)
 

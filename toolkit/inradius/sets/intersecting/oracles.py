@@ -13,7 +13,8 @@ from inradius.sets.arithmetic.bits import widened
 from inradius.sets.arithmetic.precision import toward_zero, working
 from inradius.sets.arithmetic.sides import common
 from inradius.sets.box import Box
-from inradius.sets.intersecting.feasible import best_point, tolerance
+from inradius.sets.intersecting.exact import exactly
+from inradius.sets.intersecting.feasible import best_point, tolerance, worth
 from inradius.sets.intersecting.further import Target, searched_further
 from inradius.sets.intersecting.shares import shared_support
 from inradius.sets.intersecting.splitting import solve
@@ -28,9 +29,10 @@ _SUPPORT_STEPS = 100
 class IntersectionOracles(Oracles, ABC):
     """{δ : δ in every member} for convex members, of which each is asked its projection, support and so on.
 
-    ``project`` and ``linear_max`` iterate over the members' projections until they agree, and answer with a point that
-    satisfies every gauge, and hard constraints up to a billionth (float32: a millionth) of its size. ``support`` is the best
-    split found of the direction among the members, an upper bound whatever the split, at most that of each member.
+    ``project`` and ``linear_max`` iterate over the members' projections until they agree up to rounding, and answer with a point
+    that ``contains`` accepts with tolerance 0 wherever one is found near the last iterate; else it satisfies every gauge, and
+    hard constraints up to a billionth (float32: a millionth) of its size. ``support`` is the best split found of the direction
+    among the members, an upper bound whatever the split, at most that of each member.
     """
 
     # the steps of a search, and how many more there may be with other weights
@@ -155,8 +157,13 @@ class IntersectionOracles(Oracles, ABC):
                 if self._stages:
                     wanted = Target(self, self._joined(), t, around, alpha, tol)
                     best = searched_further(wanted, split, best, self._stages)
-                point[left], gap[left] = best
+                point[left], gap[left] = self._exact(*best, t, around, alpha)
             return toward_zero(point, dtype), gap.to(dtype)
+
+    def _exact(self, point: Tensor, gap: Tensor, t: Tensor, x: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        """The points as members up to rounding, and what those lack, (B, *S) and (B,)."""
+        moved = exactly(self, self._joined(), point, x)
+        return moved, (gap + worth(point, t, alpha) - worth(moved, t, alpha)).clamp(min=0)
 
 
 def _tightest(bounds: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

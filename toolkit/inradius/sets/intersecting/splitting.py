@@ -66,6 +66,13 @@ def resumed(
     return attrs.evolve(found, reach=split.reach)
 
 
+def agreed(members: Sequence[Oracles], point: Tensor, x: Tensor, steps: int, tol: float) -> Split:
+    """The iteration from a point (B, *S) that is nearly in every member, without a target: it goes on until members agree."""
+    z = point.flatten(1)
+    rest = torch.zeros(len(x), len(members), z.shape[1], dtype=z.dtype, device=z.device)
+    return _iterated(members, torch.zeros_like(point), x, z, rest, torch.ones_like(z[:, :1]), 0.0, steps, tol)
+
+
 def _iterated(
     members: Sequence[Oracles],
     t: Tensor,

@@ -22,6 +22,7 @@ from inradius.testing.sets.projection import projection_is_nearest as projection
 from inradius.testing.sets.projection import projection_is_nonexpansive as projection_is_nonexpansive
 from inradius.testing.sets.projection import projection_moves_only_outsiders as projection_moves_only_outsiders
 from inradius.testing.sets.support import linear_max_beats_samples as linear_max_beats_samples
+from inradius.testing.sets.support import members_lie_below_support as members_lie_below_support
 from inradius.testing.sets.support import steepest_climbs as steepest_climbs
 from inradius.testing.sets.support import support_bound_is_above_support as support_bound_is_above_support
 from inradius.testing.sets.support import support_bounds_linear_max as support_bounds_linear_max
@@ -45,6 +46,7 @@ LAWS = (
     linear_max_beats_samples,
     steepest_climbs,
     support_bounds_linear_max,
+    members_lie_below_support,
     support_is_sublinear,
     support_gradient_is_a_subgradient,
     support_bound_is_above_support,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from inradius.sets.arithmetic.sides import size
 from inradius.sets.threat_model import ThreatModel
 from inradius.testing.claims import close, pairing, require, rounding, weight
 from inradius.testing.strategies import Case
@@ -47,6 +48,29 @@ def support_bounds_linear_max(threat: ThreatModel, case: Case) -> None:
         if threat.tight:
             same = close(support[:, k], pairing(c, best), case.tol * weight(c, best))
             require(same, "a tight support is attained", c=c, support=support[:, k], value=pairing(c, best))
+
+
+def members_lie_below_support(threat: ThreatModel, case: Case) -> None:
+    """No point that ``contains`` accepts with tolerance 0 lies above ``support`` by more than rounding, along normals of Δ(x) too."""
+    members = case.members(threat)
+    outside = (case.delta, 2 * members[-1])
+    # a point outside points away from its projection along a normal there, also where Δ(x) is flat
+    normals = torch.stack([v - threat.project(v, case.x) for v in outside], dim=1)
+    directions = torch.cat([case.c, normals], dim=1)
+    support = threat.support(directions, case.x)
+    box = torch.as_tensor(size(threat.bounds), dtype=torch.float64).max()
+    for delta in members:
+        inside = threat.contains(delta, case.x, tol=0.0)
+        # as much as sums over the example round, and x + δ beside the box
+        scale = rounding(case.x) * (box + _largest(case.x) + _largest(delta))
+        for k, c in enumerate(directions.unbind(1)):
+            above = pairing(c, delta) - support[:, k].double()
+            slack = scale * c.double().abs().flatten(1).sum(1)
+            require(~inside | (above <= slack), "no member is above the support", c=c, delta=delta, above=above)
+
+
+def _largest(values: Tensor) -> Tensor:
+    return values.double().abs().flatten(1).amax(1)
 
 
 def support_is_sublinear(threat: ThreatModel, case: Case) -> None:
