@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inradius.testing import check_attack, check_certifier, check_threat_model
+from inradius.testing import certifiers, check_attack, check_certifier, check_threat_model
 
 # two channels of two pixels
 SHAPE = (2, 1, 2)
@@ -28,3 +28,7 @@ def test_attack_of_inradius():
 
 def test_certifier_of_inradius():
     check_certifier("dual()", "tint(eps=0.3)", shape=SHAPE, examples=1)
+
+
+def test_no_tint_lies_below_a_certificate():
+    check_certifier("dual()", "tint(eps=0.3)", shape=SHAPE, examples=8, only=[certifiers.members_lie_above_the_bound])
