@@ -51,7 +51,7 @@ def support_bounds_linear_max(threat: ThreatModel, case: Case) -> None:
 
 
 def members_lie_below_support(threat: ThreatModel, case: Case) -> None:
-    """No point that ``contains`` accepts with tolerance 0 lies above ``support`` by more than rounding, along normals of Δ(x) too."""
+    """No point that ``contains`` accepts with tolerance 0 lies above ``support`` beyond rounding, along normals of Δ(x) too."""
     members = case.members(threat)
     outside = (case.delta, 2 * members[-1])
     # a point outside points away from its projection along a normal there, also where Δ(x) is flat
