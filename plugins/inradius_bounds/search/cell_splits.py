@@ -75,4 +75,5 @@ class CellSplits:
         given[domains.part[domains.number < 0]] = True
         inner = domains.select(~given[domains.part])
         halves = inner.halves(inner.number, inner.point)
-        return halves.select((halves.low <= halves.high).all(1))
+        # limits that are not numbers say nothing, and do not make a domain empty
+        return halves.select(~(halves.low > halves.high).any(1))

@@ -98,3 +98,39 @@ def test_inputs_that_do_not_vary_are_not_counted(monkeypatch):
     prop = Property(torch.tensor([[1.0, 0, 0]]), torch.tensor([0.3 - least]))
     BranchAndBound(seconds=5.0)(model, x, None, region, prop=prop, claim="float")
     assert seen
+
+
+class Overflowing(nn.Module):
+    """tanh(2 sinh(400 x)), thirty times. Bounds of its values are infinite where no value of a run is NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Linear(1, 30, bias=False)
+        nn.init.constant_(self.scale.weight, 400.0)
+
+    def forward(self, x):
+        large = self.scale(x)
+        return torch.tanh(torch.exp(large) - torch.exp(-large)).mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize("claim", ["real", "float"])
+def test_domains_with_limits_that_are_not_numbers_are_not_taken_for_empty(claim):
+    model, x = Overflowing().double().eval(), torch.full((1, 1), 0.1, dtype=F64)
+    assert model(torch.full((1, 1), -0.5, dtype=F64)).item() < -0.9
+    prop = Property(torch.ones(1, 1, dtype=F64), torch.full((1,), 0.5, dtype=F64))
+    threat = inradius.make("linf(eps=3.0, bounds=None)", ThreatModel)
+    found = BranchAndBound(seconds=3.0)(model, x, None, threat, prop=prop, claim=claim)
+    assert not bool(found.certified)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_witness_violates_the_property_as_it_was_asked_for(dtype):
+    # f(x) = x at x = 1; in float32 the offset is rounded to -1, and the property would be violated
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU()).to(dtype).eval()
+    nn.init.constant_(model[0].weight, 1.0)
+    prop = Property(torch.ones(1, 1, dtype=F64), torch.tensor([2.0**-30 - 1], dtype=F64))
+    x = torch.ones(1, 1, dtype=dtype)
+    found = BranchAndBound(seconds=2.0)(
+        model, x, None, inradius.make("linf(eps=0.0, bounds=None)", ThreatModel), prop=prop
+    )
+    assert found.witness is None or bool(found.witness.isnan().all())

@@ -98,9 +98,10 @@ class Certifier(Component, ABC):
             asked_for = _property(x, y, prop, outputs)
             passes = BoundPasses(partial(self._bound, model), self.widens)
             proven = passes(VerificationQuery(x, asked_for, where), _members(threat, union))
+            certified = proven.certified(asked_for)
+            harmless = self._satisfying(model, x, proven.witness, asked_for)
             if self.subject(model) is model:
                 check_later_run(model, x, outputs, bits=state.changed)
-        certified = proven.certified(asked_for)
         return Certificate(
             lower=proven.lower,
             certified=certified,
@@ -111,8 +112,20 @@ class Certifier(Component, ABC):
             union=union,
             claim=proven.claim,
             asked=claim,
-            witness=_refuting(proven.witness, certified),
+            witness=_refuting(proven.witness, certified | harmless),
         )
+
+    def _satisfying(self, model: nn.Module, x: Tensor, witness: Tensor | None, prop: Property) -> Tensor:
+        """True for the examples at whose witness the property holds as it was asked for, (B,).
+
+        A property of a wider type than x is rounded where bounds are computed in the type of x, and may be violated then.
+        """
+        none = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        if witness is None or prop.weights.dtype == x.dtype:
+            return none
+        outputs = self._outputs(model, x + witness.to(x)).double()
+        wide = prop.to(torch.float64)
+        return none | wide.holds(wide.values(outputs) > 0)
 
     @final
     def bound(
