@@ -49,7 +49,7 @@ class SquareMoves(ABC):
         """The first perturbation, (n, *S)."""
 
     def plan(self, shares: Sequence[float], draws: Tensor) -> tuple[Tensor, ...]:
-        """What ``propose`` needs for K proposals, as one or more tensors (n, K, ...); by default the draws themselves.
+        """The tensors from which ``propose`` makes K proposals, (n, K, ...) each; by default the draws alone.
 
         shares: for each proposal, the share of the input that its window covers. draws: uniform numbers (n, K, numbers).
         """

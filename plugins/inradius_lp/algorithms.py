@@ -58,7 +58,7 @@ class NormAlgorithms(ABC):
     def value_bound(
         self, c: Tensor, low: Tensor, high: Tensor, radius: Tensor, lost: Tensor, *, slope: bool
     ) -> Answers:
-        """As ``value``, with an upper bound that costs less: at most that over the ball alone and that over the box alone."""
+        """The value as ``value`` gives it, and a cheaper upper bound, at most those over the ball alone and over the box alone."""
 
     @abstractmethod
     def draw(self, rng: ExampleRNG, shape: tuple[int, ...], dtype: torch.dtype, free: Tensor | None) -> Tensor:

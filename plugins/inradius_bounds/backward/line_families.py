@@ -48,7 +48,7 @@ class LineFamilies:
 
     @property
     def pays(self) -> bool:
-        """As in ``CurveLines``."""
+        """True where the lines include the rounding errors that rows on the curve would pay (see ``CurveLines``)."""
         return self.lines.pays
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:

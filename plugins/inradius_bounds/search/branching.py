@@ -43,7 +43,8 @@ def points(bounds: DomainBounds) -> Tensor:
     for curve in layout.network.curves:
         op = curve.required_operator
         low, high = layout.part(curve, domains.low), layout.part(curve, domains.high)
-        middle = (low + high) / 2
+        # between infinite limits the middle is not a number
+        middle = ((low + high) / 2).nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf)
         best = middle
         for kink in _kinks(op):
             inside = (low < kink) & (kink < high)

@@ -75,5 +75,4 @@ class CellSplits:
         given[domains.part[domains.number < 0]] = True
         inner = domains.select(~given[domains.part])
         halves = inner.halves(inner.number, inner.point)
-        # limits that are not numbers say nothing, and do not make a domain empty
         return halves.select(~(halves.low > halves.high).any(1))

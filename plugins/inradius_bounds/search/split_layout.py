@@ -46,7 +46,12 @@ class SplitLayout:
         """The boxes of all curves' inputs, two of (D, N)."""
         boxes = {curve: values.box(curve.sources[0]) for curve in self.network.curves}
         low, high = ({curve: box[side] for curve, box in boxes.items()} for side in (0, 1))
-        return self.joined(low, values.x), self.joined(high, values.x)
+        # a limit that is not a number says nothing
+        infinite = torch.inf
+        return (
+            self.joined(low, values.x).nan_to_num(nan=-infinite, posinf=infinite, neginf=-infinite),
+            self.joined(high, values.x).nan_to_num(nan=infinite, posinf=infinite, neginf=-infinite),
+        )
 
     def boxes(self, low: Tensor, high: Tensor) -> dict[Node, Box]:
         """The boxes of the curves' inputs, two of (D, *shape) each, from limits (D, N)."""
