@@ -48,7 +48,7 @@ class LineFamilies:
 
     @property
     def pays(self) -> bool:
-        """True where the lines include the rounding errors that rows on the curve would pay (see ``CurveLines``)."""
+        """True where the errors include those of the rows on the extreme that is made of the curve (see ``CurveLines``)."""
         return self.lines.pays
 
     def relaxed_rows(self, function: DenseRows | WindowRows) -> RelaxedRows:
