@@ -123,3 +123,20 @@ def test_wrong_arguments_are_refused_in_a_sentence(changes, told):
     }
     with pytest.raises(InputError, match=told):
         inradius.verify(**asked | changes)
+
+
+@pytest.mark.parametrize("certifier", ["interval", "crown", "alpha", "branch_and_bound", "certifier_cascade"])
+def test_the_bound_is_not_above_the_minimum_by_rounding(certifier):
+    for seed in (0, 1, 2, 5):
+        torch.manual_seed(seed)
+        model, x = torch.nn.Linear(3, 2).eval().requires_grad_(False), torch.rand(1, 3)
+        threat = inradius.make("linf(eps=0.1, bounds=None)")
+        # the exact minimum of an affine function over a box
+        least = Fraction(model.bias[0].item()) - Fraction(model.bias[1].item())
+        for a, b, center in zip(*model.weight.tolist(), x[0].tolist(), strict=True):
+            slope = Fraction(a) - Fraction(b)
+            least += slope * Fraction(center) - abs(slope) * Fraction(threat.eps)
+        prop = Property(torch.tensor([[1.0, -1.0]]), torch.tensor([0.5 - float(least)]))
+        found = inradius.verify(model, x, threat, prop, timeout=5, claim="real", certifier=certifier)
+        assert found.status == "unsat"
+        assert 0.4 < Fraction(found.bound) <= least + Fraction(prop.offsets.item())

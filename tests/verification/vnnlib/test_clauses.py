@@ -57,6 +57,34 @@ def test_weights_that_no_factor_makes_exact_are_refused():
     assert safe_property(case.unsafe, 2, 2, torch.float64).weights[0, 0].tolist() == [100, 123456789123]
 
 
+@pytest.mark.parametrize(
+    "comparison", ["(<= Y_0 {})", "(>= Y_0 {})", "(<= (* {} Y_0) Y_1)", "(<= (+ (* {} Y_0) X_0) {})"]
+)
+@pytest.mark.parametrize(
+    "number", ["1e39", "-1e39", "3.4e38", "-3.4e38", "1e60", "-1e60", "1e400", "-1e400", "-1e-400"]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_beyond_the_range_of_the_type_are_met_or_refused(comparison, number, dtype):
+    (case,) = Query.of(statement_of(f"{bound()}\n(assert {comparison.format(number, number)})")).cases
+    try:
+        prop = safe_property(case.unsafe, 2, 2, dtype)
+    except UnsupportedError:
+        return
+    assert bool(prop.to(dtype).offsets.isfinite().all())
+    for numbers in ((0, 0), (1, -1), (-5, 3)):
+        y = [Fraction(n) for n in numbers]
+        safe = not any(all(atom.at([Fraction(1), Fraction(0)], y) for atom in way) for way in case.unsafe)
+        assert safe or not held(prop, [*y, Fraction(1), Fraction(0)][: prop.weights.shape[2]])
+
+
+def test_thresholds_that_no_output_reaches_are_kept():
+    for number in ("1e39", "1e70"):
+        (case,) = Query.of(statement_of(f"{bound()}\n(assert (<= Y_0 -{number}))")).cases
+        assert held(safe_property(case.unsafe, 2, 2, torch.float32), [Fraction(-(10**30)), Fraction(0)])
+        (case,) = Query.of(statement_of(f"{bound()}\n(assert (<= Y_0 {number}))")).cases
+        assert not held(safe_property(case.unsafe, 2, 2, torch.float32), [Fraction(10) ** 30, Fraction(0)])
+
+
 def test_a_scaled_comparison_keeps_its_sign():
     text = f"{bound()}\n(assert (<= (+ (* 0.1 Y_0) (* 0.3 Y_1)) 0.7))"
     (case,) = Query.of(statement_of(text)).cases

@@ -1,9 +1,11 @@
 """The decision about one or several questions: a witness of any, or a proof of each, before the time is over."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
+import torch
 
 from inradius.certifiers.certificate import Certificate, Claim, weakest
 from inradius.certifiers.certifier import Certifier
@@ -75,10 +77,11 @@ def _refuted(found: Witness, clock: Clock) -> VerificationResult:
 
 
 def _proved(questions: Sequence[Question], proofs: Sequence[Certificate], clock: Clock) -> VerificationResult:
-    bounds = [float(q.prop.weakest(proof.lower)) for q, proof in zip(questions, proofs, strict=False)]
-    bound = min(bounds, default=None)
     levels = [level for proof in proofs for level in proof.claim]
     whole = len(proofs) == len(questions) and bool(levels)
+    # a bound of some questions is none of the others
+    least = min(map(_bound, questions, proofs)) if whole else -math.inf
+    bound = least if math.isfinite(least) else None
     if whole and all(bool(proof.counted()) for proof in proofs):
         # several rows may prove a clause of which no row is positive everywhere
         kept = bound if bound is not None and bound > 0 else None
@@ -87,3 +90,11 @@ def _proved(questions: Sequence[Question], proofs: Sequence[Certificate], clock:
     proved = whole and all(bool(proof.certified) for proof in proofs)
     claim = weakest(levels) if proved else None
     return VerificationResult("timeout" if clock.over else "unknown", bound=bound, claim=claim, seconds=clock.spent)
+
+
+def _bound(question: Question, proof: Certificate) -> float:
+    """The proved bound of the question's lowest clause by one of its rows, as the rows were asked for, rounded down."""
+    lower, error = proof.lower.double(), proof.error.double()
+    below = torch.nextafter(lower - error, torch.full_like(lower, -torch.inf))
+    safe = torch.where(error == 0, lower, below).nan_to_num(nan=-torch.inf, neginf=-torch.inf)
+    return float(question.prop.weakest(safe))

@@ -16,11 +16,13 @@ class VerificationResult:
     """The answer about a property: proved, violated by a witness, or neither.
 
     status: "unsat", the property is proved; "sat", the ``witness`` violates it; "timeout", the time was over before either;
-    "unknown", the methods ended with neither. witness (1, *S): an input x + δ of the region whose ``outputs`` (1, O), those of
-    the model on this input alone, violate the property without any tolerance; None for every other status. bound: the lowest
-    proved bound of a clause by one of its rows; None where no bound was computed, or where several rows prove a clause
-    together. claim: the level of the proof, as in ``Certificate.claim``; None without one. With the status "unknown" or
-    "timeout" there is a proof at this level, which is weaker than the one that was asked for. seconds: how long it took.
+    "unknown", the methods ended with neither. witness (1, *S): an input x + δ of the region whose ``outputs`` (1, O), those of the
+    model on this input alone, violate the property without any tolerance; None for every other status. bound: a number below the
+    lowest clause in all of the region, by one row of each clause and less all rounding errors; None where the bounds of some part
+    were not computed, or where several rows prove a clause together. A file's comparison of weights that the type of the inputs
+    does not hold counts in a multiple that it holds. claim: the level of the proof, as in ``Certificate.claim``; None without one.
+    With the status "unknown" or "timeout" there is a proof at this level, which is weaker than the one that was asked for. seconds:
+    how long it took.
     """
 
     status: Status

@@ -23,9 +23,9 @@ def safe_property(unsafe: Sequence[Conjunction], outputs: int, inputs: int, dtyp
     """A property that implies that no conjunction holds, on f(x), or on f(x) and x in one row where comparisons use inputs.
 
     A conjunction does not hold where one of its numbers is above 0, so it is a clause whose rows are its numbers, or the row −1
-    where it has none and always holds. A number is
-    scaled where ``dtype`` does not hold its weights, and its constant is rounded down in float64. Raises ``UnsupportedError`` for
-    weights that no factor brings into ``dtype``.
+    where it has none and always holds. A number is scaled where ``dtype`` does not hold its weights, or where its constant is below
+    the range of ``dtype``. Its constant is rounded down in float64, and one above the range counts as the largest within. Raises
+    ``UnsupportedError`` for numbers that no factor brings into ``dtype``.
     """
     numbers: dict[object, int] = {}
     kept: list[Affine] = []
@@ -44,7 +44,7 @@ def safe_property(unsafe: Sequence[Conjunction], outputs: int, inputs: int, dtyp
     for row, number in enumerate(kept):
         for variable, weight in number.weights.items():
             weights[row, _place(variable, outputs)] = float(weight)
-        offsets[row] = at_most(number.constant, torch.float64)
+        offsets[row] = at_most(min(number.constant, _most(dtype)), torch.float64)
     return Property(weights, offsets, _clauses(members, len(kept)))
 
 
@@ -63,22 +63,40 @@ def _clauses(members: list[list[int]], rows: int) -> Tensor | None:
 
 
 def _scaled(number: Affine, dtype: torch.dtype) -> Affine:
-    """A positive multiple of the number whose weights ``dtype`` holds."""
-    weights = number.weights.values()
-    if all(_held(weight, dtype) for weight in weights):
-        return number
-    factor = Fraction(math.lcm(*(w.denominator for w in weights)))
-    factor /= math.gcd(*(int(w * factor) for w in weights))
-    found = number.times(factor)
-    if not all(_held(weight, dtype) for weight in found.weights.values()):
-        shown = ", ".join(f"{float(weight):g}" for weight in list(weights)[:3])
+    """A positive multiple of the number whose weights ``dtype`` holds, and whose constant is not below its range."""
+    found = number if _weights_held(number, dtype) else number.times(_whole(number))
+    if found.constant < -_most(dtype):
+        found = found.times(Fraction(1, 1 << math.ceil(-found.constant / _most(dtype)).bit_length()))
+    if not _weights_held(found, dtype):
+        shown = ", ".join(map(_shown, list(number.weights.values())[:3]))
         raise UnsupportedError(
-            f"a comparison has the weights {shown}, which {dtype} does not hold, nor a multiple of them; allowed are weights that "
-            "it holds up to a common factor"
+            f"a comparison has the weights {shown} beside the number {_shown(number.constant)}, which {dtype} does not hold, nor a "
+            "multiple of them; allowed are numbers that it holds up to a common factor"
         )
     return found
 
 
+def _shown(value: Fraction) -> str:
+    return f"{at_most(value, torch.float64):g}"
+
+
+def _whole(number: Affine) -> Fraction:
+    """The factor that makes the weights whole numbers without a common divisor."""
+    weights = number.weights.values()
+    factor = Fraction(math.lcm(*(w.denominator for w in weights)))
+    return factor / math.gcd(*(int(w * factor) for w in weights))
+
+
+def _most(dtype: torch.dtype) -> Fraction:
+    """A quarter of the largest number of the type: what is rounded there stays within its range."""
+    return Fraction(torch.finfo(dtype).max) / 4
+
+
+def _weights_held(number: Affine, dtype: torch.dtype) -> bool:
+    return all(_held(weight, dtype) for weight in number.weights.values())
+
+
 def _held(weight: Fraction, dtype: torch.dtype) -> bool:
     """True where the type holds the number exactly, as a normal one."""
-    return Fraction(at_most(weight, dtype)) == weight and abs(weight) >= Fraction(torch.finfo(dtype).smallest_normal)
+    limits, near = torch.finfo(dtype), at_most(weight, dtype)
+    return math.isfinite(near) and Fraction(near) == weight and abs(weight) >= Fraction(limits.smallest_normal)
