@@ -77,6 +77,7 @@ ELSEWHERE = [
     "eot(pgd())",
     "cw()",
     "ead()",
+    "sigma_zero()",
     "boundary()",
     "hop_skip_jump()",
     "pointwise()",

@@ -69,6 +69,7 @@ ELSEWHERE = {
         "ead",
         "fab",
         "fab_t",
+        "sigma_zero",
         "spsa",
         "boundary",
         "hop_skip_jump",

@@ -7,7 +7,7 @@ import torch
 from attrs.validators import in_
 from torch import Tensor
 
-from inradius import ExampleRNG, ThreatModel
+from inradius import ExampleRNG, InputError, PerExample, ThreatModel
 from inradius.components.validators import radius
 from inradius.sets.arithmetic.answers import rows_of, value_in_room
 from inradius.sets.arithmetic.rooms import lost_in, outer_room
@@ -22,6 +22,9 @@ from inradius_lp.mask import as_mask, free, mask, masked, outside, within_mask
 # The ℓ1 length of a full step, in crossings of the box by all k pixels. On MNIST with k = 10, 40 steps of PGD break twice
 # as many images as with 40 crossings, and more do not help.
 _STRIDES = 1000
+# what rounding of a factor may take from a whole number of pixels, as a share of it
+_ROUNDING = {torch.float64: 1e-9}
+_COARSE = 1e-6
 
 
 def _as_count(value: object) -> object:
@@ -84,12 +87,16 @@ class L0(BestPartOracles, ThreatModel):
         What a shorter step adds to pixels that are not chosen is lost in the projection, so that none would ever be
         exchanged for another. Source: croce2019.
         """
+        return self.ascent(gradient, x, self._count(x.shape[1:].numel()))
+
+    def ascent(self, gradient: Tensor, x: Tensor, count: int | Tensor) -> Tensor:
+        """``steepest`` where so many pixels may change, a number or one for each example, (B, 1, 1), (B, *S)."""
         with torch.no_grad():
             rows = rows_of(gradient, torch.promote_types(gradient.dtype, x.dtype))
             rows = masked(rows, free(self.mask, x))
             rows = rows / rows.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
             length = total(rows.abs()).clamp(min=1).unsqueeze(-1)
-            reach = _STRIDES * self._count(rows.shape[-1]) * self._channels(x) * self._width
+            reach = _STRIDES * count * self._channels(x) * self._width
             return (rows * (reach / length)).view(x.shape).to(gradient.dtype)
 
     def sample(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
@@ -104,9 +111,13 @@ class L0(BestPartOracles, ThreatModel):
         return self.project((low + there * (high - low)) * kept.view(x.shape), x)
 
     def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
-        moved = self._pixels(delta.flatten(1).unsqueeze(1) != 0, self._channels(x)).any(-2).sum(-1)[:, 0]
-        count = moved.to(delta.dtype)
+        count = self.changed(delta)
         return torch.where(count > 0, count / self.k if self.k else torch.inf, count)
+
+    def changed(self, delta: Tensor) -> Tensor:
+        """The number of changed pixels, (B,)."""
+        moved = self._pixels(delta.flatten(1).unsqueeze(1) != 0, self._channels(delta)).any(-2).sum(-1)[:, 0]
+        return moved.to(delta.dtype)
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
         over, mask = excess(delta, x, self.bounds), free(self.mask, x)
@@ -114,6 +125,9 @@ class L0(BestPartOracles, ThreatModel):
 
     def scaled(self, factor: float) -> Self:
         return attrs.evolve(self, k=self.k * factor)
+
+    def per_example(self, factors: Tensor) -> "L0PerExample":
+        return L0PerExample(self, factors)
 
     def check_inputs(self, x: Tensor) -> None:
         check_finite(x)
@@ -130,7 +144,11 @@ class L0(BestPartOracles, ThreatModel):
     def _count(self, pixels: int) -> int:
         return int(min(self.k, pixels))
 
-    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        return self.cell(x, dtype)
+
+    def cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The room of each coordinate, two of (B, 1, n)."""
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         return within_mask(*room(rows, row_box(self.bounds, x)), free(self.mask, x))
 
@@ -143,10 +161,79 @@ class L0(BestPartOracles, ThreatModel):
         """The numbers of each pixel in a column, (B, K, n) -> (B, K, channels, pixels)."""
         return rows.view(*rows.shape[:-1], channels, rows.shape[-1] // channels)
 
-    def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The k largest gains of pixels, in order, and 1 at their numbers, else 0, (B, K, k) and (B, K, n)."""
+    def _best(self, gains: Tensor, x: Tensor, *own: Tensor) -> tuple[Tensor, Tensor]:
+        return self.best(gains, x, torch.full((1, 1, 1), self._count(gains.shape[-1]), device=x.device))
+
+    def best(self, gains: Tensor, x: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest gains of pixels, in order, and 1 at their numbers, else 0, (B, K, most) and (B, K, n).
+
+        ``counts`` (B or 1, 1, 1) of them are taken, of which the largest is ``most``; further gains are 0.
+        """
         channels = self._channels(x)
         pixels = total(self._pixels(gains, channels).movedim(-2, -1))
-        top, places = pixels.topk(self._count(pixels.shape[-1]), dim=-1)
-        kept = torch.zeros_like(pixels).scatter_(-1, places, 1)
-        return top, kept.unsqueeze(-2).expand(*kept.shape[:-1], channels, -1).flatten(-2)
+        most = min(int(counts.max()), pixels.shape[-1]) if len(counts) else 0
+        top, places = pixels.topk(most, dim=-1)
+        within = (torch.arange(most, device=counts.device) < counts).to(top)
+        kept = torch.zeros_like(pixels).scatter_(-1, places, within.expand_as(top))
+        return top * within, kept.unsqueeze(-2).expand(*kept.shape[:-1], channels, -1).flatten(-2)
+
+
+class L0PerExample(BestPartOracles, PerExample):
+    """The ℓ0 ball ∩ box with a radius of its own for each example; points and gauges of all examples at once.
+
+    Support functions are those of the ball scaled, group by group of equal radii.
+    """
+
+    def __init__(self, ball: L0, factors: Tensor) -> None:
+        super().__init__(ball, factors)
+        self._ball = ball
+        # on the CPU, since not every device has float64
+        radii = factors.detach().cpu().double() * ball.k
+        near = radii.round()
+        self._radii = torch.where((radii - near).abs() <= _ROUNDING.get(factors.dtype, _COARSE) * near, near, radii)
+
+    @property
+    def symmetric(self) -> bool:
+        return False  # x and x + δ may have different radii
+
+    def gauge(self, delta: Tensor, x: Tensor) -> Tensor:
+        count = self._ball.changed(delta)
+        radii = self._own(x).to(count)
+        return torch.where(count > 0, torch.where(radii > 0, count / radii, torch.inf), count)
+
+    def violation(self, delta: Tensor, x: Tensor) -> Tensor:
+        return self._ball.violation(delta, x)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return PerExample.hull(self, x)
+
+    def steepest(self, gradient: Tensor, x: Tensor, delta: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        return self._ball.ascent(gradient, x, self._counts(x).to(gradient))
+
+    def per_example(self, factors: Tensor) -> "L0PerExample":
+        return L0PerExample(self._ball, self.multiplied(factors))
+
+    def select(self, index: Tensor) -> "L0PerExample":
+        return L0PerExample(self._ball, self.factors[index])
+
+    def members(self) -> "tuple[L0PerExample]":
+        return (self,)
+
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        return *self._ball.cell(x, dtype), self._counts(x)
+
+    def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def _best(self, gains: Tensor, x: Tensor, *own: Tensor) -> tuple[Tensor, Tensor]:
+        return self._ball.best(gains, x, *own)
+
+    def _counts(self, x: Tensor) -> Tensor:
+        """The whole pixels of each radius, (B, 1, 1)."""
+        return self._own(x).clamp(max=x.shape[1:].numel()).floor().view(-1, 1, 1).to(x.device, torch.int64)
+
+    def _own(self, x: Tensor) -> Tensor:
+        """The radius of each example, (B,)."""
+        if len(x) != len(self._radii):
+            raise InputError(f"{len(self._radii)} radii were given for {len(x)} examples; allowed is one each")
+        return self._radii

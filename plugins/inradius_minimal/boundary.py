@@ -10,11 +10,15 @@ from inradius_minimal.nearest import Nearest
 from inradius_minimal.reach import reach
 from inradius_minimal.target_classes import strongest
 
+# the radius to begin with where the gradient is 0, as a share of that of the point (1, 1, ...)
+_SHARE = 2.0**-6
+
 
 @attrs.frozen(eq=False)
 class Outlook:
     """The nearest boundary by the gradients at x + δ: the ``gradient`` (n, *S) of the lead, the Euclidean ``length`` (n,)
-    of the shortest step there, and the gauge there, ``radius`` (n,); ``logits`` (n, C) are those at x + δ.
+    of the shortest step there, and the gauge there, ``radius`` (n,); ``logits`` (n, C) are those at x + δ. Where the gradient is
+    0, both are a small share of those of (1, 1, ...).
     """
 
     logits: Tensor
@@ -27,7 +31,25 @@ class Outlook:
         """The nearest of the boundaries to the ``classes`` wrong classes of the largest logits at x + δ, a gradient for each."""
         logits, ahead = leads(part, delta, lambda logits: strongest(part, logits, classes))
         near = Nearest.of(part, delta, ahead)
-        return cls(logits, near.gradient, length(near.step), _beyond(part, delta, near.step, near.distance))
+        radius, far = _beyond(part, delta, near.step, near.distance), length(near.step)
+        blind = (far == 0).nonzero().squeeze(1)
+        if len(blind):
+            radius[blind], far[blind] = _small(part.take(blind), delta[blind])
+        return cls(logits, near.gradient, far, radius)
+
+
+def small_radius(part: AttackBatch) -> Tensor:
+    """A share of the gauge of (1, 1, ...), a first radius where the gradient says nothing, (n,)."""
+    radius = part.threat.gauge(torch.ones_like(part.x), part.x) * _SHARE
+    return torch.where(torch.isfinite(radius) & (radius > 0), radius, 1.0)
+
+
+def _small(part: AttackBatch, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """A first radius beyond that of δ, and the Euclidean length of (1, 1, ...) there, two of (n,)."""
+    ones = torch.ones_like(delta)
+    gauge, small = part.threat.gauge(ones, part.x), small_radius(part)
+    share = torch.where(torch.isfinite(gauge) & (gauge > 0), small / gauge, 1.0)
+    return part.threat.gauge(delta, part.x) + small, length(ones) * share
 
 
 def radius_ahead(part: AttackBatch, delta: Tensor, lead: Tensor, gradient: Tensor) -> Tensor:

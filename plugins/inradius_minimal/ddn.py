@@ -4,15 +4,15 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import AttackBatch, CrossEntropy, Objective, Oracles
+from inradius import AttackBatch, CrossEntropy, Objective
 from inradius.components.validators import as_float, component, count, positive, share
 from inradius.sets.examples import expand
-from inradius.sets.norm import L2
 from inradius_minimal.boundary import Outlook
-from inradius_minimal.gradients import climb, unit
+from inradius_minimal.gradients import climb, heading
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.schedule import cosine
 from inradius_minimal.smallest import Smallest
+from inradius_minimal.surface import on_surface
 
 # the last step's share of the first, as in Rony et al.'s code
 _LAST = 0.01
@@ -44,14 +44,5 @@ class DDN(MinimalAttack):
             fooled = found.record(part, delta, logits)
             radius = radius * torch.where(fooled, 1 - self.gamma, 1 + self.gamma).to(radius)
             pace = cosine(self.step, self.step * _LAST, step, self.steps)
-            delta = _on_sphere(part.threat, delta + unit(gradient) * unit_step * pace, part.x, radius)
+            delta = on_surface(part.threat, delta + heading(part, gradient, step) * unit_step * pace, part.x, radius)
         found.try_out(part, delta)
-
-
-def _on_sphere(threat: Oracles, moved: Tensor, x: Tensor, radius: Tensor) -> Tensor:
-    """The point of gauge ``radius`` (n,) along ``moved`` (n, *S), or nearest to it, as far as the hard constraints allow."""
-    ball = threat.per_example(radius)
-    gauge = ball.gauge(moved, x)
-    # what lies outside of an ℓ2 ball is nearest to the point on its ray: then the projection has the box left to do
-    scaled = (gauge > 0) & ((gauge < 1) | (threat.measure == L2)) & torch.isfinite(gauge)
-    return ball.project(moved * expand(torch.where(scaled, 1 / gauge, 1.0), moved), x)

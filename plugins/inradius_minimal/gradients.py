@@ -46,6 +46,17 @@ def unit(gradient: Tensor) -> Tensor:
     return scaled / _nonzero(length(scaled), scaled)
 
 
+def heading(part: AttackBatch, gradient: Tensor, number: int) -> Tensor:
+    """The gradient at Euclidean length 1, and where it is 0 a random direction, which goes on where masked models say nothing."""
+    blind = (gradient == 0).flatten(1).all(1).nonzero().squeeze(1)
+    way = unit(gradient)
+    if len(blind):
+        some = part.take(blind)
+        noise = some.rng.fork(number).normal(tuple(gradient.shape[1:]), dtype=gradient.dtype)
+        way[blind] = unit(noise.to(gradient.device))
+    return way
+
+
 def length(delta: Tensor) -> Tensor:
     """The Euclidean length of each, (n, *S) -> (n,)."""
     return delta.flatten(1).square().sum(1).sqrt()

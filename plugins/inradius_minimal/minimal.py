@@ -10,9 +10,15 @@ from torch import Tensor
 
 from inradius import Attack, AttackBatch, Observer, Oracles
 from inradius.components.validators import integer
+from inradius_minimal.counting import grain
+from inradius_minimal.fallback import fall_back
 from inradius_minimal.radii import kept_to_constraints
 from inradius_minimal.shorten import shorten
 from inradius_minimal.smallest import Smallest
+from inradius_minimal.thin import thin
+
+# forward passes that move a far start along its ray to the boundary
+_PASSES = 12
 
 
 @attrs.frozen(kw_only=True)
@@ -20,6 +26,7 @@ class MinimalAttack(Attack, ABC):
     """An attack that answers with the smallest perturbation it finds; with δ = 0 where the label is wrong without one, and
     where nothing is misclassified.
 
+    Examples that a search found nothing for are searched again from far corners of larger sets, where these are misclassified.
     At the end at most ``polish`` forward passes move each answer back along its own ray, as far as it is misclassified. Its
     answer is past the boundary by what rounding needs, at most about a thousandth of its length.
     """
@@ -39,9 +46,28 @@ class MinimalAttack(Attack, ABC):
             part = own.whole.take(own.standing)
             if len(part):
                 self.seek(part, _first(part), own)
-                shorten(own, self.polish)
+                self._again(part, own)
+                self._polished(part, own)
                 found.merge(own)
         return found.answer()
+
+    def _again(self, part: AttackBatch, found: Smallest) -> None:
+        """Searches once more for the examples that nothing was found for, from far points that are misclassified."""
+        missing = part.take(torch.isinf(found.size[part.rows]).nonzero().squeeze(1))
+        if not len(missing):
+            return
+        fall_back(missing, found)
+        reached = missing.take(torch.isfinite(found.size[missing.rows]).nonzero().squeeze(1))
+        if len(reached):
+            shorten(found, _PASSES, reached.rows)
+            self.seek(reached, found.delta[reached.rows], found)
+
+    def _polished(self, part: AttackBatch, found: Smallest) -> None:
+        """Moves answers back along their rays; where the gauge counts changes, that changes nothing, and some are taken back."""
+        if bool((grain(part) > 0).all()):
+            thin(found, self.polish)
+        else:
+            shorten(found, self.polish)
 
     def searched(self, threat: Oracles) -> Sequence[Oracles]:
         """The members of the set that are searched, each by itself; raises ``UnsupportedError`` where there are none."""

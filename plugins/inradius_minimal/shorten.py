@@ -14,9 +14,13 @@ _PAST = 1e-4
 _CLOSE = 1e-6
 
 
-def shorten(found: Smallest, passes: int) -> None:
-    """Tries s · delta with s < 1 for every answer, in at most ``passes`` forward passes; what is misclassified is recorded."""
-    rows = (torch.isfinite(found.size) & (found.size > 0)).nonzero().squeeze(1)
+def shorten(found: Smallest, passes: int, rows: Tensor | None = None) -> None:
+    """Tries s · delta with s < 1 for every answer, in at most ``passes`` forward passes; what is misclassified is recorded.
+
+    ``rows`` (n,) are the examples whose answers are shortened, by default all that have one.
+    """
+    if rows is None:
+        rows = (torch.isfinite(found.size) & (found.size > 0)).nonzero().squeeze(1)
     part = found.whole.take(rows)
     end, ends = found.delta[rows], _Bracket.of(found.past(part, found.clean[rows]), found.past(part, found.lead[rows]))
     for _ in range(passes):

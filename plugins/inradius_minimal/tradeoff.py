@@ -37,4 +37,4 @@ def balance(part: AttackBatch, delta: Tensor, constant: float | None) -> Tradeof
         return Tradeoff(part.x.new_full((len(part),), constant))
     _, lead, gradient = climb(part, delta, Margin())
     steep = length(gradient).square()
-    return Tradeoff(torch.where(steep > 0, -2 * lead / steep, 1.0))
+    return Tradeoff(torch.where(steep > 0, 2 * lead.abs() / steep, 1.0))

@@ -103,3 +103,29 @@ def test_a_box_is_needed():
         inradius.make("l0(k=-1)")
     with pytest.raises(inradius.InputError, match="allows"):
         inradius.make("l0(k=2)", inradius.ThreatModel).check_inputs(torch.full((1, 1, 2, 2), 2.0))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(inputs(SHAPE), perturbations(SHAPE), directions(SHAPE), st.sampled_from(SPECS), st.integers(0, 2**31))
+def test_a_radius_for_each_example_is_that_of_the_set_scaled(x, v, c, spec, seed):
+    threat = inradius.make(spec, inradius.ThreatModel)
+    factors = 2 * torch.rand(len(x), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    each = threat.per_example(factors)
+    for row, factor in enumerate(factors.tolist()):
+        alone, some = threat.scaled(factor), slice(row, row + 1)
+        for oracle, given_ in (("project", v), ("linear_max", c[:, 0]), ("gauge", v), ("support", c[:, :1])):
+            torch.testing.assert_close(
+                getattr(each, oracle)(given_, x)[some], getattr(alone, oracle)(given_[some], x[some])
+            )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gauge_as_radius_allows_as_many_pixels(dtype):
+    threat, x = inradius.make("l0(k=7)", inradius.ThreatModel), torch.full((30, 1, 6, 6), 0.5, dtype=dtype)
+    delta = torch.zeros_like(x).flatten(1)
+    for row in range(30):
+        delta[row, : row + 1] = 0.25
+    delta = delta.view_as(x)
+    each = threat.per_example(threat.gauge(delta, x))
+    assert torch.equal(each.project(delta, x), delta)
+    assert bool((each.gauge(delta, x) - 1).abs().le(1e-6).all())

@@ -19,15 +19,18 @@ class BestPartOracles(Oracles, ABC):
     """
 
     @abstractmethod
-    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The sides low and high for inputs x (B, *S), in the wider of its type and ``dtype``, two of (B, 1, n)."""
+    def _cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """The sides low and high for inputs x (B, *S), in the wider of its type and ``dtype``, two of (B, 1, n).
+
+        What follows them, one row for each example, is handed on to ``_best``.
+        """
 
     @abstractmethod
     def _outer_cell(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The sides, rounded outwards, two of (B, 1, n)."""
 
     @abstractmethod
-    def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _best(self, gains: Tensor, x: Tensor, *own: Tensor) -> tuple[Tensor, Tensor]:
         """The gains of the best part, and 1 at its coordinates, else 0, (B, K, n) -> (B, K) or (B, K, parts), and (B, K, n)."""
 
     @property
@@ -43,17 +46,17 @@ class BestPartOracles(Oracles, ABC):
         return True
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
-        def nearest(v: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        def nearest(v: Tensor, low: Tensor, high: Tensor, *own: Tensor) -> Tensor:
             clipped = torch.clamp(v, low, high)
             # v² − (v − clip v)², without squares that overflow
-            return clipped * self._best(clipped * (2 * v - clipped), x)[1]
+            return clipped * self._best(clipped * (2 * v - clipped), x, *own)[1]
 
         return point(nearest, delta, x, *self._cell(x, delta.dtype))
 
     def linear_max(self, c: Tensor, x: Tensor) -> Tensor:
-        def farthest(c: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        def farthest(c: Tensor, low: Tensor, high: Tensor, *own: Tensor) -> Tensor:
             vertex = corner(c, low, high)
-            return vertex * self._best(c * vertex, x)[1]
+            return vertex * self._best(c * vertex, x, *own)[1]
 
         return point(farthest, c, x, *self._cell(x, c.dtype))
 
