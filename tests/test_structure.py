@@ -135,6 +135,18 @@ def test_functions_are_short():
     assert found == set(), f"more than {LONGEST_FUNCTION} lines"
 
 
+def test_numbers_that_become_infinite_leave_infinite_ones_infinite():
+    """``nan_to_num`` makes finite numbers of infinite ones unless it is told not to, and a bound of −∞ a claim."""
+    for path, file in sources().items():
+        for call in ast.walk(tree_of(file)):
+            if not isinstance(call, ast.Call) or not getattr(call.func, "attr", "").startswith("nan_to_num"):
+                continue
+            given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            if "inf" in given.get("nan", ""):
+                side = "neginf" if given["nan"].startswith("-") else "posinf"
+                assert "inf" in given.get(side, ""), f"{path}:{call.lineno} has no {side}"
+
+
 def test_folders_of_tests_are_those_of_the_tree():
     ours = {folder.relative_to(TESTS).as_posix() for folder in TESTS.rglob("*") if any(folder.glob("test_*.py"))}
     core = {folder.relative_to(CORE).as_posix() for folder in CORE.rglob("*") if any(folder.glob("*.py"))}

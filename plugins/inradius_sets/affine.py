@@ -137,7 +137,11 @@ class Affine(ThreatModel):
 
     def violation(self, delta: Tensor, x: Tensor) -> Tensor:
         rows = self._rows(x)
-        rest = (delta.flatten(1).to(rows) - self._coefficients(delta, x) @ rows).abs().amax(1)
+        flat = delta.flatten(1).to(rows)
+        spanned = torch.zeros_like(flat)
+        for shift, row in zip(self._coefficients(delta, x).T, rows, strict=True):
+            spanned = spanned + shift[:, None] * row
+        rest = (flat - spanned).abs().amax(1)
         scale = x.abs().flatten(1).amax(1) + delta.abs().flatten(1).amax(1)
         rest = rest * (rest > 8 * torch.finfo(x.dtype).eps * scale.to(rest))
         over = excess(delta, x, self.bounds)
@@ -198,7 +202,7 @@ class Affine(ThreatModel):
         if self.valid is None:
             return -side, side
         low, high = room(rows_of(x, rows.dtype), row_box(self.bounds, x))
-        ends = torch.stack([low / rows, high / rows]).nan_to_num(nan=torch.inf)
+        ends = torch.stack([low / rows, high / rows]).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
         moved = rows != 0
         down = torch.where(moved, ends.amin(0), -torch.inf).amax(-1).unsqueeze(1)
         up = torch.where(moved, ends.amax(0), torch.inf).amin(-1).unsqueeze(1)
@@ -224,8 +228,13 @@ class Affine(ThreatModel):
         return torch.maximum(down, -side), torch.minimum(up, side)
 
     def _coefficients(self, delta: Tensor, x: Tensor) -> Tensor:
+        """Those of the nearest member of the span, (B, r), in the same bits whatever else is in the batch.
+
+        A product of matrices rounds by the size of the batch and the place in memory, and a member stays one alone.
+        """
         rows = self._rows(x)
-        return delta.flatten(1).to(rows) @ rows.T / rows.square().sum(1)
+        flat = delta.flatten(1).to(rows)
+        return torch.stack([total(flat * row) for row in rows], 1) / total(rows.square())
 
     def _at(self, shift: Tensor, like: Tensor, x: Tensor) -> Tensor:
         """δ for coefficients (B, r)."""

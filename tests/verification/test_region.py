@@ -48,3 +48,15 @@ def test_bounds_beyond_the_range_are_refused():
     with pytest.raises(InputError, match="beyond the range"):
         Region.of([Fraction(0)], [Fraction(10) ** 40], (1,), torch.float32)
     assert Region.of([Fraction(0)], [Fraction(10) ** 40], (1,), torch.float64).x.item() == 5e39
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_box_as_wide_as_the_type_has_finite_sides_around_its_middle(dtype):
+    most = Fraction(torch.finfo(dtype).max)
+    region = Region.of([-most, Fraction(0)], [most, most], (2,), dtype)
+    low, high = region.threat.hull(region.x)
+    assert bool(torch.cat([region.x, low, high]).isfinite().all())
+    assert region.x[0, 0] == 0
+    for x, down, up, least in zip(*map(exact, (region.x, low, high)), (-most, Fraction(0)), strict=True):
+        assert x + down <= least
+        assert most <= x + up

@@ -86,7 +86,7 @@ def _allowed(value: Tensor, error: Tensor, alone: Tensor) -> Tensor:
     """
     spare = torch.finfo(alone.dtype).eps * alone.double().abs().amax()
     seen = (alone.double().view_as(value) - value).abs().nan_to_num(nan=0.0).amax() + spare
-    bound = 2 * error.nan_to_num(nan=torch.inf).amax() + spare
+    bound = 2 * error.nan_to_num(nan=torch.inf, posinf=torch.inf).amax() + spare
     return torch.minimum(_ORDERS * seen, bound)
 
 

@@ -30,7 +30,8 @@ class HighestBounds:
 
     def take(self, index: Tensor, bounds: Bounds) -> None:
         """Adds the bounds of the examples at ``index``."""
-        found = bounds.value.nan_to_num(nan=-torch.inf)
+        # a bound that is NaN or infinite proves nothing
+        found = bounds.value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
         levels = torch.tensor([[CLAIMS.index(claim)] for claim in bounds.claims], device=index.device)
         proved = _proved(bounds)
         # a proof by several rows together rests on its own rows alone
@@ -87,8 +88,11 @@ class HighestBounds:
             cost = bounds.float_cost() if callable(bounds.float_cost) else bounds.float_cost
             if cost is not None:
                 found = bounds.value.detach() + error_of(bounds) + cost.detach()
-                reach[index] = torch.maximum(reach[index], found.nan_to_num(nan=torch.inf).to(reach))
-        return (reach - self.value.detach() - self._error()).clamp(min=0)
+                known = found.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+                reach[index] = torch.maximum(reach[index], known.to(reach))
+        # a row without bounds, and without a cost, has no difference
+        gained = reach - self.value.detach() - self._error()
+        return gained.nan_to_num(nan=0.0, posinf=torch.inf).clamp(min=0)
 
 
 def _proved(bounds: Bounds) -> Tensor:

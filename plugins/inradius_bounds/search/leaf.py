@@ -49,6 +49,8 @@ class LeafAnswer:
         return best
 
 
+# numbers that overflow are no answer
+@np.errstate(all="ignore")
 def solved(domain: AffineDomain, minimiser: Callable[[np.ndarray], np.ndarray], tolerance: float) -> LeafAnswer:
     """The minimum of the clause's largest row over the domain; ``minimiser`` gives the δ of Δ(x) at which ⟨c, δ⟩ is smallest.
 
@@ -57,7 +59,12 @@ def solved(domain: AffineDomain, minimiser: Callable[[np.ndarray], np.ndarray], 
     price, best = _PRICE, LeafAnswer.none(domain)
     columns = [minimiser(best.weights @ domain.rows)]
     for _ in range(_ROUNDS):
+        # members of a set that is wider than the type have no mean
+        if not np.isfinite(columns[-1]).all():
+            break
         found = MixedPoints(np.stack(columns)).program(domain, price)
+        if not np.isfinite(found.value):
+            break
         column = minimiser(found.row(domain))
         best = best.with_program(domain, found, column)
         if best.low > tolerance or best.high - best.low <= tolerance:
@@ -71,6 +78,7 @@ def solved(domain: AffineDomain, minimiser: Callable[[np.ndarray], np.ndarray], 
     return best
 
 
+@np.errstate(all="ignore")
 def solved_in_box(domain: AffineDomain, low: np.ndarray, high: np.ndarray, tolerance: float) -> LeafAnswer:
     """The minimum of the clause's largest row over the domain, for the set low ≤ δ ≤ high (n numbers each)."""
     price, best = _PRICE, LeafAnswer.none(domain)

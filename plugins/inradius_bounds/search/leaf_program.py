@@ -95,18 +95,23 @@ def _solved(
     cost = np.concatenate([np.zeros(size), np.full(missing, price), [1.0]])
     above = np.hstack([rows, np.zeros((count, missing)), -np.ones((count, 1))])
     within = np.hstack([-limits, -np.eye(missing), np.zeros((missing, 1))])
+    matrix, ends = np.vstack([above, within]), np.concatenate([-domain.constants, domain.room])
+    # no answer is no proof: these multipliers give a weak bound
+    none = ProgramAnswer(np.inf, np.zeros(size), np.full(count, 1 / count), np.zeros(missing), np.inf)
+    if not np.isfinite(matrix).all():
+        # products of large numbers are beyond the range
+        return none
     found = linprog(
         cost,
-        A_ub=np.vstack([above, within]),
-        b_ub=np.concatenate([-domain.constants, domain.room]),
+        A_ub=matrix,
+        b_ub=ends,
         A_eq=None if whole is None else np.hstack([whole, np.zeros((1, missing + 1))]),
         b_eq=None if whole is None else [1.0],
         bounds=[*sides, *[(0.0, None)] * missing, (None, None)],
         method="highs",
     )
     if found.x is None:
-        # no answer is no proof: these multipliers give a weak bound
-        return ProgramAnswer(np.inf, np.zeros(size), np.full(count, 1 / count), np.zeros(missing), np.inf)
+        return none
     dual = np.maximum(-found.ineqlin.marginals, 0)
     weights = dual[:count] / max(dual[:count].sum(), 1e-300)
     violated = float(found.x[size : size + missing].sum())

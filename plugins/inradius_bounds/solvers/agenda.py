@@ -37,9 +37,11 @@ class Agenda:
         """
         clauses = torch.eye(len(value), dtype=torch.bool) if prop.clauses is None else prop.clauses
         none = torch.zeros(len(value), dtype=torch.bool, device=value.device)
-        known = value.detach().clone().nan_to_num(nan=-torch.inf)
+        known = value.detach().clone().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
         above, more = (
-            torch.zeros_like(known) if part is None else part.detach().clone().nan_to_num(nan=torch.inf)
+            torch.zeros_like(known)
+            if part is None
+            else part.detach().clone().nan_to_num(nan=torch.inf, posinf=torch.inf)
             for part in (error, slack)
         )
         return cls(known, above, more, clauses.to(value.device), error is not None, none, none.clone())

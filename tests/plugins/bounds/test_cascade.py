@@ -170,6 +170,26 @@ def test_the_claim_is_that_of_the_members_the_bounds_are_from():
     assert found.counted(claim="real").tolist() == [True, False, False]
 
 
+def test_infinite_bounds_of_a_member_prove_nothing_and_stay_infinite():
+    inf = float("inf")
+    found = told(
+        Tell(value=((inf, 1.0), (-inf, 1.0), (-inf, -inf))), Tell(value=((-inf, -1.0), (-inf, 2.0), (-9.0, -9.0)))
+    )
+    assert found.certified.tolist() == [False, False, False]
+    assert found.lower.tolist() == [[-inf, 1.0], [-inf, 2.0], [-9.0, -9.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_bounds_beyond_the_range_of_the_type_are_not_above_the_minimum(dtype):
+    net = nn.Linear(2, 2, bias=False)
+    net.weight.data = torch.tensor([[1.5, 0.0], [-1.5, 0.0]])
+    eps = float(torch.finfo(dtype).max) / 2
+    x, ball = torch.zeros(1, 2, dtype=dtype), inradius.make(f"linf(eps={eps!r}, bounds=None)", ThreatModel)
+    for spec in ("certifier_cascade", "certifier_cascade(crown)", "certifier_cascade(seconds=1)", "branch_and_bound"):
+        found = inradius.make(spec, Certifier)(net.to(dtype), x, torch.tensor([0]), ball, claim="real")
+        assert float(found.lower) - float(found.error) <= -3 * eps
+
+
 def test_chances_of_several_members_add_up():
     rows = ((-1.0, -1.0),) * 3
     assert told(Tell(value=rows, doubt=0.1), Tell(value=rows, doubt=0.2)).failure_probability == pytest.approx(0.3)

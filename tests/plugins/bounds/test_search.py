@@ -188,6 +188,15 @@ def test_a_leaf_is_solved_over_a_box(seed):
     assert found.low == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e200, float("inf")])
+def test_a_leaf_over_members_that_overflow_has_no_answer(size):
+    domain = AffineDomain(*(np.full(shape, 1e200) for shape in ((1, 2), 1, (1, 2), 1)))
+    found = solved(domain, lambda row: np.where(row > 0, -size, size), 1e-8)
+    assert found.delta is None
+    assert not found.low > 0
+    assert not solved_in_box(domain, np.full(2, -size), np.full(2, size), 1e-8).low > 0
+
+
 def test_rows_of_a_clause_prove_it_together():
     slopes, heights = torch.tensor([[[[1.0], [-1.0]]]], dtype=F64), torch.tensor([[[0.1, 0.1]]], dtype=F64)
     weights = best_weights(slopes, heights, torch.ones(1, 1, dtype=F64), torch.ones(1, 2, dtype=torch.bool))

@@ -87,3 +87,21 @@ def test_bad_bases(tmp_path):
     with pytest.raises(InputError, match="are no images"):
         make("affine('ramps', eps=1)").check_inputs(torch.zeros(1, 3))
     assert inradius.make("affine('colour', eps=1)").check_inputs(torch.zeros(1, 3)) is None
+
+
+@pytest.mark.parametrize(
+    "spec", ["affine('ramps', eps=0.4)", "affine('ramps', eps=0.4, order='2')", "affine('brightness', eps=0.3)"]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_member_of_a_batch_is_a_member_alone_and_anywhere_in_memory(spec, dtype):
+    threat, generator = make(spec, ThreatModel), torch.Generator().manual_seed(0)
+    for side in (3, 5, 8):
+        x = torch.rand(17, 1, side, side, generator=generator, dtype=dtype)
+        delta = threat.linear_max(torch.randn(x.shape, generator=generator, dtype=dtype), x)
+        for oracle in (threat.gauge, threat.violation):
+            together = oracle(delta, x)
+            for place in range(17):
+                own, elsewhere = slice(place, place + 1), torch.empty(x[0].numel() + 1, dtype=dtype)[1:]
+                elsewhere.copy_(delta[place].flatten())
+                assert torch.equal(oracle(delta[own], x[own]), together[own])
+                assert torch.equal(oracle(elsewhere.view(x[own].shape), x[own]), together[own])

@@ -35,7 +35,11 @@ class BoundsSoFar:
         # a bound that is NaN or infinite proves nothing
         lower = bounds.value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
         error = bounds.error() if callable(bounds.error) else bounds.error
-        error = _assumed_error(lower) if error is None else error.detach().to(lower).nan_to_num(nan=torch.inf)
+        error = (
+            _assumed_error(lower)
+            if error is None
+            else error.detach().to(lower).nan_to_num(nan=torch.inf, posinf=torch.inf)
+        )
         bits = torch.full((len(lower),), torch.finfo(dtype).bits, device=lower.device)
         reach = torch.full_like(lower, torch.inf)
         witness = None if bounds.witness is None else bounds.witness.detach()

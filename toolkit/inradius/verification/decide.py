@@ -96,5 +96,5 @@ def _bound(question: Question, proof: Certificate) -> float:
     """The proved bound of the question's lowest clause by one of its rows, as the rows were asked for, rounded down."""
     lower, error = proof.lower.double(), proof.error.double()
     below = torch.nextafter(lower - error, torch.full_like(lower, -torch.inf))
-    safe = torch.where(error == 0, lower, below).nan_to_num(nan=-torch.inf, neginf=-torch.inf)
+    safe = torch.where(error == 0, lower, below).nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
     return float(question.prop.weakest(safe))

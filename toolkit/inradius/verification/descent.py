@@ -105,5 +105,5 @@ def _losses(values: Tensor, prop: Property, kept: Tensor) -> Tensor:
 def _accepted(question: Question, values: Tensor, points: Tensor) -> Witness | None:
     """The witness at the point (of N) that violates the property most; None if no point violates it."""
     weakest = question.prop.weakest(values)
-    lowest = int(weakest.nan_to_num(nan=torch.inf).argmin())
+    lowest = int(weakest.nan_to_num(nan=torch.inf, posinf=torch.inf).argmin())
     return question.accept(points[lowest : lowest + 1].detach()) if float(weakest[lowest]) <= 0 else None

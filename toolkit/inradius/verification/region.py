@@ -39,7 +39,8 @@ class Region:
             raise InputError(
                 f"the bounds of an input are beyond the range of {dtype}; allowed are numbers that it holds"
             )
-        middle = low + (high - low) / 2
+        # half of each side, as the width may be beyond the range
+        middle = low / 2 + high / 2
         x = torch.minimum(torch.maximum(middle, inner[0]), inner[1])
         return cls(inner, outer, torch.minimum(torch.maximum(x, outer[0]), outer[1]))
 
