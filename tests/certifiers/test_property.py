@@ -2,8 +2,10 @@
 
 import itertools
 import math
+from fractions import Fraction
 
 import attrs
+import numpy as np
 import pytest
 import torch
 from certifier_toys import Slope, Told, Two, affine, batch
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from toy_sets import Cube
 
 from inradius import Bounds, Certifier, ExampleRNG, InputError, Property
+from inradius.certifiers.property_rows import not_above
 
 F64 = torch.float64
 LOGITS = st.lists(st.lists(st.integers(-3, 3).map(float), min_size=4, max_size=4), min_size=1, max_size=4)
@@ -276,3 +279,28 @@ def test_what_is_no_property_is_refused(make, message):
 def test_a_property_that_does_not_fit_the_call_is_refused(prop, message):
     with pytest.raises(InputError, match=message):
         Sampled()(affine(), batch(3)[0], None, Cube(), prop=prop)
+
+
+def test_the_sign_of_a_row_is_exact_also_where_rounding_would_decide_it():
+    rng = np.random.default_rng(0)
+    decided = 0
+    for _ in range(200):
+        y, w = rng.normal(size=5), rng.normal(size=(3, 5))
+        # each row is near 0 at the outputs, by rounding or a little more
+        near = [-sum(a * b for a, b in zip(row, y.tolist(), strict=True)) for row in w.tolist()]
+        c = np.array(near) * (1 + rng.integers(-2, 3, 3) * 2.0**-52)
+        exact = [
+            sum(Fraction(a) * Fraction(b) for a, b in zip(row, y.tolist(), strict=True)) + Fraction(offset) <= 0
+            for row, offset in zip(w.tolist(), c.tolist(), strict=True)
+        ]
+        rounded = torch.from_numpy(w) @ torch.from_numpy(y) + torch.from_numpy(c) <= 0
+        assert not_above(*map(torch.from_numpy, (w, c, y))).tolist() == exact
+        decided += rounded.tolist() != exact
+    assert decided > 20
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-310, 1e-160, 1e160, 1e300])
+def test_rows_that_leave_the_range_have_their_exact_sign(size):
+    w, y = torch.tensor([[size, -size], [-size, size], [size, size]], dtype=F64), torch.tensor([size, size], dtype=F64)
+    tiny = torch.tensor([5e-324, -5e-324, 0.0], dtype=F64)
+    assert not_above(w, tiny, y).tolist() == [False, True, size == 0]

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius import Property
+from inradius.certifiers.property_rows import not_above
 
 
 @attrs.frozen(eq=False)
@@ -59,3 +60,9 @@ class Clauses:
         """True where every row of some clause is at most 0 at the outputs, (B, O) -> (B,)."""
         values = torch.einsum("cmo,bo->bcm", self.weights, outputs) + self.offsets
         return torch.where(self.used, values, -torch.inf).amax(2).amin(1) <= 0
+
+    def exactly_violated(self, outputs: Tensor) -> bool:
+        """True where every row of some clause is at most 0 at finite outputs (1, O), in exact arithmetic."""
+        count, most, width = self.weights.shape
+        failed = not_above(self.weights.reshape(count * most, width), self.offsets.flatten(), outputs[0])
+        return bool((failed.view(count, most) | ~self.used).all(1).any())

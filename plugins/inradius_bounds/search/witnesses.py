@@ -48,9 +48,10 @@ class WitnessSearch:
         return None
 
     def _holds_alone(self, delta: Tensor) -> bool:
-        """True where δ (1, *S) is a violation without others beside it, which may round differently."""
-        inside = self.whole.contains(delta, self.x, tol=0.0)
-        return bool(inside.all()) and bool(self.clauses.violated(self._outputs(self.x + delta)).all())
+        """True where δ (1, *S) is a violation in exact arithmetic, without others beside it, which may round differently."""
+        outputs = self._outputs(self.x + delta)
+        inside = bool(self.whole.contains(delta, self.x, tol=0.0).all())
+        return inside and bool(outputs.isfinite().all()) and self.clauses.exactly_violated(outputs)
 
     def _outputs(self, points: Tensor) -> Tensor:
         outputs: Tensor = self.model(points)

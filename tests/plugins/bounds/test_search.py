@@ -1,5 +1,7 @@
 """The parts of branch and bound: domains, multipliers, limits, leaves and cells."""
 
+from fractions import Fraction
+
 import attrs
 import cvxpy as cp
 import numpy as np
@@ -269,3 +271,19 @@ def test_the_first_witness_of_a_search_is_kept():
     for witness in (None, torch.ones(1, 3), None, torch.zeros(1, 3)):
         found.refute(witness)
     assert torch.equal(found.witness, torch.ones(1, 3))
+
+
+def test_a_witness_violates_the_property_in_exact_arithmetic():
+    """A row that rounding alone puts at or below 0 is no violation."""
+    same, ball = nn.Linear(3, 3, bias=False).double().eval(), inradius.make("linf(eps=0.0, bounds=None)", ThreatModel)
+    same.weight.data = torch.eye(3, dtype=F64)
+    search, told = inradius.make("branch_and_bound(seconds=1)", Certifier), 0
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        x, w = torch.rand(1, 3, dtype=F64, generator=generator), torch.randn(1, 3, dtype=F64, generator=generator)
+        prop = Property(w, -(w @ x[0]))
+        exact = sum(Fraction(a) * Fraction(b) for a, b in zip(w[0].tolist(), x[0].tolist(), strict=True))
+        proof = search(same, x, None, ball, prop=prop)
+        assert proof.witness is None or exact + Fraction(prop.offsets.item()) <= 0
+        told += proof.witness is not None
+    assert told > 5

@@ -16,6 +16,7 @@ from inradius.certifiers.certificate import Bounds as Bounds
 from inradius.certifiers.certificate import Certificate as Certificate
 from inradius.certifiers.certificate_in_progress import certificate_in_progress
 from inradius.certifiers.property import Property as Property
+from inradius.certifiers.property_rows import not_above
 from inradius.components.component import Component
 from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
@@ -123,9 +124,12 @@ class Certifier(Component, ABC):
         none = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         if witness is None or prop.weights.dtype == x.dtype:
             return none
-        outputs = self._outputs(model, x + witness.to(x)).double()
-        wide = prop.to(torch.float64)
-        return none | wide.holds(wide.values(outputs) > 0)
+        outputs = self._outputs(model, x + witness.to(x))
+        for row in outputs.isfinite().all(1).nonzero().flatten().tolist():
+            asked_for = prop.select(torch.tensor([row], device=x.device))
+            above = ~not_above(asked_for.weights[0], asked_for.offsets[0], outputs[row])
+            none[row] = bool(asked_for.holds(above[None]))
+        return none
 
     @final
     def bound(

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -142,3 +143,19 @@ def asked(side: Tensor, name: str) -> Tensor:
             f"{name} is infinite for some inputs only; allowed is a side that is finite for all inputs or for none"
         )
     return asked
+
+
+def not_above(weights: Tensor, offsets: Tensor, outputs: Tensor) -> Tensor:
+    """True for the rows weights (K, O) · outputs (O,) + offsets (K,) that are at most 0 in exact arithmetic, (K,).
+
+    Outputs are finite. A row is computed exactly where rounding may decide its sign.
+    """
+    w, c, y = weights.double(), offsets.double(), outputs.double()
+    value, size = w @ y + c, w.abs() @ y.abs() + c.abs()
+    sure = value.abs() > 4 * (len(y) + 2) * (torch.finfo(torch.float64).eps * size + torch.finfo(torch.float64).tiny)
+    found = value <= 0
+    numbers = list(map(Fraction, y.tolist()))
+    for row in (~sure).nonzero().flatten().tolist():
+        terms = (Fraction(weight) * number for weight, number in zip(w[row].tolist(), numbers, strict=True) if weight)
+        found[row] = Fraction(float(c[row])) + sum(terms) <= 0
+    return found

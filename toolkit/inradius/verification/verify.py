@@ -1,7 +1,5 @@
 """``inradius.verify``: a property around one input is proved or refuted."""
 
-from fractions import Fraction
-
 import attrs
 import torch
 from torch import Tensor, nn
@@ -10,6 +8,7 @@ from inradius.arguments import check_kind, check_model, check_tensor, check_thre
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certifiers.certifier import Certifier
 from inradius.certifiers.property import Property
+from inradius.certifiers.property_rows import not_above
 from inradius.components.registry import make
 from inradius.errors import InputError
 from inradius.models.modes import frozen
@@ -112,12 +111,5 @@ def violated(prop: Property, outputs: Tensor) -> bool:
     """True where the rows of some clause are all ≤ 0 at finite outputs (1, O), in exact arithmetic."""
     if not bool(outputs.isfinite().all()):
         return False
-    numbers = [Fraction(value) for value in outputs.flatten().tolist()]
-    rows = zip(prop.weights[0].tolist(), prop.offsets[0].tolist(), strict=True)
-    failed = [
-        Fraction(offset) + sum(Fraction(w) * number for w, number in zip(weights, numbers, strict=True) if w) <= 0
-        for weights, offset in rows
-    ]
-    if prop.clauses is None:
-        return any(failed)
-    return any(all(failed[row] for row in clause.nonzero().flatten().tolist()) for clause in prop.clauses)
+    failed = not_above(prop.weights[0], prop.offsets[0], outputs.flatten().to(prop.weights.device))
+    return bool((~prop.holds(~failed[None])).all())
