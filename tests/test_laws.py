@@ -78,6 +78,7 @@ ELSEWHERE = [
     "cw()",
     "ead()",
     "sigma_zero()",
+    "smallest()",
     "boundary()",
     "hop_skip_jump()",
     "pointwise()",

@@ -70,6 +70,7 @@ ELSEWHERE = {
         "fab",
         "fab_t",
         "sigma_zero",
+        "smallest",
         "spsa",
         "boundary",
         "hop_skip_jump",

@@ -9,8 +9,9 @@ from inradius_minimal.fab import FAB as FAB
 from inradius_minimal.fab_t import FABT as FABT
 from inradius_minimal.fmn import FMN as FMN
 from inradius_minimal.sigma_zero import SigmaZero as SigmaZero
+from inradius_minimal.smallest_radius import SmallestRadius as SmallestRadius
 
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return [CW, DDN, DeepFool, EAD, FAB, FABT, FMN, SigmaZero]
+    return [CW, DDN, DeepFool, EAD, FAB, FABT, FMN, SigmaZero, SmallestRadius]

@@ -14,19 +14,19 @@ _RADII = 13
 _BLOCKS = 4
 
 
-def fall_back(part: AttackBatch, found: Smallest) -> None:
+def fall_back(part: AttackBatch, found: Smallest, *, gradients: bool = True) -> None:
     """Tries far points of growing sets for every example of ``part``, until it is misclassified, and records them.
 
     At each radius these are the points farthest along the gradient at the last one, along noise, along random blocks, and along
-    the gradient there.
+    the gradient there; without ``gradients`` all are along noise or blocks.
     """
     delta = torch.zeros_like(part.x)
-    radius = _first(part, delta, found)
+    radius = _first(part, delta, found) if gradients else small_radius(part)
     for number in range(4 * _RADII):
         if not len(part):
             return
         ball = part.threat.per_example(radius * 2.0 ** (number // 4))
-        delta = ball.linear_max(_along(part, delta, number), part.x)
+        delta = ball.linear_max(_along(part, delta, number, gradients), part.x)
         left = (~found.try_out(part, delta)).nonzero().squeeze(1)
         part, delta, radius = part.take(left), delta[left], radius[left]
 
@@ -39,12 +39,12 @@ def _first(part: AttackBatch, delta: Tensor, found: Smallest) -> Tensor:
     return torch.where((gradient != 0).flatten(1).any(1), torch.minimum(radius, small), small)
 
 
-def _along(part: AttackBatch, delta: Tensor, number: int) -> Tensor:
+def _along(part: AttackBatch, delta: Tensor, number: int, gradients: bool) -> Tensor:
     """The direction of a try, (n, *S): that of the gradient at x + δ, or a random one where it is 0."""
     rng, shape, x = part.rng.fork(number), tuple(part.x.shape[1:]), part.x
     if number % 4 == 1:
         return rng.normal(shape, dtype=x.dtype).to(x.device)
-    if number % 4 == 2:
+    if number % 4 == 2 or not gradients:
         return _blocks(rng.normal(tuple(min(_BLOCKS, length) for length in shape), dtype=x.dtype).to(x.device), shape)
     _, _, gradient = climb(part, delta, Margin())
     return heading(part, gradient, number)

@@ -56,7 +56,7 @@ class MinimalAttack(Attack, ABC):
         missing = part.take(torch.isinf(found.size[part.rows]).nonzero().squeeze(1))
         if not len(missing):
             return
-        fall_back(missing, found)
+        fall_back(missing, found, gradients=not self.is_black_box())
         reached = missing.take(torch.isfinite(found.size[missing.rows]).nonzero().squeeze(1))
         if len(reached):
             shorten(found, _PASSES, reached.rows)

@@ -43,6 +43,7 @@ from inradius_minimal.fab import FAB as FAB
 from inradius_minimal.fab_t import FABT as FABT
 from inradius_minimal.fmn import FMN as FMN
 from inradius_minimal.sigma_zero import SigmaZero as SigmaZero
+from inradius_minimal.smallest_radius import SmallestRadius as SmallestRadius
 from inradius_union.msd import MSD as MSD
 from inradius_union.worst_part import WorstPart as WorstPart
 
