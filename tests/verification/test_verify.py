@@ -12,7 +12,7 @@ from toy_sets import Cube
 from verify_cases import grid, network
 
 import inradius
-from inradius import InputError, Property
+from inradius import InputError, Property, UnsupportedError
 from inradius.sets.region import BoxRegion
 
 SEEDS = st.integers(0, 10**6)
@@ -140,3 +140,28 @@ def test_the_bound_is_not_above_the_minimum_by_rounding(certifier):
         found = inradius.verify(model, x, threat, prop, timeout=5, claim="real", certifier=certifier)
         assert found.status == "unsat"
         assert 0.4 < Fraction(found.bound) <= least + Fraction(prop.offsets.item())
+
+
+class Flat(torch.nn.Module):
+    """Outputs without a gradient: constants, numbers behind a step, or a parameter alone."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.weight = kind, torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+
+    def forward(self, x):
+        kinds = {"constant": torch.ones_like(x), "step": x.round().int().float(), "parameter": self.weight.expand_as(x)}
+        return kinds[self.kind]
+
+
+@pytest.mark.parametrize("kind", ["constant", "step", "parameter"])
+@pytest.mark.parametrize("certifier", ["branch_and_bound", "certifier_cascade", "crown"])
+def test_outputs_without_a_gradient_are_searched_too(kind, certifier):
+    model, x, threat = Flat(kind).eval(), torch.zeros(1, 2), inradius.make("linf(eps=0.4, bounds=None)")
+    sure = Property(torch.ones(1, 2), torch.tensor([-9.0]))
+    assert inradius.verify(model, x, threat, sure, timeout=5, certifier=certifier).status == "sat"
+    # a proof needs operators that lead from the input to the output, and a search does not
+    with pytest.raises(UnsupportedError):
+        inradius.verify(
+            model, x, threat, Property(torch.ones(1, 2), torch.tensor([9.0])), timeout=1, certifier=certifier
+        )

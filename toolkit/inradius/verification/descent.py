@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius.certifiers.property import Property
+from inradius.models.slope import slope
 from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
@@ -62,7 +63,7 @@ def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness 
         at, share = delta.detach().requires_grad_(), step / (_STEPS - 1)
         with torch.enable_grad(), LeakyGradients(leak * (1 - share)):
             values = question.values(x + at)
-            (gradient,) = torch.autograd.grad(_losses(values, question.prop, kept).sum(), at)
+            gradient = slope(_losses(values, question.prop, kept), at)
         found = _accepted(question, values.detach(), x + delta)
         if found is not None or clock.over:
             return found
