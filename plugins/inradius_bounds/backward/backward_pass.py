@@ -49,7 +49,7 @@ class BackwardPass:
         for place in range(network.place[start], network.place[self.values.end], -1):
             node = network.nodes[place]
             function = self.pending.get(node)
-            if function is None or (self.stops and (node.bends or node.extreme is not None)):
+            if function is None or self._ends(node):
                 continue
             del self.pending[node]
             if node.curved:
@@ -63,10 +63,30 @@ class BackwardPass:
                     self._collect(source, pulled)
         return self
 
+    def _ends(self, node: Node) -> bool:
+        """True if rows end at a node before the one at which all passes end."""
+        return self.stops and (node.bends or node.extreme is not None)
+
+    def _passed(self, start: Node) -> set[Node]:
+        """The nodes that rows on ``start`` pass, and those at which they end."""
+        found, left = {start}, [start]
+        while left:
+            node = left.pop()
+            if node is not self.values.end and not self._ends(node):
+                left += [source for source in node.sources if source not in found]
+                found.update(node.sources)
+        return found
+
     def _begin(self, start: Node) -> None:
         errors = self.values.errors
         if errors is not None:
-            self.owed = errors.rows.lost(start)[:, None].expand_as(self.constant)
+            if self.stops:
+                passed = self._passed(start)
+                self.values.find([node for node in passed if self._ends(node)])
+                lost = errors.rows.lost_between(node for node in passed if not self._ends(node))
+            else:
+                lost = errors.rows.lost(start)
+            self.owed = lost[:, None].expand_as(self.constant)
             if errors.rounding.execution is not None:
                 self.execution = torch.zeros_like(self.constant)
         if self.values.about is not None:

@@ -28,19 +28,21 @@ def values_of(
     about: bool = True,
     memory: float | None = None,
     chained: bool = False,
+    passing: bool = False,
 ) -> ValueBounds:
     """The bounds of a model's values for inputs x (B, *S), without boxes yet. Rounding is bounded except in training.
 
     about: true where passes count from the values at x, which costs more than it helps where there are few passes. memory: the
     megabytes that rows may take; None for a share of the free memory. In training the memory has no limit. chained: true for the
-    nodes of the model's chain of layers, where products of two values are made of squares.
+    nodes of the model's chain of layers, where products of two values are made of squares. passing: true where only boxes that are
+    asked for are kept.
     """
 
     network = _network(model, x, threat, x.dtype, chained)
     rounding = rounding_of(network, x)
     reference = _reference(model, network, x, threat, rounding, chained) if about and rounding is not None else None
     limit = None if rounding is None else numbers_within(memory, x)
-    return ValueBounds(network, x, threat, rounding, about=reference, limit=limit)
+    return ValueBounds(network, x, threat, rounding, about=reference, limit=limit, passing=passing)
 
 
 def _network(model: nn.Module, x: Tensor, threat: Oracles, dtype: torch.dtype, chained: bool) -> Network:

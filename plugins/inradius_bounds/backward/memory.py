@@ -48,13 +48,18 @@ def rows_at_once(values: ValueBounds, numbers: int) -> int:
 
 
 def in_parts(
-    values: ValueBounds, prop: Property, run: Callable[[ValueBounds, Property], ClosedRows], numbers: int = 0
+    values: ValueBounds,
+    prop: Property,
+    run: Callable[[ValueBounds, Property], ClosedRows],
+    numbers: int = 0,
+    rows: int | None = None,
 ) -> ClosedRows:
     """The bounds that ``run`` finds, for a part of the examples at a time.
 
-    numbers: the count of numbers that are kept of one row of the property, where it is more than its widest value has.
+    numbers: the count of numbers that are kept of one row, where it is more than the widest value has. rows: the count of rows of
+    this size that are kept of one example, where it is not that of the property.
     """
-    count = _examples_at_once(values, prop, numbers)
+    count = _examples_at_once(values, max(1, prop.offsets.shape[1] if rows is None else rows), numbers)
     if count >= len(values.x):
         return run(values, prop)
     found, noise = [], []
@@ -66,8 +71,8 @@ def in_parts(
     return ClosedRows.joined(found)
 
 
-def _examples_at_once(values: ValueBounds, prop: Property, numbers: int) -> int:
+def _examples_at_once(values: ValueBounds, rows: int, numbers: int) -> int:
     if values.limit is None:
         return len(values.x)
     most = min(values.limit, _EXAMPLES) if values.x.device.type == "cpu" else values.limit
-    return max(1, most // (max(1, prop.offsets.shape[1]) * max(numbers, values.network.widest)))
+    return max(1, most // (rows * max(numbers, values.network.widest)))

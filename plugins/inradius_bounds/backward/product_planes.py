@@ -25,6 +25,9 @@ from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.softmax import Softmax
 
+# the largest relative difference of a tie
+_TIE = 1e-6
+
 
 @attrs.frozen(eq=False)
 class ProductPlanes(Planes):
@@ -159,7 +162,9 @@ class _Side:
 def _chosen(first: _Side, second: _Side) -> tuple[_Side, _Side]:
     """The factors, of which one is shared in each example: the one whose box is narrower beside its distance from 0."""
     sure = [side.towards_zero.detach().abs().flatten(1).mean(1) for side in (first, second)]
-    return first.shared(sure[0] >= sure[1]), second.shared(sure[0] < sure[1])
+    # factors that are equal but for rounding are a tie
+    earlier = sure[0] >= (1 - _TIE) * sure[1]
+    return first.shared(earlier), second.shared(~earlier)
 
 
 def _passed(join: Bilinear, sides: tuple[_Side, _Side], place: int, debt: Tensor) -> Tensor:

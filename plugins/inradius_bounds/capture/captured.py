@@ -69,11 +69,8 @@ class Captured:
     @property
     def unchanged(self) -> bool:
         """True if the constants that steps were built from, such as places and masks, are unchanged."""
-        for lowered, _ in (*self._chains.values(), *self._networks.values()):
-            lowered.constants.forget()
-            if not lowered.constants.unchanged:
-                return False
-        return True
+        made = (*self._chains.values(), *self._networks.values())
+        return all(lowered.constants.unchanged for lowered, _ in made)
 
     def holds(self, model: nn.Module, x: Tensor) -> bool:
         """True if the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""

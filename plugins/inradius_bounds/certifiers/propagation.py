@@ -32,12 +32,16 @@ class PropagationCertifier(Certifier):
 
     ``memory`` is the number of megabytes that rows may take, and None is a quarter of the free memory. ``from_reference`` says
     that passes count from the values at x, which costs one more evaluation and makes rounding errors smaller. ``doubles`` says that
-    small networks with products are bounded in float64 at once, where errors are small also from 0.
+    small networks with products are bounded in float64 at once, where errors are small also from 0. ``rows_at_once`` is the count
+    of vectors of the widest value that are kept of one example; None for the count of the property's rows. ``passing`` says that
+    boxes are dropped when they are not needed any more.
     """
 
     widens = True
     from_reference: ClassVar[bool] = True
     doubles: ClassVar[bool] = False
+    rows_at_once: ClassVar[int | None] = None
+    passing: ClassVar[bool] = False
     memory: float | None
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
@@ -46,8 +50,10 @@ class PropagationCertifier(Certifier):
         )
         if small and x.dtype == F32:
             return narrowed(self.lower_bound(model, x.to(F64), threat, prop.to(F64), rng), F32)
-        values = values_of(model, x, threat, about=self.from_reference and not small, memory=self.memory)
-        found = in_parts(values, prop, self.closed_rows, self.numbers_of_row(values))
+        values = values_of(
+            model, x, threat, about=self.from_reference and not small, memory=self.memory, passing=self.passing
+        )
+        found = in_parts(values, prop, self.closed_rows, self.numbers_of_row(values), self.rows_at_once)
         return bounds_of(values, found, exact=threat.tight and values.network.affine)
 
     @abstractmethod

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inradius_bounds.capture.compare import MOVES
 from inradius_bounds.capture.graph import ModuleOperator, OperatorCall, Value, replaced
+from inradius_bounds.lowering.read_tensors import ReadTensors
 
 # functions with steps, at which a rounding error makes a large change
 _STEPS = {
@@ -20,21 +21,34 @@ _STEPS = {
 class ConstantStore:
     """The constants of one graph in one floating-point type, read from the model's own tensors.
 
-    Computed constants are kept until ``forget``. They are computed in float64 and rounded once. Where gradients are recorded,
-    they are computed in their own type, and parameters are never copied, so that gradients reach them. Without ``exact`` they
-    are computed as the model does, in the model's types. The same holds always for whole numbers, truth values, functions with
-    steps, and all that the model computes in a type shorter than its own, ``native``.
+    Computed constants are kept until ``forget`` finds that a tensor has changed. They are computed in float64 and rounded once.
+    Where gradients are recorded, they are computed in their own type, and parameters are never copied, so that gradients reach
+    them. Without ``exact`` they are computed as the model does, in the model's types. The same holds always for whole numbers,
+    truth values, functions with steps, and all that the model computes in a type shorter than its own, ``native``.
     """
 
-    def __init__(self, dtype: torch.dtype, *, exact: bool = True, native: torch.dtype = torch.float16) -> None:
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        *,
+        exact: bool = True,
+        native: torch.dtype = torch.float16,
+        read: ReadTensors | None = None,
+    ) -> None:
         self.dtype, self.exact, self.native = dtype, exact, native
         self._values: dict[object, Any] = {}
         # constants that steps were built from, with their numbers at that time
         self._fixed: list[tuple[ConstantTensor, Tensor]] = []
-        self._double = self if dtype == torch.float64 else ConstantStore(torch.float64, exact=exact, native=native)
+        # the model's tensors that everything was computed from
+        self._read = ReadTensors() if read is None else read
+        wide = dtype == torch.float64
+        self._double = self if wide else ConstantStore(torch.float64, exact=exact, native=native, read=self._read)
 
     def forget(self) -> None:
-        """Drops everything that was computed, because the model's tensors may have changed."""
+        """Drops everything that was computed, where the model's tensors have changed or gradients are recorded."""
+        if self._read.unchanged and not torch.is_grad_enabled():
+            return
+        self._read.forget()
         self._values.clear()
         self._double._values.clear()
 
@@ -47,6 +61,8 @@ class ConstantStore:
     @property
     def unchanged(self) -> bool:
         """True if the constants that steps were built from still have the same numbers."""
+        if self._fixed:
+            self.forget()
         return all(torch.equal(constant.value, before) for constant, before in self._fixed)
 
     def of(self, value: Value) -> "ConstantTensor":
@@ -64,6 +80,8 @@ class ConstantStore:
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
         """The result of ``make``, which is called once until ``forget``."""
         if key not in self._values:
+            # a graph of gradients serves once
+            self._read.lost |= torch.is_grad_enabled()
             self._values[key] = make()
         return self._values[key]
 
@@ -73,8 +91,9 @@ class ConstantStore:
 
     def tensor(self, value: Value) -> Tensor:
         """A constant of the graph, in this type."""
-        if value.leaf is not None:
-            leaf: Tensor = self.kept(value, lambda: self.wide(_usable(value.leaf)))
+        given = value.leaf
+        if given is not None:
+            leaf: Tensor = self.kept(value, lambda: self.wide(_usable(self._noted(given))))
             return leaf
         call = value.call
         assert call is not None
@@ -84,9 +103,13 @@ class ConstantStore:
 
     def _results(self, call: OperatorCall) -> Any:
         if not self.exact or self._is_native(call):
-            return self.wide(_run(call, NativeConstants()))
+            return self.wide(_run(call, NativeConstants(self._noted)))
         # operators that only move numbers do not round
         return _run(call, self) if call.name in MOVES else self.rounded(lambda store: _run(call, store))
+
+    def _noted(self, leaf: Tensor) -> Tensor:
+        self._read.note(leaf)
+        return leaf
 
     def _is_native(self, call: OperatorCall) -> bool:
         """True if a call is computed as in the model: for whole numbers, steps, and types shorter than the model's."""
@@ -104,18 +127,21 @@ class ConstantStore:
         return given
 
 
-def _usable(leaf: Tensor | None) -> Tensor | None:
+def _usable(leaf: Tensor) -> Tensor:
     """A tensor that gradients of others may be computed with. A tensor of inference mode is copied."""
-    return leaf.clone() if leaf is not None and leaf.is_inference() else leaf
+    return leaf.clone() if leaf.is_inference() else leaf
 
 
 class NativeConstants:
-    """Constants in the types of the model, computed on demand."""
+    """Constants in the types of the model, computed on demand. Each tensor of the model passes ``read`` first."""
+
+    def __init__(self, read: Callable[[Tensor], Tensor] = lambda leaf: leaf) -> None:
+        self._read = read
 
     def tensor(self, value: Value) -> Tensor:
         """A constant of the graph."""
         if value.leaf is not None:
-            return value.leaf
+            return self._read(value.leaf)
         assert value.call is not None
         results = _run(value.call, self)
         found: Tensor = results[value.place] if isinstance(results, tuple | list) else results

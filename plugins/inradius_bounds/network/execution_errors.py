@@ -8,6 +8,20 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import Magnitudes, counts
 from inradius_bounds.rounding import ROOM, gamma, gammas, tiny, unit
 from inradius_bounds.steps.sums import Means, Sum
+from inradius_bounds.steps.weighted import WeightedStep
+
+
+@attrs.frozen(eq=False)
+class StepError:
+    """The error of one step's execution: ``share`` times its size |W| m + |b|, and ``loss``.
+
+    share: for each example (B, 1, ...), or one number for all. most: a bound on it, which no example changes. loss: what underflow
+    takes (B,); infinite where numbers may overflow.
+    """
+
+    share: Tensor | float
+    most: float
+    loss: Tensor
 
 
 @attrs.define(eq=False)
@@ -26,6 +40,10 @@ class ExecutionErrors:
         if node not in self._affine:
             self._affine[node] = None if self.run is None else self._executed(node, self.run)
         return self._affine[node]
+
+    def exact(self, node: Node) -> bool:
+        """True if a curve's execution has no error, or there is none."""
+        return self.run is None or node.required_operator.rule.ulps(node.required_operator) == 0
 
     def curve(self, node: Node, size: Tensor) -> Tensor | None:
         """The error of a curve's execution, (B, *shape), for exact values no larger than ``size``.
@@ -50,6 +68,22 @@ class ExecutionErrors:
         error = relative_error(node, terms, 1, self.run) * size + (terms + 2) * tiny(self.run)
         # a machine may take factors for 0
         return _kept(ROOM * error + tiny(self.run) * self.magnitudes.inputs(node), size, self.run)
+
+    def of_step(self, node: Node, step: WeightedStep, numbers: Tensor) -> StepError:
+        """The error of a step with weights, for inputs whose sizes add up to no more than ``numbers`` (B,); 0 for no execution."""
+        run, (forth, _), inside = self.run, counts(node), step.inside
+        if run is None:
+            return StepError(0.0, 0.0, torch.zeros_like(numbers))
+        _, largest, bias = step.extent
+        size, way, peak = largest * numbers + bias, largest * numbers + bias, 1.0
+        if inside is not None:
+            # the largest number of each constant in place of all
+            peak, before = float(inside.peak.value.detach().max()), step if inside.before is None else inside.before
+            middle = 0.0 if inside.middle is None else float(inside.middle.value.detach().max())
+            way = peak * (before.extent[1] * numbers + before.extent[2] + middle)
+        loss = (forth + 2) * peak * tiny(run) + tiny(run) * (peak * numbers + way)
+        share = relative_error(node, self._forth(node, forth), 1, run)
+        return StepError(share, gamma(forth + 1, run), _kept(ROOM * loss, torch.maximum(size, way), run))
 
     def _executed(self, node: Node, run: torch.dtype) -> Tensor:
         size, (forth, _) = self.magnitudes.size(node), counts(node)

@@ -5,6 +5,7 @@ import attrs
 from inradius_bounds.network.box_errors import BoxErrors
 from inradius_bounds.network.deviations import Deviations
 from inradius_bounds.network.execution_errors import ExecutionErrors
+from inradius_bounds.network.folded_boxes import FoldedBoxes
 from inradius_bounds.network.magnitudes import Magnitudes
 from inradius_bounds.network.network import Network
 from inradius_bounds.network.protocols import NodeBounds
@@ -17,7 +18,7 @@ class RoundingErrors:
     """The error bounds of a network's values, which share what they have computed.
 
     magnitudes: sizes of numbers; executions: errors of the model's own execution; deviations: distances from references;
-    rows: errors of backward passes; boxes: errors of boxes.
+    rows: errors of backward passes; boxes: errors of boxes; folded: boxes with their errors.
     """
 
     rounding: Rounding
@@ -26,6 +27,7 @@ class RoundingErrors:
     deviations: Deviations
     rows: RowErrors
     boxes: BoxErrors
+    folded: FoldedBoxes
 
     @classmethod
     def of(cls, network: Network, values: NodeBounds, rounding: Rounding) -> "RoundingErrors":
@@ -34,4 +36,4 @@ class RoundingErrors:
         executions = ExecutionErrors(magnitudes, rounding.execution)
         deviations = Deviations(magnitudes, executions)
         rows = RowErrors(magnitudes, executions, deviations)
-        return cls(rounding, magnitudes, executions, deviations, rows, BoxErrors(rows))
+        return cls(rounding, magnitudes, executions, deviations, rows, BoxErrors(rows), FoldedBoxes(executions))

@@ -7,6 +7,8 @@ product of |rows| with the vector is added to the pass's error as the rows arriv
 values are counted from references, m bounds the distance from them, and b does not count.
 """
 
+from collections.abc import Iterable
+
 import attrs
 import torch
 from torch import Tensor
@@ -170,6 +172,10 @@ class RowErrors:
             least = self.least(other)
             self._lost[other] = least if before is None else before + least
         return self._lost[node]
+
+    def lost_between(self, nodes: Iterable[Node]) -> Tensor:
+        """The most that underflow takes from one row on its way through some nodes, (B,)."""
+        return sum((self.least(node) for node in nodes), self.values.x.new_zeros(len(self.values.x)))
 
     def least(self, node: Node) -> Tensor:
         """The most that underflow takes from one row at the node alone, (B,)."""

@@ -1,5 +1,7 @@
 """Bounds of the values of a network over Δ(x), node by node."""
 
+from collections import Counter
+from collections.abc import Collection
 from functools import cached_property
 
 import attrs
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor
 
 from inradius import Oracles
-from inradius_bounds.box import Box
+from inradius_bounds.box import Box, fastest
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.network import Network
@@ -18,17 +20,13 @@ from inradius_bounds.rounding import Rounding, tiny, unit
 from inradius_bounds.steps.bilinear import Bilinear
 
 
-def _fastest(side: Tensor) -> Tensor:
-    """An image with channels last, which is the fastest layout for convolutions; any other value unchanged."""
-    return side.contiguous(memory_format=torch.channels_last) if side.ndim == 4 else side
-
-
 @attrs.define(eq=False, slots=False)
 class ValueBounds:
     """The bounds of a network's values for a batch x (B, *S): boxes, constants, and rounding errors.
 
     rounding: the arithmetic of the bounds; None for training, where rounding is not bounded. about: the references from which
-    backward passes count values; None for 0. limit: the most numbers that rows may have at once; None for no limit.
+    backward passes count values; None for 0. limit: the most numbers that rows may have at once; None for no limit. passing: true
+    where boxes that were not asked for are dropped as soon as those that are made of them are there.
     """
 
     network: Network
@@ -41,6 +39,7 @@ class ValueBounds:
     noise: Tensor | None = None
     about: Reference | None = None
     limit: int | None = None
+    passing: bool = False
     errors: RoundingErrors | None = attrs.field(init=False)
     # for each node the box that ``around`` was found for, and what was found
     _around: dict[Node, tuple[Box, Box]] = attrs.field(init=False, factory=dict)
@@ -57,26 +56,51 @@ class ValueBounds:
     def box(self, node: Node) -> Box:
         """The box of a node whose sources have boxes, two of (B, *shape)."""
         if self.known(node) is None:
-            # in order, as a chain of nodes may be longer than Python's stack
-            for each in self._missing(node):
-                found = self._computed(each)
-                # channels last does not make gradients of weights faster
-                found = found if self.rounding is None else (_fastest(found[0]), _fastest(found[1]))
-                self.boxes[each] = found
+            self.find([node])
         return self.boxes[node]
 
-    def _missing(self, node: Node) -> list[Node]:
-        """The node and those before it whose boxes are needed for its own and are not there, in order."""
+    def find(self, nodes: Collection[Node]) -> None:
+        """Computes the boxes of some nodes."""
+        # in order, as a chain of nodes may be longer than Python's stack
+        missing = self._missing(nodes)
+        uses = Counter(source for each in missing for source in self._made_of(each))
+        for each in missing:
+            low, high = self._computed(each)
+            # channels last does not make gradients of weights faster
+            self.boxes[each] = (low, high) if self.rounding is None else (fastest(low), fastest(high))
+            for source in self._made_of(each) if self.passing else ():
+                uses[source] -= 1
+                if not uses[source] and source not in nodes:
+                    # memory that is used again is faster than new memory
+                    self.boxes.pop(source, None)
+
+    def _made_of(self, node: Node) -> tuple[Node, ...]:
+        """The nodes whose boxes make the box of a node."""
+        if self._asks_set(node):
+            return ()
+        return node.compared if node.extreme is not None else node.sources
+
+    def _missing(self, nodes: Collection[Node]) -> list[Node]:
+        """The nodes and those before them whose boxes are needed for theirs and are not there, in order."""
         found: set[Node] = set()
-        stack = [node]
+        stack = list(nodes)
         while stack:
             each = stack.pop()
-            if each in found or self.known(each) is not None:
-                continue
-            found.add(each)
-            if not (each in self.network.affine_nodes and each in self.network.curve_inputs):
-                stack += each.compared if each.extreme is not None else each.sources
+            if each not in found and self.known(each) is None:
+                found.add(each)
+                stack += self._made_of(each)
         return sorted(found, key=self.network.place.__getitem__)
+
+    def _asks_set(self, node: Node) -> bool:
+        """True for an affine function of the input whose box comes from the set or the references, not from its sources' boxes."""
+        if node not in self.network.affine_nodes or node not in self.network.curve_inputs:
+            return False
+        # over a box, the box of one step is as tight as the set's answer, and costs less
+        return (
+            self.rounding is None
+            or self.about is not None
+            or not (self.boxed and self.network.block(node).exact_interval)
+        )
 
     @cached_property
     def boxed(self) -> bool:
@@ -139,7 +163,7 @@ class ValueBounds:
         return lower - u * lower.abs() - least, upper + u * upper.abs() + least
 
     def _computed(self, node: Node) -> Box:
-        if node in self.network.affine_nodes and node in self.network.curve_inputs:
+        if self._asks_set(node):
             if self.about is not None:
                 found = self._outward(*self.about.box(node))
                 self._heard(self.about.wide.noise)
@@ -149,7 +173,12 @@ class ValueBounds:
         if node.extreme is not None:
             (low, high), (other_low, other_high) = (self.box(each) for each in node.compared)
             return node.extreme(low, other_low), node.extreme(high, other_high)
-        lower, upper = node.interval(*(self.box(source) for source in node.sources))
+        boxes = [self.box(source) for source in node.sources]
+        folded = None if self.errors is None else self.errors.folded.of(node, boxes)
+        if folded is not None:
+            self._heard(folded.share)
+            return folded.box
+        lower, upper = node.interval(*boxes)
         if self.errors is None:
             return lower, upper
         if isinstance(node.product, Bilinear):
@@ -160,6 +189,8 @@ class ValueBounds:
             # a softmax rounds outwards itself, and has no level float
             return lower, upper
         # the rule of the curve rounds outwards itself
+        if self.errors.executions.exact(node):
+            return lower, upper
         run = self.errors.executions.curve(node, torch.maximum(lower.abs(), upper.abs()))
         return (lower, upper) if run is None else self._widened(lower, upper, run)
 
@@ -169,9 +200,6 @@ class ValueBounds:
         if self.rounding is None and self.threat.is_box and block.exact_interval:
             low, high = self.room
             return block.interval(self.x + low, self.x + high)
-        if self.x.dtype == torch.float64 and self.boxed and block.exact_interval:
-            # as the set's oracle does, from a box that is looked up once
-            return block.interval(*self.box(self.network.entry))
         return self.threat.bound_affine(block, self.x)
 
     def _widened(self, lower: Tensor, upper: Tensor, error: Tensor) -> Box:
@@ -263,4 +291,6 @@ class ValueBounds:
         threat = self.threat.select(index)
         about = None if self.about is None else self.about.select(index)
         x, limit = picked(self.x, index), self.limit
-        return ValueBounds(self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit)
+        return ValueBounds(
+            self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit, self.passing
+        )

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inradius import LayerRule, Operator, UnsupportedError
-from inradius_bounds.rules.weights import weight_size
+from inradius import Operator, UnsupportedError
+from inradius_bounds.steps.weighted import WeightedRule, weight_size
 
 # the most channels that count as few, with strides and without
 _FEW, _VERY_FEW = 4, 3
@@ -15,31 +15,16 @@ _FEW, _VERY_FEW = 4, 3
 _NARROW, _WINDOW = 16, 64
 
 
-class ConvolutionRule(LayerRule):
+class ConvolutionRule(WeightedRule):
     """z -> W * z + b on images (channels, H, W)."""
-
-    affine = True
 
     def check(self, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
             raise UnsupportedError(f"{module} pads with {module.padding_mode!r}; allowed is padding_mode='zeros'")
 
-    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    def spread(self, op: Operator, bound: Tensor, constants: Tensor | None) -> Tensor:
         conv = op.module
-        center, radius = (upper + lower) / 2, (upper - lower) / 2
-        middle = op(center)
-        spread = F.conv2d(radius, weight_size(conv), None, conv.stride, conv.padding, conv.dilation, conv.groups)
-        return middle - spread, middle + spread
-
-    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
-        conv = op.module
-        size = getattr(conv, "bias_size", conv.bias)
-        bias = None if size is None else size.abs()
-        return F.conv2d(bound, weight_size(conv), bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-
-    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
-        conv = op.module
-        return F.conv2d(bound, weight_size(conv), None, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return F.conv2d(bound, weight_size(conv), constants, conv.stride, conv.padding, conv.dilation, conv.groups)
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         conv = op.module

@@ -4,27 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inradius import LayerRule, Operator
-from inradius_bounds.rules.weights import weight_size
+from inradius import Operator
+from inradius_bounds.steps.weighted import WeightedRule, weight_size
 
 
-class LinearRule(LayerRule):
+class LinearRule(WeightedRule):
     """z -> W z + b over the last axis."""
 
-    affine = True
-
-    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        center, radius = (upper + lower) / 2, (upper - lower) / 2
-        middle, spread = op(center), F.linear(radius, weight_size(op.module))
-        return middle - spread, middle + spread
-
-    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
-        size = getattr(op.module, "bias_size", op.module.bias)
-        bias = None if size is None else size.abs()
-        return F.linear(bound, weight_size(op.module), bias)
-
-    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
-        return F.linear(bound, weight_size(op.module))
+    def spread(self, op: Operator, bound: Tensor, constants: Tensor | None) -> Tensor:
+        return F.linear(bound, weight_size(op.module), constants)
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         pulled: Tensor = rows @ op.module.weight

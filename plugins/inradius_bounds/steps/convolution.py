@@ -7,10 +7,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import LayerRule, Operator
+from inradius import Operator
 from inradius_bounds.lowering.constants import ConstantTensor
 from inradius_bounds.steps.scale import Intermediates
-from inradius_bounds.steps.weighted import WeightedStep
+from inradius_bounds.steps.weighted import WeightedRule, WeightedStep
 
 Numbers = tuple[int, ...]
 
@@ -43,6 +43,10 @@ class ConvolutionStep(WeightedStep):
     def in_channels(self) -> int:
         return int(self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups)
 
+    @property
+    def outputs(self) -> int:
+        return int(self.weight.shape[1]) * self.groups if self.transposed else int(self.weight.shape[0])
+
     def __call__(self, z: Tensor) -> Tensor:
         return self.with_kernel(z, self.weight, self.bias)
 
@@ -74,25 +78,11 @@ class ConvolutionStep(WeightedStep):
         return pulled
 
 
-class AnyConvolutionRule(LayerRule):
+class AnyConvolutionRule(WeightedRule):
     """The rule of convolutions with any number of axes, also transposed ones. The adjoint is torch's own kernel for it."""
 
-    affine = True
-
-    def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        center, radius = (upper + lower) / 2, (upper - lower) / 2
-        middle = op(center)
-        spread = op.module.with_kernel(radius, op.module.weight_size, None)
-        return middle - spread, middle + spread
-
-    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
-        step = op.module
-        bias = step.bias_size
-        found: Tensor = step.with_kernel(bound, step.weight_size, None if bias is None else bias.abs())
-        return found
-
-    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
-        found: Tensor = op.module.with_kernel(bound, op.module.weight_size, None)
+    def spread(self, op: Operator, bound: Tensor, constants: Tensor | None) -> Tensor:
+        found: Tensor = op.module.with_kernel(bound, op.module.weight_size, constants)
         return found
 
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from inradius_bounds.backward import memory
 from inradius_bounds.backward.row_sizes import numbers_of_row
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.value_bounds import ValueBounds
+from inradius_bounds.rounding import Rounding
 
 SPECS = ("interval()", "dual()", "crown()", "alpha(steps=3, layers='all')")
 
@@ -83,3 +84,32 @@ def test_a_share_of_what_is_free_is_more_than_a_megabyte_of_it():
 def test_memory_is_a_number_of_megabytes(value):
     with pytest.raises((ValueError, inradius.InputError), match="allowed is a finite number > 0"):
         attrs.evolve(inradius.make("crown()", Certifier), memory=value)
+
+
+def test_boxes_that_are_not_needed_any_more_are_dropped():
+    torch.manual_seed(0)
+    model, x = Skipping().eval(), torch.rand(3, 4)
+    threat = inradius.make("linf(eps=0.1)", ThreatModel)
+    certifier = inradius.make("interval()", Certifier)
+    network = trace(model, x, threat).network
+    kept, passing = (ValueBounds(network, x, threat, Rounding(x.dtype), passing=each) for each in (False, True))
+    last = network.curves[-1]
+    for values in (kept, passing):
+        values.find([last])
+    assert all(map(torch.equal, kept.box(last), passing.box(last)))
+    assert set(passing.boxes) <= {network.entry, last} < set(kept.boxes)
+    # a box that was dropped is computed again
+    first = network.curves[0]
+    assert all(map(torch.equal, kept.box(first), passing.box(first)))
+    assert certifier.passing
+
+
+class Skipping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, z):
+        for layer in self.layers:
+            z = z + layer(z.relu())
+        return z.relu()

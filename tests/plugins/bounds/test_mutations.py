@@ -35,6 +35,7 @@ from inradius_bounds.rules.functions import ExpLayer, ReciprocalLayer, SquareLay
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
 from inradius_bounds.steps import convolution as any_convolution
 from inradius_bounds.steps import join, move, product, scale, sums
+from inradius_bounds.steps.weighted import WeightedRule
 
 F64 = torch.float64
 
@@ -383,14 +384,13 @@ RULES = [
     Mutation(relu.ReLURule, "interval", "upper.relu()", "0.9 * upper.relu()", RELU),
     Mutation(relu.ReLURule, "undecided", "(lower < 0) & (upper > 0)", "(lower < 0) & (upper < 0)", RELU),
     Mutation(relu.ReLURule, "lines", "torch.ones_like(lower)", "1.1 * torch.ones_like(lower)", RELU),
-    Mutation(linear.LinearRule, "interval", "weight_size(op.module)", "op.module.weight", LINEAR),
-    Mutation(linear.LinearRule, "interval", "middle - spread", "middle + spread", LINEAR),
+    Mutation(linear.LinearRule, "spread", "weight_size(op.module)", "op.module.weight", LINEAR),
+    Mutation(WeightedRule, "interval", "middle - spread", "middle + spread", LINEAR),
     Mutation(linear.LinearRule, "adjoint", "rows @", "-rows @", LINEAR),
     Mutation(linear.LinearRule, "unit_rows", "weight[index]", "weight[index] * 2", LINEAR),
-    Mutation(linear.LinearRule, "magnitude", "weight_size(op.module)", "op.module.weight", LINEAR),
-    Mutation(linear.LinearRule, "magnitude", "size.abs()", "size", LINEAR),
+    Mutation(WeightedRule, "magnitude", "size.abs()", "size", LINEAR),
     Mutation(linear.LinearRule, "terms", "int(op.module.in_features)", "1", LINEAR),
-    Mutation(convolution.ConvolutionRule, "interval", "weight_size(conv)", "conv.weight", CONVOLUTION),
+    Mutation(convolution.ConvolutionRule, "spread", "weight_size(conv)", "conv.weight", CONVOLUTION),
     Mutation(convolution.ConvolutionRule, "adjoint", "top : top +", "top + 1 : top + 1 +", SAME),
     Mutation(convolution.ConvolutionRule, "adjoint", "(top, left), spare)", "(top, left), (0, 0))", PLAIN_CONVOLUTION),
     Mutation(convolution.ConvolutionRule, "adjoint", "(top, left), spare)", "(top + 1, left), spare)", CONVOLUTION),
@@ -399,7 +399,6 @@ RULES = [
         layer, lambda: nn.Conv2d(1, 2, 2, 2, 1, 2), (1, 5, 5))),
     Mutation(convolution, "_transposed", "conv.weight, None", "conv.weight.flip(2), None", CONVOLUTION),
     Mutation(convolution.ConvolutionRule, "local_rows", "torch.int64) - 1", "torch.int64) - 2", PLAIN_CONVOLUTION),
-    Mutation(convolution.ConvolutionRule, "magnitude", "weight_size(conv)", "conv.weight", CONVOLUTION),
     Mutation(convolution.ConvolutionRule, "terms", "weight[0].numel()", "weight[0, 0, 0].numel()", PLAIN_CONVOLUTION),
     Mutation(convolution, "pads", "total[0] - total[0] // 2", "total[0] // 2", partial(
         layer, lambda: nn.Conv2d(1, 1, (2, 2), padding="same"), (1, 3, 3))),
@@ -524,7 +523,7 @@ STEPS = [
     Mutation(join.Gathered, "adjoint", "index_add", "index_copy", partial(steps, "constant between")),
     Mutation(join.Gathered, "magnitude", ".abs()", "", partial(steps, "constant beside")),
     Mutation(move.Move, "adjoint", "index_add", "index_copy", partial(steps, "expand")),
-    Mutation(any_convolution.AnyConvolutionRule, "interval", ".weight_size", ".weight", partial(steps, "conv1d")),
+    Mutation(any_convolution.AnyConvolutionRule, "spread", ".weight_size", ".weight", partial(steps, "conv1d")),
     Mutation(any_convolution.AnyConvolutionRule, "adjoint", "step.pulled(images)", "-step.pulled(images)", partial(
         steps, "conv_transpose2d")),
     Mutation(any_convolution.AnyConvolutionRule, "terms", "sizes[0]", "sizes[0] // 2", partial(steps, "conv1d")),

@@ -7,6 +7,7 @@ place (``pass_ends._rounding``). Where two terms pay for the same, a law sets th
 
 from functools import partial
 
+import folded_laws as folded
 import pytest
 import rounding_laws as laws
 import torch
@@ -19,10 +20,11 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.rows import dot
-from inradius_bounds.network import execution_errors, magnitudes
+from inradius_bounds.network import execution_errors, folded_boxes, magnitudes
 from inradius_bounds.network.box_errors import BoxErrors
 from inradius_bounds.network.deviations import Deviations
 from inradius_bounds.network.execution_errors import ExecutionErrors
+from inradius_bounds.network.folded_boxes import FoldedBoxes
 from inradius_bounds.network.magnitudes import Magnitudes
 from inradius_bounds.network.row_errors import RowErrors
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -174,6 +176,28 @@ BOXES = [
     Mutation(pass_ends, "_sides", "half + 2 * tiny(half.dtype)", "half", partial(laws.halves, True, last=False)),
 ]  # fmt: skip
 
+FOLDED = [
+    Mutation(FoldedBoxes, "_weighted", "gamma(forth + _MORE, dtype)", "gamma(_MORE, dtype)", folded.products_lose),
+    Mutation(FoldedBoxes, "_weighted", "(size * g)", "(size * g / 2)", folded.products_lose),
+    Mutation(FoldedBoxes, "_weighted", "most * step.bias_sizes", "0 * step.bias_sizes", partial(folded.products_lose, True)),
+    Mutation(FoldedBoxes, "_weighted", "most * step.bias_sizes", "most / 2 * step.bias_sizes", partial(folded.products_lose, True)),
+    Mutation(FoldedBoxes, "_weighted", "for each in (run.share, run.most)", "for each in (0.0, 0.0)", folded.executions_lose),
+    Mutation(FoldedBoxes, "_weighted", "for each in (run.share, run.most)", "for each in (run.share, 0.0)",
+        partial(folded.executions_lose, True)),
+    Mutation(FoldedBoxes, "_weighted", "+ (8 * forth + 32) * tiny(dtype)", "+ 0 * tiny(dtype)", folded.products_underflow),
+    Mutation(FoldedBoxes, "_weighted", "(8 * forth + 32)", "32", folded.products_underflow),
+    Mutation(FoldedBoxes, "_weighted", "(1 + largest)", "1", folded.widths_underflow),
+    Mutation(FoldedBoxes, "_weighted", "(tiny(dtype) if", "(0.0 if", folded.weights_underflow),
+    Mutation(FoldedBoxes, "_weighted", "spread = spread.add_(", "spread.add(", folded.weights_underflow),
+    Mutation(FoldedBoxes, "_weighted", "if not bool((largest", "if False and not bool((largest", folded.middles_overflow),
+    Mutation(FoldedBoxes, "_weighted", "+ bias + loss", "+ loss", partial(folded.middles_overflow, True)),
+    Mutation(folded_boxes, "_summed", "sign * unit(end.dtype)", "0.0", partial(folded.sums_are_rounded, "rounded")),
+    Mutation(folded_boxes, "_summed", ".add_(tiny(end.dtype) / unit(end.dtype))", "", partial(folded.sums_are_rounded, "flushed")),
+    Mutation(ExecutionErrors, "of_step", "(forth + 2) * peak * tiny(run)", "0", partial(folded.executions_underflow, "products")),
+    Mutation(ExecutionErrors, "of_step", "peak * numbers", "0", partial(folded.executions_underflow, "weights")),
+    Mutation(ExecutionErrors, "of_step", "_kept(", "(lambda loss, *size: loss)(", folded.executions_overflow),
+]  # fmt: skip
+
 LINES = [
     Mutation(CurveLines, "with_rounding", "(3 if self.turn is None else 8)", "(0 if self.turn is None else 8)",
         partial(laws.slopes_are_rounded, True)),
@@ -269,7 +293,7 @@ ENDS = [
         laws.bounds_state_their_error),
 ]  # fmt: skip
 
-MUTATIONS = [*NUMBERS, *STEPS, *HANDED, *BOXES, *LINES, *PASSES, *ENDS]
+MUTATIONS = [*NUMBERS, *STEPS, *HANDED, *BOXES, *FOLDED, *LINES, *PASSES, *ENDS]
 
 
 @pytest.fixture(autouse=True)

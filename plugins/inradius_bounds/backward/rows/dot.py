@@ -39,7 +39,8 @@ def dot(rows: Tensor, values: Tensor) -> Tensor:
 def _by_runs(products: Tensor) -> Tensor:
     """The sums of products (B, K, n), first over runs of the numbers, (B, K)."""
     run = math.ceil(products.shape[2] / _PARTS)
-    padded = F.pad(products, (0, run * _PARTS - products.shape[2]))
+    more = run * _PARTS - products.shape[2]
+    padded = F.pad(products, (0, more)) if more else products
     return padded.view(*products.shape[:2], _PARTS, run).sum(3).sum(2)
 
 
