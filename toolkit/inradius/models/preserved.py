@@ -168,22 +168,18 @@ class _Tensor:
 
 @attrs.frozen(eq=False)
 class _Memory:
-    """The placement of a tensor's numbers in memory, and a copy of them; ``numbers`` is each of them once, in that memory.
-
-    bits: those of the numbers in that memory, and of the copy.
-    """
+    """The placement of a tensor's numbers in memory, and a copy of them; ``numbers`` is each of them once, in that memory."""
 
     data: Tensor
     placement: tuple[Any, ...]
     numbers: Tensor
     copy: Tensor
-    bits: tuple[Tensor, Tensor]
 
     def put_back(self, tensor: Tensor) -> bool:
         moved = _placement(tensor) != self.placement
         if moved:
             tensor.data = self.data
-        written = not torch.equal(*self.bits)
+        written = not torch.equal(_bits(self.numbers), _bits(self.copy))
         if written:
             self.numbers.copy_(self.copy)
         return moved or written
@@ -196,11 +192,11 @@ def _memory(tensor: Tensor) -> _Memory | None:
     try:
         # torch does not count changes made through ``data``, so gradients of earlier runs stay valid
         data = tensor.data
-        numbers = _once(data)
-        copy = numbers.clone()
-        return _Memory(data, _placement(tensor), numbers, copy, (_bits(numbers), _bits(copy)))
+        found = _Memory(data, _placement(tensor), _once(data), _once(data).clone())
+        _bits(found.numbers), _bits(found.copy)
     except (RuntimeError, TypeError):
         return None
+    return found
 
 
 def _gradient(tensor: Tensor) -> Tensor | None:
