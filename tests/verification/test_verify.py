@@ -165,3 +165,17 @@ def test_outputs_without_a_gradient_are_searched_too(kind, certifier):
         inradius.verify(
             model, x, threat, Property(torch.ones(1, 2), torch.tensor([9.0])), timeout=1, certifier=certifier
         )
+
+
+def test_a_witness_lies_in_the_set_exactly_where_its_distance_is_rounded():
+    model = torch.nn.Linear(3, 1).double().eval().requires_grad_(False)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        x, eps = torch.rand(1, 3, dtype=torch.float64), 3.0 * 10**seed
+        # the corner alone violates the property, or nearly
+        least = model(x) - eps * model.weight.abs().sum()
+        prop = Property(torch.ones(1, 1, dtype=torch.float64), -(least + 1e-5 * least.abs())[0])
+        found = inradius.verify(model, x, inradius.make(f"linf(eps={eps}, bounds=None)"), prop, timeout=5)
+        assert found.status == "sat"
+        for a, b in zip(found.witness[0].tolist(), x[0].tolist(), strict=True):
+            assert abs(Fraction(a) - Fraction(b)) <= Fraction(eps)

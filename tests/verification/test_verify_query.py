@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from verify_cases import box_text, grid, network, onnx_file
 from vnnlib_reference import Reference
 
-from inradius import InputError, make
+from inradius import InputError, UnsupportedError, make
 from inradius.verification.clock import Clock
 from inradius.verification.replay import Replay
 from inradius.verification.verify_file import VerifyOptions, verify_file
@@ -121,3 +121,35 @@ def test_sizes_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
         (tmp_path / "prop.vnnlib").write_text(f"{text}(assert (<= Y_0 0))")
         with pytest.raises(InputError, match=told):
             verify_file(path, tmp_path / "prop.vnnlib", VerifyOptions())
+
+
+class Shaped(torch.nn.Module):
+    """The sum of an example's inputs as a number without an axis, or its inputs as whole numbers."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x):
+        return x.flatten(1).sum(1) if self.kind == "sum" else x.long()
+
+
+def asked(model, text, shape):
+    options = {"shape": shape, "dtype": torch.float32, "certifier": make("crown"), "claim": "float"}
+    return verify_query(model, Query.of(statement_of(text)), Clock(5), **options)
+
+
+def test_an_output_without_an_axis_is_one_output():
+    text = box_text((0, 0), (1, 1), outputs=1)
+    assert asked(Shaped("sum"), f"{text}(assert (>= (+ Y_0 X_0) 3.5))", (2,)).status == "unsat"
+    result = asked(Shaped("sum"), f"{text}(assert (>= (+ Y_0 X_0) 2.5))", (2,))
+    assert result.status == "sat"
+    assert unsafe(f"{text}(assert (>= (+ Y_0 X_0) 2.5))", result)
+
+
+def test_inputs_without_an_axis_and_whole_numbers_are_refused_in_a_sentence():
+    text = box_text((0,), (1,), outputs=1) + "(assert (>= Y_0 2))"
+    with pytest.raises(UnsupportedError, match="a number without an axis"):
+        asked(Shaped("sum"), text, ())
+    with pytest.raises(UnsupportedError, match=r"returns torch\.int64"):
+        asked(Shaped("whole"), text, (1,))

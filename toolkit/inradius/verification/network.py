@@ -21,8 +21,13 @@ class FlatNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs in one row."""
-        outputs: Tensor = self.network(x).flatten(1)
-        return torch.cat([outputs, x.flatten(1)], dim=1) if self._with_inputs else outputs
+        outputs = _in_rows(self.network(x))
+        return torch.cat([outputs, _in_rows(x)], dim=1) if self._with_inputs else outputs
+
+
+def _in_rows(values: Tensor) -> Tensor:
+    """The numbers of each example in one row; an example may be a single number without an axis."""
+    return values.flatten(1) if values.ndim > 1 else values[:, None]
 
 
 def check_type(dtype: torch.dtype) -> None:
@@ -32,15 +37,23 @@ def check_type(dtype: torch.dtype) -> None:
 
 
 def check_sizes(network: nn.Module, query: Query, shape: Sequence[int], dtype: torch.dtype) -> None:
-    """Raises ``InputError`` where the network has other numbers of inputs or outputs than the query is about."""
+    """Raises ``InputError`` where the network has other numbers of inputs or outputs than the query is about.
+
+    Raises ``UnsupportedError`` for inputs without an axis and for outputs that are whole numbers.
+    """
+    if not shape:
+        raise UnsupportedError("the network takes a number without an axis; allowed are inputs with at least one axis")
     if math.prod(shape) != query.inputs:
         raise InputError(
             f"the property is about {query.inputs} inputs, and the network takes {math.prod(shape)}, in the shape {tuple(shape)}; "
             "allowed is one variable X for each"
         )
     with torch.no_grad():
-        outputs = asked(network, torch.zeros(1, *shape, dtype=dtype)).flatten(1).shape[1]
-    if outputs != query.outputs:
+        outputs = _in_rows(asked(network, torch.zeros(1, *shape, dtype=dtype)))
+    if not outputs.is_floating_point():
+        raise UnsupportedError(f"the network returns {outputs.dtype}; allowed are floating-point numbers")
+    if outputs.shape[1] != query.outputs:
         raise InputError(
-            f"the property is about {query.outputs} outputs, and the network has {outputs}; allowed is one variable Y for each"
+            f"the property is about {query.outputs} outputs, and the network has {outputs.shape[1]}; allowed is one variable Y for "
+            "each"
         )

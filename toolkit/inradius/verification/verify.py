@@ -40,9 +40,10 @@ def verify(
     """The answer whether a property holds for f(x + δ) at every δ ∈ Δ(x), for one input x (1, *S).
 
     A search looks for a violating input, then the certifier looks for a proof at level ``claim``, and what time is left goes to
-    the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the
-    set, with a computed gauge of at most 1, and the numbers that the model computes for it alone violate the property in exact
-    arithmetic. Raises ``InputError`` for invalid arguments, and ``UnsupportedError`` for a model or a set without bounds.
+    the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the set,
+    with a computed gauge of at most 1 of a perturbation that is not rounded towards 0, and the numbers that the model computes
+    for it alone violate the property in exact arithmetic. Raises ``InputError`` for invalid arguments, and ``UnsupportedError``
+    for a model or a set without bounds.
     """
     clock = Clock(as_timeout(timeout))
     threat, certifier = make(threat, Oracles) if isinstance(threat, str) else threat, as_certifier(certifier)
@@ -100,7 +101,7 @@ class _Judge:
         x = self.x.double()
         for share in _SHARES:
             near = (x + share * (point.double() - x)).to(self.x)
-            if bool(self.threat.contains(near.double() - x, x, tol=0)):
+            if bool(self.threat.contains(_difference(near.double(), x), x, tol=0)):
                 with torch.no_grad():
                     outputs: Tensor = self.model(near.clone())
                 return Witness(near, outputs) if violated(self.prop, outputs) else None
@@ -113,3 +114,13 @@ def violated(prop: Property, outputs: Tensor) -> bool:
         return False
     failed = not_above(prop.weights[0], prop.offsets[0], outputs.flatten().to(prop.weights.device))
     return bool((~prop.holds(~failed[None])).all())
+
+
+def _difference(a: Tensor, b: Tensor) -> Tensor:
+    """a − b, or the number beyond it where rounding has taken it towards 0, so that it is no shorter than the exact one."""
+    found = a - b
+    part = found - a
+    # the rounding error of a difference is a number of the same type (Knuth's two-sum)
+    error = (a - (found - part)) - (b + part)
+    short = ((error > 0) & (found > 0)) | ((error < 0) & (found < 0))
+    return torch.where(short, torch.nextafter(found, found.sign() * torch.inf), found)
