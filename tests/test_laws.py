@@ -77,6 +77,7 @@ ELSEWHERE = [
     "eot(pgd())",
     "cw()",
     "ead()",
+    "pdpgd()",
     "sigma_zero()",
     "smallest()",
     "boundary()",

@@ -69,6 +69,7 @@ ELSEWHERE = {
         "ead",
         "fab",
         "fab_t",
+        "pdpgd",
         "sigma_zero",
         "smallest",
         "spsa",

@@ -8,10 +8,11 @@ from inradius_minimal.ead import EAD as EAD
 from inradius_minimal.fab import FAB as FAB
 from inradius_minimal.fab_t import FABT as FABT
 from inradius_minimal.fmn import FMN as FMN
+from inradius_minimal.pdpgd import PDPGD as PDPGD
 from inradius_minimal.sigma_zero import SigmaZero as SigmaZero
 from inradius_minimal.smallest_radius import SmallestRadius as SmallestRadius
 
 
 @hookimpl
 def attacks() -> list[type[Attack]]:
-    return [CW, DDN, DeepFool, EAD, FAB, FABT, FMN, SigmaZero, SmallestRadius]
+    return [CW, DDN, DeepFool, EAD, FAB, FABT, FMN, PDPGD, SigmaZero, SmallestRadius]

@@ -71,6 +71,7 @@ ATTACKS = {
     "mim": [("mim(steps=4)", LINF)],
     "msd": [("msd(steps=4, restarts=2)", UNION)],
     "n_fgsm": [("n_fgsm()", LINF)],
+    "pdpgd": [("pdpgd(steps=6)", threat) for threat in (LINF, L2, "l1(eps=2.0)", "l0(k=4)")],
     "pgd": [
         ("pgd(steps=5, restarts=2, random_start=True)", UNION),
         ("pgd(steps=4, objective=margin())", "intersection(linf(eps=0.15), l2(eps=0.5))"),

@@ -60,7 +60,7 @@ def test_pixels_have_all_channels(spec):
     assert bool((pixels.gauge <= numbers.gauge).all())
 
 
-@pytest.mark.parametrize("spec", ["fmn(steps=20)", "sigma_zero(steps=20)"])
+@pytest.mark.parametrize("spec", ["fmn(steps=20)", "sigma_zero(steps=20)", "pdpgd(steps=20)"])
 def test_the_budget_changes_nothing_but_the_success(spec):
     model = perceptron()
     x, y = labelled(model)

@@ -11,7 +11,7 @@ import inradius
 from inradius_minimal.fallback import fall_back
 from inradius_minimal.smallest import Smallest
 
-SPECS = ["fmn(steps=40)", "ddn(steps=40)", "deepfool(steps=5)", "fab(steps=5)"]
+SPECS = ["fmn(steps=40)", "ddn(steps=40)", "deepfool(steps=5)", "fab(steps=5)", "pdpgd(steps=40)"]
 ONE = {"cw(searches=2, steps=20)": "l2(eps=0.5)", "ead(searches=2, steps=20)": "l1(eps=1.0)"}
 
 

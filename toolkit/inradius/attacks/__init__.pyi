@@ -42,6 +42,7 @@ from inradius_minimal.ead import EAD as EAD
 from inradius_minimal.fab import FAB as FAB
 from inradius_minimal.fab_t import FABT as FABT
 from inradius_minimal.fmn import FMN as FMN
+from inradius_minimal.pdpgd import PDPGD as PDPGD
 from inradius_minimal.sigma_zero import SigmaZero as SigmaZero
 from inradius_minimal.smallest_radius import SmallestRadius as SmallestRadius
 from inradius_union.msd import MSD as MSD
