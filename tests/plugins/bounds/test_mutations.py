@@ -382,7 +382,7 @@ RULES = [
     Mutation(relu.ReLURule, "with_slope", "least * (1 + 4", "0.9 * least * (1 + 4", RELU),
     Mutation(relu.ReLURule, "with_slope", "lower_offset=torch.zeros_like(offset)", "lower_offset=offset", RELU),
     Mutation(relu.ReLURule, "interval", "upper.relu()", "0.9 * upper.relu()", RELU),
-    Mutation(relu.ReLURule, "undecided", "(lower < 0) & (upper > 0)", "(lower < 0) & (upper < 0)", RELU),
+    Mutation(relu.ReLURule, "undecided", "(lower >= 0) | (upper <= 0)", "(lower >= 0) | (upper >= 0)", RELU),
     Mutation(relu.ReLURule, "lines", "torch.ones_like(lower)", "1.1 * torch.ones_like(lower)", RELU),
     Mutation(linear.LinearRule, "spread", "weight_size(op.module)", "op.module.weight", LINEAR),
     Mutation(WeightedRule, "interval", "middle - spread", "middle + spread", LINEAR),

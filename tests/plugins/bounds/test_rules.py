@@ -116,6 +116,15 @@ def test_relu_lies_between_its_lines(boxes, share):
     torch.testing.assert_close(torch.stack(box), torch.stack([lower.relu(), upper.relu()]))
 
 
+@pytest.mark.parametrize(("low", "high"), [(float("nan"), 1.0), (-1.0, float("nan")), (float("nan"), float("nan"))])
+def test_a_box_that_is_no_number_has_no_lines(low, high):
+    """Else an overflow in front of a ReLU would make it a dead one."""
+    (node,) = [each for each in trace(nn.Sequential(nn.ReLU()), torch.zeros(1, 1)).network.nodes if each.curved]
+    op, box = node.operator, (torch.tensor([[low]]), torch.tensor([[high]]))
+    assert bool(op.rule.undecided(op, *box))
+    assert bool(op.rule.relax(op, *box).upper_offset.isnan())
+
+
 @pytest.mark.parametrize(
     ("model", "fragment"),
     [

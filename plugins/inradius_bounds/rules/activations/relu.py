@@ -22,7 +22,8 @@ class ReLURule(LayerRule):
         return 0
 
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        return (lower < 0) & (upper > 0)
+        # also where an end is no number, so that the lines are none
+        return ~((lower >= 0) | (upper <= 0))
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
         crossing = self.undecided(op, lower, upper)
