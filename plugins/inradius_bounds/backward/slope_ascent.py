@@ -46,13 +46,23 @@ class StartRows:
         return StartRows(self.node, self.function.select(index), self.constant[index])
 
 
-def ascended(values: ValueBounds, start: StartRows, steps: int, *, goal: float = 0.0) -> ClosedRows:
-    """Lower bounds of rows, (B, K), with slopes of their own. An example is done once all of its rows are above ``goal``."""
+def never() -> bool:
+    """False: an ascent without a limit of time."""
+    return False
+
+
+def ascended(
+    values: ValueBounds, start: StartRows, steps: int, *, goal: float = 0.0, over: Callable[[], bool] = never
+) -> ClosedRows:
+    """Lower bounds of rows, (B, K), with slopes of their own. An example is done once all of its rows are above ``goal``.
+
+    No step begins once ``over`` is true.
+    """
     curves = [node for node in values.network.curves if values.network.place[node] < values.network.place[start.node]]
     if start.node.curved:
         curves.append(start.node)
     fans = {node: _range(values, node) for node in curves}
-    shares = _search(values.plain, start, {node: _bare(fan) for node, fan in fans.items()}, steps, goal)
+    shares = _search(values.plain, start, {node: _bare(fan) for node, fan in fans.items()}, steps, goal, over)
     lines = {node: _lines(fans[node], share) for node, share in shares.items()}
     return _value(values, start, lines)
 
@@ -81,7 +91,7 @@ def _value(values: ValueBounds, start: StartRows, lines: Mapping[Node, Lines]) -
 
 
 def _search(
-    values: ValueBounds, start: StartRows, fans: Mapping[Node, Range], steps: int, goal: float
+    values: ValueBounds, start: StartRows, fans: Mapping[Node, Range], steps: int, goal: float, over: Callable[[], bool]
 ) -> dict[Node, Tensor]:
     """The best shares that ``steps`` steps of ascent find, each row by itself. An example above ``goal`` stops."""
     lines = {node: _lines(fan) for node, fan in fans.items()}
@@ -98,6 +108,8 @@ def _search(
     )
     highest = torch.full_like(highest, -torch.inf)
     for step in range(steps):
+        if over():
+            break
         value, gradients = _ascent(values, start, lines, run.shares)
         better = value > highest[left]
         for node, kept in best.items():

@@ -100,7 +100,7 @@ class ExampleSearch:
         limit: SearchLimit,
     ) -> Decision:
         if int(SplitProblem(root, clauses).undecided) <= _RAISED:
-            root = tightened(root, _RAISE_STEPS).values
+            root = tightened(root, _RAISE_STEPS, lambda: limit.over).values
         problem, settings = SplitProblem.of(self.model, root, clauses, self.x.dtype), self.settings
         numbers = _COPIES * (problem.layout.size + root.network.widest)
         batch = max(1, min(_BATCH, numbers_within(settings.memory, root.x) // numbers))

@@ -13,8 +13,10 @@ import inradius
 from inradius import Certifier, Property, ThreatModel
 from inradius.certifiers.certificate_in_progress import certificate_in_progress
 from inradius.sets.region import BoxRegion
+from inradius_bounds.backward import slope_ascent
 from inradius_bounds.backward.certifier_bounds import values_of
 from inradius_bounds.backward.inner_bounds import relax_curves
+from inradius_bounds.backward.optimised_inner_bounds import tightened
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.search.branching import chosen, points
 from inradius_bounds.search.clauses import Clauses
@@ -287,3 +289,25 @@ def test_a_witness_violates_the_property_in_exact_arithmetic():
         assert proof.witness is None or exact + Fraction(prop.offsets.item()) <= 0
         told += proof.witness is not None
     assert told > 5
+
+
+def test_a_limit_that_is_over_ends_the_ascents_before_a_search(monkeypatch):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).double().eval()
+    x, threat = torch.rand(1, 4, dtype=F64), inradius.make("linf(eps=0.3, bounds=None)", ThreatModel)
+    with certificate_in_progress(F64, claim="real"):
+        root = relax_curves(values_of(model, x, threat), relax=smallest_area).values
+        whole = tightened(root, 5).values
+        steps = iter([False, False, False])
+        some = tightened(root, 5, lambda: next(steps, True)).values
+        monkeypatch.setattr(slope_ascent, "_ascent", None)
+        none = tightened(root, 5, lambda: True).values
+    assert int(SplitProblem(root, Clauses.of(Property.margins(torch.tensor([0]), 3, dtype=F64))).undecided) > 4
+    for node, (low, high) in root.boxes.items():
+        for found in (whole, some, none):
+            if node in found.boxes:
+                assert bool(((found.boxes[node][0] >= low) & (found.boxes[node][1] <= high)).all())
+    last = max(root.network.curve_inputs, key=root.network.place.__getitem__)
+    width = [float((found.boxes[last][1] - found.boxes[last][0]).sum()) for found in (whole, some, none)]
+    assert width[0] < width[2]
+    assert width[1] <= width[2]
