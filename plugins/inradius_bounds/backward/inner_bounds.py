@@ -148,7 +148,7 @@ def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
         if use.curved:
             found = found | use.required_operator.rule.undecided(use.required_operator, *box)
         elif use.product is not None:
-            found = found | (box[1] > box[0])
+            found = found | ~(box[1] <= box[0])
     lost = beaten(values, node)
     return found if lost is None else found & ~lost
 

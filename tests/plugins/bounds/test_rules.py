@@ -116,13 +116,30 @@ def test_relu_lies_between_its_lines(boxes, share):
     torch.testing.assert_close(torch.stack(box), torch.stack([lower.relu(), upper.relu()]))
 
 
-@pytest.mark.parametrize(("low", "high"), [(float("nan"), 1.0), (-1.0, float("nan")), (float("nan"), float("nan"))])
-def test_a_box_that_is_no_number_has_no_lines(low, high):
-    """Else an overflow in front of a ReLU would make it a dead one."""
-    (node,) = [each for each in trace(nn.Sequential(nn.ReLU()), torch.zeros(1, 1)).network.nodes if each.curved]
-    op, box = node.operator, (torch.tensor([[low]]), torch.tensor([[high]]))
-    assert bool(op.rule.undecided(op, *box))
-    assert bool(op.rule.relax(op, *box).upper_offset.isnan())
+CURVES = [
+    nn.ReLU(), nn.LeakyReLU(), nn.Hardtanh(), nn.ReLU6(), nn.Softshrink(), nn.ELU(), nn.Sigmoid(), nn.Tanh(), nn.Softplus(),
+    nn.GELU(), nn.SiLU(), nn.Mish(), nn.Hardswish(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("curve", CURVES, ids=lambda curve: type(curve).__name__)
+def test_limits_that_are_not_numbers_decide_nothing(curve):
+    nan = float("nan")
+    lower = torch.tensor([[nan, -1.0, nan, nan, 1.0]], dtype=torch.float64)
+    upper = torch.tensor([[1.0, nan, nan, -1.0, nan]], dtype=torch.float64)
+    op = trace(nn.Sequential(curve).double(), lower).hidden[0][1]
+    # a limit that excludes a kink decides a ReLU without the other one
+    unknown = op.rule.undecided(op, lower, upper)[:, :3]
+    assert bool(unknown.all())
+    relaxed, (floor, ceiling) = op.rule.relax(op, lower, upper), op.rule.lines(op, lower, upper)
+    floor = [*floor, (relaxed.lower_slope, relaxed.lower_offset)]
+    ceiling = [*ceiling, (relaxed.upper_slope, relaxed.upper_offset)]
+    for z in torch.linspace(-3, 3, 13, dtype=torch.float64):
+        value = op(torch.full_like(lower, float(z)))
+        # NaN proves nothing
+        inside = ~((z < lower) | (z > upper))
+        assert not any(bool((inside & (slope * z + offset > value + 1e-12)).any()) for slope, offset in floor)
+        assert not any(bool((inside & (slope * z + offset < value - 1e-12)).any()) for slope, offset in ceiling)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class ActivationRule(LayerRule):
         return low, high
 
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        return upper > lower
+        return ~(upper <= lower)
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
         return self.with_slope(op, self._chord(op, lower, upper, self._tangents(op, lower, upper)[0]), lower, upper)

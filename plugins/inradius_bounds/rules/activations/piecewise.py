@@ -21,7 +21,7 @@ class PiecewiseRule(ActivationRule):
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
         found = torch.zeros_like(lower, dtype=torch.bool)
         for kink in self.kinks(op):
-            found = found | ((lower < kink) & (upper > kink))
+            found = found | ~((lower >= kink) | (upper <= kink))
         return found
 
 

@@ -22,7 +22,7 @@ class ReLURule(LayerRule):
         return 0
 
     def undecided(self, op: Operator, lower: Tensor, upper: Tensor) -> Tensor:
-        # also where an end is no number, so that the lines are none
+        # a limit that is not a number decides nothing
         return ~((lower >= 0) | (upper <= 0))
 
     def relax(self, op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
