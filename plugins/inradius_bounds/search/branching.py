@@ -20,29 +20,22 @@ def scores(bounds: DomainBounds, met: Tensor, at: Tensor) -> Tensor:
     A row above 0 loses the distance from the line below to the curve, a row below 0 that to the line above. The distance is
     taken at the points ``at`` (D, N), where the curve is split and the lines are far from it.
     """
-    domains, layout, about = bounds.domains, bounds.problem.rough_layout, bounds.rough.values.about
-    assert about is not None, "limits count from references"
-    gains = {}
-    for curve, fan in bounds.rough.fans.items():
-        op, row, point = curve.required_operator, layout.part(curve, met), layout.part(curve, at)
-        moved, share = point - about.value(curve.sources[0]), layout.part(curve, domains.share)
-        value = op.rule.interval(op, point, point)[0] - about.value(curve)
-        slope, offset = (first + share * (last - first) for first, last in zip(fan.first, fan.last, strict=True))
-        above, below = fan.above[0] * moved + fan.above[1] - value, value - slope * moved - offset
-        # of rows without a loss the largest are first
-        small = 1e-6 * row.abs() * (above + below)
-        gains[curve] = (-row).clamp(min=0) * above + row.clamp(min=0) * below + small
-    found = layout.joined(gains, domains.low)
+    domains, numbers, layout = bounds.domains, bounds.rough.numbers, bounds.layout
+    moved, value = at - numbers.inputs, layout.outputs(at) - numbers.outputs
+    slope, offset = numbers.below(domains.share)
+    above, below = numbers.above[0] * moved + numbers.above[1] - value, value - slope * moved - offset
+    # of rows without a loss the largest are first
+    small = 1e-6 * met.abs() * (above + below)
+    found = (-met).clamp(min=0) * above + met.clamp(min=0) * below + small
     return torch.where(layout.undecided(domains.low, domains.high), found.clamp(min=0), -1.0)
 
 
 def points(bounds: DomainBounds) -> Tensor:
     """The number at which each input of a curve is split, (D, N): the kink of a curve of pieces, else the middle."""
-    domains, layout = bounds.domains, bounds.layout
-    found = {}
-    for curve in layout.network.curves:
+    domains, found = bounds.domains, [bounds.domains.low[:, :0]]
+    for curve, span in bounds.layout.spans.items():
         op = curve.required_operator
-        low, high = layout.part(curve, domains.low), layout.part(curve, domains.high)
+        low, high = domains.low[:, span], domains.high[:, span]
         # between infinite limits the middle is not a number
         middle = ((low + high) / 2).nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf)
         best = middle
@@ -50,8 +43,8 @@ def points(bounds: DomainBounds) -> Tensor:
             inside = (low < kink) & (kink < high)
             nearer = (best == middle) | ((kink - middle).abs() < (best - middle).abs())
             best = torch.where(inside & nearer, kink, best)
-        found[curve] = best
-    return layout.joined(found, domains.low)
+        found.append(best)
+    return torch.cat(found, dim=1)
 
 
 def _kinks(op: Operator) -> Sequence[float]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.search.branching import chosen
-from inradius_bounds.search.domain_bounds import DomainBounds, DomainPass
+from inradius_bounds.search.domain_bounds import DomainBounds
+from inradius_bounds.search.domain_lines import DomainPass
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.multiplier_ascent import raised
 from inradius_bounds.search.split_problem import SplitProblem

@@ -10,26 +10,12 @@ from functools import cached_property
 import attrs
 from torch import Tensor
 
-from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.search.clauses import Clauses
-from inradius_bounds.search.domain_lines import DomainLines, entry_rows
+from inradius_bounds.search.domain_lines import DomainLines, DomainPass
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.reduced_lines import ReducedLines
 from inradius_bounds.search.split_layout import SplitLayout
 from inradius_bounds.search.split_problem import SplitProblem
-
-
-@attrs.frozen(eq=False)
-class DomainPass:
-    """A finished pass over D domains: the bounds (D, 1), the rows on each curve (D, N), and those on the input (D, *S)."""
-
-    closed: ClosedRows
-    met: Tensor
-    entry: Tensor
-
-    def select(self, index: Tensor) -> "DomainPass":
-        """The pass over the chosen domains."""
-        closed = self.closed.combined(self.closed, lambda mine, _: mine[index])
-        return DomainPass(closed, self.met[index], self.entry[index])
 
 
 @attrs.define(eq=False, slots=False)
@@ -55,8 +41,11 @@ class DomainBounds:
         return DomainLines.of(self.problem.root, self.layout, self.domains)
 
     @cached_property
-    def rough(self) -> DomainLines:
+    def rough(self) -> DomainLines | ReducedLines:
         """The lines over the domains, without rounding errors, in the type in which ascents run."""
+        reduced = self.problem.reduced
+        if reduced is not None:
+            return ReducedLines.of(reduced, self.domains)
         return DomainLines.of(self.problem.rough, self.problem.rough_layout, self.domains)
 
     def select(self, index: Tensor) -> "DomainBounds":
@@ -84,11 +73,9 @@ class DomainBounds:
 
     def ascent(self, share: Tensor, multiplier: Tensor, weights: Tensor) -> Tensor:
         """The bounds (D,) with other shares, multipliers and weights, differentiable in these. Rounding is not counted."""
-        found = self.rough.run(self.clauses, self.domains.clause, share, multiplier, weights)
-        return found.closed.value[:, 0]
+        return self.rough.run(self.clauses, self.domains.clause, share, multiplier, weights).closed().value[:, 0]
 
-    def _passed(self, lines: DomainLines, domains: Domains) -> DomainPass:
+    def _passed(self, lines: DomainLines | ReducedLines, domains: Domains) -> DomainPass:
         like = lines.values.x
         chosen = (each.to(like) for each in (domains.share, domains.multiplier, domains.weights))
-        found = lines.run(self.clauses, domains.clause, *chosen)
-        return DomainPass(found.closed, lines.met(found), entry_rows(found.ended)[:, 0])
+        return lines.run(self.clauses, domains.clause, *chosen).whole()

@@ -1,6 +1,7 @@
 """The lines and planes of a network over domains, from which backward passes of one row for each domain are made."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -19,20 +20,50 @@ from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.mean_rows import MeanRows
+from inradius_bounds.search.number_lines import NumberLines
 from inradius_bounds.search.split_layout import SplitLayout
 from inradius_bounds.search.split_lines import SplitLines, limits_of
 
 
 @attrs.frozen(eq=False)
-class FinishedPass:
-    """A finished pass over D domains: the bounds (D, 1), the lines of each curve in it, and the pass where it ended."""
+class DomainPass:
+    """A finished pass over D domains: the bounds (D, 1), the rows on each curve (D, N), and those on the input (D, *S)."""
 
     closed: ClosedRows
-    lines: dict[Node, SplitLines]
-    ended: BackwardPass
+    met: Tensor
+    entry: Tensor
+
+    def select(self, index: Tensor) -> "DomainPass":
+        """The pass over the chosen domains."""
+        closed = self.closed.combined(self.closed, lambda mine, _: mine[index])
+        return DomainPass(closed, self.met[index], self.entry[index])
 
 
 @attrs.frozen(eq=False)
+class FinishedPass:
+    """A pass over D domains that has arrived where passes end, the lines of each curve in it, and the means on the results."""
+
+    ended: BackwardPass
+    lines: dict[Node, SplitLines]
+    means: MeanRows
+    layout: SplitLayout
+
+    def closed(self) -> ClosedRows:
+        """The bounds, (D, 1)."""
+        return self.means.rounded(self.ended.values, lower(self.ended))
+
+    def whole(self) -> DomainPass:
+        """The bounds with all rows."""
+        x = self.ended.values.x
+        zero = x.new_zeros(len(x), 1)
+        met = {
+            curve: lines.met if lines.met is not None else zero.expand(-1, curve.stored.numel()).view(-1, *curve.stored)
+            for curve, lines in self.lines.items()
+        }
+        return DomainPass(self.closed(), self.layout.joined(met, x), entry_rows(self.ended)[:, 0])
+
+
+@attrs.frozen(eq=False, slots=False)
 class DomainLines:
     """The lines of all curves over D domains, with the limits of the curves' inputs (see ``SplitLines``), and the planes."""
 
@@ -45,8 +76,8 @@ class DomainLines:
     @classmethod
     def of(cls, root: ValueBounds, layout: SplitLayout, domains: Domains) -> "DomainLines":
         """The lines over domains of some of the sets that ``root`` is about, in its type and with its rounding errors."""
-        values = root.select(domains.part)
-        values.boxes.update(layout.boxes(domains.low.to(root.x), domains.high.to(root.x)))
+        values = root.subsets(domains.part)
+        values.boxes.update(layout.boxes(values, domains.low.to(root.x), domains.high.to(root.x)))
         curves = layout.network.curves
         fans = {curve: LineRange.of(values, curve) for curve in curves}
         if values.errors is None:
@@ -65,13 +96,18 @@ class DomainLines:
 
     def split_lines(self, share: Tensor, multiplier: Tensor) -> dict[Node, SplitLines]:
         """The lines of each curve with shares and multipliers, (D, N) each."""
-        part = self.layout.part
+        spread = self.layout.spread
         return {
             curve: SplitLines.of(
-                self.values, curve, fan, self.limits[curve], part(curve, share)[:, None], part(curve, multiplier)
+                self.values, curve, fan, self.limits[curve], spread(curve, share)[:, None], spread(curve, multiplier)
             )
             for curve, fan in self.fans.items()
         }
+
+    @cached_property
+    def numbers(self) -> NumberLines:
+        """The lines at the numbers of the layout."""
+        return NumberLines.picked(self.values, self.layout, self.fans)
 
     def run(self, clauses: Clauses, clause: Tensor, share: Tensor, multiplier: Tensor, weights: Tensor) -> FinishedPass:
         """The pass for a mean of the rows of each domain's clause (D,), with weights (D, M)."""
@@ -82,16 +118,7 @@ class DomainLines:
         lines = self.split_lines(share, multiplier)
         known: dict[Node, Any] = {**lines, **self.planes}
         ended = BackwardPass(values, known, start, means.constants).run(result)
-        return FinishedPass(means.rounded(values, lower(ended)), lines, ended)
-
-    def met(self, found: FinishedPass) -> Tensor:
-        """The rows on each curve in a pass, (D, N)."""
-        zero = found.closed.value.new_zeros(len(found.closed.value), 1)
-        met = {
-            curve: lines.met if lines.met is not None else zero.expand(-1, curve.stored.numel()).view(-1, *curve.stored)
-            for curve, lines in found.lines.items()
-        }
-        return self.layout.joined(met, self.values.x)
+        return FinishedPass(ended, lines, means, self.layout)
 
 
 def entry_rows(ended: BackwardPass) -> Tensor:

@@ -46,15 +46,16 @@ class Leaf:
             places = ((self.number >= span.start) & (self.number < span.stop)).nonzero()[:, 0]
             if len(places):
                 at = places.numpy(force=True)
-                limits[at], room[at] = self._limits(curve, self.number[places] - span.start, self.side[places])
+                limits[at], room[at] = self._limits(curve, self.number[places], self.side[places])
         return AffineDomain(own, constants, limits, room)
 
-    def _limits(self, curve: Node, index: Tensor, side: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _limits(self, curve: Node, number: Tensor, side: Tensor) -> tuple[np.ndarray, np.ndarray]:
         bounds, source = self.bounds, curve.sources[0]
+        domains, layout = bounds.domains, bounds.layout
+        index = layout.places[curve][number - layout.spans[curve].start]
         zero = torch.zeros(1, len(index), dtype=side.dtype, device=side.device)
         rows, value = self._pulled(source, UnitRows(index[None], None, side.dtype), zero)
-        domains, layout = bounds.domains, bounds.layout
-        low, high = (layout.part(curve, each).flatten(1)[0, index] for each in (domains.low, domains.high))
+        low, high = (each[0, number] for each in (domains.low, domains.high))
         limit, sign = torch.where(side > 0, low, high).numpy(force=True), side.numpy(force=True)
         return sign[:, None] * rows, sign * (value - limit)
 

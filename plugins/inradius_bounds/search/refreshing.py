@@ -33,7 +33,7 @@ def refreshed(problem: SplitProblem, domains: Domains, most: int) -> Domains:
     if not later:
         return domains
     values = problem.root.select(domains.part)
-    values.boxes.update(layout.boxes(domains.low, domains.high))
+    values.boxes.update(layout.boxes(values, domains.low, domains.high))
     found, changed = CurveRelaxations(values), False
     for node in network.nodes:
         if node.curved:

@@ -11,7 +11,11 @@ from inradius_bounds.box import Box
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.reduced_network import ReducedNetwork
 from inradius_bounds.search.split_layout import SplitLayout
+
+# the most numbers for which a network is reduced
+_REDUCED = 2000
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -33,12 +37,20 @@ class SplitProblem:
     @cached_property
     def layout(self) -> SplitLayout:
         """The places of the numbers at which domains are split."""
-        return SplitLayout(self.root.network)
+        return SplitLayout.of(self.root)
 
     @cached_property
     def rough_layout(self) -> SplitLayout:
         """The same places for the network of the bounds without rounding errors."""
-        return SplitLayout(self.rough.network)
+        return self.layout.on(self.rough.network)
+
+    @cached_property
+    def reduced(self) -> ReducedNetwork | None:
+        """The reduced form of the network for ascents; None where there are several sets, or where it would not be smaller."""
+        network, layout = self.rough.network, self.rough_layout
+        if len(self.root.x) > 1 or network.products or layout.size > _REDUCED:
+            return None
+        return ReducedNetwork.of(self.rough, layout)
 
     @cached_property
     def limits(self) -> Box:

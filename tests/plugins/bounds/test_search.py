@@ -18,9 +18,10 @@ from inradius_bounds.backward.certifier_bounds import values_of
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.optimised_inner_bounds import tightened
 from inradius_bounds.rules.relax import smallest_area
-from inradius_bounds.search.branching import chosen, points
+from inradius_bounds.search.branching import chosen, points, scores
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domain_bounds import DomainBounds
+from inradius_bounds.search.domain_lines import DomainLines
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.leaf import solved, solved_in_box
 from inradius_bounds.search.leaf_program import AffineDomain
@@ -83,12 +84,14 @@ def split(asked, rounds, seed):
     return domains
 
 
-def members(model, x, threat, domains, count=4000):
+def members(model, x, threat, asked, domains, count=4000):
     """For each domain the members of Δ(x) in it, among random ones."""
     rng = inradius.ExampleRNG(0, torch.arange(count))
     many = x.expand(count, -1)
     inputs = many + threat.sample(many, rng=rng)
-    before = model.before(inputs)
+    starts = dict(zip(asked.layout.places, (0, 5), strict=True))
+    own = torch.cat([starts[curve] + places for curve, places in asked.layout.places.items()])
+    before = model.before(inputs)[:, own]
     inside = (before[None] >= domains.low[:, None]) & (before[None] <= domains.high[:, None])
     return inputs, inside.all(2)
 
@@ -106,13 +109,64 @@ def test_every_multiplier_share_and_weight_gives_a_bound_of_the_domain(activatio
         domains, multiplier=drawn, share=torch.rand(drawn.shape, generator=random, dtype=F64), weights=weights
     )
     found = DomainBounds(asked, domains).proved().closed.safe[:, 0]
-    inputs, inside = members(model, x, threat, domains)
+    inputs, inside = members(model, x, threat, asked, domains)
     rows = prop.values(model(inputs))
     for place in range(len(domains)):
         if bool(inside[place].any()):
             own = asked.clauses.index[domains.clause[place]]
             mean = (domains.weights[place] * rows[:, own]).sum(1)
             assert float(found[place]) <= float(mean[inside[place]].min())
+
+
+class Skips(nn.Module):
+    """A convolution, a residual block, and a dense layer that sees the block's input again."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.dense, self.last, self.activation = nn.Linear(48, 6), nn.Linear(54, 3), ACTIVATIONS[activation]()
+
+    def forward(self, x):
+        hidden = self.activation(self.first(2 * x - 1))
+        hidden = self.activation(self.second(hidden) + hidden).flatten(1)
+        return self.last(torch.cat([self.activation(self.dense(hidden)), hidden], dim=1))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("spec", ["linf(eps=0.2)", "l2(eps=0.9)", "l1(eps=1.5, bounds=None)"])
+def test_passes_in_the_reduced_form_are_those_through_the_network(spec, activation):
+    torch.manual_seed(3)
+    model, x, threat = (
+        Skips(activation).double().eval(),
+        torch.rand(1, 1, 4, 4, dtype=F64),
+        inradius.make(spec, ThreatModel),
+    )
+    clauses = torch.tensor([[True, True, False], [False, False, True]])
+    prop = Property(torch.randn(3, 3, dtype=F64), torch.randn(3, dtype=F64), clauses)
+    root = relax_curves(values_of(model, x, threat), relax=smallest_area).values
+    asked = SplitProblem(root, Clauses.of(prop.expand(1)))
+    domains, random = split(asked, 3, 1), torch.Generator().manual_seed(1)
+    shape = domains.low.shape
+    domains = attrs.evolve(
+        domains,
+        multiplier=torch.randn(shape, generator=random, dtype=F64).abs() * domains.side,
+        share=torch.rand(shape, generator=random, dtype=F64),
+    )
+    assert asked.reduced is not None
+    found = DomainBounds(asked, domains).quick()
+    whole = DomainBounds(asked, domains)
+    whole.rough = DomainLines.of(asked.rough, asked.rough_layout, domains)
+    torch.testing.assert_close(found.closed.value, whole.quick().closed.value)
+    torch.testing.assert_close(found.met, whole.quick().met)
+    torch.testing.assert_close(found.entry, whole.quick().entry)
+    torch.testing.assert_close(scores_of(asked, domains, found), scores_of(asked, domains, found, whole.rough))
+
+
+def scores_of(asked, domains, passed, rough=None):
+    bounds = DomainBounds(asked, domains)
+    if rough is not None:
+        bounds.rough = rough
+    return scores(bounds, passed.met, points(bounds))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -128,7 +182,7 @@ def test_an_ascent_never_lowers_a_bound(seed):
 def test_the_halves_of_a_domain_contain_all_of_it(seed):
     model, x, threat, asked, _ = problem(seed)
     domains = split(asked, 3, seed)
-    _, inside = members(model, x, threat, domains)
+    _, inside = members(model, x, threat, asked, domains)
     one = domains.clause == 0
     assert bool(inside[one].any(0).all())
 
@@ -144,8 +198,8 @@ def test_limits_that_are_found_behind_a_split_hold(activation):
     halves = domains.select(kept).halves(number[kept], at[kept])
     tighter = refreshed(asked, attrs.evolve(halves, number=number[kept].repeat(2)), 100)
     assert bool((tighter.low >= halves.low).all() & (tighter.high <= halves.high).all())
-    _, before = members(model, x, threat, halves)
-    _, behind = members(model, x, threat, tighter)
+    _, before = members(model, x, threat, asked, halves)
+    _, behind = members(model, x, threat, asked, tighter)
     assert torch.equal(before, behind)
 
 
