@@ -80,7 +80,16 @@ class ClosedRows:
     @property
     def proved(self) -> Tensor:
         """``safe`` without gradients, (B, K), and −∞ where it is NaN or infinite, which proves nothing."""
-        return self.safe.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+        return _finite(self.safe)
+
+    @property
+    def proved_real(self) -> Tensor:
+        """``proved`` at level "real", where the rounding of the model's execution does not count, (B, K)."""
+        return _finite(self.value if self.error is None else self.value - ROOM * self.error)
+
+
+def _finite(value: Tensor) -> Tensor:
+    return value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
 
 @attrs.frozen(eq=False)

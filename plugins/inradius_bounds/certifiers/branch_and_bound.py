@@ -64,7 +64,7 @@ def _bounds(first: FirstBounds, found: list[Decision], x: Tensor) -> Bounds:
     return Bounds(
         value,
         error=torch.zeros_like(value),
-        claim=first.claims,
+        claim=tuple("real" if each.real else claim for each, claim in zip(found, first.claims, strict=True)),
         # what rounding of the model's own execution left undecided may be decided without it
         float_cost=torch.where(unsure, torch.inf, 0.0).to(value).expand_as(value),
         proved=torch.tensor([decision.proved for decision in found], device=x.device),

@@ -11,17 +11,18 @@ from torch import Tensor
 class Domains:
     """D domains, each for one clause of the property.
 
-    part (D,): the number of the set that the domain is a part of. clause (D,): the clause that is to be proved. bound (D,): the
-    bound that is proved for it. low, high (D, N): the limits of the curves' inputs. share (D, N): the share of the last line
-    below each curve. multiplier (D, N): the multipliers of the limits. side (D, N): 1 for numbers that were split and have the
-    upper half, −1 for the lower half, else 0; a multiplier has this sign. weights (D, M): the weights of the clause's rows.
-    rank (D,): the bound without rounding, by which domains are queued. number, point (D,): where the domain is to be split; −1
-    where every curve is a line.
+    part (D,): the number of the set that the domain is a part of. clause (D,): the clause that is to be proved. bound, real (D,):
+    the bounds that are proved for it at the level that is asked for and at level "real". low, high (D, N): the limits of the
+    curves' inputs. share (D, N): the share of the last line below each curve. multiplier (D, N): the multipliers of the limits.
+    side (D, N): 1 for numbers that were split and have the upper half, −1 for the lower half, else 0; a multiplier has this
+    sign. weights (D, M): the weights of the clause's rows. rank (D,): the bound without rounding, by which domains are queued.
+    number, point (D,): where the domain is to be split; −1 where every curve is a line.
     """
 
     part: Tensor
     clause: Tensor
     bound: Tensor
+    real: Tensor
     low: Tensor
     high: Tensor
     share: Tensor

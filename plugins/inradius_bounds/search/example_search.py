@@ -113,4 +113,4 @@ class ExampleSearch:
     def _told(self, found: Outcome, clauses: Clauses, left: Tensor, safe: Tensor) -> Decision:
         bound, proved = found.bound[left], not bool(found.stuck.any()) and bool((found.bound[left] > 0).all())
         value = clauses.raised(safe, left, bound)
-        return Decision(value, proved and found.witness is None, found.witness, bool(found.stuck.any()))
+        return Decision(value, proved and found.witness is None, found.witness, bool(found.stuck.any()), found.real)

@@ -27,6 +27,8 @@ from inradius_bounds.search.witnesses import WitnessSearch
 _REFRESHED = 16
 # the bounds of open domains are proved at every level of this kind
 _LEVELS = 4
+# domains that may be bounded to prove the strongest claim, in any case
+_AGAIN = 64
 # a descent for a violation follows the lowest bounds of a batch
 _DESCENTS, _DESCENT_STEPS = 4, 5
 
@@ -36,7 +38,8 @@ class NeuronSearch:
     """The search for one example.
 
     goal: the bound at which an ascent of ``steps`` steps ends. tolerance: a minimum nearer to 0 is not decided. batch: the count of
-    domains that are split at once. most: the count of domains beyond which the newest are split first.
+    domains that are split at once. most: the count of domains beyond which the newest are split first. waiting: the domains
+    that are proved at level "real" only. batches: the count of batches with open domains so far.
     """
 
     problem: SplitProblem
@@ -46,21 +49,39 @@ class NeuronSearch:
     batch: int
     steps: int
     most: int
+    waiting: DomainQueue = attrs.field(default=attrs.Factory(lambda self: DomainQueue(self.most), takes_self=True))
+    batches: int = 0
 
     def run(self, clauses: Tensor, limit: SearchLimit) -> Outcome:
-        """The outcome for the clauses with these numbers (C′,), when all are decided or the limit is reached."""
+        """The outcome for the clauses with these numbers (C′,), when all are decided or the limit is reached.
+
+        Domains that are proved at level "real" only wait until all others are proved. Then the search takes up to as many
+        domains again to prove them at the level that is asked for.
+        """
         found = Outcome.of(len(self.problem.clauses), self.problem.root.x)
         queue = DomainQueue(self.most)
         self._take(found, queue, self.problem.whole(clauses))
         while len(queue) and found.witness is None and not limit.reached(found):
             self._split(found, queue, queue.pop(self.batch))
+        if not len(queue) and found.witness is None:
+            self._prove_waiting(found, limit)
         return self._ended(found, queue)
+
+    def _prove_waiting(self, found: Outcome, limit: SearchLimit) -> None:
+        effort = found.visited + max(found.visited, _AGAIN)
+        while len(self.waiting) and not limit.reached(found) and found.visited < effort:
+            self._split(found, self.waiting, self.waiting.pop(self.batch))
+        while len(self.waiting):
+            left = self.waiting.pop(len(self.waiting))
+            found.close(left.clause, left.real)
+            found.real = True
 
     def _ended(self, found: Outcome, queue: DomainQueue) -> Outcome:
         found.open = torch.full_like(found.open, torch.inf)
-        while len(queue):
-            left = queue.pop(len(queue))
-            found.open = found.open.scatter_reduce(0, left.clause, left.bound.to(found.open), "amin")
+        for several in (queue, self.waiting):
+            while len(several):
+                left = several.pop(len(several))
+                found.open = found.open.scatter_reduce(0, left.clause, left.bound.to(found.open), "amin")
         return found
 
     def _split(self, found: Outcome, queue: DomainQueue, domains: Domains) -> None:
@@ -87,28 +108,37 @@ class NeuronSearch:
         best = raised(bounds, self.steps, self.goal)
         passed = bounds.quick(best)
         number, point = chosen(bounds.choosing(best), passed.met)
-        best = attrs.evolve(best, bound=self._proved(bounds, best), number=number, point=point)
+        best = attrs.evolve(self._proved(bounds, best), number=number, point=point)
         found.visited += len(domains)
         done = best.bound > 0
         found.close(domains.clause[done], best.bound[done])
-        if not bool(done.all()):
-            left = best.select(~done)
-            found.refute(self._witness(left, passed.entry[~done]))
-            queue.push(left)
+        later = ~done & (best.real > 0)
+        self.waiting.push(best.select(later))
+        left = ~done & ~later
+        if bool(left.any()):
+            found.refute(self._witness(best.select(left), passed.entry[left]))
+            queue.push(best.select(left))
 
-    def _proved(self, bounds: DomainBounds, best: Domains) -> Tensor:
-        """The bounds of domains with their rounding errors, (D,); where none is expected to be above 0, every few levels only."""
+    def _proved(self, bounds: DomainBounds, best: Domains) -> Domains:
+        """The domains with bounds less their rounding errors; where none is expected to be above 0, every few levels only."""
         asked = ((best.rank > 0) | (best.depth % _LEVELS == 0)).nonzero()[:, 0]
         if not len(asked):
-            return best.bound
-        proved = DomainBounds(self.problem, best.select(asked)).proved().closed.proved[:, 0]
-        return best.bound.index_put((asked,), torch.maximum(proved, best.bound[asked]))
+            return best
+        closed = DomainBounds(self.problem, best.select(asked)).proved().closed
+        found = (closed.proved[:, 0], closed.proved_real[:, 0])
+        bound, real = (
+            before.index_put((asked,), torch.maximum(new, before[asked]))
+            for before, new in zip((best.bound, best.real), found, strict=True)
+        )
+        return attrs.evolve(best, bound=bound, real=real)
 
     def _witness(self, domains: Domains, rows: Tensor) -> Tensor | None:
         """A violation at the minimisers of the open domains' bounds, or near the lowest of them; rows (D, *S) on the input."""
         points = self.witnesses.minimisers(rows)
         found = self.witnesses.found(points)
-        if found is not None:
+        self.batches += 1
+        # descents take long, and more of them rarely find more
+        if found is not None or self.batches & (self.batches - 1):
             return found
         lowest = domains.rank.topk(min(_DESCENTS, len(points)), largest=False).indices
         return self.witnesses.descended(points[lowest], domains.clause[lowest], _DESCENT_STEPS)
@@ -117,11 +147,17 @@ class NeuronSearch:
         """Decides a domain in which every curve is a line, or counts its clause as stuck."""
         leaf = Leaf.of(DomainBounds(self.problem, domain))
         answer = self._answer(leaf.affine())
+        real = domain.real
         if answer.low > 0:
-            bound = DomainBounds(self.problem, leaf.multiplied(answer)).proved().closed.proved[:, 0]
+            closed = DomainBounds(self.problem, leaf.multiplied(answer)).proved().closed
+            bound, real = closed.proved[:, 0], torch.maximum(real, closed.proved_real[:, 0])
             if bool(bound > 0):
                 found.close(domain.clause, bound)
                 return
+        if bool(real > 0):
+            found.close(domain.clause, real)
+            found.real = True
+            return
         if answer.delta is not None:
             found.refute(self.witnesses.found(self._shaped(answer.delta)))
         found.stuck[domain.clause] = True

@@ -11,7 +11,8 @@ class Outcome:
 
     lowest (C,): the lowest bound of the domains that are proved so far; inf at first. open (C,): the lowest bound of those that
     are not. stuck (C,): clauses with a domain whose minimum is too near 0 to be decided. witness (1, *S): a perturbation that
-    violates the property; None where none is found. visited: the count of domains that were bounded.
+    violates the property; None where none is found. visited: the count of domains that were bounded. real: true where domains are
+    proved at level "real" only.
     """
 
     lowest: Tensor
@@ -19,6 +20,7 @@ class Outcome:
     stuck: Tensor
     witness: Tensor | None = None
     visited: int = 0
+    real: bool = False
 
     @classmethod
     def of(cls, count: int, like: Tensor) -> "Outcome":

@@ -71,6 +71,7 @@ class SplitProblem:
             part=part,
             clause=clause,
             bound=unknown,
+            real=unknown,
             low=low,
             high=high,
             share=torch.full_like(low, 0.5),
