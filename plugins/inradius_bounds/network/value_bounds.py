@@ -294,11 +294,3 @@ class ValueBounds:
         return ValueBounds(
             self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit, self.passing
         )
-
-    def subsets(self, index: Tensor) -> "ValueBounds":
-        """The bounds for subsets of the chosen examples' sets; over these, rounding errors are no larger than over the sets."""
-        found = self.select(index)
-        if len(self.x) == 1:
-            # computed once, and the same for each subset
-            found.errors = self.errors
-        return found

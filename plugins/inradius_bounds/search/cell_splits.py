@@ -23,15 +23,17 @@ _ROUNDS, _DOMAINS = 3, 8
 class CellSplits:
     """The search over P cells, which are the sets of ``problem``.
 
-    steps, goal: of the ascents. open (P,): True for cells that are not proved. rows (P, *S): the sizes of the rows on the input
-    in the passes over whole cells, added up. points: inputs at which bounds of open domains are lowest, as their cells' numbers
-    (D,) and rows on the input (D, *S). visited: the count of domains that were bounded.
+    steps, goal: of the ascents. open (P,): True for cells that are not proved. real (P,): True for cells that are proved at level
+    "real" only. rows (P, *S): the sizes of the rows on the input in the passes over whole cells, added up. points: inputs at which
+    bounds of open domains are lowest, as their cells' numbers (D,) and rows on the input (D, *S). visited: the count of domains
+    that were bounded.
     """
 
     problem: SplitProblem
     steps: int
     goal: float
     open: Tensor
+    real: Tensor
     rows: Tensor
     points: list[tuple[Tensor, Tensor]] = attrs.field(factory=list)
     visited: int = 0
@@ -40,7 +42,8 @@ class CellSplits:
     def of(cls, problem: SplitProblem, steps: int, goal: float) -> "CellSplits":
         """The search before its first step."""
         x = problem.root.x
-        return cls(problem, steps, goal, torch.ones(len(x), dtype=torch.bool, device=x.device), torch.zeros_like(x))
+        every = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        return cls(problem, steps, goal, every, ~every, torch.zeros_like(x))
 
     def run(self, domains: Domains) -> None:
         """Searches whole cells, one domain for each clause that is open in it."""
@@ -55,6 +58,7 @@ class CellSplits:
             left, _ = self._bounded(left)
         self.open = given
         self.open[left.part] = True
+        self.real &= ~self.open
 
     def _bounded(self, domains: Domains) -> tuple[Domains, DomainPass]:
         """The domains that are not proved, with what ascents found, and their passes."""
@@ -65,7 +69,9 @@ class CellSplits:
         proved = torch.zeros_like(number, dtype=torch.bool)
         asked = (best.rank > 0).nonzero()[:, 0]
         if len(asked):
-            proved[asked] = DomainBounds(self.problem, best.select(asked)).proved().closed.proved[:, 0] > 0
+            closed = DomainBounds(self.problem, best.select(asked)).proved().closed
+            proved[asked] = closed.proved_real[:, 0] > 0
+            self.real[domains.part[asked[proved[asked] & ~(closed.proved[:, 0] > 0)]]] = True
         self.visited += len(domains)
         left = (~proved).nonzero()[:, 0]
         self.points.append((domains.part[left], passed.entry[left]))

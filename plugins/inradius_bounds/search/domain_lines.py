@@ -76,7 +76,7 @@ class DomainLines:
     @classmethod
     def of(cls, root: ValueBounds, layout: SplitLayout, domains: Domains) -> "DomainLines":
         """The lines over domains of some of the sets that ``root`` is about, in its type and with its rounding errors."""
-        values = root.subsets(domains.part)
+        values = _subsets(root, domains.part)
         values.boxes.update(layout.boxes(values, domains.low.to(root.x), domains.high.to(root.x)))
         curves = layout.network.curves
         fans = {curve: LineRange.of(values, curve) for curve in curves}
@@ -119,6 +119,15 @@ class DomainLines:
         known: dict[Node, Any] = {**lines, **self.planes}
         ended = BackwardPass(values, known, start, means.constants).run(result)
         return FinishedPass(ended, lines, means, self.layout)
+
+
+def _subsets(root: ValueBounds, part: Tensor) -> ValueBounds:
+    """The bounds for subsets of the sets with numbers (D,); over these, rounding errors are no larger than over the sets."""
+    found = root.select(part)
+    if len(root.x) == 1:
+        # computed once, and the same for each subset
+        found.errors = root.errors
+    return found
 
 
 def entry_rows(ended: BackwardPass) -> Tensor:

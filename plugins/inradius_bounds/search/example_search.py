@@ -88,7 +88,7 @@ class ExampleSearch:
         search = InputSearch(self.model, x, root.room, prop, witnesses.clauses, witnesses, _CELLS, steps, goal)
         found = search.run(limit)
         proved = bool(found.bound[0] > 0) and not bool(found.stuck.any()) and found.witness is None
-        return Decision(safe, proved, found.witness, bool(found.stuck.any()))
+        return Decision(safe, proved, found.witness, bool(found.stuck.any()), found.real)
 
     def _split_neurons(
         self,

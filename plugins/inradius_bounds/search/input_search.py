@@ -32,6 +32,8 @@ from inradius_bounds.search.witnesses import WitnessSearch
 
 # a cell this small, relative to the set, is not split any more
 _SMALLEST = 2.0**-40
+# cells that may be bounded to prove the strongest claim, in any case
+_AGAIN = 64
 # the bound of a property that is proved
 _ABOVE = torch.finfo(torch.float64).tiny
 
@@ -66,7 +68,8 @@ class Cells:
 class InputSearch:
     """The search for one example x (1, *S) in float64 whose set is the box low ≤ δ ≤ high, two of (1, *S).
 
-    batch: the count of cells that are bounded at once. steps, goal: of the ascents in cells.
+    batch: the count of cells that are bounded at once. steps, goal: of the ascents in cells. waiting: the cells that are proved at
+    level "real" only.
     """
 
     model: nn.Module
@@ -78,18 +81,42 @@ class InputSearch:
     batch: int
     steps: int
     goal: float
+    waiting: list[Cells] = attrs.field(factory=list)
 
     def run(self, limit: SearchLimit) -> Outcome:
-        """The outcome, when the property is decided or the limit is reached."""
+        """The outcome, when the property is decided or the limit is reached.
+
+        Cells that are proved at level "real" only wait until all others are proved. Then the search takes up to as many cells
+        again to prove them at the level that is asked for.
+        """
         found = Outcome.of(1, self.x)
-        cells = Cells(*self.box)
+        cells = self._searched(found, Cells(*self.box), limit)
+        if not len(cells) and found.witness is None and not bool(found.stuck.any()):
+            found.real = self._real_only(found, limit)
+        # what is proved is above 0 by a distance that is not known
+        found.open = self.x.new_tensor([-torch.inf if len(cells) else _ABOVE])
+        return found
+
+    def _searched(self, found: Outcome, cells: Cells, limit: SearchLimit) -> Cells:
+        """The cells that are left, when all are proved, a witness is found, or the limit is reached."""
         while len(cells) and found.witness is None and not limit.reached(found):
             # the newest cells first, so that few are open at once
             newest = cells.select(slice(-self.batch, None))
             cells = cells.select(slice(None, -self.batch)).joined(self._left(found, newest))
-        # what is proved is above 0 by a distance that is not known
-        found.open = self.x.new_tensor([-torch.inf if len(cells) else _ABOVE])
-        return found
+        return cells
+
+    def _real_only(self, found: Outcome, limit: SearchLimit) -> bool:
+        """True where some waiting cells are not proved at the level that is asked for either."""
+        again = Outcome.of(1, self.x)
+        limit = limit.after(found, max(found.visited, _AGAIN))
+        while self.waiting and not limit.reached(again) and not bool(again.stuck.any()):
+            cells = self.waiting.pop()
+            axis = (cells.high - cells.low).flatten(1).argmax(1)
+            left = self._searched(again, cells.halves(axis), limit)
+            if len(left) or again.witness is not None:
+                return True
+        found.visited += again.visited
+        return bool(self.waiting) or bool(again.stuck.any())
 
     def _left(self, found: Outcome, cells: Cells) -> Cells:
         """The halves of those cells that are not proved."""
@@ -109,6 +136,8 @@ class InputSearch:
         self._refute(found, cells, splits)
         open_rows = (rows.abs() * (safe <= 0).view(*safe.shape, *[1] * (rows.ndim - 2))).sum(1)
         weight = _shares(open_rows) + _shares(splits.rows)
+        if bool(splits.real.any()):
+            self.waiting.append(cells.select(splits.real))
         return self._halved(found, cells.select(splits.open), weight[splits.open])
 
     def _domains(self, problem: SplitProblem, cells: Cells, unproved: Tensor, safe: Tensor, rows: Tensor) -> Domains:

@@ -18,13 +18,10 @@ from inradius_bounds.search.leaf_program import AffineDomain
 from inradius_bounds.search.leaf_rows import Leaf
 from inradius_bounds.search.multiplier_ascent import raised
 from inradius_bounds.search.outcome import Outcome
-from inradius_bounds.search.refreshing import refreshed
 from inradius_bounds.search.search_limit import SearchLimit
 from inradius_bounds.search.split_problem import SplitProblem
 from inradius_bounds.search.witnesses import WitnessSearch
 
-# the most undecided numbers of a value that are bounded anew after a split
-_REFRESHED = 16
 # the bounds of open domains are proved at every level of this kind
 _LEVELS = 4
 # domains that may be bounded to prove the strongest claim, in any case
@@ -91,8 +88,7 @@ class NeuronSearch:
         inner = domains.number >= 0
         if found.witness is None and bool(inner.any()):
             domains = domains.select(inner)
-            halves = refreshed(self.problem, domains.halves(domains.number, domains.point), _REFRESHED)
-            self._take(found, queue, self._filled(found, halves))
+            self._take(found, queue, self._filled(found, domains.halves(domains.number, domains.point)))
 
     def _filled(self, found: Outcome, domains: Domains) -> Domains:
         """The domains that are not empty. In an empty one nothing is to be proved."""

@@ -29,3 +29,8 @@ class SearchLimit:
     def reached(self, found: Outcome) -> bool:
         """True where a search with this outcome so far ends."""
         return self.over or (self.domains is not None and found.visited >= self.domains)
+
+    def after(self, found: Outcome, most: int) -> "SearchLimit":
+        """The limit of a further search behind one with this outcome, with at most ``most`` domains."""
+        left = most if self.domains is None else min(most, max(self.domains - found.visited, 0))
+        return SearchLimit(self.end, left)
