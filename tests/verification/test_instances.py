@@ -31,7 +31,7 @@ def folder(tmp_path):
         (home / "vnnlib" / f"{name}.vnnlib").write_text(box_text((0, 0), (1, 1)) + text)
     packed = home / "vnnlib" / "low.vnnlib"
     (home / "vnnlib" / "packed.vnnlib.gz").write_bytes(gzip.compress(packed.read_bytes()))
-    lines = [f"onnx/net{seed}.onnx,vnnlib/{name}.vnnlib,5" for seed in range(2) for name in ("low", "high", "packed")]
+    lines = [f"onnx/net{seed}.onnx,vnnlib/{name}.vnnlib,60" for seed in range(2) for name in ("low", "high", "packed")]
     (home / "instances.csv").write_text("\n".join(lines) + "\n")
     return home
 
