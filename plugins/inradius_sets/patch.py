@@ -132,7 +132,7 @@ class Patch(BestPartOracles, ThreatModel):
         (low, high), radius = outer_room(rows, row_box(self.bounds, x)), above(self.eps, rows.dtype)
         return low.clamp(min=-radius), high.clamp(max=radius)
 
-    def _best(self, gains: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _best(self, gains: Tensor, x: Tensor, *own: Tensor) -> tuple[Tensor, Tensor]:
         """The window with the largest sum of gains, and 1 at its numbers, else 0, (B, K, n) -> (B, K) and (B, K, n)."""
         pixels = gains.view(*gains.shape[:2], *x.shape[1:])
         best, inside = best_window(pixels.sum(-3), *self._window(*x.shape[-2:]))
