@@ -78,8 +78,8 @@ def main() -> None:
     digits = inradius.make("digits").take(20).inputs
     net = deep()
     told("16 layers of 100", net, digits, net(digits).argmax(1), "crown()", 0.0, options)
-    residual, x = on_pixels(networks.settled(networks.resnet18)), images.images()[0][:1]
-    told("ResNet-18 of width 16", residual, x, residual(x).argmax(1), "interval()", 0.0, options)
+    residual, x = on_pixels(networks.drawn(networks.resnet18)), images.images()[0][:1]
+    told("ResNet-18 of width 16", residual, x, residual(x).argmax(1), "crown(inner='interval')", 0.0, options)
     for spec in ("dual()", "crown()"):
         x, y = dual_network.images(options.images)
         told("mnist_small_linf0.1", dual_network.network("mnist_small_linf0.1.pth"), x, y, spec, 0.1, options)
