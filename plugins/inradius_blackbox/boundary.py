@@ -109,7 +109,10 @@ class _Walk:
         noise = self.part.rng.normal(shape, dtype=self.delta.dtype).to(self.delta.device).flatten(1)
         unit = self.delta.flatten(1) / length[:, None]
         across = noise - (noise * unit).sum(1, keepdim=True) * unit
-        across = across * (self.sphere * length / across.norm(dim=1))[:, None]
+        wide = across.norm(dim=1)
+        # of a single number nothing but rounding is across
+        some = wide > noise.norm(dim=1) * torch.finfo(wide.dtype).eps * 16
+        across = across * torch.where(some, self.sphere * length / wide, 0.0)[:, None]
         # back onto the sphere, by Pythagoras
         turned = (self.delta.flatten(1) + across) / (self.sphere.square() + 1).sqrt()[:, None]
         return self._allowed(turned.view_as(self.delta))

@@ -13,12 +13,13 @@ from inradius_combinators.suite import Suite
 
 @attrs.frozen(kw_only=True)
 class InradiusSuite(Suite):
-    """A cascade that begins cheap: APGD on the cross-entropy, BETA, APGD towards ``classes`` classes, and APGD once more.
+    """A cascade that begins cheap: APGD on the cross-entropy, FAB, BETA and APGD towards classes, and APGD once more.
 
-    That is for ℓp balls. On a union MSD runs first, then the suite on each part by itself. On other convex sets the
-    Frank-Wolfe method runs first, which needs no projection, and on Wasserstein balls alone; PGD runs on sets that are not
-    convex. Last come a random search of few queries (``probe``), and one of ``queries`` where the gradient is zero.
-    Source: croce2020, robey2023, andriushchenko2020.
+    That is for ℓp balls; FAB and APGD go towards ``classes`` classes, BETA towards three times as many. On a union MSD runs first,
+    then the suite on each part by itself. On other convex sets the Frank-Wolfe method runs first, which needs no projection, and on
+    Wasserstein balls alone; PGD runs on sets that are not convex. Last come a random search of few queries (``probe``), and one of
+    ``queries`` where the gradient is zero.
+    Source: croce2020, croce2020fab, robey2023, andriushchenko2020.
     """
 
     name: ClassVar[str] = "inradius_suite"
@@ -45,7 +46,9 @@ class InradiusSuite(Suite):
         ce, targeted = f"apgd(steps={steps})", f"apgd_t(steps={steps}, classes={classes})"
         if threat.norm in (LINF, L2, L1):
             # another start of the cheapest one finds what chance hid from the others
-            return ce, f"beta(classes={3 * classes})", targeted, ce
+            # half of the steps, each of which asks twice
+            fab = f"fab_t(steps={steps // 2 + 1}, classes={classes}, enough=1.0, polish=0)"
+            return ce, fab, f"beta(classes={3 * classes})", targeted, ce
         if threat.convex:
             greedy = (f"frank_wolfe(steps={steps // 4 + 1})", f"frank_wolfe(steps={steps}, classes={classes})")
             return greedy if threat.slow_projection else (*greedy, ce, targeted)

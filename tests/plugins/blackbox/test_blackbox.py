@@ -409,3 +409,15 @@ def test_a_seed_changes_the_answer_and_the_global_generator_nothing(spec):
     first, second = (one(model, x, y, threat_of(BALLS[0])) for one in (attack, attrs.evolve(attack, seed=1)))
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(first.delta, second.delta)
+
+
+@pytest.mark.parametrize("threat", ["linf(eps=1.0)", "l2(eps=1.0)", "l1(eps=1.0, bounds=None)"])
+def test_the_walk_along_the_boundary_of_a_single_number_goes_to_it(threat):
+    model = torch.nn.Linear(1, 2).double()
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        model.bias.copy_(torch.tensor([-0.5, 0.5]))
+    x = torch.tensor([[0.9], [0.7], [0.2]], dtype=torch.float64)
+    found = inradius.make("boundary(queries=200)", Attack)(model, x, model(x).argmax(1), inradius.make(threat))
+    assert bool(found.success.all())
+    torch.testing.assert_close(found.gauge, (x[:, 0] - 0.5).abs(), rtol=5e-3, atol=0)
