@@ -62,7 +62,7 @@ def test_it_finds_what_a_grid_shows(seed, share):
     model.float()
     level = float(values.min()) + share * float(values.max() - values.min()) + 1e-5
     prop = Property(torch.tensor([[1.0, 0.0]]), torch.tensor([-level]))
-    found = find_witness(question(model, prop), Clock(20), 6)
+    found = find_witness(question(model, prop), Clock(20), range(6))
     assert found is not None
     assert float(model(found.point)[0, 0]) <= level
 
@@ -73,15 +73,15 @@ def test_where_nothing_is_accepted_or_time_is_over_nothing_is_found():
     def accept(point):
         calls.append(point)
 
-    assert find_witness(question(network(), prop, accept=accept), Clock(60), 1) is None
+    assert find_witness(question(network(), prop, accept=accept), Clock(60), range(1)) is None
     assert calls
     calls.clear()
-    assert find_witness(question(network(), prop, accept=accept, refutable=False), Clock(60), 1) is None
-    assert find_witness(question(network(), prop, accept=accept), Clock(0), 1) is None
+    assert find_witness(question(network(), prop, accept=accept, refutable=False), Clock(60), range(1)) is None
+    assert find_witness(question(network(), prop, accept=accept), Clock(0), range(1)) is None
     assert not calls
 
 
 def test_equal_seeds_find_equal_inputs():
     prop = Property(torch.tensor([[1.0, 0.0]]), torch.tensor([0.5]))
-    one, two = (find_witness(question(network(1), prop), Clock(60), 3, seed=5) for _ in range(2))
+    one, two = (find_witness(question(network(1), prop), Clock(60), range(3), seed=5) for _ in range(2))
     assert torch.equal(one.point, two.point)

@@ -14,6 +14,7 @@ from verify_cases import grid, network
 import inradius
 from inradius import InputError, Property, UnsupportedError
 from inradius.sets.region import BoxRegion
+from inradius.verification import descent
 
 SEEDS = st.integers(0, 10**6)
 
@@ -179,3 +180,18 @@ def test_a_witness_lies_in_the_set_exactly_where_its_distance_is_rounded():
         assert found.status == "sat"
         for a, b in zip(found.witness[0].tolist(), x[0].tolist(), strict=True):
             assert abs(Fraction(a) - Fraction(b)) <= Fraction(eps)
+
+
+@pytest.mark.parametrize(("share", "rounds"), [(-1.0, [0]), (-0.01, [0, 1])])
+def test_the_longer_search_is_for_what_bounds_alone_do_not_prove(monkeypatch, share, rounds):
+    searched, round_of = [], descent._round
+
+    def counted(question, clock, number, seed):
+        searched.append(number)
+        return round_of(question, clock, number, seed)
+
+    monkeypatch.setattr(descent, "_round", counted)
+    model, x, threat = network(3), torch.zeros(1, 2), Cube(eps=0.3)
+    prop, _ = level(model, threat, x, torch.tensor([1.0, -0.5], dtype=torch.float64), share)
+    assert inradius.verify(model, x, threat, prop).status == "unsat"
+    assert searched == rounds

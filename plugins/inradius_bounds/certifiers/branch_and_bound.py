@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property
 from inradius.certifiers.certificate_in_progress import current_certificate
-from inradius.components.validators import as_float, count, positive
+from inradius.components.validators import as_float, count, integer, positive
 from inradius_bounds.certifiers.crown import Crown
 from inradius_bounds.certifiers.propagation import memory_field
 from inradius_bounds.search.batch_search import decisions
@@ -31,8 +31,9 @@ class BranchAndBound(Certifier):
     or products, it is sound and may end undecided. Boxes of few inputs are split along the inputs instead. ``seconds`` limits
     the search of each example (None: no limit). What a limit of time leaves undecided depends on the machine. ``domains`` limits
     the number of parts that are bounded instead, after which a search ends once its batch is done: equal calls then end alike.
-    Bounds for training are those of ``crown``. ``steps`` is the number of ascents on the multipliers of a part. ``memory`` is the
-    number of megabytes that rows may take; by default a quarter of the free memory. Source: bunel2020, wang2021, depalma2021.
+    With ``domains=0`` nothing is split, and the bounds are those of ``crown``, as are bounds for training. ``steps`` is the number
+    of ascents on the multipliers of a part. ``memory`` is the number of megabytes that rows may take; by default a quarter of the
+    free memory. Source: bunel2020, wang2021, depalma2021.
     """
 
     seconds: float | None = attrs.field(
@@ -41,7 +42,7 @@ class BranchAndBound(Certifier):
     tolerance: float = attrs.field(default=1e-7, validator=positive)
     steps: int = attrs.field(default=8, validator=count)
     memory: float | None = memory_field()
-    domains: int | None = attrs.field(default=None, validator=optional(count))
+    domains: int | None = attrs.field(default=None, validator=optional(integer))
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         if current_certificate() is None:

@@ -53,6 +53,8 @@ class ExampleSearch:
         clauses = Clauses.of(prop)
         if not len(clauses.open(safe)):
             return Decision(safe, True)
+        if limit.domains == 0:
+            return Decision(safe, False)
         witnesses = WitnessSearch(self.model, self.x, self.part, self.whole, clauses)
         left = clauses.open(safe)
         found = witnesses.descended(torch.zeros_like(self.x).expand(len(left), *self.x.shape[1:]), left, _DESCENT)

@@ -373,3 +373,18 @@ def test_what_the_rounding_of_the_model_hides_is_proved_at_level_real(seed, spec
         levels[room] = proof.claim[0] if bool(proof.certified) else "none"
     assert (levels[-1e-2], levels[1.0]) == ("none", "float")
     assert "real" in levels.values()
+
+
+@pytest.mark.parametrize("spec", ["linf(eps=0.3, bounds=None)", "l2(eps=0.4, bounds=None)"])
+def test_without_domains_the_bounds_are_those_of_crown(spec):
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).double().eval()
+    x, threat = torch.randn(8, 6, dtype=F64), inradius.make(spec, ThreatModel)
+    y = model(x).argmax(1)
+    none, crown = (
+        inradius.make(name, Certifier)(model, x, y, threat) for name in ("branch_and_bound(domains=0)", "crown")
+    )
+    assert torch.equal(none.certified, crown.certified)
+    assert 0 < int(none.certified.sum()) < 8
+    assert none.witness is None
+    torch.testing.assert_close(none.lower, crown.lower)

@@ -14,8 +14,8 @@ from inradius.verification.descent import find_witness
 from inradius.verification.question import Question, Witness
 from inradius.verification.result import VerificationResult
 
-# rounds of the search before any proof is tried, and where the proof failed and time is left
-_BEFORE, _AFTER = 2, 100
+# rounds of the search before any proof is tried, before a proof is searched for, and where that failed and time is left
+_FIRST, _BEFORE, _AFTER = range(1), range(1, 2), range(100)
 # the least limit that a certifier gets, in seconds
 _LEAST = 0.01
 # the part of the time that the first search may take, one of so many
@@ -27,18 +27,21 @@ def decide(
 ) -> VerificationResult:
     """The result for all questions together: "sat" with a witness of one of them, or "unsat" where each is proved.
 
-    All questions are searched first, as one witness decides. Then each gets its share of the time that is left.
+    All questions are searched first, as one witness decides: a short round, and a longer one for those that a certifier's bounds
+    alone do not prove. Then each gets its share of the time that is left.
     """
     first = clock.share(_SEARCHED)
-    for number, question in enumerate(questions):
-        found = find_witness(question, first.share(len(questions) - number), _BEFORE, seed)
-        if found is not None:
-            return _refuted(found, clock)
-    proofs = []
-    for number, question in enumerate(questions):
-        part = clock.share(len(questions) - number)
-        proof = _proof(question, certifier, part, claim)
-        proofs.append(proof)
+    found = _searched(questions, first, _FIRST, seed)
+    if found is not None:
+        return _refuted(found, clock)
+    proofs = _proved_without_search(questions, certifier, clock, claim)
+    open_ones = [number for number in range(len(questions)) if number not in proofs]
+    found = _searched([questions[number] for number in open_ones], first, _BEFORE, seed)
+    if found is not None:
+        return _refuted(found, clock)
+    for place, number in enumerate(open_ones):
+        question, part = questions[number], clock.share(len(open_ones) - place)
+        proof = proofs[number] = _proof(question, certifier, part, claim)
         # an input that a proof at a weaker level leaves to rounding is not looked for
         if not bool(proof.certified):
             found = _witness_of(proof, question) or find_witness(question, part, _AFTER, seed + 1)
@@ -46,7 +49,28 @@ def decide(
                 return _refuted(found, clock)
             if clock.over:
                 break
-    return _proved(questions, proofs, clock)
+    return _proved(questions, [proofs[number] for number in sorted(proofs)], clock)
+
+
+def _searched(questions: Sequence[Question], clock: Clock, rounds: range, seed: int) -> Witness | None:
+    """A witness of one of the questions that these rounds find."""
+    for number, question in enumerate(questions):
+        found = find_witness(question, clock.share(len(questions) - number), rounds, seed)
+        if found is not None:
+            return found
+    return None
+
+
+def _proved_without_search(
+    questions: Sequence[Question], certifier: Certifier, clock: Clock, claim: Claim
+) -> dict[int, Certificate]:
+    """The proofs by the bounds alone of a certifier that searches parts of the set, by the questions' numbers."""
+    if "domains" not in attrs.fields_dict(type(certifier)):
+        return {}
+    changed: dict[str, Any] = {"domains": 0}
+    bounds = attrs.evolve(certifier, **changed)
+    proofs = {number: _proof(question, bounds, clock, claim) for number, question in enumerate(questions)}
+    return {number: proof for number, proof in proofs.items() if bool(proof.counted().all())}
 
 
 def _proof(question: Question, certifier: Certifier, clock: Clock, claim: Claim) -> Certificate:

@@ -28,14 +28,14 @@ _FIRST, _LAST = 0.5, 0.01
 _LEAK = 0.2
 
 
-def find_witness(question: Question, clock: Clock, rounds: int, seed: int = 0) -> Witness | None:
-    """A witness found within ``rounds`` rounds and the time of the clock; None if there is none.
+def find_witness(question: Question, clock: Clock, rounds: range, seed: int = 0) -> Witness | None:
+    """A witness found within the rounds of these numbers and the time of the clock; None if there is none.
 
     A round draws random points and corners of the set, and follows the gradient from the best of them. Half of the starts lower
     the weakest clause, the others one clause each. The gradients are those of leaky ReLUs, with a slope of its own for each start,
     which shrinks to 0 in the course of a round: the network is flat where many units are off.
     """
-    for number in range(rounds if question.refutable else 0):
+    for number in rounds if question.refutable else ():
         if clock.over:
             return None
         found = _round(question, clock, number, seed)
