@@ -172,10 +172,10 @@ def test_quantised_weights_and_other_types_are_refused(tmp_path):
     assert "STRING" in refusal(case.model(shape, out), tmp_path)
 
 
-def test_several_inputs_or_outputs_are_named(tmp_path):
+def test_inputs_of_several_types_and_several_outputs_are_named(tmp_path):
     case, shape = graph()
     model = case.model(shape, case.add("Add", "x", "y"))
-    model.graph.input.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4]))
+    model.graph.input.append(helper.make_tensor_value_info("y", TensorProto.DOUBLE, [1, 4]))
     assert "'x', 'y'" in refusal(model, tmp_path, UnsupportedError)
     case, shape = graph()
     model = case.model(shape, case.add("Relu", "x"))

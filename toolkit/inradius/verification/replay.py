@@ -13,7 +13,7 @@ from inradius.errors import InputError
 
 @attrs.frozen(eq=False)
 class Replay:
-    """A session of ``onnxruntime`` for a file with one input."""
+    """A session of ``onnxruntime`` for a file; several inputs are given as one row of numbers, one after the other."""
 
     session: Any
 
@@ -37,17 +37,26 @@ class Replay:
 
     def __call__(self, point: Tensor) -> Tensor:
         """The outputs for one input (1, *S) in one row, (1, O)."""
-        given = self.session.get_inputs()[0]
-        shape = [size if isinstance(size, int) else 1 for size in given.shape]
-        # a name may also stand for an axis within an example
-        fitting = shape if math.prod(shape) == point.numel() else point.shape
+        given = self._given(point.detach().cpu())
         try:
-            (outputs, *_) = self.session.run(None, {given.name: point.detach().cpu().reshape(fitting).numpy()})
+            (outputs, *_) = self.session.run(None, given)
         except Exception as error:  # the package has no common parent for its errors
             raise InputError(
                 f"onnxruntime cannot replay the network ({_first(error)}); allowed are networks that it runs"
             ) from error
         return torch.from_numpy(outputs).reshape(1, -1)
+
+    def _given(self, point: Tensor) -> dict[str, Any]:
+        """The inputs by their names."""
+        inputs = self.session.get_inputs()
+        shapes = [[size if isinstance(size, int) else 1 for size in given.shape] for given in inputs]
+        if len(inputs) == 1 and math.prod(shapes[0]) != point.numel():
+            # a name may also stand for an axis within an example
+            shapes = [list(point.shape)]
+        parts = torch.split(point.flatten(), [math.prod(shape) for shape in shapes])
+        return {
+            given.name: part.reshape(shape).numpy() for given, part, shape in zip(inputs, parts, shapes, strict=True)
+        }
 
 
 def _first(error: Exception) -> str:

@@ -5,19 +5,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from inradius.errors import InputError, UnsupportedError
 from inradius.models.onnx.build import Build, start
 from inradius.models.onnx.external import ExternalFiles
 from inradius.models.onnx.idioms import with_idioms
+from inradius.models.onnx.inputs import read_inputs
 from inradius.models.onnx.library import onnx_library
 from inradius.models.onnx.limits import MOST_BYTES, MOST_NODES, TooLargeError
 from inradius.models.onnx.network import OnnxNetwork, Step, pruned
 from inradius.models.onnx.node import Node, described, read_node
 from inradius.models.onnx.tensors import dtype_of, read_tensor
-from inradius.models.onnx.text import text, texts
+from inradius.models.onnx.text import text
 
 OPSETS = range(7, 22)
 _OLDEST_IR = 3
@@ -27,24 +27,26 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
     """The network in an ONNX file, in eval mode, made of torch operators that compute what the file says.
 
     The first axis of the file's input is that of the examples where its length is 1 or a name; an input with one axis
-    of fixed length is one example. Raises ``InputError`` for a file that is missing, damaged or too large, and
-    ``UnsupportedError`` with a node's name for what the reader does not know.
+    of fixed length is one example. Several inputs are one row of numbers, flattened one after the other. Raises ``InputError``
+    for a file that is missing, damaged or too large, and ``UnsupportedError`` with a node's name for what the reader does not know.
     """
     path = Path(file).expanduser()
     model = _parse(path)
     graph = model.graph
     external = ExternalFiles(path)
     stored = _stored(graph, path, external)
-    name, shape, dtype, outside, fixed = _input(graph, stored, path)
+    given = read_inputs(graph, stored, path)
+    _check_stored(graph, stored, path)
     _check_names(graph, path)
-    nodes = [read_node(proto, _opset(model, path), str(path), external.read) for proto in graph.node]
+    nodes = [*given.nodes, *(read_node(proto, _opset(model, path), str(path), external.read) for proto in graph.node)]
+    stored |= given.stored
     try:
-        build = start(name, shape, dtype, outside=outside, fixed=fixed, stored=stored)
+        build = start(given.name, given.shape, given.dtype, outside=given.outside, fixed=given.fixed, stored=stored)
     except TooLargeError as error:
-        raise InputError(f"the input {name!r} of {path} is too large: {error}") from error
+        raise InputError(f"the input {given.name!r} of {path} is too large: {error}") from error
     output = _output(graph, path)
     build.add_all(_needed(with_idioms(nodes, stored), output), output)
-    return _finished(build, graph.output[0], nodes, shape, path).eval()
+    return _finished(build, graph.output[0], nodes, given.shape, path).eval()
 
 
 def _parse(path: Path) -> Any:
@@ -96,31 +98,11 @@ def _stored(graph: Any, path: Path, external: ExternalFiles) -> dict[str, Tensor
     return found
 
 
-def _input(graph: Any, stored: dict[str, Tensor], path: Path) -> tuple[str, tuple[int, ...], torch.dtype, bool, bool]:
-    """The input's name, its shape without the examples, its type, if the file lacks their axis, if it says that there is one."""
-    inputs = [value for value in graph.input if text(value.name, path) not in stored]
-    if len(inputs) != 1 or not inputs[0].name:
-        names = ", ".join(repr(value.name) for value in inputs) or "none"
-        raise UnsupportedError(f"{path} has the inputs {names}; allowed is one")
+def _check_stored(graph: Any, stored: dict[str, Tensor], path: Path) -> None:
+    """Raises ``InputError`` where the file announces a stored tensor, as older ones do, otherwise than it is."""
     for value in graph.input:
-        if value.name in stored:
+        if text(value.name, path) in stored:
             _check_declared(value, stored[value.name], f"the input {value.name!r} of {path}, which it stores,")
-    (value,) = inputs
-    if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
-        raise UnsupportedError(f"the input {value.name!r} of {path} is no tensor with a shape; allowed is one tensor")
-    dtype = dtype_of(value.type.tensor_type.elem_type, f"the input {value.name!r} of {path}")
-    dims = value.type.tensor_type.shape.dim
-    texts((entry.dim_param for entry in dims), f"the input {value.name!r} of {path}")
-    lengths = [entry.dim_value if entry.HasField("dim_value") else None for entry in dims]
-    first, rest = (lengths[0], lengths[1:]) if lengths else (1, [])
-    outside = len(lengths) == 0 or first not in (None, 1) or (len(lengths) == 1 and first is not None)
-    shape = lengths if outside else rest
-    for axis, length in enumerate(shape, start=0 if outside else 1):
-        if length is None or length < 1:
-            raise UnsupportedError(
-                f"the input {value.name!r} of {path} has no length along axis {axis}; allowed is that of the first axis alone"
-            )
-    return value.name, tuple(int(length or 0) for length in shape), dtype, outside, first is not None
 
 
 def _check_names(graph: Any, path: Path) -> None:
