@@ -84,11 +84,12 @@ class NeuronSearch:
     def _split(self, found: Outcome, queue: DomainQueue, domains: Domains) -> None:
         for leaf in (domains.number < 0).nonzero()[:, 0].tolist():
             self._solve(found, domains.select(torch.tensor([leaf], device=domains.number.device)))
-        # a witness decides, and the rest is not needed
-        inner = domains.number >= 0
-        if found.witness is None and bool(inner.any()):
-            domains = domains.select(inner)
-            self._take(found, queue, self._filled(found, domains.halves(domains.number, domains.point)))
+        inner = domains.select((domains.number >= 0).nonzero()[:, 0])
+        if found.witness is not None:
+            # a witness decides; what is not split any more still counts in the bound
+            queue.push(inner)
+        elif len(inner):
+            self._take(found, queue, self._filled(found, inner.halves(inner.number, inner.point)))
 
     def _filled(self, found: Outcome, domains: Domains) -> Domains:
         """The domains that are not empty. In an empty one nothing is to be proved."""
@@ -142,11 +143,11 @@ class NeuronSearch:
     def _solve(self, found: Outcome, domain: Domains) -> None:
         """Decides a domain in which every curve is a line, or counts its clause as stuck."""
         leaf = Leaf.of(DomainBounds(self.problem, domain))
-        answer = self._answer(leaf.affine())
-        real = domain.real
-        if answer.low > 0:
+        answer, bound, real = self._answer(leaf.affine()), domain.bound, domain.real
+        if np.isfinite(answer.low):
+            # the program's own numbers count neither its rounding nor that of executions
             closed = DomainBounds(self.problem, leaf.multiplied(answer)).proved().closed
-            bound, real = closed.proved[:, 0], torch.maximum(real, closed.proved_real[:, 0])
+            bound, real = torch.maximum(bound, closed.proved[:, 0]), torch.maximum(real, closed.proved_real[:, 0])
             if bool(bound > 0):
                 found.close(domain.clause, bound)
                 return
@@ -157,7 +158,7 @@ class NeuronSearch:
         if answer.delta is not None:
             found.refute(self.witnesses.found(self._shaped(answer.delta)))
         found.stuck[domain.clause] = True
-        found.close(domain.clause, torch.maximum(domain.bound, domain.bound.new_tensor([min(answer.low, 0.0)])))
+        found.close(domain.clause, bound)
 
     def _answer(self, domain: AffineDomain) -> LeafAnswer:
         root = self.problem.root

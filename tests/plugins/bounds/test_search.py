@@ -23,11 +23,13 @@ from inradius_bounds.search.branching import points, scores
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domain_bounds import DomainBounds
 from inradius_bounds.search.domain_lines import DomainLines
+from inradius_bounds.search.domain_queue import DomainQueue
 from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.leaf import solved, solved_in_box
 from inradius_bounds.search.leaf_program import AffineDomain
 from inradius_bounds.search.mean_rows import best_weights
 from inradius_bounds.search.multiplier_ascent import raised
+from inradius_bounds.search.neuron_search import NeuronSearch
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.split_problem import SplitProblem
 
@@ -388,3 +390,48 @@ def test_without_domains_the_bounds_are_those_of_crown(spec):
     assert 0 < int(none.certified.sum()) < 8
     assert none.witness is None
     torch.testing.assert_close(none.lower, crown.lower)
+
+
+def line_network(seed):
+    """A ReLU network of one input and one output, and its exact minimum over −1 ≤ x ≤ 1."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(1, 6), nn.ReLU(), nn.Linear(6, 1)).double().eval().requires_grad_(False)
+    w, b, v, c = (list(map(Fraction, each.flatten().tolist())) for each in model.parameters())
+    kinks = [-bias / weight for weight, bias in zip(w, b, strict=True) if weight]
+    ends = [Fraction(-1), Fraction(1), *(kink for kink in kinks if abs(kink) < 1)]
+    values = [c[0] + sum(o * max(a * x + d, Fraction(0)) for a, d, o in zip(w, b, v, strict=True)) for x in ends]
+    return model, min(values)
+
+
+def test_the_bound_of_an_undecided_tie_is_not_above_the_minimum():
+    ball, search = (
+        inradius.make("l2(eps=1.0, bounds=None)", ThreatModel),
+        inradius.make("branch_and_bound(seconds=2)", Certifier),
+    )
+    for seed in (0, 1, 34, 48):
+        model, least = line_network(seed)
+        prop = Property(torch.ones(1, 1, dtype=F64), torch.tensor([-float(least)], dtype=F64))
+        for claim in ("real", "float"):
+            proof = search(model, torch.zeros(1, 1, dtype=F64), None, ball, prop=prop, claim=claim)
+            assert Fraction(proof.lower.item()) - Fraction(proof.error.item()) <= least + Fraction(prop.offsets.item())
+
+
+def test_domains_that_a_witness_leaves_unsplit_count_in_the_bound(monkeypatch):
+    model, _ = line_network(0)
+    x, threat = torch.zeros(1, 1, dtype=F64), inradius.make("linf(eps=1.0, bounds=None)", ThreatModel)
+    prop = Property(torch.ones(1, 1, dtype=F64), torch.zeros(1, dtype=F64))
+    with certificate_in_progress(F64, claim="real"):
+        root = relax_curves(values_of(model, x, threat), relax=smallest_area).values
+        problem = SplitProblem(root, Clauses.of(prop))
+        search = NeuronSearch(problem, None, 1e-9, 1e-7, 64, 4, 64)
+        found, queue = Outcome.of(1, x), DomainQueue(64)
+        whole = problem.whole(torch.tensor([0, 0]))
+        both = attrs.evolve(whole, bound=torch.tensor([-0.5, -3.0], dtype=F64), number=torch.tensor([-1, 0]))
+
+        def solve(search, found, domain):
+            found.refute(x)
+            found.close(domain.clause, domain.bound)
+
+        monkeypatch.setattr(NeuronSearch, "_solve", solve)
+        search._split(found, queue, both)
+        assert search._ended(found, queue).bound.tolist() == [-3.0]
