@@ -91,7 +91,7 @@ ELSEWHERE = [
     "bab_attack()",
 ]
 # other libraries' attacks, which are made where those are installed
-ADAPTED = {"foolbox", "torchattacks", "art"}
+ADAPTED = {"adv_lib", "foolbox", "torchattacks", "art"}
 CERTIFIERS = ["interval()", "dual()", "crown()", "alpha(steps=3)", "lp()", "certifier_cascade(interval, dual, steps=2)"]
 CERTIFIED_ELSEWHERE = ["milp()", "projected()", "branch_and_bound()"]
 OBJECTIVES = [

@@ -88,7 +88,7 @@ ELSEWHERE = {
         "if_zero_gradient",
         "eot",
     ),
-    *("foolbox", "torchattacks", "art", "certifier_cascade", "milp", "projected", "branch_and_bound"),
+    *("adv_lib", "foolbox", "torchattacks", "art", "certifier_cascade", "milp", "projected", "branch_and_bound"),
 }
 DTYPES = [torch.float32, torch.float64]
 

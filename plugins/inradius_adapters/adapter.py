@@ -65,21 +65,25 @@ class Adapter(Attack, ABC):
         return self.is_minimal(self.kind())
 
     @abstractmethod
-    def is_minimal(self, kind: type[Any]) -> bool:
-        """True where attacks of this class look for the smallest perturbation."""
+    def is_minimal(self, kind: Any) -> bool:
+        """True where attacks of this kind look for the smallest perturbation."""
 
     @abstractmethod
     def adversarial(self, problem: AttackProblem) -> Tensor:
         """The library's answer as images in the box of the set, (B, *S)."""
 
-    def kind(self) -> type[Any]:
-        """The library's class. Raises ``SpecError`` with the nearest names where there is none such."""
+    def kind(self) -> Any:
+        """The library's class, or function. Raises ``SpecError`` with the nearest names where there is none such."""
         try:
-            return named(load(self.module), self.attack)
+            return self.chosen(load(self.module))
         except ImportError as error:
             raise UnsupportedError(
                 f"{self} needs the package {self.package}, which does not import: {error}; {self.remedy}"
             ) from error
+
+    def chosen(self, module: Any) -> Any:
+        """What the name stands for in the library's module: a class, by default."""
+        return named(module, self.attack)
 
     def build(self, *given: object, **own: object) -> Any:
         """The library's attack, with those of ``own`` that its constructor knows and the options of the spec."""

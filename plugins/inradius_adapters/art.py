@@ -29,7 +29,7 @@ class ART(Adapter):
     module: ClassVar[str] = "art.attacks.evasion"
     remedy: ClassVar[str] = 'pip install "inradius[art]" brings it (PyPI: adversarial-robustness-toolbox)'
 
-    def is_minimal(self, kind: type[Any]) -> bool:
+    def is_minimal(self, kind: Any) -> bool:
         return not knows(kind, "eps")
 
     def adversarial(self, problem: AttackProblem) -> Tensor:
@@ -57,7 +57,7 @@ class ART(Adapter):
             device_type="cpu",  # the model itself stays where it is
         )
 
-    def _norm(self, kind: type[Any], order: float | None) -> dict[str, float]:
+    def _norm(self, kind: Any, order: float | None) -> dict[str, float]:
         chosen = knows(kind, "norm")
         allowed = _NORMS if chosen else {math.inf: math.inf}
         if order not in allowed:

@@ -25,7 +25,7 @@ class Foolbox(Adapter):
     remedy: ClassVar[str] = 'pip install "inradius[foolbox]" brings it'
     from_set: ClassVar[frozenset[str]] = frozenset({"eps", "epsilon", "epsilons", "norm", "targeted"})
 
-    def is_minimal(self, kind: type[Any]) -> bool:
+    def is_minimal(self, kind: Any) -> bool:
         return issubclass(kind, load("foolbox.attacks.base").MinimizationAttack)
 
     def adversarial(self, problem: AttackProblem) -> Tensor:

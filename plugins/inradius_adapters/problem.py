@@ -24,6 +24,24 @@ class AttackProblem:
     eps: float | None
     seed: int
 
+    @property
+    def unit(self) -> Tensor:
+        """The images in a box of [0, 1], for libraries that know no other, (B, *S)."""
+        low, width = self._box
+        return ((self.x - low) / width).clamp(0, 1)
+
+    def back(self, found: Tensor) -> Tensor:
+        """Images in [0, 1] as images in the box, (B, *S)."""
+        unit, (_, width) = self.unit, self._box
+        # the way there and back again would move what the attack left alone
+        moved = found.detach().to(unit).view_as(unit) - unit
+        return self.x + moved * width
+
+    @property
+    def _box(self) -> tuple[float, float]:
+        low, high = self.bounds or (0.0, 1.0)
+        return low, high - low
+
 
 def groups(threat: Oracles, count: int, device: torch.device) -> Iterator[tuple[Oracles, Tensor]]:
     """The set, and the examples that it is for: one pair for each radius."""

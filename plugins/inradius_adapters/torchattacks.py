@@ -30,7 +30,7 @@ class Torchattacks(Adapter):
     module: ClassVar[str] = "torchattacks"
     remedy: ClassVar[str] = "pip install --no-deps torchattacks brings it and keeps torch as it is"
 
-    def is_minimal(self, kind: type[Any]) -> bool:
+    def is_minimal(self, kind: Any) -> bool:
         return not knows(kind, "eps")
 
     def bridge(self, model: CountedModel, x: Tensor, bounds: Any) -> Bridge:
@@ -50,14 +50,12 @@ class Torchattacks(Adapter):
         )
         if problem.targeted:
             self._aim(attack)
-        unit = ((problem.x - low) / width).clamp(0, 1)
+        unit = problem.unit
         # its attacks know images alone
         images = unit if unit.ndim == 4 else unit.flatten(1)[:, None, None]
         with torch.enable_grad():
             found: Tensor = attack(images, problem.target)
-        # the way there and back again would move what the attack left alone
-        moved = found.detach().to(unit).view_as(unit) - unit
-        return problem.x + moved * width
+        return problem.back(found)
 
     def _norm(self, order: float | None) -> str | None:
         kind = self.kind()

@@ -40,6 +40,7 @@ LINF, L2, UNION = "linf(eps=0.15)", "l2(eps=0.6)", "union(linf(eps=0.1), l2(eps=
 BRANCHED = ((40, "linf(eps=0.03)"), (4, UNION))
 # attack -> (spec, set)
 ATTACKS = {
+    "adv_lib": [("adv_lib('pgd_linf', steps=3)", LINF)],
     "apgd": [("apgd(steps=8, restarts=2)", LINF), ("apgd(steps=6, objective=dlr())", "l1(eps=2.0)")],
     "apgd_t": [("apgd_t(steps=5, classes=2)", L2)],
     "art": [("art('ProjectedGradientDescent', max_iter=3)", LINF)],
@@ -98,7 +99,7 @@ ATTACKS = {
     "worst_part": [("worst_part(pgd(steps=3))", UNION)],
 }
 ATTACK_CASES = [(name, *case) for name, cases in ATTACKS.items() for case in cases]
-LIBRARIES = {"art": "art", "foolbox": "foolbox", "torchattacks": "torchattacks"}
+LIBRARIES = {"adv_lib": "adv_lib", "art": "art", "foolbox": "foolbox", "torchattacks": "torchattacks"}
 CERTIFIERS = {
     "alpha": ["alpha(steps=3)", "alpha(steps=2, layers='all')"],
     "branch_and_bound": ["branch_and_bound(seconds=None)"],

@@ -104,7 +104,7 @@ def model():
     return nn.Linear(3, 4)
 
 
-@pytest.mark.parametrize("name", ["foolbox", "torchattacks", "art"])
+@pytest.mark.parametrize("name", ["foolbox", "torchattacks", "art", "adv_lib"])
 def test_a_library_that_is_not_there_is_named_with_what_brings_it(monkeypatch, name):
     monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr("inradius_adapters.library.find_spec", lambda package: None)
@@ -348,6 +348,92 @@ def test_the_answer_of_a_minimal_attack_is_not_clipped(foolbox, model):
     assert not make("foolbox('Fixed')")(model, X, Y, threat).delta.any()
 
 
+@pytest.fixture
+def adv_lib(monkeypatch):
+    """A stand-in with an attack for a radius, two for the smallest perturbation and a helper; it notes what it was asked."""
+    asked = []
+
+    def pgd(model, inputs, labels, ε, targeted=False, steps=3):
+        asked.append(SimpleNamespace(radius=ε, targeted=targeted, steps=steps, labels=labels))
+        point = inputs.requires_grad_()
+        loss = nn.functional.cross_entropy(model(point), labels)
+        step = ε * torch.autograd.grad(-loss if targeted else loss, point)[0].sign()
+        return (inputs.detach_() + step).clamp_(0, 1)
+
+    def apgd(model, inputs, labels, eps, norm, targeted=False):
+        asked.append(SimpleNamespace(radius=eps, norm=norm))
+        return inputs
+
+    def fmn(model, inputs, labels, norm, steps=10):
+        asked.append(SimpleNamespace(norm=norm, steps=steps))
+        return 1 - inputs
+
+    def tr(model, inputs, labels, p=2, eps=0.001):
+        asked.append(SimpleNamespace(norm=p))
+        return inputs
+
+    def helper(δ, ε):
+        raise AssertionError
+
+    package, module = ModuleType("adv_lib"), ModuleType("adv_lib.attacks")
+    for kind in (pgd, apgd, fmn, tr, helper):
+        setattr(module, kind.__name__, kind)
+    package.attacks = module
+    monkeypatch.setitem(sys.modules, "adv_lib", package)
+    monkeypatch.setitem(sys.modules, "adv_lib.attacks", module)
+    return asked
+
+
+def test_adv_lib_is_asked_in_its_own_words(adv_lib, model):
+    make("adv_lib('apgd')")(model, X, Y, make("l1(eps=0.5)"))
+    make("adv_lib('fmn', steps=4)")(model, X, Y, make("l2(eps=0.5)"))
+    make("adv_lib('tr')")(model, X, Y, make("linf(eps=0.5)"))
+    make("adv_lib('fmn', norm=0)")(model, X, Y, make("l0(k=2)"))
+    make("adv_lib('pgd')")(model, X, Y, make("linf(eps=0.1)"), goal=Y)
+    assert (adv_lib[0].radius, adv_lib[0].norm) == (0.5, 1.0)
+    assert (adv_lib[1].norm, adv_lib[1].steps) == (2.0, 4)
+    assert [ask.norm for ask in adv_lib[2:4]] == [torch.inf, 0]
+    assert adv_lib[4].targeted
+    assert torch.equal(adv_lib[4].labels, Y)
+    minimal = {name: make(f"adv_lib('{name}')", Attack).minimal for name in ("pgd", "apgd", "fmn", "tr")}
+    assert minimal == {"pgd": False, "apgd": False, "fmn": True, "tr": True}
+
+
+def test_one_step_of_adv_lib_is_our_fgsm_in_any_box(adv_lib, model):
+    theirs, ours = (make(spec)(model, X, Y, make("linf(eps=0.1)")) for spec in ("adv_lib('pgd')", "fgsm()"))
+    torch.testing.assert_close(theirs.delta, ours.delta)
+    wide = nn.Sequential(nn.Linear(3, 3), model)
+    with torch.no_grad():
+        wide[0].weight.copy_(torch.eye(3) / 4)
+        wide[0].bias.fill_(0.5)
+    found = make("adv_lib('pgd')")(wide, 4 * X - 2, Y, make("linf(eps=0.4, bounds=(-2, 2))"))
+    torch.testing.assert_close(found.delta, 4 * ours.delta)
+
+
+@pytest.mark.parametrize(
+    ("spec", "threat", "error", "said"),
+    [
+        ("adv_lib('pgds')", "linf(eps=0.1)", SpecError, "adv_lib has no attack 'pgds'; did you mean pgd"),
+        ("adv_lib('helper')", "linf(eps=0.1)", SpecError, "adv_lib has no attack 'helper'"),
+        ("adv_lib('pgd', beta=1)", "linf(eps=0.1)", SpecError, "pgd has no parameter beta; it knows steps"),
+        ("adv_lib('pgd')", "l2(eps=0.1)", UnsupportedError, "does not search the ball of order 2; allowed is linf"),
+        ("adv_lib('pgd')", "linf(eps=0.1, bounds=None)", UnsupportedError, "needs the box of valid inputs"),
+        ("adv_lib('fmn')", "l0(k=1)", UnsupportedError, "the set is no ball of one; give norm=0, 1 or 2 in the spec"),
+        ("adv_lib('fmn')", "linf(eps=0.1)", UnsupportedError, "cannot aim at a class"),
+    ],
+)
+def test_what_adv_lib_does_not_know_is_named(adv_lib, model, spec, threat, error, said):
+    goal = Y if "aim" in said else None
+    with pytest.raises(error, match=said):
+        make(spec)(model, X, Y, make(threat), goal=goal)
+    with pytest.raises(SpecError, match="ε is given, but it comes from the set"):
+        make("adv_lib('pgd', ε=0.1)")
+
+
+def test_the_laws_hold_for_adv_lib(adv_lib):
+    check_attack("adv_lib('pgd', one_by_one=True)", "linf(eps=0.1)", shape=(1, 2, 3), examples=3)
+
+
 def need(package):
     # a stand-in for art on PyPI draws pictures with letters
     if find_spec(package) is None or (package == "art" and find_spec("art.attacks") is None):
@@ -363,6 +449,10 @@ def need(package):
         ("foolbox('DDNAttack', steps=5)", "l2(eps=0.5, bounds=(-1, 2))"),
         ("foolbox('EADAttack', steps=3, binary_search_steps=2)", "l1(eps=1)"),
         ("foolbox('L0FMNAttack', steps=3)", "l0(k=2)"),
+        ("adv_lib('fmn', steps=4)", "l1(eps=1)"),
+        ("adv_lib('ddn', steps=4)", "l2(eps=0.5, bounds=(-1, 2))"),
+        ("adv_lib('sigma_zero', num_steps=4)", "l0(k=2)"),
+        ("adv_lib('apgd', n_iter=4)", "linf(eps=0.2)"),
         ("torchattacks('PGD', steps=3, alpha=0.1)", "linf(eps=0.2)"),
         ("torchattacks('PGDL2', steps=3)", "l2(eps=0.5, bounds=(-1, 3))"),
         ("torchattacks('APGD', steps=4)", "l2(eps=0.5)"),

@@ -1,6 +1,7 @@
 # Made by tests/shared/class_stubs.py from the first-party plugins; classes of other plugins have no static type here.
 from typing import Any
 
+from inradius_adapters.adv_lib import AdvLib as AdvLib
 from inradius_adapters.art import ART as ART
 from inradius_adapters.foolbox import Foolbox as Foolbox
 from inradius_adapters.torchattacks import Torchattacks as Torchattacks
