@@ -34,6 +34,8 @@ from inradius_bounds.search.witnesses import WitnessSearch
 _SMALLEST = 2.0**-40
 # cells that may be bounded to prove the strongest claim, in any case
 _AGAIN = 64
+# halves are halved again while they are fewer, as a batch of few cells takes as long as one of so many
+_FEW = 32
 # the bound of a property that is proved
 _ABOVE = torch.finfo(torch.float64).tiny
 
@@ -138,7 +140,7 @@ class InputSearch:
         weight = _shares(open_rows) + _shares(splits.rows)
         if bool(splits.real.any()):
             self.waiting.append(cells.select(splits.real))
-        return self._halved(found, cells.select(splits.open), weight[splits.open])
+        return self._parts(found, cells.select(splits.open), weight[splits.open])
 
     def _domains(self, problem: SplitProblem, cells: Cells, unproved: Tensor, safe: Tensor, rows: Tensor) -> Domains:
         """Whole cells, a domain for each clause that is not proved, with weights of the clause's rows that suit the bounds."""
@@ -157,14 +159,21 @@ class InputSearch:
         corners = [torch.where(rows > 0, cells.low[part], cells.high[part]) for part, rows in splits.points]
         found.refute(self.witnesses.found(torch.cat([middle, *corners]).to(self.witnesses.x)))
 
-    def _halved(self, found: Outcome, cells: Cells, weight: Tensor) -> Cells:
-        """The halves of cells at the inputs with the largest product of weight (D, n) and width."""
+    def _parts(self, found: Outcome, cells: Cells, weight: Tensor) -> Cells:
+        """The halves of cells with weights (D, n) of their inputs, and their halves again while they are few."""
+        cells, weight = self._halved(found, cells, weight)
+        while 0 < len(cells) < _FEW:
+            cells, weight = self._halved(found, cells, weight)
+        return cells
+
+    def _halved(self, found: Outcome, cells: Cells, weight: Tensor) -> tuple[Cells, Tensor]:
+        """The halves of cells at the inputs with the largest product of weight (D, n) and width, and the halves' weights."""
         width = (cells.high - cells.low).flatten(1)
         tiny = (width <= _SMALLEST * (self.box[1] - self.box[0]).flatten(1)).all(1)
         if bool(tiny.any()):
             found.stuck[:] = True
             cells, weight, width = cells.select(~tiny), weight[~tiny], width[~tiny]
-        return cells.halves(((weight + 1e-30) * width).argmax(1))
+        return cells.halves(((weight + 1e-30) * width).argmax(1)), weight.repeat(2, 1)
 
     def _bounds(self, cells: Cells) -> tuple[ValueBounds, Tensor, Tensor]:
         """The bounds of values over each cell, bounds of the property's rows (D, K), and the rows on the input (D, K, *S)."""
