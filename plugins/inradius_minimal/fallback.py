@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inradius import AttackBatch, Margin
+from inradius import AttackBatch, Margin, UnsupportedError
 from inradius_minimal.boundary import radius_ahead, small_radius
 from inradius_minimal.gradients import climb, heading
 from inradius_minimal.smallest import Smallest
@@ -18,10 +18,14 @@ def fall_back(part: AttackBatch, found: Smallest, *, gradients: bool = True) -> 
     """Tries far points of growing sets for every example of ``part``, until it is misclassified, and records them.
 
     At each radius these are the points farthest along the gradient at the last one, along noise, along random blocks, and along
-    the gradient there; without ``gradients`` all are along noise or blocks.
+    the gradient there; without ``gradients`` all are along noise or blocks. Oracles that know no other radius have no such points.
     """
     delta = torch.zeros_like(part.x)
     radius = _first(part, delta, found) if gradients else small_radius(part)
+    try:
+        part.threat.per_example(radius)
+    except UnsupportedError:
+        return
     for number in range(4 * _RADII):
         if not len(part):
             return

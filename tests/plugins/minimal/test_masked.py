@@ -8,6 +8,7 @@ from minimal_cases import attack_of, threat_of
 from torch import nn
 
 import inradius
+from inradius.sets.derived import DerivedOracles
 from inradius_minimal.fallback import fall_back
 from inradius_minimal.smallest import Smallest
 
@@ -94,3 +95,30 @@ def test_a_start_that_is_misclassified_already_does_not_turn_the_descent_around(
         far = attack_of(spec)(model, x, y, around, start=3 * free.delta)
         assert bool((far.margin < 0).all())
         assert bool((far.gauge < 1.5 * free.gauge).all())
+
+
+class OneRadius(DerivedOracles):
+    """A ball that knows no other radius."""
+
+    def __init__(self, threat):
+        self.threat = threat
+
+    def __getattribute__(self, name):
+        forwarded = {"measure", "radius", "bounds", "room", "project", "linear_max", "gauge", "violation"}
+        return getattr(self.threat, name) if name in forwarded else super().__getattribute__(name)
+
+    def project(self, delta, x): ...
+    def linear_max(self, c, x): ...
+    def gauge(self, delta, x): ...
+
+    def select(self, index):
+        return self
+
+    def members(self):
+        return (self,)
+
+
+def test_a_set_of_one_radius_has_no_far_points():
+    model, x, y = masked(0)
+    found = attack_of("deepfool(steps=3)")(model, x, y, OneRadius(threat_of("linf(eps=0.2)")))
+    assert not found.success.any()
