@@ -18,6 +18,7 @@ from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.execution_errors import ExecutionErrors
 from inradius_bounds.network.magnitudes import counts, total
+from inradius_bounds.network.network import mixes
 from inradius_bounds.rounding import gamma, tiny, unit
 from inradius_bounds.rules.activations.relu import ReLURule
 from inradius_bounds.steps.join import Added
@@ -48,10 +49,20 @@ class FoldedBoxes:
         op = node.operator
         if op is not None and isinstance(op.rule, WeightedRule) and isinstance(op.module, WeightedStep):
             return self._weighted(node, op.rule, op.module, boxes[0])
+        return _summed(*node.interval(*boxes)) if self._sums(node) else None
+
+    def near(self, node: Node) -> bool:
+        """True if the box of a node never needs the sizes of numbers that are earlier than its sources."""
+        if node.bends or node.extreme is not None or mixes(node) or self._sums(node):
+            return True
+        return all(source.bends or not source.sources for source in node.sources)
+
+    def _sums(self, node: Node) -> bool:
+        """True for a plain sum or difference of two values, whose execution does not count."""
         join = node.join
-        if isinstance(join, Added) and len(boxes) == 2 and all(abs(factor) == 1 for factor in join.factors):
-            return None if self.executions.run is not None else _summed(*join.interval(*boxes))
-        return None
+        if not isinstance(join, Added) or self.executions.run is not None:
+            return False
+        return len(join.factors) == 2 and all(abs(factor) == 1 for factor in join.factors)
 
     def _weighted(self, node: Node, rule: WeightedRule, step: WeightedStep, box: Box) -> FoldedBox | None:
         op, (forth, _), dtype = node.required_operator, counts(node), box[0].dtype

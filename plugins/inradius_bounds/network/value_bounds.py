@@ -46,6 +46,10 @@ class ValueBounds:
 
     def __attrs_post_init__(self) -> None:
         self.errors = None if self.rounding is None else RoundingErrors.of(self.network, self, self.rounding)
+        # sizes come from boxes, which would be computed again; behind the last curve no boxes are needed
+        last = max((place for node, place in self.network.place.items() if node.bends), default=0)
+        before = self.network.nodes[1:last]
+        self.passing = self.passing and self.errors is not None and all(map(self.errors.folded.near, before))
 
     def known(self, node: Node) -> Box | None:
         """The box of a node, two of (B, *shape), where it is already computed; the box of the input always is."""

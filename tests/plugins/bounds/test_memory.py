@@ -113,3 +113,11 @@ class Skipping(nn.Module):
         for layer in self.layers:
             z = z + layer(z.relu())
         return z.relu()
+
+
+def test_boxes_are_kept_where_sizes_come_from_them():
+    """Else the box of each layer would be computed again for each size behind it."""
+    x, threat = torch.rand(3, 4), inradius.make("linf(eps=0.1)", ThreatModel)
+    network = trace(Skipping().eval(), x, threat).network
+    assert ValueBounds(network, x, threat, Rounding(x.dtype), passing=True).passing
+    assert not ValueBounds(network, x, threat, Rounding(x.dtype, x.dtype), passing=True).passing
