@@ -14,8 +14,8 @@ from inradius_bounds.search.domains import Domains
 from inradius_bounds.search.reduced_network import ReducedNetwork
 from inradius_bounds.search.split_layout import SplitLayout
 
-# the most numbers for which a network is reduced
-_REDUCED = 2000
+# the most numbers of a network in its reduced form
+_REDUCED = 2**25
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -46,9 +46,10 @@ class SplitProblem:
 
     @cached_property
     def reduced(self) -> ReducedNetwork | None:
-        """The reduced form of the network for ascents; None where there are several sets, or where it would not be smaller."""
+        """The reduced form of the network for ascents; None where there are several sets, or where it would be large."""
         network, layout = self.rough.network, self.rough_layout
-        if len(self.root.x) > 1 or network.products or layout.size > _REDUCED:
+        numbers = layout.size * (layout.size + self.rough.end.stored.numel())
+        if len(self.root.x) > 1 or network.products or numbers > _REDUCED:
             return None
         return ReducedNetwork.of(self.rough, layout)
 
