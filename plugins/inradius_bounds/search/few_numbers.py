@@ -20,7 +20,7 @@ class FewNumbers:
     @classmethod
     def of(cls, matrix: Tensor) -> "FewNumbers":
         """The matrix in the form in which products are faster."""
-        if int(matrix.count_nonzero()) > _SPARSE * matrix.numel():
+        if int(matrix.count_nonzero()) >= _SPARSE * matrix.numel():
             return cls(matrix.contiguous(), None)
         return cls(matrix.to_sparse().coalesce(), matrix.T.to_sparse().coalesce())
 
