@@ -78,7 +78,7 @@ def test_answers_are_kept_and_a_fresh_run_looks_again(folder, tmp_path):
     answers = list(asked.answers())
     assert [answer.status for answer in answers] == ["unknown"] * 6
     # low and packed.gz are different files of one property, and the third call was stopped
-    assert calls[:3] == [("net0.onnx", f"{name}", 5.0) for name in ("low.vnnlib", "high.vnnlib", "packed.vnnlib.gz")]
+    assert calls[:3] == [("net0.onnx", f"{name}", 60.0) for name in ("low.vnnlib", "high.vnnlib", "packed.vnnlib.gz")]
     assert len(calls) == 7
     list(asked.answers())
     assert len(calls) == 7
