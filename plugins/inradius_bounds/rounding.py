@@ -4,6 +4,7 @@ Source: Higham 2002, section 3.1.
 """
 
 import math
+from functools import cache
 
 import attrs
 import torch
@@ -13,11 +14,13 @@ from torch import Tensor
 ROOM = 1.01
 
 
+@cache
 def unit(dtype: torch.dtype) -> float:
     """The unit roundoff u. A correctly rounded number is off by at most u times its size."""
     return float(torch.finfo(dtype).eps) / 2
 
 
+@cache
 def tiny(dtype: torch.dtype) -> float:
     """The most that one operation loses to underflow: the smallest normal number, as a machine may flush smaller ones to 0."""
     return float(torch.finfo(dtype).smallest_normal)

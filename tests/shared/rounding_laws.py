@@ -696,6 +696,7 @@ def passes_count_from_references():
     made = _pass(values, nodes[1], rows)
     with summed_in_order():
         made._count_from(ones(1, COUNT, dtype=F64), DenseRows(rows))
+        made.settle()
     assert abs(exact(rows).sum() - exact(made.constant).item()) <= exact(made.owed).item()
 
 
@@ -705,6 +706,7 @@ def passes_count_from_small_references():
     made = _pass(values, nodes[1], ones(1, 1, 1))
     with flushing():
         made._count_from(torch.full((1, 1), 0.99 * LEAST, dtype=F64), DenseRows(ones(1, 1, 1)))
+        made.settle()
         constant, bound = made.constant, made.owed
     assert abs(Fraction(0.99 * LEAST) - exact(constant).item()) <= exact(bound).item()
 
@@ -718,15 +720,18 @@ def constants_are_shifted(kind):
         bent = RelaxedRows(DenseRows(ones(1, 1, 1)), torch.zeros(1, 1), small)
         made.lines = {nodes[1]: type("Stub", (), {"turn": None, "relaxed_rows": lambda self, rows: bent})()}
         made._through_curve(nodes[1], DenseRows(ones(1, 1, 1)))
+        made.settle()
         miss = 1 + exact(small).item() - exact(made.radius).item()
     elif kind == "rounded":
         made.constant = -ones(1, 1)
         center = 1 + small.double()
         made._count_from(center, DenseRows(ones(1, 1, 1)))
+        made.settle()
         miss = exact(center).item() - 1 - exact(made.constant).item()
     else:
         made.constant = ones(1, 1)
         made._shift(small)
+        made.settle()
         miss = 1 + exact(small).item() - exact(made.constant).item()
     assert miss <= exact(made.owed).item()
 

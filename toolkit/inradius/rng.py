@@ -6,6 +6,7 @@ in the draw. The hash is the finaliser of splitmix64 (Steele, Lea and Flood 2014
 
 import hashlib
 import math
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -52,9 +53,14 @@ class ExampleRNG:
     """
 
     def __init__(self, seed: int, index: Tensor) -> None:
-        key = torch.as_tensor(_signed(seed * _GOLDEN), dtype=torch.int64, device=index.device)
-        self._keys = _mix(_mix(key) ^ (index.to(torch.int64) + 1) * _signed(_GOLDEN))
+        self._seed, self._index = seed, index
         self._count = 0
+
+    @cached_property
+    def _keys(self) -> Tensor:
+        # made where they are needed, as most certifiers draw no numbers
+        key = torch.as_tensor(_signed(self._seed * _GOLDEN), dtype=torch.int64, device=self._index.device)
+        return _mix(_mix(key) ^ (self._index.to(torch.int64) + 1) * _signed(_GOLDEN))
 
     def __len__(self) -> int:
         return len(self._keys)

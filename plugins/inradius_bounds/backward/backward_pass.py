@@ -17,12 +17,14 @@ from inradius_bounds.backward.rows.dot import dot_terms
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
-from inradius_bounds.rounding import ROOM, gamma, tiny, unit
+from inradius_bounds.rounding import ROOM, gamma, tiny
 
 
 @attrs.define(eq=False)
 class BackwardPass:
     """Rows on their way to the input: ``pending`` by node, with constants, radii and rounding errors (B, s · K).
+
+    Addends of the constants and of the errors are kept until ``settle``, which is one sum and one bound of its rounding.
 
     two: true where curves whose lines are not parallel double the rows, for lower bounds of the rows and of their negatives.
     stops: true where the rows also end at curves, products and maxima.
@@ -38,6 +40,9 @@ class BackwardPass:
     radius: Tensor = attrs.field(init=False)
     owed: Tensor | None = None
     execution: Tensor | None = None
+    _addends: list[Tensor] = attrs.field(init=False, factory=list)
+    _debts: list[Tensor] = attrs.field(init=False, factory=list)
+    _losses: list[Tensor] = attrs.field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.radius = torch.zeros_like(self.constant)
@@ -61,6 +66,7 @@ class BackwardPass:
                     self._pay(node, function)
                 for source, pulled in function.through(node):
                     self._collect(source, pulled)
+        self.settle()
         return self
 
     def _ends(self, node: Node) -> bool:
@@ -117,16 +123,29 @@ class BackwardPass:
         self._owe(size.over(owed[0]), None if owed[1] is None else size.over(owed[1]))
 
     def _shift(self, constant: Tensor) -> None:
-        """Adds to the constants. The rounding of the sum and of the addend is counted."""
-        self.constant = self.constant + constant
-        if self.owed is not None:
-            self._owe(unit(self.constant.dtype) * (self.constant.abs() + constant.abs() + self.radius), None)
+        """Adds to the constants."""
+        self._addends.append(constant)
 
     def _owe(self, owed: Tensor | None, execution: Tensor | None) -> None:
+        """Adds to the errors."""
         if owed is not None and self.owed is not None:
-            self.owed = self.owed + ROOM * owed.detach()
+            self._debts.append(owed)
         if execution is not None and self.execution is not None:
-            self.execution = self.execution + ROOM * execution.detach()
+            self._losses.append(execution)
+
+    def settle(self) -> None:
+        """Adds up all that was added to constants and errors. The rounding of the constants' sum, addends and radii is counted."""
+        if self._addends:
+            parts = torch.stack([self.constant, *self._addends])
+            self.constant = parts.sum(0)
+            # a sum of n numbers has n − 1 roundings, and each addend one of its own; radii are as many
+            rounds = gamma(len(parts) + 1, self.constant.dtype)
+            self._owe(rounds * (parts.abs().sum(0) + self.radius), None)
+        if self.owed is not None and self._debts:
+            self.owed = ROOM * torch.stack([self.owed, *self._debts]).sum(0).detach()
+        if self.execution is not None and self._losses:
+            self.execution = ROOM * torch.stack([self.execution, *self._losses]).sum(0).detach()
+        self._addends, self._debts, self._losses = [], [], []
 
     def _through_curve(self, node: Node, function: LinearFunctions) -> None:
         lines = self.lines[node]
@@ -142,11 +161,12 @@ class BackwardPass:
         self._collect(node.sources[0], found.function)
 
     def _through_product(self, node: Node, function: LinearFunctions) -> None:
-        lines, dense = self.lines[node], function.dense(node.stored)
+        lines = self.lines[node]
+        spread = lines.form(function, node.stored)
         if self.two and not self.doubled and lines.turn is not None:
             self._double()
-            dense = dense.doubled()
-        found = lines.product_rows(dense)
+            spread = spread.doubled()
+        found = lines.product_rows(spread)
         if found.radius is not None:
             self.radius = self.radius + found.radius
         self._shift(found.constant)
@@ -156,6 +176,7 @@ class BackwardPass:
 
     def _double(self) -> None:
         self.doubled = True
+        self.settle()
         for node, function in self.pending.items():
             spread = function.spread(node.stored) if isinstance(function, UnitRows) else function
             self.pending[node] = spread.doubled()

@@ -1,5 +1,7 @@
 """The first and the last step of a certifier: bounds of a model's values before any box, and ``Bounds`` from closed rows."""
 
+from collections.abc import Callable
+
 import attrs
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,9 @@ from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import Rounding
 
+# a function that gives the network of a model for inputs like x and a set, in a type
+NetworkForm = Callable[[nn.Module, Tensor, Oracles, torch.dtype], Network]
+
 # rounding moves inner bounds as well, which the error of the last pass does not show; this factor estimates the sum
 _INNER = 4
 # a bound that proves nothing is doubtful where rounding has more than this share in the width of inner bounds
@@ -27,33 +32,33 @@ def values_of(
     *,
     about: bool = True,
     memory: float | None = None,
-    chained: bool = False,
+    form: NetworkForm = network_of,
     passing: bool = False,
 ) -> ValueBounds:
     """The bounds of a model's values for inputs x (B, *S), without boxes yet. Rounding is bounded except in training.
 
     about: true where passes count from the values at x, which costs more than it helps where there are few passes. memory: the
-    megabytes that rows may take; None for a share of the free memory. In training the memory has no limit. chained: true for the
-    nodes of the model's chain of layers, where products of two values are made of squares. passing: true where only boxes that are
-    asked for are kept.
+    megabytes that rows may take; None for a share of the free memory. In training the memory has no limit. form: the function that
+    gives the network of a model. passing: true where only boxes that are asked for are kept.
     """
 
-    network = _network(model, x, threat, x.dtype, chained)
+    network = form(model, x, threat, x.dtype)
     rounding = rounding_of(network, x)
-    reference = _reference(model, network, x, threat, rounding, chained) if about and rounding is not None else None
+    reference = _reference(model, network, x, threat, rounding, form) if about and rounding is not None else None
     limit = None if rounding is None else numbers_within(memory, x)
     return ValueBounds(network, x, threat, rounding, about=reference, limit=limit, passing=passing)
 
 
-def _network(model: nn.Module, x: Tensor, threat: Oracles, dtype: torch.dtype, chained: bool) -> Network:
-    return trace(model, x, threat, dtype).network if chained else network_of(model, x, threat, dtype)
+def chained(model: nn.Module, x: Tensor, threat: Oracles, dtype: torch.dtype) -> Network:
+    """The network of a model's chain of layers, where products of two values are made of squares."""
+    return trace(model, x, threat, dtype).network
 
 
 def _reference(
-    model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding, chained: bool = False
+    model: nn.Module, network: Network, x: Tensor, threat: Oracles, rounding: Rounding, form: NetworkForm = network_of
 ) -> Reference:
     wide = x.detach().to(torch.float64)
-    other = network if x.dtype == wide.dtype else _network(model, x, threat, wide.dtype, chained)
+    other = network if x.dtype == wide.dtype else form(model, x, threat, wide.dtype)
     values = ValueBounds(other, wide, threat, Rounding(wide.dtype, rounding.execution))
     return Reference(values, dict(zip(network.nodes, other.nodes, strict=True)))
 

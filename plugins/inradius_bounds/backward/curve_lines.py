@@ -58,18 +58,12 @@ class CurveLines:
         steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
         u = ROOM * unit(self.slope.dtype)
         terms = dot_terms(node.stored) + 4
-        handed, own = errors.rows.handed(source), errors.rows.own(node)
-        owed = (
-            owed
-            + own[0]
-            + ((3 if self.turn is None else 8) + 2 * errors.rows.adds(node))
-            * u
-            * steep
-            * errors.deviations.deviation(source)
-            + terms * u * (self.offset.abs() + self.band.abs())
-            # products with slopes, offsets and bands may underflow
-            + 4 * tiny(self.slope.dtype) * (1 + errors.deviations.deviation(source))
-        )
+        far, handed, own = errors.deviations.deviation(source), errors.rows.handed(source), errors.rows.own(node)
+        rounds = (3 if self.turn is None else 8) + 2 * errors.rows.adds(node)
+        # products with slopes, offsets and bands may underflow
+        owed = torch.add(owed + own[0], 1 + far, alpha=4 * tiny(self.slope.dtype))
+        owed = torch.addcmul(owed, steep, far, value=rounds * u)
+        owed = torch.add(owed, self.offset.abs() + self.band.abs(), alpha=terms * u)
         execution = own[1]
         if handed is not None:
             owed = owed + steep * handed[0]

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius import Relaxation
+from inradius import ActivationRule, Relaxation
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.beaten import beaten, decided
 from inradius_bounds.backward.curve_lines import CurveLines
@@ -22,10 +22,13 @@ from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
-from inradius_bounds.rules.relax import Relax, relax_by_rule, smallest_area, smallest_of
+from inradius_bounds.rules.relax import Relax, between, least_area, relax_by_rule, smallest_area, where
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 # the source of the bounds of inner layers: the backward pass, or interval arithmetic alone
 Inner = Literal["backward", "interval"]
+# the share by which the area between parallel lines may be larger than the least
+_WIDER = 1e-3
 
 
 @attrs.define(eq=False)
@@ -48,10 +51,11 @@ class CurveRelaxations:
         op, source = node.required_operator, node.sources[0]
         box = self.values.box(source)
         if relax is smallest_area:
-            lines = op.rule.lines(op, *box)
-            found, own = smallest_of(*lines, *box), op.rule.from_lines(*lines)
+            found, own = least_area(op, *box)
             if own is not None:
                 self.by_rule[node] = own
+                if not self.slopes and isinstance(op.rule, ActivationRule):
+                    found = _parallel_if_near(own, found, box)
         else:
             found = relax(op, *box)
         if source in self.backward and found.parallel:
@@ -64,6 +68,11 @@ class CurveRelaxations:
         if node not in self.lines:
             self.lines[node] = self.paying(node).folded
         return self.lines[node]
+
+    @property
+    def by_rule_alone(self) -> bool:
+        """True if the relaxations of all curves are those of their rules."""
+        return all(found is self.by_rule.get(node) for node, found in self.relaxations.items())
 
     def parallel(self, node: Node) -> CurveLines | Planes:
         """Parallel lines of a curve, moved apart in the same way; those of ``line`` where none are known, and for a product."""
@@ -82,6 +91,18 @@ class CurveRelaxations:
                 else CurveLines.of(self.values, node, self.relaxations[node])
             )
         return self._paying[node]
+
+
+def _parallel_if_near(parallel: Relaxation, least: Relaxation, box: Box) -> Relaxation:
+    """The lines with the least area between them; in examples in which parallel lines are hardly wider, those.
+
+    Between parallel lines rows are not doubled.
+    """
+    wide, narrow = (between(each, *box).detach().flatten(1).sum(1) for each in (parallel, least))
+    near = wide <= (1 + _WIDER) * narrow
+    if bool(near.all()):
+        return parallel
+    return where(near, parallel, least) if bool(near.any()) else least
 
 
 def relax_curves(
@@ -147,6 +168,8 @@ def undecided(values: ValueBounds, node: Node, box: Box) -> Tensor:
     for use in values.network.uses[node]:
         if use.curved:
             found = found | use.required_operator.rule.undecided(use.required_operator, *box)
+        elif isinstance(use.product, WindowMaximum):
+            found = found | use.product.undecided(*box)
         elif use.product is not None:
             found = found | ~(box[1] <= box[0])
     lost = beaten(values, node)

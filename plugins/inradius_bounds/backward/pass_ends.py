@@ -74,7 +74,7 @@ class ClosedRows:
     @property
     def safe(self) -> Tensor:
         """The bounds minus all rounding errors, (B, K)."""
-        found = self.value if self.error is None else self.value - ROOM * self.error
+        found = self.value if self.error is None else torch.sub(self.value, self.error, alpha=ROOM)
         return found if self.execution is None else found - self.execution
 
     @property
@@ -113,8 +113,8 @@ def lower(ended: BackwardPass, *, cheap: bool = False) -> ClosedRows:
         found = _below(values, function, cheap) if by_support else _over(values, node, function)
         value = value + found.low
         if owed is not None and found.error is not None:
-            last = 4 * unit(value.dtype) * (value.detach().abs() + found.low.detach().abs())
-            owed = owed + ROOM * (found.error + last)
+            size = value.detach().abs() + found.low.detach().abs()
+            owed = torch.add(owed, torch.add(found.error, size, alpha=4 * unit(value.dtype)), alpha=ROOM)
     return ClosedRows(value, None if owed is None else owed.detach(), ended.execution)
 
 
@@ -133,8 +133,8 @@ def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
         low, high = ends.low, ends.high
         if owed is not None and ends.error is not None:
             size = center.abs() + torch.maximum(low.abs(), high.abs()) + ended.radius
-            owed = owed + ROOM * (ends.error + 4 * unit(center.dtype) * size.detach())
-    room = ended.radius if owed is None else ended.radius + ROOM * owed.detach()
+            owed = torch.add(owed, torch.add(ends.error, size.detach(), alpha=4 * unit(center.dtype)), alpha=ROOM)
+    room = ended.radius if owed is None else torch.add(ended.radius, owed.detach(), alpha=ROOM)
     room = room if ended.execution is None else room + ended.execution
     values.note(room - ended.radius, 2 * room + high - low)
     return center - room + low, center + room + high

@@ -1,15 +1,18 @@
 """The planes that stand for a function of several values in a backward pass."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 import attrs
+import torch
 from torch import Tensor
 
 from inradius_bounds.backward.curve_lines import widened
 from inradius_bounds.backward.factor_rows import FactorRows
+from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot
+from inradius_bounds.backward.rows.windows import WindowRows
 
 
 @attrs.frozen(eq=False)
@@ -26,8 +29,12 @@ class Planes(ABC):
     execution: Tensor | None = attrs.field(kw_only=True, default=None)
 
     @abstractmethod
-    def product_rows(self, function: DenseRows) -> FactorRows:
-        """The rows on the values that stand for rows on the function."""
+    def product_rows(self, function: Any) -> FactorRows:
+        """The rows on the values that stand for rows on the function, which have the form of ``form``."""
+
+    def form(self, function: LinearFunctions, shape: torch.Size) -> DenseRows | WindowRows:
+        """The form of rows on the function of this shape that ``product_rows`` takes: dense rows, unless it takes others."""
+        return function.dense(shape)
 
     @property
     def turn(self) -> Tensor:
@@ -39,7 +46,7 @@ class Planes(ABC):
         """The planes moved apart by all rounding errors of rows on the function; ``owed`` and ``execution`` are None."""
         return attrs.evolve(self, band=widened(self.band, (self.owed, self.execution)), owed=None, execution=None)
 
-    def _joined(self, rows: Tensor, functions: tuple[DenseRows, ...]) -> FactorRows:
+    def _joined(self, rows: Tensor, functions: tuple[DenseRows | WindowRows, ...]) -> FactorRows:
         """The rows ``functions`` on the values, with the constant and the errors of rows (B, K, *shape) on the function."""
         size = rows.abs()
         owed, execution = (

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from inradius_bounds.backward.factor_rows import FactorRows
+from inradius_bounds.backward.maximum_planes import MaximumPlanes
 from inradius_bounds.backward.planes import Planes as Planes
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot_terms
@@ -24,6 +25,7 @@ from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
 from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.softmax import Softmax
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 # the largest relative difference of a tie
 _TIE = 1e-6
@@ -91,9 +93,9 @@ class ProductPlanes(Planes):
         join, a, b = self.join, self.first, self.second
         one, other = join.first_rows(rows, b.coefficient), join.second_rows(rows, a.coefficient)
         if a.leans:
-            one = one - join.first_rows(size, b.half) * a.lean.reshape(len(rows), 1, *join.first)
+            one = one - join.first_rows(size, b.half) * a.lean.reshape(len(rows), 1, *one.shape[2:])
         if b.leans:
-            other = other - join.second_rows(size, a.half) * b.lean.reshape(len(rows), 1, *join.second)
+            other = other - join.second_rows(size, a.half) * b.lean.reshape(len(rows), 1, *other.shape[2:])
         functions = tuple(
             DenseRows(part.reshape(*rows.shape[:2], *side.middle.shape[1:])) for part, side in ((one, a), (other, b))
         )
@@ -101,7 +103,9 @@ class ProductPlanes(Planes):
 
 
 def planes(values: ValueBounds, node: Node) -> Planes:
-    """The planes of a product or of a softmax, with the rounding errors of rows on it."""
+    """The planes of a product, of a softmax or of maxima over windows, with the rounding errors of rows on it."""
+    if isinstance(node.product, WindowMaximum):
+        return MaximumPlanes.of(values, node)
     return SoftmaxPlanes.of(values, node) if isinstance(node.product, Softmax) else ProductPlanes.of(values, node)
 
 
@@ -151,20 +155,21 @@ class _Side:
         wide = torch.where(self.half > 0, self.half, torch.ones_like(self.half))
         return torch.where(self.half > 0, self.coefficient / wide, 0.0).clamp(-1, 1)
 
-    def shared(self, where: Tensor) -> "_Side":
-        """The factor, shared in the chosen examples (B,)."""
+    def shared(self, towards_zero: Tensor, where: Tensor) -> "_Side":
+        """The factor, shared in the chosen examples (B,), with τ there."""
         if not bool(where.any()):
             return self
-        lean = self.towards_zero * where.view(-1, *(1,) * (self.middle.ndim - 1)).to(self.middle.dtype)
+        lean = towards_zero * where.view(-1, *(1,) * (self.middle.ndim - 1)).to(self.middle.dtype)
         return attrs.evolve(self, coefficient=self.coefficient - lean * self.half, lean=lean, leans=True)
 
 
 def _chosen(first: _Side, second: _Side) -> tuple[_Side, _Side]:
     """The factors, of which one is shared in each example: the one whose box is narrower beside its distance from 0."""
-    sure = [side.towards_zero.detach().abs().flatten(1).mean(1) for side in (first, second)]
+    ends = [side.towards_zero for side in (first, second)]
+    sure = [end.detach().abs().flatten(1).mean(1) for end in ends]
     # factors that are equal but for rounding are a tie
     earlier = sure[0] >= (1 - _TIE) * sure[1]
-    return first.shared(earlier), second.shared(~earlier)
+    return first.shared(ends[0], earlier), second.shared(ends[1], ~earlier)
 
 
 def _passed(join: Bilinear, sides: tuple[_Side, _Side], place: int, debt: Tensor) -> Tensor:

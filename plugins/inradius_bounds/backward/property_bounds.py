@@ -47,7 +47,11 @@ def property_bounds(
 def bounds_by_each(values: ValueBounds, prop: Property, several: Sequence[CurveRelaxations]) -> list[ClosedRows]:
     """Lower bounds of the property's rows by the lines of each of several relaxations; in one pass where the rows are small."""
     count, proof = len(several), current_certificate()
-    if (proof is not None and proof.decide) or count * prop.offsets.numel() * values.network.widest > _SMALL:
+    if (
+        count == 1
+        or (proof is not None and proof.decide)
+        or count * prop.offsets.numel() * values.network.widest > _SMALL
+    ):
         found = [property_bounds(values, prop, lines_of(several[0]))]
         for other in several[1:]:
             if not settled(found[0]):

@@ -4,6 +4,7 @@ import torch
 
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.network import Network
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 Extent = tuple[int, int]
 
@@ -30,6 +31,8 @@ def _wider(extent: Extent | None, node: Node, source: Node) -> Extent | None:
     """The extent of pixels of a source that pixels of a node are made of; None for all of the source's numbers."""
     if extent is None or len(source.stored) != 3:
         return None
+    if isinstance(node.product, WindowMaximum):
+        return extent[0] * node.product.size[0], extent[1] * node.product.size[1]
     if node.product is not None:
         return None
     if node.curved or (node.join is not None and node.join.adds):

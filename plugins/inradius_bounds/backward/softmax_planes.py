@@ -14,12 +14,13 @@ from inradius_bounds.backward.factor_rows import FactorRows
 from inradius_bounds.backward.planes import Planes
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot_terms
+from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
-from inradius_bounds.steps.softmax import Softmax, log_shares, powers
+from inradius_bounds.steps.softmax import Softmax, powers
 
 F64 = torch.float64
 # the relative error of sums and quotients of exponentials in float64, besides the number of terms
@@ -73,7 +74,7 @@ class SoftmaxPlanes(Planes):
         assert isinstance(step, Softmax)
         low, high = (step.last(side.to(F64)) for side in values.box(node.sources[0]))
         dtype = values.x.dtype
-        middle, half, sides = _sides(low, high, step.mask)
+        middle, half, sides = _sides(low, high, step.mask, values.logarithms.of(node, values.box(node.sources[0])))
         below, above = (side.rounded(dtype, half) for side in sides)
         start, before = (step.last(part.to(F64)) for part in references(values, node))
         move = (start - middle).where(half.isfinite(), 0)
@@ -125,12 +126,16 @@ class SoftmaxPlanes(Planes):
         return self._joined(function.rows, (DenseRows(self.step.back(found, 2)),))
 
 
-def _sides(low: Tensor, high: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, tuple[_Side, _Side]]:
+def _sides(
+    low: Tensor, high: Tensor, mask: Tensor | None, logarithms: Box
+) -> tuple[Tensor, Tensor, tuple[_Side, _Side]]:
     """The middle and the half width of a box, and the planes below and above, in float64, (B, ..., n) each.
+
+    logarithms: those of the shares over the box.
 
     Where a side of the box is not finite, the planes are 0 and 1.
     """
-    first, last = log_shares(low, high, mask)
+    first, last = logarithms
     known = (first > -1e299).all(-1, keepdim=True) if mask is None else ((first > -1e299) | ~mask).all(-1, keepdim=True)
     low, high = low.where(known, 0), high.where(known, 0)
     middle = (low + high) / 2

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import attrs
 import torch
@@ -17,7 +18,8 @@ from inradius_bounds.capture.graph import Graph, ModuleOperator
 from inradius_bounds.capture.module_operators import Rules
 from inradius_bounds.capture.operator_checks import check_operators
 from inradius_bounds.capture.plain_runs import TestedPoints, batch_of, check_values
-from inradius_bounds.capture.record import record
+from inradius_bounds.capture.record import Recording, record
+from inradius_bounds.capture.replay import can_follow, follows
 from inradius_bounds.capture.structure import ModelStructure
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.layout.levels import chain_of
@@ -44,6 +46,8 @@ class Captured:
     _chains: dict[torch.dtype, tuple[Lowered, LayerChain]] = attrs.field(factory=dict)
     # for graphs with products of two values, the networks that have each product as one node
     _networks: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
+    # for graphs with maxima over windows, the networks that have these as one node as well
+    _pooled: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
 
     def chain(self, dtype: torch.dtype) -> LayerChain:
         """The chain in a type, which reads the model's tensors anew."""
@@ -59,22 +63,32 @@ class Captured:
         chain = self.chain(dtype)
         if not self._chains[dtype][0].squared:
             return chain.network
-        if dtype not in self._networks or self._networks[dtype][0].converted:
-            lowered = lower(self.graph, self.layers, dtype, self.device, products=True)
-            self._networks[dtype] = lowered, Network.of(lowered)
-        lowered, network = self._networks[dtype]
+        return self._found(self._networks, dtype, maxima=False)
+
+    def pooled(self, dtype: torch.dtype) -> Network:
+        """The network in a type, in which products and maxima over windows are one node; it reads the model's tensors anew."""
+        found = self.network(dtype)
+        return self._found(self._pooled, dtype, maxima=True) if self._chains[dtype][0].paired else found
+
+    def _found(self, known: dict[torch.dtype, tuple[Lowered, Network]], dtype: torch.dtype, *, maxima: bool) -> Network:
+        if dtype not in known or known[dtype][0].converted:
+            lowered = lower(self.graph, self.layers, dtype, self.device, products=True, maxima=maxima)
+            known[dtype] = lowered, Network.of(lowered)
+        lowered, network = known[dtype]
         lowered.constants.forget()
         return network
 
     @property
     def unchanged(self) -> bool:
         """True if the constants that steps were built from, such as places and masks, are unchanged."""
-        made = (*self._chains.values(), *self._networks.values())
+        made = (*self._chains.values(), *self._networks.values(), *self._pooled.values())
         return all(lowered.constants.unchanged for lowered, _ in made)
 
     def holds(self, model: nn.Module, x: Tensor) -> bool:
         """True if the model runs the same operators on the same constants, for the first of the inputs x (B, *S)."""
         with put_back(model):
+            if can_follow(self.graph) and follows(model, x[:1], self.graph):
+                return True
             return GraphMatch(self.graph, record(model, x[:1], self.rules).graph).difference() is None
 
 
@@ -104,14 +118,21 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
         check_affine(chain, generator)
     check_constants(single.graph, x.dtype)
     for run in runs if x[0].numel() < _LARGE else runs[:1]:
-        for products in (False, True):
-            lowered = lower(run.graph, layers, torch.float64, x.device, exact=False, products=products)
-            check_operators(run.graph, lowered.nodes, run.numbers)
-            if not lowered.squared:
-                break
+        _check_forms(run, layers, x.device)
     with put_back(model):
         check_values(model, chain, TestedPoints(points, torch.cat([run.output for run in runs]), outputs))
     return found
+
+
+def _check_forms(run: Recording, layers: Rules, device: torch.device) -> None:
+    """Checks the operators of a run against their steps, in each form that the graph has."""
+    form = partial(lower, run.graph, layers, torch.float64, device, exact=False)
+    first = form()
+    check_operators(run.graph, first.nodes, run.numbers)
+    if first.squared:
+        check_operators(run.graph, form(products=True).nodes, run.numbers)
+    if first.paired:
+        check_operators(run.graph, form(products=True, maxima=True).nodes, run.numbers)
 
 
 @contextmanager

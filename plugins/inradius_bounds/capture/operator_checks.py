@@ -11,6 +11,7 @@ from inradius_bounds.capture.graph import Graph, Value, values_in
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.softmax import Softmax
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 # a run may round an operator in another way than the steps that stand for it, which may be several
 _ROOM = 8
@@ -80,6 +81,9 @@ def _evaluated(node: Node, known: dict[Node, Rounded], dtype: torch.dtype) -> Ro
 def _made(node: Node, before: list[Rounded], dtype: torch.dtype) -> Rounded:
     if isinstance(node.product, Softmax):
         return node.product.rounded(*before[0], dtype)
+    if isinstance(node.product, WindowMaximum):
+        # the distance of the largest numbers is at most the largest distance
+        return node.product(before[0][0]), node.product.magnitude(before[0][1])
     if node.product is not None:
         return _multiplied(node.product, before, dtype)
     if node.join is None:

@@ -40,6 +40,13 @@ def network_of(model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype
     return _traced(model, x, threat, dtype, Captured.network)
 
 
+def pooled_network_of(
+    model: nn.Module, x: Tensor, threat: Oracles | None = None, dtype: torch.dtype | None = None
+) -> Network:
+    """The network of ``network_of`` with maxima over windows as one node."""
+    return _traced(model, x, threat, dtype, Captured.pooled)
+
+
 def _traced(
     model: nn.Module,
     x: Tensor,

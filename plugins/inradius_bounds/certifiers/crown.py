@@ -29,6 +29,7 @@ class Crown(PropagationCertifier):
     """
 
     doubles = True
+    pools = True
 
     intersect: bool = attrs.field(default=True, validator=flag)
     inner: Inner = attrs.field(default="backward", validator=in_(get_args(Inner)))
@@ -43,7 +44,7 @@ class Crown(PropagationCertifier):
 def closed(found: CurveRelaxations, prop: Property, *, intersect: bool = True, best: bool = True) -> ClosedRows:
     """Lower bounds by the backward pass from the property to the input, (B, K); with ``best`` for the better of two slopes."""
     values = found.values
-    both = [found, over_boxes(found, relax_by_rule)] if best and values.network.curves else [found]
+    both = [found] if not best or found.by_rule_alone else [found, over_boxes(found, relax_by_rule)]
     several = bounds_by_each(values, prop, both)
     if settled(several[0]):
         return several[0]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.certifier_bounds import bounds_of, chained, values_of
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.pass_ends import ClosedRows
@@ -48,7 +48,7 @@ class LP(Certifier):
             raise UnsupportedError(
                 f"{threat} is not convex; lp certifies convex sets, a union member by member (union='each')"
             )
-        values, chain = values_of(model, x, threat, chained=True), trace(model, x, threat)
+        values, chain = values_of(model, x, threat, form=chained), trace(model, x, threat)
         found = relax_curves(values, relax=smallest_area)
         best = closed(found, prop)
         if not chain.hidden or not len(x):
@@ -78,7 +78,7 @@ class LP(Certifier):
 @torch.no_grad()
 def relaxed_minimum(model: nn.Module, x: Tensor, threat: Oracles, prop: Property) -> Tensor:
     """The optima that the solver reports, (B, K), for comparisons. They are bounds only up to the solver's tolerance."""
-    values, chain = values_of(model, x, threat, chained=True), trace(model, x, threat)
+    values, chain = values_of(model, x, threat, form=chained), trace(model, x, threat)
     relax_curves(values, relax=smallest_area)
     boxes = level_boxes(chain, values)
     rows, constant = fold(chain, prop)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
 from inradius.components.validators import as_float, positive
-from inradius_bounds.backward.certifier_bounds import bounds_of, values_of
+from inradius_bounds.backward.certifier_bounds import bounds_of, chained, values_of
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.box import Box
 from inradius_bounds.capture.trace import trace
@@ -51,7 +51,7 @@ class MILP(Certifier):
     )
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        values, chain = values_of(model, x, threat, chained=True), trace(model, x, threat)
+        values, chain = values_of(model, x, threat, form=chained), trace(model, x, threat)
         _check_relus(chain)
         if len(x):
             # the set is refused even where no example is left to the solver

@@ -14,7 +14,8 @@ from inradius.components.validators import as_float, positive
 from inradius_bounds.backward.certifier_bounds import bounds_of, narrowed, values_of
 from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.pass_ends import ClosedRows
-from inradius_bounds.capture.trace import network_of
+from inradius_bounds.capture.trace import network_of, pooled_network_of
+from inradius_bounds.network.network import Network
 from inradius_bounds.network.value_bounds import ValueBounds
 
 F32, F64 = torch.float32, torch.float64
@@ -34,7 +35,8 @@ class PropagationCertifier(Certifier):
     that passes count from the values at x, which costs one more evaluation and makes rounding errors smaller. ``doubles`` says that
     small networks with products are bounded in float64 at once, where errors are small also from 0. ``rows_at_once`` is the count
     of vectors of the widest value that are kept of one example; None for the count of the property's rows. ``passing`` says that
-    boxes are dropped when they are not needed any more.
+    boxes are dropped when they are not needed any more. ``pools`` says that maxima over windows are one node, whose planes have
+    no lines that could be chosen.
     """
 
     widens = True
@@ -42,17 +44,17 @@ class PropagationCertifier(Certifier):
     doubles: ClassVar[bool] = False
     rows_at_once: ClassVar[int | None] = None
     passing: ClassVar[bool] = False
+    pools: ClassVar[bool] = False
     memory: float | None
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
-        small = (
-            self.doubles and current_certificate() is not None and x.dtype in (F32, F64) and _small(model, x, threat)
-        )
+        form = pooled_network_of if self.pools else network_of
+        small = self.doubles and current_certificate() is not None and x.dtype in (F32, F64)
+        small = small and _small(form(model, x, threat, F64))
         if small and x.dtype == F32:
             return narrowed(self.lower_bound(model, x.to(F64), threat, prop.to(F64), rng), F32)
-        values = values_of(
-            model, x, threat, about=self.from_reference and not small, memory=self.memory, passing=self.passing
-        )
+        about = self.from_reference and not small
+        values = values_of(model, x, threat, about=about, memory=self.memory, form=form, passing=self.passing)
         found = in_parts(values, prop, self.closed_rows, self.numbers_of_row(values), self.rows_at_once)
         return bounds_of(values, found, exact=threat.tight and values.network.affine)
 
@@ -65,7 +67,6 @@ class PropagationCertifier(Certifier):
         return 0
 
 
-def _small(model: nn.Module, x: Tensor, threat: Oracles) -> bool:
+def _small(network: Network) -> bool:
     """True if a network has products of values, and no value with more than a few hundred numbers."""
-    network = network_of(model, x, threat, F64)
     return bool(network.products) and network.widest <= _LARGEST

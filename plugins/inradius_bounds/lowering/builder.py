@@ -18,6 +18,7 @@ from inradius_bounds.steps.product import LinearStep, Product, ProductRule
 from inradius_bounds.steps.scale import Intermediates, Scale, ScaleRule
 from inradius_bounds.steps.softmax import Softmax
 from inradius_bounds.steps.sums import Sum, SumRule
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 Part = Node | ConstantTensor | float
 
@@ -36,6 +37,10 @@ class Builder:
     products: bool = False
     # true once a product was made of squares
     squared: bool = False
+    # true where maxima over windows are one node; else they are made by pairs
+    maxima: bool = False
+    # true once maxima that may be one node were made by pairs
+    paired: bool = False
 
     def step(self, source: Node, module: Any, rule: LayerRule, shape: torch.Size) -> Node:
         """The result of a step or of a layer."""
@@ -65,6 +70,12 @@ class Builder:
         """The softmax of a value along an axis; shown (*shape): false where a number is −inf, None for nowhere."""
         found = Softmax(source.shape, axis, stored(source.shape), shown)
         return Node(source.shape, (source.root,), product=found, where=self.where, executed=self.executed)
+
+    def window_maximum(self, source: Node, size: tuple[int, int]) -> Node:
+        """The largest number of each window of images (1, C, H, W), which the windows cover without gaps."""
+        shape = torch.Size([*source.shape[:2], source.shape[2] // size[0], source.shape[3] // size[1]])
+        found = WindowMaximum(size, source.stored, stored(shape))
+        return Node(shape, (source.root,), product=found, where=self.where, executed=self.executed)
 
     def curve(self, source: Node, layer: nn.Module) -> Node:
         """The result of an elementwise layer that has a rule."""

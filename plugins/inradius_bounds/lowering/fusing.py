@@ -1,11 +1,11 @@
-"""Scalings behind convolutions and products, such as batch norm, made part of their weights."""
+"""Scalings behind convolutions and products, such as batch norm, made part of their weights, and ReLUs made part of maxima."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 import attrs
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from inradius import Operator
 from inradius_bounds.lowering.constants import ConstantStore, ConstantTensor
@@ -13,17 +13,23 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.steps.convolution import ConvolutionStep
 from inradius_bounds.steps.product import LinearStep
 from inradius_bounds.steps.scale import Intermediates, Scale
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 
 def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
     """New nodes for those of a computation, by the old ones. A scaling of channels becomes part of the step before it.
 
-    The step still states the model's own rounding on the way, as ``size`` and ``more``.
+    The step still states the model's own rounding on the way, as ``size`` and ``more``. A ReLU beside a maximum over windows
+    becomes part of the maximum.
     """
     order = list(order)
     uses = Counter(source for node in order for source in node.sources)
     found: dict[Node, Node] = {}
     for node in order:
+        clipped = _clipped(node, uses)
+        if clipped is not None:
+            found[node] = attrs.evolve(clipped, sources=tuple(found[each] for each in clipped.sources))
+            continue
         one = _one_step(node, uses, constants)
         before, executed = node, node.executed
         if one is not None:
@@ -34,6 +40,25 @@ def fused(order: Iterable[Node], constants: ConstantStore) -> dict[Node, Node]:
         sources = tuple(found[each] for each in before.sources)
         found[node] = attrs.evolve(before, sources=sources, operator=one or before.operator, executed=executed)
     return found
+
+
+def _clipped(node: Node, uses: Counter[Node]) -> Node | None:
+    """A maximum over windows of ReLUs, or the ReLU of one, as one node: they are the same numbers. None for anything else."""
+    if node.product is None and not _is_relu(node):
+        return None
+    before = node.sources[0]
+    first, second = (before, node) if isinstance(before.product, WindowMaximum) else (node, before)
+    if not isinstance(first.product, WindowMaximum) or not _is_relu(second):
+        return None
+    if before is first and uses[before] > 1:
+        return None
+    product = attrs.evolve(first.product, clipped=True)
+    executed = first.executed and second.executed
+    return attrs.evolve(node, product=product, operator=None, sources=before.sources, executed=executed)
+
+
+def _is_relu(node: Node) -> bool:
+    return node.operator is not None and isinstance(node.operator.module, nn.ReLU)
 
 
 def _one_step(node: Node, uses: Counter[Node], constants: ConstantStore) -> Operator | None:

@@ -12,6 +12,7 @@ from inradius_bounds.steps.join import Added
 from inradius_bounds.steps.move import Move
 from inradius_bounds.steps.scale import Scale
 from inradius_bounds.steps.sums import Means, Sum
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 # layers whose values are never below 0
 _NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus, ExpLayer, CappedExpLayer, SquareLayer)
@@ -25,6 +26,8 @@ def least_of(node: Node, constants: ConstantStore) -> float | None:
             return None
         parts = [least_of(source, constants) for source in node.sources]
         return 0.0 if all(part is not None and part >= 0 for part in parts) else None
+    if isinstance(node.product, WindowMaximum):
+        return least_of(node.sources[0], constants)
     if node.operator is None:
         return None
     module = node.operator.module

@@ -32,6 +32,8 @@ class Lowered:
     nodes: dict[Value, Node]
     # true where products of two values were made of squares
     squared: bool = False
+    # true where maxima over windows were made by pairs that may be one node
+    paired: bool = False
 
 
 def lower(
@@ -42,15 +44,17 @@ def lower(
     *,
     exact: bool = True,
     products: bool = False,
+    maxima: bool = False,
 ) -> Lowered:
     """The graph as steps and curves, to be computed in ``dtype``. Without ``exact`` constants are rounded as in the model.
 
-    With ``products`` a product of two values is one node; without, it is made of squares, as chains of layers need it.
+    With ``products`` a product of two values is one node; without, it is made of squares, as chains of layers need it. With
+    ``maxima`` so are maxima over windows, which are made by pairs without.
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
     constants = ConstantStore(dtype, exact=exact, native=graph.entry.dtype)
-    build = Builder(rules, constants, device, products=products)
+    build = Builder(rules, constants, device, products=products, maxima=maxima)
     entry = Node(graph.entry.shape)
     made: dict[Value, Any] = {graph.entry: entry}
     with torch.no_grad():
@@ -71,7 +75,7 @@ def lower(
         isinstance(call.op, ModuleOperator) and _of_other_type(call.op.module, dtype) for call in graph.calls
     )
     nodes = {value: node for value, node in made.items() if isinstance(node, Node)}
-    return Lowered(entry, found, constants, device, converted, nodes, build.squared)
+    return Lowered(entry, found, constants, device, converted, nodes, build.squared, build.paired)
 
 
 def _needed(graph: Graph) -> list[OperatorCall]:

@@ -11,6 +11,7 @@ from inradius_bounds.box import Box
 from inradius_bounds.steps.bilinear import Bilinear
 from inradius_bounds.steps.join import Join
 from inradius_bounds.steps.softmax import Softmax
+from inradius_bounds.steps.window_maximum import WindowMaximum
 
 
 @attrs.define(eq=False)
@@ -24,8 +25,8 @@ class Node:
     sources: tuple["Node", ...] = ()
     operator: Operator | None = None
     join: Join | None = None
-    # of two values that both depend on the input, or the softmax of one
-    product: Bilinear | Softmax | None = None
+    # of two values that both depend on the input, or the softmax or the maxima over windows of one
+    product: Bilinear | Softmax | WindowMaximum | None = None
     where: str = ""
     # true where the model's own operator rounds as this step does, or less
     executed: bool = False
@@ -35,6 +36,8 @@ class Node:
     hidden: Tensor | None = None
     # torch's function of two values, the larger or the smaller of each two numbers, where the node is a sum that stands for it
     extreme: Callable[[Tensor, Tensor], Tensor] | None = None
+    # what ``counts`` has found for the node, which only depends on shapes
+    counted: tuple[int, int] | None = None
 
     @property
     def root(self) -> "Node":
@@ -50,7 +53,7 @@ class Node:
     def rounds(self) -> bool:
         """False if the node holds numbers of its sources, unchanged and each once, so that neither it nor its adjoint rounds."""
         if self.product is not None:
-            return True
+            return not self.product.exact
         if self.join is not None:
             return self.join.adds or self.join.fan > 1 or self.join.flushes
         return self.operator is None or self.operator.rule.rounds or self.operator.rule.fan(self.operator) > 1

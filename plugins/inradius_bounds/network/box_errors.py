@@ -22,9 +22,8 @@ class BoxErrors:
         size, dtype = self.rows.magnitudes.size(node), self.rows.dtype
         if not node.rounds:
             return torch.zeros_like(size)
-        here = (
-            gamma(forth + 8, dtype) * size + (2 * forth + 8) * tiny(dtype) + self.rows.magnitudes.small_constants(node)
-        )
+        small = (2 * forth + 8) * tiny(dtype) + self.rows.magnitudes.small_constants(node)
+        here = torch.add(small, size, alpha=gamma(forth + 8, dtype))
         run = self.rows.executions.affine(node)
         return here if run is None else here + run
 
@@ -41,23 +40,26 @@ class BoxErrors:
 
     def whole(self, node: Node) -> Tensor:
         """The error of the bounds of an affine function of the input, all steps together, (B, *shape)."""
-        made: dict[Node, Tensor] = {}
+        seen: set[Node] = set()
         left = [node]
         while left:
             each = left.pop()
-            if each not in made:
-                made[each] = self.rows.least(each)
+            if each not in seen:
+                seen.add(each)
                 left += each.sources
         # the rows of the function are pulled to the input
-        lost = sum(made.values(), torch.zeros_like(made[node]))
-        return self._through(node) + lost.view(-1, *(1,) * len(node.stored))
+        lost = self.rows.lost_between(seen)
+        found = self._through(node)
+        found = torch.zeros_like(self.rows.magnitudes.size(node)) if found is None else found
+        return found + lost.view(-1, *(1,) * len(node.stored))
 
-    def _through(self, node: Node) -> Tensor:
-        """The error of ``whole`` without the underflow of rows, (B, *shape)."""
+    def _through(self, node: Node) -> Tensor | None:
+        """The error of ``whole`` without the underflow of rows, (B, *shape); None for 0 at the input."""
         if node is self.rows.network.entry:
             run = self.rows.executions.run
             # a machine may take small inputs for 0
-            return torch.full_like(self.rows.magnitudes.size(node), 0.0 if run is None else tiny(run))
+            return None if run is None else torch.full_like(self.rows.magnitudes.size(node), tiny(run))
         # products of rows with constants are sums of a backward pass, and are not made here
         own = self.rows.step(node, constants=False)[0] + self.widening(node)
-        return own + self.rows.passed(node, [self._through(source) for source in node.sources])
+        before = [self._through(source) for source in node.sources]
+        return own if all(each is None for each in before) else own + self.rows.passed(node, before)

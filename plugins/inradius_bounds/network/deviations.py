@@ -63,4 +63,4 @@ class Deviations:
         """
         forth, _ = counts(node)
         small = (2 * forth + 8) * tiny(self.magnitudes.dtype) + self.magnitudes.small_constants(node)
-        return 2 * gamma(forth + 10, torch.float64) * self.magnitudes.size(node) + small
+        return torch.add(small, self.magnitudes.size(node), alpha=2 * gamma(forth + 10, torch.float64))

@@ -63,6 +63,8 @@ class ExecutionErrors:
         """The error of a product's execution, (B, *shape); infinite where its numbers may overflow."""
         if self.run is None:
             return None
+        if node.product is not None and node.product.exact:
+            return torch.zeros_like(self.magnitudes.size(node))
         size = node.magnitude(*(self.magnitudes.reach(source) for source in node.sources))
         terms, _ = counts(node)
         error = relative_error(node, terms, 1, self.run) * size + (terms + 2) * tiny(self.run)

@@ -22,6 +22,9 @@ class Magnitudes:
     dtype: torch.dtype
     _size: dict[Node, Tensor] = attrs.field(factory=dict)
     _inputs: dict[Node, Tensor] = attrs.field(factory=dict)
+    _small: dict[Node, Tensor] = attrs.field(factory=dict)
+    # the reach of each node, with the side of the box that it was found from
+    _reach: dict[Node, tuple[Tensor, Tensor]] = attrs.field(factory=dict)
 
     def size(self, node: Node) -> Tensor:
         """A bound on the sum of the sizes of all numbers that are added up to make each number of the node, (B, *shape)."""
@@ -41,9 +44,12 @@ class Magnitudes:
         box = self.values.box(node) if node.bends else self.values.known(node)
         if box is None:
             return self.size(node)
-        found = torch.maximum(box[0].abs(), box[1].abs())
-        about = self.values.about
-        return found if about is None else torch.maximum(found, about.value(node).abs().to(found.dtype))
+        known = self._reach.get(node)
+        if known is None or known[0] is not box[0]:
+            found, about = torch.maximum(box[0].abs(), box[1].abs()), self.values.about
+            found = found if about is None else torch.maximum(found, about.value(node).abs().to(found.dtype))
+            known = self._reach[node] = box[0], found
+        return known[1]
 
     def inputs(self, node: Node) -> Tensor:
         """A bound on the sum of the sizes of all numbers that the node is made of, (B, 1, ...)."""
@@ -55,7 +61,9 @@ class Magnitudes:
 
     def small_constants(self, node: Node) -> Tensor:
         """A bound on the error that constants among the subnormal numbers make, times the node's inputs, (B, 1, ...)."""
-        return tiny(self.dtype) * self.inputs(node)
+        if node not in self._small:
+            self._small[node] = tiny(self.dtype) * self.inputs(node)
+        return self._small[node]
 
 
 def total(numbers: Tensor) -> Tensor:
@@ -65,6 +73,12 @@ def total(numbers: Tensor) -> Tensor:
 
 def counts(node: Node) -> tuple[int, int]:
     """The most products that a number of an affine node adds up, and the most rows that a number of its adjoint adds up."""
+    if node.counted is None:
+        node.counted = _counted(node)
+    return node.counted
+
+
+def _counted(node: Node) -> tuple[int, int]:
     if node.product is not None:
         return node.product.terms, node.product.fan
     if node.join is not None:

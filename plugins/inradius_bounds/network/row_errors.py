@@ -8,6 +8,7 @@ values are counted from references, m bounds the distance from them, and b does 
 """
 
 from collections.abc import Iterable
+from functools import reduce
 
 import attrs
 import torch
@@ -25,6 +26,8 @@ from inradius_bounds.rules.activations.relu import ReLURule
 
 # two of (B, *shape): the error of the computation of bounds, and that of the model's execution, None for no execution
 RowDebt = tuple[Tensor, Tensor | None]
+# of operations that may underflow: the sum of the sizes of their factors (B,), and the count of the others
+Underflows = tuple[Tensor, int]
 
 
 @attrs.define(eq=False)
@@ -37,7 +40,7 @@ class RowErrors:
     _own: dict[Node, RowDebt] = attrs.field(factory=dict)
     _owed: dict[Node, RowDebt | None] = attrs.field(factory=dict)
     _single: dict[Node, RowDebt | None] = attrs.field(factory=dict)
-    _lost: dict[Node, Tensor] = attrs.field(factory=dict)
+    _lost: dict[Node, Underflows] = attrs.field(factory=dict)
     _far: dict[Node, Tensor] = attrs.field(factory=dict)
 
     @property
@@ -97,7 +100,7 @@ class RowErrors:
             # rows times the node's constants are added up as well
             rounds = max(rounds, sums + dot_terms(node.stored) + 5)
         small = (2 * forth + 8) * tiny(self.dtype) + self.magnitudes.small_constants(node)
-        return gamma(rounds + self.adds(node), self.dtype) * size + small
+        return torch.add(small, size, alpha=gamma(rounds + self.adds(node), self.dtype))
 
     def adds(self, node: Node) -> int:
         """The most additions that a row of this node passes at a source, where the rows of all uses of the source meet."""
@@ -169,22 +172,27 @@ class RowErrors:
         # no further than the node: boxes of later nodes may not be as tight yet as they will be
         for other in network.nodes[len(self._lost) : network.place[node] + 1]:
             before = next(reversed(self._lost.values()), None)
-            least = self.least(other)
-            self._lost[other] = least if before is None else before + least
-        return self._lost[node]
+            self._lost[other] = self._and_at(before, other)
+        return self._taken(self._lost[node])
 
     def lost_between(self, nodes: Iterable[Node]) -> Tensor:
         """The most that underflow takes from one row on its way through some nodes, (B,)."""
-        return sum((self.least(node) for node in nodes), self.values.x.new_zeros(len(self.values.x)))
+        return self._taken(reduce(self._and_at, nodes, None))
 
-    def least(self, node: Node) -> Tensor:
-        """The most that underflow takes from one row at the node alone, (B,)."""
-        sources = [self._total(source) for source in node.sources]
-        if not sources:
-            return self.deviations.deviation(node).new_zeros(len(self.values.x))
+    def _taken(self, found: Underflows | None) -> Tensor:
+        if found is None:
+            return self.values.x.new_zeros(len(self.values.x))
+        return ROOM * tiny(self.dtype) * (found[0] + found[1])
+
+    def _and_at(self, before: Underflows | None, node: Node) -> Underflows:
+        """The underflows so far, and those at one more node."""
+        sizes, numbers = (self.values.x.new_zeros(len(self.values.x)), 0) if before is None else before
+        if not node.sources:
+            return sizes, numbers
         products = 8 if node.curved else max(counts(node)) + 8
-        numbers = sum(sources, self._total(node))
-        return ROOM * tiny(self.dtype) * (products * numbers + 16 * node.stored.numel())
+        for each in (*node.sources, node):
+            sizes = torch.add(sizes, self._total(each), alpha=products)
+        return sizes, numbers + 16 * node.stored.numel()
 
     def _total(self, node: Node) -> Tensor:
         """The sum of the distances of the node's numbers from their references, (B,)."""

@@ -16,8 +16,10 @@ from inradius_bounds.network.network import Network
 from inradius_bounds.network.picked import picked
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.rounding_errors import RoundingErrors
+from inradius_bounds.network.softmax_logarithms import SoftmaxLogarithms
 from inradius_bounds.rounding import Rounding, tiny, unit
 from inradius_bounds.steps.bilinear import Bilinear
+from inradius_bounds.steps.softmax import Softmax
 
 
 @attrs.define(eq=False, slots=False)
@@ -43,6 +45,7 @@ class ValueBounds:
     errors: RoundingErrors | None = attrs.field(init=False)
     # for each node the box that ``around`` was found for, and what was found
     _around: dict[Node, tuple[Box, Box]] = attrs.field(init=False, factory=dict)
+    logarithms: SoftmaxLogarithms = attrs.field(init=False, factory=SoftmaxLogarithms)
 
     def __attrs_post_init__(self) -> None:
         self.errors = None if self.rounding is None else RoundingErrors.of(self.network, self, self.rounding)
@@ -112,7 +115,8 @@ class ValueBounds:
         if not self.threat.is_box:
             return False
         low, high = self.room
-        return bool((low.isfinite() & high.isfinite() & (low <= 0) & (high >= 0)).all())
+        # the width of a side that is not finite is not less than infinity
+        return bool(((low <= 0) & (high >= 0) & (high - low < torch.inf)).all())
 
     @cached_property
     def end(self) -> Node:
@@ -164,7 +168,7 @@ class ValueBounds:
             return lower, upper
         # underflow may take inputs, distances and sums
         u, least = 2 * unit(lower.dtype), 2 * tiny(lower.dtype)
-        return lower - u * lower.abs() - least, upper + u * upper.abs() + least
+        return torch.sub(lower, lower.abs(), alpha=u) - least, torch.add(upper, upper.abs(), alpha=u) + least
 
     def _computed(self, node: Node) -> Box:
         if self._asks_set(node):
@@ -178,6 +182,9 @@ class ValueBounds:
             (low, high), (other_low, other_high) = (self.box(each) for each in node.compared)
             return node.extreme(low, other_low), node.extreme(high, other_high)
         boxes = [self.box(source) for source in node.sources]
+        if isinstance(node.product, Softmax):
+            # a softmax rounds outwards itself, and has no level float
+            return node.product.interval(boxes[0], self.logarithms.of(node, boxes[0]))
         folded = None if self.errors is None else self.errors.folded.of(node, boxes)
         if folded is not None:
             self._heard(folded.share)
@@ -189,11 +196,8 @@ class ValueBounds:
             return self._widened(lower, upper, self.errors.boxes.product(node))
         if not node.bends:
             return self._widened(lower, upper, self.errors.boxes.widening(node))
-        if not node.curved:
-            # a softmax rounds outwards itself, and has no level float
-            return lower, upper
-        # the rule of the curve rounds outwards itself
-        if self.errors.executions.exact(node):
+        # a maximum is exact, and the rule of a curve rounds outwards itself
+        if not node.curved or self.errors.executions.exact(node):
             return lower, upper
         run = self.errors.executions.curve(node, torch.maximum(lower.abs(), upper.abs()))
         return (lower, upper) if run is None else self._widened(lower, upper, run)
@@ -217,7 +221,7 @@ class ValueBounds:
             return lower, upper
         u, least = 2 * unit(dtype), tiny(dtype)
         low, high = lower.to(dtype), upper.to(dtype)
-        return low - u * low.abs() - least, high + u * high.abs() + least
+        return torch.sub(low, low.abs(), alpha=u) - least, torch.add(high, high.abs(), alpha=u) + least
 
     def around(self, node: Node) -> Box:
         """The box of a node's value minus its reference, two of (B, *shape)."""
@@ -234,8 +238,8 @@ class ValueBounds:
         if known is not None and known[0][0] is low and known[0][1] is high:
             return known[1]
         center = self.about.value(node)
-        size = 4 * unit(torch.float64) * (center.abs() + torch.maximum(low.abs(), high.abs()))
-        found = self._outward(low - center - size, high - center + size)
+        size, u = center.abs() + torch.maximum(low.abs(), high.abs()), 4 * unit(torch.float64)
+        found = self._outward(torch.sub(low - center, size, alpha=u), torch.add(high - center, size, alpha=u))
         self._around[node] = (low, high), found
         return found
 
@@ -275,18 +279,14 @@ class ValueBounds:
     @property
     def plain(self) -> "ValueBounds":
         """These bounds without rounding errors."""
-        boxes, constants = dict(self.boxes), self.constants
-        return ValueBounds(
-            self.network, self.x, self.threat, None, boxes, constants, about=self.about, limit=self.limit
-        )
+        boxes, about, limit = dict(self.boxes), self.about, self.limit
+        return ValueBounds(self.network, self.x, self.threat, None, boxes, self.constants, None, about, limit)
 
     @property
     def unbounded(self) -> "ValueBounds":
         """These bounds without boxes."""
-        x, constants = self.x, self.constants
-        return ValueBounds(
-            self.network, x, self.threat, self.rounding, {}, constants, about=self.about, limit=self.limit
-        )
+        about, limit = self.about, self.limit
+        return ValueBounds(self.network, self.x, self.threat, self.rounding, {}, self.constants, None, about, limit)
 
     def select(self, index: Tensor) -> "ValueBounds":
         """The bounds for the chosen examples."""

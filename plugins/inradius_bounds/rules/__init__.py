@@ -1,5 +1,8 @@
 """The rules by which bounds pass the layers of torch, one a file; those of ReLU and other activations are in ``activations``."""
 
+from collections.abc import Mapping
+from functools import cache
+
 from torch import nn
 
 from inradius import LayerRule, Normalize
@@ -15,6 +18,11 @@ from inradius_bounds.rules.reshape import FlattenRule
 
 def by_layer() -> dict[type[nn.Module], LayerRule]:
     """Each layer class with its rule."""
+    return dict(_rules())
+
+
+@cache
+def _rules() -> Mapping[type[nn.Module], LayerRule]:
     identity = IdentityRule()
     norm = BatchNormRule()
     return {

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inradius import Operator, Relaxation
 from inradius.certifiers.layer_rule import Line
+from inradius_bounds.rules.activations.sampled import SampledRule
 
 Relax = Callable[[Operator, Tensor, Tensor], Relaxation]
 
@@ -25,11 +26,43 @@ def smallest_area(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
     return smallest_of(*op.rule.lines(op, lower, upper), lower, upper)
 
 
+def least_area(op: Operator, lower: Tensor, upper: Tensor) -> tuple[Relaxation, Relaxation | None]:
+    """The relaxation of ``smallest_area``, and that of the layer's own rule where the same lines show it."""
+    found = op.rule.least_area(op, lower, upper) if isinstance(op.rule, SampledRule) else None
+    if found is not None:
+        return found
+    lines = op.rule.lines(op, lower, upper)
+    return smallest_of(*lines, lower, upper), op.rule.from_lines(*lines)
+
+
 def smallest_of(floor: Sequence[Line], ceiling: Sequence[Line], lower: Tensor, upper: Tensor) -> Relaxation:
     """The pair of lines over a box with the smallest area between them, neuron by neuron."""
     middle = ((lower + upper) / 2).detach()
     below, above = _best(floor, middle, 1.0), _best(ceiling, middle, -1.0)
     return Relaxation(lower_slope=below[0], lower_offset=below[1], upper_slope=above[0], upper_offset=above[1])
+
+
+def between(lines: Relaxation, lower: Tensor, upper: Tensor) -> Tensor:
+    """The area between two lines over a box, neuron by neuron."""
+    apart = torch.addcmul(
+        lines.upper_offset - lines.lower_offset, lines.upper_slope - lines.lower_slope, (lower + upper) / 2
+    )
+    return (upper - lower) * apart
+
+
+def where(chosen: Tensor, lines: Relaxation, others: Relaxation) -> Relaxation:
+    """The lines in the chosen examples (B,), and other lines in the rest."""
+    mask = chosen.view(-1, *(1,) * (lines.lower_slope.ndim - 1))
+
+    def side(mine: Tensor, its: Tensor) -> Tensor:
+        return torch.where(mask, mine, its)
+
+    return Relaxation(
+        lower_slope=side(lines.lower_slope, others.lower_slope),
+        lower_offset=side(lines.lower_offset, others.lower_offset),
+        upper_slope=side(lines.upper_slope, others.upper_slope),
+        upper_offset=side(lines.upper_offset, others.upper_offset),
+    )
 
 
 def steepest(op: Operator, lower: Tensor, upper: Tensor) -> Relaxation:
@@ -49,9 +82,11 @@ def _steepest(lines: Sequence[Line]) -> Line:
 def _best(lines: Sequence[Line], middle: Tensor, sign: float) -> Line:
     """The line that is highest (sign 1) or lowest (sign −1) at the middle; the first line in a tie."""
     slope, offset = lines[0]
+    share = 64 * torch.finfo(offset.dtype).eps
     for other_slope, other_offset in lines[1:]:
         # a difference no larger than rounding errors is a tie
-        noise = 64 * torch.finfo(offset.dtype).eps * (middle.abs() * (slope.abs() + other_slope.abs()) + offset.abs())
-        better = sign * ((other_slope - slope) * middle + other_offset - offset) > noise
+        size = torch.addcmul(offset.abs(), middle.abs(), slope.abs() + other_slope.abs())
+        ahead = torch.addcmul(other_offset - offset, other_slope - slope, middle)
+        better = (ahead if sign > 0 else -ahead) > share * size
         slope, offset = torch.where(better, other_slope, slope), torch.where(better, other_offset, offset)
     return slope, offset

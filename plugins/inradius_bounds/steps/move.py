@@ -98,6 +98,12 @@ class ReshapeRule(LayerRule):
     def interval(self, op: Operator, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return op(lower), op(upper)
 
+    def magnitude(self, op: Operator, bound: Tensor) -> Tensor:
+        return op(bound)
+
+    def stretch(self, op: Operator, bound: Tensor) -> Tensor:
+        return op(bound)
+
     def adjoint(self, op: Operator, rows: Tensor) -> Tensor:
         moved: Tensor = op.module.adjoint(rows)
         return moved

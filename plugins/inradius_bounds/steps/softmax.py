@@ -27,6 +27,7 @@ class Softmax:
     out_shape: torch.Size
     shown: Tensor | None = None
 
+    exact = False
     adds = True
 
     @property
@@ -59,9 +60,13 @@ class Softmax:
             return self.back(given.softmax(-1))
         return self.back(given.masked_fill(~self.mask, -torch.inf).softmax(-1).masked_fill(~self.mask, 0))
 
-    def interval(self, box: Box) -> Box:
-        """The box of the shares over a box, rounded outwards; exact up to rounding."""
-        low, high = log_shares(self.last(box[0].double()), self.last(box[1].double()), self.mask)
+    def logarithms(self, box: Box) -> Box:
+        """``log_shares`` over a box of z."""
+        return log_shares(self.last(box[0].double()), self.last(box[1].double()), self.mask)
+
+    def interval(self, box: Box, logarithms: Box | None = None) -> Box:
+        """The box of the shares over a box, rounded outwards; exact up to rounding. logarithms: those over the box, if known."""
+        low, high = self.logarithms(box) if logarithms is None else logarithms
         room = 64 * unit(torch.float64)
         ends = [low.exp() * (1 - room), (high.exp() * (1 + room)).clamp(max=1)]
         if self.mask is not None:

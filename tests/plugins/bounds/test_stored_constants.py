@@ -85,3 +85,43 @@ def test_small_constants_may_count_as_zero_in_an_execution(name, spec):
 def test_numbers_without_bounds_are_refused_in_a_sentence(function, sentence):
     with pytest.raises((UnsupportedError, InputError), match=sentence):
         certified(Pair(lambda x: (function(x),)), torch.rand(2, 2), "crown()")
+
+
+@pytest.mark.parametrize("write", ["in place", "through data", "by another tensor"])
+def test_constants_that_were_kept_follow_the_weights(write):
+    """A certificate after a change of the weights is that of a new model with these weights."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 3)).eval()
+    x, y, certifier = torch.rand(2, 4), torch.tensor([0, 1]), inradius.make("crown()", Certifier)
+    threat = inradius.make("linf(eps=0.05)", ThreatModel)
+    before = certifier(net, x, y, threat).lower
+    assert torch.equal(certifier(net, x, y, threat).lower, before)
+    with torch.no_grad():
+        if write == "in place":
+            net[0].weight.mul_(2)
+        elif write == "through data":
+            net[0].weight.data[0] += 1
+        else:
+            net[0].weight.data = net[0].weight.data * 2
+    fresh = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 3)).eval()
+    fresh.load_state_dict(net.state_dict())
+    after = certifier(net, x, y, threat).lower
+    torch.testing.assert_close(after, certifier(fresh, x, y, threat).lower, rtol=0, atol=0)
+    assert not torch.equal(after, before)
+
+
+def test_training_between_certificates_makes_constants_anew():
+    """Bounds with gradients neither use constants that were kept, nor leave any behind."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    x, y, certifier = torch.rand(2, 4), torch.tensor([0, 1]), inradius.make("crown()", Certifier)
+    threat = inradius.make("linf(eps=0.05)", ThreatModel)
+    before = certifier(net, x, y, threat).lower
+    loss = certifier.bound(net, x, y, threat).sum()
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    torch.testing.assert_close(certifier(net, x, y, threat).lower, before, rtol=0, atol=0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter -= 0.1 * parameter.grad
+    assert not torch.equal(certifier(net, x, y, threat).lower, before)

@@ -168,18 +168,22 @@ class _Tensor:
 
 @attrs.frozen(eq=False)
 class _Memory:
-    """The placement of a tensor's numbers in memory, and a copy of them; ``numbers`` is each of them once, in that memory."""
+    """The placement of a tensor's numbers in memory, and a copy of them; ``numbers`` is each of them once, in that memory.
+
+    bits: those of the numbers, in the same memory, and those of the copy; None for complex numbers, whose bits may be copied.
+    """
 
     data: Tensor
     placement: tuple[Any, ...]
     numbers: Tensor
     copy: Tensor
+    bits: tuple[Tensor, ...] | None
 
     def put_back(self, tensor: Tensor) -> bool:
         moved = _placement(tensor) != self.placement
         if moved:
             tensor.data = self.data
-        written = not torch.equal(_bits(self.numbers), _bits(self.copy))
+        written = not torch.equal(*self.bits or _bits(self.numbers, self.copy))
         if written:
             self.numbers.copy_(self.copy)
         return moved or written
@@ -192,11 +196,12 @@ def _memory(tensor: Tensor) -> _Memory | None:
     try:
         # torch does not count changes made through ``data``, so gradients of earlier runs stay valid
         data = tensor.data
-        found = _Memory(data, _placement(tensor), _once(data), _once(data).clone())
-        _bits(found.numbers), _bits(found.copy)
+        numbers = _once(data)
+        copy = numbers.clone()
+        bits = _bits(numbers, copy)
+        return _Memory(data, _placement(tensor), numbers, copy, None if data.is_complex() else bits)
     except (RuntimeError, TypeError):
         return None
-    return found
 
 
 def _gradient(tensor: Tensor) -> Tensor | None:
@@ -212,18 +217,21 @@ def _placement(tensor: Tensor) -> tuple[Any, ...]:
 
 def _once(tensor: Tensor) -> Tensor:
     """The numbers of a tensor that may be expanded, each once, in the same memory."""
-    for axis, (size, step) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+    strides = tensor.stride()
+    if 0 not in strides:
+        return tensor
+    for axis, (size, step) in enumerate(zip(tensor.shape, strides, strict=True)):
         tensor = tensor.narrow(axis, 0, 1) if step == 0 and size > 1 else tensor
     return tensor
 
 
-def _bits(tensor: Tensor) -> Tensor:
-    """A tensor's bits as integers, which equal themselves where the numbers do not."""
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor.resolve_conj())
-    bytes_each = tensor.element_size()
-    if not tensor.is_contiguous():
-        return tensor.view(_BITS[bytes_each])
-    # eight bytes at once where the size allows it
-    wide = (tensor.numel() * bytes_each) % 8 == (tensor.storage_offset() * bytes_each) % 8 == 0
-    return tensor.view(-1).view(torch.int64 if wide else _BITS[bytes_each])
+def _bits(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The bits of tensors of one shape as integers, which equal themselves where the numbers do not."""
+    parts = [torch.view_as_real(each.resolve_conj()) if each.is_complex() else each for each in tensors]
+    bytes_each = parts[0].element_size()
+    if not all(part.is_contiguous() for part in parts):
+        return tuple(part.view(_BITS[bytes_each]) for part in parts)
+    # eight bytes at once where the size and the places in memory allow it
+    sizes = (parts[0].numel(), *(part.storage_offset() for part in parts))
+    wide = not any(size * bytes_each % 8 for size in sizes)
+    return tuple(part.view(-1).view(torch.int64 if wide else _BITS[bytes_each]) for part in parts)

@@ -20,14 +20,16 @@ def dot(rows: Tensor, values: Tensor) -> Tensor:
     if rows.ndim == 5 and rows.stride(2) == 1:
         # the memory of the rows has channels last
         rows, values = rows.permute(0, 1, 3, 4, 2), values.permute(0, 2, 3, 1)
-    flat, other = rows.flatten(2), values.flatten(1)
-    size = flat.shape[2]
+    flat = rows.flatten(2)
+    size, few = flat.shape[2], flat.shape[1] <= _FEW
+    if (size <= _SHORT or (few and size <= _CHUNK)) and not torch.is_grad_enabled():
+        products = flat * values.reshape(len(values), 1, size)
+        return products.sum(2) if size <= _SHORT else _by_runs(products)
+    other = values.flatten(1)
     # training does not bound rounding, so one product is enough
     if torch.is_grad_enabled():
         return (flat @ other[..., None]).squeeze(2)
-    if size <= _SHORT:
-        return (flat * other[:, None]).sum(2)
-    if flat.shape[1] <= _FEW:
+    if few:
         parts = zip(torch.split(flat, _CHUNK, dim=2), torch.split(other, _CHUNK, dim=1), strict=True)
         return torch.stack([_by_runs(part * vector[:, None]) for part, vector in parts]).sum(0)
     if size <= _CHUNK:

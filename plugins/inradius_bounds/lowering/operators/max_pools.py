@@ -1,5 +1,6 @@
 """Largest numbers over windows of images, of one to three axes."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from inradius_bounds.lowering.node import Node
 from inradius_bounds.lowering.operators.curves import maximum
 from inradius_bounds.lowering.operators.extremes import over
 
+# the most numbers of a window whose largest may be one node; planes of more numbers are loose
+_NUMBERS = 9
 # the places along one axis that each window has
 Windows = list[list[int]]
 
@@ -22,6 +25,10 @@ def _max_pool(axes: int) -> Callable[..., list[Any]]:
     ) -> list[Any]:  # fmt: skip
         """The largest number of each window, by pairs; the places of the largest have no bounds."""
         sizes, steps, pads, gaps = (_each(given, axes) for given in (size, stride or size, padding, dilation))
+        if _side_by_side(value, sizes, steps, pads, gaps):
+            if build.maxima:
+                return [build.window_maximum(value, (sizes[0], sizes[1])), None]
+            build.paired = True
         lines = [
             _windows(value.shape[axis - axes], sizes[axis], steps[axis], pads[axis], gaps[axis], ceil_mode)
             for axis in range(axes)
@@ -31,6 +38,14 @@ def _max_pool(axes: int) -> Callable[..., list[Any]]:
         return [_largest(build, value, lines), None]
 
     return rewrite
+
+
+def _side_by_side(value: Node, sizes: list[int], steps: list[int], pads: list[int], gaps: list[int]) -> bool:
+    """True for few numbers a window, where windows cover images without gaps and do not overlap."""
+    if len(sizes) != 2 or len(value.shape) != 4 or value.shape[0] != 1 or value.hidden is not None:
+        return False
+    whole = all(length % size == 0 for length, size in zip(value.shape[2:], sizes, strict=True))
+    return whole and sizes == steps and not any(pads) and gaps == [1, 1] and 1 < math.prod(sizes) <= _NUMBERS
 
 
 def _adaptive_max_pool(axes: int) -> Callable[..., list[Any]]:

@@ -60,7 +60,7 @@ def _by_pairs(value: Node, axis: int) -> bool:
     left, seen = [value.root], set()
     while left:
         node = left.pop()
-        if node.product is not None:
+        if node.product is not None and not node.product.exact:
             return False
         if node not in seen and not node.bends and not (node.operator and node.operator.rule.mixes(node.operator)):
             seen.add(node)
