@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Property
+from inradius.certifiers.search_progress import tell
 from inradius.sets.region import BoxRegion
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.certifier_bounds import values_of
@@ -105,6 +106,7 @@ class InputSearch:
             # the newest cells first, so that few are open at once
             newest = cells.select(slice(-self.batch, None))
             cells = cells.select(slice(None, -self.batch)).joined(self._left(found, newest))
+            tell(found.visited, len(cells))
         return cells
 
     def _real_only(self, found: Outcome, limit: SearchLimit) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inradius.certifiers.search_progress import tell
 from inradius_bounds.search.branching import chosen
 from inradius_bounds.search.domain_bounds import DomainBounds
 from inradius_bounds.search.domain_queue import DomainQueue
@@ -60,6 +61,7 @@ class NeuronSearch:
         self._take(found, queue, self.problem.whole(clauses))
         while len(queue) and found.witness is None and not limit.reached(found):
             self._split(found, queue, queue.pop(self.batch))
+            tell(found.visited, len(queue))
         if not len(queue) and found.witness is None:
             self._prove_waiting(found, limit)
         return self._ended(found, queue)
@@ -68,6 +70,7 @@ class NeuronSearch:
         effort = found.visited + max(found.visited, _AGAIN)
         while len(self.waiting) and not limit.reached(found) and found.visited < effort:
             self._split(found, self.waiting, self.waiting.pop(self.batch))
+            tell(found.visited, len(self.waiting))
         while len(self.waiting):
             left = self.waiting.pop(len(self.waiting))
             found.close(left.clause, left.real)

@@ -11,6 +11,7 @@ import typer
 
 from inradius.cli import options
 from inradius.cli.console import console, is_first, say, table
+from inradius.cli.search_line import search_line
 from inradius.errors import InputError
 from inradius.stored.files import writable_folder, write_atomic
 from inradius.verification.competition import result_text
@@ -68,7 +69,8 @@ def verify(
         raise InputError("no network and property are given; allowed are NET.onnx PROP.vnnlib, or --instances FILE")
     if out is not None:
         _check_file(out)
-    result = verify_file(network, prop, asked)
+    with search_line():
+        result = verify_file(network, prop, asked)
     text = result_text(result)
     if out is not None:
         write_atomic(out, text.encode())
@@ -101,7 +103,8 @@ def _folder(instances: Path, asked: VerifyOptions) -> Path:
 def _answer_all(run: InstanceRun) -> int:
     """Answers all instances, prints their table, and returns the exit code: 2 where one met an error, else 0."""
     writable_folder(run.folder)
-    answers = list(run.answers())
+    with search_line():
+        answers = list(run.answers())
     made = table("network", "property", "result", "claim")
     for answer in answers:
         made.add_row(answer.network, answer.prop, answer.status, answer.claim)
