@@ -8,8 +8,8 @@ from inradius import Oracles
 from inradius.models.slope import slope
 from inradius_bounds.search.clauses import Clauses
 
-# the shares of a perturbation that are tried
-_SHARES = (1.0, 1 - 2.0**-40, 1 - 2.0**-20)
+# the shares of a perturbation that are tried after all of it, and after two units in the last place less
+_SHARES = (1 - 2.0**-40, 1 - 2.0**-20)
 
 
 @attrs.frozen(eq=False)
@@ -36,7 +36,7 @@ class WitnessSearch:
         One that rounding has put outside of the set is drawn towards 0, and for sets that are not convex projected.
         """
         bad = self.clauses.violated(self._outputs(self.x + delta))
-        for share in _SHARES:
+        for share in (1.0, 1 - 2 * torch.finfo(delta.dtype).eps, *_SHARES):
             if not bool(bad.any()):
                 return None
             near = share * delta[bad]
@@ -51,8 +51,12 @@ class WitnessSearch:
     def _holds_alone(self, delta: Tensor) -> bool:
         """True where δ (1, *S) is a violation in exact arithmetic, without others beside it, which may round differently."""
         outputs = self._outputs(self.x + delta)
-        inside = bool(self.whole.contains(delta, self.x, tol=0.0).all())
+        inside = bool(self.whole.contains(delta, self.x, tol=0.0).all() & self._inside_in_float64(delta))
         return inside and bool(outputs.isfinite().all()) and self.clauses.exactly_violated(outputs)
+
+    def _inside_in_float64(self, delta: Tensor) -> Tensor:
+        """True where δ (1, *S) lies in the set whose sizes are not rounded to the type of x, over which proofs hold, (1,)."""
+        return self.whole.contains(delta.double(), self.x.double(), tol=0.0)
 
     def _outputs(self, points: Tensor) -> Tensor:
         outputs: Tensor = self.model(points)

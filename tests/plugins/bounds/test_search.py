@@ -435,3 +435,30 @@ def test_domains_that_a_witness_leaves_unsplit_count_in_the_bound(monkeypatch):
         monkeypatch.setattr(NeuronSearch, "_solve", solve)
         search._split(found, queue, both)
         assert search._ended(found, queue).bound.tolist() == [-3.0]
+
+
+def test_a_witness_lies_in_the_set_whose_size_is_not_rounded_to_the_type_of_the_input():
+    # 0.1 in float32 is larger than 0.1
+    model = nn.Linear(1, 1).requires_grad_(False)
+    model.weight.fill_(-1)
+    model.bias.fill_(0.1)
+    x, threat = torch.zeros(1, 1), inradius.make("linf(eps=0.1, bounds=None)", ThreatModel)
+    prop = Property(torch.ones(1, 1), torch.zeros(1))
+    proof = inradius.make("branch_and_bound(seconds=5)", Certifier)(model, x, None, threat, prop=prop)
+    assert (bool(proof.certified), proof.claim, proof.witness) == (True, ("real",), None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(("spec", "order"), [("linf(eps=0.1)", np.inf), ("l2(eps=0.125)", 2), ("l1(eps=0.3)", 1)])
+def test_witnesses_near_the_surface_are_found_within_it(spec, order, dtype):
+    threat, search = inradius.make(spec, ThreatModel), inradius.make("branch_and_bound(seconds=5)", Certifier)
+    for seed in range(4):
+        torch.manual_seed(seed)
+        model, x = nn.Linear(3, 1).to(dtype).requires_grad_(False), torch.full((1, 3), 0.5, dtype=dtype)
+        row = model.weight.double()
+        reach = threat.support(row[None], x.double())[0, 0]
+        least = float(model(x).double() - reach + 16 * torch.finfo(dtype).eps)
+        prop = Property(torch.ones(1, 1, dtype=dtype), torch.tensor([-least], dtype=dtype))
+        proof = search(model, x, None, threat, prop=prop)
+        assert proof.witness is not None
+        assert float(proof.witness.double().flatten().norm(p=order)) <= threat.eps * (1 + 1e-15)
