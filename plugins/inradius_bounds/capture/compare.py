@@ -24,6 +24,8 @@ EXACT = MOVES | {
 # the operator that computes a product of matrices may depend on their sizes; some add a constant in the same step
 _PRODUCTS = {"mm", "bmm", "mv", "dot", "matmul", "linear", "addmm", "baddbmm", "addmv"}
 _SUMS = {"linear", "addmm", "baddbmm", "addmv"}
+# whole numbers of so many bytes
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class GraphMatch:
@@ -80,9 +82,11 @@ def _same_form(mine: Value, its: Value) -> bool:
 
 
 def same_number(mine: Any, its: Any) -> bool:
-    """True if two plain arguments are the same. NaN equals NaN."""
-    if isinstance(mine, float) and isinstance(its, float) and math.isnan(mine):
-        return math.isnan(its)
+    """True if two plain arguments are the same. NaN equals NaN, and 0 is not −0, of which 1 / 0 and atan2 differ."""
+    if isinstance(mine, complex) and isinstance(its, complex):
+        return same_number(mine.real, its.real) and same_number(mine.imag, its.imag)
+    if isinstance(mine, float) and isinstance(its, float):
+        return math.isnan(its) if math.isnan(mine) else mine == its and math.copysign(1, mine) == math.copysign(1, its)
     if isinstance(mine, torch.ScriptObject):
         # packed weights of quantised operators, which have no bounds
         return type(mine) is type(its)
@@ -91,9 +95,22 @@ def same_number(mine: Any, its: Any) -> bool:
 
 def same_leaf(mine: Tensor, its: Tensor) -> bool:
     """True if two constants are one object, or hold the same bits."""
-    if mine is its:
-        return True
-    return mine.dtype == its.dtype and mine.shape == its.shape and mine.device == its.device and torch.equal(mine, its)
+    return mine is its or same_bits(mine, its)
+
+
+def same_bits(mine: Tensor, its: Tensor) -> bool:
+    """True if two tensors have one type, shape and device, and the same bits: NaN equals itself, and 0 is not −0."""
+    if mine.dtype != its.dtype or mine.shape != its.shape or mine.device != its.device or mine.layout != its.layout:
+        return False
+    if mine.layout != torch.strided or not (mine.is_floating_point() or mine.is_complex()):
+        return torch.equal(mine, its)
+    return torch.equal(*map(_bits, (mine, its)))
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    plain = tensor.detach().resolve_conj().resolve_neg()
+    plain = torch.view_as_real(plain) if plain.is_complex() else plain
+    return plain.view(_BITS[plain.element_size()])
 
 
 def _same_operator(call: OperatorCall, other: OperatorCall) -> bool:

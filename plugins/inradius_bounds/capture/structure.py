@@ -52,7 +52,10 @@ def _seen(value: Any, depth: int = 3) -> Any:
     """A comparable form of a value: numbers and texts themselves, containers by their content, all else by identity."""
     if isinstance(value, Tensor):
         return _tensor(value)
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+    if isinstance(value, float | complex):
+        # 0 is not −0
+        return type(value), repr(value)
+    if value is None or isinstance(value, bool | int | str | bytes):
         return type(value), value
     if isinstance(value, tuple | list) and depth:
         return type(value), tuple(_seen(each, depth - 1) for each in value)

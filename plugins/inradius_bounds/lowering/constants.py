@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inradius_bounds.capture.compare import MOVES
+from inradius_bounds.capture.compare import MOVES, same_bits
 from inradius_bounds.capture.graph import ModuleOperator, OperatorCall, Value, replaced
 from inradius_bounds.lowering.read_tensors import ReadTensors
 
@@ -63,7 +63,7 @@ class ConstantStore:
         """True if the constants that steps were built from still have the same numbers."""
         if self._fixed:
             self.forget()
-        return all(torch.equal(constant.value, before) for constant, before in self._fixed)
+        return all(same_bits(constant.value, before) for constant, before in self._fixed)
 
     def of(self, value: Value) -> "ConstantTensor":
         """A constant of the graph."""

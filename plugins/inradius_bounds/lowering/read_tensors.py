@@ -4,9 +4,10 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius_bounds.capture.compare import same_bits
+
 # more bytes are not copied
 _MOST = 1 << 26
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @attrs.define(eq=False)
@@ -44,8 +45,4 @@ def _plain(tensor: Tensor) -> bool:
 
 
 def _same(tensor: Tensor, copy: Tensor) -> bool:
-    if not _plain(tensor) or tensor.shape != copy.shape or tensor.dtype != copy.dtype or tensor.device != copy.device:
-        return False
-    # bits equal themselves where numbers do not
-    bits = _BITS[tensor.element_size()]
-    return torch.equal(tensor.detach().view(bits), copy.view(bits))
+    return _plain(tensor) and same_bits(tensor, copy)

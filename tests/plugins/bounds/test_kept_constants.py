@@ -85,3 +85,26 @@ def test_gradients_reach_the_weights_behind_a_certificate():
         certifier.bound(net, x, y, THREAT).sum().backward()
         assert all(part.grad is not None and bool(part.grad.isfinite().all()) for part in net.parameters())
     assert torch.equal(lower(net), lower(copy.deepcopy(net)))
+
+
+class HalfTurn(nn.Module):
+    """x ± π: the sign is that of a zero."""
+
+    def __init__(self, zero):
+        super().__init__()
+        self.zero = zero
+
+    def forward(self, x):
+        zero = self.zero if isinstance(self.zero, torch.Tensor) else torch.full((1,), self.zero)
+        return torch.cat([x + torch.atan2(zero, -torch.ones(1)), x], dim=1)
+
+
+@pytest.mark.parametrize("spec", ["interval()", "crown()"])
+@pytest.mark.parametrize("zero", [torch.zeros(1), 0.0], ids=["tensor", "number"])
+def test_a_zero_with_another_sign_is_seen(spec, zero):
+    net, x = HalfTurn(zero).eval(), torch.rand(1, 1)
+    for _ in range(2):
+        proof = inradius.make(spec, Certifier)(net, x, torch.tensor([0]), THREAT)
+        first, second = net(x)[0]
+        assert float(proof.lower[0, 0]) <= float(first - second) + 1e-4
+        net.zero = -net.zero
