@@ -92,12 +92,14 @@ class Captured:
             return GraphMatch(self.graph, record(model, x[:1], self.rules).graph).difference() is None
 
 
-def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules, layers: Rules) -> Captured:
+def capture(
+    model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules, layers: Rules, structure: ModelStructure
+) -> Captured:
     """The checked computation of a model for inputs like x (B, *S).
 
     members: perturbations (1, *S) of the first input, at which the model is compared with the recording. rules: the rules of
-    modules that are kept as one operator. layers: the rules of all layers. Raises ``UnsupportedError`` for a model that is no
-    function of one example, and for operators without bounds.
+    modules that are kept as one operator. layers: the rules of all layers. structure: the model's. Raises
+    ``UnsupportedError`` for a model that is no function of one example, and for operators without bounds.
     """
     if not len(x):
         raise InputError("a computation cannot be captured without an example; give at least one input")
@@ -112,7 +114,7 @@ def capture(model: nn.Module, x: Tensor, members: Sequence[Tensor], rules: Rules
         for again in runs:
             _check_same(model, single.graph, again.graph)
         outputs = [_check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points)]
-    found = Captured(single.graph, ModelStructure.of(model), rules, layers, x.device)
+    found = Captured(single.graph, structure, rules, layers, x.device)
     with _computed_in_float64(single.graph):
         chain = found.chain(torch.float64)
         check_affine(chain, generator)

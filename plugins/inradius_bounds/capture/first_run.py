@@ -21,13 +21,12 @@ _LATER = 3
 def first_run(model: nn.Module, x: Tensor, rules: Rules, proof: CertificateInProgress) -> Graph | None:
     """The graph of a run from the state that the model was handed over in, for the first of the inputs x (B, *S).
 
-    None where the runs so far have left that state unchanged, so that every run is a first one. Later runs go on from the state
-    that this one leaves.
+    The model must have that state. None where the runs so far have left it unchanged, so that every run is a first one. Later runs
+    go on from the state that this one leaves.
     """
-    if proof.state is None or not len(x):
+    if proof.state is None or not proof.state.changed or not len(x):
         return None
-    proof.state.put_back()
-    return with_constants(record(model, x[:1], rules, located=True).graph) if proof.state.changed else None
+    return with_constants(record(model, x[:1], rules, located=True).graph)
 
 
 def check_first_run(model: nn.Module, x: Tensor, first: Graph, found: Captured) -> None:

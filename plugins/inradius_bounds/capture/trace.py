@@ -70,11 +70,15 @@ def _traced(
     own = x.to(proof.dtype) if proof is not None else x
     dtype = dtype or x.dtype
     if proof is None:
-        return form(_kept(model, own, threat, None), dtype)
+        return form(_kept(model, own, threat, None, ModelStructure.of(model)), dtype)
     known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype, form)
     if known not in proof.memo:
+        if proof.state is not None:
+            proof.state.put_back()
+        # that of the model as it was handed over, as its runs may change it
+        structure = ModelStructure.of(model)
         first = first_run(model, own, _strange(layer_rules()), proof)
-        proof.memo[known] = _kept(model, own, threat, proof)
+        proof.memo[known] = _kept(model, own, threat, proof, structure)
         if first is not None:
             check_first_run(model, own, first, proof.memo[known])
     if key not in proof.memo:
@@ -83,30 +87,33 @@ def _traced(
     return found
 
 
-def _kept(model: nn.Module, x: Tensor, threat: Oracles | None, proof: CertificateInProgress | None) -> Captured:
-    """The captured computation of a model if it still holds, else a new one."""
+def _kept(
+    model: nn.Module, x: Tensor, threat: Oracles | None, proof: CertificateInProgress | None, structure: ModelStructure
+) -> Captured:
+    """The captured computation of a model of this structure if it still holds, else a new one."""
     known = _captured.setdefault(model, {})
     key = x.shape[1:], x.dtype, x.device
     found = known.get(key)
-    if found is None or not _holds(found, model, x, proof):
+    if found is None or not _holds(found, model, x, proof, structure):
         known.pop(key, None)
-        found = known[key] = _capture(model, x, threat)
+        found = known[key] = _capture(model, x, threat, structure)
     return found
 
 
-def _holds(found: Captured, model: nn.Module, x: Tensor, proof: CertificateInProgress | None) -> bool:
+def _holds(
+    found: Captured, model: nn.Module, x: Tensor, proof: CertificateInProgress | None, structure: ModelStructure
+) -> bool:
     if not len(x):
         return True
-    if not found.unchanged:
+    # a changed attribute may also change what only the checks of a capture show, such as the use of other examples
+    if not found.unchanged or not found.structure.same(structure):
         return False
-    if proof is None and not found.graph.volatile:
-        return found.structure.same(ModelStructure.of(model))
-    return found.holds(model, x)
+    return (proof is None and not found.graph.volatile) or found.holds(model, x)
 
 
-def _capture(model: nn.Module, x: Tensor, threat: Oracles | None) -> Captured:
+def _capture(model: nn.Module, x: Tensor, threat: Oracles | None, structure: ModelStructure) -> Captured:
     layers = layer_rules()
-    return capture(model, x, _members(x, threat), _strange(layers), layers)
+    return capture(model, x, _members(x, threat), _strange(layers), layers, structure)
 
 
 def _strange(layers: dict[type[nn.Module], LayerRule]) -> dict[type[nn.Module], LayerRule]:

@@ -730,3 +730,36 @@ def test_an_output_whose_form_depends_on_gradients_is_refused():
 
 def test_numbers_that_are_read_as_another_type_are_refused():
     refused(Function(lambda m, x: m.net(x.view(torch.int32).view(torch.float32))).eval(), inputs(2, 4))
+
+
+class Switched(nn.Module):
+    """A layer that does something else for several examples once its flag is set."""
+
+    def __init__(self, several):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.several, self.flag = nn.Linear(3, 2), several, False
+
+    def forward(self, x):
+        h = self.layer(x)
+        return self.several(h) if self.flag and x.shape[0] > 1 else h
+
+
+OTHERS = {"their mean": lambda h: h - 9 * h.mean(0, keepdim=True), "their number": lambda h: -h}
+
+
+def switch(model):
+    model.flag = True
+
+
+def hook(model):
+    model.layer.register_forward_hook(lambda _, given, h: model.several(h) if len(h) > 1 else h)
+
+
+@pytest.mark.parametrize("change", [switch, hook], ids=["attribute", "hook"])
+@pytest.mark.parametrize("several", OTHERS)
+def test_a_change_that_makes_examples_depend_on_their_batch_is_refused(several, change):
+    model, x = Switched(OTHERS[several]).eval(), torch.rand(4, 3)
+    certify(model, x, 0)
+    change(model)
+    refused(model, x, match="batches of 1 and 2 differ")
