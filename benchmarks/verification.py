@@ -123,7 +123,8 @@ def answered(name: str, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatMo
     if int(model(x).argmax(1)) != int(y):
         return name, "misclassified", time.process_time() - start
     found = search(model, x, y, threat)
-    status = "certified" if bool(found.certified) else "undecided" if found.witness is None else "broken"
+    certified = f"certified, {found.claim[0]}"
+    status = certified if bool(found.certified) else "undecided" if found.witness is None else "broken"
     return name, status, time.process_time() - start
 
 
