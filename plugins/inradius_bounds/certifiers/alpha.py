@@ -26,7 +26,7 @@ Layers = Literal["final", "all"]
 
 @attrs.frozen(kw_only=True)
 class Alpha(PropagationCertifier):
-    """Bounds the margins as ``crown`` does, and finds better slopes for the examples that this leaves open.
+    """Bounds the margins as ``crown`` does, with maxima by pairs, and finds better slopes for the examples that this leaves open.
 
     Every line between the first and the last line below a neuron is sound. ``steps`` of ascent give each margin of an open
     example slopes of its own, over the bounds of inner layers that ``crown`` has. With one hidden layer the maximum is the
