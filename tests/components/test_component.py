@@ -100,7 +100,7 @@ NEEDY = {
 
 
 # made where the library is installed; tests/plugins/adapters/test_adapters.py makes them with stand-ins
-ADAPTED = {"art", "foolbox", "torchattacks"}
+ADAPTED = {"adv_lib", "art", "foolbox", "torchattacks"}
 
 
 def components():
