@@ -82,7 +82,7 @@ class Adapter(Attack, ABC):
             ) from error
 
     def chosen(self, module: Any) -> Any:
-        """What the name stands for in the library's module: a class, by default."""
+        """The object that the name stands for in the library's module: a class, by default."""
         return named(module, self.attack)
 
     def build(self, *given: object, **own: object) -> Any:

@@ -44,7 +44,7 @@ def named_function(module: Any, name: str, parameters: Sequence[str]) -> Callabl
 
 
 def _among(module: Any, name: str, fits: Callable[[object], bool]) -> Any:
-    """What has this name in a module and fits. Raises ``SpecError`` with the nearest names where nothing does."""
+    """The object with this name in a module that fits. Raises ``SpecError`` with the nearest names where nothing does."""
     found = getattr(module, name, None)
     if fits(found):
         return found

@@ -228,7 +228,7 @@ class Affine(ThreatModel):
         return torch.maximum(down, -side), torch.minimum(up, side)
 
     def _coefficients(self, delta: Tensor, x: Tensor) -> Tensor:
-        """Those of the nearest member of the span, (B, r), in the same bits whatever else is in the batch.
+        """The coefficients of the nearest member of the span, (B, r), in the same bits whatever else is in the batch.
 
         A product of matrices rounds by the size of the batch and the place in memory, and a member stays one alone.
         """

@@ -68,7 +68,7 @@ class ReducedLines:
         return ReducedPass(self.values, constant, entry, torch.cat([zero, *reversed(met)], dim=1))
 
     def _of_limits(self, multiplier: Tensor) -> Tensor:
-        """What the multipliers of the limits add to the bounds, (D,)."""
+        """The sum that the multipliers of the limits add to each bound, (D,)."""
         limit = torch.where(multiplier > 0, *self.limits)
         # the limit of a number without a multiplier may be infinite
         return torch.where(multiplier == 0, 0.0, multiplier * limit).sum(1)
