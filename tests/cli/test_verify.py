@@ -5,7 +5,9 @@ import os
 from fractions import Fraction
 
 import pytest
+import torch
 from cli_cases import complaint
+from torch import nn
 from verify_cases import box_text, network, onnx_file
 from vnnlib_reference import Reference, listed
 
@@ -45,6 +47,26 @@ def test_a_counterexample_is_printed_in_the_format_of_the_competition(asked, cap
     assert [name for name, _ in pairs] == ["X_0", "X_1", "Y_0", "Y_1"]
     numbers = [Fraction(value) for _, value in pairs]
     assert Reference((tmp_path / "prop.vnnlib").read_text()).unsafe(numbers[:2], numbers[2:])
+
+
+def test_the_same_command_goes_on_with_a_search(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(9, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 2)).eval()
+    onnx_file(model, tmp_path / "net.onnx")
+    low, high = ([side] * 9 for side in (-0.9, 0.9))
+    (tmp_path / "prop.vnnlib").write_text(box_text(low, high) + "(assert (>= (- Y_0 Y_1) 0.6))")
+    command = ["verify", "net.onnx", "prop.vnnlib", "--certifier", "branch_and_bound(domains=400)", "--timeout", "1"]
+    code = run(command)
+    assert code in (11, 12)
+    (kept,) = (tmp_path / "inradius-runs").glob("verify-*.search")
+    assert "goes on" not in capsys.readouterr().err
+    before = kept.read_bytes()
+    run(command)
+    assert f"the search goes on from {kept.relative_to(tmp_path)}" in capsys.readouterr().err
+    assert not kept.exists() or kept.read_bytes() != before
+    run([*command, "--fresh"])
+    assert "goes on" not in capsys.readouterr().err
 
 
 def test_what_neither_method_decides_is_unknown_or_a_timeout(asked, capsys):

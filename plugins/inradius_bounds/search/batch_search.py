@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Oracles, Property
+from inradius.certifiers.search_states import within
 from inradius_bounds.search.decision import Decision
 from inradius_bounds.search.example_search import ExampleSearch
 from inradius_bounds.search.first_bounds import FirstBounds
@@ -21,7 +22,8 @@ def decisions(
             found.append(Decision(first.safe[example], True))
             continue
         index = torch.tensor([example], device=x.device)
-        found.append(_decided(first.select(index), model, x[index], threat.select(index), settings))
+        with within("example", example):
+            found.append(_decided(first.select(index), model, x[index], threat.select(index), settings))
     return found
 
 
@@ -32,9 +34,10 @@ def _decided(first: FirstBounds, model: nn.Module, x: Tensor, threat: Oracles, s
     if parts is None:
         return ExampleSearch(first, model, x, threat, threat, settings).decision(limit)
     found: list[Decision] = []
-    for part in parts:
+    for number, part in enumerate(parts):
         own = FirstBounds.of(model, x, part, first.prop, settings.memory)
-        found.append(ExampleSearch(own, model, x, part, threat, settings).decision(limit))
+        with within("part", number):
+            found.append(ExampleSearch(own, model, x, part, threat, settings).decision(limit))
         if found[-1].witness is not None or limit.over:
             break
     left = [Decision(torch.full_like(found[0].value, -torch.inf), False)] * (len(found) < len(parts))

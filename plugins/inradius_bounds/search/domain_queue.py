@@ -35,3 +35,7 @@ class DomainQueue:
         else:
             taken = [heapq.heappop(self._heap) for _ in range(min(size, len(self._heap)))]
         return Domains.joined([domain for _, _, domain in taken])
+
+    def all(self) -> Domains:
+        """All domains, which stay in the queue, the oldest first."""
+        return Domains.joined([domain for _, _, domain in sorted(self._heap, key=lambda entry: entry[1])])

@@ -5,6 +5,8 @@ input on which its bounds depend most, those before the splits and those after a
 Source: wang2018 (input splitting), zhang2018 and wang2021 (bounds).
 """
 
+from functools import cached_property, partial, reduce
+
 import attrs
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,7 @@ from inradius_bounds.search.cell_splits import CellSplits
 from inradius_bounds.search.clauses import Clauses
 from inradius_bounds.search.domain_lines import entry_rows
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.kept_search import KeptSearch, outcome_state, take_outcome
 from inradius_bounds.search.mean_rows import best_weights
 from inradius_bounds.search.outcome import Outcome
 from inradius_bounds.search.search_limit import SearchLimit
@@ -39,6 +42,8 @@ _AGAIN = 64
 _FEW = 32
 # the bound of a property that is proved
 _ABOVE = torch.finfo(torch.float64).tiny
+# the names of open and of waiting cells in a kept state
+_CELLS = ("cells.low", "cells.high", "waiting.low", "waiting.high")
 
 
 @attrs.frozen(eq=False)
@@ -67,7 +72,7 @@ class Cells:
         return lower.joined(Cells(torch.where(chosen, middle, self.low), self.high))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)
 class InputSearch:
     """The search for one example x (1, *S) in float64 whose set is the box low ≤ δ ≤ high, two of (1, *S).
 
@@ -93,20 +98,46 @@ class InputSearch:
         again to prove them at the level that is asked for.
         """
         found = Outcome.of(1, self.x)
-        cells = self._searched(found, Cells(*self.box), limit)
+        cells = self._begin(found)
+        limit = limit.beyond(found)
+        cells = self._searched(found, cells, limit, keep=True)
+        self.kept.end(partial(self._state, found, cells), decided=not len(cells) and not self.waiting)
         if not len(cells) and found.witness is None and not bool(found.stuck.any()):
             found.real = self._real_only(found, limit)
         # what is proved is above 0 by a distance that is not known
         found.open = self.x.new_tensor([-torch.inf if len(cells) else _ABOVE])
         return found
 
-    def _searched(self, found: Outcome, cells: Cells, limit: SearchLimit) -> Cells:
+    def _begin(self, found: Outcome) -> Cells:
+        """The cells that an earlier call has left, or the whole box."""
+        state = self.kept.found()
+        if state is None:
+            return Cells(*self.box)
+        take_outcome(state, found)
+        low, high, more, most = (state[name].to(self.x) for name in _CELLS)
+        self.waiting.extend([Cells(more, most)] * bool(len(more)))
+        return Cells(low, high)
+
+    @cached_property
+    def kept(self) -> KeptSearch:
+        """The place of this search among the kept ones."""
+        clauses = attrs.astuple(self.clauses, recurse=False)
+        return KeptSearch.of("inputs", [self.x, *self.box, self.prop.weights, self.prop.offsets, *clauses])
+
+    def _state(self, found: Outcome, cells: Cells) -> dict[str, Tensor]:
+        waiting = reduce(Cells.joined, self.waiting, cells.select(slice(0, 0)))
+        tensors = (cells.low, cells.high, waiting.low, waiting.high)
+        return outcome_state(found) | dict(zip(_CELLS, tensors, strict=True))
+
+    def _searched(self, found: Outcome, cells: Cells, limit: SearchLimit, *, keep: bool = False) -> Cells:
         """The cells that are left, when all are proved, a witness is found, or the limit is reached."""
         while len(cells) and found.witness is None and not limit.reached(found):
             # the newest cells first, so that few are open at once
             newest = cells.select(slice(-self.batch, None))
             cells = cells.select(slice(None, -self.batch)).joined(self._left(found, newest))
             tell(found.visited, len(cells))
+            if keep:
+                self.kept.keep(partial(self._state, found, cells))
         return cells
 
     def _real_only(self, found: Outcome, limit: SearchLimit) -> bool:

@@ -4,6 +4,8 @@ Each domain is bounded with multipliers of its limits. One that is not proved is
 in which every curve is a line is solved exactly. Source: bunel2020, wang2021.
 """
 
+from functools import cached_property
+
 import attrs
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from inradius_bounds.search.branching import chosen
 from inradius_bounds.search.domain_bounds import DomainBounds
 from inradius_bounds.search.domain_queue import DomainQueue
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.kept_search import KeptSearch, outcome_state, queue_states, take_outcome, take_queues
 from inradius_bounds.search.leaf import LeafAnswer, solved, solved_in_box
 from inradius_bounds.search.leaf_program import AffineDomain
 from inradius_bounds.search.leaf_rows import Leaf
@@ -31,7 +34,7 @@ _AGAIN = 64
 _DESCENTS, _DESCENT_STEPS = 4, 5
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)
 class NeuronSearch:
     """The search for one example.
 
@@ -58,13 +61,36 @@ class NeuronSearch:
         """
         found = Outcome.of(len(self.problem.clauses), self.problem.root.x)
         queue = DomainQueue(self.most)
-        self._take(found, queue, self.problem.whole(clauses))
+        self._begin(found, queue, clauses)
+        limit = limit.beyond(found)
+
+        def state() -> dict[str, Tensor]:
+            return outcome_state(found) | queue_states(queue, self.waiting)
+
         while len(queue) and found.witness is None and not limit.reached(found):
             self._split(found, queue, queue.pop(self.batch))
             tell(found.visited, len(queue))
+            self.kept.keep(state)
+        self.kept.end(state, decided=not len(queue) and not len(self.waiting))
         if not len(queue) and found.witness is None:
             self._prove_waiting(found, limit)
         return self._ended(found, queue)
+
+    def _begin(self, found: Outcome, queue: DomainQueue, clauses: Tensor) -> None:
+        """Takes over where an earlier call ended, or bounds the whole set."""
+        state = self.kept.found()
+        if state is None:
+            self._take(found, queue, self.problem.whole(clauses))
+            return
+        take_outcome(state, found)
+        take_queues(state, (queue, self.waiting), found.lowest)
+
+    @cached_property
+    def kept(self) -> KeptSearch:
+        """The place of this search among the kept ones."""
+        clauses, places = self.problem.clauses, self.problem.layout.places
+        numbers = (self.problem.root.x, *self.problem.limits, *places.values())
+        return KeptSearch.of("neurons", [*numbers, *attrs.astuple(clauses, recurse=False)])
 
     def _prove_waiting(self, found: Outcome, limit: SearchLimit) -> None:
         effort = found.visited + max(found.visited, _AGAIN)

@@ -30,6 +30,10 @@ class SearchLimit:
         """True where a search with this outcome so far ends."""
         return self.over or (self.domains is not None and found.visited >= self.domains)
 
+    def beyond(self, found: Outcome) -> "SearchLimit":
+        """The limit of a search that goes on from this outcome; domains before do not count."""
+        return self if self.domains is None else SearchLimit(self.end, self.domains + found.visited)
+
     def after(self, found: Outcome, most: int) -> "SearchLimit":
         """The limit of a further search behind one with this outcome, with at most ``most`` domains."""
         left = most if self.domains is None else min(most, max(self.domains - found.visited, 0))

@@ -10,6 +10,7 @@ from inradius.certifiers.bounds_so_far import BoundsSoFar
 from inradius.certifiers.certificate import Bounds
 from inradius.certifiers.certificate_in_progress import at_level, current_certificate
 from inradius.certifiers.property import Property
+from inradius.certifiers.search_states import within
 from inradius.sets.oracles import Oracles
 
 
@@ -48,7 +49,7 @@ class BoundPasses:
         """
         proof = current_certificate()
         assert proof is not None, "no certificate is in progress"
-        found = BoundsSoFar.over([self._member(asked, member) for member in members], asked.prop)
+        found = BoundsSoFar.over(_each(lambda member: self._member(asked, member), members), asked.prop)
         rows = found.rounded_rows(asked.prop)
         if proof.claim == "real" or not len(rows):
             return found
@@ -70,7 +71,16 @@ class BoundPasses:
     def _retried(self, asked: VerificationQuery, members: Sequence[Oracles]) -> BoundsSoFar:
         """Bounds over all members in the widest type that the certifier takes."""
         wide = asked.to(torch.float64 if self.widens else asked.x.dtype)
-        return BoundsSoFar.over([self._once(wide, member) for member in members], wide.prop)
+        return BoundsSoFar.over(_each(lambda member: self._once(wide, member), members), wide.prop)
 
     def _once(self, asked: VerificationQuery, member: Oracles) -> BoundsSoFar:
         return BoundsSoFar.of(self.bound(asked, member), asked.x.dtype, asked.prop)
+
+
+def _each(bounds: Callable[[Oracles], BoundsSoFar], members: Sequence[Oracles]) -> list[BoundsSoFar]:
+    """The bounds over each member of a union."""
+    found = []
+    for number, member in enumerate(members):
+        with within("member", number):
+            found.append(bounds(member))
+    return found

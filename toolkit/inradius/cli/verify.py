@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from inradius.certifiers.search_states import SearchStates
 from inradius.cli import options
 from inradius.cli.console import console, is_first, say, table
 from inradius.cli.search_line import search_line
@@ -19,6 +20,9 @@ from inradius.verification.instances import Answer, InstanceRun
 from inradius.verification.result import EXIT_CODES, VerificationResult
 from inradius.verification.verify import DEFAULT_CERTIFIER, DEFAULT_TIMEOUT
 from inradius.verification.verify_file import VerifyOptions, verify_file
+
+# the folder of what commands keep
+RUNS = Path("inradius-runs")
 
 Network = Annotated[Path | None, typer.Argument(metavar="NET.onnx", help="The network, as an ONNX file.")]
 Prop = Annotated[
@@ -57,7 +61,10 @@ def verify(
     certifier: CertifierOption = DEFAULT_CERTIFIER,
     claim: options.ClaimOption = "float",
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Draws the starts of the search.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Answer again what the folder of --instances holds.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Begin anew: the search, or with --instances what its folder holds."),
+    ] = False,
 ) -> None:
     """Is an unsafe input possible? Prints unsat (exit code 0), sat with the input (10), unknown (11) or timeout (12)."""
     asked = VerifyOptions(timeout=timeout, certifier=certifier, claim=claim, seed=seed)
@@ -69,14 +76,27 @@ def verify(
         raise InputError("no network and property are given; allowed are NET.onnx PROP.vnnlib, or --instances FILE")
     if out is not None:
         _check_file(out)
+    states = _states(network, prop, asked, fresh)
     with search_line():
-        result = verify_file(network, prop, asked)
+        result = verify_file(network, prop, asked, states)
     text = result_text(result)
     if out is not None:
         write_atomic(out, text.encode())
     say(text.rstrip("\n"))
     print(_told(result), file=sys.stderr)
     raise typer.Exit(EXIT_CODES[result.status])
+
+
+def _states(network: Path, prop: Path, asked: VerifyOptions, fresh: bool) -> SearchStates:
+    """The states of the search for this question, in a file in inradius-runs/ that an answer removes."""
+    question = asked.question(network, prop)
+    path = RUNS / f"verify-{question[:12]}.search"
+    if fresh:
+        path.unlink(missing_ok=True)
+    states = SearchStates.open(path, question)
+    if states.states:
+        print(f"the search goes on from {path}; --fresh begins anew", file=sys.stderr)
+    return states
 
 
 def _told(result: VerificationResult) -> str:
@@ -97,7 +117,7 @@ def _check_file(out: Path) -> None:
 def _folder(instances: Path, asked: VerifyOptions) -> Path:
     """The folder of a file of instances: by default one in inradius-runs/ with a hash of its path and the options."""
     told = f"{instances.resolve()} {asked.certifier} {asked.claim} {asked.seed}"
-    return Path("inradius-runs") / f"verify-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    return RUNS / f"verify-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _answer_all(run: InstanceRun) -> int:

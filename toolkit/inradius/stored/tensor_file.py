@@ -8,8 +8,8 @@ from torch import Tensor
 from inradius.stored.checksum import BLANK, FIELD, sealed
 
 
-def tensor_file(tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file of these tensors, with its checksum."""
+def tensor_file(tensors: Mapping[str, Tensor], told: Mapping[str, str] | None = None) -> bytes:
+    """A safetensors file of these tensors, with its checksum, and with the entries ``told`` beside it."""
     # copies, because safetensors refuses tensors that share memory (tied weights)
     copies = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
-    return sealed(save(copies, metadata={FIELD: BLANK}))
+    return sealed(save(copies, metadata={**(told or {}), FIELD: BLANK}))

@@ -9,6 +9,7 @@ import torch
 
 from inradius.certifiers.certificate import Certificate, Claim, weakest
 from inradius.certifiers.certifier import Certifier
+from inradius.certifiers.search_states import within
 from inradius.verification.clock import Clock
 from inradius.verification.descent import find_witness
 from inradius.verification.question import Question, Witness
@@ -41,7 +42,8 @@ def decide(
         return _refuted(found, clock)
     for place, number in enumerate(open_ones):
         question, part = questions[number], clock.share(len(open_ones) - place)
-        proof = proofs[number] = _proof(question, certifier, part, claim)
+        with within("question", number):
+            proof = proofs[number] = _proof(question, certifier, part, claim)
         # an input that a proof at a weaker level leaves to rounding is not looked for
         if not bool(proof.certified):
             found = _witness_of(proof, question) or find_witness(question, part, _AFTER, seed + 1)

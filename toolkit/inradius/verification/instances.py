@@ -1,7 +1,6 @@
 """The instances of a folder as VNN-COMP lays it out: many networks and properties, resumable, shared by processes."""
 
 import csv
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import attrs
 import torch
 
-from inradius._version import __version__
+from inradius.certifiers.search_states import question_hash
 from inradius.errors import InputError, InradiusError, StorageError
 from inradius.processes import Processes, attempt
 from inradius.stored.checksum import sealed_json
@@ -136,15 +135,4 @@ def _packed(prop: Path) -> Path:
 
 def _key(network: Path, prop: Path, options: VerifyOptions) -> str:
     """A hash of everything that determines an answer."""
-    total = hashlib.sha256(
-        f"{__version__} {options.timeout} {options.certifier} {options.claim} {options.seed}".encode()
-    )
-    for path in (network, prop):
-        try:
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be read ({error.strerror or error}); allowed is a file that can be"
-            ) from error
-    return total.hexdigest()[:24]
+    return question_hash(str(options.timeout), options.question(network, prop))[:24]

@@ -31,3 +31,8 @@ class VerificationResult:
     bound: float | None = None
     claim: str | None = None
     seconds: float = 0.0
+
+    @property
+    def answered(self) -> bool:
+        """True where the property is proved or violated."""
+        return self.status in ("unsat", "sat")

@@ -1,19 +1,27 @@
 """``inradius.verify``: a property around one input is proved or refuted."""
 
+import os
+from pathlib import Path
+
 import attrs
 import torch
 from torch import Tensor, nn
 
+from inradius._version import __version__
 from inradius.arguments import check_kind, check_model, check_tensor, check_threat
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certifiers.certifier import Certifier
 from inradius.certifiers.property import Property
 from inradius.certifiers.property_rows import not_above
+from inradius.certifiers.search_states import SearchStates, keeping, question_hash, tensor_bytes
 from inradius.components.registry import make
 from inradius.errors import InputError
+from inradius.models.fingerprint import fingerprint
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked, check_logits
 from inradius.sets.oracles import Oracles
+from inradius.sets.threat_model import ThreatModel
+from inradius.stored.files import writable_folder
 from inradius.verification.clock import Clock
 from inradius.verification.decide import decide
 from inradius.verification.question import Question, Witness
@@ -36,22 +44,49 @@ def verify(
     claim: Claim = DEFAULT_CLAIM,
     certifier: Certifier | str = DEFAULT_CERTIFIER,
     seed: int = 0,
+    state: str | Path | None = None,
 ) -> VerificationResult:
     """The answer whether a property holds for f(x + δ) at every δ ∈ Δ(x), for one input x (1, *S).
 
     A search looks for a violating input, then the certifier looks for a proof at level ``claim``, and what time is left goes to
     the search. ``timeout`` is in seconds; it is asked for between the steps, so a step may end later. A witness lies in the set,
     with a computed gauge of at most 1 of a perturbation that is not rounded towards 0, and the numbers that the model computes
-    for it alone violate the property in exact arithmetic. Raises ``InputError`` for invalid arguments, and ``UnsupportedError``
+    for it alone violate the property in exact arithmetic. ``state`` names a file for the state of a search: the
+    same call goes on from there, also where the process was killed, and an answer removes the file. It is written every ten
+    seconds and at the end, and needs a set that is a component. Raises ``InputError`` for invalid arguments, and ``UnsupportedError``
     for a model or a set without bounds.
     """
     clock = Clock(as_timeout(timeout))
     threat, certifier = make(threat, Oracles) if isinstance(threat, str) else threat, as_certifier(certifier)
     check_claim(claim)
     _check(model, x, threat, prop)
-    with frozen(model):
+    states = None if state is None else _states(state, _question(model, x, threat, prop, claim))
+    with frozen(model), keeping(states):
         accept = _Judge(model, x, threat, prop)
-        return decide([Question(model, x, threat, prop, accept)], certifier, clock, claim, seed)
+        found = decide([Question(model, x, threat, prop, accept)], certifier, clock, claim, seed)
+    if states is not None and found.answered:
+        states.remove()
+    return found
+
+
+def _states(path: str | Path, question: str) -> SearchStates:
+    """The states in a file. Raises ``InputError`` where it cannot be written, or holds other states."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or Path(path).is_dir():
+        raise InputError(f"state={path!r} names no file; allowed is the path of a file")
+    writable_folder(Path(path).parent)
+    return SearchStates.open(Path(path), question)
+
+
+def _question(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, claim: Claim) -> str:
+    """A hash of everything that a proof depends on."""
+    if not isinstance(threat, ThreatModel):
+        raise InputError(
+            f"state was given, and the set is a {type(threat).__name__}, which has no spec; allowed is a component, as in "
+            "'linf(eps=0.1)'"
+        )
+    clauses = () if prop.clauses is None else (prop.clauses,)
+    numbers = map(tensor_bytes, (x, prop.weights, prop.offsets, *clauses))
+    return question_hash(__version__, fingerprint(model), str(threat), claim, *numbers)
 
 
 def as_timeout(seconds: object) -> float:
