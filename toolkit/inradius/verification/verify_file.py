@@ -33,7 +33,10 @@ class VerifyOptions:
         check_claim(self.claim)
 
     def question(self, network: Path, prop: Path) -> str:
-        """A hash of the files' contents and of all settings but the time limit. Raises ``InputError`` for files that are not read."""
+        """A hash of the contents of the files and of all settings but the time limit.
+
+        Raises ``InputError`` for files that are not read.
+        """
         _check_name(network)
         settings = f"{__version__} {self.certifier} {self.claim} {self.seed}"
         return question_hash(settings, *map(_digest, (network, prop)))
