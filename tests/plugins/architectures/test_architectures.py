@@ -10,6 +10,8 @@ from torch import nn
 import inradius
 from inradius.stored.checksum import intact
 from inradius_architectures import Residual, convolutional, trained
+from inradius_architectures.resnet18 import Excitation
+from inradius_architectures.shufflenet_v2 import shuffled
 
 
 def hidden_units(model, x):
@@ -57,6 +59,15 @@ def test_thesis_networks_have_the_printed_sizes(spec, shape, units, count):
         ("preact_resnet18", (3, 32, 32), 10, 11172170),
         ("preact_resnet18(classes=100)", (3, 32, 32), 100, 11218340),
         ("wide_resnet(depth=10, width=1)", (3, 32, 32), 10, 77850),
+        # the sizes of the usual forms for small images
+        ("resnet18", (3, 32, 32), 10, 11173962),
+        ("resnet18(classes=5, norm='group', activation='celu')", (3, 32, 32), 5, 11173962 - 5 * 513),
+        ("resnet18(norm='none')", (3, 32, 32), 10, 11173962 - 2 * 4800),
+        ("senet18", (3, 32, 32), 10, 11173962 + 2 * sum(2 * w * (w // 16) + w + w // 16 for w in (64, 128, 256, 512))),
+        ("vgg16(classes=100)", (3, 32, 32), 100, 14728266 + 90 * 513),
+        ("shufflenet_v2", (3, 32, 32), 10, 1263854),
+        ("shufflenet_v2(size=0.5)", (3, 32, 32), 10, 352042),
+        ("mnist_binarized", (1, 28, 28), 10, 166406),
         ("mlp(784, 20, 3)", (1, 28, 28), 3, 784 * 20 + 20 + 20 * 3 + 3),
     ],
 )
@@ -108,12 +119,41 @@ def test_residual_adds_its_paths():
         ("wide_resnet(depth=4)", "6n \\+ 4"),
         ("wide_resnet(classes=1)", "classes ≥ 2"),
         ("preact_resnet18(classes=-1)", "integer ≥ 2"),
+        ("resnet18(classes=True)", "integer ≥ 2"),
+        ("vgg16(classes=1)", "integer ≥ 2"),
+        ("resnet18(norm='layer')", "'batch', 'group', 'none'"),
+        ("resnet18(activation='step')", "'relu', 'celu'"),
+        ("shufflenet_v2(size=0.7)", "0.5, 1.0, 1.5, 2.0"),
         ("mnist_small(classes=3)", "the parameters are none"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(spec, said):
     with pytest.raises(inradius.SpecError, match=said):
         inradius.make(spec, nn.Module)
+
+
+def test_shuffling_takes_both_halves_in_turn():
+    x = torch.arange(6.0).view(1, 6, 1, 1)
+    assert shuffled(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+def test_excitation_weighs_whole_channels():
+    torch.manual_seed(0)
+    layer, x = Excitation(32), torch.rand(2, 32, 3, 3) + 0.1
+    share = (layer(x) / x).flatten(2)
+    assert bool(((share > 0) & (share < 1)).all())
+    torch.testing.assert_close(share, share[..., :1].expand_as(share))
+
+
+def test_binarised_digits_have_the_gradient_of_their_network():
+    torch.manual_seed(0)
+    model = inradius.make("mnist_binarized", nn.Module).eval()
+    x = torch.rand(2, 1, 28, 28, requires_grad=True)
+    rounded = (x.detach() >= 0.5).float().requires_grad_()
+    assert torch.equal(model(x), model[1:](rounded))
+    (through,), (at,) = (torch.autograd.grad(net(p).sum(), p) for net, p in ((model, x), (model[1:], rounded)))
+    assert torch.equal(through, at)
+    assert bool((at != 0).any())
 
 
 def test_weights_that_are_not_installed_are_named(tmp_path, monkeypatch):
