@@ -4,16 +4,23 @@ from collections.abc import Callable, Mapping
 
 from inradius import Dataset, hookimpl
 from inradius_datasets.cifar10 import cifar10
+from inradius_datasets.cifar100 import cifar100
 from inradius_datasets.digits import digits
+from inradius_datasets.har import har
 from inradius_datasets.idx import idx
 from inradius_datasets.joined import joined
 from inradius_datasets.mnist5k import mnist5k
 from inradius_datasets.moons import moons
 from inradius_datasets.npz import npz
 from inradius_datasets.pseudo_labelled import pseudo_labelled
+from inradius_datasets.svhn import svhn
 
 
 @hookimpl
 def datasets() -> Mapping[str, Callable[..., Dataset]]:
-    loaders: list[Callable[..., Dataset]] = [mnist5k, digits, moons, npz, idx, cifar10, joined, pseudo_labelled]
+    loaders: list[Callable[..., Dataset]] = [
+        *(mnist5k, digits, moons),
+        *(npz, idx, cifar10, cifar100, svhn, har),
+        *(joined, pseudo_labelled),
+    ]
     return {load.__name__: load for load in loaders}
