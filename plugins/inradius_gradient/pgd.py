@@ -21,9 +21,10 @@ class PGD(MaximisingAttack):
     taken and the largest objective counts alone. The first run begins at a random point of Δ(x), at δ = 0 without
     ``random_start``, or at the ``start`` of the call, projected; later runs begin at random and are for the examples that
     are left. With ``noise`` the first run begins at normal noise of this deviation, in units of the inputs, projected: near
-    x, and yet off it, as objectives with a minimum at x need. Without ``random_start`` it is the basic iterative method
+    x, and yet off it, as objectives with a minimum at x need. With ``constant`` = n the first n steps have the full size,
+    and the later ones 1/2, 1/3, … of it. Without ``random_start`` it is the basic iterative method
     (BIM), which has step=1 / steps in its paper.
-    Source: madry2018, kurakin2017 (BIM).
+    Source: madry2018, kurakin2017 (BIM), latorre2023 (constant).
     """
 
     # Madry et al. 2018, sec. 5: 40 steps on MNIST
@@ -36,6 +37,7 @@ class PGD(MaximisingAttack):
     objective: Objective = attrs.field(factory=CrossEntropy, validator=component(Objective))
     keep_maximising: bool = attrs.field(default=False, validator=flag)
     direction: str = attrs.field(default="steepest")
+    constant: int | None = attrs.field(default=None, validator=optional(count))
 
     @direction.validator
     def _check_direction(self, _: object, value: object) -> None:
@@ -56,6 +58,8 @@ class PGD(MaximisingAttack):
 
     def _move(self, step: int, gradient: Tensor, delta: Tensor, part: AttackBatch) -> Tensor:
         size = 2.5 / self.steps if self.step is None else self.step
+        if self.constant is not None:
+            size /= max(1, step - self.constant + 2)
         if self.direction == "steepest":
             gradient = part.threat.steepest(gradient, part.x, delta, rng=part.rng)
         return part.threat.project(delta + size * gradient, part.x)

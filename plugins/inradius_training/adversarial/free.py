@@ -9,6 +9,7 @@ from inradius.components.default import default
 from inradius.components.validators import as_float, component, count, positive
 from inradius.rng import derive
 from inradius.training.losses import cross_entropy
+from inradius_training.adversarial.rolling import Rolling
 
 
 @attrs.frozen(kw_only=True)
@@ -39,25 +40,15 @@ class Free(Defense):
         assert run.data is not None
         threat, began = run.scheduled(threat), run.progress
         share = 1 / (run.count(run.data) * run.recipe.epochs * self.replays)
-        kept = self._kept(batch, run)
-        delta = threat.project(kept[: len(batch)], batch.inputs)
+        last = Rolling(run.memory(self))
+        delta = threat.project(last.rows(batch.inputs), batch.inputs)
         for replay in range(self.replays):
             run.progress = began + replay * share
             rng = ExampleRNG(derive(run.seed, self.seed, "free", run.epoch, replay), batch.index)
             gradient = self._descend(model, batch, delta, run, first=replay == 0)
             ascent = threat.steepest(gradient, batch.inputs, delta, rng=rng)
             delta = threat.project(delta + self.step_size * ascent, batch.inputs)
-        run.memory(self)["delta"] = torch.cat([delta, kept[len(batch) :]])
-
-    def _kept(self, batch: Dataset, run: Run) -> Tensor:
-        """The perturbations that the last batch left, 0 where there are none, with at least as many rows as the batch
-        has examples.
-        """
-        kept = run.memory(self).get("delta")
-        if kept is None or kept.shape[1:] != batch.inputs.shape[1:]:
-            return torch.zeros_like(batch.inputs)
-        more = len(batch) - len(kept)
-        return torch.cat([kept, kept.new_zeros(more, *kept.shape[1:])]) if more > 0 else kept
+        last.keep(delta)
 
     def _descend(self, model: nn.Module, batch: Dataset, delta: Tensor, run: Run, *, first: bool) -> Tensor:
         """The gradient in δ, (B, *S), after one step of the weights; both come from the same backward pass."""

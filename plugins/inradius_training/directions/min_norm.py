@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from inradius import RunState
 from inradius.components.validators import flag
 from inradius.training.slots import Direction
+from inradius_training.directions.rows import finite_gram, mixture, row_gradients
 
 # relative to the largest squared length; smaller violations of optimality are rounding
 _TOLERANCE = 1e-13
@@ -28,16 +29,15 @@ class MinNorm(Direction):
     def __call__(self, losses: Tensor, parameters: list[nn.Parameter], run: RunState) -> None:
         """Leaves G a in ``grad``; the gradients are summed over all processes before a is computed."""
         trained = [parameter for parameter in parameters if parameter.requires_grad]
-        columns = [_gradient(row, trained, last=place == len(losses) - 1) for place, row in enumerate(losses)]
-        summed = [[run.processes.sum(part) for part in column] for column in columns]
-        gram = _gram(summed)
-        # where gradients are not finite, their mean is not finite, and the run reports it
-        finite = bool(gram.isfinite().all())
-        weights = simplex_weights(gram) if finite else torch.full_like(gram[0], 1 / len(gram))
+        columns = row_gradients(losses, trained, run)
+        gram = finite_gram(columns)
+        if gram is None:
+            # the mean of gradients that are not finite is not finite either, and the run reports it
+            mixture(columns, torch.full((len(losses),), 1 / len(losses), dtype=torch.float64), trained)
+            return
+        weights = simplex_weights(gram)
         length = float((weights @ gram @ weights).clamp(min=0).sqrt())
-        scale = 1 / length if self.normalize and length > 0 else 1.0
-        for place, parameter in enumerate(trained):
-            parameter.grad = _mixture([column[place] for column in summed], scale * weights)
+        mixture(columns, weights / length if self.normalize and length > 0 else weights, trained)
 
 
 def min_norm_weights(gradients: Tensor) -> Tensor:
@@ -102,24 +102,3 @@ def _affine_minimum(gram: Tensor) -> Tensor:
     # columns may be linearly dependent
     solution: Tensor = torch.linalg.lstsq(system, right, driver="gelsd").solution
     return solution[:count, 0]
-
-
-def _gradient(loss: Tensor, parameters: list[nn.Parameter], *, last: bool) -> list[Tensor]:
-    """The gradient of the sum of a row of losses, 0 for parameters on which it does not depend."""
-    found = torch.autograd.grad(loss.sum(), parameters, retain_graph=not last, allow_unused=True)
-    return [torch.zeros_like(p) if part is None else part for p, part in zip(parameters, found, strict=True)]
-
-
-def _gram(columns: list[list[Tensor]]) -> Tensor:
-    """The inner products of the columns, (k, k), in float64."""
-    total = torch.zeros(len(columns), len(columns), dtype=torch.float64)
-    for parts in zip(*columns, strict=True):
-        rows = torch.stack(parts).flatten(1).double()
-        total += (rows @ rows.mT).cpu()
-    return total
-
-
-def _mixture(parts: list[Tensor], weights: Tensor) -> Tensor:
-    """Σ_j w_j part_j, of the parts' shape."""
-    mixed: Tensor = torch.tensordot(weights.to(parts[0]), torch.stack(parts), dims=1)
-    return mixed

@@ -161,6 +161,15 @@ def test_noise_begins_near_the_image_within_the_set(spec):
     assert threat.contains(start, x).all()
 
 
+def test_later_steps_shrink_as_one_over_their_number():
+    threat, model = threat_of("linf(eps=1.0, bounds=None)"), perceptron()
+    x, y = labelled(model)
+    attack = make("pgd(steps=6, step=0.01, constant=3, random_start=False, keep_maximising=True")
+    _, seen = watched(attack, model, x, y, threat)
+    moved = [float((after - before).abs().max()) for before, after in pairwise(seen)]
+    assert moved == pytest.approx([0.01, 0.01, 0.01, 0.01 / 2, 0.01 / 3, 0.01 / 4], rel=1e-6)
+
+
 def test_frank_wolfe_forgets_its_start_in_one_step_and_averages_afterwards():
     threat, model = threat_of("l2(eps=0.3)"), perceptron()
     x, y = labelled(model)

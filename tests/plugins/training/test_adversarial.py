@@ -38,6 +38,7 @@ PER_EXAMPLE = [
     f"average_parts({STEPS})",
     f"adversarial(grow({STEPS}, start=0.2, factor=1.6, every=3, steps=12, limit=1.0))",
     "adversarial(n_fgsm(noise=0.667, step=0.333), scale=3.0)",
+    "adversarial(r_fgsm(step=1.0))",
     "fat(friendly_pgd(steps=4))",
     f"beta_at({AIMED})",
     f"sbeta_at({AIMED})",
@@ -183,6 +184,9 @@ def test_r_fgsm_trains_half_a_random_step_away(tmp_path):
     assert {round(value, 6) for value in share.flatten().tolist()} == {0.0, 1.0}
     share, *_ = shares(tmp_path / "zeroed", "adversarial(r_fgsm(noise=0.0))")
     torch.testing.assert_close(share, torch.ones_like(share))
+    # the full step ends at a half where the signs differ
+    share, *_ = shares(tmp_path / "full", "adversarial(r_fgsm(step=1.0))")
+    assert {round(value, 6) for value in share.flatten().tolist()} == {0.5, 1.0}
 
 
 def test_fgsm_rs_trains_one_long_step_from_a_random_point(tmp_path):
@@ -270,6 +274,23 @@ def test_free_is_algorithm_six(tmp_path, monkeypatch):
     clean, _ = by_hand(network(), batches, 0.0, 3, 0.5)
     assert float((weights - forgetful).abs().max()) > 1e-4
     assert float((weights - clean).abs().max()) > 1e-4
+
+
+def test_fgsm_starts_from_the_perturbations_of_the_batch_before(tmp_path):
+    model, batches = network(), _split(examples(16), (6, 6, 4))
+    defense = inradius.make("adversarial(fgsm_rs(step=0.4), previous=True)")
+    run = engine(tmp_path, model, defense, batch_size=6)
+    threat, kept = inradius.make("linf(eps=0.1, bounds=None)"), torch.zeros(6, 6, dtype=torch.float64)
+    for batch in batches:
+        losses = defense.loss(model.eval(), batch, threat, run)
+        point = (batch.inputs + kept[: len(batch)]).requires_grad_()
+        (gradient,) = torch.autograd.grad(F.cross_entropy(model(point), batch.labels, reduction="sum"), point)
+        delta = (kept[: len(batch)] + 0.04 * gradient.sign()).clamp(-0.1, 0.1)
+        expected = F.cross_entropy(model(batch.inputs + delta), batch.labels, reduction="none")
+        torch.testing.assert_close(losses, expected)
+        kept = torch.cat([delta, kept[len(batch) :]])
+        run.tape.begin(batch)
+    torch.testing.assert_close(run.memory(defense)["delta"], kept)
 
 
 def test_free_asks_for_one_pass_a_replay_at_points_of_the_set(tmp_path, monkeypatch):

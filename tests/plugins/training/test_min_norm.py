@@ -11,6 +11,7 @@ from torch import nn
 import inradius
 from inradius.processes import Processes
 from inradius.training.slots import Average, Direction
+from inradius_training.directions.least_norm import LeastNorm
 from inradius_training.directions.min_norm import MinNorm, min_norm_weights, simplex_weights
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
@@ -162,6 +163,17 @@ def test_gradients_are_summed_over_the_processes_before_the_weights_are_sought()
     assert not torch.allclose(min_norm_weights(summed), min_norm_weights(flat), atol=1e-3)
 
 
+def test_the_shortest_gradient_is_left_alone_of_all_rows():
+    losses, parameters, flat = lesson()
+    LeastNorm()(losses, parameters, Alone)
+    shortest = flat[flat.norm(dim=1).argmin()]
+    torch.testing.assert_close(left_in(parameters), shortest)
+    losses, parameters, flat = lesson()
+    LeastNorm()(losses, parameters, Other)
+    summed = flat + 0.5
+    torch.testing.assert_close(left_in(parameters), summed[summed.norm(dim=1).argmin()])
+
+
 def test_frozen_weights_are_left_alone():
     losses, parameters, _ = lesson()
     parameters[1].requires_grad_(False)
@@ -169,7 +181,7 @@ def test_frozen_weights_are_left_alone():
     assert parameters[1].grad is None
 
 
-@pytest.mark.parametrize("spec", ["min_norm()", "min_norm(normalize=True)"])
+@pytest.mark.parametrize("spec", ["min_norm()", "min_norm(normalize=True)", "least_norm()"])
 def test_specs_build_equal_directions(spec):
     direction = inradius.make(spec, Direction)
     assert inradius.make(str(direction)) == direction == inradius.make(direction.spec(full=True))
@@ -180,7 +192,7 @@ def test_wrong_parameters_are_named():
         inradius.make("min_norm(normalize=2)")
 
 
-@pytest.mark.parametrize("spec", ["min_norm()", "min_norm(normalize=True)"])
+@pytest.mark.parametrize("spec", ["min_norm()", "min_norm(normalize=True)", "least_norm()"])
 @pytest.mark.parametrize("wrong", [math.inf, -math.inf, math.nan])
 def test_a_gradient_that_is_not_finite_is_left_for_the_run_to_judge(spec, wrong):
     weight = nn.Parameter(torch.ones(3, dtype=torch.float64))

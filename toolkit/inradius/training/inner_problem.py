@@ -17,11 +17,15 @@ from inradius.training.trace import Trace
 
 @attrs.frozen(eq=False, kw_only=True)
 class InnerProblem:
-    """One attack on a mini-batch: in which set, and with ``goal`` (B,) at which classes."""
+    """One attack on a mini-batch: in which set, with ``goal`` (B,) at which classes, and from which ``start`` (B, *S).
+
+    Without a start the attack chooses its own.
+    """
 
     attack: Attack
     threat: Oracles
     goal: Tensor | None = None
+    start: Tensor | None = None
 
 
 def search(
@@ -47,6 +51,7 @@ def search(
             one.threat,
             index=batch.index,
             goal=one.goal,
+            start=one.start,
             bn_mode=bn_mode,
             targets=batch.targets if targets is None and not one.attack.compares() else targets,
             observe=trace if place == 0 else None,
