@@ -67,7 +67,7 @@ class Decisions:
 
     def _several(self, part: AttackBatch, deltas: Tensor) -> Tensor:
         images = (part.x[:, None] + deltas).flatten(0, 1)
-        logits = part.model(images).view(*deltas.shape[:2], -1)
+        logits = part.model.each(deltas.shape[1])(images).view(*deltas.shape[:2], -1)
         return torch.stack([misclassified(part, one) for one in logits.unbind(1)], dim=1)
 
     def _record(self, part: AttackBatch, delta: Tensor, fooled: Tensor) -> None:

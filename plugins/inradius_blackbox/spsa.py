@@ -94,7 +94,7 @@ def _estimate(attack: SPSA, part: AttackBatch, delta: Tensor, rng: ExampleRNG) -
 
 def _values(attack: SPSA, part: AttackBatch, deltas: Tensor) -> Tensor:
     """The objective at several perturbations, (n, K, *S) -> (n, K)."""
-    logits = part.model((part.x[:, None] + deltas).flatten(0, 1))
+    logits = part.model.each(deltas.shape[1])((part.x[:, None] + deltas).flatten(0, 1))
     logits = logits.view(*deltas.shape[:2], -1)
     return torch.stack(
         [attack.objective.score(one, part.y, part.goal, part.model.targets) for one in logits.unbind(1)], dim=1

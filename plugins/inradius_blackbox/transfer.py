@@ -6,7 +6,7 @@ import attrs
 from attrs.validators import instance_of, optional
 from torch import Tensor
 
-from inradius import AttackBatch, CountedModel, Observer
+from inradius import AttackBatch, Observer
 from inradius.attacks.composite import WrappingAttack
 from inradius.models.frozen_network import frozen_network, hashed, hashed_spec
 from inradius.sets.examples import expand
@@ -28,7 +28,7 @@ class Transfer(WrappingAttack):
 
     def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
         x = batch.x
-        other = CountedModel(frozen_network(self.model, self.weights, x.device, x.dtype), batch.y, batch.goal)
+        other = batch.model.on(frozen_network(self.model, self.weights, x.device, x.dtype))
         # the attack's seed counts beside this one's
         own = attrs.evolve(batch, model=other, rng=batch.rng.fork(self.attack.seed))
         delta, inside = self.attack.answer(own, observe=observe)

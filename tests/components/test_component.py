@@ -82,6 +82,11 @@ def test_a_spec_may_leave_out_the_names_that_are_positional(register):
 
 # components that need more than a radius, by an example
 NEEDY = {
+    "confidence": "confidence(0.5)",
+    "never": "never(3)",
+    "regression": "regression(0.1)",
+    "segmentation": "segmentation(0.9)",
+    "top_k": "top_k(3)",
     "affine": "affine('colour', eps=0.1)",
     "attack_cascade": "attack_cascade(fgsm(), pgd())",
     "box": "box(lo=-0.1, hi=0.2)",

@@ -16,6 +16,7 @@ from inradius import (
     Defense,
     LayerRule,
     Objective,
+    Outcome,
     ThreatModel,
     hookimpl,
     make,
@@ -43,6 +44,16 @@ class ToySet(ThreatModel):
 
     def scaled(self, factor):
         return self
+
+
+@attrs.frozen(kw_only=True)
+class ToyOutcome(Outcome):
+    """Broken where an output is above ``most``."""
+
+    most: float = 1.0
+
+    def margin(self, outputs, y):
+        return self.most - outputs.amax(1)
 
 
 @attrs.frozen(kw_only=True)
@@ -176,6 +187,13 @@ def test_hook_objectives(register):
     register(objectives=[ToyObjective])
     assert make("targeted(toy_objective)", Objective).objective == ToyObjective()
     assert make("cross_entropy()", Objective) == CrossEntropy()
+
+
+def test_hook_outcomes(register):
+    register(outcomes=[ToyOutcome])
+    outcome = make("toy_outcome(most=0.5)", Outcome)
+    margin = outcome.margin(torch.tensor([[0.2, 0.1], [0.7, 0.0]]), torch.zeros(2))
+    assert (margin > 0).tolist() == [True, False]
 
 
 def test_hook_datasets(register):

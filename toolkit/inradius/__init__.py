@@ -6,6 +6,7 @@ Importing it loads no plugin; plugins load when a name is first looked up.
 from inradius import attacks as attacks
 from inradius import certifiers as certifiers
 from inradius import defenses as defenses
+from inradius import outcomes as outcomes
 from inradius import sets as sets
 from inradius._version import __version__ as __version__
 from inradius.attacks.attack import Attack as Attack
@@ -29,7 +30,6 @@ from inradius.certifiers.activation_rule import ActivationRule as ActivationRule
 from inradius.certifiers.certifier import Bounds as Bounds
 from inradius.certifiers.certifier import Certificate as Certificate
 from inradius.certifiers.certifier import Certifier as Certifier
-from inradius.certifiers.certifier import Property as Property
 from inradius.certifiers.detection import suspicious as suspicious
 from inradius.certifiers.layer_rule import LayerRule as LayerRule
 from inradius.certifiers.layer_rule import Operator as Operator
@@ -54,6 +54,9 @@ from inradius.models.load import fingerprint as fingerprint
 from inradius.models.load import load_model as load_model
 from inradius.models.load import load_weights as load_weights
 from inradius.models.normalize import Normalize as Normalize
+from inradius.outcomes.outcome import Outcome as Outcome
+from inradius.outcomes.property import Property as Property
+from inradius.outcomes.user import outcome as outcome
 from inradius.report import Report as Report
 from inradius.rng import ExampleRNG as ExampleRNG
 from inradius.sets.affine_operator import AffineOperator as AffineOperator

@@ -12,6 +12,7 @@ from inradius.attacks.ascent import Ascent
 from inradius.attacks.best_so_far import BestSoFar
 from inradius.attacks.verdict import certain
 from inradius.components.validators import as_float, count, positive
+from inradius.outcomes.outcome import flat
 from inradius_bounds.capture.counted_classifier import CountedClassifier
 from inradius_bounds.certifiers.branch_and_bound import BranchAndBound
 from inradius_bounds.certifiers.propagation import memory_field
@@ -98,11 +99,11 @@ def _enter(found: BestSoFar, part: AttackBatch, delta: Tensor) -> None:
 @torch.no_grad()
 def _asked(part: AttackBatch) -> Property:
     """The property that a perturbation must violate: the margin is above a few rounding errors below 0."""
-    logits = part.model(part.x)
-    classes, slack = logits.shape[1], _BEYOND * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp(min=1)
-    prop = (
-        Property.margins(part.y, classes, dtype=part.x.dtype)
+    outputs = part.model.outputs(part.x)
+    slack = _BEYOND * torch.finfo(outputs.dtype).eps * flat(outputs).abs().amax(1).clamp(min=1)
+    prop = part.model.as_property(outputs.to(part.x.dtype)) or (
+        Property.margins(part.y, outputs.shape[1], dtype=part.x.dtype)
         if part.goal is None
-        else Property.targeted(part.goal, classes, dtype=part.x.dtype)
+        else Property.targeted(part.goal, outputs.shape[1], dtype=part.x.dtype)
     )
     return attrs.evolve(prop, offsets=prop.offsets + slack[:, None].to(prop.offsets))

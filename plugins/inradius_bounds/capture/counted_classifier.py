@@ -5,6 +5,8 @@ from collections.abc import Callable
 import attrs
 from torch import Tensor, nn
 
+from inradius.outcomes.outcome import flat
+
 
 @attrs.define(eq=False)
 class Tally:
@@ -23,6 +25,7 @@ class CountedClassifier(nn.Module):
         self.tally = Tally()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits, (B, C)."""
+        """The logits, (B, C), or other outputs, flat for each example."""
         self.tally.images += int(x.shape[0])
-        return self.classifier(x)
+        found = self.classifier(x)
+        return found if found.ndim == 2 else flat(found)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inradius import Property
-from inradius.certifiers.property_rows import not_above
+from inradius.outcomes.property_rows import not_above
 
 
 @attrs.frozen(eq=False)

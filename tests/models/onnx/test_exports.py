@@ -6,7 +6,7 @@ from onnx_cases import agrees, exported
 from onnx_models import models
 
 import inradius
-from inradius.certifiers.property import Property
+from inradius.outcomes.property import Property
 
 MODELS = models()
 OPSETS = (9, 11, 12, 13, 14, 15, 16, 17, 18, 20)

@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ThreatModel
-from inradius.certifiers.property import Property
+from inradius.outcomes.property import Property
 from inradius_bounds.backward import inner_bounds
 from inradius_bounds.backward.rows.windows import WindowRows
 from inradius_bounds.capture.trace import network_of

@@ -9,7 +9,7 @@ from operator_cases import OPERATORS, Applied, made
 
 import inradius
 from inradius import Attack, Certifier, ThreatModel, UnsupportedError
-from inradius.certifiers.property import Property
+from inradius.outcomes.property import Property
 from inradius_bounds.backward.certifier_bounds import values_of
 
 PROOFS = ["interval()", "crown()", "dual()", "alpha()", "alpha(layers='all')", "lp()", "certifier_cascade()"]

@@ -9,7 +9,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ThreatModel
-from inradius.certifiers.property import Property
+from inradius.outcomes.property import Property
 
 PROOFS = ["interval()", "crown()", "dual()", "alpha(steps=3)", "alpha(layers='all', steps=2)"]
 

@@ -4,13 +4,13 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import ClassVar, Self, final
+from typing import Any, ClassVar, Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.arguments import check_callable, check_tensor, check_threat, numbered
+from inradius.arguments import check_callable, check_kind, check_tensor, check_threat, numbered
 from inradius.attacks.attack_batch import AttackBatch
 from inradius.attacks.checks import check_perturb, check_start, without_infinities
 from inradius.attacks.counted_model import CountedModel
@@ -23,6 +23,8 @@ from inradius.data.checks import check_labels
 from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.models.modes import BatchNormMode, at_least, frozen
 from inradius.models.single_channel_conv import cheap_gradients
+from inradius.outcomes.classes import TOP1, Top1
+from inradius.outcomes.outcome import Outcome
 from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
@@ -35,10 +37,10 @@ class Attacked:
     """The answer of an attack and its judgement, example by example.
 
     delta (B, *S); success (B,): the prediction at x + δ is wrong (or the goal), by more than rounding, and δ ∈ Δ(x); margin
-    (B,): the label's logit minus the largest other one (with a goal: the largest other one minus the goal's), < 0 where
-    misclassified; gauge (B,): the share of the radius used; queries (B,): images evaluated for each example, forward passes of
-    the search and of its judgement, without those that run a close answer again; inside (B,): δ ∈ Δ(x); within_rounding (B,):
-    δ ∈ Δ(x), and rounding decides whether the prediction is wrong, as where two logits tie.
+    (B,): that of the outcome, by default the label's logit minus the largest other one (with a goal: the largest other one minus
+    the goal's), < 0 where misclassified; gauge (B,): the share of the radius used; queries (B,): images evaluated for each
+    example, forward passes of the search and of its judgement, without those that run a close answer again; inside (B,): δ ∈
+    Δ(x); within_rounding (B,): δ ∈ Δ(x), and rounding decides whether the prediction is wrong, as where two logits tie.
     """
 
     delta: Tensor
@@ -156,6 +158,7 @@ class Attack(Component, ABC):
         observe: Callable[[int, Tensor], None] | None = None,
         bn_mode: BatchNormMode = "eval",
         targets: Tensor | None = None,
+        outcome: Outcome = TOP1,
     ) -> Attacked:
         """Runs the attack on a batch and checks its answer: a success is one again alone, in any batch, and in float64.
 
@@ -163,17 +166,20 @@ class Attack(Component, ABC):
         (default 0 to B−1); ``goal`` (B,) classes to aim at; ``start`` (B, *S) perturbations to start from;
         ``observe(step, delta)`` sees every iterate, a function or an ``Observer``; ``bn_mode`` is what BatchNorm does
         meanwhile; ``targets`` (B, C) are distributions over the classes that the objective takes in place of the labels, such as
-        mixed labels. An objective that compares with predictions takes those of the clean inputs by default.
+        mixed labels. An objective that compares with predictions takes those of the clean inputs by default. ``outcome`` says
+        what counts as broken, by default another prediction than the label, and with it what labels and outputs are. With
+        another outcome than top-1 there is neither goal nor targets.
         Raises ``InputError`` for inputs, labels or logits that are not what they must be.
         """
         with frozen(model, bn_mode):
-            batch = self._batch(model, x, y, threat, index=index, goal=goal, start=start, targets=targets)
+            batch = self._batch(model, x, y, threat, outcome, index=index, goal=goal, start=start, targets=targets)
             delta, inside = self._confined(batch, observe)
             with torch.no_grad():
-                logits = batch.model(batch.x + delta)
+                outputs = batch.model.outputs(batch.x + delta)
                 # statistics of the batch are not those of an example alone
-                again = bn_mode == "eval"
-                found = judge(model, batch.x, delta, logits, batch.y, batch.goal, among=inside, again=again)
+                again, labels = bn_mode == "eval", batch.model.own_labels(batch.y)
+                options: dict[str, Any] = {"among": inside, "again": again, "outcome": outcome}
+                found = judge(model, batch.x, delta, outputs, labels, batch.goal, **options)
                 gauge = batch.threat.gauge(delta, batch.x)
         success = found.lost & inside
         return Attacked(delta, success, found.margin, gauge, batch.model.queries, inside, found.unclear)
@@ -198,7 +204,7 @@ class Attack(Component, ABC):
         That is what training wants, and a forward pass less: the predictions are not judged.
         """
         with frozen(model, bn_mode), nullcontext() if self.has_records() else cheap_gradients(model):
-            batch = self._batch(model, x, y, threat, index=index, goal=goal, start=start, targets=targets)
+            batch = self._batch(model, x, y, threat, TOP1, index=index, goal=goal, start=start, targets=targets)
             delta, inside = self._confined(batch, observe)
             return torch.where(expand(inside, delta), delta, 0.0)
 
@@ -208,6 +214,7 @@ class Attack(Component, ABC):
         x: Tensor,
         y: Tensor,
         threat: Oracles,
+        outcome: Outcome,
         *,
         index: Tensor | None,
         goal: Tensor | None,
@@ -215,20 +222,23 @@ class Attack(Component, ABC):
         targets: Tensor | None,
     ) -> AttackBatch:
         """The examples as the attack is given them: checked and copied."""
-        check_labels(x, y)
+        check_kind(outcome, Outcome, "outcome")
+        y = outcome.check_labels(x, y)
         check_callable(model)
         check_threat(threat)
         threat.check_inputs(x)
+        _check_top1(outcome, goal, targets)
         if goal is not None:
             check_labels(x, goal, "goals")
             self.check_aims()
         check_start(x, start)
         where = numbered(index, x).clone()
         # copies, because what came from inference_mode cannot be saved for a gradient; torch gathers with int64 alone
-        x, y = x.detach().clone(), y.to(x.device, torch.int64, copy=True)
+        x, y = x.detach().clone(), y.detach().to(x.device, copy=True)
         goal = None if goal is None else goal.to(x.device, torch.int64, copy=True)
         start = None if start is None else start.detach().to(x, copy=True)
-        counted = CountedModel(model, y, goal)
+        counted = CountedModel(model, y, goal, outcome=outcome)
+        y = y if counted.labels is None else counted.labels
         counted.targets = _targets(self, counted, x, targets)
         rng = ExampleRNG(self.seed, where)
         return AttackBatch(model=counted, x=x, y=y, goal=goal, threat=threat.at(where, x), rng=rng, start=start)
@@ -244,6 +254,12 @@ class Attack(Component, ABC):
                 stacklevel=3,
             )
         return delta, inside
+
+
+def _check_top1(outcome: Outcome, goal: Tensor | None, targets: Tensor | None) -> None:
+    for given, name in ((goal, "goals"), (targets, "targets")):
+        if given is not None and not isinstance(outcome, Top1):
+            raise InputError(f"{name} were given with the outcome {outcome}; allowed are {name} with top1 alone")
 
 
 def _targets(attack: Attack, model: CountedModel, x: Tensor, targets: Tensor | None) -> Tensor | None:

@@ -16,7 +16,8 @@ from inradius.sets.oracles import Oracles
 class AttackBatch:
     """Examples under attack; everything is aligned with ``rows`` (n,), their places in the batch that the attack was given.
 
-    ``model`` gives logits (n, C) and counts queries. ``x`` (n, *S) are the inputs, ``y`` (n,) their labels. ``goal`` (n,) are the
+    ``model`` gives logits (n, C) and counts queries. ``x`` (n, *S) are the inputs, ``y`` (n,) their labels. With another outcome
+    than top-1 there are two classes, right (0) and broken (1), and every label is 0. ``goal`` (n,) are the
     classes that must be predicted, None where any wrong one will do. ``threat`` is the set, ``rng`` has a stream of random
     numbers for each example, and ``start`` (n, *S) are the perturbations to start from, None where the attack chooses.
     """

@@ -11,6 +11,8 @@ from torch import Tensor
 from inradius.components.component import Component
 from inradius.components.hookimpl import hookimpl
 from inradius.errors import InputError
+from inradius.outcomes.margins import class_margin as class_margin
+from inradius.outcomes.margins import log_odds_against
 
 
 @attrs.frozen(kw_only=True)
@@ -41,18 +43,6 @@ class Objective(Component, ABC):
     def score(self, logits: Tensor, y: Tensor, goal: Tensor | None = None, targets: Tensor | None = None) -> Tensor:
         """The score by the goal, else by the targets (B, C), else by the label, (B,)."""
         return self(logits, y, goal) if targets is None or goal is not None else self.expected(logits, targets)
-
-
-def class_margin(logits: Tensor, label: Tensor) -> Tensor:
-    """The label's logit minus the largest other one, (B, C), (B,) -> (B,); the prediction is right where it is > 0."""
-    others = logits.scatter(1, label[:, None], -torch.inf)
-    return logits.gather(1, label[:, None]).squeeze(1) - others.amax(1)
-
-
-def log_odds_against(logits: Tensor, label: Tensor) -> Tensor:
-    """log Σ_{j≠label} exp z_j − z_label, the log of (1 − p) / p, (B, C), (B,) -> (B,)."""
-    others = logits.scatter(1, label[:, None], -torch.inf)
-    return others.logsumexp(1) - logits.gather(1, label[:, None]).squeeze(1)
 
 
 def logit_difference(logits: Tensor, y: Tensor, other: Tensor) -> Tensor:

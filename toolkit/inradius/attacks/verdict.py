@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from inradius.attacks.objective import class_margin
 from inradius.models.modes import at_least
-from inradius.models.outputs import check_logits
+from inradius.outcomes.classes import TOP1
+from inradius.outcomes.outcome import Outcome
 
 Model = Callable[[Tensor], Tensor]
 
@@ -24,8 +25,8 @@ _SPARE = 4
 class Judgement:
     """The judgement on perturbations of a batch.
 
-    margin (B,): that of ``against`` at x + δ, which is < 0 where the attack has what it looks for. lost (B,): True where it is
-    below zero by more than rounding. unclear (B,): True where rounding decides its sign, as at a tie.
+    margin (B,): that of ``against`` at x + δ, or of the outcome, which is < 0 where the attack has what it looks for. lost (B,):
+    True where it is below zero by more than rounding. unclear (B,): True where rounding decides its sign, as at a tie.
     """
 
     margin: Tensor
@@ -43,17 +44,21 @@ def judge(
     *,
     among: Tensor | None = None,
     again: bool = True,
+    outcome: Outcome = TOP1,
 ) -> Judgement:
-    """The judgement on perturbations (B, *S) of inputs x (B, *S), whose ``logits`` (B, C) are those of the batch.
+    """The judgement on perturbations (B, *S) of inputs x (B, *S), whose ``logits`` (B, ...) are those of the batch.
 
     A margin of more than √u · max(1, the largest logit) is beyond doubt, where u is the rounding unit of the arithmetic: it
     is thousands of rounding errors, and such an answer costs nothing more. Of the other ones among ``among`` (B,) each is
     run again by itself, and in float64 on a copy of the model where the model can be brought there. The label is lost where
     every run says so, by more than twice their disagreement and a few rounding errors of the largest logit. Runs that the
-    model refuses are left out; ``again=False`` leaves out all, for models whose answer depends on the batch.
+    model refuses are left out; ``again=False`` leaves out all, for models whose answer depends on the batch. An outcome whose
+    margin is not in the units of the outputs is run again for every answer.
     """
-    margin, size = against(logits, y, goal), logits.abs().amax(1)
+    margin, size = _margin(outcome, logits, y, goal), outcome.size(logits, y)
     close = margin.abs() <= unit(x) ** 0.5 * size.clamp(min=1)
+    if not outcome.in_output_units:
+        close, size = torch.ones_like(close), margin.abs()
     asked = close if among is None else close & among
     # a tie stays one, whatever other runs say
     tied = margin.abs() <= _SPARE * torch.finfo(logits.dtype).eps * size
@@ -61,10 +66,17 @@ def judge(
     rows = (asked & ~tied).nonzero().squeeze(1)
     if len(rows):
         aim = None if goal is None else goal[rows]
-        seen = [logits[rows], *(_runs(model, x[rows], delta[rows]) if again else ())]
-        below, above = _beyond(torch.stack([against(one.double(), y[rows], aim) for one in seen]), size[rows])
+        labels = y[rows]
+        seen = [logits[rows], *(_runs(model, x[rows], delta[rows], labels, outcome) if again else ())]
+        margins = torch.stack([_margin(outcome, one.double(), labels, aim).double() for one in seen])
+        below, above = _beyond(margins, size[rows])
         lost[rows], unclear[rows] = below, ~below & ~above
     return Judgement(margin, lost, unclear)
+
+
+def _margin(outcome: Outcome, outputs: Tensor, y: Tensor, goal: Tensor | None) -> Tensor:
+    """What an attack must bring below zero, (B,); goals go with top-1 alone."""
+    return outcome.judged(outputs, y) if goal is None else against(outputs, y, goal)
 
 
 def against(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
@@ -94,33 +106,35 @@ def _beyond(margins: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     return most < -slack, least > slack
 
 
-def _runs(model: Model, x: Tensor, delta: Tensor) -> list[Tensor]:
-    """The logits of each example run alone, and of all in float64, (n, C) each; without those that the model refuses."""
-    return [logits for logits in (_alone(model, x + delta), _in_float64(model, x, delta)) if logits is not None]
+def _runs(model: Model, x: Tensor, delta: Tensor, y: Tensor, outcome: Outcome) -> list[Tensor]:
+    """The outputs of each example run alone, and of all in float64, (n, ...) each; without those that the model refuses."""
+    runs = _alone(model, x + delta, y, outcome), _in_float64(model, x, delta, y, outcome)
+    return [outputs for outputs in runs if outputs is not None]
 
 
 @torch.no_grad()
-def _alone(model: Model, images: Tensor) -> Tensor | None:
+def _alone(model: Model, images: Tensor, y: Tensor, outcome: Outcome) -> Tensor | None:
     try:
-        return torch.cat([_checked(model, image, images.dtype) for image in torch.split(images, 1)])
+        each = zip(torch.split(images, 1), torch.split(y, 1), strict=True)
+        return torch.cat([_checked(model, image, label, outcome, images.dtype) for image, label in each])
     except Exception:  # a model that takes no single example may raise anything; then its batches are all there is
         return None
 
 
 @torch.no_grad()
-def _in_float64(model: Model, x: Tensor, delta: Tensor) -> Tensor | None:
+def _in_float64(model: Model, x: Tensor, delta: Tensor, y: Tensor, outcome: Outcome) -> Tensor | None:
     if not isinstance(model, nn.Module) or x.dtype == torch.float64:
         return None
     try:
         with torch.autocast(x.device.type, enabled=False):
             exact = copy.deepcopy(model).double()
-            logits = _checked(exact, x.double() + delta.double(), x.dtype)
+            outputs = _checked(exact, x.double() + delta.double(), y, outcome, x.dtype)
     except Exception:  # hard-coded types, and copies that cannot be made, raise anything
         return None
-    return logits if logits.dtype == torch.float64 else None
+    return outputs if outputs.dtype == torch.float64 else None
 
 
-def _checked(model: Model, images: Tensor, dtype: torch.dtype) -> Tensor:
-    logits = model(images)
-    check_logits(logits, len(images))
-    return at_least(logits, dtype)
+def _checked(model: Model, images: Tensor, y: Tensor, outcome: Outcome, dtype: torch.dtype) -> Tensor:
+    outputs = model(images)
+    outcome.check_outputs(outputs, y)
+    return at_least(outputs, dtype)

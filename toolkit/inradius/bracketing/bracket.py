@@ -24,6 +24,7 @@ from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
 from inradius.models.load import find_device
 from inradius.models.modes import frozen
+from inradius.outcomes.outcome import Outcome
 from inradius.processes import Processes
 from inradius.report.pictures import is_picture, shown_rows
 from inradius.report.report import Report
@@ -48,28 +49,28 @@ def bracket(
     optimize_model: bool = DEFAULTS.optimize_model,
     accept_solver: bool = DEFAULTS.accept_solver,
     claim: Claim = DEFAULTS.claim,
+    outcome: Outcome | str = DEFAULTS.outcome,
     progress: bool = DEFAULTS.progress,
     model_name: str | None = DEFAULTS.model_name,
 ) -> Report:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack of a model on a set of examples, as a report.
 
-    ``attacks`` and ``certifiers`` are by default those that the threat model names, as on the command line; an empty list
-    runs none. Misclassified examples count as broken. The methods run in turn, first certifier, first attack, second
-    certifier and so on, so list cheap ones first; a decided example drops out. A share ``audit`` of the certified examples
-    (at least 32; 0 for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands every example
-    to every method. ``seed`` draws the audit; attacks have seeds of their own. Every answer of an attack is judged again by
-    a referee. With ``optimize_model`` attacks of a fixed budget ask a copy of the model that computes the same in less time,
-    and the referee asks the model itself. ``claim`` is the level that a proof must have to count: "float" is a proof about
-    every floating-point execution of the model, "real" also counts those about its exact function; each example has the
-    strongest level at which it was proved. A certificate that may fail counts with its stated probability, and a solver's
-    word, which is no proof, with ``accept_solver`` alone. ``union`` certifies a union member by member ("each") or in one
-    pass as its convex hull ("hull"). Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call
-    after a kill goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a
-    ``LazyDataset``. Where ``torchrun`` or ``accelerate launch`` started several processes, each makes this call, takes its
-    share of the batches and gets the same report.
+    ``attacks`` and ``certifiers`` are by default those that the threat model names; an empty list runs none. Misclassified
+    examples count as broken. The methods run in turn, first certifier, first attack, second certifier and so on, so list cheap
+    ones first; a decided example drops out. A share ``audit`` of the certified examples (at least 32; 0 for none) is attacked all
+    the same, and of the broken ones certified; ``exhaustive`` hands every example to every method. ``seed`` draws the audit;
+    attacks have seeds of their own. Every answer of an attack is judged again by a referee. With ``optimize_model`` attacks of a
+    fixed budget ask a quicker copy of the model, and the referee the model itself. ``claim`` is the level that a proof must have
+    to count: "float" is a proof about every floating-point execution of the model, "real" also counts those about its exact
+    function. A certificate that may fail counts with its stated probability, and a solver's word, which is no proof, with
+    ``accept_solver`` alone. ``outcome`` says what counts as broken, by default another prediction than the label: attacks, the
+    referee and certifiers all ask it, and with it what labels and outputs are. ``union`` certifies a union member by member
+    ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default inradius-runs/<key>) as they come: the
+    same call after a kill goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a
+    ``LazyDataset``. Where ``torchrun`` or ``accelerate launch`` started several processes, each makes this call, takes its share
+    of the batches and gets the same report.
 
-    Raises ``ContradictionError``, saved in the folder, where an attack gets below a proved margin; ``InputError`` for a
-    model, data or a folder that are not allowed; ``SpecError`` for a spec that names nothing.
+    Raises ``ContradictionError``, saved in the folder, where an attack gets below a proof, ``InputError`` and ``SpecError``.
     """
     options = BracketOptions(
         attacks=attacks,
@@ -85,6 +86,7 @@ def bracket(
         optimize_model=optimize_model,
         accept_solver=accept_solver,
         claim=claim,
+        outcome=outcome,
         progress=progress,
         model_name=model_name,
     )
@@ -132,7 +134,7 @@ def _saved(report: Report) -> Report:
 
 
 def _report(plan: Plan, setting: Setting, store: Store, ledger: Ledger) -> Report:
-    numbers, labels = plan.data.index.tolist(), plan.data.labels.tolist()
+    numbers, labels = plan.data.index.tolist(), plan.options.outcome.classes(plan.data.labels)
     examples = tuple(ledger.example(row, numbers[row], labels[row]) for row in range(plan.size))
     shown = {row: plan.read([row]).inputs[0].cpu().clone() for row in shown_rows(examples)}
     return Report(

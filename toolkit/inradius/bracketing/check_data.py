@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from inradius.arguments import check_tensor
-from inradius.data.checks import check_labels
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
 from inradius.models.initialised import check_initialised
+from inradius.outcomes.classes import TOP1
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.arithmetic.sides import listed
 from inradius.sets.threat_model import ThreatModel
 
 
-def check_data(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: int) -> str:
+def check_data(model: nn.Module, data: Examples, threat: ThreatModel, batch_size: int, outcome: Outcome = TOP1) -> str:
     """The sha256 of the inputs, labels, numbers and box, in hexadecimal; equal data give an equal one, read in any way.
 
     Raises ``InputError`` where the data cannot be bracketed.
@@ -24,7 +25,7 @@ def check_data(model: nn.Module, data: Examples, threat: ThreatModel, batch_size
     _check_fields(model, data)
     digest = hashlib.sha256(repr(listed(data.bounds)).encode())
     for number, batch in enumerate(_batches(data, batch_size)):
-        _check(data, batch, number * batch_size, threat)
+        _check(data, batch, number * batch_size, threat, outcome)
         if not number:
             _check_type(model, batch)
             digest.update(_head("inputs", batch.inputs.dtype, (len(data.labels), *batch.inputs.shape[1:])))
@@ -60,7 +61,7 @@ def _check_fields(model: nn.Module, data: Examples) -> None:
     check_tensor(data.index, f"the index of {data.name}")
     if not len(data.labels):
         raise InputError(f"{data.name} has no examples; at least one is needed")
-    if data.index.shape != data.labels.shape:
+    if data.index.shape != data.labels.shape[:1]:
         raise InputError(
             f"{data.name} has numbers of shape {tuple(data.index.shape)}; allowed is one per example, ({len(data.labels)},)"
         )
@@ -75,9 +76,9 @@ def _check_type(model: nn.Module, batch: Dataset) -> None:
             )
 
 
-def _check(data: Examples, batch: Dataset, first: int, threat: ThreatModel) -> None:
+def _check(data: Examples, batch: Dataset, first: int, threat: ThreatModel, outcome: Outcome) -> None:
     try:
-        check_labels(batch.inputs, batch.labels)
+        outcome.check_labels(batch.inputs, batch.labels)
         threat.check_inputs(batch.inputs)
     except InputError as error:
         if batch is data:

@@ -8,7 +8,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.attacks.objective import class_margin
 from inradius.bracketing.example import Example, Verdict
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.plan import Plan
@@ -65,7 +64,7 @@ def check(plan: Plan, store: Store, ledger: Ledger, rows: Sequence[int]) -> None
 
 
 def _conflicts(plan: Plan, store: Store, ledger: Ledger, row: int) -> Iterator[Conflict]:
-    example = ledger.example(row, int(plan.data.index[row]), int(plan.data.labels[row]))
+    example = ledger.example(row, int(plan.data.index[row]), plan.label(row))
     for verdict in _strongest(example):
         certifier = ledger.certifiers.index(verdict.certifier)
         if example.clean_margin < verdict.guaranteed:
@@ -95,8 +94,8 @@ def _confirm(plan: Plan, conflict: Conflict) -> Contradiction | None:
         return None
     exact = plan.certifiers[conflict.certifier].subject(copy.deepcopy(plan.model).to("cpu", torch.float64))
     with torch.no_grad():
-        logits = exact(x + delta)
-    confirmed = _compared(conflict, delta, logits, label, _ALLOWANCE, "in float64")
+        outputs = exact(x + delta)
+    confirmed = _compared(plan, conflict, delta, outputs, label, _ALLOWANCE, "in float64")
     return _executed(plan, conflict) if confirmed is None and conflict.verdict.claim == "float" else confirmed
 
 
@@ -110,19 +109,22 @@ def _executed(plan: Plan, conflict: Conflict) -> Contradiction | None:
         delta = point.cpu().double() - x
         if bool(threat.contains(delta, x, tol=0.0)):
             with torch.no_grad(), covered_kernels():
-                logits = plan.subject(point).cpu().double()
-            # the difference of two logits is all that is rounded here
-            unit = torch.finfo(logits.dtype).eps
-            return _compared(conflict, delta, logits, batch.labels.cpu(), unit, "in a run of the model in its own type")
+                outputs = plan.subject(point).cpu().double()
+            # the margin of the outputs is all that is rounded here
+            unit = torch.finfo(outputs.dtype).eps
+            return _compared(
+                plan, conflict, delta, outputs, batch.labels.cpu(), unit, "in a run of the model in its own type"
+            )
     return None
 
 
 def _compared(
-    conflict: Conflict, delta: Tensor, logits: Tensor, label: Tensor, allowed: float, run: str
+    plan: Plan, conflict: Conflict, delta: Tensor, outputs: Tensor, label: Tensor, allowed: float, run: str
 ) -> Contradiction | None:
-    """The contradiction where the margin is below the proved one by more than a share ``allowed`` of the largest logit."""
-    margin = float(class_margin(logits, label))
-    allowance = allowed * max(1.0, float(logits.abs().max()))
+    """The contradiction where the margin is below the proved one by more than a share ``allowed`` of the largest output."""
+    outcome = plan.options.outcome
+    margin = float(outcome.judged(outputs, label))
+    allowance = allowed * max(1.0, float(outcome.size(outputs, label)))
     confirmed = margin < conflict.verdict.guaranteed - allowance
     return Contradiction(conflict, delta, margin, allowance, run) if confirmed else None
 
@@ -161,6 +163,7 @@ def _record(plan: Plan, found: Contradiction) -> dict[str, Any]:
         "row": example.row,
         "index": example.index,
         "label": example.label,
+        "outcome": plan.options.outcome.spec(full=True),
         "threat": plan.threat.spec(full=True),
         "attack": conflict.attack,
         "attacks": [attack.spec(full=True) for attack in plan.attacks],

@@ -24,11 +24,11 @@ def strength(claim: str) -> int:
 class Attempt:
     """One attack on one example, or the witness of a certifier, which is judged as an attack is.
 
-    margin: the label's logit minus the largest other one at x + δ; gauge: the share of the radius used; violation: the
-    distance to the hard constraints; inside: δ is a member of the set, by the referee; queries: images evaluated;
-    rejected: the referee did not confirm the answer; reused: δ was found at another radius of a curve; within_rounding: δ is
-    a member, and rounding decides if x + δ is misclassified, as where two logits tie; witness: δ is the witness of a
-    certifier, whose spec is ``attack``.
+    margin: that of the outcome at x + δ, by default the label's logit minus the largest other one; gauge: the share of the
+    radius used; violation: the distance to the hard constraints; inside: δ is a member of the set, by the referee; queries:
+    images evaluated; rejected: the referee did not confirm the answer; reused: δ was found at another radius of a curve;
+    within_rounding: δ is a member, and rounding decides if x + δ is misclassified, as where two logits tie; witness: δ is the
+    witness of a certifier, whose spec is ``attack``.
     """
 
     attack: str
@@ -89,13 +89,14 @@ class Verdict:
 class Example:
     """One example: its clean prediction, every attempt and every verdict.
 
-    row: its place in the data; index: its number in the data's source; clean_margin: the margin at δ = 0.
+    row: its place in the data; index: its number in the data's source; clean_margin: the margin at δ = 0;
+    label, predicted: classes, None with outcomes that know none of an example.
     """
 
     row: int
     index: int
-    label: int
-    predicted: int
+    label: int | None
+    predicted: int | None
     clean_margin: float
     attempts: tuple[Attempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from inradius.arguments import check_callable
 from inradius.attacks.attack import Attack
 from inradius.attacks.counted_model import CountedModel
-from inradius.attacks.objective import class_margin
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.plan import Plan
-from inradius.data.checks import check_labels
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
+from inradius.outcomes.classes import TOP1, Top1
+from inradius.outcomes.outcome import Outcome, flat
 from inradius.sets.examples import check_finite
 
 # a few images are enough to show the habits of a model; all of them cost another clean pass and more
@@ -35,24 +35,26 @@ def run_flags(plan: Plan, ledger: Ledger) -> tuple[str, ...]:
         for n, attack in enumerate(plan.attacks)
     }
     with frozen(plan.model):
-        return (*model_flags(plan.subject, batch.inputs, batch.labels), *result_flags(successes))
+        return (*model_flags(plan.subject, batch.inputs, batch.labels, plan.options.outcome), *result_flags(successes))
 
 
-def model_flags(model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[str, ...]:
+def model_flags(
+    model: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Tensor, outcome: Outcome = TOP1
+) -> tuple[str, ...]:
     """Sentences on a model that attacks give misleading results for, judged on images x (B, *S) with labels y (B,).
 
     There is none for a model without such a fault. The faults are logits that are not finite, random, the same for every
     image, dependent on batch mates, or probabilities, and gradients that do not exist, vanish or are not finite. The cost is
-    three forward passes and one backward pass.
+    three forward passes and one backward pass. ``outcome`` says what labels and outputs are, by default classes and logits.
     """
-    check_labels(x, y)
+    labels = outcome.check_labels(x, y)
     check_callable(model)
     check_finite(x)
     if not len(x):
         return ()
     with frozen(model):
         # a copy, because what came from inference_mode cannot be saved for a gradient
-        return tuple(_model_flags(model, x.detach().clone(), y.to(x.device, torch.int64, copy=True)))
+        return tuple(_model_flags(model, x.detach().clone(), labels.detach().to(x.device, copy=True), outcome))
 
 
 def result_flags(successes: Mapping[Attack, Mapping[int, bool]]) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ def result_flags(successes: Mapping[Attack, Mapping[int, bool]]) -> tuple[str, .
     return (*_blind_beats_sighted(successes), *_not_converged(successes))
 
 
-def _model_flags(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Iterator[str]:
+def _model_flags(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, outcome: Outcome) -> Iterator[str]:
     with torch.no_grad():
         first = asked(model, x)
     broken = _count_not_finite(first)
@@ -75,42 +77,43 @@ def _model_flags(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Ite
             "find the layer that overflows before you attack"
         )
         return
-    subject, point = CountedModel(model, y), x.requires_grad_()
-    logits = subject(point)
+    subject, point = CountedModel(model, y, outcome=outcome), x.requires_grad_()
+    logits = subject.outputs(point)
     plain = logits.detach()
-    yield from _noise_flags(first, plain, _half(subject, x))
+    yield from _noise_flags(first, plain, _half(subject, x), outcome)
     if len(x) > 1 and bool((x != x[:1]).any()) and bool((plain == plain[:1]).all()):
         yield (
             f"all {len(x)} images have the same logits: the model does not look at its input, so no attack can succeed, "
             "and none of that is robustness"
         )
         return
-    if bool((plain >= 0).all()) and bool(((plain.sum(1) - 1).abs() <= 1e-4).all()):
+    if isinstance(outcome, Top1) and bool((plain >= 0).all()) and bool(((plain.sum(1) - 1).abs() <= 1e-4).all()):
         yield (
             f"the outputs of all {len(x)} images are probabilities, not logits: the softmax inside the model flattens "
             "gradients, and attacks seem weaker than they are; attack the model without its softmax"
         )
-    yield from _gradient_flags(class_margin(logits, y), point)
+    yield from _gradient_flags(outcome.judged(logits, y), point)
 
 
 def _count_not_finite(logits: object) -> int:
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
+    if not isinstance(logits, Tensor) or logits.ndim < 1 or not logits.is_floating_point():
         return 0  # the check of logits has the words for these
-    return int((~logits.isfinite()).any(1).sum())
+    return int((~flat(logits).isfinite()).any(1).sum())
 
 
 @torch.no_grad()
 def _half(subject: CountedModel, x: Tensor) -> Tensor:
     """The logits of the first half of the images in a batch of their own."""
     few = torch.arange((len(x) + 1) // 2, device=x.device)
-    return subject.take(few)(x[few])
+    return subject.take(few).outputs(x[few])
 
 
-def _noise_flags(first: Tensor, second: Tensor, half: Tensor) -> Iterator[str]:
+def _noise_flags(first: Tensor, second: Tensor, half: Tensor, outcome: Outcome) -> Iterator[str]:
     """Sentences on logits that differ between two equal calls, or in a smaller batch."""
     differ = _differ(first, second)
     if differ:
-        turned = int((first.argmax(1) != second.argmax(1)).sum())
+        one, other = outcome.predicted(first), outcome.predicted(second)
+        turned = 0 if one is None or other is None else int((one != other).sum())
         yield (
             f"two equal calls gave {differ} of {len(first)} images other logits, and {turned} another class: the model is "
             "random, and a success may be that of one draw; attack its expectation, as in eot(pgd(), samples=20), and judge "
@@ -127,6 +130,7 @@ def _noise_flags(first: Tensor, second: Tensor, half: Tensor) -> Iterator[str]:
 
 def _differ(one: Tensor, other: Tensor) -> int:
     """The number of rows in which logits differ by more than the rounding of kernels."""
+    one, other = flat(one), flat(other)
     slack = torch.finfo(one.dtype).eps ** 0.5 * one.abs().amax(1, keepdim=True)
     return int(((one - other).abs() > slack).any(1).sum())
 
@@ -139,17 +143,17 @@ def _gradient_flags(margin: Tensor, point: Tensor) -> Iterator[str]:
             "overstate robustness; declare a stand-in for the backward pass of the layer with inradius.BPDA"
         )
         return
-    flat = gradient.flatten(1)
-    broken = int((~flat.isfinite()).any(1).sum())
+    slopes = gradient.flatten(1)
+    broken = int((~slopes.isfinite()).any(1).sum())
     if broken:
         yield (
-            f"the gradient of {broken} of {len(flat)} images is NaN or infinite: attacks take those coordinates as 0 and go "
+            f"the gradient of {broken} of {len(slopes)} images is NaN or infinite: attacks take those coordinates as 0 and go "
             "astray; find the operation that is not differentiable there"
         )
-    zero = int((flat == 0).all(1).sum())
+    zero = int((slopes == 0).all(1).sum())
     if zero:
         yield (
-            f"the gradient of {zero} of {len(flat)} images is zero: gradient attacks cannot move there, and what they leave "
+            f"the gradient of {zero} of {len(slopes)} images is zero: gradient attacks cannot move there, and what they leave "
             "is not robust for that; add black-box attacks such as square(), or inradius.BPDA for the layer that is flat"
         )
 

@@ -27,7 +27,7 @@ class Ledger:
 
     attacks: tuple[str, ...]
     certifiers: tuple[str, ...]
-    clean: dict[int, tuple[int, float]] = attrs.field(factory=dict)
+    clean: dict[int, tuple[int | None, float]] = attrs.field(factory=dict)
     attempts: dict[str, dict[int, Attempt]] = attrs.field(factory=dict)
     verdicts: dict[str, dict[int, Verdict]] = attrs.field(factory=dict)
     places: dict[tuple[str, int], tuple[str, int]] = attrs.field(factory=dict)
@@ -97,7 +97,7 @@ class Ledger:
             self.clean if stage == CLEAN else self.attempts[stage] if stage in self.attempts else self.verdicts[stage]
         )
 
-    def example(self, row: int, index: int, label: int) -> Example:
+    def example(self, row: int, index: int, label: int | None) -> Example:
         """The example in a row, with every attempt and verdict so far."""
         predicted, margin = self.clean[row]
         return Example(

@@ -14,6 +14,8 @@ from inradius.certifiers.certifier import Certifier, UnionMode
 from inradius.components.component import Component
 from inradius.components.registry import make
 from inradius.errors import InputError
+from inradius.outcomes.classes import TOP1
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.threat_model import ThreatModel
 from inradius.stored.files import as_folder
 
@@ -41,6 +43,10 @@ def _certifiers(given: Sequence[Certifier | str] | Certifier | str | None) -> tu
     return _several(given, Certifier, "certifiers")
 
 
+def _outcome(given: Outcome | str) -> Outcome:
+    return make(given, Outcome)
+
+
 def _flag(options: object, field: "attrs.Attribute[bool]", value: object) -> None:
     check_flag(value, field.name)
 
@@ -66,6 +72,7 @@ class BracketOptions:
     optimize_model: bool = attrs.field(default=False, validator=_flag)
     accept_solver: bool = attrs.field(default=False, validator=_flag)
     claim: Claim = attrs.field(default=DEFAULT_CLAIM)
+    outcome: Outcome = attrs.field(default=TOP1, converter=_outcome)
     progress: bool = attrs.field(default=False, validator=_flag)
     model_name: str | None = attrs.field(default=None)
 

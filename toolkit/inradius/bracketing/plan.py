@@ -20,6 +20,7 @@ from inradius.data.dataset import Dataset, Examples
 from inradius.errors import UnsupportedError
 from inradius.models.fuse import optimize
 from inradius.models.load import find_device, fingerprint
+from inradius.outcomes.classes import Top1
 from inradius.sets.arithmetic.sides import numbers_alone
 from inradius.sets.threat_model import ThreatModel
 
@@ -57,7 +58,7 @@ class Plan:
         the_set = make(threat, ThreatModel)
         options = options.for_threat(the_set)
         attacks, certifiers = options.attacks or (), options.certifiers or ()
-        found = check_data(model, data, the_set, options.batch_size)
+        found = check_data(model, data, the_set, options.batch_size, options.outcome)
         model, place = _placed(model, data, device)
         subject = _subject(model, certifiers)
         return cls(
@@ -91,10 +92,11 @@ class Plan:
             "optimize_model": options.optimize_model,
             "accept_solver": options.accept_solver,
             "claim": options.claim,
+            "outcome": options.outcome.spec(full=True),
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": self.fingerprint,
             "version": __version__,
-            "code": code_fingerprint((self.threat, *self.attacks, *self.certifiers)),
+            "code": code_fingerprint((self.threat, *self.attacks, *self.certifiers, options.outcome)),
         }
         return Setting(
             **decisive,
@@ -117,8 +119,16 @@ class Plan:
         return len(self.data.labels)
 
     def read(self, rows: Sequence[int]) -> Dataset:
-        """The examples in these rows, on the device of the data."""
-        return self.data.select(torch.tensor(rows, dtype=torch.int64, device=self.data.labels.device))
+        """The examples in these rows, on the device of the data, with labels as the outcome takes them."""
+        found = self.data.select(torch.tensor(rows, dtype=torch.int64, device=self.data.labels.device))
+        outcome = self.options.outcome
+        if isinstance(outcome, Top1):
+            return found
+        return attrs.evolve(found, labels=outcome.check_labels(found.inputs, found.labels))
+
+    def label(self, row: int) -> int | None:
+        """The class of an example; None where its label is none."""
+        return self.options.outcome.classes(self.data.labels[row : row + 1])[0]
 
     def batch(self, rows: Sequence[int]) -> Dataset:
         """The examples in these rows, on the device of the model."""

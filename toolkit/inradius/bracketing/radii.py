@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from inradius.arguments import check_flag, check_kind, check_model, numbered
 from inradius.attacks.attack import Attack
 from inradius.attacks.counted_model import CountedModel
-from inradius.attacks.objective import class_margin
 from inradius.certifiers.certificate import DEFAULT_CLAIM, IN_PYTHON, Claim, weaker
 from inradius.certifiers.certifier import Certifier
-from inradius.data.checks import check_labels
 from inradius.errors import InputError
 from inradius.models.modes import evaluating
+from inradius.outcomes.classes import TOP1
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.threat_model import ThreatModel
 
 # radii are looked for between these factors of the set's own
@@ -47,33 +47,36 @@ def radii(
     tolerance: float = 0.01,
     accept_solver: bool = False,
     claim: Claim = DEFAULT_CLAIM,
+    outcome: Outcome = TOP1,
 ) -> Radii:
     """The certified and the attacked radius of each example of a batch x (B, *S), as factors of the set's own radius.
 
     Both are found by bisection on each example's own radius, to a relative ``tolerance``; every radius reported was itself
     certified or attacked. Δ(x) must grow with its radius. The model is in eval mode meanwhile; what is attacked is what the
     certifier certifies. ``claim`` is the level that a proof must have to count; a solver's word counts as a certificate with
-    ``accept_solver`` alone. A warning counts the examples whose certificates are all at a weaker level. Raises
+    ``accept_solver`` alone. A warning counts the examples whose certificates are all at a weaker level. ``outcome`` says what
+    counts as broken. Raises
     ``InputError`` for inputs that are not allowed, and ``UnsupportedError`` for a set without a radius.
     """
-    y = _checked(model, x, y, threat, certifier, attack, tolerance)
+    y = _checked(model, x, y, threat, certifier, attack, tolerance, outcome)
     check_flag(accept_solver, "accept_solver")
     where, subject = numbered(index, x), certifier.subject(model)
     # examples that are certified somewhere, at a level that does not count
     left_out = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def proved(rows: Tensor, factors: Tensor) -> Tensor:
-        options: dict[str, Any] = {"index": where[rows], "claim": claim, "decide": True}
+        options: dict[str, Any] = {"index": where[rows], "claim": claim, "decide": True, "outcome": outcome}
         found = certifier(model, x[rows], y[rows], threat.per_example(factors), **options)
         left_out[rows] |= found.weaker
         return found.counted(accept_solver=accept_solver)
 
     def robust(rows: Tensor, factors: Tensor) -> Tensor:
         assert attack is not None
-        return ~attack(subject, x[rows], y[rows], threat.per_example(factors), index=where[rows]).success
+        options: dict[str, Any] = {"index": where[rows], "outcome": outcome}
+        return ~attack(subject, x[rows], y[rows], threat.per_example(factors), **options).success
 
     with torch.no_grad(), evaluating(model):
-        wrong = class_margin(CountedModel(subject, y)(x), y) <= 0
+        wrong = outcome.judged(CountedModel(subject, y, outcome=outcome).outputs(x), y) <= 0
         inner, _ = _search(proved, x, ~wrong, tolerance)
         outer = torch.full_like(inner, torch.inf)
         if attack is not None:
@@ -91,9 +94,11 @@ def _checked(
     certifier: Certifier,
     attack: Attack | None,
     tolerance: float,
+    outcome: Outcome,
 ) -> Tensor:
-    """The labels as int64 on the device of the inputs. Raises ``InputError`` where an argument is not allowed."""
-    labels = check_labels(x, y)
+    """The labels as the outcome takes them on the device of the inputs. Raises ``InputError`` where an argument is not allowed."""
+    check_kind(outcome, Outcome, "outcome")
+    labels = outcome.check_labels(x, y)
     check_model(model, x)
     check_kind(threat, ThreatModel, "threat")
     check_kind(certifier, Certifier, "certifier")

@@ -11,6 +11,8 @@ from inradius.attacks.verdict import judge
 from inradius.data.dataset import Dataset
 from inradius.errors import PluginError
 from inradius.models.modes import full_precision
+from inradius.outcomes.classes import TOP1
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.box import excess
 from inradius.sets.oracles import Oracles
 from inradius.sets.threat_model import ThreatModel
@@ -26,9 +28,9 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 class Ruling:
     """The judgement of an answer, each field (B,), and the perturbation itself (B, *S), 0 where it was not finite.
 
-    inside: finite, gauge ≤ 1, no hard constraint violated, in the box of valid inputs; success: inside, and the label is lost
-    at x + δ beyond rounding; within_rounding: inside, and rounding decides; margin: the label's logit minus the largest other
-    one there; gauge and violation: those of the set.
+    inside: finite, gauge ≤ 1, no hard constraint violated, in the box of valid inputs; success: inside, and the example is
+    broken at x + δ beyond rounding; within_rounding: inside, and rounding decides; margin: that of the outcome there, by default
+    the label's logit minus the largest other one; gauge and violation: those of the set.
     """
 
     delta: Tensor
@@ -53,11 +55,17 @@ class Ruling:
 
 
 def rule(
-    model: Callable[[Tensor], Tensor], threat: ThreatModel, batch: Dataset, answer: object, asker: object
+    model: Callable[[Tensor], Tensor],
+    threat: ThreatModel,
+    batch: Dataset,
+    answer: object,
+    asker: object,
+    outcome: Outcome = TOP1,
 ) -> Ruling:
     """The ruling on the answer of ``asker`` for a batch as the data have it, by a forward pass of the plain model in its own type.
 
-    An answer close to a tie is run again, alone and in float64; it is a success only if it is misclassified each time.
+    An answer close to a tie is run again, alone and in float64; it is a success only if it is broken each time,
+    as ``outcome`` sees it.
 
     Raises ``PluginError`` for an answer that is no perturbation of the batch.
     """
@@ -71,8 +79,8 @@ def rule(
     with torch.no_grad(), full_precision():
         gauge, violation, members = _measured(threat.at(batch.index, x), delta, x)
         inside = finite & members
-        logits = CountedModel(model, batch.labels)(x + delta)
-        found = judge(model, x, delta, logits, batch.labels, among=inside)
+        outputs = CountedModel(model, batch.labels, outcome=outcome).outputs(x + delta)
+        found = judge(model, x, delta, outputs, batch.labels, among=inside, outcome=outcome)
     return Ruling(delta, inside, inside & found.lost, found.unclear, found.margin, gauge, violation)
 
 

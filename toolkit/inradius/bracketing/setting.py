@@ -26,7 +26,8 @@ class Setting:
     valid inputs; code: the hash of the source of inradius and of the methods' packages; key: the hash that names the run;
     reuse: other radii of a curve may have decided examples; optimize_model: attacks asked a quicker copy of the model;
     minimal: the attacks that look for the smallest perturbation; accept_solver: a solver's word counts as certified; claim:
-    the level that a proof must have to count, "real" in reports that name none.
+    the level that a proof must have to count, "real" in reports that name none; outcome:
+    what counts as broken.
     """
 
     threat: str
@@ -51,6 +52,7 @@ class Setting:
     minimal: tuple[str, ...] = ()
     accept_solver: bool = False
     claim: str = "real"
+    outcome: str = "top1()"
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from inradius.attacks.attack import Attack, Attacked
 from inradius.attacks.counted_model import CountedModel
-from inradius.attacks.objective import class_margin
 from inradius.bracketing.ledger import CLEAN
 from inradius.bracketing.plan import Plan
 from inradius.bracketing.referee import rule, weights_seal
@@ -29,7 +28,7 @@ class Findings:
     """
 
     rows: Sequence[int]
-    columns: Mapping[str, Tensor | Sequence[str]]
+    columns: Mapping[str, Tensor | Sequence[str] | Sequence[None]]
     delta: Tensor | None = None
     witnesses: "Findings | None" = None
 
@@ -62,10 +61,11 @@ class CleanStage(Stage):
     title: str = "clean pass"
 
     def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
-        batch = plan.batch(rows)
+        batch, outcome = plan.batch(rows), plan.options.outcome
         with torch.no_grad():
-            logits = CountedModel(plan.subject, batch.labels)(batch.inputs)
-        return Findings(rows, {"predicted": logits.argmax(1), "margin": class_margin(logits, batch.labels)})
+            outputs = CountedModel(plan.subject, batch.labels, outcome=outcome).outputs(batch.inputs)
+            predicted, margin = outcome.predicted(outputs), outcome.judged(outputs, batch.labels)
+        return Findings(rows, {"predicted": [None] * len(rows) if predicted is None else predicted, "margin": margin})
 
 
 @attrs.frozen
@@ -90,7 +90,7 @@ class AttackStage(Stage):
                 f"{self.attack} changed the model's weights or buffers, so that no result after it is the model's; "
                 "an attack may only read them"
             )
-        ruling = rule(plan.subject, plan.threat, kept, found.delta, self.attack)
+        ruling = rule(plan.subject, plan.threat, kept, found.delta, self.attack, plan.options.outcome)
         inside = ruling.inside & _flags(found.inside, ruling.inside)
         success, claimed = ruling.success & inside, _flags(found.success, ruling.inside)
         # a minimal-norm attack may answer from outside, as long as it does not call that a success
@@ -103,7 +103,8 @@ class AttackStage(Stage):
             # a smallest perturbation ends on the boundary, where rounding makes the copy differ from the model
             exact = self.attack.minimal or self.attack.has_records()
             model = plan.subject if exact else plan.quick
-            return self.attack(model, batch.inputs, batch.labels, plan.threat, index=batch.index)
+            options: dict[str, Any] = {"index": batch.index, "outcome": plan.options.outcome}
+            return self.attack(model, batch.inputs, batch.labels, plan.threat, **options)
         except RuntimeError as error:
             if _NO_GRADIENT not in str(error):
                 raise
@@ -136,10 +137,13 @@ class CertifierStage(Stage):
             "union": plan.options.union,
             "claim": plan.options.claim,
             "decide": True,
+            "outcome": plan.options.outcome,
         }
         found = self.certifier(plan.model, batch.inputs, batch.labels, plan.threat, **options)
-        lower, error = found.lower.double(), found.error.double()
-        bound, guaranteed = lower.amin(1), (lower - error).amin(1)
+        bound, guaranteed = found.bound, found.guaranteed
+        if found.clauses is not None:
+            # a clause that several rows prove together is above 0, although none of their bounds may be
+            bound, guaranteed = (torch.where(found.certified, side.clamp(min=0), side) for side in (bound, guaranteed))
         # a proof has no chance of failure
         chance = [0.0 if level in get_args(Claim) else found.failure_probability for level in found.claim]
         columns: dict[str, Tensor | Sequence[str]] = {
@@ -159,7 +163,9 @@ class CertifierStage(Stage):
         if witness is None:
             return None
         told = witness.flatten(1).isfinite().all(1).nonzero().squeeze(1)
-        ruling = rule(plan.subject, plan.threat, batch.select(told), witness[told], self.certifier)
+        ruling = rule(
+            plan.subject, plan.threat, batch.select(told), witness[told], self.certifier, plan.options.outcome
+        )
         columns = ruling.columns()
         rejected = ~(columns["success"] | columns["within_rounding"])
         return Findings([rows[place] for place in told.tolist()], {**columns, "rejected": rejected}, ruling.delta)

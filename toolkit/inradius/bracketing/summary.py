@@ -10,9 +10,11 @@ from inradius.bracketing.result import BracketResult, clopper_pearson, count_cla
 
 
 def by_class(examples: Sequence[Example]) -> list[dict[str, Any]]:
-    """A row per label: the number of its examples, and clean, attacked and certified accuracy with their 95 % intervals."""
+    """A row per label that is a class: the number of examples, and clean, attacked and certified accuracy, with 95 % intervals."""
     groups: dict[int, list[Example]] = {}
     for example in examples:
+        if example.label is None:
+            continue
         groups.setdefault(example.label, []).append(example)
     return [{"label": label, **_ended(groups[label])} for label in sorted(groups)]
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from inradius.certifiers.bounds_so_far import BoundsSoFar
 from inradius.certifiers.certificate import Bounds
 from inradius.certifiers.certificate_in_progress import at_level, current_certificate
-from inradius.certifiers.property import Property
 from inradius.certifiers.search_states import within
+from inradius.outcomes.property import Property
 from inradius.sets.oracles import Oracles
 
 

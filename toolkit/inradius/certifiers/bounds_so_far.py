@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inradius.certifiers.certificate import Bounds, weakest
-from inradius.certifiers.property import Property
+from inradius.outcomes.property import Property
 
 
 @attrs.frozen(eq=False)

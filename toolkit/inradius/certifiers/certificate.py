@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError, PluginError
+from inradius.outcomes.property import weakest_clause
 
 # The strongest claim is first, and each implies the next. float: a proof about every floating-point execution of the model that
 # docs/TRUST.md covers. real: a proof about the exact function of the stored weights. probabilistic: a statement that may be
@@ -103,7 +104,8 @@ class Certificate:
     certified member by member, "hull" for one pass over its convex hull. claim: for each example the strongest level at which
     it was proved: "float", "real", "probabilistic" or "solver". asked: the level that was asked for. witness (B, *S): for each
     example that is not certified the perturbation at which the certifier found the property violated, NaN where it found none;
-    None where it found none at all. It is no answer of the referee: rounding may decide it.
+    None where it found none at all. It is no answer of the referee: rounding may decide it. clauses (M, K): which rows are in
+    which clause of the property; None where each is one of its own.
     """
 
     lower: Tensor
@@ -116,6 +118,17 @@ class Certificate:
     claim: tuple[str, ...]
     asked: Claim
     witness: Tensor | None = None
+    clauses: Tensor | None = None
+
+    @property
+    def bound(self) -> Tensor:
+        """The lower bound of the property's weakest clause, (B,), in float64, before the error is taken off."""
+        return weakest_clause(self.lower.double(), self.clauses)
+
+    @property
+    def guaranteed(self) -> Tensor:
+        """The guaranteed lower bound of the property's weakest clause, (B,): with the error taken off."""
+        return weakest_clause(self.lower.double() - self.error.double(), self.clauses)
 
     def counted(self, *, accept_solver: bool = False, claim: Claim | None = None) -> Tensor:
         """A mask of the examples that count as certified at level ``claim``, (B,). The default is the level that was asked for.

@@ -15,8 +15,6 @@ from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certifiers.certificate import Bounds as Bounds
 from inradius.certifiers.certificate import Certificate as Certificate
 from inradius.certifiers.certificate_in_progress import certificate_in_progress
-from inradius.certifiers.property import Property as Property
-from inradius.certifiers.property_rows import not_above
 from inradius.components.component import Component
 from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
@@ -24,6 +22,11 @@ from inradius.models.later_run import check_later_run
 from inradius.models.modes import evaluating, full_precision, subnormals_kept, uncompiled
 from inradius.models.outputs import asked, check_logits
 from inradius.models.preserved import preserved
+from inradius.outcomes.classes import Top1
+from inradius.outcomes.flattened import flattened
+from inradius.outcomes.outcome import Outcome
+from inradius.outcomes.property import Property as Property
+from inradius.outcomes.property_rows import not_above
 from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles
@@ -67,22 +70,22 @@ class Certifier(Component, ABC):
         prop: Property | None = None,
         claim: Claim = DEFAULT_CLAIM,
         decide: bool = False,
+        outcome: Outcome | None = None,
     ) -> Certificate:
         """The certificate of a batch x (B, *S) with labels y (B,), computed in eval mode, without TF32 and without gradients.
 
-        A property ``prop`` needs no labels, and the model's outputs need not be logits. A union is certified member by member
-        (``union="each"``) or in one pass over its convex hull (``"hull"``). ``claim`` is the level that is asked for. Some
-        examples may fail at level "float" because of the rounding of the model's own execution alone. They are tried again at
-        level "real", so each example gets the strongest level at which it is proved. A certifier that ``widens`` bounds a model
-        in half precision in float32, and bounds an example again in float64 where its bound is within its rounding error of
-        zero. With ``decide`` only the sign of a bound matters, and a certifier may stop work on a row as soon as it is proved
-        to be above 0 or refuted. Raises ``InputError`` for invalid inputs and ``UnsupportedError`` for a layer or a set without
-        a sound bound.
+        A property ``prop`` needs no labels, and the outputs need not be logits; nor with an ``outcome``, whose property is
+        proved. A union is certified member by member (``union="each"``) or in one pass over its hull (``"hull"``). ``claim`` is
+        the level that is asked for. What fails at level "float" because of the rounding of the model's own execution alone is
+        tried again at level "real". A certifier that ``widens`` bounds a model in half precision in float32, and bounds an
+        example again in float64 where its bound is within its rounding error of zero. With ``decide`` only the sign of a bound
+        matters, and a certifier may stop work on a row as soon as it is proved to be above 0 or refuted. Raises ``InputError``
+        for invalid inputs and ``UnsupportedError`` for a layer or a set without a sound bound.
         """
-        where = _checked(model, x, y, threat, index, union)
+        outcome = _outcome(outcome, prop)
+        where = _checked(model, x, y, threat, index, union, outcome)
         threat = threat.at(where, x)
-        check_claim(claim)
-        check_flag(decide, "decide")
+        _check_asked(claim, decide)
         with (
             torch.inference_mode(False),
             torch.no_grad(),
@@ -95,8 +98,7 @@ class Certifier(Component, ABC):
         ):
             # a copy, because a tensor made in inference_mode cannot be saved for a gradient
             x = x.detach().clone()
-            outputs = self._outputs(model, x)
-            asked_for = _property(x, y, prop, outputs)
+            model, outputs, asked_for = self._question(model, x, y, prop, outcome)
             passes = BoundPasses(partial(self._bound, model), self.widens)
             proven = passes(VerificationQuery(x, asked_for, where), _members(threat, union))
             certified = proven.certified(asked_for)
@@ -114,7 +116,19 @@ class Certifier(Component, ABC):
             claim=proven.claim,
             asked=claim,
             witness=_refuting(proven.witness, certified | harmless),
+            clauses=asked_for.clauses,
         )
+
+    def _question(
+        self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None, outcome: Outcome | None
+    ) -> tuple[nn.Module, Tensor, Property]:
+        """The model with flat outputs, its outputs (B, O), and what is asked of them."""
+        outputs = self._outputs(model, x)
+        if outcome is None:
+            return model, outputs, _property(x, y, prop, outputs)
+        found = _of_outcome(outcome, x, y, outputs)
+        model, outputs = flattened(model, outputs)
+        return model, outputs, _property(x, None, found, outputs)
 
     def _satisfying(self, model: nn.Module, x: Tensor, witness: Tensor | None, prop: Property) -> Tensor:
         """True for the examples at whose witness the property holds as it was asked for, (B,).
@@ -177,18 +191,48 @@ def _refuting(witness: Tensor | None, certified: Tensor) -> Tensor | None:
 
 
 def _checked(
-    model: nn.Module, x: Tensor, y: Tensor | None, threat: Oracles, index: Tensor | None, union: str
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor | None,
+    threat: Oracles,
+    index: Tensor | None,
+    union: str,
+    outcome: Outcome | None = None,
 ) -> Tensor:
     """The examples' numbers, (B,). Raises ``InputError`` where any argument is invalid."""
     if union not in get_args(UnionMode):
         raise InputError(f"union={union!r} is not allowed; allowed are 'each' and 'hull'")
     check_images(x)
-    if y is not None:
+    if y is not None and outcome is None:
         check_labels(x, y)
     check_model(model, x)
     check_threat(threat)
     threat.check_inputs(x)
     return numbered(index, x)
+
+
+def _check_asked(claim: object, decide: object) -> None:
+    check_claim(claim)
+    check_flag(decide, "decide")
+
+
+def _outcome(outcome: Outcome | None, prop: Property | None) -> Outcome | None:
+    """The outcome, None for that of labels. Raises ``InputError`` where a property is given beside one."""
+    if outcome is None:
+        return None
+    check_kind(outcome, Outcome, "outcome")
+    if prop is not None and not isinstance(outcome, Top1):
+        raise InputError("a property and an outcome are given; allowed is one of them")
+    return None if isinstance(outcome, Top1) else outcome
+
+
+def _of_outcome(outcome: Outcome, x: Tensor, y: Tensor | None, outputs: Tensor) -> Property:
+    """The property that implies the outcome for these labels."""
+    if y is None:
+        raise InputError(f"the outcome {outcome} was given without labels; allowed are labels with every outcome")
+    labels = outcome.check_labels(x, y).to(x.device)
+    outcome.check_outputs(outputs, labels)
+    return outcome.as_property(labels, outputs)
 
 
 def _property(x: Tensor, y: Tensor | None, prop: Property | None, outputs: Tensor) -> Property:

@@ -11,6 +11,7 @@ def attack(
     data: options.Data = options.DATA,
     count: options.Count = options.COUNT,
     threat: options.Threat = options.THREAT,
+    outcome: options.Outcome = options.OUTCOME,
     attack: options.Attacks = None,
     device: options.Device = None,
     batch_size: options.BatchSize = DEFAULTS.batch_size,
@@ -23,6 +24,7 @@ def attack(
 ) -> None:
     """Accuracy under attack, for each attack and for the worst of them."""
     asked = BracketOptions(
+        outcome=outcome,
         attacks=attack,
         certifiers=(),
         folder=out,

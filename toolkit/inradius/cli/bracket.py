@@ -11,6 +11,7 @@ def bracket(
     data: options.Data = options.DATA,
     count: options.Count = options.COUNT,
     threat: options.Threat = options.THREAT,
+    outcome: options.Outcome = options.OUTCOME,
     attack: options.Attacks = None,
     certifier: options.Certifiers = None,
     union: options.UnionOption = DEFAULTS.union,
@@ -33,6 +34,7 @@ def bracket(
     Without options it answers for a network that ships with inradius, on real MNIST images.
     """
     asked = BracketOptions(
+        outcome=outcome,
         attacks=attack,
         certifiers=certifier,
         folder=out,

@@ -11,6 +11,7 @@ def certify(
     data: options.Data = options.DATA,
     count: options.Count = options.COUNT,
     threat: options.Threat = options.THREAT,
+    outcome: options.Outcome = options.OUTCOME,
     certifier: options.Certifiers = None,
     union: options.UnionOption = DEFAULTS.union,
     device: options.Device = None,
@@ -27,6 +28,7 @@ def certify(
 ) -> None:
     """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
     asked = BracketOptions(
+        outcome=outcome,
         attacks=(),
         certifiers=certifier,
         folder=out,

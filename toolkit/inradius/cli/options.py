@@ -8,6 +8,7 @@ import typer
 from inradius.certifiers.certificate import Claim
 from inradius.certifiers.certifier import UnionMode
 from inradius.errors import InputError
+from inradius.outcomes.classes import TOP1
 from inradius.stored.files import as_folder
 
 
@@ -23,6 +24,7 @@ MODEL = "mnist_small_certified"
 DATA = "mnist5k"
 COUNT = 200
 THREAT = "linf(eps=0.1)"
+OUTCOME = str(TOP1)
 
 Model = Annotated[
     str,
@@ -40,6 +42,12 @@ Count = Annotated[
 ]
 Threat = Annotated[
     str, typer.Option("--threat", metavar="SPEC", help="The set of perturbations, as in linf(eps=8/255).")
+]
+Outcome = Annotated[
+    str,
+    typer.Option(
+        "--outcome", metavar="SPEC", help="What counts as broken, as in top_k(k=3) or regression(tolerance=0.1)."
+    ),
 ]
 Attacks = Annotated[
     list[str] | None,

@@ -51,7 +51,12 @@ class Question:
         data = make(self.data, Dataset)
         chosen = data.take(self.count or None)
         if len(chosen):
-            check_forward(model, chosen)
+            first, outcome = chosen.take(1), options.outcome
+            check_forward(
+                model,
+                first,
+                lambda outputs: outcome.check_outputs(outputs, outcome.check_labels(first.inputs, first.labels)),
+            )
         report = bracket_by(options, model, chosen, threat)
         seconds, members = monotonic() - started, len(threat.members())
         summary.show(report, of=len(data), seconds=seconds, members=members, classes=self.per_class)
@@ -87,7 +92,11 @@ def _show_radii(
     options: BracketOptions, model: nn.Module, data: Dataset, threat: ThreatModel, folder: Path | None
 ) -> None:
     """Finds the radius of each example by the certifiers and the last attack that the threat model names."""
-    counted: dict[str, Any] = {"accept_solver": options.accept_solver, "claim": options.claim}
+    counted: dict[str, Any] = {
+        "accept_solver": options.accept_solver,
+        "claim": options.claim,
+        "outcome": options.outcome,
+    }
     with frozen(model):
         attack = make(threat.default_attacks[-1], Attack)
         below = list(options.certifiers or ())

@@ -13,6 +13,7 @@ from inradius.certifiers.certifier import Certifier
 from inradius.cli.console import console, say, table
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
+from inradius.outcomes.outcome import Outcome
 from inradius.report.tables import csv_text
 from inradius.sets.threat_model import ThreatModel
 from inradius.stored.files import write_atomic
@@ -30,13 +31,19 @@ def find(
     *,
     accept_solver: bool,
     claim: Claim,
+    outcome: Outcome,
 ) -> Radii:
     """The radii of all examples, in batches, by all of the certifiers and the attack."""
     certifier = certifiers[0] if len(certifiers) == 1 else make(f"certifier_cascade({_listed(certifiers)})", Certifier)
     parts = []
     for first in range(0, len(data), batch):
         some = data.select(torch.arange(first, min(first + batch, len(data))))
-        options: dict[str, Any] = {"index": some.index, "accept_solver": accept_solver, "claim": claim}
+        options: dict[str, Any] = {
+            "index": some.index,
+            "accept_solver": accept_solver,
+            "claim": claim,
+            "outcome": outcome,
+        }
         parts.append(radii(model, some.inputs, some.labels, threat, certifier, attack, **options))
     return Radii(torch.cat([part.certified for part in parts]), torch.cat([part.attacked for part in parts]))
 

@@ -17,6 +17,7 @@ from inradius.certifiers.certifier import Certifier
 from inradius.certifiers.layer_rule import LayerRule
 from inradius.components.hookimpl import hookspec
 from inradius.data.dataset import Dataset
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.threat_model import ThreatModel
 from inradius.training.defense import Defense
 from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
@@ -45,6 +46,11 @@ def defenses() -> Iterable[type[Defense]]:  # type: ignore[empty-body]
 @hookspec(historic=True)
 def objectives() -> Iterable[type[Objective]]:  # type: ignore[empty-body]
     """Classes of objectives: scores that an attack maximises."""
+
+
+@hookspec(historic=True)
+def outcomes() -> Iterable[type[Outcome]]:  # type: ignore[empty-body]
+    """Classes of outcomes: what counts as a broken example."""
 
 
 @hookspec(historic=True)

@@ -19,6 +19,7 @@ from inradius.components.component import Component
 from inradius.components.spec import Call, parse
 from inradius.data.dataset import Dataset
 from inradius.errors import InradiusError, SpecError, reason
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.threat_model import ThreatModel
 from inradius.training.defense import Defense
 from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
@@ -32,6 +33,7 @@ KINDS: dict[str, type] = {
     "certifiers": Certifier,
     "defenses": Defense,
     "objectives": Objective,
+    "outcomes": Outcome,
     "datasets": Dataset,
     "models": nn.Module,
     "transforms": Transform,

@@ -39,11 +39,11 @@ class Examples(Protocol):
 class Dataset:
     """Labelled examples in memory.
 
-    inputs (N, *S), labels (N,), index (N,): each example's number in its source, which keys its random numbers and names
-    it in reports; bounds: the box of valid inputs, each side a number or a tensor with one for each channel, feature or
-    pixel, or None; name: the spec it was made from; targets (N, C): distributions over
-    the classes where the labels are mixed, None where they are not; source (N,): the number of the set that an example is
-    from, where several were joined.
+    inputs (N, *S), labels (N,), or (N, ...) for outcomes that take such, index (N,): each example's number in its source, which
+    keys its random numbers and names it in reports; bounds: the box of valid inputs, each side a number or a tensor with one
+    for each channel, feature or pixel, or None; name: the spec it was made from; targets (N, C): distributions over the classes
+    where the labels are mixed, None where they are not; source (N,): the number of the set that an example is from, where
+    several were joined.
     """
 
     inputs: Tensor
@@ -55,8 +55,15 @@ class Dataset:
     source: Tensor | None = None
 
     @classmethod
-    def of(cls, inputs: Tensor, labels: Tensor, *, bounds: Bounds = (0.0, 1.0), name: str = "data") -> Self:
-        """A data set numbered from 0. Raises ``InputError`` where inputs and labels do not go together."""
+    def of(
+        cls, inputs: Tensor, labels: Tensor, *, bounds: Bounds = (0.0, 1.0), name: str = "data", classes: bool = True
+    ) -> Self:
+        """A data set numbered from 0. Raises ``InputError`` where inputs and labels do not go together.
+
+        With ``classes=False`` labels (N, ...) need not be classes: numbers, or several for each input, as an outcome takes them.
+        """
+        if not classes and labels.ndim and len(inputs) == len(labels):
+            return cls(inputs, labels, torch.arange(len(inputs)), bounds, name)
         if labels.ndim != 1 or len(inputs) != len(labels):
             raise InputError(
                 f"{name} has {len(inputs)} inputs and labels of shape {tuple(labels.shape)}; allowed is one label per input"

@@ -1,5 +1,7 @@
 """A network's first pass on the data for which it is used."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +11,11 @@ from inradius.models.modes import evaluating
 from inradius.models.outputs import check_logits
 
 
-def check_forward(model: nn.Module, data: Dataset) -> Tensor:
-    """The logits of the first example, (1, C). Raises ``InputError`` where the model fails or the logits are not finite."""
+def check_forward(model: nn.Module, data: Dataset, check: Callable[[Tensor], None] | None = None) -> Tensor:
+    """The outputs of the first example, (1, ...). Raises ``InputError`` where the model fails or they are not what they must be.
+
+    ``check`` says what outputs must be, by default finite logits.
+    """
     x = data.inputs[:1].to(next((tensor.device for tensor in model.state_dict().values()), None))
     with evaluating(model), torch.no_grad():
         try:
@@ -20,5 +25,8 @@ def check_forward(model: nn.Module, data: Dataset) -> Tensor:
             raise InputError(
                 f"the model fails on inputs of shape {tuple(x.shape)} from {data.name}: {type(error).__name__}: {told}"
             ) from error
-    check_logits(logits, 1)
+    if check is None:
+        check_logits(logits, 1)
+    else:
+        check(logits)
     return logits

@@ -1,4 +1,4 @@
-"""The law kit: laws that every set, attack, certifier, layer rule, objective, defense, transform, sampler and schedule obeys.
+"""The law kit: laws of sets, attacks, certifiers, layer rules, objectives, outcomes, defenses, transforms, samplers, schedules.
 
 Laws are checked on random cases.
 
@@ -12,6 +12,7 @@ from inradius.testing.check import check_certifier as check_certifier
 from inradius.testing.check import check_defense as check_defense
 from inradius.testing.check import check_layer_rule as check_layer_rule
 from inradius.testing.check import check_objective as check_objective
+from inradius.testing.check import check_outcome as check_outcome
 from inradius.testing.check import check_sampler as check_sampler
 from inradius.testing.check import check_schedule as check_schedule
 from inradius.testing.check import check_threat_model as check_threat_model

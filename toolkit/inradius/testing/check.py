@@ -14,9 +14,21 @@ from inradius.certifiers.certifier import Certifier
 from inradius.certifiers.layer_rule import LayerRule
 from inradius.components.registry import make
 from inradius.errors import SpecError
+from inradius.outcomes.outcome import Outcome
 from inradius.sets.arithmetic.sides import Box
 from inradius.sets.threat_model import ThreatModel
-from inradius.testing import attacks, certifiers, defenses, objectives, rules, samplers, schedules, sets, transforms
+from inradius.testing import (
+    attacks,
+    certifiers,
+    defenses,
+    objectives,
+    outcomes,
+    rules,
+    samplers,
+    schedules,
+    sets,
+    transforms,
+)
 from inradius.testing.defenses import defense_cases
 from inradius.testing.networks import trials
 from inradius.testing.strategies import Shape, cases
@@ -31,6 +43,7 @@ _LAWS: dict[type, Sequence[Law]] = {
     Certifier: certifiers.LAWS,
     LayerRule: rules.LAWS,
     Objective: objectives.LAWS,
+    Outcome: outcomes.LAWS,
     Defense: defenses.LAWS,
     Transform: transforms.LAWS,
     Sampler: samplers.LAWS,
@@ -38,7 +51,13 @@ _LAWS: dict[type, Sequence[Law]] = {
 }
 
 # one call of these laws costs as much as dozens of calls of the others
-_COSTLY: tuple[Law, ...] = (sets.agrees_with_cvxpy, *defenses.LAWS, *certifiers.LAWS, *samplers.LAWS)
+_COSTLY: tuple[Law, ...] = (
+    sets.agrees_with_cvxpy,
+    *defenses.LAWS,
+    *certifiers.LAWS,
+    *samplers.LAWS,
+    outcomes.attacks_and_certificates_agree,
+)
 
 
 def laws(kind: type) -> list[Law]:
@@ -132,6 +151,24 @@ def check_objective(
     """Raises ``AssertionError`` where an objective breaks a law."""
     subject = make(objective, Objective)
     _check_all(subject, objectives.scores(classes), Objective, examples, only, without)
+
+
+def check_outcome(
+    outcome: Outcome | str,
+    *,
+    outputs: Shape = (5,),
+    labels: Callable[[Tensor], Tensor] | None = None,
+    examples: int | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where an outcome breaks a law.
+
+    ``outputs`` is the shape of one example's outputs. ``labels`` gives labels for which outputs (n, *outputs) are right, by
+    default the class of the largest logit.
+    """
+    right = labels or (lambda found: found.argmax(1))
+    _check_all(make(outcome, Outcome), outcomes.answers(outputs, right), Outcome, examples, only, without)
 
 
 def check_defense(

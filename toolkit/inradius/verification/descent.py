@@ -6,8 +6,8 @@ Source: madry2018.
 import torch
 from torch import Tensor
 
-from inradius.certifiers.property import Property
 from inradius.models.slope import slope
+from inradius.outcomes.property import Property
 from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
 from inradius.sets.oracles import Oracles

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.certifiers.property import Property
+from inradius.outcomes.property import Property
 from inradius.sets.oracles import Oracles
 
 

@@ -11,14 +11,14 @@ from inradius._version import __version__
 from inradius.arguments import check_kind, check_model, check_tensor, check_threat
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certifiers.certifier import Certifier
-from inradius.certifiers.property import Property
-from inradius.certifiers.property_rows import not_above
 from inradius.certifiers.search_states import SearchStates, keeping, question_hash, tensor_bytes
 from inradius.components.registry import make
 from inradius.errors import InputError
 from inradius.models.fingerprint import fingerprint
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked, check_logits
+from inradius.outcomes.property import Property
+from inradius.outcomes.property_rows import not_above
 from inradius.sets.oracles import Oracles
 from inradius.sets.threat_model import ThreatModel
 from inradius.stored.files import writable_folder

@@ -7,8 +7,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from inradius.certifiers.property import Property
 from inradius.errors import UnsupportedError
+from inradius.outcomes.property import Property
 from inradius.verification.vnnlib.formulas import Affine, Variable
 from inradius.verification.vnnlib.normal_form import Conjunction
 from inradius.verification.vnnlib.numbers import at_most

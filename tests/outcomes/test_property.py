@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toy_sets import Cube
 
 from inradius import Bounds, Certifier, ExampleRNG, InputError, Property
-from inradius.certifiers.property_rows import not_above
+from inradius.outcomes.property_rows import not_above
 
 F64 = torch.float64
 LOGITS = st.lists(st.lists(st.integers(-3, 3).map(float), min_size=4, max_size=4), min_size=1, max_size=4)

@@ -6,8 +6,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.certifiers.property_rows import Side, asked, check_clauses, check_rows, differences, subsets, two_sides
 from inradius.errors import InputError
+from inradius.outcomes.property_rows import Side, asked, check_clauses, check_rows, differences, subsets, two_sides
 
 # the count of numbers that ``weakest`` compares at once
 _BLOCK = 1 << 24
@@ -98,12 +98,7 @@ class Property:
 
     def weakest(self, values: Tensor) -> Tensor:
         """The lowest clause, where a clause is its largest row, (B, K) -> (B,). The property holds where the result is above 0."""
-        if self.clauses is None:
-            return values.amin(1)
-        clauses = self.clauses.to(values.device)
-        parts = torch.split(clauses, max(1, _BLOCK // max(1, values.numel())))
-        found = [torch.where(part, values[:, None], -torch.inf).amax(2).amin(1) for part in parts]
-        return torch.stack(found).amin(0)
+        return weakest_clause(values, self.clauses)
 
     def expand(self, count: int) -> Self:
         """The property of each of ``count`` inputs. Raises ``InputError`` where it belongs to another number of inputs."""
@@ -146,3 +141,13 @@ def _rounded_down(values: Tensor, dtype: torch.dtype) -> Tensor:
     # two units of the last place below; rounding takes back at most one
     below = (values - values.abs() * limits.eps - limits.tiny).to(dtype)
     return torch.where(nearest.to(values.dtype) > values, below, nearest)
+
+
+def weakest_clause(values: Tensor, clauses: Tensor | None) -> Tensor:
+    """The lowest clause, where a clause is its largest row, (B, K), (M, K) -> (B,); without clauses each row is one."""
+    if clauses is None:
+        return values.amin(1)
+    clauses = clauses.to(values.device)
+    parts = torch.split(clauses, max(1, _BLOCK // max(1, values.numel())))
+    found = [torch.where(part, values[:, None], -torch.inf).amax(2).amin(1) for part in parts]
+    return torch.stack(found).amin(0)

@@ -1,0 +1,246 @@
+"""The laws of every outcome that ships, and what each says of examples that were made by hand."""
+
+import pytest
+import torch
+
+import inradius
+from inradius import InputError, Outcome, Property, SpecError, UnsupportedError, make
+from inradius.attacks.objective import class_margin
+from inradius.outcomes.classes import TOP1
+from inradius.outcomes.outcome import flat
+from inradius.testing import check_outcome, laws
+
+
+def marks(outputs):
+    return (outputs > 0).long()
+
+
+def halves(outputs):
+    return (outputs.reshape(-1) > 0.5).long()
+
+
+def itself(outputs):
+    return outputs
+
+
+def lead(outputs, y):
+    """The label's logit minus the mean."""
+    return outputs.gather(1, y[:, None]).squeeze(1) - outputs.mean(1)
+
+
+def lead_rows(y, outputs):
+    count, classes = outputs.shape
+    weights = torch.nn.functional.one_hot(y, classes).to(outputs) - 1 / classes
+    return Property(weights[:, None], outputs.new_zeros(count, 1))
+
+
+# the spec, the shape of the outputs of one example, and the labels for which outputs are right
+CASES = [
+    ("top1", (5,), None),
+    ("top_k(1)", (4,), None),
+    ("top_k(k=3)", (5,), None),
+    ("confidence(0.5)", (5,), None),
+    ("confidence(0.05)", (5,), None),
+    ("confidence(0.9)", (2,), None),
+    ("never(2)", (4,), None),
+    ("binary", (), lambda z: marks(z)),
+    ("binary(threshold=0.5)", (1,), halves),
+    ("multi_label", (4,), marks),
+    ("multi_label(0.25)", (3,), lambda z: (z > 0.25).long()),
+    ("segmentation(0.7)", (3, 2, 2), None),
+    ("segmentation(share=1.0)", (2, 3), None),
+    ("segmentation(0.5, ignore=0)", (3, 4), lambda z: z[:, 1:].argmax(1) + 1),
+    ("regression(0.3)", (), itself),
+    ("regression(tolerance=10)", (3,), itself),
+    (inradius.outcome(lead), (4,), None),
+    (inradius.outcome(lead, prop=lead_rows, name="lead"), (4,), None),
+]
+
+
+@pytest.mark.parametrize("law", laws(Outcome), ids=lambda law: law.__name__)
+@pytest.mark.parametrize(("outcome", "outputs", "labels"), CASES, ids=lambda value: str(value).replace("<", ""))
+def test_every_outcome_obeys_the_laws(law, outcome, outputs, labels):
+    check_outcome(outcome, outputs=outputs, labels=labels, only=[law], examples=25)
+
+
+LOGITS = torch.tensor([[3.0, 2.0, 1.0, 0.0], [3.0, 2.0, 1.0, 0.0], [3.0, 2.0, 1.0, 0.0]])
+
+
+def right(spec, outputs, y):
+    outcome = make(spec, Outcome)
+    outcome.check_outputs(outputs, y)
+    return (outcome.margin(outputs, y) > 0).tolist()
+
+
+def test_top_k_asks_for_the_k_largest():
+    y = torch.tensor([0, 1, 2])
+    assert right("top_k(1)", LOGITS, y) == right("top1", LOGITS, y) == [True, False, False]
+    assert right("top_k(2)", LOGITS, y) == [True, True, False]
+    assert make("top_k(2)").margin(LOGITS, y).tolist() == [2, 1, -1]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_top_k_is_the_rank_of_the_label(k):
+    outputs = torch.randn(200, 5, generator=torch.Generator().manual_seed(k))
+    y = torch.arange(200) % 5
+    rank = (outputs > outputs.gather(1, y[:, None])).sum(1)
+    assert right(f"top_k({k})", outputs, y) == (rank < k).tolist()
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
+def test_confidence_is_the_softmax_probability(threshold):
+    outputs = 2 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.arange(200) % 4
+    sure = outputs.softmax(1).gather(1, y[:, None]).squeeze(1)
+    assert right(f"confidence({threshold})", outputs, y) == (sure > threshold).tolist()
+
+
+def test_the_rows_of_confidence_are_needed_too_for_two_classes():
+    outputs = torch.randn(100, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    outcome, y = make("confidence(0.7)"), torch.arange(100) % 2
+    prop = outcome.as_property(y, outputs)
+    assert torch.equal(prop.weakest(prop.values(outputs)) > 0, outcome.margin(outputs, y) > 0)
+
+
+def test_never_forbids_one_class_whatever_the_label():
+    assert right("never(0)", LOGITS, torch.tensor([0, 1, 2])) == [False] * 3
+    assert right("never(3)", LOGITS, torch.tensor([0, 1, 3])) == [True] * 3
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_binary_takes_the_side_of_the_threshold(shape):
+    outputs = torch.tensor([2.0, -2.0, 2.0, -2.0]).view(shape)
+    y = torch.tensor([1, 0, 0, 1])
+    assert right("binary", outputs, y) == [True, True, False, False]
+    assert right("binary(threshold=3)", outputs, y) == [False, True, True, False]
+
+
+def test_multi_label_is_broken_by_any_label():
+    outputs = torch.tensor([[1.0, -1.0], [1.0, 1.0]])
+    assert right("multi_label", outputs, torch.tensor([[1, 0], [1, 0]])) == [True, False]
+    assert right("multi_label", outputs, torch.tensor([[True, False], [True, False]])) == [True, False]
+
+
+def test_segmentation_counts_right_pixels():
+    outputs = torch.randn(100, 3, 2, 5, generator=torch.Generator().manual_seed(0))
+    y = torch.where(torch.rand(100, 2, 5, generator=torch.Generator().manual_seed(1)) < 0.7, outputs.argmax(1), 0)
+    hits = (outputs.argmax(1) == y).flatten(1).float().mean(1).double()
+    for share in (0.1, 0.7, 0.95, 1.0):
+        assert right(f"segmentation({share})", outputs, y) == (hits >= share - 1e-6).tolist()
+    y[:, 0] = 9
+    hits = (outputs.argmax(1) == y)[:, 1].float().mean(1).double()
+    assert right("segmentation(0.6, ignore=9)", outputs, y) == (hits >= 0.6 - 1e-6).tolist()
+
+
+def test_regression_is_a_tolerance():
+    outputs, y = torch.tensor([[1.0, 2.0], [1.0, 2.5]]), torch.tensor([[1.1, 2.0], [1.1, 2.0]])
+    assert right("regression(0.2)", outputs, y) == [True, False]
+
+
+def test_a_function_may_say_true_where_right():
+    outcome = inradius.outcome(lambda outputs, y: outputs.argmax(1) == y)
+    assert outcome.margin(LOGITS, torch.tensor([0, 1, 0])).tolist() == [1, -1, 1]
+    found = make("square(queries=50)")(torch.nn.Flatten(), LOGITS / 3, torch.tensor([0, 0, 0]), LINF, outcome=outcome)
+    assert found.success.tolist() == [True] * 3
+
+
+LINF = make("linf(eps=0.5)")
+
+
+def test_the_code_of_a_function_names_a_run():
+    def made(limit):
+        return inradius.outcome(lambda outputs, y: outputs.amax(1) - limit, name="limit")
+
+    assert made(1.0).spec() == "outcome(limit)"
+    assert made(1.0).spec(full=True) == made(1.0).spec(full=True) != made(2.0).spec(full=True)
+    other = inradius.outcome(lambda outputs, y: outputs.amin(1) - 1.0, name="limit")
+    assert other.spec(full=True) != made(1.0).spec(full=True)
+    # tensors are not compared: such a run never goes on from another one
+    assert made(torch.ones(1)).spec(full=True) != made(torch.ones(1)).spec(full=True)
+
+
+def test_top1_is_the_margin_of_classes_bit_for_bit():
+    y = torch.tensor([0, 1, 2])
+    assert torch.equal(TOP1.margin(LOGITS, y), class_margin(LOGITS, y))
+    assert torch.equal(TOP1.as_property(y, LOGITS).weights, Property.margins(y, 4).weights)
+    assert str(TOP1) == "top1()"
+    assert make("top1") == TOP1
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "words"),
+    [
+        ("top_k(0)", SpecError, "k=0 is not allowed; allowed is an integer ≥ 1"),
+        ("confidence(1)", SpecError, "threshold=1 is not allowed; allowed is a probability between 0 and 1"),
+        ("never(-1)", SpecError, "goal=-1"),
+        ("binary(threshold=1e999)", SpecError, "threshold=inf is not allowed; allowed is a finite number"),
+        (
+            "segmentation(0)",
+            SpecError,
+            "share=0 is not allowed; allowed is a share of the pixels above 0 and at most 1",
+        ),
+        ("regression(0)", SpecError, "tolerance=0.0 is not allowed; allowed is a finite number > 0"),
+        ("cross_entropy", SpecError, "an Outcome is needed here"),
+    ],
+)
+def test_a_wrong_parameter_is_one_sentence(spec, error, words):
+    with pytest.raises(error, match=words):
+        make(spec, Outcome)
+
+
+X = torch.rand(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "outputs", "y", "words"),
+    [
+        ("top_k(4)", LOGITS, torch.tensor([0, 1, 2]), "asks for 4 of 4 classes; allowed is k from 1 to 3"),
+        ("top_k(2)", LOGITS, torch.tensor([0, 1, 4]), "label 4 is out of range"),
+        ("never(4)", LOGITS, torch.tensor([0, 1, 2]), "names class 4; the model has the classes 0 to 3"),
+        ("binary", LOGITS, torch.tensor([0, 1, 1]), "allowed are one output and one label for each input"),
+        ("binary", LOGITS[:, :1], torch.tensor([0, 1, 2]), "takes labels of 0 and 1"),
+        ("multi_label", LOGITS, torch.ones(3, 3), "allowed is one output for each label"),
+        ("regression(1)", LOGITS, torch.ones(3, 3), "allowed is one label for each output"),
+        ("regression(1)", LOGITS, torch.full((3, 4), torch.nan), "the labels have NaN or infinite values"),
+        ("segmentation(1)", LOGITS, torch.ones(3, 4).long(), "allowed are logits"),
+        ("segmentation(1)", LOGITS, torch.ones(3, 4), "takes a class for each pixel"),
+        ("segmentation(1)", LOGITS, -torch.ones(3, 4).long(), "label -1 is out of range"),
+        ("segmentation(1, ignore=1)", LOGITS, torch.ones(3, 4).long(), "an example has no pixel that counts"),
+        ("regression(1)", LOGITS / 0, torch.ones(3, 4), "NaN or infinite"),
+        ("regression(1)", "logits", torch.ones(3, 4), "the model returned a str for 3 images"),
+        ("regression(1)", LOGITS[:2], torch.ones(3, 4), "for 3 images; allowed are outputs"),
+        ("regression(1)", LOGITS, torch.ones(2, 4), "one entry for each of 3 inputs"),
+        ("regression(1)", LOGITS, [1.0, 2.0], "the labels are a list"),
+    ],
+)
+def test_wrong_labels_and_outputs_are_one_sentence(spec, outputs, y, words):
+    outcome = make(spec, Outcome)
+    with pytest.raises(InputError, match=words):
+        outcome.check_outputs(outputs, outcome.check_labels(X, y))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda outputs, y: 1.0, "gave float for 3 examples"),
+        (lambda outputs, y: outputs, "gave torch.float32 of shape"),
+        (lambda outputs, y: outputs.sum(1) / 0, "gave NaN or infinite numbers"),
+    ],
+)
+def test_a_wrong_function_is_one_sentence(function, words):
+    with pytest.raises(InputError, match=words):
+        inradius.outcome(function).margin(LOGITS, torch.zeros(3))
+    with pytest.raises(InputError, match="the outcome is a int; allowed is a function of two tensors"):
+        inradius.outcome(3)
+
+
+def test_what_has_no_linear_rows_says_so():
+    outputs = torch.randn(2, 3, 4)
+    for outcome in (make("segmentation(0.5)"), inradius.outcome(lead)):
+        with pytest.raises(UnsupportedError, match="certifier"):
+            outcome.as_property(outputs.argmax(1), outputs)
+    y = torch.zeros(2, 4, dtype=torch.int64)
+    prop = make("segmentation(1)").as_property(y, outputs)
+    assert torch.equal(
+        prop.values(flat(outputs)).view(2, 4, 2).amin((1, 2)), make("segmentation(1)").margin(outputs, y)
+    )
