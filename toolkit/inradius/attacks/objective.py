@@ -12,7 +12,7 @@ from inradius.components.component import Component
 from inradius.components.hookimpl import hookimpl
 from inradius.errors import InputError
 from inradius.outcomes.margins import class_margin as class_margin
-from inradius.outcomes.margins import log_odds_against
+from inradius.outcomes.margins import log_odds_against as log_odds_against
 
 
 @attrs.frozen(kw_only=True)
