@@ -8,15 +8,9 @@ from rich.table import Table
 from inradius.certifiers.certificate import MEANING
 from inradius.cli.console import console, say, table
 from inradius.report import Report, plot_curve, robustness_curve
-from inradius.report.words import listed_claims, sentence_on_weaker
+from inradius.report.words import is_top1, listed_claims, sentence_on_weaker, words
 
-STATUSES = {
-    "wrong": "misclassified",
-    "attacked": "broken by an attack",
-    "within_rounding": "within rounding",
-    "undecided": "undecided",
-    "certified": "certified",
-}
+STATUSES = ("wrong", "attacked", "within_rounding", "undecided", "certified")
 
 
 UNION = {"each": "certified one by one", "hull": "certified in one pass, as their convex hull"}
@@ -34,6 +28,8 @@ def show(
     say(f"model    {report.setting.model}")
     say(f"data     {report.setting.data}, {total}{whole} examples")
     say(f"threat   {report.setting.threat}")
+    if not is_top1(report):
+        say(f"outcome  {report.setting.outcome}")
     if report.setting.convention:
         say(f"         {report.setting.convention}")
     if report.setting.certifiers and (members > 1 or report.setting.union == "hull"):
@@ -44,8 +40,8 @@ def show(
     printer.print(_accuracies(report))
     if _attacked(report) and report.setting.certifiers:
         say(f"gap {100 * (report.upper - report.lower):.1f} points")
-    words = STATUSES | {"undecided": _undecided(report)}
-    say(", ".join(f"{report.counts[status]} {words[status]}" for status in STATUSES if report.counts[status]))
+    named = words(report) | {"undecided": _undecided(report)}
+    say(", ".join(f"{report.counts[status]} {named[status]}" for status in STATUSES if report.counts[status]))
     if found := sentence_on_weaker(report):
         say(found)
     for made in (_attacks(report), _certifiers(report), *([_classes(report)] if classes else [])):

@@ -94,9 +94,9 @@ class Outcome(Component, ABC):
 
         Their size is that of the outputs, as far as rounding goes, so that attacks see what rounding decides.
         """
-        half = self.judged(outputs, y) / 2
+        half = self.judged(outputs, y).to(outputs.dtype) / 2
         if type(self).guide is not Outcome.guide:
-            led = self.guide(outputs, y) / 2
+            led = self.guide(outputs, y).to(half) / 2
             half = half.detach() + (led - led.detach())
         level = self.size(outputs, y).detach().to(half) if self.in_output_units else half.new_zeros(())
         return (half[:, None] * half.new_tensor([1.0, -1.0])) + level[..., None]

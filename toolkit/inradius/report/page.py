@@ -10,7 +10,7 @@ from inradius.report.pictures import gallery
 from inradius.report.sections import attack_table, audit_sentences, certifier_table, class_table, kill_section
 from inradius.report.steps import steps_section
 from inradius.report.style import PAGE
-from inradius.report.words import COLOURS, WORDS
+from inradius.report.words import COLOURS, is_top1, words
 
 
 def render(result: BracketResult) -> str:
@@ -30,7 +30,7 @@ def render(result: BracketResult) -> str:
         kills=kill_section(result) + (steps_section(result) if setting.minimal else ""),
         certifiers=certifier_table(result),
         audit=audit_sentences(result),
-        classes=class_table(result),
+        classes=_classes(result),
         gallery=gallery(result),
         setting=_pairs(_setting(result)),
         environment=_pairs(result.environment),
@@ -43,10 +43,11 @@ def _short(text: str, limit: int = 80) -> str:
 
 def _sentence(result: BracketResult) -> str:
     low, high = f"{result.lower:.1%}", f"{result.upper:.1%}"
+    kept = "keep their class" if is_top1(result) else f"stay right by <code>{escape(result.setting.outcome)}</code>"
     if result.lower == result.upper:
-        return f"Exactly <b>{low}</b> of these examples keep their class under every allowed perturbation."
+        return f"Exactly <b>{low}</b> of these examples {kept} under every allowed perturbation."
     return (
-        f"Between <b>{low}</b> and <b>{high}</b> of these examples keep their class under every allowed perturbation: "
+        f"Between <b>{low}</b> and <b>{high}</b> of these examples {kept} under every allowed perturbation: "
         f"{result.upper - result.lower:.1%} could be neither proved nor broken."
     )
 
@@ -68,7 +69,7 @@ def _cards(result: BracketResult) -> Iterable[str]:
 
 def _counts(result: BracketResult) -> str:
     items = (
-        f'<li><i style="background:{COLOURS[status]}"></i>{count} {WORDS[status]}</li>'
+        f'<li><i style="background:{COLOURS[status]}"></i>{count} {words(result)[status]}</li>'
         for status, count in result.counts.items()
         if count
     )
@@ -88,6 +89,7 @@ def _setting(result: BracketResult) -> dict[str, object]:
     return {
         "set": setting.threat,
         **({"convention": setting.convention} if setting.convention else {}),
+        "broken": setting.outcome,
         "model": f"{setting.model} ({setting.model_fingerprint[:16]})",
         "data": f"{setting.data} ({setting.data_fingerprint[:16]})",
         "members of a union": setting.union,
@@ -96,6 +98,13 @@ def _setting(result: BracketResult) -> dict[str, object]:
         "seed": setting.seed,
         "run": setting.key,
     }
+
+
+def _classes(result: BracketResult) -> str:
+    """The section on classes; empty where labels are none."""
+    if all(example.label is None for example in result.examples):
+        return ""
+    return f"<section><h2>By class</h2>{class_table(result)}</section>"
 
 
 def _pairs(values: Mapping[str, object]) -> str:

@@ -104,6 +104,7 @@ def _strip(example: Example, x: Tensor, delta: Tensor, bounds: tuple[float, floa
 
 def _caption(example: Example, reach: float) -> str:
     margin, bound = example.margin, example.bound
-    text = f"no. {example.index}, class {example.label}: {WORDS[example.status]}; margin {margin:.3g}"
+    label = "" if example.label is None else f", class {example.label}"
+    text = f"no. {example.index}{label}: {WORDS[example.status]}; margin {margin:.3g}"
     text += f" ≥ {bound:.3g}" if bound is not None else ""
     return f"{text}, largest change {reach:.3g}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from inradius.bracketing.result import BracketResult
 from inradius.bracketing.summary import audit, by_attack, by_certifier, by_class, kills, membership, shares_of_class
-from inradius.report.words import COLOURS, listed_claims, sentences_on_claims
+from inradius.report.words import COLOURS, is_top1, listed_claims, sentences_on_claims
 
 
 def attack_table(result: BracketResult) -> str:
@@ -31,9 +31,10 @@ def attack_table(result: BracketResult) -> str:
 def _referee(result: BracketResult) -> str:
     """A sentence on the answers that the referee rejected."""
     found = membership([attempt for example in result.examples for attempt in example.attempts])
+    lost = "another class" if is_top1(result) else f"broken by {escape(result.setting.outcome)}"
     text = (
         "Every answer of an attack was judged again by code that had no part in finding it: member of the set, within the "
-        "box of valid inputs, finite, and another class on the plain model, where it is close also by itself and in float64. "
+        f"box of valid inputs, finite, and {lost} on the plain model, where it is close also by itself and in float64. "
     )
     if not found["rejected"]:
         return text + "None was rejected."

@@ -63,7 +63,7 @@ $doubts
 $kills
 <section><h2>Certifiers: from below</h2>$certifiers</section>
 <section><h2>Audit</h2><p>$audit</p></section>
-<section><h2>By class</h2>$classes</section>
+$classes
 $gallery
 <section><h2>What was asked</h2><dl>$setting</dl></section>
 <section><h2>Where it ran</h2><dl>$environment</dl></section>

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from inradius.bracketing.result import BracketResult
 from inradius.certifiers.certificate import IN_PYTHON, MEANING, weaker
+from inradius.outcomes.classes import TOP1
 
 # Okabe and Ito's colours, which people who do not see red and green apart can tell
 COLOURS = {
@@ -20,6 +21,16 @@ WORDS = {
     "attacked": "broken by an attack",
     "wrong": "misclassified",
 }
+
+
+def is_top1(result: BracketResult) -> bool:
+    """True where an example is broken by another prediction than its label, as by default."""
+    return result.setting.outcome == TOP1.spec(full=True)
+
+
+def words(result: BracketResult) -> dict[str, str]:
+    """A word for each status."""
+    return WORDS if is_top1(result) else {**WORDS, "wrong": "broken without perturbation"}
 
 
 def listed_claims(found: Mapping[str, int]) -> str:

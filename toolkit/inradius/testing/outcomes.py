@@ -61,12 +61,13 @@ def spec_round_trip(outcome: Outcome, case: Answers) -> None:
 
 
 def one_margin_per_example(outcome: Outcome, case: Answers) -> None:
-    """Labels and outputs pass their checks, and the margin is one finite number for each example, in the outputs' type."""
+    """Labels and outputs pass their checks, and the margin is one finite number for each example."""
     for outputs in (case.outputs, case.outputs.float()):
         labels = outcome.check_labels(outputs[:, None], case.y)
         outcome.check_outputs(outputs, labels)
         margin, size = outcome.judged(outputs, labels), outcome.size(outputs, labels)
-        assert margin.dtype == outputs.dtype, f"the margin is in {margin.dtype} for outputs in {outputs.dtype}"
+        seen = outcome.logits(outputs, labels)
+        assert seen.dtype == outputs.dtype, f"attacks see {seen.dtype} for outputs in {outputs.dtype}"
         require(
             margin.isfinite() & size.isfinite() & (size >= 0), "margin and size are finite", margin=margin, size=size
         )
