@@ -1,13 +1,17 @@
 """The certifier ``lp``: the LP relaxation, solved for every example and class. It is the referee of the cheaper certifiers."""
 
+import math
+import time
 from collections.abc import Sequence
 from functools import cached_property, partial
 
 import attrs
 import torch
+from attrs.validators import optional
 from torch import Tensor, nn
 
 from inradius import Bounds, Certifier, ExampleRNG, Oracles, Property, UnsupportedError
+from inradius.components.validators import as_float, positive
 from inradius_bounds.backward.certifier_bounds import bounds_of, chained, values_of
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.inner_bounds import relax_curves
@@ -38,10 +42,15 @@ class LP(Certifier):
     optimum where they are optimal. For a polytope, HiGHS is called itself and keeps its model from one class to the next. Any
     other convex set is solved by cvxpy. It is slow: one LP per example and class. In brackets and cascades only the classes
     that ``crown`` leaves open are solved, until one of them has no proof. Where a solver fails, a class keeps the bound of
-    ``crown``. Source: wong2018, (3.5) and Theorem 1.
+    ``crown``; so do the classes that are left when an example has taken ``seconds`` (None: no limit). Source: wong2018, (3.5) and
+    Theorem 1.
     """
 
     widens = True
+
+    seconds: float | None = attrs.field(
+        default=None, validator=optional(positive), converter=attrs.converters.optional(as_float)
+    )
 
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         if not threat.convex:
@@ -64,11 +73,15 @@ class LP(Certifier):
 
     def _raised(self, part: "_Part", agenda: Agenda, best: ClosedRows, example: int) -> ClosedRows:
         """The bounds, where the rows of one example that a solver answers are raised."""
-        program = None
+        program, end = None, math.inf if self.seconds is None else time.monotonic() + self.seconds
         # bounds or lines that overflow, or that reach a pole, make no program
         for row in agenda if part.finite else ():
             program = relaxed_program(part.chain, part.x, part.threat, part.bounds) if program is None else program
-            solution = answered(partial(program.minimise, *part.row(row)), self, example, row)
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            seconds = None if self.seconds is None else left
+            solution = answered(partial(program.minimise, *part.row(row), seconds), self, example, row)
             if solution is not None:
                 best = best.replaced(example, row, part.proved(row, solution))
                 agenda.answer(row, best.value[example, row], best.owed[example, row])

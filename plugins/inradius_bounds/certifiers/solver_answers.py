@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inradius import Bounds
 from inradius.certifiers.certificate_in_progress import current_certificate
+from inradius_bounds.solvers.linear_program import OutOfTimeError
 
 
 class SolverAnswer(Protocol):
@@ -50,11 +51,16 @@ def slack_of(bounds: Bounds) -> Tensor:
 
 
 def answered(ask: Callable[[], Given], method: object, example: int, row: int) -> Given | None:
-    """A solver's answer for one row of the example at this place; None, with a warning, where the solver fails."""
+    """A solver's answer for one row of the example at this place; None, with a warning, where the solver fails.
+
+    Where the limit of time ended it, there is no answer and no warning.
+    """
     places = _places.get()
     try:
         given = ask()
         reason = given.failure
+    except OutOfTimeError:
+        return None
     # any error of a solver concerns this row alone
     except Exception as error:
         given, reason = None, f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from torch import Tensor
 from inradius_bounds.box import Box
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.solvers.highs_solver import HighsSolver
-from inradius_bounds.solvers.linear_program import Solution, array
+from inradius_bounds.solvers.linear_program import OutOfTimeError, Solution, array
 from inradius_bounds.solvers.polytope import Polytope, RelaxedNetwork, as_tensor, relaxation
 
 
@@ -28,10 +28,15 @@ class HighsProgram:
         program = relaxation(chain, x, bounds, polytope)
         return cls(program, HighsSolver(program.polytope), [block.out_shape for block, _ in chain.hidden])
 
-    def minimise(self, row: Tensor, constant: float) -> Solution:
-        """The minimum of row · z + constant over the relaxation, where z is the last block's input."""
+    def minimise(self, row: Tensor, constant: float, seconds: float | None = None) -> Solution:
+        """The minimum of row · z + constant over the relaxation, where z is the last block's input.
+
+        Raises ``OutOfTimeError`` where it takes longer than ``seconds``.
+        """
         cost = array(row.flatten())
-        found = self.solver.minimise(self.program.output, cost)
+        found = self.solver.minimise(self.program.output, cost, seconds=seconds)
+        if found.late:
+            raise OutOfTimeError
         below, above = [], []
         for layer, shape in zip(self.program.layers, self.shapes, strict=True):
             # a row at its lower end has a multiplier ≥ 0, one at its upper end one ≤ 0

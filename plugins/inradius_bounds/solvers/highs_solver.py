@@ -23,12 +23,14 @@ class Optimum:
     """The answer of the solver: the value, the bound that it claims, and the rows' multipliers.
 
     ``failure`` says how the solver failed, and is empty for an answer. Without an answer the value is NaN and the bound is −∞.
+    ``late`` is True where the limit of time ended a linear program, which has no answer then.
     """
 
     value: float
     bound: float
     duals: Any
     failure: str = ""
+    late: bool = False
 
 
 @attrs.frozen
@@ -65,15 +67,25 @@ class HighsSolver:
             self._set("time_limit", seconds)
         self._highs.passModel(highs_model(polytope, whole))
 
-    def minimise(self, columns: Any, cost: Any, sign: SearchTarget | None = None) -> Optimum:
-        """The minimum of cost · v[columns]. With ``sign``, a search over whole numbers ends at that target."""
+    def minimise(
+        self, columns: Any, cost: Any, sign: SearchTarget | None = None, seconds: float | None = None
+    ) -> Optimum:
+        """The minimum of cost · v[columns]. With ``sign``, a search over whole numbers ends at that target.
+
+        ``seconds`` limits a linear program.
+        """
         if self._too_large or np.abs(cost).max(initial=0.0) > _LARGEST:
             return self._none(f"the program holds numbers beyond {_LARGEST:g}, which HiGHS does not take")
         full = np.zeros(self._size)
         full[columns] = cost
         self._highs.changeColsCost(self._size, np.arange(self._size, dtype=np.int32), full)
         shift = self._aim(sign)
+        if self._linear:
+            # HiGHS counts the seconds of all its runs together
+            self._set("time_limit", math.inf if seconds is None else self._highs.getRunTime() + seconds)
         found = self._run(shift)
+        if found.late:
+            return found
         if found.failure:
             self._restart()
             found = self._run(shift)
@@ -101,6 +113,8 @@ class HighsSolver:
         """The answer to the program as it stands."""
         self._highs.run()
         status, info = self._highs.getModelStatus(), self._highs.getInfo()
+        if self._linear and status == self._module.HighsModelStatus.kTimeLimit:
+            return attrs.evolve(self._none("the time is over"), late=True)
         if status not in self._ends():
             return self._none(f"HiGHS ended with {status.name}")
         value, bound = (float(number) + shift for number in (info.objective_function_value, info.mip_dual_bound))

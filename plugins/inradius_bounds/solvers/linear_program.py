@@ -36,6 +36,10 @@ class Solution:
     failure: str = ""
 
 
+class OutOfTimeError(Exception):
+    """The limit of time ended a solver before it had an answer."""
+
+
 @attrs.define(eq=False)
 class LinearProgram:
     """The constraints of one example's relaxation. ``minimise`` is called once a row.
@@ -50,10 +54,13 @@ class LinearProgram:
     above: list[list[Any]]
     shapes: list[torch.Size]
 
-    def minimise(self, row: Tensor, constant: float) -> Solution:
-        """The minimum of row · z + constant over the relaxation, where z is the last block's input."""
+    def minimise(self, row: Tensor, constant: float, seconds: float | None = None) -> Solution:
+        """The minimum of row · z + constant over the relaxation, where z is the last block's input.
+
+        Raises ``OutOfTimeError`` where it takes longer than ``seconds``.
+        """
         problem = self.cp.Problem(self.cp.Minimize(array(row.flatten()) @ self.output), self.constraints)
-        failure = _solve(self.cp, problem)
+        failure = _solve(self.cp, problem, seconds)
         if failure:
             return Solution(math.nan, self._none(self.below, row), self._none(self.above, row), failure)
         below, above = (
@@ -107,17 +114,20 @@ def cvxpy_module() -> Any:
     return cvxpy
 
 
-def _solve(cp: Any, problem: Any) -> str:
+def _solve(cp: Any, problem: Any, seconds: float | None) -> str:
     """The solver's failure in words, empty for an answer. HiGHS solves where the set is a polytope, else Clarabel."""
     solver = cp.HIGHS if problem.is_lp() and cp.HIGHS in cp.installed_solvers() else cp.CLARABEL
+    limit = {} if seconds is None else {"time_limit": seconds}
     with warnings.catch_warnings():
         # the multipliers are proved on their own, so inaccurate ones are sound
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         try:
-            problem.solve(solver=solver)
+            problem.solve(solver=solver, **limit)
         except cp.SolverError as error:
             # an interior-point method may fail on numbers of very different sizes
             return f"{solver}: {error}"
+    if problem.status == cp.USER_LIMIT:
+        raise OutOfTimeError
     return "" if problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) else f"{solver} ended with {problem.status}"
 
 
