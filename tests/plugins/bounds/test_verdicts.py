@@ -66,11 +66,11 @@ class Asked:
         self.count, self.signs = 0, 0
         whole = HighsSolver.minimise
 
-        def minimise(solver, columns, cost, sign=None):
+        def minimise(solver, columns, cost, sign=None, seconds=None):
             self.count += 1
             self.signs += sign is not None
             found = fails(self.count - 1)
-            return whole(solver, columns, cost, sign) if found is None else found(solver)
+            return whole(solver, columns, cost, sign, seconds) if found is None else found(solver)
 
         monkeypatch.setattr(HighsSolver, "minimise", minimise)
 
