@@ -12,13 +12,13 @@ from inradius.data.arrays import read_npz
 from inradius.data.dataset import Bounds
 
 
-def npz(path: str) -> Dataset:
+def npz(path: str, classes: bool = True) -> Dataset:
     """The arrays of a ``.npz`` file: ``inputs`` (N, *S) and ``labels`` (N,), or ``x`` and ``y``.
 
-    Inputs become float32; unsigned bytes are pixels and are divided by 255. An array ``bounds`` of two numbers is the box
-    of valid inputs ([0, 1] where it is absent), one of two rows has a number for each channel, feature or pixel in either row, an
-    empty one says that there is none.
-    Raises ``InputError`` for a file that is missing, is no such archive, or lacks an array.
+    With ``classes=False`` the labels (N, ...) are not classes: numbers of any type, as an outcome takes them. Inputs become
+    float32; unsigned bytes are pixels and are divided by 255. An array ``bounds`` of two numbers is the box of valid inputs
+    ([0, 1] where it is absent), one of two rows has a number for each channel, feature or pixel in either row, an empty one
+    says that there is none. Raises ``InputError`` for a file that is missing, is no such archive, or lacks an array.
     """
     arrays = read_npz(Path(path).expanduser())
     inputs, labels = _pick(arrays, path, "inputs", "x"), _pick(arrays, path, "labels", "y")
@@ -26,17 +26,19 @@ def npz(path: str) -> Dataset:
         raise InputError(
             f"{path} has inputs of shape {inputs.shape} and type {inputs.dtype}; allowed are numbers of shape (N, ...)"
         )
-    if labels.dtype.kind not in "iu":
-        raise InputError(f"{path} has labels of type {labels.dtype}; allowed are integers")
+    if labels.dtype.kind not in ("iu" if classes else "iufb"):
+        allowed = "integers" if classes else "numbers"
+        raise InputError(f"{path} has labels of type {labels.dtype}; allowed are {allowed}")
     scale = 255 if inputs.dtype == np.uint8 else 1
     with np.errstate(over="ignore"):
         single = inputs.astype(np.float32)
     if inputs.dtype.kind == "f" and bool((np.isinf(single) & np.isfinite(inputs)).any()):
         raise InputError(f"{path} has inputs that are infinite in float32; allowed are numbers of its range")
     pixels = torch.from_numpy(single) / scale
-    return Dataset.of(
-        pixels, torch.from_numpy(labels.astype(np.int64)), bounds=_bounds(arrays, path), name=f"npz({path!r})"
-    )
+    # torch knows no unsigned numbers but bytes
+    found = torch.from_numpy(labels.astype(np.int64) if labels.dtype.kind in "iu" else labels.copy())
+    name = f"npz({path!r})" if classes else f"npz({path!r}, classes=False)"
+    return Dataset.of(pixels, found, bounds=_bounds(arrays, path), name=name, classes=classes)
 
 
 def _pick(arrays: Mapping[str, np.ndarray[Any, Any]], path: str, *names: str) -> np.ndarray[Any, Any]:

@@ -32,12 +32,21 @@ class LazyDataset:
     name: str = "stream"
 
     @classmethod
-    def of(cls, source: Any, labels: Any = None, *, bounds: Bounds = (0.0, 1.0), name: str = "stream") -> Self:
+    def of(
+        cls,
+        source: Any,
+        labels: Any = None,
+        *,
+        bounds: Bounds = (0.0, 1.0),
+        name: str = "stream",
+        classes: bool = True,
+    ) -> Self:
         """The examples of a source with rows.
 
         With ``labels`` (N,) the source is an array, such as ``numpy.load(file, mmap_mode="r")`` or an HDF5 data set; without,
         it is a ``torch.utils.data.Dataset`` of pairs (input, label), which is gone through once for its labels. Bytes are
-        divided by 255. Raises ``InputError`` for a source without length or rows, and where labels do not fit.
+        divided by 255. With ``classes=False`` labels (N, ...) need not be classes, as outcomes take them. Raises ``InputError``
+        for a source without length or rows, and where labels do not fit.
         """
         if not hasattr(source, "__len__") or not hasattr(source, "__getitem__"):
             raise InputError(
@@ -45,8 +54,9 @@ class LazyDataset:
                 "len() and [row], and Stream.spooled(batches, file) for what can be gone through only once"
             )
         read = _reader_of_pairs(source) if labels is None else _reader_of_rows(source)
-        found = [int(source[row][1]) for row in range(len(source))] if labels is None else labels
-        numbers = _whole(_copied(found), len(source), name)
+        found = [_copied(source[row][1]) for row in range(len(source))] if labels is None else labels
+        together = torch.stack(found) if labels is None and found else _copied(found)
+        numbers = _whole(together, len(source), name) if classes else _counted(together, len(source), name)
         return cls(read, numbers, torch.arange(len(numbers)), bounds, name)
 
     @classmethod
@@ -103,6 +113,15 @@ class LazyDataset:
         """Consecutive parts of at most ``size`` examples, each read when its turn comes."""
         for first in range(0, len(self), size):
             yield self.select(slice(first, first + size))
+
+
+def _counted(labels: Tensor, count: int, name: str) -> Tensor:
+    """The labels as they are; raises ``InputError`` where there is not one for each row."""
+    if labels.ndim < 1 or len(labels) != count:
+        raise InputError(
+            f"{name} has {count} rows and labels of shape {tuple(labels.shape)}; allowed is one label per row"
+        )
+    return labels
 
 
 def _whole(labels: Tensor, count: int, name: str) -> Tensor:

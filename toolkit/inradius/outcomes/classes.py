@@ -60,9 +60,19 @@ class TopK(ClassOutcome):
 
     def margin(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The label's logit minus the k-th largest of the others."""
+        return self._leads(outputs, y)[:, -1]
+
+    def guide(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The mean lead over those of the k largest others that are still below; the margin where the example is broken."""
+        leads = self._leads(outputs, y)
+        below = leads > 0
+        mean = torch.where(below, leads, 0.0).sum(1) / below.sum(1).clamp(min=1)
+        return torch.where(leads[:, -1] > 0, mean, leads[:, -1])
+
+    def _leads(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The label's logit minus each of the k largest of the others, ascending, (n, k)."""
         label = y[:, None]
-        others = outputs.scatter(1, label, -torch.inf).topk(self.k, dim=1).values
-        return outputs.gather(1, label).squeeze(1) - others[:, -1]
+        return outputs.gather(1, label) - outputs.scatter(1, label, -torch.inf).topk(self.k, dim=1).values
 
     def as_property(self, y: Tensor, outputs: Tensor) -> Property:
         """Of any k other classes one has a smaller logit."""
