@@ -41,6 +41,7 @@ LONG = (
     "combinators",
     "first-bracket",
     "complete-verification",
+    "from-attack-libraries",
 )
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them

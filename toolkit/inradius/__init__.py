@@ -9,6 +9,7 @@ from inradius import defenses as defenses
 from inradius import outcomes as outcomes
 from inradius import sets as sets
 from inradius._version import __version__ as __version__
+from inradius.attacking.attack import attack as attack
 from inradius.attacks.attack import Attack as Attack
 from inradius.attacks.attack import Attacked as Attacked
 from inradius.attacks.attack_batch import AttackBatch as AttackBatch

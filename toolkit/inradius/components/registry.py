@@ -95,21 +95,30 @@ def layer_rules() -> dict[type[nn.Module], LayerRule]:
     return table
 
 
-def make(spec: str | T, kind: type[T] = cast("type[Any]", object)) -> T:  # noqa: B008  a constant
+def make(spec: str | T, kind: type[T] = cast("type[Any]", object), **parameters: Any) -> T:  # noqa: B008  a constant
     """The thing that ``spec`` names, checked to be of ``kind``; a thing that is already of that kind is returned as it is.
+
+    ``parameters`` are added to those in the spec, as in ``make("pgd", steps=5)``.
 
     Raises ``SpecError`` for a name that is unknown (with the nearest names), a wrong parameter (with the list of them),
     or a thing of another kind.
     """
     if not isinstance(spec, str):
-        if isinstance(spec, kind):
+        if isinstance(spec, kind) and not parameters:
             return spec
+        if isinstance(spec, kind):
+            raise SpecError(
+                f"{_shown(spec)} is made already; allowed are parameters ({', '.join(parameters)}) with a spec"
+            )
         raise SpecError(f"{_shown(spec)} is {article(type(spec).__name__)}, but {article(title(kind))} is needed here")
     call = parse(spec)
     entry = find(call.name, kind)
     if not issubclass(entry.kind, kind):
         raise SpecError(f"{spec!r} makes {article(title(entry.kind))}, but {article(title(kind))} is needed here")
-    return cast("T", _build(entry, call))
+    for key in parameters:
+        if key in dict(call.kwargs):
+            raise SpecError(f"{key} is given twice, in {spec!r} and beside it; give it once")
+    return cast("T", _build(entry, attrs.evolve(call, kwargs=(*call.kwargs, *parameters.items()))))
 
 
 def find(name: str, kind: type = object) -> Entry:

@@ -1,0 +1,1 @@
+"""``inradius.attack``: one call that attacks tensors, arrays or lists."""
