@@ -74,6 +74,7 @@ ELSEWHERE = [
     "gaussian_noise()",
     "worst(fgsm(), pgd())",
     "if_zero_gradient(pgd())",
+    "on_grid(pgd())",
     "eot(pgd())",
     "cw()",
     "ead()",

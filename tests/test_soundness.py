@@ -86,6 +86,7 @@ ELSEWHERE = {
         "worst",
         "attack_cascade",
         "if_zero_gradient",
+        "on_grid",
         "eot",
     ),
     *("adv_lib", "foolbox", "torchattacks", "art", "certifier_cascade", "milp", "projected", "branch_and_bound"),

@@ -99,6 +99,7 @@ NEEDY = {
     "hat": "hat(model='mlp(6, 3)')",
     "union": "union(linf(eps=0.1), l2(eps=0.5))",
     "if_zero_gradient": "if_zero_gradient(square())",
+    "on_grid": "on_grid(pgd())",
     "worst": "worst(fgsm(), pgd())",
     "worst_part": "worst_part(pgd())",
 }

@@ -94,6 +94,7 @@ ATTACKS = {
         ("transfer(pgd(steps=3), model='convolutional.py:network', weights='convolutional.safetensors')", LINF)
     ],
     "uniform_noise": [("uniform_noise(queries=6)", LINF)],
+    "on_grid": [("on_grid(pgd(steps=2), bits=8)", L2)],
     "if_zero_gradient": [("if_zero_gradient(square(queries=20))", LINF)],
     "worst": [("worst(fgsm(), pgd(steps=3))", L2)],
     "worst_part": [("worst_part(pgd(steps=3))", UNION)],

@@ -34,6 +34,7 @@ def attack(
     objective: Objective | Loss | str | None = None,
     outcome: Outcome | str = TOP1,
     radii: Sequence[float] | None = None,
+    grid: int | None = None,
     batch_size: int = DEFAULT_BATCH,
     observe: Callable[[int, Tensor], None] | None = None,
 ) -> Attacked:
@@ -43,9 +44,9 @@ def attack(
     what is no tensor comes to the type and the device of the model. ``threat`` and ``attack`` are components or specs.
     ``goal`` is a class to aim at, one for all or one for each input. ``objective`` takes the place of the attack's own: a spec,
     an ``Objective``, a loss such as ``nn.CrossEntropyLoss()``, or a function of logits (n, C) and labels (n,) that gives (n,).
-    ``outcome`` says what counts as broken. ``batch_size`` is the number of inputs at once; it changes no answer but by the
-    rounding of the model, as random numbers belong to the example. ``observe(step, delta)`` sees the iterates of each batch in
-    turn.
+    ``outcome`` says what counts as broken. ``grid=8`` asks for perturbed inputs that 8 bits hold (``on_grid``). ``batch_size`` is
+    the number of inputs at once; it changes no answer but by the rounding of the model, as random numbers belong to the example.
+    ``observe(step, delta)`` sees the iterates of each batch in turn.
 
     With ``radii``, in units of the set's radius, the fields have a first axis for them: delta (R, B, *S), success (R, B) and so
     on; an example that is broken at a radius keeps its perturbation at larger ones. An attack that looks for the smallest
@@ -54,6 +55,8 @@ def attack(
     chosen = make(attack, Attack)
     if objective is not None:
         chosen = with_objective(chosen, make(objective, Objective) if isinstance(objective, str) else objective)
+    if grid is not None:
+        chosen = make("on_grid", Attack, attack=chosen, bits=grid)
     found_threat = make(threat, Oracles) if isinstance(threat, str) else threat
     found_outcome = make(outcome, Outcome) if isinstance(outcome, str) else outcome
     check_callable(model)
