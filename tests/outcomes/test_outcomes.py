@@ -6,6 +6,7 @@ import torch
 import inradius
 from inradius import InputError, Outcome, Property, SpecError, UnsupportedError, make
 from inradius.attacks.objective import class_margin
+from inradius.components.registry import entries
 from inradius.outcomes.classes import TOP1
 from inradius.outcomes.outcome import flat
 from inradius.testing import check_outcome, laws
@@ -61,6 +62,11 @@ CASES = [
 @pytest.mark.parametrize(("outcome", "outputs", "labels"), CASES, ids=lambda value: str(value).replace("<", ""))
 def test_every_outcome_obeys_the_laws(law, outcome, outputs, labels):
     check_outcome(outcome, outputs=outputs, labels=labels, only=[law], examples=25)
+
+
+def test_every_outcome_that_ships_is_here():
+    shipped = {name for name, entry in entries().items() if entry.kind is Outcome and "(inradius " in entry.origin}
+    assert shipped <= {make(outcome, Outcome).spec_name() for outcome, _, _ in CASES}
 
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0, 0.0], [3.0, 2.0, 1.0, 0.0], [3.0, 2.0, 1.0, 0.0]])

@@ -13,7 +13,9 @@ from inradius import (
     Defense,
     LayerRule,
     Objective,
+    Outcome,
     PerExample,
+    Property,
     Relaxation,
     SpecError,
     ThreatModel,
@@ -28,10 +30,12 @@ from inradius.testing import (
     check_defense,
     check_layer_rule,
     check_objective,
+    check_outcome,
     check_threat_model,
     defenses,
     laws,
     objectives,
+    outcomes,
     reference,
     rules,
     sets,
@@ -352,6 +356,45 @@ def test_an_objective_that_breaks_a_law_is_caught(law):
 
 
 @attrs.frozen(kw_only=True)
+class Leader(Outcome):
+    """Broken where the first output is not the largest one."""
+
+    in_output_units = True
+
+    def margin(self, outputs, y):
+        return outputs[:, 0] - outputs[:, 1:].amax(1)
+
+    def as_property(self, y, outputs):
+        return Property.margins(torch.zeros_like(y), outputs.shape[1], dtype=outputs.dtype)
+
+
+def generous(self, y, outputs):
+    prop = Leader.as_property(self, y, outputs)
+    return attrs.evolve(prop, offsets=prop.offsets + 10)
+
+
+OUTCOMES = {
+    outcomes.spec_round_trip: {},  # nobody registered it
+    outcomes.one_margin_per_example: {"margin": lambda self, outputs, y: outputs[:, 0] * torch.nan},
+    outcomes.examples_are_judged_alone: {"margin": lambda self, outputs, y: outputs[:, 0] - outputs.mean()},
+    outcomes.gradients_are_finite: {"guide": lambda self, outputs, y: (outputs[:, 0] - outputs[:, 0]).sqrt()},
+    outcomes.two_logits_lead_by_the_margin: {"guide": lambda self, outputs, y: outputs[:, 0] * torch.inf},
+    outcomes.outputs_move_the_margin_as_far: {"margin": lambda self, outputs, y: 10 * outputs[:, 0]},
+    outcomes.the_property_implies_the_outcome: {"as_property": generous},
+    outcomes.attacks_and_certificates_agree: {"as_property": generous},
+}
+
+
+def test_the_leader_is_right():
+    check_outcome(Leader(), examples=20, without=[outcomes.spec_round_trip])
+
+
+@pytest.mark.parametrize("law", laws(Outcome))
+def test_an_outcome_that_breaks_a_law_is_caught(law):
+    caught(law, lambda: check_outcome(broken(Leader, **OUTCOMES[law])(), only=[law]))
+
+
+@attrs.frozen(kw_only=True)
 class Idle(Defense):
     """Trains nothing."""
 
@@ -395,7 +438,7 @@ def test_the_reference_answers_by_a_solver():
 
 
 def test_a_law_is_one_sentence_with_a_name_of_its_own():
-    for kind in (ThreatModel, Attack, Certifier, LayerRule, Objective, Defense):
+    for kind in (ThreatModel, Attack, Certifier, LayerRule, Objective, Outcome, Defense):
         found = laws(kind)
         assert len({law.__name__ for law in found}) == len(found)
         assert all(". " not in law.__doc__.split("\n\n")[0] for law in found)
