@@ -29,7 +29,7 @@ from pretend_device import NAME, pretend_device
 from torch import nn
 
 import inradius
-from inradius import Attack, Certifier, ThreatModel
+from inradius import Attack, Certifier, Outcome, ThreatModel
 from inradius.components.registry import entries
 
 # What is not the same algorithm on both devices, so that the bits differ, and by how much they may.
@@ -249,6 +249,45 @@ def certifier_cases():
 @pytest.mark.parametrize(("spec", "model", "threat"), certifier_cases())
 def test_certifiers(spec, model, threat):
     found, expected = on_both(lambda *case: certified(spec, threat, *case), network(model), images(2))
+    check_same(found, expected, NAME)
+
+
+# the labels for which outputs are right
+OUTCOMES = {
+    "top_k(2)": lambda z: z.argmax(1),
+    "confidence(0.4)": lambda z: z.argmax(1),
+    "never(1)": lambda z: z.argmax(1),
+    "multi_label(0.1)": lambda z: z > 0.1,
+    "regression(0.1)": lambda z: z,
+}
+
+
+@pytest.mark.parametrize("spec", OUTCOMES)
+def test_outcomes(spec):
+    outcome, threat = inradius.make(spec, Outcome), inradius.make("linf(eps=0.02)", ThreatModel)
+    attack, certifier = inradius.make("pgd(steps=3)", Attack), inradius.make("crown", Certifier)
+
+    def judged(model, x):
+        y = OUTCOMES[spec](model(x).detach())
+        found = attack(model, x, y, threat, outcome=outcome)
+        # labels in the memory of the CPU will do
+        proof = certifier(model, x, y.cpu(), threat, outcome=outcome)
+        return {"attack": found, "proof": proof, "property": outcome.as_property(y, model(x).detach()).weights}
+
+    found, expected = on_both(judged, network("convolutional"), images(2))
+    check_same(found, expected, NAME)
+
+
+def test_pixels_on_another_device():
+    outcome, z = inradius.make("segmentation(0.7, ignore=0)", Outcome), images(4).flatten(1)[:, :24].view(4, 3, 2, 4)
+
+    def judged(z):
+        y = outcome.check_labels(z, z[:, 1:].argmax(1) + 1)
+        outcome.check_outputs(z, y)
+        whole = inradius.make("segmentation(1)", Outcome).as_property(y, z)
+        return {"margin": outcome.margin(z, y), "logits": outcome.logits(z, y), "rows": whole.weights}
+
+    found, expected = on_both(judged, z)
     check_same(found, expected, NAME)
 
 
