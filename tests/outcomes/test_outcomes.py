@@ -231,6 +231,7 @@ def test_wrong_labels_and_outputs_are_one_sentence(spec, outputs, y, words):
         (lambda outputs, y: 1.0, "gave float for 3 examples"),
         (lambda outputs, y: outputs, "gave torch.float32 of shape"),
         (lambda outputs, y: outputs.sum(1) / 0, "gave NaN or infinite numbers"),
+        (lambda outputs, y: outputs @ y, r"failed on outputs of shape \(3, 4\) and labels of shape \(3,\)"),
     ],
 )
 def test_a_wrong_function_is_one_sentence(function, words):
@@ -238,6 +239,17 @@ def test_a_wrong_function_is_one_sentence(function, words):
         inradius.outcome(function).margin(LOGITS, torch.zeros(3))
     with pytest.raises(InputError, match="the outcome is a int; allowed is a function of two tensors"):
         inradius.outcome(3)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"), [((), "outcome='binary'"), ((1,), "outcome='binary'"), ((2, 3, 3), "outcome='segmentation")]
+)
+def test_outputs_that_are_no_logits_name_the_outcome(outputs, words):
+    def model(x):
+        return x.sum().expand(len(x), *outputs)
+
+    with pytest.raises(InputError, match=words):
+        make("pgd")(model, X, torch.zeros(3, dtype=torch.int64), LINF)
 
 
 def test_what_has_no_linear_rows_says_so():

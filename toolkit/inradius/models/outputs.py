@@ -37,6 +37,15 @@ def check_type(model: object, x: Tensor) -> None:
         )
 
 
+def _remedy(outputs: object, count: int) -> str:
+    """The end of a sentence on outputs that are no logits of classes: what asks about them."""
+    if not isinstance(outputs, Tensor) or not outputs.is_floating_point() or outputs.shape[:1] != (count,):
+        return ""
+    if outputs.ndim <= 2 and outputs.numel() == count:
+        return ", and a single logit with outcome='binary' (--outcome binary)"
+    return ", and images of them with outcome='segmentation(1)' (--outcome)" if outputs.ndim == 4 else ""
+
+
 def check_logits(logits: object, count: int, least: int = 2) -> None:
     """Raises ``InputError`` where a model's output is not finite numbers of shape (count, C) with C ≥ ``least``."""
     whole = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == count and logits.shape[1] >= least
@@ -44,7 +53,9 @@ def check_logits(logits: object, count: int, least: int = 2) -> None:
         kind = "" if not isinstance(logits, Tensor) or logits.is_floating_point() else f"{logits.dtype} of shape "
         given = f"{kind}{tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         shape = "logits of shape ({}, classes ≥ 2)" if least > 1 else "outputs of shape ({}, outputs)"
-        raise InputError(f"the model returned {given} for {count} images; allowed are {shape.format(count)}")
+        raise InputError(
+            f"the model returned {given} for {count} images; allowed are {shape.format(count)}{_remedy(logits, count)}"
+        )
     # a finite sum means finite numbers, and it costs a fraction of a test of each number
     if math.isfinite(float(logits.detach().sum())):
         return

@@ -41,7 +41,7 @@ class Outcome(Component, ABC):
         It implies that the margin is above 0. Raises ``UnsupportedError`` where no linear rows do.
         """
         raise UnsupportedError(
-            f"{self} is no property with linear rows, so that no certifier proves it; allowed are attacks"
+            f"{self} is no property with linear rows, and no certifier proves it; allowed are attacks alone, as with certifiers=[]"
         )
 
     def check_labels(self, x: Tensor, y: object) -> Tensor:

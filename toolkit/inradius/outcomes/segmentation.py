@@ -53,7 +53,7 @@ class Segmentation(Outcome):
         if self.share < 1 or (self.ignore is not None and bool((y == self.ignore).any())):
             raise UnsupportedError(
                 f"{self} asks for a part of the pixels, which is no property with linear rows; "
-                "certifiers take segmentation(share=1) without pixels to ignore"
+                "certifiers take segmentation(share=1) without pixels to ignore, and certifiers=[] asks attacks alone"
             )
         count, classes = len(y), outputs.shape[1]
         pixels = y[0].numel()

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.errors import InputError, UnsupportedError
+from inradius.errors import InputError, InradiusError, UnsupportedError
 from inradius.outcomes.outcome import Outcome
 from inradius.outcomes.property import Property
 
@@ -30,7 +30,7 @@ class FunctionOutcome(Outcome):
     digest: str = attrs.field(eq=False)
 
     def margin(self, outputs: Tensor, y: Tensor) -> Tensor:
-        found: object = self.function(outputs, y)
+        found = self._asked(outputs, y)
         if not isinstance(found, Tensor) or found.shape != (len(y),) or found.is_complex():
             given = (
                 f"{found.dtype} of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
@@ -45,11 +45,23 @@ class FunctionOutcome(Outcome):
             raise InputError(f"{self} gave NaN or infinite numbers; they must be finite")
         return found
 
+    def _asked(self, outputs: Tensor, y: Tensor) -> object:
+        try:
+            return self.function(outputs, y)
+        except (InradiusError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:  # a user's function may raise anything; the sentence names what it was given
+            told = str(error).splitlines()[0] if str(error) else "no reason given"
+            raise InputError(
+                f"{self} failed on outputs of shape {tuple(outputs.shape)} and labels of shape {tuple(y.shape)}, of type {y.dtype} "
+                f"({type(error).__name__}: {told}); allowed is a function of both"
+            ) from error
+
     def as_property(self, y: Tensor, outputs: Tensor) -> Property:
         if self.proved is None:
             raise UnsupportedError(
-                f"{self} says nothing that a certifier can prove; allowed is inradius.outcome(function, prop=...) with a "
-                "function of labels and outputs that gives an inradius.Property"
+                f"{self} says nothing that a certifier can prove; allowed are attacks alone, as with certifiers=[], or "
+                "inradius.outcome(function, prop=...) with a function of labels and outputs that gives an inradius.Property"
             )
         return self.proved(y, outputs)
 
@@ -74,7 +86,7 @@ def outcome(
     for given, what in ((function, "the outcome"), (prop, "the property")):
         if (given is not None or what == "the outcome") and (not callable(given) or isinstance(given, type)):
             raise InputError(f"{what} is a {type(given).__name__}; allowed is a function of two tensors")
-    title = name or str(getattr(function, "__qualname__", type(function).__name__))
+    title = name or str(getattr(function, "__name__", type(function).__name__))
     digest = hashlib.sha256(f"{_digest(function)} {_digest(prop)}".encode()).hexdigest()[:16]
     return FunctionOutcome(function=function, proved=prop, title=title, digest=digest)
 
