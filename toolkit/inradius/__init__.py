@@ -55,6 +55,7 @@ from inradius.models.load import fingerprint as fingerprint
 from inradius.models.load import load_model as load_model
 from inradius.models.load import load_weights as load_weights
 from inradius.models.normalize import Normalize as Normalize
+from inradius.models.selected import Selected as Selected
 from inradius.outcomes.outcome import Outcome as Outcome
 from inradius.outcomes.property import Property as Property
 from inradius.outcomes.user import outcome as outcome

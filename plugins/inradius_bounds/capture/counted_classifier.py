@@ -1,10 +1,12 @@
 """A classifier as a module that counts the images that it runs."""
 
 from collections.abc import Callable
+from typing import cast
 
 import attrs
 from torch import Tensor, nn
 
+from inradius.models.picked import picked
 from inradius.outcomes.outcome import flat
 
 
@@ -27,5 +29,5 @@ class CountedClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits, (B, C), or other outputs, flat for each example."""
         self.tally.images += int(x.shape[0])
-        found = self.classifier(x)
+        found = cast("Tensor", picked(self.classifier(x)))
         return found if found.ndim == 2 else flat(found)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import UnsupportedError
+from inradius.models.picked import picked
 from inradius_bounds.capture.affine_checks import pointwise
 from inradius_bounds.capture.plain import plain_kernels
 from inradius_bounds.layout.layer_chain import LayerChain
@@ -70,7 +71,7 @@ def _alone(model: nn.Module, points: Tensor, *, gradients: bool, fused: bool) ->
 
 def _output(model: nn.Module, given: Tensor, count: int) -> Tensor:
     """The model's outputs. Raises ``UnsupportedError`` where a plain run returns another kind of result than a recorded run."""
-    output = model(given)
+    output = picked(model(given))
     if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != count:
         raise UnsupportedError(
             f"{type(model).__name__} gives {type(output).__name__} of another form in some runs, such as with and "

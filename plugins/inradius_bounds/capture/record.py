@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import InputError, UnsupportedError
+from inradius.models.picked import picked
 from inradius_bounds.capture.batch_size import BatchSizes
 from inradius_bounds.capture.graph import Graph, Value
 from inradius_bounds.capture.module_operators import Rules, keeping
@@ -75,7 +76,7 @@ def _run(model: nn.Module, entry: TracedTensor, rules: Rules, recorder: Recorder
             keeping(model, rules, recorder, paths),
             recorder,
         ):
-            return model(entry)
+            return picked(model(entry))
     except (UnsupportedError, InputError):
         raise
     except Exception as error:

@@ -20,8 +20,9 @@ from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
 from inradius.models.later_run import check_later_run
 from inradius.models.modes import evaluating, full_precision, subnormals_kept, uncompiled
-from inradius.models.outputs import asked, check_logits
+from inradius.models.outputs import answered, asked, check_logits
 from inradius.models.preserved import preserved
+from inradius.models.selected import one_output
 from inradius.outcomes.classes import Top1
 from inradius.outcomes.flattened import flattened
 from inradius.outcomes.outcome import Outcome
@@ -123,7 +124,8 @@ class Certifier(Component, ABC):
         self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None, outcome: Outcome | None
     ) -> tuple[nn.Module, Tensor, Property]:
         """The model with flat outputs, its outputs (B, O), and what is asked of them."""
-        outputs = self._outputs(model, x)
+        returned = answered(self.subject(model), x)
+        model, outputs = one_output(model, returned)
         if outcome is None:
             return model, outputs, _property(x, y, prop, outputs)
         found = _of_outcome(outcome, x, y, outputs)

@@ -1,16 +1,23 @@
 """A model's outputs, computed and checked."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from inradius.errors import InputError, InradiusError
+from inradius.models.picked import picked
 
 
 def asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The model's outputs. Raises ``InputError``, with the reason, where the model fails on the inputs."""
+    """The model's outputs; of several those named ``logits``. Raises ``InputError``, with the reason, where the model fails."""
+    return cast("Tensor", picked(answered(model, x)))
+
+
+def answered(model: Callable[[Tensor], object], x: Tensor) -> object:
+    """What the model returns. Raises ``InputError``, with the reason, where it fails on the inputs."""
     try:
         # a copy, because the model may write to it
         return model(x.clone())
@@ -39,6 +46,8 @@ def check_type(model: object, x: Tensor) -> None:
 
 def _remedy(outputs: object, count: int) -> str:
     """The end of a sentence on outputs that are no logits of classes: what asks about them."""
+    if isinstance(outputs, Mapping | tuple | list):
+        return "; inradius.Selected(model, NAME) makes a model of one of several outputs"
     if not isinstance(outputs, Tensor) or not outputs.is_floating_point() or outputs.shape[:1] != (count,):
         return ""
     if outputs.ndim <= 2 and outputs.numel() == count:

@@ -1,7 +1,10 @@
 """A network with its outputs in one row for each example, as certifiers take them."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
+from inradius.models.picked import picked
 from inradius.outcomes.outcome import flat
 
 
@@ -14,7 +17,7 @@ class Flattened(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs, (n, O)."""
-        found: Tensor = self.model(x)
+        found = cast("Tensor", picked(self.model(x)))
         return flat(found)
 
 
