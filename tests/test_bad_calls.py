@@ -45,7 +45,7 @@ MODELS = {
     "a number": 3,
     "a class": nn.Linear,
     "a tuple out": Answer(lambda out: (out, out)),
-    "a dict out": Answer(lambda out: {"logits": out}),
+    "a dict out": Answer(lambda out: {"scores": out, "others": out}),
     "nothing out": Answer(lambda out: None),
     "one axis out": Answer(lambda out: out[:, 0]),
     "three axes out": Answer(lambda out: out[..., None]),

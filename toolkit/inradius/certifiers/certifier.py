@@ -20,7 +20,7 @@ from inradius.data.checks import check_images, check_labels
 from inradius.errors import InputError, PluginError
 from inradius.models.later_run import check_later_run
 from inradius.models.modes import evaluating, full_precision, subnormals_kept, uncompiled
-from inradius.models.outputs import answered, asked, check_logits
+from inradius.models.outputs import answered, check_logits
 from inradius.models.preserved import preserved
 from inradius.models.selected import one_output
 from inradius.outcomes.classes import Top1
@@ -124,8 +124,7 @@ class Certifier(Component, ABC):
         self, model: nn.Module, x: Tensor, y: Tensor | None, prop: Property | None, outcome: Outcome | None
     ) -> tuple[nn.Module, Tensor, Property]:
         """The model with flat outputs, its outputs (B, O), and what is asked of them."""
-        returned = answered(self.subject(model), x)
-        model, outputs = one_output(model, returned)
+        model, outputs = self._outputs(model, x)
         if outcome is None:
             return model, outputs, _property(x, y, prop, outputs)
         found = _of_outcome(outcome, x, y, outputs)
@@ -140,7 +139,7 @@ class Certifier(Component, ABC):
         none = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         if witness is None or prop.weights.dtype == x.dtype:
             return none
-        outputs = self._outputs(model, x + witness.to(x))
+        _, outputs = self._outputs(model, x + witness.to(x))
         for row in outputs.isfinite().all(1).nonzero().flatten().tolist():
             asked_for = prop.select(torch.tensor([row], device=x.device))
             above = ~not_above(asked_for.weights[0], asked_for.offsets[0], outputs[row])
@@ -163,14 +162,16 @@ class Certifier(Component, ABC):
         where = _checked(model, x, y, threat, index, union)
         threat = threat.at(where, x)
         with evaluating(model), full_precision(), uncompiled():
-            asked_for = _property(x, y, prop, self._outputs(model, x)).to(x.dtype)
+            model, outputs = self._outputs(model, x)
+            asked_for = _property(x, y, prop, outputs).to(x.dtype)
             question = VerificationQuery(x, asked_for, where)
             bounds = [self._bound(model, question, part).value for part in _members(threat, union)]
         return torch.stack(bounds).amin(0)
 
-    def _outputs(self, model: nn.Module, x: Tensor) -> Tensor:
+    def _outputs(self, model: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
+        """The model as one that returns a tensor, and the outputs of what is certified."""
         with torch.no_grad():
-            return asked(self.subject(model), x)
+            return one_output(model, answered(self.subject(model), x))
 
     def _bound(self, model: nn.Module, asked: VerificationQuery, threat: Oracles) -> Bounds:
         prop = asked.prop

@@ -25,7 +25,7 @@ def picked(outputs: object) -> object:
         listed = ", ".join(f"{name!r} {tuple(value.shape)}" for name, value in found.items())
         first = next(iter(found))
         raise InputError(
-            f"the model returned a {type(outputs).__name__} of the tensors {listed}; name one of them, as in "
+            f"the model returned a {type(outputs).__name__} of the tensors {listed}; allowed is one of them, as in "
             f"inradius.Selected(model, {first!r}), or selected(MODEL, output={first!r}) in a spec"
         )
     return next(iter(found.values()), outputs)
