@@ -349,6 +349,7 @@ BRACKETS = {
     "accept_solver": FLAGS,
     "claim": LEVELS,
     "optimize_model": FLAGS,
+    "votes": {"zero": 0, "negative": -1, "a float": 2.0, "a flag": True, "a string": "3"},
     "fresh": FLAGS,
     "progress": FLAGS,
     "batch_size": {"zero": 0, "negative": -1, "a float": 2.0, "a flag": True, "none": None},

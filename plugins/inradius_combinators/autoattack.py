@@ -32,6 +32,9 @@ class AutoAttack(Suite):
     classes: int = attrs.field(default=9, validator=count)
     queries: int = attrs.field(default=5000, validator=count)
 
+    def takes_means(self) -> bool:
+        return self.version == "rand"
+
     def cascade(self, threat: Oracles) -> tuple[Attack, ...]:
         norm = threat.norm
         if norm is None or norm not in _NORMS:

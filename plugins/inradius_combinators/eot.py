@@ -1,5 +1,6 @@
 """Expectation over transformation: attacks on random models."""
 
+from collections.abc import Callable
 from typing import Self
 
 import attrs
@@ -15,13 +16,16 @@ class Expected(CountedModel):
     """The mean logits of ``samples`` calls of a random model; each call counts as a query."""
 
     def __init__(self, subject: CountedModel, samples: int) -> None:
+        # labels, outcome and count are those of the subject
+        self.__dict__.update(subject.__dict__)
         self._subject, self._samples = subject, samples
-        self.queries = subject.queries
-        self.targets = subject.targets
 
     def __call__(self, x: Tensor) -> Tensor:
         # one call after the other, because a model may draw once for all of a batch
         return torch.stack([self._subject(x) for _ in range(self._samples)]).mean(0)
+
+    def on(self, model: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(self._subject.on(model), self._samples)
 
     def take(self, mask: Tensor) -> Self:
         return type(self)(self._subject.take(mask), self._samples)
@@ -44,6 +48,9 @@ class EOT(WrappingAttack):
     @property
     def minimal(self) -> bool:  # type: ignore[override]
         return self.attack.minimal
+
+    def takes_means(self) -> bool:
+        return True
 
     def perturb(self, batch: AttackBatch, *, observe: Observer | None = None) -> Tensor:
         mean = Expected(batch.model, self.samples)

@@ -113,6 +113,11 @@ class Attack(Component, ABC):
         held = self.inner()
         return self.black_box or (bool(held) and all(one.is_black_box() for one in held))
 
+    def takes_means(self) -> bool:
+        """True where it asks for means of many passes by itself; by default where all attacks that it holds do."""
+        held = self.inner()
+        return bool(held) and all(one.takes_means() for one in held)
+
     @final
     def has_records(self) -> bool:
         """True where it, or an attack that it holds, records the operators of the model."""

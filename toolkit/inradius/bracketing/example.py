@@ -170,6 +170,11 @@ class Example:
         return self.attempt.margin if self.attempt else None
 
     @property
+    def least_margin(self) -> float:
+        """The smallest margin at δ = 0 and at the perturbations that are members of the set."""
+        return min(self.clean_margin, *(attempt.margin for attempt in self.attempts if attempt.inside), math.inf)
+
+    @property
     def gauge(self) -> float | None:
         """The share of the radius that the attempt that counts uses."""
         return self.attempt.gauge if self.attempt else None

@@ -12,6 +12,7 @@ from inradius.attacks.attack import Attack
 from inradius.attacks.counted_model import CountedModel
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.plan import Plan
+from inradius.bracketing.voting import differing
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
 from inradius.outcomes.classes import TOP1, Top1
@@ -20,6 +21,7 @@ from inradius.sets.examples import check_finite
 
 # a few images are enough to show the habits of a model; all of them cost another clean pass and more
 _SHOWN = 32
+_RANDOM = "the model is random"
 # parameters that say how often a search starts, or how often a random model is asked
 _RUNS = ("restarts", "n", "samples")
 
@@ -35,7 +37,17 @@ def run_flags(plan: Plan, ledger: Ledger) -> tuple[str, ...]:
         for n, attack in enumerate(plan.attacks)
     }
     with frozen(plan.model):
-        return (*model_flags(plan.subject, batch.inputs, batch.labels, plan.options.outcome), *result_flags(successes))
+        found = model_flags(plan.subject, batch.inputs, batch.labels, plan.options.outcome)
+    if plan.votes > 1:
+        found = (_voted(plan.votes), *(flag for flag in found if _RANDOM not in flag))
+    return (*found, *result_flags(successes))
+
+
+def _voted(votes: int) -> str:
+    return (
+        f"two equal calls gave other logits: {_RANDOM}, so that predictions are votes of {votes} passes, attacks took the mean of "
+        "many (eot), and another run gives other numbers, mostly within the intervals"
+    )
 
 
 def model_flags(
@@ -110,29 +122,22 @@ def _half(subject: CountedModel, x: Tensor) -> Tensor:
 
 def _noise_flags(first: Tensor, second: Tensor, half: Tensor, outcome: Outcome) -> Iterator[str]:
     """Sentences on logits that differ between two equal calls, or in a smaller batch."""
-    differ = _differ(first, second)
+    differ = differing(first, second)
     if differ:
         one, other = outcome.predicted(first), outcome.predicted(second)
         turned = 0 if one is None or other is None else int((one != other).sum())
         yield (
-            f"two equal calls gave {differ} of {len(first)} images other logits, and {turned} another class: the model is "
-            "random, and a success may be that of one draw; attack its expectation, as in eot(pgd(), samples=20), and judge "
+            f"two equal calls gave {differ} of {len(first)} images other logits, and {turned} another class: {_RANDOM}, "
+            "and a success may be that of one draw; attack its expectation, as in eot(pgd(), samples=20), and judge "
             "repeatedly"
         )
         return
-    differ = _differ(first[: len(half)], half)
+    differ = differing(first[: len(half)], half)
     if differ:
         yield (
             f"{differ} of {len(half)} images get other logits in a smaller batch: examples influence each other, and a result "
             "holds for its batch alone; look for batch statistics and for state kept between calls"
         )
-
-
-def _differ(one: Tensor, other: Tensor) -> int:
-    """The number of rows in which logits differ by more than the rounding of kernels."""
-    one, other = flat(one), flat(other)
-    slack = torch.finfo(one.dtype).eps ** 0.5 * one.abs().amax(1, keepdim=True)
-    return int(((one - other).abs() > slack).any(1).sum())
 
 
 def _gradient_flags(margin: Tensor, point: Tensor) -> Iterator[str]:

@@ -73,6 +73,7 @@ class BracketOptions:
     accept_solver: bool = attrs.field(default=False, validator=_flag)
     claim: Claim = attrs.field(default=DEFAULT_CLAIM)
     outcome: Outcome = attrs.field(default=TOP1, converter=_outcome)
+    votes: int | None = attrs.field(default=None)
     progress: bool = attrs.field(default=False, validator=_flag)
     model_name: str | None = attrs.field(default=None)
 
@@ -99,6 +100,13 @@ class BracketOptions:
     @claim.validator
     def _check_claim(self, field: object, value: object) -> None:
         check_claim(value)
+
+    @votes.validator
+    def _check_votes(self, field: object, value: object) -> None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(
+                f"votes={value!r} is not allowed; allowed is an integer ≥ 1, or None for what the model needs"
+            )
 
     @model_name.validator
     def _check_model_name(self, field: object, value: object) -> None:

@@ -13,6 +13,7 @@ from inradius.attacks.attack import Attack
 from inradius.bracketing.check_data import check_data
 from inradius.bracketing.options import BracketOptions
 from inradius.bracketing.setting import Setting, code_fingerprint, full_specs, run_key
+from inradius.bracketing.voting import COMPARED, Votes, on_means, votes_for
 from inradius.certifiers.certificate import counts
 from inradius.certifiers.certifier import Certifier
 from inradius.components.registry import make
@@ -31,7 +32,7 @@ class Plan:
 
     subject: the function that the certifiers certify, which is therefore the one to attack; quick: a function that computes
     the same in less time, for attacks whose answers are judged on the subject, or the subject itself where
-    ``optimize_model`` is not set; device: the place of the model.
+    ``optimize_model`` is not set; votes: the passes that judge the model; device: the place of the model.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class Plan:
     attacks: tuple[Attack, ...]
     certifiers: tuple[Certifier, ...]
     options: BracketOptions
+    votes: int
     device: torch.device
 
     @classmethod
@@ -61,6 +63,7 @@ class Plan:
         found = check_data(model, data, the_set, options.batch_size, options.outcome)
         model, place = _placed(model, data, device)
         subject = _subject(model, certifiers)
+        votes = _votes(model, subject, data, options, place)
         return cls(
             model=model,
             subject=subject,
@@ -68,9 +71,10 @@ class Plan:
             data=data,
             fingerprint=found,
             threat=the_set,
-            attacks=attacks,
+            attacks=attacks if votes == 1 else on_means(attacks),
             certifiers=certifiers,
             options=options,
+            votes=votes,
             device=place,
         )
 
@@ -93,6 +97,7 @@ class Plan:
             "accept_solver": options.accept_solver,
             "claim": options.claim,
             "outcome": options.outcome.spec(full=True),
+            "votes": self.votes,
             "model_fingerprint": fingerprint(self.model),
             "data_fingerprint": self.fingerprint,
             "version": __version__,
@@ -108,6 +113,11 @@ class Plan:
             minimal=tuple(str(attack) for attack in self.attacks if attack.minimal),
             key=run_key(decisive),
         )
+
+    @property
+    def judged(self) -> Callable[[Tensor], Tensor]:
+        """The function that the clean pass and the referee ask: the subject, or its votes where it is random."""
+        return self.subject if self.votes == 1 else Votes(self.subject, self.votes)
 
     def accepts(self, level: str) -> bool:
         """True for a level at which a certificate counts."""
@@ -146,6 +156,12 @@ def _placed(model: nn.Module, data: Examples, device: torch.device | str | None)
     own = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), data.labels.device)
     place = own if device is None else find_device(device)
     return (model if place == own else copy.deepcopy(model).to(place)), place
+
+
+def _votes(model: nn.Module, subject: object, data: Examples, options: BracketOptions, place: torch.device) -> int:
+    """The passes that judge the model; a function of a certifier's own is asked once."""
+    first = data.select(torch.arange(min(COMPARED, len(data.labels)), device=data.labels.device)).to(place)
+    return votes_for(model, first.inputs, options.votes if subject is model else 1, options.outcome)
 
 
 def _subject(model: nn.Module, certifiers: Sequence[Certifier]) -> Callable[[Tensor], Tensor]:

@@ -2,31 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import attrs
 from torch import Tensor
 
+from inradius.bracketing.clopper_pearson import clopper_pearson
 from inradius.bracketing.example import STATUSES, Example, strength
 from inradius.bracketing.setting import Setting
-
-
-# tables ask for the same few counts again and again
-@lru_cache(maxsize=4096)
-def clopper_pearson(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """The exact two-sided interval of a probability from ``count`` successes in ``total`` independent trials.
-
-    It covers the probability with at least ``level``, for every value of the probability.
-    Source: clopper1934.
-    """
-    from scipy.stats import beta
-
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, count, total - count + 1)) if count else 0.0
-    high = float(beta.ppf(1 - tail, count + 1, total - count)) if count < total else 1.0
-    return low, high
+from inradius.bracketing.vote_interval import vote_interval
 
 
 def count_claims(found: Iterable[str | None]) -> dict[str, int]:
@@ -90,10 +76,18 @@ class BracketResult:
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % Clopper-Pearson interval of ``lower``, ``upper`` and ``clean``, for the population sampled."""
+        """The 95 % Clopper-Pearson interval of ``lower``, ``upper`` and ``clean``, for the population sampled.
+
+        Where votes judged a random model, those of ``upper`` and ``clean`` are ``vote_interval``.
+        """
         right, counts = self._right, self.counts
         found = {"lower": counts["certified"], "upper": right - counts["attacked"], "clean": right}
-        return {name: clopper_pearson(count, len(self.examples)) for name, count in found.items()}
+        intervals = {name: clopper_pearson(count, len(self.examples)) for name, count in found.items()}
+        votes = self.setting.votes
+        if votes > 1:
+            intervals["clean"] = vote_interval([example.clean_margin for example in self.examples], votes)
+            intervals["upper"] = vote_interval([example.least_margin for example in self.examples], votes)
+        return intervals
 
     @property
     def _right(self) -> int:

@@ -30,7 +30,7 @@ class ReusedAttackStage(Stage):
     def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
         batch = plan.batch(rows)
         delta = torch.stack([self.deltas[row] for row in rows]).to(batch.inputs)
-        ruling = rule(plan.subject, plan.threat, batch, delta, self.title, plan.options.outcome)
+        ruling = rule(plan.judged, plan.threat, batch, delta, self.title, plan.options.outcome)
         kept = ruling.success.nonzero().squeeze(1)
         columns = {name: column[kept] for name, column in ruling.columns().items()}
         columns["reused"] = torch.ones_like(kept, dtype=torch.bool)

@@ -27,7 +27,7 @@ class Setting:
     reuse: other radii of a curve may have decided examples; optimize_model: attacks asked a quicker copy of the model;
     minimal: the attacks that look for the smallest perturbation; accept_solver: a solver's word counts as certified; claim:
     the level that a proof must have to count, "real" in reports that name none; outcome:
-    what counts as broken.
+    what counts as broken; votes: the passes that judged a random model, 1 for a deterministic one.
     """
 
     threat: str
@@ -53,6 +53,7 @@ class Setting:
     accept_solver: bool = False
     claim: str = "real"
     outcome: str = "top1()"
+    votes: int = 1
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":

@@ -63,7 +63,7 @@ class CleanStage(Stage):
     def answer(self, plan: Plan, rows: Sequence[int]) -> Findings:
         batch, outcome = plan.batch(rows), plan.options.outcome
         with torch.no_grad():
-            outputs = CountedModel(plan.subject, batch.labels, outcome=outcome).outputs(batch.inputs)
+            outputs = CountedModel(plan.judged, batch.labels, outcome=outcome).outputs(batch.inputs)
             predicted, margin = outcome.predicted(outputs), outcome.judged(outputs, batch.labels)
         return Findings(rows, {"predicted": [None] * len(rows) if predicted is None else predicted, "margin": margin})
 
@@ -90,9 +90,12 @@ class AttackStage(Stage):
                 f"{self.attack} changed the model's weights or buffers, so that no result after it is the model's; "
                 "an attack may only read them"
             )
-        ruling = rule(plan.subject, plan.threat, kept, found.delta, self.attack, plan.options.outcome)
+        ruling = rule(plan.judged, plan.threat, kept, found.delta, self.attack, plan.options.outcome)
         inside = ruling.inside & _flags(found.inside, ruling.inside)
         success, claimed = ruling.success & inside, _flags(found.success, ruling.inside)
+        if plan.votes > 1:
+            # the attack's own claim is that of one pass
+            claimed = success
         # a minimal-norm attack may answer from outside, as long as it does not call that a success
         rejected = (claimed & ~success & ~ruling.within_rounding) | (~inside & (not self.attack.minimal))
         columns = attrs.evolve(ruling, success=success, inside=inside).columns(found.queries)
@@ -163,9 +166,7 @@ class CertifierStage(Stage):
         if witness is None:
             return None
         told = witness.flatten(1).isfinite().all(1).nonzero().squeeze(1)
-        ruling = rule(
-            plan.subject, plan.threat, batch.select(told), witness[told], self.certifier, plan.options.outcome
-        )
+        ruling = rule(plan.judged, plan.threat, batch.select(told), witness[told], self.certifier, plan.options.outcome)
         columns = ruling.columns()
         rejected = ~(columns["success"] | columns["within_rounding"])
         return Findings([rows[place] for place in told.tolist()], {**columns, "rejected": rejected}, ruling.delta)

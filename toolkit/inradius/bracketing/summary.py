@@ -5,8 +5,9 @@ from typing import Any
 
 import attrs
 
+from inradius.bracketing.clopper_pearson import clopper_pearson
 from inradius.bracketing.example import Attempt, Example
-from inradius.bracketing.result import BracketResult, clopper_pearson, count_claims
+from inradius.bracketing.result import BracketResult, count_claims
 
 
 def by_class(examples: Sequence[Example]) -> list[dict[str, Any]]:

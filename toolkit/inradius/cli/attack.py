@@ -19,6 +19,7 @@ def attack(
     out: options.Out = DEFAULTS.folder,
     fresh: options.Fresh = DEFAULTS.fresh,
     optimize_model: options.OptimizeModel = DEFAULTS.optimize_model,
+    votes: options.Votes = DEFAULTS.votes,
     per_class: options.PerClass = True,
     exhaustive: options.Exhaustive = True,
 ) -> None:
@@ -35,6 +36,7 @@ def attack(
         device=device,
         seed=seed,
         optimize_model=optimize_model,
+        votes=votes,
     )
     question = Question(
         model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked

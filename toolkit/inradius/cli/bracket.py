@@ -21,6 +21,7 @@ def bracket(
     out: options.Out = DEFAULTS.folder,
     fresh: options.Fresh = DEFAULTS.fresh,
     optimize_model: options.OptimizeModel = DEFAULTS.optimize_model,
+    votes: options.Votes = DEFAULTS.votes,
     per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = DEFAULTS.exhaustive,
     audit: options.Audit = DEFAULTS.audit,
@@ -46,6 +47,7 @@ def bracket(
         device=device,
         seed=seed,
         optimize_model=optimize_model,
+        votes=votes,
         accept_solver=accept_solver,
         claim=claim,
     )

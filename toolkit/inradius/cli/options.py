@@ -102,6 +102,10 @@ OptimizeModel = Annotated[
     bool,
     typer.Option("--optimize-model", help="Attack a copy of the network that computes the same in less time."),
 ]
+Votes = Annotated[
+    int | None,
+    typer.Option("--votes", min=1, metavar="N", help="The passes that judge a random model, by default 50."),
+]
 AcceptSolver = Annotated[
     bool, typer.Option("--accept-solver", help="Count a solver's word as certified; it is no proof, as milp's is none.")
 ]

@@ -30,6 +30,8 @@ def show(
     say(f"threat   {report.setting.threat}")
     if not is_top1(report):
         say(f"outcome  {report.setting.outcome}")
+    if report.setting.votes > 1:
+        say(f"votes    {report.setting.votes} passes of a random model")
     if report.setting.convention:
         say(f"         {report.setting.convention}")
     if report.setting.certifiers and (members > 1 or report.setting.union == "hull"):

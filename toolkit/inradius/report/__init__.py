@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inradius.bracketing.clopper_pearson import clopper_pearson as clopper_pearson
 from inradius.bracketing.example import Attempt as Attempt
 from inradius.bracketing.example import Example as Example
 from inradius.bracketing.example import Status as Status
 from inradius.bracketing.example import Verdict as Verdict
-from inradius.bracketing.result import clopper_pearson as clopper_pearson
 from inradius.bracketing.setting import Setting as Setting
 from inradius.report.learning import learning_curves as learning_curves
 from inradius.report.perturbations import perturbation_figure as perturbation_figure

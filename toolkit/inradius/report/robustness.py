@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from inradius.bracketing.clopper_pearson import clopper_pearson
 from inradius.bracketing.example import Attempt, Example
-from inradius.bracketing.result import BracketResult, clopper_pearson
+from inradius.bracketing.result import BracketResult
 from inradius.errors import InputError
 from inradius.report.tables import csv_text
 
