@@ -63,13 +63,12 @@ def bracket(
     their own. Every answer of an attack is judged again by a referee. With ``optimize_model`` attacks of a fixed budget ask a
     quicker copy of the model. ``claim`` is the level that a proof must have to count: "float" is a proof about every
     floating-point execution of the model, "real" also counts those about its exact function. A certificate that may fail counts
-    with its stated probability, and a solver's word, which is no proof, with ``accept_solver`` alone. ``outcome`` says what
-    counts as broken, by default another prediction than the label, and with it what labels and outputs are. Of a random model
-    the clean pass and the referee take the vote of ``votes`` passes (by default 50), and attacks a mean (``eot``). ``union``
-    certifies a union member by member ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default
-    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. ``data`` that do
-    not fit in memory are a ``LazyDataset``. Where ``torchrun`` or ``accelerate launch`` started several processes, each makes
-    this call, takes its share of the batches and gets the same report.
+    too, and a solver's word, which is no proof, with ``accept_solver``. ``outcome`` says what counts as broken, by default
+    another prediction than the label, and with it what labels and outputs are. Of a random model the clean pass and the referee
+    take the vote of ``votes`` passes (by default 50), and attacks a mean (``eot``). ``union`` certifies a union member by member
+    ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default inradius-runs/<key>) as they come: the
+    same call goes on where it stopped, with ``fresh`` it starts again. ``data`` that do not fit in memory are a ``LazyDataset``.
+    Processes of ``torchrun`` or ``accelerate launch`` make this call alike and share the batches.
 
     Raises ``ContradictionError``, saved in the folder, where an attack gets below a proof, ``InputError`` and ``SpecError``.
     """
