@@ -47,9 +47,9 @@ def test_a_lucky_pass_is_no_success(tmp_path):
     one = inradius.bracket(Noisy(1.0), data, SET, attacks="fgsm", certifiers=(), votes=1, folder=tmp_path / "one")
     found = inradius.bracket(Noisy(1.0), data, SET, attacks="fgsm", certifiers=(), folder=tmp_path / "votes")
     assert one.upper < 1 == found.upper == found.clean
-    assert found.setting.votes == 50
+    assert found.setting.votes == 100
     assert list(found.setting.attacks) == ["eot(attack=fgsm())"]
-    assert any("votes of 50 passes" in flag for flag in found.flags)
+    assert any("votes of 100 passes" in flag for flag in found.flags)
     assert not any(attempt.rejected for example in found.examples for attempt in example.attempts)
 
 

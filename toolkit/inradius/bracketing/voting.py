@@ -14,8 +14,8 @@ from inradius.models.outputs import asked, check_logits
 from inradius.outcomes.classes import Top1
 from inradius.outcomes.outcome import Outcome, flat
 
-# passes for the answer of a random model; a vote of 50 is that of 200 but where the shares are close
-DEFAULT_VOTES = 50
+# passes for the answer of a random model; a vote of 100 is that of 200 but where the shares are close
+DEFAULT_VOTES = 100
 # images on which two passes are compared
 COMPARED = 8
 # what a class without votes counts
@@ -66,7 +66,7 @@ def is_random(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:
 
 
 def votes_for(model: Callable[[Tensor], Tensor], x: Tensor, asked_for: int | None, outcome: Outcome) -> int:
-    """The number of passes that judge a model: 1 where it is deterministic, else what was asked for, by default 50.
+    """The number of passes that judge a model: 1 where it is deterministic, else what was asked for, by default 100.
 
     With another outcome than top-1 it is 1. Raises ``InputError`` where more were asked for with one.
     """

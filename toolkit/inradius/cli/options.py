@@ -104,7 +104,7 @@ OptimizeModel = Annotated[
 ]
 Votes = Annotated[
     int | None,
-    typer.Option("--votes", min=1, metavar="N", help="The passes that judge a random model, by default 50."),
+    typer.Option("--votes", min=1, metavar="N", help="The passes that judge a random model, by default 100."),
 ]
 AcceptSolver = Annotated[
     bool, typer.Option("--accept-solver", help="Count a solver's word as certified; it is no proof, as milp's is none.")
