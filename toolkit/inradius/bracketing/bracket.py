@@ -56,19 +56,18 @@ def bracket(
 ) -> Report:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack of a model on a set of examples, as a report.
 
-    ``attacks`` and ``certifiers`` are by default those that the threat model names; an empty list runs none. Misclassified
-    examples count as broken. The methods run in turn, first certifier, first attack, second certifier and so on; a decided
-    example drops out. A share ``audit`` of the certified examples (at least 32; 0 for none) is attacked all the same, and of the
-    broken ones certified; ``exhaustive`` hands every example to every method. ``seed`` draws the audit. Every answer of an
-    attack is judged again by a referee. With ``optimize_model`` attacks of a fixed budget ask a quicker copy of the model.
-    ``claim`` is the level that a proof must have to count: "float" is a proof about every floating-point execution of the model,
-    "real" also counts those about its exact function. A certificate that may fail counts too, and a solver's word, which is no
-    proof, with ``accept_solver``. ``outcome`` says what counts as broken, by default another prediction than the label, and with
-    it what labels and outputs are. Of a random model the clean pass and the referee take the vote of ``votes`` passes (by
-    default 100), and attacks a mean (``eot``). ``union`` certifies a union member by member ("each") or in one pass as its
-    convex hull ("hull"). Results go to ``folder`` (default inradius-runs/<key>) as they come: the same call goes on where it
-    stopped, with ``fresh`` it starts again. Data on the disk are a ``LazyDataset``. Processes of ``torchrun`` or ``accelerate
-    launch`` make this call alike and share the batches.
+    ``attacks`` and ``certifiers`` are by default those that the threat model names; an empty list runs none. The methods run in
+    turn, first certifier, first attack, second certifier and so on; a decided example drops out. A share ``audit`` of the
+    certified examples (at least 32; 0 for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands
+    every example to every method. ``seed`` draws the audit. A referee judges every answer of an attack again. With
+    ``optimize_model`` attacks of a fixed budget ask a quicker copy of the model. ``claim`` is the level that a proof must have to
+    count: "float" is a proof about every floating-point execution of the model, "real" also counts those about its exact function.
+    A certificate that may fail counts too, and a solver's word, which is no proof, with ``accept_solver``. ``outcome`` says what
+    counts as broken, by default another prediction than the label, and with it what labels and outputs are. Of a random model the
+    clean pass and the referee take the vote of ``votes`` passes (by default 100), and attacks a mean (``eot``). ``union``
+    certifies a union member by member ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default
+    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. Data on the disk are
+    a ``LazyDataset``. Processes of ``torchrun`` or ``accelerate launch`` make this call alike and share the batches.
 
     Raises ``ContradictionError``, saved in the folder, where an attack gets below a proof, ``InputError`` and ``SpecError``.
     """
