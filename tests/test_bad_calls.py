@@ -313,7 +313,7 @@ BRACKETS = {
     "data": {
         "none": None,
         "a spec": "mnist5k",
-        "a tuple": (X, Y),
+        "a tuple": (X, Y, Y),
         "a tensor": X,
         "float64": Dataset.of(X.double(), Y, bounds=None),
         "nan": Dataset.of(INPUTS["nan"], Y, bounds=None),

@@ -7,7 +7,9 @@ from inradius_datasets.cifar10 import cifar10
 from inradius_datasets.cifar100 import cifar100
 from inradius_datasets.digits import digits
 from inradius_datasets.har import har
+from inradius_datasets.hf_data import hf_data
 from inradius_datasets.idx import idx
+from inradius_datasets.images import images
 from inradius_datasets.joined import joined
 from inradius_datasets.mnist5k import mnist5k
 from inradius_datasets.moons import moons
@@ -20,6 +22,7 @@ from inradius_datasets.svhn import svhn
 def datasets() -> Mapping[str, Callable[..., Dataset]]:
     loaders: list[Callable[..., Dataset]] = [
         *(mnist5k, digits, moons),
+        *(images, hf_data),
         *(npz, idx, cifar10, cifar100, svhn, har),
         *(joined, pseudo_labelled),
     ]

@@ -39,6 +39,7 @@ from inradius.components.component import Component as Component
 from inradius.components.hookimpl import hookimpl as hookimpl
 from inradius.components.registry import layer_rules as layer_rules
 from inradius.components.registry import make as make
+from inradius.data.as_dataset import as_dataset as as_dataset
 from inradius.data.dataset import Dataset as Dataset
 from inradius.data.lazy_dataset import LazyDataset as LazyDataset
 from inradius.errors import ContradictionError as ContradictionError

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from inradius.bracketing.setting import Setting, environment
 from inradius.bracketing.store import KeptDeltas, Store
 from inradius.certifiers.certificate import Claim
 from inradius.certifiers.certifier import Certifier, UnionMode
+from inradius.data.as_dataset import as_examples
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
 from inradius.models.load import find_device
@@ -33,7 +35,7 @@ from inradius.sets.threat_model import ThreatModel
 
 def bracket(
     model: nn.Module,
-    data: Examples,
+    data: Examples | Any,
     threat: ThreatModel | str,
     *,
     attacks: Sequence[Attack | str] | Attack | str | None = DEFAULTS.attacks,
@@ -66,8 +68,8 @@ def bracket(
     counts as broken, by default another prediction than the label, and with it what labels and outputs are. Of a random model the
     clean pass and the referee take the vote of ``votes`` passes (by default 100), and attacks a mean (``eot``). ``union``
     certifies a union member by member ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default
-    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. Data on the disk are
-    a ``LazyDataset``. Processes of ``torchrun`` or ``accelerate launch`` make this call alike and share the batches.
+    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. ``data``
+    may be what ``as_dataset`` takes, or a ``LazyDataset``. Processes of ``torchrun`` or ``accelerate launch`` make this call alike and share the batches.
 
     Raises ``ContradictionError``, saved in the folder, where an attack gets below a proof, ``InputError`` and ``SpecError``.
     """
@@ -101,6 +103,7 @@ def bracket_by(
     reused: ReusedResults | None = None,
 ) -> Report:
     """The report of ``bracket`` by a value of options; ``reused`` are results of other radii of a curve."""
+    data = as_examples(data)
     if options.device is not None:
         find_device(options.device)
     processes = Processes(options.device, device_of(model))
