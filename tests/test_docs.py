@@ -42,6 +42,7 @@ LONG = (
     "first-bracket",
     "complete-verification",
     "from-attack-libraries",
+    "universal-and-transforms",
 )
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them

@@ -91,7 +91,9 @@ def test_a_bracket_of_a_model_with_named_outputs(tmp_path):
 def test_several_tensors_are_asked_for(form):
     x, y = question()
     for ask in (inradius.make("fgsm", Attack), inradius.make("interval", Certifier)):
-        with pytest.raises(InputError, match=r"of the tensors .*allowed is one of them, as in inradius.Selected\(model, "):
+        with pytest.raises(
+            InputError, match=r"of the tensors .*allowed is one of them, as in inradius.Selected\(model, "
+        ):
             ask(network(SEVERAL[form][0]), x, y, LINF)
 
 

@@ -10,6 +10,8 @@ from inradius import outcomes as outcomes
 from inradius import sets as sets
 from inradius._version import __version__ as __version__
 from inradius.attacking.attack import attack as attack
+from inradius.attacking.universal import Universal as Universal
+from inradius.attacking.universal import universal as universal
 from inradius.attacks.attack import Attack as Attack
 from inradius.attacks.attack import Attacked as Attacked
 from inradius.attacks.attack_batch import AttackBatch as AttackBatch
@@ -52,11 +54,16 @@ from inradius.errors import SpecError as SpecError
 from inradius.errors import StorageError as StorageError
 from inradius.errors import UnsupportedError as UnsupportedError
 from inradius.models.fuse import optimize as optimize
+from inradius.models.jpeg import JPEG as JPEG
 from inradius.models.load import fingerprint as fingerprint
 from inradius.models.load import load_model as load_model
 from inradius.models.load import load_weights as load_weights
 from inradius.models.normalize import Normalize as Normalize
 from inradius.models.selected import Selected as Selected
+from inradius.models.transformed import Crop as Crop
+from inradius.models.transformed import Noise as Noise
+from inradius.models.transformed import Shift as Shift
+from inradius.models.transformed import Transformed as Transformed
 from inradius.outcomes.outcome import Outcome as Outcome
 from inradius.outcomes.property import Property as Property
 from inradius.outcomes.user import outcome as outcome
