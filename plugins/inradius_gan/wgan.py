@@ -17,7 +17,7 @@ from inradius_gan.player import Player
 from inradius_gan.rules import Rules
 
 # each player has its own optimiser, and the weights are not averaged
-_OPTIONS = frozenset({"optimizer", "lr", "weight_decay", "clip", "ema", "precision", "compile"})
+_OPTIONS = frozenset({"optimizer", "lr", "momentum", "weight_decay", "clip", "ema", "precision", "compile"})
 
 
 def _critic(_: object, field: "attrs.Attribute[str | None]", value: object) -> None:

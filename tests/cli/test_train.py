@@ -103,7 +103,10 @@ def test_help_groups_the_options(capsys, monkeypatch):
     for title, options in (
         (
             OPTIMISATION,
-            ["--optimizer", "--lr", "--schedule", "--weight-decay", "--clip", "--ema", "--precision", "--compile"],
+            [
+                *("--optimizer", "--lr", "--schedule", "--momentum", "--weight-decay"),
+                *("--clip", "--ema", "--precision", "--compile"),
+            ],
         ),
         (SELECTION, ["--select-on-test", "--validation"]),
         (SLOTS, ["--transform", "--sampler", "--radius", "--regularizer", "--direction", "--update", "--monitor"]),

@@ -250,7 +250,14 @@ def free_run(folder, monkeypatch, sizes=(6, 6, 4), replays=3, **options):
     )
     model, data = network(), examples(sum(sizes))
     defense = inradius.make(f"free(replays={replays})")
-    settings = {"optimizer": "sgd", "lr": 0.5, "schedule": inradius.make("constant()"), "batch_size": 6, "epochs": 1}
+    settings = {
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "lr": 0.5,
+        "schedule": inradius.make("constant()"),
+        "batch_size": 6,
+        "epochs": 1,
+    }
     run = engine(folder, model, defense, progress=0.0, **(settings | options))
     run.data = data
     return model, run, [attrs.evolve(part) for part in _split(data, sizes)]

@@ -90,7 +90,7 @@ class Defense(Component, ABC):
         """The slots that this method has no place for, so that asking for them is refused.
 
         By default a method that overrides ``step`` makes its own steps, and one that overrides ``fit`` uses no slot. A method
-        with optimisers of its own may name ``optimizer``, ``lr``, ``weight_decay``, ``clip``,
+        with optimisers of its own may name ``optimizer``, ``lr``, ``momentum``, ``weight_decay``, ``clip``,
         ``ema``, ``precision`` and ``compile`` too.
         """
         if type(self).fit is not Defense.fit:

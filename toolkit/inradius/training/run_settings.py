@@ -20,9 +20,10 @@ from inradius.training.schedule import Cosine, Schedule
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
-    # every paper on adversarial training uses momentum 0.9
-    "sgd": lambda parameters, **options: torch.optim.SGD(parameters, momentum=0.9, **options),
+    "sgd": torch.optim.SGD,
 }
+# those with a parameter for momentum; most papers on adversarial training use 0.9
+MOMENTUM = {"sgd": 0.9}
 
 # the optimiser's usual first learning rate
 RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.1}
@@ -54,6 +55,22 @@ def _seed(instance: Any, field: "attrs.Attribute[Any]", value: int) -> None:
     validators.integer(instance, field, value)
     if value >= 2**63:
         raise ValueError(f"{field.name}={value} is not allowed; allowed is an integer ≥ 0 and below 2**63")
+
+
+def _momentum(instance: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError(f"{field.name}={value!r} is not allowed; allowed is a number of at least 0 and below 1")
+    if instance.optimizer not in MOMENTUM:
+        raise ValueError(
+            f"{field.name}={value!r} was given with {instance.optimizer}, which has none; allowed is momentum with "
+            f"{', '.join(MOMENTUM)}"
+        )
+
+
+def _usual_momentum(settings: "RunSettings") -> float | None:
+    return MOMENTUM.get(settings.optimizer)
 
 
 def _usual_rate(settings: "RunSettings") -> float:
@@ -91,6 +108,11 @@ class RunSettings:
             group=OPTIMISATION,
             default="cosine",
         ),
+    )
+    momentum: float | None = attrs.field(
+        default=attrs.Factory(_usual_momentum, takes_self=True),
+        validator=_momentum,
+        metadata=option("The momentum of sgd.", "FACTOR", group=OPTIMISATION, default="0.9 for sgd"),
     )
     weight_decay: float = attrs.field(
         default=0.0,
@@ -142,7 +164,8 @@ class RunSettings:
             raise InputError(
                 "the model has no weights to train; allowed is one with parameters that ask for a gradient"
             )
-        return OPTIMIZERS[self.optimizer](trained, lr=self.lr, weight_decay=self.weight_decay)
+        options = {} if self.momentum is None else {"momentum": self.momentum}
+        return OPTIMIZERS[self.optimizer](trained, lr=self.lr, weight_decay=self.weight_decay, **options)
 
     def precise(self, device: torch.device) -> Precision:
         """The precision of the forward passes on this device."""
