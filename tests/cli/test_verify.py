@@ -69,6 +69,58 @@ def test_the_same_command_goes_on_with_a_search(tmp_path, monkeypatch, capsys):
     assert "goes on" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("declared", "code"),
+    [
+        ("X float32 [1, 2]", 0),
+        ("X Real [1, 2]", 0),
+        ("X float64 [1, 2]", 2),
+        ("X float32 [2, 1, 1]", 0),
+        ("X float32 [1, 3]", 2),
+    ],
+)
+def test_inputs_are_declared_as_the_network_takes_them(declared, code, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("vnnlib")
+    monkeypatch.chdir(tmp_path)
+    onnx_file(network(), tmp_path / "net.onnx")
+    name, kind, shape = declared.split(" ", 2)
+    places = ["0, 0", "0, 1"] if shape.startswith("[1") else ["0, 0, 0", "1, 0, 0"]
+    places += ["0, 2"] if shape == "[1, 3]" else []
+    box = "".join(f"(assert (>= {name}[{place}] 0.0)) (assert (<= {name}[{place}] 1.0))\n" for place in places)
+    text = (
+        f"(vnnlib-version <2.0>)\n(declare-network N\n(declare-input {name} {kind} {shape})\n"
+        f"(declare-output Y float32 [1, 2])\n)\n{box}(assert (<= Y[0, 0] -1000.0))\n"
+    )
+    (tmp_path / "prop.vnnlib").write_text(text)
+    found = run(["verify", "net.onnx", "prop.vnnlib", "--certifier", "interval"])
+    printed = capsys.readouterr()
+    assert found == code, printed.err
+    if code == 2:
+        assert len(printed.err.strip().splitlines()) == 1
+
+
+def test_the_search_for_other_weights_beside_the_file_is_not_gone_on_with(tmp_path, monkeypatch, capsys):
+    import onnx
+
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    layers = [nn.Linear(9, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 2)]
+    onnx_file(nn.Sequential(*layers).eval(), tmp_path / "plain.onnx")
+    stored = onnx.load("plain.onnx")
+    onnx.save(stored, "net.onnx", save_as_external_data=True, location="net.bin", size_threshold=0)
+    low, high = ([side] * 9 for side in (-0.9, 0.9))
+    (tmp_path / "prop.vnnlib").write_text(box_text(low, high) + "(assert (>= (- Y_0 Y_1) 0.6))")
+    command = ["verify", "net.onnx", "prop.vnnlib", "--certifier", "branch_and_bound(domains=400)", "--timeout", "1"]
+    assert run(command) in (11, 12)
+    assert len(list((tmp_path / "inradius-runs").glob("verify-*.search"))) == 1
+    content = bytearray((tmp_path / "net.bin").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "net.bin").write_bytes(bytes(content))
+    capsys.readouterr()
+    run(command)
+    assert "goes on" not in capsys.readouterr().err
+
+
 def test_what_neither_method_decides_is_unknown_or_a_timeout(asked, capsys):
     # an input that no float is, so that there is no witness, and no proof either
     open_ = "(assert (= X_0 0.1)) (assert (<= Y_0 1000))"

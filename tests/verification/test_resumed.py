@@ -125,7 +125,62 @@ def test_members_and_parts_are_searched_under_other_names(tmp_path, monkeypatch)
     union = make("union(l2(eps=1.0), linf(eps=0.45))", inradius.ThreatModel)
     prop = near_minimum(model, x, make("linf(eps=0.45)", inradius.ThreatModel), share=0.9)
     inradius.verify(model, x, union, prop, timeout=1, certifier=PIECE, state=tmp_path / "search")
-    assert {place for _, place in places} == {f"question/0/member/{number}/example/0" for number in (0, 1)}
+    found = {place.partition("/network/") for _, place in places}
+    assert {first for first, _, _ in found} == {f"question/0/member/{number}/example/0" for number in (0, 1)}
+    assert {len(digest) for _, _, digest in found} == {64}
+
+
+class Hidden(nn.Module):
+    """A network with a number that its class, its parameters and its plain attributes do not show."""
+
+    def __init__(self, kind, number):
+        super().__init__()
+        self.net, self.kind = network(width=8)[0], kind
+        if kind == "tensor":
+            self.scale = torch.tensor(number)
+        elif kind == "function":
+            self.scale = lambda outputs: outputs * number
+        elif kind == "dict":
+            self.scale = {"factor": number}
+        elif kind == "underscore":
+            self._scale = number
+        else:
+            self.net[4].register_forward_hook(lambda module, given, outputs: outputs * number)
+
+    def forward(self, x):
+        outputs = self.net(x)
+        match self.kind:
+            case "tensor":
+                return outputs * self.scale
+            case "function":
+                return self.scale(outputs)
+            case "dict":
+                return outputs * self.scale["factor"]
+            case "underscore":
+                return outputs * self._scale
+        return outputs
+
+
+@pytest.mark.parametrize("kind", ["tensor", "function", "dict", "underscore", "hook"])
+@pytest.mark.parametrize("inputs", [12, 4])
+def test_the_search_of_another_network_is_not_gone_on_with(kind, inputs, tmp_path, monkeypatch):
+    """Also where nothing of the file's question shows the difference; 4 inputs are split themselves."""
+    names = []
+    found = KeptSearch.found
+    monkeypatch.setattr(KeptSearch, "found", lambda self: names.append(self.name) or found(self))
+    x = torch.full((1, 12), 0.5)
+    half = torch.cat([torch.full((1, inputs), 0.3), torch.zeros(1, 12 - inputs)], dim=1)
+    threat = BoxRegion(-half, half)
+    certifier = make("branch_and_bound(domains=3)", inradius.Certifier)
+    bound = make("crown", inradius.Certifier)(
+        Hidden(kind, 1.0).eval(), x, None, threat, prop=difference_above(0.0)
+    ).lower
+    prop = difference_above(-float(bound) - 0.001)
+    for number in (1.0, 1.001, 1.001):
+        with search_states.keeping(search_states.SearchStates(tmp_path / "search", "")):
+            certifier(Hidden(kind, number).eval(), x, None, threat, prop=prop, decide=True)
+    assert len(names) == 3
+    assert names[0] != names[1] == names[2]
 
 
 @pytest.mark.parametrize("change", ["model", "set", "property", "claim", "input"])

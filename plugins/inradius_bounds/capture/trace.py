@@ -11,6 +11,7 @@ from inradius import ExampleRNG, InputError, LayerRule, Oracles, UnsupportedErro
 from inradius.certifiers.certificate_in_progress import CertificateInProgress, current_certificate
 from inradius_bounds.capture.captured import Captured, capture
 from inradius_bounds.capture.first_run import check_first_run, first_run
+from inradius_bounds.capture.graph_digest import graph_digest
 from inradius_bounds.capture.structure import ModelStructure
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.network.network import Network
@@ -45,6 +46,19 @@ def pooled_network_of(
 ) -> Network:
     """The network of ``network_of`` with maxima over windows as one node."""
     return _traced(model, x, threat, dtype, Captured.pooled)
+
+
+def computation_digest(model: nn.Module, x: Tensor) -> str | None:
+    """A hash of the computation that the certificate in progress is about, for inputs like ``x`` (B, *S).
+
+    None where there is no certificate in progress, and where a module stands for its operators.
+    """
+    proof = current_certificate()
+    if proof is None:
+        return None
+    network_of(model, x)
+    found: Captured = proof.memo[model, x.to(proof.dtype).shape[1:], x.device]
+    return graph_digest(found.graph)
 
 
 def _traced(

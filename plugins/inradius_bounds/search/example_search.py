@@ -1,14 +1,18 @@
 """The search for one example over one set."""
 
+import uuid
+
 import attrs
 import torch
 from torch import Tensor, nn
 
 from inradius import Oracles, Property
+from inradius.certifiers.search_states import kept_states, within
 from inradius_bounds.backward.domain import defined_everywhere
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.memory import free_bytes, numbers_within
 from inradius_bounds.backward.optimised_inner_bounds import tightened
+from inradius_bounds.capture.trace import computation_digest
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import smallest_area
 from inradius_bounds.search.clauses import Clauses
@@ -64,9 +68,16 @@ class ExampleSearch:
         defined = defined_everywhere(root)
         if defined is not None and not bool(defined.all()):
             return Decision(safe, False)
-        if self._by_inputs(root):
-            return self._split_inputs(root, prop, safe, witnesses, limit)
-        return self._split_neurons(root, clauses, left, safe, witnesses, limit)
+        with within("network", self._network()):
+            if self._by_inputs(root):
+                return self._split_inputs(root, prop, safe, witnesses, limit)
+            return self._split_neurons(root, clauses, left, safe, witnesses, limit)
+
+    def _network(self) -> str:
+        """What names the network in kept states: a hash of its computation, or a new name where there is none."""
+        if kept_states() is None:
+            return ""
+        return computation_digest(self.model, self.x) or uuid.uuid4().hex
 
     @property
     def _goal(self) -> float:

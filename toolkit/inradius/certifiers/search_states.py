@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 import attrs
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -113,8 +114,10 @@ def question_hash(*parts: bytes | str) -> str:
 
 def tensor_bytes(value: Tensor) -> bytes:
     """The type, the shape and the numbers of a tensor."""
-    numbers = value.detach().cpu().contiguous()
-    return f"{numbers.dtype} {tuple(numbers.shape)} ".encode() + numbers.numpy().tobytes()
+    numbers = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    # numpy does not know every type
+    raw = numbers.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return f"{numbers.dtype} {tuple(numbers.shape)} ".encode() + raw
 
 
 _states: ContextVar[SearchStates | None] = ContextVar("inradius_search_states", default=None)

@@ -12,12 +12,13 @@ from inradius.certifiers.search_states import SearchStates, keeping, question_ha
 from inradius.errors import InputError
 from inradius.models.load import load_model
 from inradius.models.onnx.network import OnnxNetwork
+from inradius.models.onnx.read import onnx_files
 from inradius.verification.clock import Clock
 from inradius.verification.replay import Replay
 from inradius.verification.result import VerificationResult
 from inradius.verification.verify import DEFAULT_CERTIFIER, DEFAULT_TIMEOUT, as_certifier, as_timeout
 from inradius.verification.verify_query import verify_query
-from inradius.verification.vnnlib.query import read_query
+from inradius.verification.vnnlib.query import Query, read_query
 
 
 @attrs.frozen(kw_only=True)
@@ -33,18 +34,37 @@ class VerifyOptions:
         check_claim(self.claim)
 
     def question(self, network: Path, prop: Path) -> str:
-        """A hash of the contents of the files and of all settings but the time limit.
+        """A hash of the contents of the files, with those of weights beside the network, and of all settings but the time limit.
 
         Raises ``InputError`` for files that are not read.
         """
         _check_name(network)
         settings = f"{__version__} {self.certifier} {self.claim} {self.seed}"
-        return question_hash(settings, *map(_digest, (network, prop)))
+        return question_hash(settings, _digest(prop), *map(_digest, onnx_files(network)))
 
 
 def _check_name(network: Path) -> None:
     if network.suffix != ".onnx":
         raise InputError(f"{network} is no ONNX file by its name; allowed is an unpacked file that ends in .onnx")
+
+
+def _check_declared(query: Query, model: OnnxNetwork, network: Path) -> None:
+    """Raises ``InputError`` where a file declares inputs of other shapes or types than the network's, in its order.
+
+    Axes of length 1 do not count.
+    """
+    if query.declared is None:
+        return
+    own = [tuple(length for length in shape if length != 1) for shape in model.input_parts]
+    told = [tuple(length for length in each.shape if length != 1) for each in query.declared]
+    types = {each.dtype for each in query.declared} - {None}
+    if own != told or types - {model.dtype}:
+        given = ", ".join(map(str, query.declared))
+        takes = " and ".join(str(list(shape)) for shape in model.input_parts)
+        raise InputError(
+            f"the property declares {given}, and {network} takes {model.dtype} of the shapes {takes}, for one example; allowed are "
+            "the network's inputs in its order"
+        )
 
 
 def _digest(path: Path) -> bytes:
@@ -70,6 +90,7 @@ def verify_file(
     model = load_model(str(network))
     if not isinstance(model, OnnxNetwork):
         raise InputError(f"{network} is read as a {type(model).__name__}; allowed is an ONNX network")
+    _check_declared(query, model, network)
     with keeping(states):
         found = verify_query(
             model,

@@ -22,7 +22,7 @@ class ExternalFiles:
         """
         what = f"the tensor {proto.name!r} in {self._file}"
         keys = {text(entry.key, what): text(entry.value, what) for entry in proto.external_data}
-        path = self._inside(keys.get("location", ""), what)
+        path = self.inside(keys.get("location", ""), what)
         offset, length = (self._number(keys, key, what) for key in ("offset", "length"))
         size = path.stat().st_size
         start, count = offset or 0, needed if length is None else length
@@ -37,7 +37,7 @@ class ExternalFiles:
         except (OSError, MemoryError) as error:
             raise InputError(f"{what} lies in {path.name}, of which {count} bytes cannot be read") from error
 
-    def _inside(self, location: str, what: str) -> Path:
+    def inside(self, location: str, what: str) -> Path:
         """The regular file of this name in the folder or below it."""
         if not location or "\0" in location or os.path.isabs(location) or "\\" in location:
             raise InputError(f"{what} lies in {location!r}; allowed is a path within the folder of the ONNX file")

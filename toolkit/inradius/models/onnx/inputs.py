@@ -23,7 +23,7 @@ class Inputs:
     """The network's one input: its name, its shape for one example, and its type.
 
     ``outside``: the file has no axis of examples; ``fixed``: it says that there is one example. ``nodes`` take the input apart
-    where the file has several, and ``stored`` are their constants.
+    where the file has several, and ``stored`` are their constants. ``parts`` are the shapes of the file's inputs.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Inputs:
     fixed: bool
     nodes: tuple[Node, ...] = ()
     stored: Mapping[str, Tensor] = attrs.field(factory=dict)
+    parts: tuple[tuple[int, ...], ...] = attrs.field(default=attrs.Factory(lambda self: (self.shape,), takes_self=True))
 
 
 def read_inputs(graph: Any, stored: Mapping[str, Tensor], path: Path) -> Inputs:
@@ -90,7 +91,8 @@ def _joined(parts: Sequence[Inputs], taken: set[str], path: Path) -> Inputs:
         Node(f"the shape of {part.name}", "Reshape", _OPSET, {}, (piece, name), (part.name,), str(path))
         for part, piece, name in zip(parts, flat, constants, strict=True)
     ]
-    return Inputs(row, (sum(sizes),), parts[0].dtype, outside, fixed, tuple(nodes), stored)
+    own = tuple(part.shape for part in parts)
+    return Inputs(row, (sum(sizes),), parts[0].dtype, outside, fixed, tuple(nodes), stored, own)
 
 
 def _names(graph: Any) -> set[str]:

@@ -22,7 +22,8 @@ class Step:
 class OnnxNetwork(nn.Module):
     """The network of an ONNX file; it takes inputs (B, *input_shape) and returns outputs (B, *output_shape).
 
-    ``outputs`` is the number of outputs of an example, ``graph`` a hash of the file's operators without its weights.
+    ``outputs`` is the number of outputs of an example, ``graph`` a hash of the file's operators without its weights, and
+    ``input_parts`` are the shapes of the file's inputs, whose numbers follow each other in the row where there are several.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class OnnxNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.input_shape, self.output_shape = shapes
+        self.input_parts: tuple[tuple[int, ...], ...] = (self.input_shape,)
         self.outputs = int(torch.Size(self.output_shape).numel())
         self.dtype, self.graph = dtype, graph
         self._steps, self._ends = tuple(steps), ends

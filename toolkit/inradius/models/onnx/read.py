@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,28 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
         raise InputError(f"the input {given.name!r} of {path} is too large: {error}") from error
     output = _output(graph, path)
     build.add_all(_needed(with_idioms(nodes, stored), output), output)
-    return _finished(build, graph.output[0], nodes, given.shape, path).eval()
+    found = _finished(build, graph.output[0], nodes, given.shape, path).eval()
+    found.input_parts = given.parts
+    return found
+
+
+def onnx_files(path: Path) -> list[Path]:
+    """The file, and the files beside it that hold its weights. Raises ``InputError`` and ``UnsupportedError`` as ``read_onnx``."""
+    external, found = ExternalFiles(path), set()
+    for proto in _outside(_parse(path).graph):
+        places = [entry.value for entry in proto.external_data if entry.key == "location"]
+        found |= {external.inside(place, f"the tensor {proto.name!r} in {path}") for place in places}
+    return [path, *sorted(found)]
+
+
+def _outside(graph: Any) -> Iterator[Any]:
+    """The tensors of a graph, and of graphs within it, that are stored in other files."""
+    tensors = [*graph.initializer]
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        tensors += [attribute.t, *attribute.tensors]
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _outside(inner)
+    yield from (proto for proto in tensors if proto.external_data)
 
 
 def _parse(path: Path) -> Any:

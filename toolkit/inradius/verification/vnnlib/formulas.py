@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import attrs
+import torch
 
 ZERO, ONE = Fraction(0), Fraction(1)
 
@@ -89,13 +90,30 @@ Formula = Atom | All | Either
 TRUE, FALSE = All(()), Either(())
 
 
+@attrs.frozen
+class Declared:
+    """A tensor as a file declares it: its name, its shape, and its type, None for real numbers."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype | None
+
+    def __str__(self) -> str:
+        kind = "Real" if self.dtype is None else str(self.dtype).removeprefix("torch.")
+        return f"{self.name} {kind} {list(self.shape)}"
+
+
 @attrs.frozen(eq=False)
 class Statement:
-    """The content of a file: the numbers of flattened inputs and outputs, and the formula of the unsafe set."""
+    """The content of a file: the numbers of flattened inputs and outputs, and the formula of the unsafe set.
+
+    declared: the inputs with the shapes and types that the file gives them; None where it gives none.
+    """
 
     inputs: int
     outputs: int
     formula: Formula
+    declared: tuple[Declared, ...] | None = None
 
 
 def compared(number: Affine, *, strict: bool) -> Formula:

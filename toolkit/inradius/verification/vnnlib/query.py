@@ -11,7 +11,7 @@ from inradius.verification.vnnlib import version1, version2
 from inradius.verification.vnnlib.boxes import Box, narrowed
 from inradius.verification.vnnlib.expressions import commands
 from inradius.verification.vnnlib.files import text_of
-from inradius.verification.vnnlib.formulas import Formula, Statement, holds
+from inradius.verification.vnnlib.formulas import Declared, Formula, Statement, holds
 from inradius.verification.vnnlib.normal_form import Conjunction, normal_form
 
 
@@ -32,12 +32,14 @@ class Query:
     """The question of a file: are there an input and its output for which ``formula`` holds, that is, which are unsafe?
 
     inputs, outputs: how many numbers they have. cases: the same question as boxes of inputs with what is unsafe in each.
+    declared: the inputs as the file declares them, None where it gives no shapes.
     """
 
     inputs: int
     outputs: int
     formula: Formula
     cases: tuple[Case, ...]
+    declared: tuple[Declared, ...] | None = None
 
     @classmethod
     def of(cls, statement: Statement) -> "Query":
@@ -55,7 +57,7 @@ class Query:
         if not boxes:
             raise InputError("no input meets the bounds of the property; allowed are regions that hold an input")
         cases = (Case(*box.sides(statement.inputs), tuple(unsafe[key])) for key, box in boxes.items())
-        return cls(statement.inputs, statement.outputs, statement.formula, tuple(cases))
+        return cls(statement.inputs, statement.outputs, statement.formula, tuple(cases), statement.declared)
 
     def holds(self, x: Sequence[Fraction], y: Sequence[Fraction]) -> bool:
         """True where the inputs lie in the region and are unsafe with these outputs, in exact arithmetic."""

@@ -9,17 +9,19 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from inradius.errors import InputError, UnsupportedError
 from inradius.verification.vnnlib.arithmetic import added, multiplied, related
 from inradius.verification.vnnlib.expressions import commands
-from inradius.verification.vnnlib.formulas import Affine, All, Either, Formula, Statement, Variable
+from inradius.verification.vnnlib.formulas import Affine, All, Declared, Either, Formula, Statement, Variable
 from inradius.verification.vnnlib.numbers import number
 
 if TYPE_CHECKING:
     import vnnlib
 
 # the types of numbers that a network here may have; Real is told as unknown
-_TYPES = ("F32", "F64", "Unknown")
+_TYPES = {"F32": torch.float32, "F64": torch.float64, "Unknown": None}
 _RELATIONS = {
     "LessEqual": "<=",
     "LessThan": "<",
@@ -43,7 +45,8 @@ def statement_of(text: str) -> Statement:
     except Exception as error:  # a number too long for the package is an error of its language's library
         raise InputError(f"it is not VNN-LIB 2 ({_told(error)}); allowed is what the package vnnlib reads") from error
     reader = _Reader(query)
-    return Statement(reader.inputs, reader.outputs, All(tuple(reader.formula(a.expr) for a in query.assertions)))
+    formula = All(tuple(reader.formula(a.expr) for a in query.assertions))
+    return Statement(reader.inputs, reader.outputs, formula, declared=reader.declared)
 
 
 def _told(error: Exception) -> str:
@@ -70,6 +73,9 @@ class _Reader:
         self._first: dict[str, Variable] = {}
         self._shapes: dict[str, list[int]] = {}
         self.inputs = self._places(network.inputs, output=False)
+        self.declared = tuple(
+            Declared(tensor.name, tuple(tensor.shape), _TYPES[tensor.dtype.name]) for tensor in network.inputs
+        )
         self.outputs = self._places(network.outputs, output=True)
 
     def _places(self, definitions: "tuple[Any, ...]", *, output: bool) -> int:

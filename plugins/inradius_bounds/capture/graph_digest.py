@@ -1,0 +1,50 @@
+"""A hash of a recorded computation: of its operators, their arguments and its constants."""
+
+from typing import Any
+
+import torch
+
+from inradius.certifiers.search_states import question_hash, tensor_bytes
+from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value
+
+
+def graph_digest(graph: Graph) -> str | None:
+    """The hash, the same for the same operators on the same constants; None where a module stands for its operators.
+
+    A graph of another computation has another hash, whatever the model's class, attributes or hooks are.
+    """
+    if graph.volatile or any(isinstance(call.op, ModuleOperator) for call in graph.calls):
+        return None
+    writer = _Writer(graph.entry)
+    parts = [writer.form(graph.entry), *map(writer.call, graph.calls), writer.told(graph.result)]
+    return question_hash(*parts)
+
+
+class _Writer:
+    """Writes a graph down call by call; values are numbered in the order in which they come."""
+
+    def __init__(self, entry: Value) -> None:
+        self._numbers: dict[Value, int] = {entry: 0}
+
+    def call(self, call: OperatorCall) -> bytes:
+        arguments = self.told((call.args, call.kwargs))
+        for value in call.results:
+            if value is not None:
+                self._numbers[value] = len(self._numbers)
+        results = b",".join(b"none" if value is None else self.form(value) for value in call.results)
+        return b"|".join((str(call.op).encode(), str(call.substituted).encode(), arguments, results))
+
+    def form(self, value: Value) -> bytes:
+        return f"{self._numbers[value]} {tuple(value.shape)} {value.dtype} {value.varies}".encode()
+
+    def told(self, given: Any) -> bytes:
+        if isinstance(given, Value):
+            # a constant is told each time by its numbers
+            return self.form(given) if given.leaf is None else b"leaf " + tensor_bytes(given.leaf)
+        if isinstance(given, torch.Tensor):
+            return b"tensor " + tensor_bytes(given)
+        if isinstance(given, dict):
+            return b"{" + b",".join(str(name).encode() + b":" + self.told(given[name]) for name in given) + b"}"
+        if isinstance(given, tuple | list):
+            return type(given).__name__.encode() + b"(" + b",".join(map(self.told, given)) + b")"
+        return f"{type(given).__name__} {given!r}".encode()
