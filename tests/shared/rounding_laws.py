@@ -15,7 +15,7 @@ from torch import nn
 
 import inradius
 from inradius import Certifier, ExampleRNG, Property, Relaxation, ThreatModel
-from inradius_bounds.backward import certifier_bounds, curve_lines, optimised_lines, pass_ends
+from inradius_bounds.backward import certifier_bounds, curve_lines, optimised_lines, pass_ends, tangent_lines
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows import dense, dot
@@ -677,6 +677,28 @@ def means_are_rounded(kind="slope"):
     part = exact(share)[:, 0]
     mean = tuple((1 - part) * exact(touching[0][k]) + part * exact(touching[1][k]) for k in (0, 1))
     _below(values, nodes[:2], rows, bent, (mean, mean))
+
+
+def means_hand_on(kind):
+    """Means of lines, and lines of chosen slopes, hold the debt of their source, in a pass and in an execution."""
+    by_slope, run = kind.startswith("tangents"), kind.endswith("execution")
+    curve = nn.Tanh() if by_slope else nn.ReLU()
+    network = total(curve, weight=losing(1, COUNT)) if run else spread(curve)
+    values, nodes = values_of(network, ones(1, COUNT if run else 1), run=F32 if run else None)
+    one = torch.ones_like(values.box(nodes[2])[0])
+    with pytest.MonkeyPatch.context() as patch:
+        if by_slope:
+            # other errors are those of offsets
+            patch.setattr(tangent_lines, "_range", lambda *given: (one, 0 * one))
+            patch.setattr(tangent_lines.TangentRange, "offsets", lambda self, slope: (0 * slope, 0 * slope))
+            found = tangent_lines.TangentRange.of(values, nodes[2])
+        else:
+            patch.setattr(type(nodes[2].operator.rule), "lines", lambda *given: ([(one, 0 * one)], [(one, 0 * one)]))
+            found = optimised_lines.LineRange.of(values, nodes[2])
+    if run:
+        assert lost(losing(COUNT)) <= exact(found.execution).item()
+    else:
+        assert lost(losing(COUNT)) <= (exact(losing(COUNT)) * exact(found.owed)[0]).sum()
 
 
 # passes

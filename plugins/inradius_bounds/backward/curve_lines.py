@@ -52,8 +52,14 @@ class CurveLines:
         found, extreme = found.with_rounding(values.errors, node), extreme_of(values, node)
         return found if extreme is None else found.paying_for(values.errors, extreme)
 
-    def with_rounding(self, errors: RoundingErrors, node: Node, *, owed: Tensor | float = 0.0) -> "CurveLines":
-        """The lines with the rounding errors of rows on the curve, in addition to the errors ``owed``."""
+    def with_rounding(
+        self, errors: RoundingErrors, node: Node, *, owed: Tensor | float = 0.0, reach: Tensor | None = None
+    ) -> "CurveLines":
+        """The lines with the rounding errors of rows on the curve, in addition to the errors ``owed``.
+
+        reach: the most by which the lines multiply the size of a row, (B, *shape), where slopes are larger than that to count more
+        roundings of their own.
+        """
         source = node.sources[0]
         steep = self.slope.abs() if self.turn is None else self.slope.abs() + self.turn.abs()
         u = ROOM * unit(self.slope.dtype)
@@ -66,8 +72,9 @@ class CurveLines:
         owed = torch.add(owed, self.offset.abs() + self.band.abs(), alpha=terms * u)
         execution = own[1]
         if handed is not None:
-            owed = owed + steep * handed[0]
-            execution = execution if handed[1] is None or execution is None else execution + steep * handed[1]
+            reach = steep if reach is None else reach
+            owed = owed + reach * handed[0]
+            execution = execution if handed[1] is None or execution is None else execution + reach * handed[1]
         execution = None if execution is None else ROOM * execution
         return attrs.evolve(self, owed=ROOM * owed, execution=execution, pays=False)
 

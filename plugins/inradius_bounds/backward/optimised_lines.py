@@ -14,6 +14,10 @@ from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.windows import WindowRows
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
+from inradius_bounds.rounding import unit
+
+# the units by which rounding makes a mean of slopes, and rows times it, larger; six are less
+MEAN = 16
 
 Side = tuple[Tensor, Tensor]
 
@@ -43,8 +47,9 @@ class LineRange:
             return cls(sides[0], sides[1], sides[2], None, None)
         slope, offset = (torch.stack([side[part].abs() for side in sides]).amax(0) for part in (0, 1))
         missed = sum((each.to(offset.dtype) for _, each in found if each is not None), torch.zeros_like(offset))
-        # the mean of two lines is rounded where it is made, so it has twice the error of one line
-        owed = CurveLines(2 * slope, None, 2 * offset, missed).with_rounding(values.errors, node, owed=2 * missed)
+        # the mean of two lines is rounded where it is made, so it has twice the error of one line; it is hardly steeper
+        mean, reach = CurveLines(2 * slope, None, 2 * offset, missed), (1 + MEAN * unit(slope.dtype)) * slope
+        owed = mean.with_rounding(values.errors, node, owed=2 * missed, reach=reach)
         return cls(sides[0], sides[1], sides[2], owed.owed, owed.execution)
 
     def select(self, index: Tensor) -> "LineRange":

@@ -15,6 +15,7 @@ from torch import Tensor
 from inradius import ActivationRule, Operator
 from inradius_bounds.backward.chosen_lines import chosen_rows, entries
 from inradius_bounds.backward.curve_lines import CurveLines, references
+from inradius_bounds.backward.optimised_lines import MEAN
 from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.windows import WindowRows
@@ -86,9 +87,10 @@ class TangentRange:
         rise = steep * self.before.abs() + self.behind.abs()
         missed = 8 * unit(torch.float64) * (2 * rise + offset)
         dtype = self.low.dtype
-        # the slope is rounded where it is made, so it has twice the error of one that is given
+        # the slope is rounded where it is made, so it has twice the error of one that is given; it is hardly steeper
         lines = CurveLines(2 * steep, None, (2 * offset).to(dtype), missed.to(dtype))
-        owed = lines.with_rounding(values.errors, node, owed=2 * missed.to(dtype))
+        reach = (1 + MEAN * unit(dtype)) * steep
+        owed = lines.with_rounding(values.errors, node, owed=2 * missed.to(dtype), reach=reach)
         return attrs.evolve(self, owed=owed.owed, execution=owed.execution)
 
     def offsets(self, slope: Tensor) -> tuple[Tensor, Tensor]:

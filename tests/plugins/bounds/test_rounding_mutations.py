@@ -16,7 +16,7 @@ from mutations import Mutation, laws_of, name_of
 from torch import nn
 
 from inradius_bounds import rounding
-from inradius_bounds.backward import certifier_bounds, curve_lines, optimised_lines, pass_ends
+from inradius_bounds.backward import certifier_bounds, curve_lines, optimised_lines, pass_ends, tangent_lines
 from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.pass_ends import ClosedRows
@@ -214,9 +214,9 @@ LINES = [
         partial(laws.lines_underflow, "slope")),
     Mutation(CurveLines, "with_rounding", "2 * errors.rows.adds(node)", "0", partial(SENT, "bent")),
     Mutation(CurveLines, "with_rounding", "2 * errors.rows.adds(node)", "0.5 * errors.rows.adds(node)", partial(SENT, "bent")),
-    Mutation(CurveLines, "with_rounding", "owed + steep * handed[0]", "owed + steep * handed[0] / 2",
+    Mutation(CurveLines, "with_rounding", "owed + reach * handed[0]", "owed + reach * handed[0] / 2",
         partial(laws.lines_hold, "handed")),
-    Mutation(CurveLines, "with_rounding", "execution + steep * handed[1]", "execution + steep * handed[1] / 2",
+    Mutation(CurveLines, "with_rounding", "execution + reach * handed[1]", "execution + reach * handed[1] / 2",
         partial(laws.lines_hold, "execution")),
     Mutation(CurveLines, "with_rounding", "execution = own[1]", "execution = None if own[1] is None else own[1] / 2",
         partial(laws.lines_hold, "curve")),
@@ -230,6 +230,12 @@ LINES = [
     Mutation(optimised_lines.LineRange, "of", "owed=2 * missed", "owed=0", partial(laws.means_are_rounded, "moved")),
     Mutation(optimised_lines.LineRange, "of", "None, 2 * offset, missed", "None, 0 * offset, missed",
         partial(laws.means_are_rounded, "offset")),
+    Mutation(optimised_lines.LineRange, "of", "reach=reach", "reach=reach / 2", partial(laws.means_hand_on, "lines")),
+    Mutation(optimised_lines.LineRange, "of", "reach=reach", "reach=reach / 2", partial(laws.means_hand_on, "lines execution")),
+    Mutation(tangent_lines.TangentRange, "_with_rounding", "reach=reach", "reach=reach / 2",
+        partial(laws.means_hand_on, "tangents")),
+    Mutation(tangent_lines.TangentRange, "_with_rounding", "reach=reach", "reach=reach / 2",
+        partial(laws.means_hand_on, "tangents execution")),
 ]  # fmt: skip
 
 PASSES = [
