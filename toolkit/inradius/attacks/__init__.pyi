@@ -21,6 +21,7 @@ from inradius_combinators.autoattack import AutoAttack as AutoAttack
 from inradius_combinators.eot import EOT as EOT
 from inradius_combinators.if_zero_gradient import IfZeroGradient as IfZeroGradient
 from inradius_combinators.inradius_suite import InradiusSuite as InradiusSuite
+from inradius_combinators.on_grid import OnGrid as OnGrid
 from inradius_combinators.restarts import Restarts as Restarts
 from inradius_combinators.worst import Worst as Worst
 from inradius_gradient.apgd import APGD as APGD
