@@ -68,9 +68,8 @@ def bracket(
     counts as broken, by default another prediction than the label, and with it what labels and outputs are. Of a random model the
     clean pass and the referee take the vote of ``votes`` passes (by default 100), and attacks a mean (``eot``). ``union``
     certifies a union member by member ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default
-    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. ``data``
-    may be what ``as_dataset`` takes, or a ``LazyDataset``. Processes of ``torchrun`` or ``accelerate launch`` make this call alike
-    and share the batches.
+    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. ``data`` may be
+    what ``as_dataset`` takes, or a ``LazyDataset``. Processes of ``torchrun`` make this call alike and share the batches.
 
     Raises ``ContradictionError``, saved in the folder, where an attack gets below a proof, ``InputError`` and ``SpecError``.
     """
