@@ -39,7 +39,7 @@ class Smallest:
         logits, self.clean = whole.score(self.delta, Margin())
         wrong = whole.misclassified(logits)
         self.lead = self.clean.clone()
-        self.need = _need(logits, self.clean, unit(whole.x))
+        self.need = _need(logits, self.clean, unit(whole.x, logits))
         self._found.record(whole, self.delta, torch.where(wrong, 0.0, -torch.inf).to(self.clean))
         self.standing = (~wrong).nonzero().squeeze(1)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inradius.arguments import told
 from inradius.errors import InputError
+from inradius.models.outputs import takes
 
 Given = Tensor | np.ndarray | list | tuple  # type: ignore[type-arg]
 
@@ -23,7 +24,7 @@ def as_inputs(given: object, model: nn.Module | Callable[[Tensor], Tensor]) -> T
         own = next((each for each in _parameters(model) if each.is_floating_point()), torch.zeros(()))
         found = _tensor(given, "the inputs")
         if found.is_floating_point():
-            found = found.to(own.device, own.dtype)
+            found = _typed(found.to(own.device), model, own.dtype)
     if not found.is_floating_point():
         raise InputError(
             f"the inputs are {found.dtype}; allowed are floating-point numbers, as pixels of 8 bits are after a division by 255"
@@ -43,6 +44,13 @@ def as_goals(given: object, count: int, device: torch.device) -> Tensor | None:
     if isinstance(given, int | np.integer) and not isinstance(given, bool):
         return torch.full((count,), int(given), device=device)
     return _tensor(given, "goal").to(device)
+
+
+def _typed(found: Tensor, model: nn.Module | Callable[[Tensor], Tensor], own: torch.dtype) -> Tensor:
+    """The inputs in the type of the model's parameters, but in float32 where these are shorter and the model casts by itself."""
+    if own in (torch.float16, torch.bfloat16) and takes(model, found[:1].float()):
+        return found.float()
+    return found.to(own)
 
 
 def _parameters(model: object) -> list[Tensor]:

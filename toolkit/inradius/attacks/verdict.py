@@ -17,6 +17,7 @@ Model = Callable[[Tensor], Tensor]
 # How much of the largest logit orders of summation may change in a margin, in units of rounding. Forward passes of the
 # networks of this toolkit differ by up to 30.
 _ORDERS = 64
+_SHORT = (torch.bfloat16, torch.float16)
 # what is taken off a margin beside twice the disagreement that was seen, as a batch of another size is another sum
 _SPARE = 4
 
@@ -56,7 +57,7 @@ def judge(
     margin is not in the units of the outputs is run again for every answer.
     """
     margin, size = _margin(outcome, logits, y, goal), outcome.size(logits, y)
-    close = margin.abs() <= unit(x) ** 0.5 * size.clamp(min=1)
+    close = margin.abs() <= unit(x, logits) ** 0.5 * size.clamp(min=1)
     if not outcome.in_output_units:
         close, size = torch.ones_like(close), margin.abs()
     asked = close if among is None else close & among
@@ -89,14 +90,22 @@ def certain(logits: Tensor, y: Tensor, goal: Tensor | None = None) -> Tensor:
     return against(logits, y, goal) < -_ORDERS * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
 
 
-def unit(x: Tensor) -> float:
-    """The relative rounding error of the coarsest arithmetic that a model of these inputs computes in."""
-    eps = torch.finfo(x.dtype).eps
+def unit(x: Tensor, logits: Tensor) -> float:
+    """The relative rounding error of the coarsest arithmetic that a model of these inputs and logits computes in.
+
+    Logits that all are numbers of a shorter type come from one, as where a network casts by itself.
+    """
+    eps = max(torch.finfo(dtype).eps for dtype in (x.dtype, *_SHORT) if _held(logits, dtype) or dtype == x.dtype)
     if torch.is_autocast_enabled(x.device.type):
         return max(eps, torch.finfo(torch.get_autocast_dtype(x.device.type)).eps)
     tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
     # TF32 keeps ten bits
     return 2.0**-10 if x.is_cuda and x.dtype == torch.float32 and tf32 else eps
+
+
+def _held(logits: Tensor, dtype: torch.dtype) -> bool:
+    """True where the type holds all of the logits."""
+    return len(logits) > 0 and bool((logits.to(dtype).to(logits.dtype) == logits).all())
 
 
 def _beyond(margins: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:

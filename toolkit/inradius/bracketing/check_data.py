@@ -11,6 +11,7 @@ from inradius.arguments import check_tensor
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import InputError
 from inradius.models.initialised import check_initialised
+from inradius.models.outputs import takes
 from inradius.outcomes.classes import TOP1
 from inradius.outcomes.outcome import Outcome
 from inradius.sets.arithmetic.sides import listed
@@ -68,8 +69,11 @@ def _check_fields(model: nn.Module, data: Examples) -> None:
 
 
 def _check_type(model: nn.Module, batch: Dataset) -> None:
+    """Raises ``InputError`` where parameters have another type than the inputs, and the model does not cast them itself."""
     for parameter in model.parameters():
         if parameter.is_floating_point() and parameter.dtype != batch.inputs.dtype:
+            if takes(model, batch.inputs[:1].to(parameter.device)):
+                return
             raise InputError(
                 f"{batch.name} is {batch.inputs.dtype} and the model {parameter.dtype}; give both in one type, "
                 f"for instance model.to({batch.inputs.dtype})"

@@ -25,8 +25,12 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
     before = [(module, module.training) for module in modules]
     norms = [module for module in modules if isinstance(module, _BatchNorm)]
     tracked = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    recurrent = [(module, module.dropout) for module in modules if isinstance(module, nn.RNNBase) and _by_cudnn(module)]
     for module in modules:
         module.training = False
+    for network, _ in recurrent:
+        # cuDNN differentiates recurrent layers in training mode alone, and without dropout both modes are the same
+        network.training, network.dropout = True, 0.0
     if bn_mode != "eval":
         for norm in norms:
             norm.training = True
@@ -39,9 +43,15 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
     finally:
         for module, training in before:
             module.training = training
+        for network, dropout in recurrent:
+            network.dropout = dropout
         if bn_mode == "train_notrack":
             for norm, momentum, count in tracked:
                 norm.momentum, norm.num_batches_tracked = momentum, count
+
+
+def _by_cudnn(layer: nn.RNNBase) -> bool:
+    return torch.backends.cudnn.enabled and any(parameter.is_cuda for parameter in layer.parameters())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.errors import InputError, InradiusError
+from inradius.models.modes import evaluating
 from inradius.models.picked import picked
 
 
@@ -30,6 +31,17 @@ def answered(model: Callable[[Tensor], object], x: Tensor) -> object:
             f"the model cannot take {len(x)} inputs of shape {tuple(x.shape[1:])} and type {x.dtype} ({type(error).__name__}: "
             f"{reason}); allowed are those it was built for"
         ) from error
+
+
+@torch.no_grad()
+def takes(model: Callable[[Tensor], object], x: Tensor) -> bool:
+    """True where the model gives an answer for the inputs, as one that casts them does for any type."""
+    try:
+        with evaluating(model):
+            model(x.clone())
+    except Exception:  # a user's network may raise anything
+        return False
+    return True
 
 
 def check_type(model: object, x: Tensor) -> None:
