@@ -134,7 +134,7 @@ class Adapter(Attack, ABC):
         longer = lengthen(threat, delta, x)
         _, there = margin(x + longer)
         # what is beyond doubt stays as short as the library found it
-        better = (here.abs() <= unit(x) ** 0.5 * logits.abs().amax(1).clamp(min=1)) & (there < here)
+        better = (here.abs() <= unit(x, logits) ** 0.5 * logits.abs().amax(1).clamp(min=1)) & (there < here)
         return torch.where(expand(better, delta), longer, delta)
 
     def _asked(self, problem: AttackProblem) -> Tensor:
