@@ -58,6 +58,7 @@ def test_every_first_party_package_is_in_the_wheel():
 
 def test_every_plugin_has_an_entry_point():
     modules = {value.split(":")[0].split(".")[0] for value in PROJECT["project"]["entry-points"]["inradius"].values()}
+    modules |= set(PROJECT["project"]["entry-points"]["pytest11"].values())
     assert modules == {Path(package).name for package in PACKAGES}
 
 

@@ -10,7 +10,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 below ``--fail-under``, 2 an error in one sentence, 130 stopped.
+    """Runs one command and returns its exit code: 0 done, 1 below a demanded share, 2 an error in one sentence, 130 stopped.
 
     ``verify`` has 10, 11 and 12 for a counterexample, for an open question, and for the end of its time.
     """

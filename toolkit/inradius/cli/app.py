@@ -1,9 +1,11 @@
 """The program and its commands."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from inradius._version import __version__
 from inradius.cli.attack import attack
 from inradius.cli.bracket import bracket
 from inradius.cli.certify import certify
@@ -30,9 +32,26 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 app = typer.Typer(
     help="Attacks and certificates on the same set, reported as one bracket.",
-    add_completion=False,
     # an error that is not one of ours is a bug, and its plain traceback is what a report of it needs
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, help="Print the version.", callback=lambda asked: _version(asked)),
+    ] = False,
+) -> None:
+    """Attacks and certificates on the same set, reported as one bracket."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
 for name, command in COMMANDS.items():
     app.command(name)(command)

@@ -2,7 +2,7 @@
 
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
-from inradius.cli.question import Question
+from inradius.cli.question import Printed, Question, demand
 
 
 def attack(
@@ -22,6 +22,9 @@ def attack(
     votes: options.Votes = DEFAULTS.votes,
     per_class: options.PerClass = True,
     exhaustive: options.Exhaustive = True,
+    fail_under_attacked: options.FailUnderAttacked = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Accuracy under attack, for each attack and for the worst of them."""
     asked = BracketOptions(
@@ -39,6 +42,13 @@ def attack(
         votes=votes,
     )
     question = Question(
-        model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked
+        model=model,
+        weights=weights,
+        data=data,
+        count=count,
+        threat=threat,
+        per_class=per_class,
+        options=asked,
+        printed=Printed(json, quiet),
     )
-    question.answer()
+    demand(question.answer(), None, fail_under_attacked, json=json)

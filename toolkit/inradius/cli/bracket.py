@@ -2,7 +2,7 @@
 
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
-from inradius.cli.question import Question, demand
+from inradius.cli.question import Printed, Question, demand
 
 
 def bracket(
@@ -29,6 +29,9 @@ def bracket(
     accept_solver: options.AcceptSolver = DEFAULTS.accept_solver,
     claim: options.ClaimOption = DEFAULTS.claim,
     fail_under: options.FailUnder = None,
+    fail_under_attacked: options.FailUnderAttacked = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack, with a report.
 
@@ -52,6 +55,13 @@ def bracket(
         claim=claim,
     )
     question = Question(
-        model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked
+        model=model,
+        weights=weights,
+        data=data,
+        count=count,
+        threat=threat,
+        per_class=per_class,
+        options=asked,
+        printed=Printed(json, quiet),
     )
-    demand(question.answer(options.factors(over)), fail_under)
+    demand(question.answer(options.factors(over)), fail_under, fail_under_attacked, json=json)

@@ -2,7 +2,7 @@
 
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
-from inradius.cli.question import Question, demand
+from inradius.cli.question import Printed, Question, demand
 
 
 def certify(
@@ -25,6 +25,8 @@ def certify(
     accept_solver: options.AcceptSolver = DEFAULTS.accept_solver,
     claim: options.ClaimOption = DEFAULTS.claim,
     fail_under: options.FailUnder = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
     asked = BracketOptions(
@@ -43,6 +45,13 @@ def certify(
         claim=claim,
     )
     question = Question(
-        model=model, weights=weights, data=data, count=count, threat=threat, per_class=per_class, options=asked
+        model=model,
+        weights=weights,
+        data=data,
+        count=count,
+        threat=threat,
+        per_class=per_class,
+        options=asked,
+        printed=Printed(json, quiet),
     )
-    demand(question.answer(radius=radius), fail_under)
+    demand(question.answer(radius=radius), fail_under, json=json)

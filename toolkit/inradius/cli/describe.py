@@ -9,14 +9,25 @@ import typer
 
 from inradius.cli.console import console, say, table
 from inradius.components.component import Component, spell
-from inradius.components.registry import KINDS, Entry, find
+from inradius.components.registry import KINDS, Entry, entries, find, layer_rules
 
 REQUIRED = "required"
 
 
-def describe(name: Annotated[str, typer.Argument(help="A registered name, as in pgd.")]) -> None:
+def describe(
+    name: Annotated[str, typer.Argument(help="A registered name, as in pgd, or a layer with a rule, as in Conv2d.")],
+) -> None:
     """The documentation of a name, its parameters with their defaults, and its distribution."""
-    entry = find(name.partition("(")[0].strip())
+    plain = name.partition("(")[0].strip()
+    rules = [(layer, rule) for layer, rule in layer_rules().items() if layer.__name__ == plain]
+    if rules and plain not in entries():
+        for layer, rule in rules:
+            say(f"{layer.__module__}.{layer.__name__}")
+            say(f"one of the layer rules, from {type(rule).__module__}")
+            say()
+            say(inspect.getdoc(type(rule)) or "It has no documentation.")
+        return
+    entry = find(plain)
     kind = next(hook for hook, made in KINDS.items() if made is entry.kind)
     say(f"{entry.name}({', '.join(entry.parameters)})")
     say(f"one of the {kind.replace('_', ' ')}, from {entry.origin}")

@@ -14,10 +14,21 @@ RULES = "layer_rules"
 
 def list_names(
     kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks or threat_models.")] = None,
+    word: Annotated[
+        str | None, typer.Option("--filter", metavar="WORD", help="Names and lines with this word only.")
+    ] = None,
+    short: Annotated[bool, typer.Option("--short", help="The names alone, one a line.")] = False,
 ) -> None:
     """Every registered name, by kind, with one line of documentation and its distribution."""
     for chosen in _kinds(kind):
         rows = _rules() if chosen == RULES else [(e.name, first_line(e.build), e.origin) for e in _of(chosen)]
+        rows = [row for row in rows if word is None or word.lower() in f"{row[0]} {row[1]}".lower()]
+        if short:
+            for name, *_ in rows:
+                say(name)
+            continue
+        if not rows:
+            continue
         made = table(chosen.replace("_", " "), "", "from")
         for row in rows:
             made.add_row(*row)

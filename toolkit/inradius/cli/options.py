@@ -98,6 +98,23 @@ FailUnder = Annotated[
     float | None,
     typer.Option("--fail-under", min=0, max=1, metavar="SHARE", help="Exit with 1 where less is certified."),
 ]
+FailUnderAttacked = Annotated[
+    float | None,
+    typer.Option(
+        "--fail-under-attacked",
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Exit with 1 where the accuracy under attack is less.",
+    ),
+]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Write the report's numbers to a file; - prints them and nothing else."
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only what fails.")]
 OptimizeModel = Annotated[
     bool,
     typer.Option("--optimize-model", help="Attack a copy of the network that computes the same in less time."),

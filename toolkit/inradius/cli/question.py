@@ -1,6 +1,10 @@
 """The question of a command about a model, and its answer."""
 
+import io
+import json
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,8 +18,9 @@ from inradius.attacks.attack import Attack
 from inradius.bracketing.bracket import bracket_by
 from inradius.bracketing.options import BracketOptions
 from inradius.bracketing.radius_curve import curve_by
+from inradius.bracketing.saved import to_json
 from inradius.cli import radii, summary
-from inradius.cli.console import console, say
+from inradius.cli.console import console, is_first, say
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
 from inradius.models.check import check_forward
@@ -23,6 +28,18 @@ from inradius.models.load import load_model
 from inradius.models.modes import frozen
 from inradius.report import Report
 from inradius.sets.threat_model import ThreatModel
+from inradius.stored.files import write_atomic
+
+# the name of the standard output
+STANDARD = "-"
+
+
+@attrs.frozen
+class Printed:
+    """What a command prints: the report in short, or nothing where it is quiet; ``json`` is a file for its numbers, or "-"."""
+
+    json: str | None
+    quiet: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -36,12 +53,20 @@ class Question:
     threat: str
     per_class: bool
     options: BracketOptions
+    printed: Printed
 
     def answer(self, factors: Sequence[float] = (), *, radius: bool = False) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
 
         ``radius`` adds the radii of the examples. Specs are read before anything is loaded, so that an error costs no time.
         """
+        with redirect_stdout(io.StringIO()) if self.printed.quiet or self.printed.json == STANDARD else nullcontext():
+            report = self._answer(factors, radius)
+        if self.printed.json is not None:
+            _write_json(report, self.printed.json)
+        return report
+
+    def _answer(self, factors: Sequence[float], radius: bool) -> Report:
         started = monotonic()
         threat = make(self.threat, ThreatModel)
         options = self._options(threat)
@@ -104,8 +129,35 @@ def _show_radii(
     radii.show(found, threat, data, folder)
 
 
-def demand(report: Report, share: float | None) -> None:
-    """Ends the program with 1 where the certified accuracy is below ``share``."""
-    if share is not None and report.lower < share:
-        say(f"the certified accuracy {report.lower:.4g} is below {share:.4g}, which --fail-under asks for")
+def _write_json(report: Report, name: str) -> None:
+    """Writes the numbers and the examples of a report to a file, or to the standard output."""
+    found = to_json(report, "")
+    del found["deltas"]
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if name != STANDARD:
+        write_atomic(Path(name), f"{text}\n".encode())
+    elif is_first():
+        print(text)
+
+
+def demand(report: Report, certified: float | None, attacked: float | None = None, *, json: str | None = None) -> None:
+    """Ends the program with 1 where the certified accuracy, or that under attack, is below a share.
+
+    The sentence goes to the standard output, or beside it where that has the report as JSON.
+    """
+    asked = (
+        ("certified accuracy", report.lower, certified, "--fail-under"),
+        ("accuracy under attack", report.upper, attacked, "--fail-under-attacked"),
+    )
+    told = [
+        f"the {what} {found:.4g} is below {share:.4g}, which {option} asks for"
+        for what, found, share, option in asked
+        if share is not None and found < share
+    ]
+    for sentence in told:
+        if json == STANDARD:
+            print(sentence, file=sys.stderr)
+        else:
+            say(sentence)
+    if told:
         raise typer.Exit(1)
