@@ -10,6 +10,7 @@ from inradius.cli.attack import attack
 from inradius.cli.bracket import bracket
 from inradius.cli.certify import certify
 from inradius.cli.check_model import check_model
+from inradius.cli.compare import compare
 from inradius.cli.describe import describe
 from inradius.cli.names import list_names
 from inradius.cli.plugins import plugins
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "certify": certify,
     "verify": verify,
     "train": train,
+    "compare": compare,
     "check-model": check_model,
     "list": list_names,
     "describe": describe,
