@@ -274,3 +274,17 @@ def test_members_can_be_named_and_listed():
     assert [str(member) for member in attack.members] == ["fgsm()", "pgd(steps=3)"]
     assert type(attack)(members=list(attack.members)) == attack
     assert attack_of(attack.spec(full=True)) == attack
+
+
+@pytest.mark.parametrize(
+    "spec", ["spsa(steps=2, samples=2)", "hop_skip_jump(queries=30)", "transfer(fgsm(), model='mnist_small_standard')"]
+)
+@pytest.mark.parametrize("outcome", ["top1", "top_k(k=2)"])
+def test_expectation_of_attacks_that_ask_about_copies_or_another_model(spec, outcome):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 3)).eval()
+    x, threat = torch.rand(4, 1, 28, 28), threat_of("linf(eps=0.1)")
+    y, outcome = network(x).argmax(1), inradius.make(outcome, inradius.Outcome)
+    found = attack_of(f"eot({spec}, samples=2)")(network, x, y, threat, outcome=outcome)
+    assert found.delta.shape == x.shape
+    torch.testing.assert_close(found.margin, outcome.judged(network(x + found.delta), y))
