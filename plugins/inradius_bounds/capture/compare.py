@@ -108,8 +108,10 @@ def same_bits(mine: Tensor, its: Tensor) -> bool:
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    plain = tensor.detach().resolve_conj().resolve_neg()
-    plain = torch.view_as_real(plain) if plain.is_complex() else plain
+    plain = tensor.detach()
+    if plain.is_complex() or plain.is_neg():
+        plain = plain.resolve_conj().resolve_neg()
+        plain = torch.view_as_real(plain) if plain.is_complex() else plain
     return plain.view(_BITS[plain.element_size()])
 
 

@@ -26,8 +26,10 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
     norms = [module for module in modules if isinstance(module, _BatchNorm)]
     tracked = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     recurrent = [(module, module.dropout) for module in modules if isinstance(module, nn.RNNBase) and _by_cudnn(module)]
+    # torch takes long to set an attribute of a module
     for module in modules:
-        module.training = False
+        if module.training:
+            module.training = False
     for network, _ in recurrent:
         # cuDNN differentiates recurrent layers in training mode alone, and without dropout both modes are the same
         network.training, network.dropout = True, 0.0
@@ -42,7 +44,8 @@ def evaluating(model: object, bn_mode: BatchNormMode = "eval") -> Iterator[None]
         yield
     finally:
         for module, training in before:
-            module.training = training
+            if module.training is not training:
+                module.training = training
         for network, dropout in recurrent:
             network.dropout = dropout
         if bn_mode == "train_notrack":

@@ -170,20 +170,20 @@ class _Tensor:
 class _Memory:
     """The placement of a tensor's numbers in memory, and a copy of them; ``numbers`` is each of them once, in that memory.
 
-    bits: those of the numbers, in the same memory, and those of the copy; None for complex numbers, whose bits may be copied.
+    Both are bits, but for complex numbers, whose bits may be copies.
     """
 
     data: Tensor
     placement: tuple[Any, ...]
     numbers: Tensor
     copy: Tensor
-    bits: tuple[Tensor, ...] | None
 
     def put_back(self, tensor: Tensor) -> bool:
         moved = _placement(tensor) != self.placement
         if moved:
             tensor.data = self.data
-        written = not torch.equal(*self.bits or _bits(self.numbers, self.copy))
+        pair = self.numbers, self.copy
+        written = not torch.equal(*map(_bits, pair) if self.numbers.is_complex() else pair)
         if written:
             self.numbers.copy_(self.copy)
         return moved or written
@@ -197,9 +197,8 @@ def _memory(tensor: Tensor) -> _Memory | None:
         # torch does not count changes made through ``data``, so gradients of earlier runs stay valid
         data = tensor.data
         numbers = _once(data)
-        copy = numbers.clone()
-        bits = _bits(numbers, copy)
-        return _Memory(data, _placement(tensor), numbers, copy, None if data.is_complex() else bits)
+        numbers = numbers if data.is_complex() else _bits(numbers)
+        return _Memory(data, _placement(tensor), numbers, numbers.clone())
     except (RuntimeError, TypeError):
         return None
 
@@ -225,13 +224,12 @@ def _once(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _bits(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The bits of tensors of one shape as integers, which equal themselves where the numbers do not."""
-    parts = [torch.view_as_real(each.resolve_conj()) if each.is_complex() else each for each in tensors]
-    bytes_each = parts[0].element_size()
-    if not all(part.is_contiguous() for part in parts):
-        return tuple(part.view(_BITS[bytes_each]) for part in parts)
-    # eight bytes at once where the size and the places in memory allow it
-    sizes = (parts[0].numel(), *(part.storage_offset() for part in parts))
-    wide = not any(size * bytes_each % 8 for size in sizes)
-    return tuple(part.view(-1).view(torch.int64 if wide else _BITS[bytes_each]) for part in parts)
+def _bits(tensor: Tensor) -> Tensor:
+    """The bits of a tensor as integers, which equal themselves where the numbers do not; in its memory unless it is complex."""
+    part = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    bytes_each = part.element_size()
+    if not part.is_contiguous():
+        return part.view(_BITS[bytes_each])
+    # eight bytes at once where the size and the place in memory allow it
+    wide = not part.numel() * bytes_each % 8 and not part.storage_offset() * bytes_each % 8
+    return part.view(-1).view(torch.int64 if wide else _BITS[bytes_each])
