@@ -1,15 +1,19 @@
 """The report: the result of a bracket with its views, as files in a folder and as a page."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import attrs
+from torch import Tensor, nn
 
 from inradius.bracketing.result import BracketResult
 from inradius.bracketing.saved import REPORT, load, to_json, write_tensors
 from inradius.bracketing.summary import summary
+from inradius.data.dataset import Examples
 from inradius.report import page, tables
+from inradius.report.exported import ExportedImage, export_images
 from inradius.report.robustness import robustness_curve
 from inradius.stored.checksum import sealed_json
 from inradius.stored.files import as_folder, writable_folder, write_atomic
@@ -45,6 +49,20 @@ class Report(BracketResult):
     def load(cls, folder: str | Path) -> "Report":
         """The report that ``save`` wrote. Raises ``InputError`` where the folder holds none."""
         return cls(**load(Path(folder)))
+
+    def export_images(
+        self,
+        folder: str | Path,
+        model: nn.Module | Callable[[Tensor], Tensor] | None = None,
+        data: Examples | None = None,
+    ) -> tuple[ExportedImage, ...]:
+        """Writes each broken image and its perturbed version as PNG files, with a table of what survives 8 bits.
+
+        A perturbed image survives where, rounded to 8 bits, it is in the set and still breaks ``model``; without one the table says
+        only if it is in the set. Without ``data`` these are the few images that the page shows. Raises ``InputError`` for inputs
+        that are no images in a box of two numbers, and where no image is broken.
+        """
+        return export_images(self, folder, model, data)
 
     def to_html(self) -> str:
         """The report as one page that needs no other file."""
