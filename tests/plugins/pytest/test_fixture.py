@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 from cli_cases import write
@@ -38,9 +39,9 @@ def session(folder, *options):
 
 
 def installed():
-    from importlib.metadata import entry_points
-
-    return any(point.value == "inradius_pytest" for point in entry_points(group="pytest11"))
+    # all distributions, as pytest goes through them, also those behind another of the same name
+    points = (point for found in distributions() for point in found.entry_points)
+    return any(point.group == "pytest11" and point.value == "inradius_pytest" for point in points)
 
 
 def test_a_session(tmp_path):
