@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
+import pytest
 from cli_cases import write
 
 import inradius
@@ -44,6 +45,7 @@ def installed():
     return any(point.group == "pytest11" and point.value == "inradius_pytest" for point in points)
 
 
+@pytest.mark.slow  # two processes that import torch
 def test_a_session(tmp_path):
     write(tmp_path)
     (tmp_path / "test_it.py").write_text(TEST)
