@@ -59,7 +59,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("law", laws(Outcome), ids=lambda law: law.__name__)
-@pytest.mark.parametrize(("outcome", "outputs", "labels"), CASES, ids=lambda value: str(value).replace("<", ""))
+@pytest.mark.parametrize(("outcome", "outputs", "labels"), CASES, ids=[str(case[0]) for case in CASES])
 def test_every_outcome_obeys_the_laws(law, outcome, outputs, labels):
     check_outcome(outcome, outputs=outputs, labels=labels, only=[law], examples=25)
 
