@@ -61,8 +61,9 @@ def test_bad_input_is_named(tmp_path, options, message):
 
 
 def test_data_of_another_kind(tmp_path):
-    with pytest.raises(inradius.InputError, match="the data are a tuple"):
-        inradius.bracket(linear(), (1, 2), Cube(eps=0.1), attacks=[], certifiers=[], folder=tmp_path)
+    for data, told in (((1, 2), "are one number"), ((1, 2, 3), "the data are a tuple")):
+        with pytest.raises(inradius.InputError, match=told):
+            inradius.bracket(linear(), data, Cube(eps=0.1), attacks=[], certifiers=[], folder=tmp_path)
 
 
 def test_a_spec_of_the_wrong_kind(tmp_path):

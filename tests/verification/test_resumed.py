@@ -13,6 +13,7 @@ from inradius.certifiers.certificate_in_progress import certificate_in_progress
 from inradius.certifiers.search_progress import listening
 from inradius.certifiers.search_states import within
 from inradius.sets.region import BoxRegion
+from inradius_bounds.capture.trace import computation_digest
 from inradius_bounds.search.kept_search import KeptSearch
 
 SETS = ("l2(eps=1.0)", "linf(eps=0.45)", "l1(eps=3.0, bounds=(0, 1))")
@@ -128,6 +129,43 @@ def test_members_and_parts_are_searched_under_other_names(tmp_path, monkeypatch)
     found = {place.partition("/network/") for _, place in places}
     assert {first for first, _, _ in found} == {f"question/0/member/{number}/example/0" for number in (0, 1)}
     assert {len(digest) for _, _, digest in found} == {64}
+
+
+class Buffered(nn.Module):
+    """A network that reads its weights' buffer in a way that the buffer's numbers do not tell."""
+
+    def __init__(self, kind, second):
+        super().__init__()
+        self.net, self.kind, self.second = network(width=8)[0], kind, second
+        numbers = torch.tensor([[1.0, 1.001], [1.002, 1.003]])
+        self.register_buffer("table", numbers.T.contiguous().T if second else numbers)
+
+    def forward(self, x):
+        if self.kind == "file":
+            return self.net(x) * torch.from_file(self.second, size=1)
+        return self.net(x) * torch.as_strided(self.table, (1,), (1,), 1)
+
+
+@pytest.mark.parametrize("kind", ["file", "strided"])
+def test_a_network_whose_calls_do_not_tell_its_numbers_has_no_hash(kind, tmp_path):
+    (tmp_path / "numbers").write_bytes(torch.ones(1).numpy().tobytes())
+    for second in (str(tmp_path / "numbers"), ""):
+        if kind == "strided" or second:
+            with certificate_in_progress(torch.float32):
+                assert computation_digest(Buffered(kind, second).eval(), torch.full((1, 12), 0.5)) is None
+
+
+def test_sets_of_one_spec_with_other_supports_are_searched_anew(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(KeptSearch, "found", lambda self: names.append(self.name))
+    model, x = network(width=24)
+    prop = near_minimum(model, x, make("linf(eps=0.45)", inradius.ThreatModel), share=0.9)
+    certifier = make("branch_and_bound(domains=3)", inradius.Certifier)
+    for eps in (0.45, 0.45, 0.4500001):
+        with search_states.keeping(search_states.SearchStates(tmp_path / "search", "")):
+            certifier(model, x, None, make(f"linf(eps={eps})", inradius.ThreatModel), prop=prop, decide=True)
+    assert len(names) == 3
+    assert names[0] == names[1] != names[2]
 
 
 class Hidden(nn.Module):

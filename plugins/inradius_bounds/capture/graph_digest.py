@@ -5,19 +5,37 @@ from typing import Any
 import torch
 
 from inradius.certifiers.search_states import question_hash, tensor_bytes
-from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value
+from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value, values_in
+
+# operators that read what no argument holds: files, numbers beside those of a tensor in its memory, random numbers
+_OUTSIDE = ("from_file", "as_strided", "rand", "normal", "bernoulli", "dropout", "multinomial", "empty", "set")
 
 
 def graph_digest(graph: Graph) -> str | None:
-    """The hash, the same for the same operators on the same constants; None where a module stands for its operators.
+    """The hash, the same for the same operators on the same constants.
 
-    A graph of another computation has another hash, whatever the model's class, attributes or hooks are.
+    A graph of another computation has another hash, whatever the model's class, attributes or hooks are. None where that cannot
+    be said: where a module stands for its operators, where an operator is not one of torch's own or reads what no argument
+    holds, and where a constant is more than its numbers, as quantised and sparse ones are.
     """
-    if graph.volatile or any(isinstance(call.op, ModuleOperator) for call in graph.calls):
+    if graph.volatile or not all(_told_by_arguments(call) for call in graph.calls):
         return None
     writer = _Writer(graph.entry)
     parts = [writer.form(graph.entry), *map(writer.call, graph.calls), writer.told(graph.result)]
     return question_hash(*parts)
+
+
+def _told_by_arguments(call: OperatorCall) -> bool:
+    """True where a call's operator and arguments say what it computes."""
+    if isinstance(call.op, ModuleOperator) or call.op.namespace != "aten":
+        return False
+    leaves = [value.leaf for value in values_in((call.args, call.kwargs)) if value.leaf is not None]
+    return not any(part in call.name for part in _OUTSIDE) and all(map(_plain, leaves))
+
+
+def _plain(leaf: torch.Tensor) -> bool:
+    """True for a dense tensor of numbers that its type says."""
+    return leaf.layout == torch.strided and not leaf.is_quantized and not leaf.is_conj() and not leaf.is_neg()
 
 
 class _Writer:
@@ -40,7 +58,9 @@ class _Writer:
     def told(self, given: Any) -> bytes:
         if isinstance(given, Value):
             # a constant is told each time by its numbers
-            return self.form(given) if given.leaf is None else b"leaf " + tensor_bytes(given.leaf)
+            if given.leaf is None:
+                return self.form(given)
+            return f"leaf {given.leaf.stride()} ".encode() + tensor_bytes(given.leaf)
         if isinstance(given, torch.Tensor):
             return b"tensor " + tensor_bytes(given)
         if isinstance(given, dict):

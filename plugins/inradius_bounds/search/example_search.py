@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius import Oracles, Property
-from inradius.certifiers.search_states import kept_states, within
+from inradius.certifiers.search_states import kept_states, question_hash, tensor_bytes, within
 from inradius_bounds.backward.domain import defined_everywhere
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.memory import free_bytes, numbers_within
@@ -30,6 +30,8 @@ from inradius_bounds.search.witnesses import WitnessSearch
 _INPUTS, _UNDECIDED = 8, 24
 # an input varies where its room is wider than this share of its size
 _ROUNDED = 1e-6
+# directions in which sets are compared
+_DIRECTIONS = 16
 # steps of descent for a violation before a search
 _DESCENT = 20
 # the most undecided numbers whose bounds are raised before a search, and the steps of that ascent
@@ -74,10 +76,20 @@ class ExampleSearch:
             return self._split_neurons(root, clauses, left, safe, witnesses, limit)
 
     def _network(self) -> str:
-        """What names the network in kept states: a hash of its computation, or a new name where there is none."""
-        if kept_states() is None:
-            return ""
-        return computation_digest(self.model, self.x) or uuid.uuid4().hex
+        """What names network and set in kept states: hashes of the computation, and of the support in some directions.
+
+        A new name where the computation has no hash.
+        """
+        digest = "" if kept_states() is None else computation_digest(self.model, self.x)
+        if digest is None:
+            return uuid.uuid4().hex
+        return digest and question_hash(digest, tensor_bytes(self._supports()))
+
+    def _supports(self) -> Tensor:
+        """The values of the support function in directions that are always the same, (1, K)."""
+        generator = torch.Generator().manual_seed(0)
+        directions = torch.randn(1, _DIRECTIONS, *self.x.shape[1:], generator=generator, dtype=torch.float64)
+        return self.part.support(directions.to(self.x.device), self.x.double())
 
     @property
     def _goal(self) -> float:

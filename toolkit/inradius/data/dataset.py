@@ -62,8 +62,10 @@ class Dataset:
 
         With ``classes=False`` labels (N, ...) need not be classes: numbers, or several for each input, as an outcome takes them.
         """
-        if not classes and labels.ndim and len(inputs) == len(labels):
+        if not classes and inputs.ndim and labels.ndim and len(inputs) == len(labels):
             return cls(inputs, labels, torch.arange(len(inputs)), bounds, name)
+        if not inputs.ndim:
+            raise InputError(f"the inputs of {name} are one number; allowed is a tensor with a row for each input")
         if labels.ndim != 1 or len(inputs) != len(labels):
             raise InputError(
                 f"{name} has {len(inputs)} inputs and labels of shape {tuple(labels.shape)}; allowed is one label per input"

@@ -84,9 +84,16 @@ def _question(model: nn.Module, x: Tensor, threat: Oracles, prop: Property, clai
             f"state was given, and the set is a {type(threat).__name__}, which has no spec; allowed is a component, as in "
             "'linf(eps=0.1)'"
         )
+    try:
+        network = fingerprint(model)
+    except (RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            f"state was given, and the model has tensors that are no dense arrays ({str(error).splitlines()[0]}); "
+            "allowed is a model of dense parameters and buffers"
+        ) from error
     clauses = () if prop.clauses is None else (prop.clauses,)
     numbers = map(tensor_bytes, (x, prop.weights, prop.offsets, *clauses))
-    return question_hash(__version__, fingerprint(model), str(threat), claim, *numbers)
+    return question_hash(__version__, network, str(threat), claim, *numbers)
 
 
 def as_timeout(seconds: object) -> float:
