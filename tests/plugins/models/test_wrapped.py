@@ -94,6 +94,8 @@ def test_torchscript_is_attacked_with_a_warning_and_refused_by_certifiers(tmp_pa
     y = model(x).argmax(1)
     ours, own = (inradius.attack(each, x, y, "linf(eps=0.3)", "pgd(steps=5)") for each in (program, model))
     torch.testing.assert_close(ours.delta, own.delta)
+    with pytest.raises(inradius.UnsupportedError, match="TorchScript"):
+        inradius.make("crown", inradius.Certifier)(program, x, y, inradius.make("linf(eps=0.3)", inradius.ThreatModel))
     (tmp_path / "no.pt").write_bytes(b"none")
     with pytest.warns(UserWarning, match="trust"), pytest.raises(InputError, match="is no TorchScript program"):
         inradius.load_model(f"torchscript('{tmp_path / 'no.pt'}')")
