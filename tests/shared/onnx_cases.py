@@ -2,6 +2,7 @@
 
 import functools
 import io
+import math
 
 import numpy as np
 import torch
@@ -32,10 +33,20 @@ def outputs_of_runtime(file, inputs, axis=0):
     ``axis``: the axis of the file's output that holds the example.
     """
     run = session(file)
-    (given,) = run.get_inputs()
-    shape = [n if isinstance(n, int) else 1 for n in given.shape]
-    rows = [run.run(None, {given.name: x.numpy().reshape(shape)})[0] for x in inputs]
-    outside = shape[:1] != [1] or (len(shape) == 1 and isinstance(given.shape[0], int))
+    several = run.get_inputs()
+    shapes = [[n if isinstance(n, int) else 1 for n in given.shape] for given in several]
+    cuts = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+
+    def fed(x):
+        """The numbers of an example for each input of the file, one after the other."""
+        parts = np.split(x.numpy().reshape(-1), cuts)
+        return {given.name: part.reshape(shape) for given, part, shape in zip(several, parts, shapes, strict=True)}
+
+    rows = [run.run(None, fed(x))[0] for x in inputs]
+    outside = any(
+        shape[:1] != [1] or (len(shape) == 1 and isinstance(given.shape[0], int))
+        for given, shape in zip(several, shapes, strict=True)
+    )
     return np.stack(rows) if outside else np.stack([row.take(0, axis) for row in rows])
 
 

@@ -38,6 +38,8 @@ def read_onnx(file: str | Path) -> OnnxNetwork:
     stored = _stored(graph, path, external)
     given = read_inputs(graph, stored, path)
     _check_stored(graph, stored, path)
+    if given.nodes:
+        _check_used(graph, stored, path)
     _check_names(graph, path)
     nodes = [*given.nodes, *(read_node(proto, _opset(model, path), str(path), external.read) for proto in graph.node)]
     stored |= given.stored
@@ -125,6 +127,26 @@ def _check_stored(graph: Any, stored: dict[str, Tensor], path: Path) -> None:
     for value in graph.input:
         if text(value.name, path) in stored:
             _check_declared(value, stored[value.name], f"the input {value.name!r} of {path}, which it stores,")
+
+
+def _check_used(graph: Any, stored: dict[str, Tensor], path: Path) -> None:
+    """Raises ``InputError`` for several inputs beside stored weights that nothing reads: one of them may be such a weight."""
+    nodes = [node for each in _graphs(graph) for node in each.node]
+    read = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+    unread = sorted(stored.keys() - read)
+    if unread:
+        raise InputError(
+            f"{path} has several inputs, and stores {unread[0]!r}, which no node reads; allowed are stored weights that are used"
+        )
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those within it."""
+    yield graph
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        for inner in (attribute.g, *attribute.graphs):
+            if inner.node:
+                yield from _graphs(inner)
 
 
 def _check_names(graph: Any, path: Path) -> None:
