@@ -9,7 +9,7 @@ from inradius.attacks.ascent import gradient_of
 from inradius.attacks.best_so_far import BestSoFar
 from inradius.attacks.composite import WrappingAttack
 from inradius.attacks.verdict import certain
-from inradius.components.validators import count, integer
+from inradius.components.validators import count
 from inradius_combinators.grid import Grid
 
 
@@ -32,7 +32,7 @@ class OnGrid(WrappingAttack):
 
     positional = ("attack", "bits")
 
-    bits: int = attrs.field(default=8, validator=[integer, _bits])
+    bits: int = attrs.field(default=8, validator=_bits)
     rounds: int = attrs.field(default=10, validator=count)
 
     @property
@@ -68,7 +68,7 @@ class OnGrid(WrappingAttack):
         return found.best
 
     def _stepped(self, grid: Grid, part: AttackBatch, delta: Tensor) -> Tensor:
-        """A step of PGD from levels to levels, of at least one level in the coordinates that move most."""
+        """A step of PGD of half the radius, rounded to levels within the set."""
         point = delta.detach().requires_grad_()
         with torch.enable_grad():
             _, value = part.score(point, self.maximised())

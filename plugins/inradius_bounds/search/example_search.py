@@ -70,20 +70,20 @@ class ExampleSearch:
         defined = defined_everywhere(root)
         if defined is not None and not bool(defined.all()):
             return Decision(safe, False)
-        with within("network", self._network()):
+        with within("network", self._name()):
             if self._by_inputs(root):
                 return self._split_inputs(root, prop, safe, witnesses, limit)
             return self._split_neurons(root, clauses, left, safe, witnesses, limit)
 
-    def _network(self) -> str:
-        """What names network and set in kept states: hashes of the computation, and of the support in some directions.
+    def _name(self) -> str:
+        """The name of network and set in kept states: a hash of the computation, and of the support in some directions.
 
-        A new name where the computation has no hash.
+        A new name each time where the computation has no hash; "" where no states are kept.
         """
-        digest = "" if kept_states() is None else computation_digest(self.model, self.x)
-        if digest is None:
-            return uuid.uuid4().hex
-        return digest and question_hash(digest, tensor_bytes(self._supports()))
+        if kept_states() is None:
+            return ""
+        digest = computation_digest(self.model, self.x)
+        return uuid.uuid4().hex if digest is None else question_hash(digest, tensor_bytes(self._supports()))
 
     def _supports(self) -> Tensor:
         """The values of the support function in directions that are always the same, (1, K)."""

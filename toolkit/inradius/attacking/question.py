@@ -1,4 +1,4 @@
-"""What is asked of an attack."""
+"""The arguments of an attack's call, and parts of them."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from inradius.sets.oracles import Oracles
 
 @attrs.frozen(eq=False)
 class Question:
-    """What is asked of an attack: the arguments of its call, for the examples with the numbers ``index`` (n,)."""
+    """The arguments of an attack's call, for the examples with the numbers ``index`` (n,)."""
 
     model: nn.Module | Callable[[Tensor], Tensor]
     x: Tensor

@@ -27,7 +27,7 @@ def attacked_at(question: Question, attack: Attack, radii: Sequence[float], obse
     found: dict[int, Attacked] = {}
     if attack.minimal:
         largest = question.within(question.threat.scaled(factors[order[-1]])).run(attack, observe)
-        found = {place: _within(largest, question, factors[place], attack) for place in order}
+        found = {place: _within(largest, question, factors[place]) for place in order}
     else:
         last: Attacked | None = None
         for place in order:
@@ -52,7 +52,7 @@ def _gone_on(last: Attacked, at: Question, attack: Attack, observe: Observe) -> 
     return Attacked(**changes, queries=last.queries.index_add(0, rows, new.queries))
 
 
-def _within(largest: Attacked, question: Question, factor: float, attack: Attack) -> Attacked:
+def _within(largest: Attacked, question: Question, factor: float) -> Attacked:
     """The smallest perturbations, judged in the set of a radius."""
     threat = question.threat.scaled(factor)
     inside = threat.contains(largest.delta, question.x)

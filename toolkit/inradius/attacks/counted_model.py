@@ -92,7 +92,7 @@ class CountedModel:
         return y if self._own is None else self._own
 
     def as_property(self, like: Tensor) -> Property | None:
-        """What certifiers prove of these examples where the outcome is not top-1, for outputs like these; else None."""
+        """The property that certifiers prove of these examples, for outputs like these; None where the outcome is top-1."""
         return None if self._own is None else self._outcome.as_property(self._own, like)
 
     def on(self, model: Callable[[Tensor], Tensor]) -> Self:

@@ -76,7 +76,7 @@ def judge(
 
 
 def _margin(outcome: Outcome, outputs: Tensor, y: Tensor, goal: Tensor | None) -> Tensor:
-    """What an attack must bring below zero, (B,); goals go with top-1 alone."""
+    """The margin that an attack must bring below zero, (B,): the outcome's, or with goals (top-1 alone) that of ``against``."""
     return outcome.judged(outputs, y) if goal is None else against(outputs, y, goal)
 
 

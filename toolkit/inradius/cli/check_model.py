@@ -50,7 +50,7 @@ def check_model(
     certifier: options.Certifiers = None,
     device: options.Device = None,
 ) -> None:
-    """What is understood of a model: inputs, outputs, accuracy, cost, and which attacks and certifiers take it."""
+    """Tell how a model is understood: its inputs, outputs, accuracy and cost, and which attacks and certifiers take it."""
     the_set, question = make(threat, ThreatModel), make(outcome, Outcome)
     attacks = [make(spec, Attack) for spec in attack or the_set.default_attacks]
     certifiers = [make(spec, Certifier) for spec in certifier or _CERTIFIERS]

@@ -25,7 +25,7 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    """What became more or less robust between two reports on the same examples, as Markdown with a paired test."""
+    """Compare two reports on the same examples: which became more or less robust, as Markdown with a paired test."""
     one, other = Report.load(before), Report.load(after)
     say(to_markdown(one, other))
     if fail_under_p is not None and any(

@@ -36,7 +36,7 @@ STANDARD = "-"
 
 @attrs.frozen
 class Printed:
-    """What a command prints: the report in short, or nothing where it is quiet; ``json`` is a file for its numbers, or "-"."""
+    """The output of a command: the report in short, or nothing where ``quiet``; ``json`` is a file for its numbers, or "-"."""
 
     json: str | None
     quiet: bool

@@ -18,7 +18,7 @@ def asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def answered(model: Callable[[Tensor], object], x: Tensor) -> object:
-    """What the model returns. Raises ``InputError``, with the reason, where it fails on the inputs."""
+    """The model's own return value. Raises ``InputError``, with the reason, where it fails on the inputs."""
     try:
         # a copy, because the model may write to it
         return model(x.clone())
