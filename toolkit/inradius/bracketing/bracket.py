@@ -14,9 +14,8 @@ from inradius.bracketing.flags import run_flags
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.bracketing.plan import Plan, device_of
-from inradius.bracketing.progress import bars
 from inradius.bracketing.reuse import ReusedResults
-from inradius.bracketing.run import BracketRun
+from inradius.bracketing.run import BracketRun, bars
 from inradius.bracketing.setting import Setting, environment
 from inradius.bracketing.store import KeptDeltas, Store
 from inradius.certifiers.certificate import Claim

@@ -1,7 +1,8 @@
 """The run of a plan: stage after stage, batch after batch, each batch on the disk before the next."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 import torch
@@ -10,13 +11,15 @@ from torch import Tensor
 from inradius.bracketing import contradiction
 from inradius.bracketing.ledger import AUDIT, Ledger, witness_stage
 from inradius.bracketing.plan import Plan
-from inradius.bracketing.progress import Begin
 from inradius.bracketing.reuse import ReusedResults
 from inradius.bracketing.stages import AttackStage, CleanStage, Findings, Stage, stages
 from inradius.bracketing.store import Record, Store
 from inradius.processes import Processes, attempt
 from inradius.rng import ExampleRNG
 
+# a stage opens its progress bar with its title and its total, and moves it on by a count
+Advance = Callable[[int], None]
+Begin = Callable[[str, int], Advance]
 # the record of a batch, its perturbations, and those of its witnesses
 Answer = tuple[Record, Tensor | None, Tensor | None]
 
@@ -163,3 +166,34 @@ def _rounds(rows: list[int], size: int, processes: int) -> Iterator[list[list[in
     batches = [rows[first : first + size] for first in range(0, len(rows), size)]
     for first in range(0, len(batches), processes):
         yield batches[first : first + processes]
+
+
+@contextmanager
+def bars(shown: bool) -> Iterator[Begin]:
+    """``begin(title, total)`` opens a bar and gives the function that moves it on; nothing is drawn unless ``shown``."""
+    if not shown:
+        yield lambda title, total: lambda count: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+
+        def begin(title: str, total: int) -> Advance:
+            task = progress.add_task(title, total=total)
+            return lambda count: progress.advance(task, count)
+
+        yield begin
