@@ -255,7 +255,7 @@ def generated():
 def test_the_reference_is_generated_from_the_code(generated):
     pages = {
         name: (DOCS / "reference" / f"{name}.md").read_text("utf-8")
-        for name in ("components", "cli", "interfaces", "networks", "testing")
+        for name in ("components", "cli", "interfaces", "networks", "testing", "evidence")
     }
     made = {name: generated.on_page_markdown(text) for name, text in pages.items()}
     assert not any("<!-- generated" in text for text in made.values())
@@ -265,6 +265,7 @@ def test_the_reference_is_generated_from_the_code(generated):
     assert "`zero_is_inside`" in made["testing"]
     assert "| `weight_decay` | The optimiser's weight decay. | `0.0` |" in made["interfaces"]
     assert "\n## mnist_small_certified\n" in made["networks"]
+    assert "| `hashes` |" in made["evidence"]
 
 
 def test_sources_become_links(generated):

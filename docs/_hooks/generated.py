@@ -16,6 +16,7 @@ from inradius.components.component import spell
 from inradius.components.plugins import installed
 from inradius.components.registry import KINDS, Entry, entries
 from inradius.models.onnx.operators import FAMILIES as ONNX_FAMILIES
+from inradius.report.evidence.record import schema
 from inradius.testing import laws
 from inradius.training.option import option_of
 from inradius.training.options import FIELDS
@@ -120,6 +121,22 @@ def held_laws() -> Iterator[str]:
         yield from table(("law", "what it says"), rows)
 
 
+def evidence_entries() -> Iterator[str]:
+    """Every entry of evidence with what it holds, by the schema."""
+    rows = []
+    for name, entry in schema()["properties"].items():
+        rows.append((f"`{name}`", "", escaped(described(entry))))
+        rows += [("", f"`{below}`", escaped(described(it))) for below, it in entry.get("properties", {}).items()]
+    yield from table(("entry", "entry in it", "what it is"), rows)
+
+
+def described(entry: dict[str, Any]) -> str:
+    """The description of an entry of a schema, or of what it refers to, in one line."""
+    if "description" not in entry and "$ref" in entry:
+        entry = schema()["$defs"][entry["$ref"].rpartition("/")[2]]
+    return str(entry.get("description", entry.get("const", "")))
+
+
 def cards() -> Iterator[str]:
     """The cards of the trained networks, one level down."""
     for card in sorted(CARDS.glob("*.md")):
@@ -175,5 +192,6 @@ GENERATED: dict[str, Callable[[], Iterator[str]]] = {
     "onnx_operators": onnx_operators,
     "train_options": train_options,
     "laws": held_laws,
+    "evidence_entries": evidence_entries,
     "cards": cards,
 }

@@ -179,6 +179,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path, call):
     report, whole = run(tmp_path / "killed"), run(tmp_path / "whole")
     assert report == whole
     assert all(report.deltas[row].equal(delta) for row, delta in whole.deltas.items())
+    assert {**report.evidence(), "times": 0} == {**whole.evidence(), "times": 0}
 
 
 def test_a_finished_run_is_read_and_not_repeated(tmp_path):

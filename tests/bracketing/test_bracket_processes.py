@@ -65,6 +65,8 @@ def test_two_processes_find_what_one_finds_and_go_on_where_one_stopped(tmp_path)
     whole, resumed = (inradius.Report.load(tmp_path / name) for name in ("whole", "resumed"))
     assert whole == one
     assert resumed.examples == one.examples
+    # so is the evidence, but for times
+    assert {**whole.evidence(), "times": 0} == {**one.evidence(), "times": 0} == {**resumed.evidence(), "times": 0}
     # the batches are those of one process, so that the records are too, whoever made them
     assert lines(tmp_path / "whole") == lines(tmp_path / "one")
     assert all(torch.equal(whole.deltas[row], delta) for row, delta in one.deltas.items())

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -100,8 +101,12 @@ def bracket_by(
     data: Examples,
     threat: ThreatModel | str,
     reused: ReusedResults | None = None,
+    command: str = "",
 ) -> Report:
-    """The report of ``bracket`` by a value of options; ``reused`` are results of other radii of a curve."""
+    """The report of ``bracket`` by a value of options.
+
+    ``reused`` are results of other radii of a curve; ``command`` is the command line that asks the same, where there is one.
+    """
     data = as_examples(data)
     if options.device is not None:
         find_device(options.device)
@@ -117,7 +122,7 @@ def bracket_by(
         ledger = Ledger.of(plan.attacks, plan.certifiers)
         with frozen(plan.model), bars(options.progress and processes.main) as begin:
             BracketRun(plan, store, ledger, begin, processes, reused).complete()
-        return processes.on_main(lambda: _saved(_report(plan, setting, store, ledger)))
+        return processes.on_main(lambda: _saved(attrs.evolve(_report(plan, setting, store, ledger), command=command)))
 
 
 def _check_agreement(processes: Processes, setting: Setting) -> None:

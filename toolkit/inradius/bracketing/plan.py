@@ -20,7 +20,7 @@ from inradius.components.registry import make
 from inradius.data.dataset import Dataset, Examples
 from inradius.errors import UnsupportedError
 from inradius.models.fuse import optimize
-from inradius.models.load import find_device, fingerprint
+from inradius.models.load import find_device, fingerprint, weights_fingerprint
 from inradius.outcomes.classes import Top1
 from inradius.sets.arithmetic.sides import numbers_alone
 from inradius.sets.threat_model import ThreatModel
@@ -111,6 +111,7 @@ class Plan:
             convention=self.threat.convention,
             bounds=numbers_alone(self.data.bounds),
             minimal=tuple(str(attack) for attack in self.attacks if attack.minimal),
+            weights=weights_fingerprint(self.model),
             key=run_key(decisive),
         )
 

@@ -27,8 +27,8 @@ class BracketResult:
 
     examples: one record each; seconds: the time of each method; environment: the machine and the versions; deltas: by row,
     the perturbation of the attempt that counts (*S); inputs: by row, the few images that the page shows (*S); flags:
-    sentences on anything that makes these numbers doubtful. Two results are equal when their settings and their examples
-    are equal; time and machine do not matter.
+    sentences on anything that makes these numbers doubtful; command: the command line that asks the same, "" for a call from
+    Python. Two results are equal when their settings and their examples are equal; time and machine do not matter.
     """
 
     setting: Setting
@@ -39,6 +39,7 @@ class BracketResult:
     deltas: Mapping[int, Tensor] = attrs.field(factory=dict, eq=False, repr=False)
     inputs: Mapping[int, Tensor] = attrs.field(factory=dict, eq=False, repr=False)
     folder: Path | None = attrs.field(default=None, eq=False)
+    command: str = attrs.field(default="", eq=False)
 
     @cached_property
     def counts(self) -> dict[str, int]:

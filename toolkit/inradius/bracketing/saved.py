@@ -111,15 +111,16 @@ class FileRows(Mapping[int, Tensor]):
 def to_json(result: BracketResult, deltas: str) -> dict[str, Any]:
     """The result as JSON values, ``deltas`` naming the file of perturbations; numbers that are not finite are strings."""
     examples = [attrs.asdict(example) | {"status": example.status} for example in result.examples]
-    record: dict[str, Any] = _spell({"format": FORMAT, "deltas": deltas, **summary(result), "table": examples})
+    record: dict[str, Any] = spelled({"format": FORMAT, "deltas": deltas, **summary(result), "table": examples})
     return record
 
 
-def _spell(value: Any) -> Any:
+def spelled(value: Any) -> Any:
+    """Values as JSON has them: keys are strings, and numbers that are not finite are strings as well."""
     if isinstance(value, dict):
-        return {str(key): _spell(item) for key, item in value.items()}
+        return {str(key): spelled(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_spell(item) for item in value]
+        return [spelled(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -155,6 +156,7 @@ def _fields(record: dict[str, Any], folder: Path) -> dict[str, Any]:
         "deltas": rows["delta"],
         "inputs": rows["input"],
         "folder": folder,
+        "command": record.get("command", ""),
     }
 
 

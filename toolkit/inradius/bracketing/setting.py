@@ -5,7 +5,9 @@ import json
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import distributions, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,8 @@ class Setting:
     reuse: other radii of a curve may have decided examples; optimize_model: attacks asked a quicker copy of the model;
     minimal: the attacks that look for the smallest perturbation; accept_solver: a solver's word counts as certified; claim:
     the level that a proof must have to count, "real" in reports that name none; outcome:
-    what counts as broken; votes: the passes that judged a random model, 1 for a deterministic one.
+    what counts as broken; votes: the passes that judged a random model, 1 for a deterministic one; weights: the hash of the
+    parameters and buffers alone, "" in reports that have none.
     """
 
     threat: str
@@ -54,6 +57,7 @@ class Setting:
     claim: str = "real"
     outcome: str = "top1()"
     votes: int = 1
+    weights: str = ""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":
@@ -96,7 +100,10 @@ def run_key(settings: dict[str, Any]) -> str:
 
 
 def environment(device: torch.device) -> dict[str, object]:
-    """Versions, machine, threads and device, as plain values; plugins are listed, not loaded."""
+    """Versions, machine, threads, device and the time, as plain values; plugins are listed, not loaded.
+
+    packages: the version of each installed distribution.
+    """
     found = [entry.dist for entry in entry_points(group=NAMESPACE) if entry.dist]
     return {
         "inradius": __version__,
@@ -106,4 +113,14 @@ def environment(device: torch.device) -> dict[str, object]:
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
         "device": str(device) if device.type != "cuda" else f"{device} ({torch.cuda.get_device_name(device)})",
+        "packages": _packages(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+# reading a few hundred names takes longer than a small run
+@cache
+def _packages() -> dict[str, str]:
+    """The version of each installed distribution, by name; of several with one name that of the first on the path."""
+    found = {str(dist.name): dist.version for dist in reversed(list(distributions()))}
+    return dict(sorted(found.items()))

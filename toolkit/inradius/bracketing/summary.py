@@ -185,6 +185,7 @@ def summary(result: BracketResult) -> dict[str, Any]:
         "kills": kills(result),
         "classes": by_class(result.examples),
         "setting": attrs.asdict(result.setting),
+        "command": result.command,
         "seconds": dict(result.seconds),
         "environment": dict(result.environment),
     }

@@ -12,6 +12,7 @@ from inradius.cli.certify import certify
 from inradius.cli.check_model import check_model
 from inradius.cli.compare import compare
 from inradius.cli.describe import describe
+from inradius.cli.evidence import evidence
 from inradius.cli.names import list_names
 from inradius.cli.plugins import plugins
 from inradius.cli.report import report
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "train": train,
     "compare": compare,
+    "evidence": evidence,
     "check-model": check_model,
     "list": list_names,
     "describe": describe,

@@ -51,4 +51,4 @@ def attack(
         options=asked,
         printed=Printed(json, quiet),
     )
-    demand(question.answer(), None, fail_under_attacked, json=json)
+    demand(question.answer("attack"), None, fail_under_attacked, json=json)

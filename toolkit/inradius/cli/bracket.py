@@ -64,4 +64,4 @@ def bracket(
         options=asked,
         printed=Printed(json, quiet),
     )
-    demand(question.answer(options.factors(over)), fail_under, fail_under_attacked, json=json)
+    demand(question.answer("bracket", options.factors(over)), fail_under, fail_under_attacked, json=json)

@@ -54,4 +54,4 @@ def certify(
         options=asked,
         printed=Printed(json, quiet),
     )
-    demand(question.answer(radius=radius), fail_under, json=json)
+    demand(question.answer("certify", radius=radius), fail_under, json=json)

@@ -20,6 +20,7 @@ from inradius.bracketing.options import BracketOptions
 from inradius.bracketing.radius_curve import curve_by
 from inradius.bracketing.saved import to_json
 from inradius.cli import radii, summary
+from inradius.cli.command_line import command_line
 from inradius.cli.console import console, is_first, say
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
@@ -55,18 +56,19 @@ class Question:
     options: BracketOptions
     printed: Printed
 
-    def answer(self, factors: Sequence[float] = (), *, radius: bool = False) -> Report:
+    def answer(self, command: str, factors: Sequence[float] = (), *, radius: bool = False) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
 
-        ``radius`` adds the radii of the examples. Specs are read before anything is loaded, so that an error costs no time.
+        ``radius`` adds the radii of the examples; ``command`` is the name of the command that asks. Specs are read before
+        anything is loaded, so that an error costs no time.
         """
         with redirect_stdout(io.StringIO()) if self.printed.quiet or self.printed.json == STANDARD else nullcontext():
-            report = self._answer(factors, radius)
+            report = self._answer(command, factors, radius)
         if self.printed.json is not None:
             _write_json(report, self.printed.json)
         return report
 
-    def _answer(self, factors: Sequence[float], radius: bool) -> Report:
+    def _answer(self, command: str, factors: Sequence[float], radius: bool) -> Report:
         started = monotonic()
         threat = make(self.threat, ThreatModel)
         options = self._options(threat)
@@ -82,7 +84,7 @@ class Question:
                 first,
                 lambda outputs: outcome.check_outputs(outputs, outcome.check_labels(first.inputs, first.labels)),
             )
-        report = bracket_by(options, model, chosen, threat)
+        report = bracket_by(options, model, chosen, threat, command=self._command(command, options))
         seconds, members = monotonic() - started, len(threat.members())
         summary.show(report, of=len(data), seconds=seconds, members=members, classes=self.per_class)
         if factors and report.folder is not None:
@@ -90,6 +92,10 @@ class Question:
         if radius:
             _show_radii(options, model, chosen, threat, report.folder)
         return report
+
+    def _command(self, command: str, options: BracketOptions) -> str:
+        given = {name: getattr(self, name) for name in ("model", "weights", "data", "count", "threat")}
+        return command_line(command, given, options)
 
     def _options(self, threat: ThreatModel) -> BracketOptions:
         """The options with the methods of the threat model, the name of the model, and bars on a terminal."""

@@ -20,11 +20,22 @@ def fingerprint(model: nn.Module) -> str:
     files = {file for module in model.modules() if (file := _source(type(module)))}
     for source in sorted(hashlib.sha256(Path(file).read_bytes()).digest() for file in files):
         digest.update(source)
+    _update(digest, model)
+    return digest.hexdigest()
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """The SHA-256 of every parameter's and buffer's name, type, shape and bytes, and of nothing else."""
+    digest = hashlib.sha256()
+    _update(digest, model)
+    return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", model: nn.Module) -> None:
     # buffers that the state dict leaves out are included
     for name, value in (dict(model.named_buffers()) | model.state_dict()).items():
         digest.update(f"\0{name}\0".encode())
         digest.update(_described(value))
-    return digest.hexdigest()
 
 
 def _plain_attributes(module: nn.Module) -> list[tuple[str, object]]:

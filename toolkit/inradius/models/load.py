@@ -17,6 +17,7 @@ from inradius.components.registry import make
 from inradius.errors import InputError
 from inradius.models.check import check_forward as check_forward
 from inradius.models.fingerprint import fingerprint as fingerprint
+from inradius.models.fingerprint import weights_fingerprint as weights_fingerprint
 from inradius.models.onnx.read import read_onnx
 from inradius.models.weights import fill
 

@@ -37,7 +37,7 @@ def render(result: BracketResult) -> str:
         classes=_classes(result),
         gallery=gallery(result),
         setting=_pairs(_setting(result)),
-        environment=_pairs(result.environment),
+        environment=_pairs({name: value for name, value in result.environment.items() if name != "packages"}),
     )
 
 

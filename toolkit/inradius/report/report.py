@@ -1,6 +1,6 @@
 """The report: the result of a bracket with its views, as files in a folder and as a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from inradius.bracketing.saved import REPORT, load, to_json, write_tensors
 from inradius.bracketing.summary import summary
 from inradius.data.dataset import Examples
 from inradius.report import page, tables
+from inradius.report.evidence import files as evidence_files
+from inradius.report.evidence import record as evidence_record
 from inradius.report.exported import ExportedImage, export_images
 from inradius.report.robustness import robustness_curve
 from inradius.stored.checksum import sealed_json
@@ -63,6 +65,22 @@ class Report(BracketResult):
         that are no images in a box of two numbers, and where no image is broken.
         """
         return export_images(self, folder, model, data)
+
+    def evidence(self, declared: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """The evidence of this report: numbers with their claims, conditions, hashes and the command to repeat it, as JSON values.
+
+        ``declared`` has the accuracies that were declared, as in ``{"certified": 0.6}``; the metrics are ``certified``,
+        ``attacked`` and ``clean``. All but the entry ``times`` is the same for the same run. Raises ``InputError`` for another
+        metric, and for a threshold that is no share.
+        """
+        return evidence_record.evidence(self, declared)
+
+    def save_evidence(self, folder: str | Path, declared: Mapping[str, float] | None = None) -> Path:
+        """Writes evidence.json and evidence.html, a page to print, to a folder, which is returned.
+
+        Raises ``InputError`` where nothing can be written.
+        """
+        return evidence_files.save(self.evidence(declared), folder)
 
     def to_html(self) -> str:
         """The report as one page that needs no other file."""
