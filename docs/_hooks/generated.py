@@ -16,6 +16,8 @@ from inradius.components.component import spell
 from inradius.components.plugins import installed
 from inradius.components.registry import KINDS, Entry, entries
 from inradius.models.onnx.operators import FAMILIES as ONNX_FAMILIES
+from inradius.recipes.named_recipe import NamedRecipe
+from inradius.recipes.named_recipe import names as recipe_names
 from inradius.report.evidence.record import schema
 from inradius.testing import laws
 from inradius.training.option import option_of
@@ -113,6 +115,22 @@ def train_options() -> Iterator[str]:
     yield from table(("option", "what it is", "default"), rows)
 
 
+def recipes() -> Iterator[str]:
+    """Every recipe, with what it is about and its sources."""
+    rows = [
+        (f"`{name}`", escaped(about), " ".join(f"[{key}](../references.md#{key})" for key in keys))
+        for name, about, keys in described()
+    ]
+    yield from table(("recipe", "what it is", "source"), rows)
+
+
+def described() -> Iterator[tuple[str, str, list[str]]]:
+    """The names of the recipes, what they are about, and the keys of their sources."""
+    for name in recipe_names():
+        recipe = NamedRecipe.of(name)
+        yield name, recipe.about, recipe.source.split(", ")
+
+
 def held_laws() -> Iterator[str]:
     """Every law, by the kind of component it is for."""
     for kind in (ThreatModel, Attack, Certifier, LayerRule, Objective, Defense, Transform, Sampler, Schedule):
@@ -191,6 +209,7 @@ GENERATED: dict[str, Callable[[], Iterator[str]]] = {
     "operators": operators,
     "onnx_operators": onnx_operators,
     "train_options": train_options,
+    "recipes": recipes,
     "laws": held_laws,
     "evidence_entries": evidence_entries,
     "cards": cards,

@@ -15,6 +15,7 @@ from inradius_datasets.mnist5k import mnist5k
 from inradius_datasets.moons import moons
 from inradius_datasets.npz import npz
 from inradius_datasets.pseudo_labelled import pseudo_labelled
+from inradius_datasets.subset import subset
 from inradius_datasets.svhn import svhn
 
 
@@ -24,6 +25,6 @@ def datasets() -> Mapping[str, Callable[..., Dataset]]:
         *(mnist5k, digits, moons),
         *(images, hf_data),
         *(npz, idx, cifar10, cifar100, svhn, har),
-        *(joined, pseudo_labelled),
+        *(joined, pseudo_labelled, subset),
     ]
     return {load.__name__: load for load in loaders}

@@ -7,6 +7,7 @@ from inradius_training.monitors.gradient_misalignment import GradientMisalignmen
 from inradius_training.monitors.maximizer_distance import MaximizerDistance
 from inradius_training.monitors.robust_overfitting import RobustOverfitting
 from inradius_training.monitors.tensorboard import Tensorboard
+from inradius_training.monitors.under_attack import UnderAttack
 
 MONITORS: list[type[Monitor]] = [
     CatastrophicOverfitting,
@@ -15,4 +16,5 @@ MONITORS: list[type[Monitor]] = [
     GradientMisalignment,
     MaximizerDistance,
     Tensorboard,
+    UnderAttack,
 ]

@@ -69,6 +69,7 @@ def test_thesis_networks_have_the_printed_sizes(spec, shape, units, count):
         ("shufflenet_v2(size=0.5)", (3, 32, 32), 10, 352042),
         ("mnist_binarized", (1, 28, 28), 10, 166406),
         ("mlp(784, 20, 3)", (1, 28, 28), 3, 784 * 20 + 20 + 20 * 3 + 3),
+        ("mlp(784, 20, 3, activation='celu')", (1, 28, 28), 3, 784 * 20 + 20 + 20 * 3 + 3),
     ],
 )
 def test_networks_have_their_sizes_and_classes(spec, shape, classes, count):
@@ -113,6 +114,7 @@ def test_residual_adds_its_paths():
     ("spec", "said"),
     [
         ("mlp(10)", "two or more sizes"),
+        ("mlp(10, 3, activation='tanh')", "activation='tanh' is not allowed; allowed are 'relu', 'celu'"),
         ("mlp(10, 0)", "two or more sizes"),
         ("mlp(10, 2.5)", "two or more sizes"),
         ("wide_resnet(depth=27)", "6n \\+ 4"),

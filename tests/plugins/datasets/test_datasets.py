@@ -350,3 +350,13 @@ def test_cifar10_names_what_is_missing_or_cut_off(tmp_path):
     (tmp_path / "test_batch.bin").write_bytes(bytes(3074))
     with pytest.raises(InputError, match="3074 bytes; allowed are whole records of 3073"):
         load(f"cifar10:{tmp_path}")
+
+
+def test_a_subset_has_the_first_examples_with_their_numbers():
+    whole = inradius.make("digits(split='train')", inradius.Dataset)
+    part = inradius.make("subset(digits(split='train'), count=7)", inradius.Dataset)
+    assert part.index.tolist() == whole.index[:7].tolist()
+    assert torch.equal(part.inputs, whole.inputs[:7])
+    assert inradius.make(part.name, inradius.Dataset).name == part.name
+    with pytest.raises(inradius.SpecError, match="count=0 is not allowed"):
+        inradius.make("subset(digits, count=0)")

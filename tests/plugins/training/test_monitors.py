@@ -27,6 +27,7 @@ ALL = [
     "class_accuracy(attack=pgd(steps=3))",
     "gradient_misalignment(examples=20)",
     "maximizer_distance(attack=pgd(steps=2, keep_maximising=True), restarts=3, examples=4)",
+    "under_attack(fgsm(), pgd(steps=3))",
 ]
 SETS = ["linf(eps=0.05)", "l2(eps=0.2)", "l1(eps=0.3)", "union(linf(eps=0.05), l2(eps=0.2))"]
 
@@ -193,7 +194,7 @@ def test_wrong_parameters_are_named(spec, message):
         watching(spec)
 
 
-@pytest.mark.parametrize("spec", ["robust_overfitting()", "class_accuracy()"])
+@pytest.mark.parametrize("spec", ["robust_overfitting()", "class_accuracy()", "under_attack()"])
 def test_nothing_held_out_is_said_before_the_first_epoch(tmp_path, spec):
     with pytest.raises(
         inradius.InputError, match=f"{spec[:-2]}.* measures on held-out examples, and this run has none"
@@ -535,3 +536,23 @@ def test_a_missing_tensorboard_is_said_before_the_first_epoch(tmp_path, monkeypa
     ):
         fit(tmp_path, ["tensorboard"])
     assert not (tmp_path / "metrics.jsonl").exists()
+
+
+# under_attack
+
+
+def test_accuracies_are_those_of_the_attacks(tmp_path):
+    run = engine(tmp_path, Linear(BRITTLE), held_out=separable())
+    _, seen = look("under_attack(fgsm(), pgd(steps=2), fgsm(seed=1))", run, run.model, "linf(eps=0.1)")
+    assert seen == {"clean": 1.0, "fgsm_1": 0.0, "pgd": 0.0, "fgsm_2": 0.0}
+    _, seen = look("under_attack(fgsm())", run, Linear(ROBUST), "linf(eps=0.1)")
+    assert seen == {"clean": 1.0, "fgsm": 1.0}
+
+
+def test_data_of_its_own_are_looked_at(tmp_path):
+    model = nn.Linear(64, 10)
+    images = inradius.make("digits", inradius.Dataset).take(50)
+    run = engine(tmp_path, model)
+    _, seen = look("under_attack(data='digits', examples=50)", run, nn.Sequential(nn.Flatten(), model))
+    expected = (model(images.inputs.flatten(1)).argmax(1) == images.labels).double().mean()
+    assert seen == {"clean": pytest.approx(float(expected))}

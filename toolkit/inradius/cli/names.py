@@ -8,12 +8,13 @@ import typer
 from inradius.cli.console import console, say, table
 from inradius.components.registry import KINDS, Entry, entries, layer_rules
 from inradius.errors import SpecError
+from inradius.recipes import named_recipe as recipes
 
-RULES = "layer_rules"
+RULES, RECIPES = "layer_rules", "recipes"
 
 
 def list_names(
-    kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks or threat_models.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks, threat_models or recipes.")] = None,
     word: Annotated[
         str | None, typer.Option("--filter", metavar="WORD", help="Names and lines with this word only.")
     ] = None,
@@ -21,7 +22,7 @@ def list_names(
 ) -> None:
     """Every registered name, by kind, with one line of documentation and its distribution."""
     for chosen in _kinds(kind):
-        rows = _rules() if chosen == RULES else [(e.name, first_line(e.build), e.origin) for e in _of(chosen)]
+        rows = _rows(chosen)
         rows = [row for row in rows if word is None or word.lower() in f"{row[0]} {row[1]}".lower()]
         if short:
             for name, *_ in rows:
@@ -42,7 +43,7 @@ def first_line(thing: object) -> str:
 
 
 def _kinds(kind: str | None) -> list[str]:
-    known = [*KINDS, RULES]
+    known = [*KINDS, RULES, RECIPES]
     if kind is None:
         return known
     plain = kind.strip().lower().replace("-", "_").replace(" ", "_")
@@ -50,6 +51,13 @@ def _kinds(kind: str | None) -> list[str]:
         if plain in (name, name.removesuffix("s"), name.replace("_", "")):
             return [name]
     raise SpecError(f"{kind!r} is not a kind of thing; allowed are {', '.join(known)}")
+
+
+def _rows(kind: str) -> list[tuple[str, str, str]]:
+    """The name, a line and the origin of everything of a kind."""
+    if kind == RECIPES:
+        return [(name, about, "inradius.recipes") for name, about in recipes.names().items()]
+    return _rules() if kind == RULES else [(e.name, first_line(e.build), e.origin) for e in _of(kind)]
 
 
 def _of(hook: str) -> list[Entry]:

@@ -9,6 +9,7 @@ from inradius.certifiers.certificate import Claim
 from inradius.certifiers.certifier import UnionMode
 from inradius.errors import InputError
 from inradius.outcomes.classes import TOP1
+from inradius.recipes.named_recipe import Scale
 from inradius.stored.files import as_folder
 
 
@@ -146,6 +147,13 @@ Over = Annotated[
         metavar="FACTORS",
         help="Factors of the radius to bracket as well, as in 0.5,1.5,2; draws the bracket over the radius.",
     ),
+]
+ScaleOption = Annotated[
+    Scale, typer.Option("--scale", help="The paper's own scale, whose data are files of yours, or one of minutes.")
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data-folder", metavar="FOLDER", help="The folder of the data files that a paper's scale reads."),
 ]
 
 
