@@ -265,6 +265,7 @@ def test_the_reference_is_generated_from_the_code(generated):
     assert "`zero_is_inside`" in made["testing"]
     assert "| `weight_decay` | The optimiser's weight decay. | `0.0` |" in made["interfaces"]
     assert "\n## mnist_small_certified\n" in made["networks"]
+    assert "| `wu2022-fait` | FAIT" in made["recipes"]
     assert "| `hashes` |" in made["evidence"]
 
 

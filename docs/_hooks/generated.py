@@ -124,7 +124,7 @@ def recipes() -> Iterator[str]:
     yield from table(("recipe", "what it is", "source"), rows)
 
 
-def described() -> Iterator[tuple[str, str, list[str]]]:
+def cited_recipes() -> Iterator[tuple[str, str, list[str]]]:
     """The names of the recipes, what they are about, and the keys of their sources."""
     for name in recipe_names():
         recipe = NamedRecipe.of(name)
