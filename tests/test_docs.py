@@ -255,7 +255,7 @@ def generated():
 def test_the_reference_is_generated_from_the_code(generated):
     pages = {
         name: (DOCS / "reference" / f"{name}.md").read_text("utf-8")
-        for name in ("components", "cli", "interfaces", "networks", "testing", "evidence")
+        for name in ("components", "cli", "interfaces", "networks", "recipes", "testing", "evidence")
     }
     made = {name: generated.on_page_markdown(text) for name, text in pages.items()}
     assert not any("<!-- generated" in text for text in made.values())
