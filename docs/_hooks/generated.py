@@ -119,7 +119,7 @@ def recipes() -> Iterator[str]:
     """Every recipe, with what it is about and its sources."""
     rows = [
         (f"`{name}`", escaped(about), " ".join(f"[{key}](../references.md#{key})" for key in keys))
-        for name, about, keys in described()
+        for name, about, keys in cited_recipes()
     ]
     yield from table(("recipe", "what it is", "source"), rows)
 
