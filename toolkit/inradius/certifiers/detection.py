@@ -2,6 +2,7 @@
 
 import warnings
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +14,21 @@ from inradius.errors import UnsupportedError
 from inradius.models.modes import evaluating
 from inradius.models.outputs import asked, check_logits
 from inradius.sets.threat_model import ThreatModel
+
+
+@attrs.frozen(eq=False)
+class Detection:
+    """The answer for a batch of inputs.
+
+    predicted (B,): the prediction; flagged (B,): True where it is not certified, so that the input may be adversarial; weaker (B,):
+    True where it is flagged only because its proof has a weaker level than was asked for; failure_probability: the chance that a
+    certificate is wrong, 0 for proofs.
+    """
+
+    predicted: Tensor
+    flagged: Tensor
+    weaker: Tensor
+    failure_probability: float
 
 
 def suspicious(
@@ -36,6 +52,23 @@ def suspicious(
     Raises ``InputError`` for invalid inputs and ``UnsupportedError`` for a set that is not symmetric. Source: wong2018,
     Corollary 2.
     """
+    found = detect(model, x, threat, certifier, index=index, accept_solver=accept_solver, claim=claim)
+    if bool(found.weaker.any()):
+        warnings.warn(weaker(int(found.weaker.sum()), IN_PYTHON), UserWarning, stacklevel=2)
+    return found.flagged
+
+
+def detect(
+    model: nn.Module,
+    x: Tensor,
+    threat: ThreatModel,
+    certifier: Certifier,
+    *,
+    index: Tensor | None = None,
+    accept_solver: bool = False,
+    claim: Claim = DEFAULT_CLAIM,
+) -> Detection:
+    """The predictions of a batch (B, *S) and the mask of ``suspicious``, without a warning; it raises the same errors."""
     check_images(x)
     check_model(model, x)
     check_threat(threat)
@@ -49,7 +82,7 @@ def suspicious(
     with torch.no_grad(), evaluating(model):
         logits = asked(certifier.subject(model), x)
     check_logits(logits, len(x))
-    proof = certifier(model, x, logits.argmax(1), threat, index=index, claim=claim, decide=True)
-    if bool(proof.weaker.any()):
-        warnings.warn(weaker(int(proof.weaker.sum()), IN_PYTHON), UserWarning, stacklevel=2)
-    return ~proof.counted(accept_solver=accept_solver)
+    predicted = logits.argmax(1)
+    proof = certifier(model, x, predicted, threat, index=index, claim=claim, decide=True)
+    flagged = ~proof.counted(accept_solver=accept_solver)
+    return Detection(predicted, flagged, proof.weaker & flagged, proof.failure_probability)

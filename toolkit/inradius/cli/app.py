@@ -12,6 +12,7 @@ from inradius.cli.certify import certify
 from inradius.cli.check_model import check_model
 from inradius.cli.compare import compare
 from inradius.cli.describe import describe
+from inradius.cli.detect import detect
 from inradius.cli.evidence import evidence
 from inradius.cli.names import list_names
 from inradius.cli.plugins import plugins
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "bracket": bracket,
     "attack": attack,
     "certify": certify,
+    "detect": detect,
     "verify": verify,
     "train": train,
     "compare": compare,

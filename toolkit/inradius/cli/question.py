@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from time import monotonic
@@ -139,6 +139,11 @@ def _write_json(report: Report, name: str) -> None:
     """Writes the numbers and the examples of a report to a file, or to the standard output."""
     found = to_json(report, "")
     del found["deltas"]
+    write_json(found, name)
+
+
+def write_json(found: Mapping[str, Any], name: str) -> None:
+    """Writes plain values as JSON to a file, or to the standard output where the name is ``STANDARD``."""
     text = json.dumps(found, indent=1, ensure_ascii=False)
     if name != STANDARD:
         write_atomic(Path(name), f"{text}\n".encode())
@@ -147,10 +152,7 @@ def _write_json(report: Report, name: str) -> None:
 
 
 def demand(report: Report, certified: float | None, attacked: float | None = None, *, json: str | None = None) -> None:
-    """Ends the program with 1 where the certified accuracy, or that under attack, is below a share.
-
-    The sentence goes to the standard output, or beside it where that has the report as JSON.
-    """
+    """Ends the program with 1 where the certified accuracy, or that under attack, is below a share."""
     asked = (
         ("certified accuracy", report.lower, certified, "--fail-under"),
         ("accuracy under attack", report.upper, attacked, "--fail-under-attacked"),
@@ -160,6 +162,14 @@ def demand(report: Report, certified: float | None, attacked: float | None = Non
         for what, found, share, option in asked
         if share is not None and found < share
     ]
+    fail(told, json)
+
+
+def fail(told: Sequence[str], json: str | None) -> None:
+    """Says these sentences and ends the program with 1, where there are any.
+
+    They go to the standard output, or beside it where that has the answer as JSON.
+    """
     for sentence in told:
         if json == STANDARD:
             print(sentence, file=sys.stderr)
