@@ -128,7 +128,7 @@ DEFENSES = [
     "fait_mer(pgd(steps=3, noise=0.001, objective=kl(), keep_maximising=True))",
 ]
 # what the first three train is no classifier, and the last one has a second network; their tests hold their laws
-TRAINED_ELSEWHERE = ["wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm", "hat(model='mlp(6, 3)')"]
+TRAINED_ELSEWHERE = ["gan", "wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm", "hat(model='mlp(6, 3)')"]
 LAYERS = [
     (RoundingLayer(torch.float32), (4,)),
     (RoundingLayer(torch.float16), (4,)),

@@ -6,6 +6,7 @@ from inradius import Dataset, hookimpl
 from inradius_datasets.cifar10 import cifar10
 from inradius_datasets.cifar100 import cifar100
 from inradius_datasets.digits import digits
+from inradius_datasets.fashion_mnist import fashion_mnist
 from inradius_datasets.har import har
 from inradius_datasets.hf_data import hf_data
 from inradius_datasets.idx import idx
@@ -24,7 +25,7 @@ def datasets() -> Mapping[str, Callable[..., Dataset]]:
     loaders: list[Callable[..., Dataset]] = [
         *(mnist5k, digits, moons),
         *(images, hf_data),
-        *(npz, idx, cifar10, cifar100, svhn, har),
+        *(npz, idx, fashion_mnist, cifar10, cifar100, svhn, har),
         *(joined, pseudo_labelled, subset),
     ]
     return {load.__name__: load for load in loaders}

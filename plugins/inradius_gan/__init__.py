@@ -1,4 +1,4 @@
-"""Wasserstein generative adversarial networks."""
+"""Generative adversarial networks, the first and Wasserstein ones."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,11 +13,12 @@ from inradius_gan.lipschitz import lipschitz_bound as lipschitz_bound
 from inradius_gan.networks import dcgan_critic, dcgan_generator, mlp_generator
 from inradius_gan.spectral_norm import SpectralNorm as SpectralNorm
 from inradius_gan.toys import eight_gaussians, gaussian_grid, swiss_roll
+from inradius_gan.vanilla import GAN as GAN
 
 
 @hookimpl
 def defenses() -> list[type[Defense]]:
-    return [Clip, GradientPenalty, SpectralNorm]
+    return [GAN, Clip, GradientPenalty, SpectralNorm]
 
 
 @hookimpl

@@ -36,7 +36,7 @@ class Game:
         with torch.no_grad():
             fake = self.generator.network(self._noise(rng.fork(0), real))
         of_real, of_fake = self._values(torch.cat([real, fake])).chunk(2)
-        losses = of_fake - of_real + method.penalty(self.critic.network, real, fake, rng.fork(1))
+        losses = method.critic_losses(of_real, of_fake) + method.penalty(self.critic.network, real, fake, rng.fork(1))
         mean = self.critic.descend(losses, run, rate)
         method.confine(self.critic.network)
         run.log(critic=mean, lr=rate)
@@ -44,7 +44,7 @@ class Game:
         if self.memory["turn"] == method.critic_steps:
             self.memory["turn"] = 0
             made = self.generator.network(self._noise(rng.fork(2), real))
-            run.log(generator=self.generator.descend(-self._values(made), run, rate))
+            run.log(generator=self.generator.descend(method.generator_losses(self._values(made)), run, rate))
         run.display(run.progress, f"epoch {run.epoch + 1}/{run.recipe.epochs}, critic {mean:.4f}")
 
     def _noise(self, rng: ExampleRNG, like: Tensor) -> Tensor:
@@ -77,16 +77,17 @@ class Game:
         """The numbers of an epoch by name.
 
         w1: the exact distance of examples and as many generated samples. The fields of ``CriticBounds``: lower bounds
-        on it from the critic. slope: the critic's mean gradient norm between the two samples.
+        on it from the critic. slope: the critic's mean gradient norm between the two samples. Those of the method.
         """
         real, networks = self._examples.inputs, (self.critic.network, self.generator.network)
         rng = ExampleRNG(derive(self.run.seed, self.method.seed, "measured"), self._examples.index)
         with evaluating(networks[0]), evaluating(networks[1]):
             with torch.no_grad():
                 fake = networks[1](self._noise(rng.fork(0), real))
+                own = self.method.measured(self._values(real), self._values(fake))
             proof = prove(networks[0], real, fake)
             slope = float(slopes(networks[0], between(real, fake, rng.fork(1))).mean())
-        return {"w1": wasserstein_distance(real, fake), **attrs.asdict(proof), "slope": slope}
+        return {"w1": wasserstein_distance(real, fake), **attrs.asdict(proof), "slope": slope, **own}
 
     def finish(self) -> nn.Module:
         """The generator with its best weights. The critic's last weights are saved in ``critic.safetensors``."""

@@ -137,6 +137,14 @@ class BoxedBall(TightConvexOracles, ABC):
         draw = self.ball.draw(rng, (1, x.shape[1:].numel()), radius.dtype, self.free(x)).to(x.device)
         return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)
 
+    def uniform(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        if not self.ball.is_box:
+            return self.sample(x, rng=rng)
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
+        _, _, radius = self.cell(x, x.dtype)
+        draw = 2 * rng.uniform((1, x.shape[1:].numel()), dtype=radius.dtype).to(x.device) - 1
+        return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)
+
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, high, _, _ = self.outer_cell(x, x.dtype)
         return outward(low, high, x)

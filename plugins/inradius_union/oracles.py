@@ -120,6 +120,12 @@ class UnionOracles(Oracles, ABC):
         which = rng.integers(0, len(self.members())).to(x.device)
         return chosen([part.sample(x, rng=rng) for part in self.members()], which)
 
+    def uniform(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        """A uniform point of a member drawn for each example, (B, *S)."""
+        rng = rng or ExampleRNG(0, torch.arange(len(x), device=x.device))
+        which = rng.integers(0, len(self.members())).to(x.device)
+        return chosen([part.uniform(x, rng=rng) for part in self.members()], which)
+
     def check_inputs(self, x: Tensor) -> None:
         for part in self.members():
             part.check_inputs(x)

@@ -15,7 +15,7 @@ class Certified(Ramped):
     The cross-entropy grows with every wrong logit minus the label's, so the second term is never below the
     cross-entropy of any x + δ with δ ∈ Δ(x). A union is trained on as its convex hull, in one pass (``union="each"``:
     part by part), and scored part by part. Over the first share ``ramp`` of the run the radius grows linearly from
-    ``start`` to ``scale`` times that of the set, and κ falls from 1 to ``kappa``. BatchNorm is certified with its
+    ``start`` to ``scale`` times that of the set, and κ falls from ``first_kappa`` = 1 to ``kappa``. BatchNorm is certified with its
     running statistics.
     Source: wong2018 (the bound as a loss), gowal2018 (the mixture and its schedule), wong2018scaling (random
     projections, ``certified(projected(estimator='median'))``).

@@ -42,7 +42,7 @@ class Ramped(Defense):
     """min E κ CE(f(x), y) + (1 − κ) · a loss from a certifier's bounds, over a set whose radius grows.
 
     Over the first share ``ramp`` of the run the radius grows linearly from ``start`` to ``scale`` times that of the
-    set, and κ falls from 1 to ``kappa``. Checkpoints are compared by the share of held-out examples with positive
+    set, and κ falls from ``first_kappa`` to ``kappa``. Checkpoints are compared by the share of held-out examples with positive
     bounds at the full radius, part by part of a union. The bounds are those of ``judge``, or of the certifier of
     training where ``judge`` is None. BatchNorm is bounded with its running statistics.
     """
@@ -57,6 +57,8 @@ class Ramped(Defense):
     # a tenth of the radius: Wong and Kolter 2018, from 0.01 to 0.1
     start: float = attrs.field(default=0.1, validator=share)
     scale: float = attrs.field(default=1.0, validator=positive)
+    # 1: Gowal et al. 2018, sec. 3
+    first_kappa: float = attrs.field(default=1.0, validator=share)
     # the last weight of the clean loss
     kappa: float = attrs.field(default=0.0, validator=share)
     # one pass for the hull, instead of one for each part
@@ -73,7 +75,7 @@ class Ramped(Defense):
 
     def clean_weight(self, progress: float) -> float:
         """κ at a share of the run."""
-        return 1 - (1 - self.kappa) * self.ramped(progress)
+        return self.first_kappa - (self.first_kappa - self.kappa) * self.ramped(progress)
 
     @abstractmethod
     def robust_loss(self, model: nn.Module, batch: Dataset, threat: ThreatModel, run: Run) -> Tensor:

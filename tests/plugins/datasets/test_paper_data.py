@@ -55,6 +55,27 @@ def test_svhn_reads_images_and_calls_ten_zero(tmp_path, split):
         assert round(float(data.inputs[example, channel, row, column]) * 255) == images[row, column, channel, example]
 
 
+def write_fashion(folder, pixels, labels, split="train"):
+    for kind, array in (("images-idx3", pixels), ("labels-idx1", labels)):
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
+        (folder / f"{split}-{kind}-ubyte").write_bytes(head + array.tobytes())
+
+
+def test_fashion_mnist_reads_its_raw_files_and_no_others(tmp_path):
+    pixels = np.random.default_rng(3).integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    write_fashion(tmp_path, pixels, np.array([9, 0, 3, 3], dtype=np.uint8))
+    data = load(f"fashion_mnist({str(tmp_path)!r}, split='train')")
+    assert data.labels.tolist() == [9, 0, 3, 3]
+    assert torch.equal((data.inputs * 255).squeeze(1), torch.tensor(pixels, dtype=torch.float32))
+    assert load(data.name).name == data.name
+    with pytest.raises(InputError, match="there is no t10k-images"):
+        load(f"fashion_mnist:{tmp_path}")
+    for images, last in ((pixels[:, :20], 3), (pixels, 10)):
+        write_fashion(tmp_path, np.ascontiguousarray(images), np.array([9, 0, 3, last], dtype=np.uint8))
+        with pytest.raises(InputError, match="allowed are the files of Fashion-MNIST"):
+            load(f"fashion_mnist({str(tmp_path)!r}, split='train')")
+
+
 def write_har(folder, split="test", inputs=None, labels=(5, 1, 6)):
     inputs = np.random.default_rng(2).uniform(-1, 1, (3, 561)) if inputs is None else inputs
     (folder / split).mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,14 @@ import inradius
 from inradius import Dataset, Defense, DivergenceError, ExampleRNG, InputError, SpecError, UnsupportedError
 from inradius.stored.reading import records
 from inradius.testing.components import spec_round_trip
-from inradius_gan import Clip, GradientPenalty, SpectralNorm, lipschitz_bound, prove, wasserstein_distance
+from inradius_gan import GAN, Clip, GradientPenalty, SpectralNorm, lipschitz_bound, prove, wasserstein_distance
 from inradius_gan.game import Game
 from inradius_gan.lipschitz import layer_norm, slopes
 
-METHODS = ["wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm"]
+METHODS = ["gan", "wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm"]
 # quick ones for the plane: a larger step, and the small λ with which the toys of Gulrajani et al. were made
 OPTIONS = {
+    "gan": "latent=2, lr=0.002",
     "wgan_clip": "latent=2, lr=0.001, c=0.05",
     "wgan_gradient_penalty": "latent=2, lr=0.002, weight=0.1",
     "wgan_spectral_norm": "latent=2, lr=0.002",
@@ -179,6 +180,64 @@ def test_a_critic_that_is_flat_has_a_penalty_whose_gradient_is_finite():
     assert torch.autograd.grad(penalty.sum(), critic.weight)[0].isfinite().all()
 
 
+def sigmoid_logs(values):
+    """log D and log(1 − D), computed as they are written."""
+    chance = values.sigmoid()
+    return chance.log(), (1 - chance).log()
+
+
+def test_the_losses_of_the_first_gan_are_those_of_its_game():
+    real, fake = drawn(0, 9), drawn(1, 9)
+    torch.testing.assert_close(GAN().critic_losses(real, fake), -sigmoid_logs(real)[0] - sigmoid_logs(fake)[1])
+    torch.testing.assert_close(GAN().generator_losses(fake), -sigmoid_logs(fake)[0])
+    torch.testing.assert_close(GAN(saturating=True).generator_losses(fake), sigmoid_logs(fake)[1])
+    for wasserstein in (Clip(), GradientPenalty(), SpectralNorm()):
+        assert torch.equal(wasserstein.critic_losses(real, fake), fake - real)
+        assert torch.equal(wasserstein.generator_losses(fake), -fake)
+
+
+@hypothesis.given(seeds, st.integers(2, 6))
+def test_no_classifier_proves_more_than_the_jensen_shannon_divergence(seed, size):
+    """On two distributions over a few points, and with equality for D = p / (p + q)."""
+    p, q = (drawn(seed + k, size).exp() for k in (0, 1))
+    p, q = p / p.sum(), q / q.sum()
+    middle = (p + q) / 2
+    js = float(((p * (p / middle).log()).sum() + (q * (q / middle).log()).sum()) / 2)
+    for values, exact in ((drawn(seed + 2, size), False), ((p / q).log(), True)):
+        expected = -float((p * nn.functional.softplus(-values)).sum() + (q * nn.functional.softplus(values)).sum())
+        found = max(0.0, (expected + math.log(4)) / 2)
+        assert found <= js + 1e-12
+        if exact:
+            assert found == pytest.approx(js, abs=1e-12)
+    # samples that hold each point as often as the distributions, as far as whole numbers go
+    counts = [(each * 1000).round().long() for each in (p, q)]
+    values = drawn(seed + 2, size)
+    samples = [values.repeat_interleave(count)[:900] for count in counts]
+    assert 0 <= GAN().measured(samples[0], samples[1])["js"] <= math.log(2)
+
+
+def test_where_samples_do_not_meet_the_first_gan_saturates_and_the_distance_does_not(tmp_path):
+    """Points at 0 and at a > 0: JS is log 2 for every a, and W₁ is a; the lecture's comparison."""
+    for shift in (0.5, 2.0, 8.0):
+        real, fake = torch.zeros(50, 1).double(), torch.full((50, 1), shift).double()
+        assert wasserstein_distance(real, fake) == pytest.approx(shift)
+        # a classifier that separates them; the steeper, the nearer to log 2
+        values = [100 * (shift / 2 - sample).flatten() / shift for sample in (real, fake)]
+        assert GAN().measured(*values)["js"] == pytest.approx(math.log(2), abs=1e-9)
+        # where the classifier is sure, the loss of the game has no slope, and the other one has
+        slopes_of = []
+        for method in (GAN(saturating=True), GAN()):
+            point = values[1].clone().requires_grad_()
+            slopes_of.append(float(torch.autograd.grad(method.generator_losses(point).sum(), point)[0].abs().max()))
+        assert slopes_of[0] < 1e-15
+        assert slopes_of[1] == pytest.approx(1)
+
+
+def test_the_first_gan_writes_what_its_classifier_proves(tmp_path):
+    train(tmp_path, TINY["gan"])
+    assert all(0 <= line["js"] <= math.log(2) + 1e-12 for line in lines(tmp_path))
+
+
 def normalised(critic):
     SpectralNorm().prepare(critic)
     for _ in range(300):
@@ -218,7 +277,7 @@ CONSTRAINED = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CONSTRAINED)
 def test_a_critic_keeps_its_constraint_and_without_it_would_not(tmp_path, monkeypatch, method):
     kind, term, holds = CONSTRAINED[method]
     spec = TINY[method].replace("weight=0.1", "weight=10.0").replace("lr=0.002", "lr=0.02")
@@ -306,9 +365,12 @@ def test_a_new_game_says_what_it_is(method):
 
 
 def test_defaults_are_those_of_the_papers():
-    clip, penalty, norm = (inradius.make(method, Defense) for method in METHODS)
-    assert [each.critic_steps for each in (clip, penalty, norm)] == [5, 5, 5]
+    first, clip, penalty, norm = (inradius.make(method, Defense) for method in METHODS)
+    assert [each.critic_steps for each in (first, clip, penalty, norm)] == [1, 5, 5, 5]
     weight = [nn.Parameter(torch.zeros(1))]
+    assert (first.lr, first.saturating, first.optimizer(weight).defaults["betas"]) == (2e-4, False, (0.5, 0.999))
+    assert [each.latent for each in (first, clip, penalty, norm)] == [128] * 4
+    assert norm.iterations == 1
     assert isinstance(clip.optimizer(weight), torch.optim.RMSprop)
     assert (clip.c, clip.lr, penalty.weight, penalty.lr, norm.lr) == (0.01, 5e-5, 10.0, 1e-4, 2e-4)
     for each in (penalty, norm):

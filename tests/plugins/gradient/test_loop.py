@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from gradient_cases import SETS, images, labelled, perceptron, score, threat_of
+from gradient_cases import SETS, SIZE, images, labelled, perceptron, score, threat_of
 
 import inradius
 from inradius import Attack, CrossEntropy, Margin, Oracles, UnsupportedError
@@ -227,3 +227,33 @@ def test_an_attack_prints_as_its_spec(spec):
     attack = inradius.make(spec, Attack)
     assert inradius.make(str(attack)) == attack
     assert inradius.make(attack.spec(full=True)) == attack
+
+
+@pytest.mark.parametrize("spec", [*SETS, "wasserstein(eps=0.2)", "union(linf(eps=0.2), l2(eps=0.5))"])
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_starts_are_drawn_as_the_set_draws_or_uniformly(spec, restarts):
+    threat, model = threat_of(spec), perceptron()
+    x, y = labelled(model)
+    if spec.startswith("wasserstein"):
+        x, model = x.view(-1, 1, 2, 4), torch.nn.Sequential(torch.nn.Flatten(), model)
+    for uniform in (False, True):
+        attack = PGD(steps=2, restarts=restarts, uniform=uniform, keep_maximising=True)
+        _, seen = watched(attack, model, x, y, threat)
+        for restart in range(restarts):
+            rng = inradius.ExampleRNG(0, torch.arange(len(x))).fork(restart)
+            expected = (threat.uniform if uniform else threat.sample)(x, rng=rng)
+            assert torch.equal(seen[3 * restart], expected)
+
+
+def test_a_fifth_of_the_coordinates_begins_at_faces_of_linf_unless_the_start_is_uniform():
+    x, y = torch.full((20, SIZE), 0.5, dtype=torch.float64), torch.zeros(20, dtype=torch.int64)
+    cases = [("pgd(steps=1", 0.2), ("fgsm_rs(step=1.25", 0.2)]
+    cases += [(f"{attack}, uniform=True", 0.0) for attack, _ in cases]
+    for attack, share in cases:
+        starts = []
+        for seed in range(30):
+            made = inradius.make(f"{attack}, seed={seed})", Attack)
+            starts.append(watched(made, perceptron(), x, y, threat_of("linf(eps=0.2)"))[1][0])
+        found = float((torch.stack(starts).abs() >= 0.2 - 1e-12).double().mean())
+        # 4800 coordinates: a standard deviation of 0.006
+        assert found == pytest.approx(share, abs=0.02)

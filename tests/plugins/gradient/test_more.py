@@ -104,6 +104,37 @@ def test_mim_follows_the_gradients_it_remembers(spec):
         torch.testing.assert_close(following, expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("spec", [*SETS, "union(linf(eps=0.2), l2(eps=0.55))"])
+def test_steps_along_the_sign_move_every_coordinate_alike(spec):
+    threat, model = threat_of(spec), perceptron()
+    x, y = labelled(model)
+    _, seen = watched(make("pgd(direction='sign', step=0.07, steps=5, keep_maximising=True)"), model, x, y, threat)
+    for delta, following in pairwise(seen):
+        expected = threat.project(delta + 0.07 * gradient_at(model, x, y, delta).sign(), x)
+        torch.testing.assert_close(following, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("projection", ["exact", "sinkhorn"])
+@pytest.mark.parametrize("wrapped", ["{}", "grow(attack={}, start=0.3, factor=1.4, every=2, steps=6, limit=1.0)"])
+def test_steps_along_the_sign_stay_in_a_wasserstein_ball(projection, wrapped):
+    """The thesis's attack: its projection may leave the ball; here every iterate is a point of it."""
+    threat = threat_of(f"wasserstein(eps=0.4, kernel=3, projection={projection!r})")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 24), torch.nn.ReLU(), torch.nn.Linear(24, 3))
+    x = torch.rand(6, 1, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    model = model.double()
+    y = model(x).argmax(1)
+    attack = make(wrapped.format("pgd(direction='sign', step=0.1, steps=4, random_start=False)"))
+    seen = []
+    found = attack(model, x, y, threat, observe=lambda step, delta: seen.append(delta))
+    assert len(seen) > 2
+    assert found.inside.all()
+    for delta in seen:
+        assert threat.contains(delta, x).all()
+    broken = Margin()(model(x + found.delta), y) > Margin()(model(x), y)
+    assert broken.any()
+
+
 def test_every_run_of_mim_begins_without_momentum():
     threat, model = threat_of("linf(eps=0.2)"), perceptron()
     x, y = labelled(model)
@@ -350,8 +381,11 @@ def test_any_number_of_classes_will_do(attack, classes):
         ("fgsm_rs(step=0)", "step=0.0 is not allowed; allowed is a finite number > 0"),
         ("n_fgsm(noise=-1)", "noise=-1.0 is not a radius; allowed is a finite number ≥ 0"),
         ("sparse_l1_descent(quantile=99)", "quantile=99 is not allowed; allowed is a number between 0 and 1"),
-        ("pgd(direction='up')", "direction='up' is not allowed; allowed are 'steepest' and 'gradient'"),
+        ("pgd(direction='up')", "direction='up' is not allowed; allowed are 'steepest', 'gradient' and 'sign'"),
         ("pgd(direction='gradient')", "direction='gradient' needs a step, since a gradient has any length"),
+        ("pgd(direction='sign')", "direction='sign' needs a step, since its length is no share of a radius"),
+        ("pgd(uniform=1)", "uniform=1 is not"),
+        ("fgsm_rs(uniform='yes')", "uniform='yes' is not"),
     ],
 )
 def test_a_wrong_parameter_is_one_clear_sentence(spec, message):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -286,3 +287,33 @@ def test_the_box_does_not_bend_the_steepest_step(threat):
     length = (step * free).flatten(1).sum(1) / (free * free).flatten(1).sum(1)
     torch.testing.assert_close(step, length.view(shape) * free, rtol=1e-9, atol=1e-12)
     assert (length >= 1 - 1e-12).all()
+
+
+def test_uniform_points_of_linf_are_uniform_in_the_ball_and_then_cut_by_the_box():
+    """Their distribution function is that of U(−ε, ε); ``sample`` has a fifth of its coordinates on faces instead."""
+    x = torch.full((40, 500), 0.5, dtype=torch.float64)
+    drawn = Linf(eps=0.2).uniform(x).flatten().sort().values
+    expected = (drawn / 0.2 + 1) / 2
+    steps = torch.arange(1, len(drawn) + 1, dtype=torch.float64) / len(drawn)
+    # 1.63 / √n is Kolmogorov's bound at one percent
+    assert (steps - expected).abs().max() < 1.63 / len(drawn) ** 0.5
+    assert (drawn.abs() < 0.2).all()
+    near = Linf(eps=0.2).uniform(torch.full_like(x, 0.1))
+    assert torch.equal(near, Linf(eps=0.2, bounds=None).uniform(torch.full_like(x, 0.1)).clamp(min=-0.1))
+    wide = Linf(eps=0.2).sample(x)
+    assert float((wide.abs() >= 0.2 - 1e-12).double().mean()) == pytest.approx(0.2, abs=0.02)
+    assert torch.equal(L2(eps=0.2).uniform(x), L2(eps=0.2).sample(x))
+
+
+def test_uniform_points_keep_to_masks_and_to_radii_of_their_own(tmp_path):
+    x = torch.full((3, 1, 4, 4), 0.5, dtype=torch.float64)
+    mask = torch.zeros(1, 4, 4)
+    mask[0, 1] = 1
+    file = tmp_path / "mask.npy"
+    np.save(file, mask.numpy())
+    threat = inradius.make(f"linf(eps=0.2, mask={str(file)!r})")
+    drawn = threat.uniform(x)
+    assert threat.contains(drawn, x, tol=0.0).all()
+    assert (drawn[:, 0, 1] != 0).all()
+    own = Linf(eps=0.2).per_example(torch.tensor([1.0, 0.5, 0.0])).uniform(x)
+    torch.testing.assert_close(own, Linf(eps=0.2).uniform(x) * torch.tensor([1.0, 0.5, 0.0]).view(-1, 1, 1, 1))

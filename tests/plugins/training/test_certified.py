@@ -25,6 +25,7 @@ SETS = [
 ATTACK = "pgd(steps=2, step=0.5, random_start=False, keep_maximising=True)"
 METHODS = [
     "certified(certifier=dual())",
+    "convex_adversarial()",
     "crown_ibp(ramp=1.0)",
     f"sabr(attack={ATTACK})",
     f"mtl_ibp(attack={ATTACK})",
@@ -85,6 +86,18 @@ def test_crown_ibp_goes_from_backward_bounds_to_intervals(tmp_path, threat):
     middle = losses(tmp_path, "crown_ibp(ramp=0.0, beta=0.5)", threat)
     # the loss is convex in the bounds
     assert (middle <= (backward + interval) / 2 + 1e-9).all()
+
+
+@pytest.mark.parametrize("threat", SETS)
+@pytest.mark.parametrize("progress", [0.0, 0.2, 1.0])
+def test_convex_adversarial_is_the_dual_bound_alone_at_every_time(tmp_path, threat, progress):
+    """CE of the dual's worst logits over the set at 0.1 of its radius at first, all of it from a third of the run on."""
+    given, data, model = inradius.make(threat, ThreatModel), images(), deep()
+    now = given.scaled(min(1.0, 0.1 + 0.9 * 3 * progress))
+    lower = inradius.make("dual()").bound(model, data.inputs, data.labels, now, index=data.index, union="hull")
+    worst = F.cross_entropy(F.pad(-lower, (1, 0)), torch.zeros(6, dtype=torch.int64), reduction="none")
+    found = losses(tmp_path, "convex_adversarial()", threat, model=model, progress=progress)
+    torch.testing.assert_close(found, worst)
 
 
 def test_schedules_of_crown_ibp_are_those_of_certified():

@@ -32,11 +32,12 @@ class Ascent:
         self._found = BestSoFar(whole, observe)
 
     @torch.no_grad()
-    def climb(self, start: Tensor | None, *, restarts: int, steps: int, move: Move) -> Tensor:
+    def climb(self, start: Tensor | None, *, restarts: int, steps: int, move: Move, uniform: bool = False) -> Tensor:
         """The best perturbations after ``restarts`` runs of ``steps`` moves each, (B, *S).
 
         The first run begins at ``start`` (B, *S), which must lie in the set, or where that is None at a random point, as
-        the later runs do. Later runs are for the examples that are not misclassified yet. The clean inputs count too.
+        the later runs do, ``uniform`` or as the set draws it. Later runs are for the examples that
+        are not misclassified yet. The clean inputs count too.
         """
         if start is None or bool(start.any()):
             whole, nothing = self._found.whole, self._found.best
@@ -46,7 +47,7 @@ class Ascent:
             if not len(part):
                 break
             known = start[part.rows] if start is not None and restart == 0 else None
-            self._run(part, part.threat.sample(part.x, rng=part.rng) if known is None else known, steps, move)
+            self._run(part, part.random_point(uniform=uniform) if known is None else known, steps, move)
         return self._found.best
 
     @torch.no_grad()

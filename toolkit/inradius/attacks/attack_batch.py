@@ -61,6 +61,11 @@ class AttackBatch:
             return self.threat.project(self.start, self.x)
         return None if random else torch.zeros_like(self.x)
 
+    def random_point(self, *, uniform: bool = False) -> Tensor:
+        """A random point of Δ(x) as the set draws it, or drawn uniformly where the set knows how, (n, *S)."""
+        draw = self.threat.uniform if uniform else self.threat.sample
+        return draw(self.x, rng=self.rng)
+
     def score(self, delta: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
         """The logits at x + δ and the objective there, (n, *S) -> (n, C), (n,)."""
         logits = self.model(self.x + delta)

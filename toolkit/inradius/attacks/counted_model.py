@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError
+from inradius.models.kept_gradients import KeptGradients
 from inradius.models.modes import at_least
 from inradius.models.outputs import asked, check_logits
 from inradius.outcomes.classes import TOP1, Top1
@@ -48,7 +49,7 @@ class CountedModel:
 
     def outputs(self, x: Tensor) -> Tensor:
         """The outputs as the outcome judges them, checked and counted: with top-1 the logits."""
-        logits = asked(self._model, x)
+        logits = _asked(self._model, x)
         if self._own is not None:
             copies = self._copies(x)
             self._outcome.check_outputs(logits, self._repeated(self._own, len(x)))
@@ -126,6 +127,14 @@ class CountedModel:
         part._own = None if self._own is None else self._own[mask]
         part.targets = None if self.targets is None else self.targets[mask]
         return part
+
+
+def _asked(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    kept = KeptGradients.where_needed(model, x)
+    if kept is None:
+        return asked(model, x)
+    outputs = asked(model, kept.inputs(x))
+    return kept.outputs(outputs) if isinstance(outputs, Tensor) and outputs.is_floating_point() else outputs
 
 
 def _largest(labels: Tensor | None) -> int:

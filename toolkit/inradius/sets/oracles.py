@@ -173,6 +173,10 @@ class Oracles(ABC):
         vertex = self.linear_max(rng.normal(tuple(x.shape[1:]), dtype=x.dtype).to(x.device), x)
         return self.project(vertex * expand(rng.uniform(dtype=x.dtype).to(x.device), vertex), x)
 
+    def uniform(self, x: Tensor, *, rng: ExampleRNG | None = None) -> Tensor:
+        """A point drawn uniformly in the ball and then cut by the box, (B, *S), where the set knows how; else as ``sample``."""
+        return self.sample(x, rng=rng)
+
     def bound_affine(self, op: AffineOperator, x: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper bounds of op(x + δ) over Δ(x), two of (B, *out); by default each row through ``span``.
 

@@ -24,8 +24,8 @@ class Precision:
     """float32, or one that autocast computes the forward passes of training in; weights and losses stay in float32.
 
     With float16 the losses' gradients are multiplied by ``scale`` where they enter the network, and divided by it where they
-    reach the weights: directions and updates see them as they are. Attacks are computed in bfloat16 as training is, and in
-    float32 beside float16, because nothing scales their gradients: those of sure predictions would be 0.
+    reach the weights: directions and updates see them as they are. Attacks are computed in the same precision; the gradients that
+    they follow have scales of their own, one for each example (``inradius.models.kept_gradients``).
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
@@ -39,10 +39,6 @@ class Precision:
             return nullcontext()
         # without the cache, as weights that were cast without a gradient would be found again where one is wanted
         return torch.autocast(self._device, self._dtype, cache_enabled=False)
-
-    def attacking(self) -> AbstractContextManager[Any]:
-        """Within it, attacks are computed."""
-        return torch.autocast(self._device, enabled=False) if self.scales else nullcontext()
 
     @contextmanager
     def scaling(self, parameters: list[nn.Parameter]) -> Iterator[Callable[[Tensor], Tensor]]:

@@ -33,8 +33,8 @@ class Recipe(RunSettings):
     Each field is an option of ``inradius.train`` and of the command ``inradius train``: both read names, defaults and checks
     here. ``lr`` is the first learning rate, by default 1e-3, for sgd 0.1, and ``schedule`` changes it. ``ema`` is the share of a
     moving average of the weights that a step keeps; that average is then scored and kept. ``precision`` is that of training's
-    forward passes: float32, bfloat16 (also within attacks) or float16 (attacks stay in float32, since nothing scales their
-    gradients); weights, bounds and validation are in float32. ``compile`` has torch compile the network. ``validation`` is the
+    forward passes, also within attacks: float32, bfloat16 or float16 (gradients have scales, so that small ones are not lost);
+    weights, bounds and validation are in float32. ``compile`` has torch compile the network. ``validation`` is the
     share of the data that is held out, 0 where another data set is.
 
     The slots: ``transforms`` change each mini-batch, ``sampler`` chooses its examples, ``radius`` is a schedule of the set's

@@ -149,8 +149,7 @@ class Run(RunState):
         """
         several = (searches,) if isinstance(searches, InnerProblem) else tuple(searches)
         anew = [attrs.evolve(one, attack=self.reseeded(one.attack.for_training())) for one in several]
-        with self.optimisation.precision.attacking():
-            found = self.tape.recall(lambda: search(anew, model, batch, targets=targets, keep=keep, bn_mode=bn_mode))
+        found = self.tape.recall(lambda: search(anew, model, batch, targets=targets, keep=keep, bn_mode=bn_mode))
         self.seen = AttackedBatch(batch, found)
         return self.seen
 
