@@ -1,6 +1,6 @@
-"""Draws docs/assets/witness.png and docs/assets/polytopes.png, by the code of the pages that show them.
+"""Draws docs/assets/witness.png, polytopes.png and saliency.png, by the code of the pages that show them.
 
-Run it from the root of the repository, with the extras ``demo`` and ``verify`` installed:
+Run it from the root of the repository, with the extras ``demo``, ``verify`` and ``saliency`` installed:
 ``python docs/_figures/of_pages.py``; it takes half a minute. Source: wong2020, figures 3.4 and 3.5 (the polytopes).
 """
 
@@ -11,7 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 DOCS = Path(__file__).parents[1]
-PAGES = {"witness.png": "tutorials/verify-a-property.md", "polytopes.png": "explanation/complete-verification.md"}
+PAGES = {
+    "witness.png": "tutorials/verify-a-property.md",
+    "polytopes.png": "explanation/complete-verification.md",
+    "saliency.png": "how-to/see-what-a-network-looks-at.md",
+}
 
 
 def draw(figure: str, page: Path) -> None:

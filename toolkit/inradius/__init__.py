@@ -10,6 +10,7 @@ from inradius import outcomes as outcomes
 from inradius import sets as sets
 from inradius._version import __version__ as __version__
 from inradius.attacking.attack import attack as attack
+from inradius.attacking.saliency import saliency as saliency
 from inradius.attacking.universal import Universal as Universal
 from inradius.attacking.universal import universal as universal
 from inradius.attacks.attack import Attack as Attack
