@@ -52,7 +52,7 @@ def saliency(
         labels = _classes(maps.logits, inputs, y, batch_size)
         rows = torch.arange(len(inputs), device=inputs.device)
         found = [
-            getattr(maps, method)(inputs[part], labels[part], part) for part in rows.split(batch_size) if len(part)
+            getattr(maps, method)(inputs[part], labels[part], part) for part in torch.split(rows, batch_size) if len(part)
         ]
     return torch.cat(found) if found else torch.zeros_like(inputs)
 
@@ -106,7 +106,7 @@ class _Maps:
 def _classes(logits: _Logits, x: Tensor, y: Any, batch_size: int) -> Tensor:
     """The classes whose logits are asked about, (B,)."""
     with torch.no_grad():
-        found = [logits(part) for part in x.split(batch_size) if len(part)]
+        found = [logits(part) for part in torch.split(x, batch_size) if len(part)]
     if y is None:
         return torch.cat([part.argmax(1) for part in found]) if found else x.new_zeros(0, dtype=torch.int64)
     labels = as_labels(y, x.device)
