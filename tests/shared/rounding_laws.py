@@ -25,7 +25,7 @@ from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.network.deviations import Deviations
 from inradius_bounds.network.value_bounds import ValueBounds
-from inradius_bounds.rounding import Rounding, tiny, unit
+from inradius_bounds.rounding import Rounding, gamma, tiny, unit
 
 F32, F64 = torch.float32, torch.float64
 COUNT = 64
@@ -316,6 +316,22 @@ def an_execution_loses(count=COUNT, run=F32):
     """An execution adds up in order. Its error is infinite where a short type has no bound for that many numbers."""
     numbers = losing(count, dtype=run)
     values, nodes = values_of(total(weight=numbers[None].double()), ones(1, count, dtype=F64), run=run)
+    assert float(lost(numbers)) <= float(values.errors.executions.affine(nodes[1]))
+
+
+def an_execution_loses_both_signs():
+    """An execution adds up in order, and the last term is the negative of the first: about half of all sizes is added up."""
+    numbers = torch.cat([losing(COUNT), -torch.ones(1)])
+    values, nodes = values_of(total(weight=numbers[None].double()), ones(1, COUNT + 1, dtype=F64), run=F32)
+    bound = float(values.errors.executions.affine(nodes[1]))
+    assert float(lost(numbers)) <= bound <= 0.6 * gamma(COUNT + 2, F32) * float(values.errors.magnitudes.size(nodes[1]))
+
+
+def an_execution_loses_at_an_end(middle):
+    """An execution adds up in order, at the upper end of a box of inputs from 2 ``middle`` - 1 to 1."""
+    numbers, spec = losing(COUNT), f"linf(eps={1 - middle}, bounds=None)"
+    x = torch.full((1, COUNT), middle, dtype=F64)
+    values, nodes = values_of(total(weight=numbers[None].double()), x, spec, run=F32)
     assert float(lost(numbers)) <= float(values.errors.executions.affine(nodes[1]))
 
 

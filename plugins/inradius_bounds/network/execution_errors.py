@@ -6,6 +6,7 @@ from torch import Tensor
 
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import Magnitudes, counts
+from inradius_bounds.network.partial_sums import partial_sums
 from inradius_bounds.rounding import ROOM, gamma, gammas, tiny, unit
 from inradius_bounds.steps.sums import Means, Sum
 from inradius_bounds.steps.weighted import WeightedStep
@@ -92,10 +93,22 @@ class ExecutionErrors:
         if not node.rounds:
             return torch.zeros_like(size)
         peak, inside = self._inside(node, size)
-        error = relative_error(node, self._forth(node, forth), 1, run) * size + (forth + 2) * peak * tiny(run)
+        terms = self._forth(node, forth)
+        share = relative_error(node, terms, 1, run)
+        error = self._of_sum(node, terms, share, run) + (forth + 2) * (1 + share) * peak * tiny(run)
         # a machine may take constants and numbers on the way for 0
         error = error + tiny(run) * (peak * self.magnitudes.inputs(node) + inside)
         return _kept(error, torch.maximum(size, inside), run)
+
+    def _of_sum(self, node: Node, terms: Tensor | int, share: Tensor | float, run: torch.dtype) -> Tensor:
+        """The error of a sum of rounded products without underflow, (B, *shape); ``share`` is γ of its roundings."""
+        size, partial = self.magnitudes.size(node), partial_sums(node, self.magnitudes)
+        if partial is None:
+            return share * size
+        added = terms if isinstance(terms, int) else terms.view(-1, *(1,) * len(node.stored)).to(size)
+        # each product is rounded, and each sum of what was computed, which has an error itself
+        by_sums = ROOM * unit(run) * (added * partial + (1 + added * share) * size)
+        return torch.minimum(share * size, by_sums)
 
     def _inside(self, node: Node, size: Tensor) -> tuple[Tensor | float, Tensor]:
         """The largest factor that an execution applies to a number that it makes on the way, and a bound on those numbers.

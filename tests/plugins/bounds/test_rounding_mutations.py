@@ -21,7 +21,7 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.curve_lines import CurveLines
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.backward.rows import dot
-from inradius_bounds.network import execution_errors, folded_boxes, magnitudes
+from inradius_bounds.network import execution_errors, folded_boxes, magnitudes, partial_sums
 from inradius_bounds.network.box_errors import BoxErrors
 from inradius_bounds.network.deviations import Deviations
 from inradius_bounds.network.execution_errors import ExecutionErrors
@@ -105,10 +105,18 @@ STEPS = [
     Mutation(RowErrors, "_around_zero", "max(rounds, sums + dot_terms(node.stored) + 5)", "rounds",
         partial(laws.constants_meet, "own")),
     Mutation(RowErrors, "_around_zero", "add(small, size", "add(0 * small, size", laws.constants_underflow),
-    Mutation(ExecutionErrors, "_executed", "error = relative_error(", "error = 0 * relative_error(", laws.an_execution_loses),
-    Mutation(ExecutionErrors, "_executed", "error = relative_error(", "error = 0.5 * relative_error(", laws.an_execution_loses),
-    Mutation(ExecutionErrors, "_executed", " + (forth + 2) * peak * tiny(run)", "", laws.an_execution_underflows),
-    Mutation(ExecutionErrors, "_executed", "(forth + 2) * peak", "(forth + 2) / 2 * peak", laws.an_execution_underflows),
+    Mutation(ExecutionErrors, "_executed", "share = relative_error(", "share = 0 * relative_error(", laws.an_execution_loses),
+    Mutation(ExecutionErrors, "_executed", "share = relative_error(", "share = 0.5 * relative_error(", laws.an_execution_loses),
+    Mutation(ExecutionErrors, "_executed", " + (forth + 2) * (1 + share) * peak * tiny(run)", "", laws.an_execution_underflows),
+    Mutation(ExecutionErrors, "_executed", "(forth + 2) * (1", "(forth + 2) / 2 * (1", laws.an_execution_underflows),
+    Mutation(ExecutionErrors, "_of_sum", "ROOM * unit(run)", "0.5 * unit(run)", laws.an_execution_loses_both_signs),
+    Mutation(ExecutionErrors, "_of_sum", "added * partial", "0.5 * added * partial", laws.an_execution_loses_both_signs),
+    Mutation(partial_sums, "partial_sums", ".abs()) / 2", ".abs()) / 4", laws.an_execution_loses_both_signs),
+    Mutation(partial_sums, "partial_sums", ".abs()) / 2", " * 0) / 2", laws.an_execution_loses),
+    Mutation(partial_sums, "partial_sums", "bool(below.any())", "False", partial(laws.an_execution_loses_at_an_end, 0.0)),
+    Mutation(partial_sums, "partial_sums", "box[1].clamp(min=0)", "box[0].clamp(min=0)",
+        partial(laws.an_execution_loses_at_an_end, 0.5)),
+    Mutation(partial_sums, "partial_sums", "above - below", "above", partial(laws.an_execution_loses_at_an_end, 0.0)),
     Mutation(ExecutionErrors, "_executed", "peak * self.magnitudes.inputs(node)", "0 * self.magnitudes.inputs(node)",
         laws.an_execution_takes_weights_for_0),
     Mutation(ExecutionErrors, "_executed", "peak * self.magnitudes.inputs(node)", "peak / 2 * self.magnitudes.inputs(node)",

@@ -52,7 +52,9 @@ def saliency(
         labels = _classes(maps.logits, inputs, y, batch_size)
         rows = torch.arange(len(inputs), device=inputs.device)
         found = [
-            getattr(maps, method)(inputs[part], labels[part], part) for part in torch.split(rows, batch_size) if len(part)
+            getattr(maps, method)(inputs[part], labels[part], part)
+            for part in torch.split(rows, batch_size)
+            if len(part)
         ]
     return torch.cat(found) if found else torch.zeros_like(inputs)
 
