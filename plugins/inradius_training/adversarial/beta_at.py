@@ -17,7 +17,7 @@ class BETAAT(WrongClasses):
 
     The game is not zero-sum: the attack maximises the margin that decides the prediction, the network minimises the
     cross-entropy.
-    Source: robey2023, Algorithm 1.
+    Source: robey2023, Algorithm 2.
     """
 
     name = "beta_at"

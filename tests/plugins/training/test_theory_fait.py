@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 
 import inradius
-from inradius import Attack, Dataset, ThreatModel
+from inradius import Attack, Dataset, Defense, ThreatModel
 from inradius.training.losses import entropy, kl_divergence
 
 seeds = st.integers(0, 2**32 - 1)
@@ -128,21 +128,41 @@ def trained(tmp_path_factory):
     return model.double(), inradius.make("digits", Dataset).take(300)
 
 
-def test_on_an_ascent_the_identity_says_by_how_much_the_lemma_holds(trained):
-    """x* is the second of ten iterates, as in FAIT: it is on no segment, so how often R' ≤ R is printed, not asserted."""
+def along(trained, attack):
+    """What R is above R', and R, of each example, with p* at the second of the ten iterates of an attack, two of (B,)."""
     model, data = trained
     x = data.inputs.double()
     iterates = {}
-    attack = inradius.make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
     threat = inradius.make("linf(eps=0.1)", ThreatModel)
     found = attack(model, x, data.labels, threat, observe=lambda step, delta: iterates.update({step: delta.clone()}))
     with torch.no_grad():
         p, middle, q = (model(x + delta).softmax(-1) for delta in (0, iterates[2], found.delta))
     extra = excess(neg_entropy, p, middle, q)
     torch.testing.assert_close(extra, monotone(neg_entropy, p, middle, q), rtol=1e-6, atol=1e-9)
-    whole = divergence(neg_entropy, p, q)
-    more, means = float((extra < 0).double().mean()), (float(whole.mean()), float((whole - extra).mean()))
-    print(f"R' > R for {more:.1%}; the means of R and R' are {means[0]:.4f} and {means[1]:.4f}")
+    return extra, divergence(neg_entropy, p, q)
+
+
+def told(extra, whole):
+    """The share of examples with R' > R, and the means of R' and R."""
+    return float((extra < 0).double().mean()), float((whole - extra).mean()), float(whole.mean())
+
+
+def test_on_fait_s_own_ascent_the_lemma_holds(trained):
+    """The attack of FAIT climbs the divergence itself from a point near x: R' > R for none of 300 examples."""
+    share, between, direct = told(*along(trained, inradius.make("fait()", Defense).attack))
+    # 0, .0049 and .0088; another machine may train a slightly different network
+    assert share <= 0.01
+    assert (between, direct) == (pytest.approx(0.0049, rel=0.2), pytest.approx(0.0088, rel=0.2))
+    assert between < 0.7 * direct
+
+
+def test_on_an_ascent_of_the_cross_entropy_it_holds_for_most(trained):
+    """From a random start the second iterate may be as far from x as the last one, on no segment: up to 3 % have R' > R."""
+    attack = inradius.make("pgd(steps=10, step=0.25, keep_maximising=True)", Attack)
+    share, between, direct = told(*along(trained, attack))
+    # .03, .0035 and .0061
+    assert 0 < share <= 0.06
+    assert (between, direct) == (pytest.approx(0.0035, rel=0.2), pytest.approx(0.0061, rel=0.2))
 
 
 @given(first=shares, second=shares, toward=shares, again=shares)
