@@ -8,8 +8,9 @@ from typing import Any
 
 import typer.main
 from mkdocs.utils import get_relative_url
+from torch import nn
 
-from inradius import Attack, Certifier, Defense, LayerRule, Objective, ThreatModel, layer_rules
+from inradius import layer_rules
 from inradius.cli.app import app
 from inradius.cli.describe import parameters
 from inradius.components.component import spell
@@ -19,11 +20,10 @@ from inradius.models.onnx.operators import FAMILIES as ONNX_FAMILIES
 from inradius.recipes.named_recipe import NamedRecipe
 from inradius.recipes.named_recipe import names as recipe_names
 from inradius.report.evidence.record import schema
-from inradius.testing import laws
+from inradius.testing.running import LAWS
 from inradius.training.option import option_of
 from inradius.training.options import FIELDS
 from inradius.training.recipe import Recipe
-from inradius.training.slots import Sampler, Schedule, Transform
 from inradius_bounds.lowering.executed import of_level_float
 from inradius_bounds.lowering.operators import FAMILIES
 
@@ -133,9 +133,9 @@ def cited_recipes() -> Iterator[tuple[str, str, list[str]]]:
 
 def held_laws() -> Iterator[str]:
     """Every law, by the kind of component it is for."""
-    for kind in (ThreatModel, Attack, Certifier, LayerRule, Objective, Defense, Transform, Sampler, Schedule):
-        yield f"### {kind.__name__}\n"
-        rows = [(f"`{law.__name__}`", escaped(sentence(law))) for law in laws(kind)]
+    for kind, held in LAWS.items():
+        yield f"### {'Model' if kind is nn.Module else kind.__name__}\n"
+        rows = [(f"`{law.__name__}`", escaped(sentence(law))) for law in held]
         yield from table(("law", "what it says"), rows)
 
 

@@ -22,8 +22,10 @@ from inradius import (
     make,
 )
 from inradius.cli.app import app
-from inradius.components import hookspecs, registry
+from inradius.components import hookspecs, installed, registry
+from inradius.components.contents import contents
 from inradius.components.hookimpl import NAMESPACE
+from inradius.components.installed import Plugin
 from inradius.training.slots import Direction, Monitor, Regularizer, Sampler, Schedule, Transform, Update
 
 
@@ -250,6 +252,16 @@ def test_hook_monitors(register):
     assert make("toy_monitor()", Monitor) == ToyMonitor()
 
 
+def test_hook_law_cases(register):
+    register(attacks=[ToyAttack], law_cases={"toy_attack(seed=3)": {"threat": "l1(eps=1)"}})
+    plugin = Plugin("toy", "toys", "1.0", "toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(installed.host(), "plugins", (plugin,))
+        found = contents("toys")
+    assert found.names == {"toy_attack": Attack}
+    assert found.cases == {"toy_attack(seed=3)": {"threat": "l1(eps=1)"}}
+
+
 def test_a_run_is_made_of_toys(register, tmp_path):
     """Every slot by its spec; nothing moves, as the toys see to it."""
     slots = ["transform", "sampler", "regularizer", "direction", "update", "monitor"]
@@ -306,7 +318,7 @@ def test_every_hook_is_historic_explained_and_tested(hook):
     spec = getattr(hookspecs, hook)
     assert spec.inradius_spec["historic"], f"the hook {hook} is not historic, so that a late plugin is not heard"
     assert spec.__doc__, f"the hook {hook} has no docstring"
-    assert hook in {*registry.KINDS, "layer_rules"}, f"nobody calls the hook {hook}"
+    assert hook in {*registry.KINDS, "layer_rules", "law_cases"}, f"nobody calls the hook {hook}"
     assert f"test_hook_{hook}" in globals(), f"the hook {hook} has no test named test_hook_{hook}"
 
 

@@ -100,7 +100,7 @@ def test_a_misspelt_hook_is_an_error_that_names_the_hooks(install, monkeypatch):
     assert text.startswith("the plugin 'acme-typo' implements a hook that does not exist")
     assert "objectivs" in text
     assert (
-        "the hooks are attacks, certifiers, datasets, defenses, directions, layer_rules, models, monitors, objectives, "
+        "the hooks are attacks, certifiers, datasets, defenses, directions, law_cases, layer_rules, models, monitors, objectives, "
         "outcomes, regularizers, samplers, schedules, threat_models, transforms, updates" in text
     )
     assert "INRADIUS_DISABLE_PLUGINS=acme-typo leaves the plugin out" in text

@@ -40,6 +40,7 @@ from inradius.certifiers.layer_rule import Operator as Operator
 from inradius.certifiers.layer_rule import Relaxation as Relaxation
 from inradius.components.component import Component as Component
 from inradius.components.hookimpl import hookimpl as hookimpl
+from inradius.components.plugin_api import PLUGIN_API as PLUGIN_API
 from inradius.components.registry import layer_rules as layer_rules
 from inradius.components.registry import make as make
 from inradius.data.as_dataset import as_dataset as as_dataset

@@ -15,6 +15,7 @@ from inradius.cli.describe import describe
 from inradius.cli.detect import detect
 from inradius.cli.evidence import evidence
 from inradius.cli.names import list_names
+from inradius.cli.new_plugin import new_plugin
 from inradius.cli.plugins import plugins
 from inradius.cli.report import report
 from inradius.cli.train import train
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_names,
     "describe": describe,
     "plugins": plugins,
+    "new-plugin": new_plugin,
     "report": report,
 }
 

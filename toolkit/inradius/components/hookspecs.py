@@ -8,6 +8,7 @@ marked with ``inradius.hookimpl``. This module names the kinds of components, so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -101,3 +102,8 @@ def schedules() -> Iterable[type[Schedule]]:  # type: ignore[empty-body]
 @hookspec(historic=True)
 def monitors() -> Iterable[type[Monitor]]:  # type: ignore[empty-body]
     """Classes of monitors: they watch a training run, and may end it or roll it back."""
+
+
+@hookspec(historic=True)
+def law_cases() -> Mapping[str | nn.Module, Mapping[str, Any]]:  # type: ignore[empty-body]
+    """What the law kit is to check: specs, and layers with a rule, each with the arguments of its check."""

@@ -10,6 +10,7 @@ import pluggy
 
 from inradius.components import hookspecs
 from inradius.components.hookimpl import NAMESPACE
+from inradius.components.plugin_api import DECLARED, check_api, declared_unread
 from inradius.errors import PluginError, PluginWarning
 
 
@@ -62,11 +63,13 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint, blocked: frozenset[s
         manager.set_blocked(entry.name)
         return attrs.evolve(plugin, blocked=True)
     try:
-        _register(manager, entry.load(), entry.name)
+        module = entry.load()
+        check_api(getattr(module, DECLARED, None))
+        _register(manager, module, entry.name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a stranger's module raises, everything else must go on
-        reason = f"{type(error).__name__}: {error}"
+        reason = _reason(error, entry)
         warnings.warn(
             f"the plugin {entry.name!r} of {distribution} {version} failed to load and is left out: {reason}",
             PluginWarning,
@@ -74,6 +77,15 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint, blocked: frozenset[s
         )
         return attrs.evolve(plugin, failure=reason)
     return plugin
+
+
+def _reason(error: BaseException, entry: EntryPoint) -> str:
+    """Why a plugin failed; one that was written for another version of the API may fail in any way, and that is told."""
+    try:
+        check_api(declared_unread(entry.value))
+    except PluginError as other:
+        return str(other)
+    return f"{type(error).__name__}: {error}"
 
 
 def _register(manager: pluggy.PluginManager, module: object, name: str) -> None:

@@ -1,9 +1,7 @@
-"""Running laws under hypothesis, with the loaded profile."""
+"""A check for each kind of component: its laws on random cases, in the loaded profile of hypothesis."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection
 
-import hypothesis
 import hypothesis.strategies as st
 import torch
 from torch import Tensor, nn
@@ -13,59 +11,16 @@ from inradius.attacks.objective import Objective
 from inradius.certifiers.certifier import Certifier
 from inradius.certifiers.layer_rule import LayerRule
 from inradius.components.registry import make
-from inradius.errors import SpecError
+from inradius.data.dataset import Dataset
 from inradius.outcomes.outcome import Outcome
-from inradius.sets.arithmetic.sides import Box
 from inradius.sets.threat_model import ThreatModel
-from inradius.testing import (
-    attacks,
-    certifiers,
-    defenses,
-    objectives,
-    outcomes,
-    rules,
-    samplers,
-    schedules,
-    sets,
-    transforms,
-)
-from inradius.testing.defenses import defense_cases
+from inradius.testing import objectives, outcomes, rules
+from inradius.testing.datasets import Loaded
+from inradius.testing.models import Built
 from inradius.testing.networks import trials
+from inradius.testing.running import Law, check_all
 from inradius.testing.strategies import Shape, cases
-from inradius.training.defense import Defense
-from inradius.training.slots import Sampler, Schedule, Transform
-
-Law = Callable[[Any, Any], None]
-
-_LAWS: dict[type, Sequence[Law]] = {
-    ThreatModel: sets.LAWS,
-    Attack: attacks.LAWS,
-    Certifier: certifiers.LAWS,
-    LayerRule: rules.LAWS,
-    Objective: objectives.LAWS,
-    Outcome: outcomes.LAWS,
-    Defense: defenses.LAWS,
-    Transform: transforms.LAWS,
-    Sampler: samplers.LAWS,
-    Schedule: schedules.LAWS,
-}
-
-# one call of these laws costs as much as dozens of calls of the others
-_COSTLY: tuple[Law, ...] = (
-    sets.agrees_with_cvxpy,
-    *defenses.LAWS,
-    *certifiers.LAWS,
-    *samplers.LAWS,
-    outcomes.attacks_and_certificates_agree,
-)
-
-
-def laws(kind: type) -> list[Law]:
-    """The laws of an interface, for ``pytest.mark.parametrize("law", laws(ThreatModel))``; each docstring is the law."""
-    for known, found in _LAWS.items():
-        if issubclass(kind, known):
-            return list(found)
-    raise SpecError(f"there are no laws for {kind.__name__}; there are some for {', '.join(k.__name__ for k in _LAWS)}")
+from inradius.testing.strategies import inputs as drawn_inputs
 
 
 def check_threat_model(
@@ -89,7 +44,7 @@ def check_threat_model(
     subject = make(threat, ThreatModel)
     tol = tolerance if tolerance is not None else (1e-7 if dtype == torch.float64 else 1e-3)
     strategy = cases(shape, inputs=inputs, bounds=subject.bounds, tolerance=tol)
-    _check_all(subject, strategy.map(lambda case: case.to(dtype)), ThreatModel, examples, only, without)
+    check_all(subject, strategy.map(lambda case: case.to(dtype)), ThreatModel, examples, only, without)
 
 
 def check_attack(
@@ -106,7 +61,7 @@ def check_attack(
     subject, around = make(attack, Attack), make(threat, ThreatModel)
     # the networks round equally in every batch, so that an attack's choices can be compared
     strategy = trials(shape, around, inputs=inputs, row_wise=True)
-    _check_all(subject, strategy, Attack, examples, only, without)
+    check_all(subject, strategy, Attack, examples, only, without)
 
 
 def check_certifier(
@@ -121,7 +76,7 @@ def check_certifier(
 ) -> None:
     """Raises ``AssertionError`` where a certifier breaks a law on random networks under ``threat``."""
     subject, around = make(certifier, Certifier), make(threat, ThreatModel)
-    _check_all(subject, trials(shape, around, inputs=inputs), Certifier, examples, only, without)
+    check_all(subject, trials(shape, around, inputs=inputs), Certifier, examples, only, without)
 
 
 def check_layer_rule(
@@ -137,7 +92,7 @@ def check_layer_rule(
     ``in_shape`` is the shape of one example's input. Raises ``UnsupportedError`` for a layer without a rule.
     """
     op = rules.operator(module, in_shape)
-    _check_all(op, rules.intervals(in_shape), LayerRule, examples, only, without)
+    check_all(op, rules.intervals(in_shape), LayerRule, examples, only, without)
 
 
 def check_objective(
@@ -150,7 +105,7 @@ def check_objective(
 ) -> None:
     """Raises ``AssertionError`` where an objective breaks a law."""
     subject = make(objective, Objective)
-    _check_all(subject, objectives.scores(classes), Objective, examples, only, without)
+    check_all(subject, objectives.scores(classes), Objective, examples, only, without)
 
 
 def check_outcome(
@@ -168,97 +123,26 @@ def check_outcome(
     default the class of the largest logit.
     """
     right = labels or (lambda found: found.argmax(1))
-    _check_all(make(outcome, Outcome), outcomes.answers(outputs, right), Outcome, examples, only, without)
+    check_all(make(outcome, Outcome), outcomes.answers(outputs, right), Outcome, examples, only, without)
 
 
-def check_defense(
-    defense: Defense | str,
-    threat: ThreatModel | str,
+def check_dataset(
+    dataset: str,
     *,
-    shape: Shape = (1, 3, 3),
-    inputs: st.SearchStrategy[Tensor] | None = None,
+    only: Collection[Law] | None = None,
+    without: Collection[Law] = (),
+) -> None:
+    """Raises ``AssertionError`` where the data that a spec loads break a law."""
+    check_all(Loaded.of(dataset), st.none(), Dataset, 1, only, without)
+
+
+def check_model(
+    model: str,
+    *,
+    shape: Shape,
     examples: int | None = None,
     only: Collection[Law] | None = None,
     without: Collection[Law] = (),
 ) -> None:
-    """Raises ``AssertionError`` where a defense breaks a law when it trains a tiny network under ``threat``."""
-    subject, around = make(defense, Defense), make(threat, ThreatModel)
-    _check_all(subject, defense_cases(shape, around, images=inputs), Defense, examples, only, without)
-
-
-def check_transform(
-    transform: Transform | str,
-    *,
-    shape: Shape = (1, 4, 4),
-    bounds: Box = (0.0, 1.0),
-    inputs: st.SearchStrategy[Tensor] | None = None,
-    examples: int | None = None,
-    only: Collection[Law] | None = None,
-    without: Collection[Law] = (),
-) -> None:
-    """Raises ``AssertionError`` where a transform breaks a law on batches within ``bounds``.
-
-    Transforms that mix examples are checked ``without=[transforms.batch_mates_change_nothing]``.
-    """
-    subject = make(transform, Transform)
-    _check_all(subject, transforms.changes(shape, bounds=bounds, images=inputs), Transform, examples, only, without)
-
-
-def check_sampler(
-    sampler: Sampler | str,
-    *,
-    shape: Shape = (1, 3, 3),
-    examples: int | None = None,
-    only: Collection[Law] | None = None,
-    without: Collection[Law] = (),
-) -> None:
-    """Raises ``AssertionError`` where a sampler breaks a law in runs on a few examples of two joined sets."""
-    _check_all(make(sampler, Sampler), samplers.sampler_cases(shape), Sampler, examples, only, without)
-
-
-def check_schedule(
-    schedule: Schedule | str,
-    *,
-    examples: int | None = None,
-    only: Collection[Law] | None = None,
-    without: Collection[Law] = (),
-) -> None:
-    """Raises ``AssertionError`` where a schedule breaks a law."""
-    _check_all(make(schedule, Schedule), schedules.schedule_cases(), Schedule, examples, only, without)
-
-
-def _check_all(
-    subject: Any,
-    strategy: st.SearchStrategy[Any],
-    kind: type,
-    examples: int | None,
-    only: Collection[Law] | None,
-    without: Collection[Law],
-) -> None:
-    chosen = [law for law in laws(kind) if law not in without and (only is None or law in only)]
-    count = examples or hypothesis.settings().max_examples
-    # cheap laws share their cases, because drawing a case costs more than checking it
-    for together, share in (
-        ([law for law in chosen if law not in _COSTLY], count),
-        *(([law], max(1, count // 4)) for law in chosen if law in _COSTLY),
-    ):
-        _check(together, subject, strategy, share)
-
-
-def _check(chosen: list[Law], subject: Any, strategy: st.SearchStrategy[Any], count: int) -> None:
-    @hypothesis.settings(deadline=None, max_examples=count, suppress_health_check=list(hypothesis.HealthCheck))
-    @hypothesis.given(strategy)
-    def run(case: Any) -> None:
-        for law in chosen:
-            _apply(law, subject, case)
-
-    if chosen:
-        run()
-
-
-def _apply(law: Law, subject: Any, case: Any) -> None:
-    try:
-        law(subject, case)
-    except Exception as error:
-        error.add_note(f"{subject} breaks the law {law.__name__}: {law.__doc__}")
-        raise
+    """Raises ``AssertionError`` where the network that a spec builds breaks a law on inputs (B, *shape) in [0, 1]."""
+    check_all(Built.of(model), drawn_inputs(shape, batch=3), nn.Module, examples, only, without)

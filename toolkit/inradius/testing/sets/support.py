@@ -46,7 +46,7 @@ def support_bounds_linear_max(threat: ThreatModel, case: Case) -> None:
                 above, "support is never below a value in Δ(x)", c=c, support=support[:, k], value=pairing(c, delta)
             )
         if threat.tight:
-            same = close(support[:, k], pairing(c, best), case.tol * weight(c, best))
+            same = close(support[:, k], pairing(c, best), case.tol * weight(c, best) + _underflow(c))
             require(same, "a tight support is attained", c=c, support=support[:, k], value=pairing(c, best))
 
 
@@ -69,6 +69,11 @@ def members_lie_below_support(threat: ThreatModel, case: Case) -> None:
             require(~inside | (above <= slack), "no member is above the support", c=c, delta=delta, above=above)
 
 
+def _underflow(c: Tensor) -> Tensor:
+    """As much as products that underflow may be counted for in a sum over the example, (B,)."""
+    return 64 * c[0].numel() * torch.finfo(c.dtype).smallest_normal * (1 + _largest(c))
+
+
 def _largest(values: Tensor) -> Tensor:
     return values.double().abs().flatten(1).amax(1)
 
@@ -79,13 +84,14 @@ def support_is_sublinear(threat: ThreatModel, case: Case) -> None:
         return
     a, b = case.c[:, :1], case.c[:, 1:2]
     zero, of_a, of_b, of_sum = (threat.support(c, case.x) for c in (torch.zeros_like(a), a, b, a + b))
-    slack = case.tol * (_size(threat, case, a) + _size(threat, case, b))
+    slack = case.tol * (_size(threat, case, a) + _size(threat, case, b)) + (_underflow(a) + _underflow(b))[:, None]
     require(zero == 0, "support(0) = 0", support=zero)
     require(of_sum <= of_a + of_b + slack, "support(a + b) ≤ support(a) + support(b)", sum=of_sum, a=of_a, b=of_b)
+    small = 1e6 * _underflow(a)[:, None]
     for factor in (0.125, 3.0, 1e6):
         scaled = threat.support(factor * a, case.x)
         require(
-            close(scaled, factor * of_a, factor * slack),
+            close(scaled, factor * of_a, factor * slack + small),
             f"support({factor} c) = {factor} support(c)",
             scaled=scaled,
             c=of_a,
@@ -102,7 +108,9 @@ def support_gradient_is_a_subgradient(threat: ThreatModel, case: Case) -> None:
     require(torch.isfinite(gradient), "the gradient of support is finite", gradient=gradient)
     other, value = threat.support(b, case.x), value.detach()
     line = value[:, 0] + pairing(gradient, b - a.detach())
-    slack = case.tol * (weight(gradient, b) + weight(gradient, a.detach()) + _size(threat, case, b).squeeze(1))
+    slack = case.tol * (
+        weight(gradient, b) + weight(gradient, a.detach()) + _size(threat, case, b).squeeze(1)
+    ) + _underflow(b)
     require(other[:, 0] >= line - slack, "support lies above its tangent", support=other, line=line)
 
 
