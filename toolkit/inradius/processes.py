@@ -2,7 +2,9 @@
 
 import atexit
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar
 
@@ -10,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 T = TypeVar("T")
+
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
 
 
 class Processes:
@@ -130,8 +134,18 @@ class Processes:
 
 
 def launched() -> bool:
-    """True where a launcher started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """True where a launcher started this process as one of several, unless it works ``alone`` at present."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and not _alone.get()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A block in which this process shares no run with others, also where a launcher started several."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 def attempt(work: Callable[[], T]) -> tuple[T | None, Exception | None]:

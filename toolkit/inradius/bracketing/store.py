@@ -1,7 +1,6 @@
 """The run folder: results are appended as they come, and a killed run finds them again."""
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,9 @@ from inradius.bracketing.saved import FILES
 from inradius.bracketing.setting import Setting
 from inradius.errors import InputError
 from inradius.stored.checksum import sealed_json
-from inradius.stored.files import append, reading, writable_folder, write_atomic, writing
-from inradius.stored.listing import LOCK, RECORD, begin, check_own, clear, note
+from inradius.stored.files import append, reading, writable_folder, write_atomic
+from inradius.stored.listing import RECORD, begin, check_own, clear, note
+from inradius.stored.lock import locked
 from inradius.stored.reading import check, whole_lines
 from inradius.stored.reading import record as read_record
 from inradius.stored.tensor_file import tensor_file
@@ -25,29 +25,6 @@ RESULTS, DELTAS, CONTRADICTION = "results.jsonl", "deltas", "contradiction"
 # the files that a run writes, and figures that are drawn later, beside the files of the report
 _OWN = (RESULTS, f"{CONTRADICTION}.json", f"{CONTRADICTION}.safetensors", "radii.csv", "curve/curve.svg")
 Record = dict[str, Any]
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder for this process; the system releases it when the process ends, also when it is killed.
-
-    Raises ``InputError`` where another process holds it. Does nothing on Windows, which has no such lock.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with writing(folder / LOCK):
-        file = (folder / LOCK).open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another process is at work in the folder {str(folder)!r}; wait for it, or give another folder"
-            ) from error
-        yield
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from inradius.cli.names import list_names
 from inradius.cli.new_plugin import new_plugin
 from inradius.cli.plugins import plugins
 from inradius.cli.report import report
+from inradius.cli.reproduce import reproduce
 from inradius.cli.train import train
 from inradius.cli.verify import verify
 
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "detect": detect,
     "verify": verify,
     "train": train,
+    "reproduce": reproduce,
     "compare": compare,
     "evidence": evidence,
     "check-model": check_model,

@@ -9,12 +9,13 @@ from inradius.cli.console import console, say, table
 from inradius.components.registry import KINDS, Entry, entries, layer_rules
 from inradius.errors import SpecError
 from inradius.recipes import named_recipe as recipes
+from inradius.reproduction import table as tables
 
-RULES, RECIPES = "layer_rules", "recipes"
+RULES, RECIPES, TABLES = "layer_rules", "recipes", "tables"
 
 
 def list_names(
-    kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks, threat_models or recipes.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="One kind only, as in attacks, recipes or tables.")] = None,
     word: Annotated[
         str | None, typer.Option("--filter", metavar="WORD", help="Names and lines with this word only.")
     ] = None,
@@ -43,7 +44,7 @@ def first_line(thing: object) -> str:
 
 
 def _kinds(kind: str | None) -> list[str]:
-    known = [*KINDS, RULES, RECIPES]
+    known = [*KINDS, RULES, RECIPES, TABLES]
     if kind is None:
         return known
     plain = kind.strip().lower().replace("-", "_").replace(" ", "_")
@@ -57,6 +58,8 @@ def _rows(kind: str) -> list[tuple[str, str, str]]:
     """The name, a line and the origin of everything of a kind."""
     if kind == RECIPES:
         return [(name, about, "inradius.recipes") for name, about in recipes.names().items()]
+    if kind == TABLES:
+        return [(name, title, "inradius.reproduction") for name, title in tables.names().items()]
     return _rules() if kind == RULES else [(e.name, first_line(e.build), e.origin) for e in _of(kind)]
 
 

@@ -47,15 +47,23 @@ class NamedRecipe:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(cls, name: str, scale: str = "small", folder: str | Path | None = None) -> Self:
+    def of(
+        cls,
+        name: str,
+        scale: str = "small",
+        folder: str | Path | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Self:
         """The recipe of a name, or of a file that ends with .toml; ``folder`` holds the data files that it reads.
 
+        ``changes`` are settings that take the place of the recipe's.
         Raises ``SpecError`` for a name, a scale or a key that is unknown, and where a folder is needed and not given.
         """
         if scale not in SCALES:
             raise SpecError(f"scale={scale!r} is not known; allowed are {' and '.join(SCALES)}")
         content = _content(find_file(name, files_in(FOLDER), "recipe"), ())
         settings = {key: value for key, value in content.items() if key in SETTINGS} | content.get(scale, {})
+        settings |= changes or {}
         return cls.from_settings(Path(name).stem if name.endswith(".toml") else name, scale, content, settings, folder)
 
     @classmethod

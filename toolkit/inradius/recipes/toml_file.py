@@ -38,6 +38,8 @@ def value_of(content: Content, key: str, kind: type, where: str, default: Any = 
             raise SpecError(f"{where} has no {key}; allowed is {_WORDS[kind]} under that name")
         return default
     value = content[key]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise SpecError(f"{where} has {key} = {value!r}; allowed is {_WORDS[kind]}")
     return value
