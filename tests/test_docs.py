@@ -255,7 +255,7 @@ def generated():
 def test_the_reference_is_generated_from_the_code(generated):
     pages = {
         name: (DOCS / "reference" / f"{name}.md").read_text("utf-8")
-        for name in ("components", "cli", "interfaces", "networks", "recipes", "testing", "evidence")
+        for name in ("components", "cli", "interfaces", "networks", "recipes", "papers", "testing", "evidence")
     }
     made = {name: generated.on_page_markdown(text) for name, text in pages.items()}
     assert not any("<!-- generated" in text for text in made.values())
@@ -266,6 +266,7 @@ def test_the_reference_is_generated_from_the_code(generated):
     assert "| `weight_decay` | The optimiser's weight decay. | `0.0` |" in made["interfaces"]
     assert "\n## mnist_small_certified\n" in made["networks"]
     assert "| `wu2022-fait` | FAIT" in made["recipes"]
+    assert "| `thesis-4.3` | R+FGSM" in made["papers"]
     assert "| `hashes` |" in made["evidence"]
 
 

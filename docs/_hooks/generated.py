@@ -20,6 +20,8 @@ from inradius.models.onnx.operators import FAMILIES as ONNX_FAMILIES
 from inradius.recipes.named_recipe import NamedRecipe
 from inradius.recipes.named_recipe import names as recipe_names
 from inradius.report.evidence.record import schema
+from inradius.reproduction.table import Table
+from inradius.reproduction.table import names as table_names
 from inradius.testing.running import LAWS
 from inradius.training.option import option_of
 from inradius.training.options import FIELDS
@@ -131,6 +133,21 @@ def cited_recipes() -> Iterator[tuple[str, str, list[str]]]:
         yield name, recipe.about, recipe.source.split(", ")
 
 
+def tables() -> Iterator[str]:
+    """Every table that can be reproduced, with its place in its paper and the number of its rows."""
+    found = [Table.of(name) for name in table_names()]
+    rows = [
+        (
+            f"`{one.name}`",
+            escaped(one.title),
+            escaped(f"{one.place}") + f" ([{one.source}](../references.md#{one.source}))",
+            str(len(one.rows)),
+        )
+        for one in found
+    ]
+    yield from table(("table", "what it is", "where it stands", "rows"), rows)
+
+
 def held_laws() -> Iterator[str]:
     """Every law, by the kind of component it is for."""
     for kind, held in LAWS.items():
@@ -210,6 +227,7 @@ GENERATED: dict[str, Callable[[], Iterator[str]]] = {
     "onnx_operators": onnx_operators,
     "train_options": train_options,
     "recipes": recipes,
+    "tables": tables,
     "laws": held_laws,
     "evidence_entries": evidence_entries,
     "cards": cards,
