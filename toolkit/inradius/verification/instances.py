@@ -12,8 +12,9 @@ import torch
 from inradius.certifiers.search_states import question_hash
 from inradius.errors import InputError, InradiusError, StorageError
 from inradius.processes import Processes, attempt
+from inradius.stored.checksum import sealed_json
+from inradius.stored.files import write_atomic
 from inradius.stored.reading import record
-from inradius.stored.shared_work import keep
 from inradius.verification.competition import result_text
 from inradius.verification.verify import as_timeout
 from inradius.verification.verify_file import VerifyOptions, verify_file
@@ -103,7 +104,8 @@ class InstanceRun:
         options = attrs.evolve(self.options, timeout=instance.timeout)
         try:
             place = self.folder / f"{_key(network, prop, options)}.json"
-            keep(place, partial(self._record, network, prop, options, instance), fresh=self.fresh)
+            if self.fresh or not place.exists():
+                write_atomic(place, sealed_json(self._record(network, prop, options, instance), indent=1))
         except StorageError:
             raise
         except InradiusError as error:
