@@ -69,6 +69,8 @@ from inradius.models.transformed import Transformed as Transformed
 from inradius.outcomes.outcome import Outcome as Outcome
 from inradius.outcomes.property import Property as Property
 from inradius.outcomes.user import outcome as outcome
+from inradius.pareto.pareto import pareto as pareto
+from inradius.pareto.trade_off import TradeOff as TradeOff
 from inradius.report import Report as Report
 from inradius.rng import ExampleRNG as ExampleRNG
 from inradius.sets.affine_operator import AffineOperator as AffineOperator

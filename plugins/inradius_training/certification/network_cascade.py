@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import attrs
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from inradius import Certifier, Dataset, Defense, Run, ThreatModel
 from inradius.components.default import default
@@ -57,6 +57,14 @@ class NetworkCascade(Defense):
     def unused_slots(self) -> frozenset[str]:
         """The slots that the training of each stage does not use."""
         return self.training.unused_slots()
+
+    def proved(
+        self, trained: nn.Module, batch: Dataset, threat: ThreatModel, certifier: Certifier
+    ) -> tuple[Tensor, Tensor]:
+        """The right answers of the cascade, each with a proof by its own certifier; a refusal is neither, (B,), (B,)."""
+        assert isinstance(trained, Cascade)
+        right = trained.answers(batch.inputs, index=batch.index).label == batch.labels
+        return right, right
 
     def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
         """The spec of a cascade of as many networks as were trained."""

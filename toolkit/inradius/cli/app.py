@@ -16,6 +16,7 @@ from inradius.cli.detect import detect
 from inradius.cli.evidence import evidence
 from inradius.cli.names import list_names
 from inradius.cli.new_plugin import new_plugin
+from inradius.cli.pareto import pareto
 from inradius.cli.plugins import plugins
 from inradius.cli.report import report
 from inradius.cli.reproduce import reproduce
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "train": train,
     "reproduce": reproduce,
+    "pareto": pareto,
     "compare": compare,
     "evidence": evidence,
     "check-model": check_model,

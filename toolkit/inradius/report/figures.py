@@ -1,7 +1,7 @@
 """Figures of a bracket; matplotlib is imported here, and this module only where a figure is asked for."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from inradius.stored.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Place = tuple[float, float]
 
 
 def plot_curve(
@@ -53,6 +55,21 @@ def plot_steps(
     )
     axes.step(at, value, where="post", color=COLOURS["attacked"], label="accuracy under attack")
     axes.set(xlabel=xlabel, ylabel="share of examples", ylim=(-0.02, 1.02))
+    return _finished(figure, axes, path)
+
+
+def plot_fronts(
+    lines: Mapping[str, tuple[Sequence[Place], Sequence[Place]]], *, path: str | Path | None = None
+) -> "Figure":
+    """Certified over clean accuracy: for each name its points, and a line through the best of them."""
+    figure = blank(6.4, 4.4)
+    axes = figure.add_subplot()
+    for place, (name, (points, best)) in enumerate(lines.items()):
+        colour, marker = f"C{place}", "osD^vP*X"[place % 8]
+        for at, style in ((points, {"linestyle": "none", "alpha": 0.4}), (best, {"label": name})):
+            clean, certified = zip(*at, strict=True)
+            axes.plot(clean, certified, color=colour, marker=marker, markersize=5, **style)
+    axes.set(xlabel="clean accuracy", ylabel="certified accuracy")
     return _finished(figure, axes, path)
 
 

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from typing import ClassVar, get_args
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from inradius.attacks.attack import Attack
+from inradius.certifiers.certifier import Certifier
 from inradius.components.component import Component
 from inradius.components.validators import component
 from inradius.data.checks import check_labels
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError, PluginError
 from inradius.models.check import check_forward
-from inradius.models.modes import BatchNormMode
+from inradius.models.modes import BatchNormMode, evaluating
 from inradius.sets.oracles import Oracles
 from inradius.sets.threat_model import ThreatModel
 from inradius.training.attacked_batch import AttackedBatch
@@ -96,6 +98,17 @@ class Defense(Component, ABC):
         if type(self).fit is not Defense.fit:
             return frozenset(SLOTS)
         return STEP_SLOTS if type(self).step is not Defense.step else frozenset()
+
+    def proved(
+        self, trained: nn.Module, batch: Dataset, threat: ThreatModel, certifier: Certifier
+    ) -> tuple[Tensor, Tensor]:
+        """The predictions of a trained model that are right, and those that are certified, masks (B,), (B,).
+
+        By default the certifier's proofs of the labels; a method whose model carries proofs of its own gives those.
+        """
+        found = certifier(trained, batch.inputs, batch.labels, threat, index=batch.index)
+        with evaluating(trained), torch.no_grad():
+            return trained(batch.inputs).argmax(1) == batch.labels, found.counted()
 
     def trained_spec(self, spec: str, threat: ThreatModel, trained: nn.Module) -> str:
         """The spec of the model that a run's weights fit, given that of the model it began with; by default the same."""
