@@ -42,6 +42,8 @@ METHODS = {
     )
 }
 
+USUAL = ("certified", "crown_ibp", "sabr", "mtl_ibp")
+
 
 def method_of(given: str, dials: Sequence[float]) -> Method:
     """The method of a name, or of a spec with ``{dial}`` in it, at these dials, or at its own where there are none.

@@ -14,7 +14,7 @@ from inradius.certifiers.certifier import Certifier
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError
-from inradius.pareto.methods import METHODS, Method, method_of
+from inradius.pareto.methods import METHODS, USUAL, Method, method_of
 from inradius.pareto.point import Point
 from inradius.pareto.trade_off import TradeOff
 from inradius.sets.threat_model import ThreatModel
@@ -29,7 +29,7 @@ RESULT = "pareto.json"
 
 
 def pareto(
-    methods: Sequence[str] = tuple(METHODS)[:4],
+    methods: Sequence[str] = USUAL,
     model: str = "mnist_small",
     data: Dataset | str = "mnist5k(split='train')",
     threat: ThreatModel | str = "linf(eps=0.1)",
