@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from inradius.pareto.methods import METHODS, USUAL, Method, method_of
 from inradius.pareto.point import Point
 from inradius.pareto.trade_off import TradeOff
 from inradius.sets.threat_model import ThreatModel
-from inradius.stored.checksum import sealed_json
-from inradius.stored.files import as_folder, writable_folder, write_atomic
-from inradius.stored.reading import record
+from inradius.stored.files import as_folder, writable_folder
+from inradius.stored.reading import Record
+from inradius.stored.shared_work import shared
 from inradius.training.defense import Defense
 from inradius.training.train import train
 
@@ -48,10 +49,11 @@ def pareto(
     """The trade-off of clean and certified accuracy: a trained network for each method, dial, factor of the radius and seed.
 
     ``methods`` are names (``inradius.pareto.methods.METHODS``) or specs with ``{dial}`` in them; ``dials`` replace a
-    method's own. A network is trained on the set at ``scales`` times its radius, and judged at the radius itself on the
-    first ``count`` examples of ``judged_on`` (0: all) by ``certifier``, part by part of a union. ``options`` are those of
-    ``train``. ``folder`` keeps each point as soon as it is known, so that the same call goes on where it was stopped, within a
-    training too; points of another question there are refused. ``show`` is called with each point.
+    method's own. A network is trained on the set at ``scales`` times its radius, and judged at the radius itself on
+    the first ``count`` examples of ``judged_on`` (0: all) by ``certifier``, part by part of a union. ``options`` are
+    those of ``train``. ``folder`` keeps each point as soon as it is known, so that the same call goes on where it was
+    stopped, within a training too, and several processes that make it share the points; points of another question
+    there are refused. ``show`` is called with each point.
     """
     asked = _Question(
         model=model,
@@ -65,11 +67,13 @@ def pareto(
     place = writable_folder(as_folder(folder))
     known = [method_of(given, dials) for given in methods]
     _check(known, scales, seeds)
-    points = []
-    for method, dial, scale, seed in _settings(known, scales, seeds):
-        points.append(asked.point(place, method, dial, scale, seed))
-        show(points[-1])
-    found = TradeOff(points=tuple(points), setting=asked.setting())
+    settings = {place / _name(*setting) / POINT: setting for setting in _settings(known, scales, seeds)}
+    points = {}
+    for path, kept in shared({path: partial(asked.record, path, *setting) for path, setting in settings.items()}):
+        points[path] = asked.point(path, kept)
+        show(points[path])
+    in_order = tuple(points[path] for path in settings)
+    found = TradeOff(points=in_order, setting=asked.setting())
     found.save(place / RESULT)
     return found
 
@@ -101,23 +105,18 @@ class _Question:
             "options": options,
         }
 
-    def point(self, folder: Path, method: Method, dial: float, scale: float, seed: int) -> Point:
-        """The point that the folder keeps, or else a new one."""
-        name = re.sub(r"[^\w.,=+-]+", "_", f"{method.name}-{dial:g}-{scale:g}-{seed}")
-        place = writable_folder(folder / "points" / name)
-        if (place / POINT).exists():
-            kept = record(place / POINT)
-            if kept["setting"] != self.setting():
-                raise InputError(
-                    f"{str(place / POINT)!r} is a point of another question ({_difference(kept['setting'], self.setting())}); "
-                    "allowed is a folder of its own for each question"
-                )
-            return Point(**kept["point"])
-        found = self._made(place, method, dial, scale, seed)
-        write_atomic(place / POINT, sealed_json({"setting": self.setting(), "point": attrs.asdict(found)}, indent=1))
-        return found
+    def point(self, path: Path, kept: Record) -> Point:
+        """The point of a record. Raises ``InputError`` for one of another question."""
+        if kept["setting"] != self.setting():
+            raise InputError(
+                f"{str(path)!r} is a point of another question ({_difference(kept['setting'], self.setting())}); allowed is a "
+                "folder of its own for each question"
+            )
+        return Point(**kept["point"])
 
-    def _made(self, place: Path, method: Method, dial: float, scale: float, seed: int) -> Point:
+    def record(self, path: Path, method: Method, dial: float, scale: float, seed: int) -> Record:
+        """A new point with its question; its training goes on where it was stopped."""
+        place = path.parent
         began = time.process_time()
         defense = make(method.spec(dial), Defense)
         trained = self.threat if scale == 1 else self.threat.scaled(scale)
@@ -125,7 +124,7 @@ class _Question:
             defense, self.model, self.data, trained, folder=place / "training", **{"seed": seed, **self.options}
         )
         clean, certified = self._judged(defense, network)
-        return Point(
+        found = Point(
             method=method.name,
             dial=dial,
             scale=scale,
@@ -135,8 +134,9 @@ class _Question:
             clean=clean,
             certified=certified,
             seconds=round(time.process_time() - began, 1),
-            folder=str(Path("points") / place.name),
+            folder=str(Path(place.parent.name) / place.name),
         )
+        return {"setting": self.setting(), "point": attrs.asdict(found)}
 
     def _judged(self, defense: Defense, network: nn.Module) -> tuple[float, float]:
         """The shares that are right, and right and certified."""
@@ -146,6 +146,11 @@ class _Question:
             one, other = defense.proved(network, batch.to(device), self.threat, self.certifier)
             right, proved = right + int(one.sum()), proved + int((one & other).sum())
         return right / len(self.judged), proved / len(self.judged)
+
+
+def _name(method: Method, dial: float, scale: float, seed: int) -> Path:
+    """The folder of a point within that of the whole."""
+    return Path("points") / re.sub(r"[^\w.,=+-]+", "_", f"{method.name}-{dial:g}-{scale:g}-{seed}")
 
 
 def _settings(
