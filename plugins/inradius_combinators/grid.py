@@ -38,7 +38,9 @@ class Grid:
 
     def check(self, x: Tensor) -> None:
         """Raises ``InputError`` where inputs lie between levels."""
-        off = ((x.double() - self.low) / self.width - self.level(x)).abs() > _ON
+        # a level is rounded to the type of x
+        rounding = torch.finfo(x.dtype).eps * torch.maximum(x.double().abs(), self.low.abs()) / self.width
+        off = ((x.double() - self.low) / self.width - self.level(x)).abs() > rounding.clamp(min=_ON)
         bad = off.flatten(1).any(1)
         if bool(bad.any()):
             raise InputError(

@@ -21,11 +21,11 @@ def images(folder: str, size: int | tuple[int, int] | None = None, channels: int
     """
     place = Path(folder).expanduser()
     sides = (size, size) if isinstance(size, int) else size
-    if sides is not None and (len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides)):
+    if sides is not None and not _is_size(sides):
         raise InputError(f"size={size!r} is not allowed; allowed is a number of pixels, or (height, width)")
     if channels not in _MODES:
         raise InputError(f"channels={channels!r} is not allowed; allowed are 1 and 3")
-    classes = sorted(each for each in place.iterdir() if each.is_dir()) if place.is_dir() else []
+    classes = sorted(each for each in place.iterdir() if _is_class(each)) if place.is_dir() else []
     files = [
         (number, file)
         for number, each in enumerate(classes)
@@ -45,6 +45,16 @@ def images(folder: str, size: int | tuple[int, int] | None = None, channels: int
     return Dataset.of(found.float() / 255, torch.tensor([number for number, _ in files]), name=told)
 
 
+def _is_size(sides: object) -> bool:
+    whole = isinstance(sides, tuple | list) and len(sides) == 2
+    return whole and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides)  # type: ignore[attr-defined]
+
+
+def _is_class(folder: Path) -> bool:
+    """True for a folder that is not hidden, as those are that programs leave."""
+    return folder.is_dir() and not folder.name.startswith((".", "__"))
+
+
 def _pixels(file: Path, sides: tuple[int, int] | None, mode: str) -> Any:
     try:
         from PIL import Image
@@ -54,9 +64,11 @@ def _pixels(file: Path, sides: tuple[int, int] | None, mode: str) -> Any:
         ) from error
     try:
         with Image.open(file) as picture:
-            found = picture.convert(mode)
+            own, found = picture.mode, picture.convert(mode)
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{file} is no image that Pillow reads; allowed are {', '.join(_ENDS)}") from error
+    if own.startswith(("I", "F")):
+        raise InputError(f"{file} has more than 8 bits for a pixel (mode {own}); allowed are images of 8 bits")
     if sides is not None:
         found = found.resize((sides[1], sides[0]), Image.Resampling.BILINEAR)
     return np.array(found)

@@ -37,7 +37,7 @@ def bracket(request: pytest.FixtureRequest) -> Callable[..., "Report"]:
         if "folder" in options:
             report = inradius.bracket(network, examples, the_set, **named | options)
         else:
-            with _within(Path(str(request.config.cache.mkdir("inradius")))):
+            with _kept_in(_runs(request)):
                 report = inradius.bracket(network, examples, the_set, **named | options)
         made.append(report)
         _keep(report, request, len(made))
@@ -58,12 +58,23 @@ def _keep(report: "Report", request: pytest.FixtureRequest, number: int) -> None
         report.save(Path(place) / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}-{number}")
 
 
+def _runs(request: pytest.FixtureRequest) -> Path:
+    """The folder of runs in pytest's cache; one of its own for each process of xdist, and one that goes where there is no cache."""
+    cache = getattr(request.config, "cache", None)
+    if cache is None:
+        made: Path = request.getfixturevalue("tmp_path_factory").mktemp("inradius")
+        return made
+    # a run is held by one process at a time
+    return Path(str(cache.mkdir("inradius"))) / os.environ.get("PYTEST_XDIST_WORKER", "") / "inradius-runs"
+
+
 @contextmanager
-def _within(folder: Path) -> Iterator[None]:
-    """A block with another working folder, in which runs are kept."""
-    before = Path.cwd()
-    os.chdir(folder)
+def _kept_in(folder: Path) -> Iterator[None]:
+    """A block in which runs are kept in a folder."""
+    from inradius.stored.files import RUNS
+
+    before = RUNS.set(folder)
     try:
         yield
     finally:
-        os.chdir(before)
+        RUNS.reset(before)

@@ -154,7 +154,7 @@ def test_no_input_is_no_answer():
         ({"y": [0, 1]}, "labels have shape \\(2,\\) for 23 inputs"),
         ({"goal": [1, 2]}, "goals have shape \\(2,\\)"),
         ({"goal": 9}, "goal 9 is out of range"),
-        ({"goal": "cat"}, "goal are a str|goal is"),
+        ({"goal": "cat"}, "the goals are a str"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": 2.5}, "batch_size=2.5"),
         ({"radii": []}, "radii=\\[\\]"),
@@ -188,3 +188,37 @@ def test_parameters_beside_a_spec():
     ):
         with pytest.raises(SpecError, match=told):
             make(spec, Attack, **parameters)
+
+
+@pytest.mark.parametrize("spec", ["pgd(steps=3)", "ddn(steps=5)"])
+def test_a_mask_of_each_example_goes_with_it(tmp_path, monkeypatch, spec):
+    monkeypatch.chdir(tmp_path)
+    model = network()
+    x, y = examples(model, count=7)
+    mask = np.random.default_rng(0).random((7, 12)) > 0.5
+    np.save("mask.npy", mask)
+    found = inradius.attack(model, x, y, "linf(eps=0.1, mask='mask.npy')", spec, batch_size=2, radii=[0.1, 0.3, 0.2])
+    assert not found.delta[:, torch.from_numpy(~mask)].any()
+    assert found.success.any()
+    assert (found.success[2] >= found.success[0]).all()
+
+
+def test_radii_and_goals_come_as_arrays_too():
+    model = network()
+    x, y = examples(model)
+    one, other, third = (
+        inradius.attack(model, x, y, LINF, "pgd(steps=3)", radii=radii, goal=goal)
+        for radii, goal in (
+            ([0.1, 0.2], 3),
+            (np.array([0.1, 0.2]), np.array(3)),
+            (torch.tensor([0.1, 0.2], dtype=torch.float64), torch.tensor(3)),
+        )
+    )
+    same(one, other)
+    same(one, third)
+
+
+def test_what_observes_is_a_function():
+    model = network()
+    with pytest.raises(InputError, match=r"observe is a int, 3; allowed is a function of \(step, delta\)"):
+        inradius.attack(model, *examples(model), LINF, "pgd(steps=3)", observe=3)

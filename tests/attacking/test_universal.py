@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -67,3 +68,40 @@ def test_what_it_refuses():
         inradius.universal(model, x, y, "linf(eps=0.1)", steps=0)
     with pytest.raises(InputError, match="at least one is needed"):
         inradius.universal(model, x[:0], y[:0], "linf(eps=0.1)")
+
+
+@pytest.mark.parametrize("spec", ["wasserstein(eps=0.2)", "intersection(linf(eps=0.1), l2(eps=0.3))", "l1(eps=2)"])
+def test_it_is_a_member_for_every_input_of_every_set(spec):
+    model, x, y = images(3)
+    x[:, :, 0] = 0
+    found = inradius.universal(model, x, y, spec, steps=2)
+    assert found.found.inside.all()
+    assert inradius.make(spec, ThreatModel).contains(found.delta.expand_as(x), x).all()
+
+
+def test_masks_go_with_the_numbers_of_the_inputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, x, y = images(6)
+    mask = torch.rand(6, 3, 2, 2) > 0.3
+    np.save("mask.npy", mask.numpy())
+    spec = "linf(eps=0.3, mask='mask.npy')"
+    for clipped in (False, True):
+        found = inradius.universal(model, x[:4], y[:4], spec, held_out=(x[4:], y[4:]), steps=3, clipped=clipped)
+        assert found.found.inside.all()
+        assert not found.found.delta[~mask[:4]].any()
+        assert found.held_out.inside.all() or not clipped
+        assert not found.held_out.delta[~mask[4:]].any() or not clipped
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"held_out": torch.rand(2, 3, 2, 2)}, "held_out is .*; allowed is a pair of inputs and labels"),
+        ({"held_out": (torch.rand(2, 1, 2, 2), torch.tensor([0, 1]))}, "allowed are those of the search"),
+        ({"seed": "a"}, "seed='a' is not allowed; allowed is an integer ≥ 0"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(given, words):
+    model, x, y = images(4)
+    with pytest.raises(InputError, match=words):
+        inradius.universal(model, x, y, "linf(eps=0.1)", steps=2, **given)

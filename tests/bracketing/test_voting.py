@@ -94,3 +94,21 @@ def test_the_interval_widens_by_the_images_that_votes_leave_open():
 def test_votes_go_with_top1():
     with pytest.raises(InputError, match="allowed are votes with top1 alone"):
         inradius.bracket(Noisy(1.0), examples([1.5]), SET, attacks="fgsm", outcome="confidence(threshold=0.9)", votes=5)
+
+
+class NoisyOffZero(nn.Module):
+    """Two classes by the sign of a number, with noise where that is no whole number."""
+
+    def forward(self, x):
+        lead = x.flatten(1).sum(1)
+        lead = torch.where(lead == lead.round(), lead, lead + torch.randn(len(x)))
+        return torch.stack([lead, -lead], 1)
+
+
+def test_a_model_may_be_random_where_it_is_attacked_alone(tmp_path):
+    torch.manual_seed(0)
+    report = inradius.bracket(
+        NoisyOffZero(), examples([2.0] * 20), SET, attacks="fgsm", certifiers=(), folder=tmp_path / "run"
+    )
+    assert report.setting.votes == 100
+    assert report.upper == 1

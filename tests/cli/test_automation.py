@@ -74,3 +74,8 @@ def test_the_version_and_the_module(capsys):
     assert capsys.readouterr().out.strip() == inradius.__version__
     done = subprocess.run([sys.executable, "-m", "inradius", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == inradius.__version__
+
+
+def test_a_folder_is_no_file_for_json(asked, capsys):
+    said = complaint(capsys, "attack", *asked, *METHODS["attack"], "--json", ".")
+    assert "--json . is a folder; give the name of a file" in said

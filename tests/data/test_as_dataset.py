@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import inradius
 from inradius import InputError, as_dataset
@@ -166,3 +166,49 @@ def test_a_bracket_takes_pairs_and_loaders(tmp_path):
         for n, data in enumerate(given)
     ]
     assert all(report.examples == found[0].examples for report in found)
+
+
+def test_bytes_have_the_box_of_their_quotients():
+    given = (X * 255).byte()
+    with pytest.raises(InputError, match="bounds above 1 are given beside bytes, which are divided by 255"):
+        as_dataset(given, Y, bounds=(0, 255))
+    assert as_dataset(given, Y, bounds=(0, 1)).inputs.max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "YCbCr", "HSV"])
+def test_pictures_of_other_modes_are_colours(mode):
+    image = pytest.importorskip("PIL.Image")
+    colours = image.fromarray(np.full((4, 4, 3), (250, 10, 10), dtype=np.uint8)).convert(mode)
+    found = as_dataset([colours], [0]).inputs[0]
+    assert found.shape == (3, 4, 4)
+    assert (found[0] > 0.9).all()
+    assert found[1:].mean() < 0.1
+
+
+class Endless(IterableDataset):
+    """Batches to go through, with a count."""
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter([(X[:3], Y[:3]), (X[3:], Y[3:])])
+
+
+def test_data_to_go_through_may_have_a_length():
+    assert torch.equal(as_dataset(Endless()).inputs, X)
+
+
+def test_what_holds_no_numbers_is_one_sentence():
+    with pytest.raises(InputError, match=r"the inputs are torch\.complex64; allowed are real numbers"):
+        as_dataset(X.to(torch.complex64), Y)
+    with pytest.raises(
+        InputError, match=r"the inputs of data are a ndarray; allowed is a tensor, and inradius\.as_dataset"
+    ):
+        inradius.Dataset.of(X.numpy(), Y)
+    with pytest.raises(InputError, match="the labels of data are a list"):
+        inradius.Dataset.of(X, Y.tolist())
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame([[1.0, 2.0, 0]], columns=["a", "a", "y"])
+    with pytest.raises(InputError, match="the table has columns of one name"):
+        as_dataset(table, "y")

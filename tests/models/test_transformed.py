@@ -78,3 +78,19 @@ def test_what_they_refuse():
     for layer in (Shift(1), Crop(0.5), JPEG()):
         with pytest.raises(InputError, match="allowed are images"):
             layer(torch.rand(2, 5))
+
+
+@pytest.mark.parametrize("transform", [Shift(1), Crop(0.8), Noise(0.1), JPEG(75)], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_transforms_keep_types_and_take_no_images(transform, kind):
+    for count in (0, 2):
+        found = transform(torch.rand(count, 3, 8, 8).to(kind))
+        assert found.dtype == kind
+        assert found.shape == (count, 3, 8, 8)
+
+
+def test_what_is_no_network_or_number_is_refused():
+    with pytest.raises(InputError, match=r"the network is a NoneType; allowed is a torch.nn.Module"):
+        Transformed(None, Shift(1))
+    with pytest.raises(InputError, match="sigma=inf is not allowed"):
+        Noise(float("inf"))

@@ -1,13 +1,18 @@
 """The laws of every outcome that ships, and what each says of examples that were made by hand."""
 
+import math
+import types
+
+import attrs
 import pytest
 import torch
+from torch import nn
 
 import inradius
-from inradius import InputError, Outcome, Property, SpecError, UnsupportedError, make
+from inradius import Certifier, InputError, Outcome, Property, SpecError, UnsupportedError, make
 from inradius.attacks.objective import class_margin
 from inradius.components.registry import entries
-from inradius.outcomes.classes import TOP1
+from inradius.outcomes.classes import TOP1, Top1
 from inradius.outcomes.outcome import flat
 from inradius.testing import check_outcome, laws
 
@@ -262,3 +267,97 @@ def test_what_has_no_linear_rows_says_so():
     assert torch.equal(
         prop.values(flat(outputs)).view(2, 4, 2).amin((1, 2)), make("segmentation(1)").margin(outputs, y)
     )
+
+
+def test_a_function_may_write_on_what_it_is_given():
+    def margin(outputs, y):
+        found = outputs.gather(1, y[:, None]).squeeze(1) - 0.5
+        outputs.zero_()
+        y.zero_()
+        return found
+
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(3, 3), torch.rand(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    writing = inradius.outcome(margin)
+    plain = inradius.outcome(lambda outputs, y: outputs.gather(1, y[:, None]).squeeze(1) - 0.5)
+    for spec in ("pgd(steps=3)", "square(queries=20)"):
+        one, other = (
+            inradius.attack(model, x, y, "linf(eps=0.3)", spec, outcome=outcome) for outcome in (writing, plain)
+        )
+        assert torch.equal(one.success, other.success)
+        assert torch.equal(one.margin, other.margin)
+    assert y.tolist() == [0, 1, 2, 2, 1, 0]
+
+
+class Settings:
+    least = 0.0
+
+
+def test_what_a_function_reads_names_a_run(monkeypatch):
+    def by_class(outputs, y):
+        return outputs[:, 0] - Settings.least
+
+    def by_module(outputs, y):
+        return outputs[:, 0] - settings.least
+
+    def by_attribute(outputs, y):
+        return outputs[:, 0] - by_attribute.least
+
+    settings = types.ModuleType("settings")
+    settings.least = by_attribute.least = 0.0
+    outcomes = [inradius.outcome(function) for function in (by_class, by_module, by_attribute)]
+    before = [outcome.spec(full=True) for outcome in outcomes]
+    monkeypatch.setattr(Settings, "least", 0.5)
+    settings.least = by_attribute.least = 0.5
+    assert all(outcome.spec(full=True) != old for outcome, old in zip(outcomes, before, strict=True))
+    again = inradius.outcome(lambda outputs, y: torch.nn.functional.softmax(outputs, 1)[:, 0] - math.exp(-1))
+    assert again.spec(full=True) == again.spec(full=True)
+
+
+@attrs.frozen(kw_only=True)
+class Sure(Top1):
+    """Top-1 with a lead."""
+
+    def margin(self, outputs, y):
+        return Top1().margin(outputs, y) - 10
+
+    def as_property(self, y, outputs):
+        rows = Top1().as_property(y, outputs)
+        return attrs.evolve(rows, offsets=rows.offsets - 10)
+
+
+def test_a_class_made_from_top1_is_asked_itself():
+    model, x = nn.Linear(3, 3), torch.rand(6, 3)
+    y = model(x).argmax(1)
+    assert not make("crown", Certifier)(model, x, y, make("linf(eps=0.01)"), outcome=Sure()).certified.any()
+    assert make("crown", Certifier)(model, x, y, make("linf(eps=0.0001)"), outcome=Top1()).certified.any()
+    found = make("fgsm")(model, x, y, make("linf(eps=0.01)"), outcome=Sure())
+    assert found.success.all()
+
+
+@pytest.mark.parametrize("spec", ["top_k(2)", "binary", "multi_label", "segmentation(1)", "regression(0.1)"])
+def test_no_examples_are_no_answers(spec):
+    shape = {"binary": (1,), "segmentation(1)": (3, 2, 2)}.get(spec, (3,))
+    model = nn.Sequential(nn.Linear(4, torch.Size(shape).numel()), nn.Unflatten(1, shape))
+    labels = {"multi_label": (0, 3), "segmentation(1)": (0, 2, 2), "regression(0.1)": (0, 3)}.get(spec, (0,))
+    x, y, outcome = torch.rand(0, 4), torch.zeros(labels, dtype=torch.int64), make(spec, Outcome)
+    found = inradius.attack(model, x, y, "linf(eps=0.1)", "pgd(steps=2)", outcome=outcome)
+    assert found.success.shape == found.margin.shape == (0,)
+    assert make("interval")(model, x, y, make("linf(eps=0.1)"), outcome=outcome).certified.shape == (0,)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int8, torch.float16, torch.float64])
+def test_labels_of_any_type_are_numbers_of_regression(kind):
+    outputs, y = torch.tensor([0.9, 0.5, -0.2]), torch.tensor([1, 0, 0]).to(kind)
+    outcome = make("regression(0.3)", Outcome)
+    assert torch.allclose(outcome.judged(outputs, y), torch.tensor([0.2, -0.2, 0.1]))
+    assert torch.equal(outcome.size(outputs, y), torch.tensor([1.0, 0.5, 0.3]))
+    assert outcome.size(outputs, torch.tensor([-128, 0, 0], dtype=torch.int8))[0] == 128
+
+
+def test_an_attack_that_searches_ends_where_nothing_is_left():
+    torch.manual_seed(0)
+    model, x = nn.Linear(4, 2), torch.rand(3, 4)
+    y = model(x).detach()
+    found = inradius.attack(model, x, y, "linf(eps=0.5)", "bab_attack(domains=10)", outcome="regression(0.01)")
+    assert found.success.all()

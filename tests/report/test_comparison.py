@@ -1,5 +1,6 @@
 """Two reports of the same examples: the changes are those of the examples, and the test is McNemar's."""
 
+import attrs
 import pytest
 import torch
 from hypothesis import given
@@ -77,3 +78,12 @@ def test_other_questions_do_not_compare(two, tmp_path):
     same = inradius.bracket(nn.Linear(4, 3), (x, y), "linf(eps=0.02)", **asked, fresh=True)
     assert "The attacks differ, so that a change may be theirs" in to_markdown(two[0], same)
     assert [change.name for change in compare(two[0], same)] == ["clean", "under attack"]
+
+
+def test_examples_of_one_number_are_told_apart(tmp_path):
+    torch.manual_seed(0)
+    model, x = nn.Linear(3, 3), torch.rand(20, 3)
+    data = attrs.evolve(inradius.Dataset.of(x, model(x).argmax(1)), index=torch.arange(20) // 5)
+    report = inradius.bracket(model, data, "linf(eps=0.1)", attacks="fgsm", certifiers=[], folder=tmp_path)
+    assert 0 < report.upper < 1
+    assert all(not (change.gained or change.lost) for change in compare(report, report))

@@ -2,6 +2,7 @@
 
 import csv
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -69,3 +70,34 @@ def test_refusals(asked, tmp_path):
     row = inradius.bracket(model, boxed, "l2(eps=3)", attacks="fgsm", certifiers=[], folder=tmp_path / "boxed")
     with pytest.raises(InputError, match=r"inputs of shape \(16,\) are no images"):
         row.export_images(tmp_path / "out", data=boxed)
+
+
+def test_examples_of_one_number_have_files_of_their_own(asked, tmp_path):
+    model, data, _ = asked
+    same = attrs.evolve(data, index=torch.arange(30) // 10)
+    options = {"attacks": "pgd(steps=10)", "certifiers": [], "folder": tmp_path / "same"}
+    report = inradius.bracket(model, same, "l2(eps=0.25)", **options)
+    found = report.export_images(tmp_path / "out", model, same)
+    assert len({each.image for each in found}) == len(found) == report.counts["attacked"] > 3
+    once = inradius.bracket(model, data, "l2(eps=0.25)", **options | {"folder": tmp_path / "once"})
+    rows = [each.index for each in once.export_images(tmp_path / "alone", model, data)]
+    pictures = [(tmp_path / "alone" / f"{row:05d}-image.png").read_bytes() for row in rows]
+    broken = [example.row for example in report.examples if example.status == "attacked"]
+    for row, each in zip(broken, found, strict=True):
+        if row in rows:
+            assert (tmp_path / "out" / each.image).read_bytes() == pictures[rows.index(row)]
+
+
+def test_what_cannot_be_exported_is_one_sentence(asked, tmp_path):
+    model, data, report = asked
+    with pytest.raises(InputError, match="the data are a int; allowed are the report's own data"):
+        report.export_images(tmp_path / "out", model, 3)
+    outcome = inradius.outcome(
+        lambda outputs, y: outputs.gather(1, y[:, None]).squeeze(1) - outputs.mean(1), name="lead"
+    )
+    own = inradius.bracket(
+        model, data, "l2(eps=0.5)", attacks="pgd(steps=5)", certifiers=[], outcome=outcome, folder=tmp_path / "own"
+    )
+    with pytest.raises(InputError, match="which no spec makes again; allowed is an export without a model"):
+        own.export_images(tmp_path / "out", model, data)
+    assert own.export_images(tmp_path / "out", data=data)

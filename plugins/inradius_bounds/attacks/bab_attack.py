@@ -62,7 +62,7 @@ class BabAttack(Attack):
         climbed = ascent.climb(batch.first_point(random=False), restarts=1, steps=self.steps, move=self._move)
         _enter(found, batch, climbed)
         # one after the other, so that batch mates change neither the rounding of bounds nor the count of queries
-        for place in torch.split(found.open.nonzero().squeeze(1), 1):
+        for place in found.open.nonzero():
             part = batch.take(place)
             delta = self._searched(part)
             if delta is not None:

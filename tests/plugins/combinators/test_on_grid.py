@@ -111,3 +111,14 @@ def test_what_has_no_levels_is_refused():
     ):
         with pytest.raises(SpecError, match="bits="):
             make(wrong, Attack)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(16, torch.float32), (12, torch.float32), (8, torch.float16)])
+def test_levels_that_the_type_rounds_are_levels(bits, kind):
+    most = 2**bits - 1
+    x = (torch.arange(0, most + 1, max(1, most // 1000)).double() / most).to(kind)[:, None]
+    grid = Grid.of((0.0, 1.0), x, bits)
+    grid.check(x)
+    assert torch.equal(grid.level(x).flatten(), torch.arange(0, most + 1, max(1, most // 1000)).double())
+    with pytest.raises(InputError, match="between the"):
+        Grid.of((0.0, 1.0), x, 8).check(torch.full((1, 1), 0.5 / 255, dtype=torch.float64))

@@ -65,3 +65,22 @@ def test_data_of_the_library_datasets(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UnsupportedError, match="needs the package datasets"):
         inradius.make(f"hf_data('{tmp_path}')")
+
+
+def test_hidden_folders_are_no_classes(tmp_path):
+    pytest.importorskip("PIL", reason="Pillow is not installed")
+    write(tmp_path)
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (tmp_path / name).mkdir()
+    assert inradius.make(f"images('{tmp_path}')", inradius.Dataset).labels.tolist() == [0, 0, 1]
+
+
+def test_more_than_8_bits_are_refused_and_sizes_are_whole(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    write(tmp_path)
+    image.fromarray(np.full((4, 5), 40000, dtype=np.uint16)).save(tmp_path / "cat" / "9.png")
+    with pytest.raises(InputError, match="has more than 8 bits for a pixel"):
+        inradius.make(f"images('{tmp_path}')", inradius.Dataset)
+    for size in ("3.5", "True", "'a'", "(3, True)"):
+        with pytest.raises(InputError, match="is not allowed; allowed is a number of pixels"):
+            inradius.make(f"images('{tmp_path}', size={size})", inradius.Dataset)

@@ -14,6 +14,12 @@ import inradius
 TEST = """
 import inradius
 
+def test_relative_files(bracket):
+    data = inradius.make("npz:data.npz").take(5)
+    transfer = "transfer(fgsm(), model='net.py:small')"
+    report = bracket("net.py:small", data, "linf(eps=0.05)", attacks=transfer, certifiers=())
+    assert report.folder.is_dir() and len(report.deltas) >= 0
+
 def test_robust(bracket):
     report = bracket("net.py:small", "npz:data.npz", "linf(eps=0.05)", attacks="fgsm", certifiers="interval")
     assert 0 < report.lower <= report.upper
@@ -50,17 +56,19 @@ def test_a_session(tmp_path):
     write(tmp_path)
     (tmp_path / "test_it.py").write_text(TEST)
     out = session(tmp_path, "--inradius-reports", "reports", "--junitxml", "out.xml")
-    assert "1 failed, 1 passed" in out
+    assert "1 failed, 2 passed" in out
     assert "robust accuracy &lt;=" in (tmp_path / "out.xml").read_text()
     reports = [inradius.Report.load(each) for each in sorted((tmp_path / "reports").iterdir())]
-    assert sorted(len(report.examples) for report in reports) == [5, 40]
+    assert sorted(len(report.examples) for report in reports) == [5, 5, 40]
     # the runs are kept, and a second session reads them
     kept = {file: file.stat().st_mtime_ns for file in Path(tmp_path / ".pytest_cache").rglob("*.npz")}
     runs = list((tmp_path / ".pytest_cache" / "d" / "inradius" / "inradius-runs").iterdir())
-    assert len(runs) == 2
-    assert "1 failed, 1 passed" in session(tmp_path)
+    assert len(runs) == 3
+    assert "1 failed, 2 passed" in session(tmp_path)
+    # the fixture answers without a cache too
+    assert "1 failed, 2 passed" in session(tmp_path, "-p", "no:cacheprovider")
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    assert len(list(runs[0].parent.iterdir())) == 2
+    assert len(list(runs[0].parent.iterdir())) == 3
 
 
 def test_pytest_starts_without_torch():

@@ -43,7 +43,8 @@ def as_goals(given: object, count: int, device: torch.device) -> Tensor | None:
         return None
     if isinstance(given, int | np.integer) and not isinstance(given, bool):
         return torch.full((count,), int(given), device=device)
-    return _tensor(given, "goal").to(device)
+    found = _tensor(given, "the goals").to(device)
+    return found.expand(count) if found.ndim == 0 else found
 
 
 def _typed(found: Tensor, model: nn.Module | Callable[[Tensor], Tensor], own: torch.dtype) -> Tensor:
@@ -67,7 +68,7 @@ def _tensor(given: object, what: str) -> Tensor:
             return torch.stack([torch.as_tensor(each) for each in given])
         array = np.asarray(given)
         # torch reads neither numbers in another order of bytes nor negative strides
-        return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))))
+        return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{what} are {type(given).__name__} that makes no tensor ({error}); allowed are numbers of one shape"

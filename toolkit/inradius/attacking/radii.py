@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,8 +41,10 @@ def attacked_at(question: Question, attack: Attack, radii: Sequence[float], obse
 
 def _gone_on(last: Attacked, at: Question, attack: Attack, observe: Observe) -> Attacked:
     """The answers in a larger set: the last ones where they broke an example and lie in it, new ones for the others."""
-    keeps = last.success & at.threat.contains(last.delta, at.x)
-    kept = attrs.evolve(last, success=keeps, inside=keeps, gauge=at.threat.gauge(last.delta, at.x))
+    # a mask belongs to the example's number
+    threat = at.threat.at(at.index, at.x)
+    keeps = last.success & threat.contains(last.delta, at.x)
+    kept = attrs.evolve(last, success=keeps, inside=keeps, gauge=threat.gauge(last.delta, at.x))
     rows = (~keeps).nonzero()[:, 0]
     if not len(rows):
         return kept
@@ -54,7 +57,7 @@ def _gone_on(last: Attacked, at: Question, attack: Attack, observe: Observe) -> 
 
 def _within(largest: Attacked, question: Question, factor: float) -> Attacked:
     """The smallest perturbations, judged in the set of a radius."""
-    threat = question.threat.scaled(factor)
+    threat = question.threat.scaled(factor).at(question.index, question.x)
     inside = threat.contains(largest.delta, question.x)
     gauge = threat.gauge(largest.delta, question.x)
     # what was a success in the largest set is one wherever it is a member
@@ -74,7 +77,9 @@ def _factors(threat: Oracles, radii: Sequence[float]) -> list[float]:
         raise InputError(
             f"radii were given, and {threat} has no single radius > 0; allowed are sets that have one, such as linf(eps=0.1)"
         )
-    given = list(radii) if isinstance(radii, Sequence) and not isinstance(radii, str) else [radii]
+    listed = radii.tolist() if isinstance(radii, Tensor | np.ndarray) else radii
+    given = list(listed) if isinstance(listed, Sequence) and not isinstance(listed, str) else [listed]
+    given = [each.item() if isinstance(each, np.number) else each for each in given]
     wrong = [
         each for each in given if isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each < math.inf
     ]

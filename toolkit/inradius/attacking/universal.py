@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inradius.arguments import check_callable, check_kind, check_threat
+from inradius.arguments import check_callable, check_kind, check_threat, told
 from inradius.attacking.given import as_inputs, as_labels
 from inradius.attacks.ascent import gradient_of
 from inradius.attacks.attack import Attack, Attacked
@@ -27,6 +27,8 @@ from inradius.sets.oracles import Oracles
 _STEP = 0.2
 # projections onto the sets of all inputs in turn
 _ROUNDS = 20
+# after these 0 is left
+_HALVINGS = 20
 
 Model = nn.Module | Callable[[Tensor], Tensor]
 
@@ -73,10 +75,11 @@ def universal(
 ) -> Universal:
     """One δ (*S) that breaks as many inputs as it can, and its judgement on them and on ``held_out`` inputs and labels.
 
-    δ lies in Δ(x) of every input x (B, *S). Where inputs reach the ends of their box that leaves little; with ``clipped`` each
-    input takes the projection of δ onto its own Δ(x) instead, as in the literature, which for a ball clips x + δ to the box.
-    The mean gradient of the margin of the inputs that are not broken yet is followed for ``steps`` steps, each on a batch. It is no
-    ``Attack``, because those answer for each input alone. Raises ``UnsupportedError`` for sets that are not convex.
+    δ lies in Δ(x) of every input x (B, *S), which are numbered from 0, and held-out inputs after them. Where inputs reach the ends
+    of their box that leaves little; with ``clipped`` each input takes the projection of δ onto its own Δ(x) instead, as in the
+    literature, which for a ball clips x + δ to the box. The mean gradient of the margin of the inputs that are not broken yet is
+    followed for ``steps`` steps, each on a batch. It is no ``Attack``, because those answer for each input alone. Raises
+    ``UnsupportedError`` for sets that are not convex.
     Source: moosavi2017.
     """
     the_set = make(threat, Oracles) if isinstance(threat, str) else threat
@@ -84,17 +87,18 @@ def universal(
     check_callable(model)
     check_threat(the_set)
     check_kind(asked, Outcome, "outcome")
-    for name, value in (("steps", steps), ("batch_size", batch_size)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name}={value!r} is not allowed; allowed is an integer ≥ 1")
+    for name, value, least in (("steps", steps, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"{name}={value!r} is not allowed; allowed is an integer ≥ {least}")
     if not the_set.convex or len(the_set.members()) > 1:
         raise UnsupportedError(f"universal was given {the_set}; allowed are convex sets, such as linf(eps=0.1)")
     inputs, labels = _examples(model, x, y, the_set, asked)
-    other = None if held_out is None else _examples(model, *held_out, the_set, asked)
+    other = None if held_out is None else _held_out(model, held_out, inputs, the_set, asked)
     with frozen(model), torch.no_grad():
         search = _Search(model, inputs, labels, the_set, asked, clipped)
         delta = search.run(steps, batch_size, seed)
-    found, fooled = _judged(model, inputs, labels, the_set, asked, delta, clipped)
+    index = torch.arange(len(inputs), device=inputs.device)
+    found, fooled = _judged(model, inputs, labels, index, the_set, asked, delta, clipped)
     if other is None:
         return Universal(delta, found, fooled)
     return Universal(delta, found, fooled, *_judged(model, *other, the_set, asked, delta, clipped))
@@ -108,6 +112,21 @@ def _examples(model: Model, x: Any, y: Any, threat: Oracles, outcome: Outcome) -
     if not len(inputs):
         raise InputError("no inputs were given; at least one is needed")
     return inputs.detach(), labels
+
+
+def _held_out(
+    model: Model, given: Any, inputs: Tensor, threat: Oracles, outcome: Outcome
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The held-out inputs and labels, checked, and their numbers, which come after those of the search."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(f"held_out is {told(given)}; allowed is a pair of inputs and labels")
+    x, y = _examples(model, given[0], given[1], threat, outcome)
+    if x.shape[1:] != inputs.shape[1:] or x.dtype != inputs.dtype:
+        raise InputError(
+            f"the held-out inputs have shape {tuple(x.shape[1:])} and type {x.dtype}; allowed are those of the search, "
+            f"{tuple(inputs.shape[1:])} and {inputs.dtype}"
+        )
+    return x, y, len(inputs) + torch.arange(len(x), device=x.device)
 
 
 @attrs.frozen(eq=False)
@@ -148,29 +167,51 @@ class _Search:
         moved = (own + size * threat.steepest(mean, x, own)).mean(0)
         if self.clipped:
             return threat.project(moved.expand_as(x), x).mean(0)
-        low, high = (side.expand_as(self.x) for side in self.threat.room(self.x))
-        return threat.project(moved.clamp(low.amax(0), high.amin(0)).expand_as(x), x).mean(0)
+        low, high = self._room()
+        return threat.project(moved.clamp(low, high).expand_as(x), x).mean(0)
 
     def _common(self, delta: Tensor) -> Tensor:
         """A perturbation near δ (*S) in Δ(x) of every input: projections in turn, then the share of δ that is a member of all."""
-        threat = self.threat.at(torch.arange(len(self.x), device=self.x.device), self.x)
-        low, high = (side.expand_as(self.x) for side in threat.room(self.x))
+        threat, (low, high) = self._all(), self._room()
         for _ in range(_ROUNDS):
-            delta = delta.clamp(low.amax(0), high.amin(0))
-            if bool(threat.contains(delta.expand_as(self.x), self.x).all()):
-                break
+            delta = delta.clamp(low, high)
+            if self._shared(delta):
+                return delta
             delta = threat.project(delta.expand_as(self.x), self.x).mean(0)
-        gauge = float(threat.gauge(delta.expand_as(self.x), self.x).amax())
-        return delta / max(1.0, gauge)
+        delta = delta.clamp(low, high)
+        for _ in range(_HALVINGS):
+            if self._shared(delta):
+                return delta
+            delta = delta / 2
+        return torch.zeros_like(delta)
+
+    def _shared(self, delta: Tensor) -> bool:
+        """True where δ (*S) lies in Δ(x) of every input."""
+        return bool(self._all().contains(delta.expand_as(self.x), self.x).all())
+
+    def _all(self) -> Oracles:
+        """The sets of all inputs."""
+        return self.threat.at(torch.arange(len(self.x), device=self.x.device), self.x)
+
+    def _room(self) -> tuple[Tensor, Tensor]:
+        """The room that all inputs leave, (*S) below and above."""
+        low, high = (side.expand_as(self.x) for side in self._all().room(self.x))
+        return low.amax(0), high.amin(0)
 
 
 def _judged(
-    model: Model, x: Tensor, y: Tensor, threat: Oracles, outcome: Outcome, delta: Tensor, clipped: bool
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    index: Tensor,
+    threat: Oracles,
+    outcome: Outcome,
+    delta: Tensor,
+    clipped: bool,
 ) -> tuple[Attacked, float]:
-    """The judgement on inputs, and the share of the right ones that δ breaks."""
-    index = torch.arange(len(x), device=x.device)
-    own = delta.expand_as(x)
-    options: dict[str, Any] = {"outcome": outcome}
+    """The judgement on inputs with these numbers, and the share of the right ones that δ breaks."""
+    own = delta.to(x.device).expand_as(x)
+    options: dict[str, Any] = {"outcome": outcome, "index": index}
     start = threat.at(index, x).project(own, x) if clipped else own
     found = _Given()(model, x, y, threat, start=start, **options)
     right = _Given()(model, x, y, threat, **options).margin > 0

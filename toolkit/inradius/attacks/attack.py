@@ -23,7 +23,7 @@ from inradius.data.checks import check_labels
 from inradius.errors import InputError, PluginWarning, UnsupportedError
 from inradius.models.modes import BatchNormMode, at_least, frozen
 from inradius.models.single_channel_conv import cheap_gradients
-from inradius.outcomes.classes import TOP1, Top1
+from inradius.outcomes.classes import TOP1, is_top1
 from inradius.outcomes.outcome import Outcome
 from inradius.rng import ExampleRNG
 from inradius.sets.examples import expand
@@ -263,7 +263,7 @@ class Attack(Component, ABC):
 
 def _check_top1(outcome: Outcome, goal: Tensor | None, targets: Tensor | None) -> None:
     for given, name in ((goal, "goals"), (targets, "targets")):
-        if given is not None and not isinstance(outcome, Top1):
+        if given is not None and not is_top1(outcome):
             raise InputError(f"{name} were given with the outcome {outcome}; allowed are {name} with top1 alone")
 
 

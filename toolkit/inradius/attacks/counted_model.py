@@ -10,7 +10,7 @@ from inradius.errors import InputError
 from inradius.models.kept_gradients import KeptGradients
 from inradius.models.modes import at_least
 from inradius.models.outputs import asked, check_logits
-from inradius.outcomes.classes import TOP1, Top1
+from inradius.outcomes.classes import TOP1, is_top1
 from inradius.outcomes.outcome import Outcome
 from inradius.outcomes.property import Property
 
@@ -36,7 +36,7 @@ class CountedModel:
         outcome: Outcome = TOP1,
     ) -> None:
         self._model, self._outcome = model, outcome
-        self._own = None if isinstance(outcome, Top1) else y
+        self._own = None if is_top1(outcome) else y
         # read once: each reading makes the host wait for the device
         self._label, self._goal = (_largest(y), _largest(goal)) if self._own is None else (0, 0)
         self.targets = targets

@@ -5,6 +5,9 @@ from itertools import count
 
 from torch import Tensor
 
+from inradius.arguments import told
+from inradius.errors import InputError
+
 
 class Observer:
     """Sees the iterates of an attack; by default it does nothing with them.
@@ -33,7 +36,9 @@ class _Function(Observer):
 
 
 def as_observer(observe: Callable[[int, Tensor], None] | None) -> Observer | None:
-    """The observer, or one that calls the function; None for None."""
+    """The observer, or one that calls the function; None for None. Raises ``InputError`` for what cannot be called."""
+    if observe is not None and (not callable(observe) or isinstance(observe, type)):
+        raise InputError(f"observe is {told(observe)}; allowed is a function of (step, delta), or an inradius.Observer")
     return observe if observe is None or isinstance(observe, Observer) else _Function(observe)
 
 

@@ -31,6 +31,7 @@ from inradius.processes import Processes
 from inradius.report.pictures import is_picture, shown_rows
 from inradius.report.report import Report
 from inradius.sets.threat_model import ThreatModel
+from inradius.stored.files import RUNS
 
 
 def bracket(
@@ -115,7 +116,7 @@ def bracket_by(
     plan = Plan.of(model, data, threat, options, options.device if processes.count == 1 else processes.device)
     setting = plan.setting(reuse=reused is not None)
     _check_agreement(processes, setting)
-    folder = options.folder or Path("inradius-runs") / setting.key[:16]
+    folder = options.folder or RUNS.get() / setting.key[:16]
     with ExitStack() as held:
         # all processes read the folder, and the first one holds it
         store = processes.on_main(lambda: held.enter_context(Store.open(folder, setting, fresh=options.fresh)))
@@ -161,5 +162,6 @@ def _deltas(plan: Plan, store: Store, ledger: Ledger, examples: Sequence[Example
     places = {
         example.row: ledger.place(example.row, example.attempt) for example in examples if example.attempt is not None
     }
-    kept = KeptDeltas(store, places)
+    # read later, when this process may work in another folder
+    kept = KeptDeltas(attrs.evolve(store, folder=store.folder.absolute()), places)
     return dict(kept) if isinstance(plan.data, Dataset) else kept

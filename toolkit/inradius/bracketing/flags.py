@@ -15,7 +15,7 @@ from inradius.bracketing.plan import Plan
 from inradius.bracketing.voting import differing
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
-from inradius.outcomes.classes import TOP1, Top1
+from inradius.outcomes.classes import TOP1, is_top1
 from inradius.outcomes.outcome import Outcome, flat
 from inradius.sets.examples import check_finite
 
@@ -99,7 +99,7 @@ def _model_flags(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, outcom
             "and none of that is robustness"
         )
         return
-    if isinstance(outcome, Top1) and bool((plain >= 0).all()) and bool(((plain.sum(1) - 1).abs() <= 1e-4).all()):
+    if is_top1(outcome) and bool((plain >= 0).all()) and bool(((plain.sum(1) - 1).abs() <= 1e-4).all()):
         yield (
             f"the outputs of all {len(x)} images are probabilities, not logits: the softmax inside the model flattens "
             "gradients, and attacks seem weaker than they are; attack the model without its softmax"

@@ -21,7 +21,8 @@ from inradius.data.dataset import Dataset, Examples
 from inradius.errors import UnsupportedError
 from inradius.models.fuse import optimize
 from inradius.models.load import find_device, fingerprint, weights_fingerprint
-from inradius.outcomes.classes import Top1
+from inradius.outcomes.classes import is_top1
+from inradius.rng import ExampleRNG
 from inradius.sets.arithmetic.sides import numbers_alone
 from inradius.sets.threat_model import ThreatModel
 
@@ -63,7 +64,7 @@ class Plan:
         found = check_data(model, data, the_set, options.batch_size, options.outcome)
         model, place = _placed(model, data, device)
         subject = _subject(model, certifiers)
-        votes = _votes(model, subject, data, options, place)
+        votes = _votes(model, subject, data, the_set, options, place)
         return cls(
             model=model,
             subject=subject,
@@ -133,7 +134,7 @@ class Plan:
         """The examples in these rows, on the device of the data, with labels as the outcome takes them."""
         found = self.data.select(torch.tensor(rows, dtype=torch.int64, device=self.data.labels.device))
         outcome = self.options.outcome
-        if isinstance(outcome, Top1):
+        if is_top1(outcome):
             return found
         return attrs.evolve(found, labels=outcome.check_labels(found.inputs, found.labels))
 
@@ -159,10 +160,24 @@ def _placed(model: nn.Module, data: Examples, device: torch.device | str | None)
     return (model if place == own else copy.deepcopy(model).to(place)), place
 
 
-def _votes(model: nn.Module, subject: object, data: Examples, options: BracketOptions, place: torch.device) -> int:
-    """The passes that judge the model; a function of a certifier's own is asked once."""
-    first = data.select(torch.arange(min(COMPARED, len(data.labels)), device=data.labels.device)).to(place)
-    return votes_for(model, first.inputs, options.votes if subject is model else 1, options.outcome)
+def _votes(
+    model: nn.Module, subject: object, data: Examples, threat: ThreatModel, options: BracketOptions, place: torch.device
+) -> int:
+    """The passes that judge the model; a function of a certifier's own is asked once.
+
+    A model may be random on perturbed inputs alone, so that members of the sets of a few examples are asked about too.
+    """
+    rows = (
+        torch.linspace(0, len(data.labels) - 1, min(COMPARED, len(data.labels)), dtype=torch.float64)
+        .round()
+        .to(torch.int64)
+    )
+    few = data.select(rows.to(data.labels.device)).to(place)
+    x, votes = few.inputs, options.votes if subject is model else 1
+    if votes != 1 and is_top1(options.outcome):
+        moved = threat.at(few.index, x).sample(x, rng=ExampleRNG(options.seed, few.index))
+        x = torch.cat([x, x + moved])
+    return votes_for(model, x, votes, options.outcome)
 
 
 def _subject(model: nn.Module, certifiers: Sequence[Certifier]) -> Callable[[Tensor], Tensor]:

@@ -11,12 +11,12 @@ from inradius.components.registry import make
 from inradius.errors import InputError, InradiusError
 from inradius.models.modes import evaluating
 from inradius.models.outputs import asked, check_logits
-from inradius.outcomes.classes import Top1
+from inradius.outcomes.classes import is_top1
 from inradius.outcomes.outcome import Outcome, flat
 
 # passes for the answer of a random model; a vote of 100 is that of 200 but where the shares are close
 DEFAULT_VOTES = 100
-# images on which two passes are compared
+# images on which two passes are compared, and as many perturbed ones
 COMPARED = 8
 # what a class without votes counts
 _PRIOR = 0.5
@@ -54,11 +54,10 @@ def differing(one: Tensor, other: Tensor) -> int:
 
 @torch.no_grad()
 def is_random(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:
-    """True where two equal calls on a few of the inputs (B, *S) give other outputs; False where the model fails on them."""
-    few = x[:COMPARED]
+    """True where two equal calls on the inputs (B, *S) give other outputs; False where the model fails on them."""
     try:
         with evaluating(model):
-            one, other = asked(model, few), asked(model, few)
+            one, other = asked(model, x), asked(model, x)
     except InradiusError:  # the clean pass has the words for it
         return False
     whole = isinstance(one, Tensor) and one.is_floating_point() and one.ndim > 0 and one.numel() > 0
@@ -66,11 +65,11 @@ def is_random(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:
 
 
 def votes_for(model: Callable[[Tensor], Tensor], x: Tensor, asked_for: int | None, outcome: Outcome) -> int:
-    """The number of passes that judge a model: 1 where it is deterministic, else what was asked for, by default 100.
+    """The number of passes that judge a model: 1 where it is deterministic on x (B, *S), else what was asked for, by default 100.
 
     With another outcome than top-1 it is 1. Raises ``InputError`` where more were asked for with one.
     """
-    if not isinstance(outcome, Top1):
+    if not is_top1(outcome):
         if asked_for is not None and asked_for > 1:
             raise InputError(
                 f"votes={asked_for} was given with the outcome {outcome}; allowed are votes with top1 alone"

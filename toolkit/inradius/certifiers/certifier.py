@@ -23,7 +23,7 @@ from inradius.models.modes import evaluating, full_precision, subnormals_kept, u
 from inradius.models.outputs import answered, check_logits
 from inradius.models.preserved import preserved
 from inradius.models.selected import one_output
-from inradius.outcomes.classes import Top1
+from inradius.outcomes.classes import is_top1
 from inradius.outcomes.flattened import flattened
 from inradius.outcomes.outcome import Outcome
 from inradius.outcomes.property import Property as Property
@@ -224,9 +224,9 @@ def _outcome(outcome: Outcome | None, prop: Property | None) -> Outcome | None:
     if outcome is None:
         return None
     check_kind(outcome, Outcome, "outcome")
-    if prop is not None and not isinstance(outcome, Top1):
+    if prop is not None and not is_top1(outcome):
         raise InputError("a property and an outcome are given; allowed is one of them")
-    return None if isinstance(outcome, Top1) else outcome
+    return None if is_top1(outcome) else outcome
 
 
 def _of_outcome(outcome: Outcome, x: Tensor, y: Tensor | None, outputs: Tensor) -> Property:

@@ -20,7 +20,7 @@ from inradius.errors import InputError, UnsupportedError
 from inradius.models.load import load_model
 from inradius.models.modes import evaluating
 from inradius.models.outputs import answered, asked
-from inradius.outcomes.classes import Top1
+from inradius.outcomes.classes import is_top1
 from inradius.outcomes.outcome import Outcome
 from inradius.sets.threat_model import ThreatModel
 
@@ -99,7 +99,7 @@ def _labels(examples: Dataset | None, outcome: Outcome, outputs: Tensor, x: Tens
     """The labels as the outcome takes them; without data class 0, whatever the model says."""
     if examples is not None:
         return outcome.check_labels(x, examples.labels)
-    if not isinstance(outcome, Top1):
+    if not is_top1(outcome):
         raise InputError(f"{outcome} needs labels; give --data SPEC beside it")
     return torch.zeros(len(x), dtype=torch.int64, device=x.device)
 
@@ -117,11 +117,7 @@ def _range(x: Tensor, *, shown: bool) -> str:
 
 def _outputs(returned: object, outputs: Tensor, outcome: Outcome) -> str:
     kind = "" if isinstance(returned, Tensor) else f", chosen from a {type(returned).__name__}"
-    what = (
-        f"{outputs.shape[1]} classes"
-        if isinstance(outcome, Top1)
-        else f"shape {tuple(outputs.shape[1:])} for {outcome}"
-    )
+    what = f"{outputs.shape[1]} classes" if is_top1(outcome) else f"shape {tuple(outputs.shape[1:])} for {outcome}"
     return what + kind
 
 

@@ -24,6 +24,7 @@ from inradius.cli.command_line import command_line
 from inradius.cli.console import console, is_first, say
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
+from inradius.errors import InputError
 from inradius.models.check import check_forward
 from inradius.models.load import load_model
 from inradius.models.modes import frozen
@@ -62,6 +63,10 @@ class Question:
         ``radius`` adds the radii of the examples; ``command`` is the name of the command that asks. Specs are read before
         anything is loaded, so that an error costs no time.
         """
+        if self.printed.json not in (None, STANDARD) and Path(str(self.printed.json)).is_dir():
+            raise InputError(
+                f"--json {self.printed.json} is a folder; give the name of a file, or - for the standard output"
+            )
         with redirect_stdout(io.StringIO()) if self.printed.quiet or self.printed.json == STANDARD else nullcontext():
             report = self._answer(command, factors, radius)
         if self.printed.json is not None:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from inradius.errors import InputError
 
+# modes of Pillow whose numbers are grey or red, green and blue, with or without opacity
+_PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
 
 def tensor_of(given: Any, what: str) -> Tensor:
     """The numbers of a tensor, an array, a list, a number, or a picture, whose channels come first: (C, H, W).
@@ -16,6 +19,8 @@ def tensor_of(given: Any, what: str) -> Tensor:
     Raises ``InputError`` where they are no numbers, or lists of several lengths.
     """
     if isinstance(given, Tensor):
+        if given.is_complex():
+            raise InputError(f"{what} are {given.dtype}; allowed are real numbers")
         return given.detach().clone()
     if (
         isinstance(given, list | tuple)
@@ -23,6 +28,9 @@ def tensor_of(given: Any, what: str) -> Tensor:
         and any(isinstance(each, Tensor) or _is_picture(each) for each in given)
     ):
         return stacked([tensor_of(each, what) for each in given], what.removeprefix("the "))
+    if _is_picture(given) and given.mode not in _PLAIN_MODES:
+        # the numbers of a palette are no brightness
+        given = given.convert("RGB")
     try:
         array = np.asarray(given)
     except ValueError as error:

@@ -54,6 +54,7 @@ def as_dataset(
         default = (0.0, 1.0) if found.ndim > 2 else None
     told = name or type(source).__name__
     if found.dtype == torch.uint8:
+        _check_bytes(bounds)
         found, default, told = found.float() / 255, (0.0, 1.0), f"{told} (bytes divided by 255)"
     elif not found.is_floating_point():
         found = found.float()
@@ -61,6 +62,16 @@ def as_dataset(
     found = found.float() if found.dtype == torch.float64 and not _is_double_tensor(source) else found
     box = default if isinstance(bounds, str) else bounds
     return Dataset.of(found, targets, bounds=box, name=told, classes=classes)
+
+
+def _check_bytes(bounds: Bounds | str) -> None:
+    """Raises ``InputError`` where a box goes beyond what bytes are after a division by 255."""
+    sides = () if bounds is None or isinstance(bounds, str) else bounds
+    if any(bool((torch.as_tensor(side) > 1).any()) for side in sides):
+        raise InputError(
+            "bounds above 1 are given beside bytes, which are divided by 255; allowed are bounds within [0, 1], or inputs as "
+            "floating-point numbers"
+        )
 
 
 def as_examples(given: Any) -> Any:
@@ -102,7 +113,12 @@ def _goes_through(source: object) -> bool:
 
 def _of_items(source: Any, labels: str | None, inputs: str | None) -> tuple[Tensor, Tensor]:
     """Of a data set its examples one by one; of a loader its batches, one after the other."""
-    single = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    # those that can only be gone through inherit a __getitem__ that raises
+    single = (
+        hasattr(source, "__getitem__")
+        and hasattr(source, "__len__")
+        and not isinstance(source, torch.utils.data.IterableDataset)
+    )
     items = (source[row] for row in range(len(source))) if single else iter(source)
     pairs = [_pair(item, labels, inputs) for item in items]
     if not pairs:

@@ -62,6 +62,12 @@ class Dataset:
 
         With ``classes=False`` labels (N, ...) need not be classes: numbers, or several for each input, as an outcome takes them.
         """
+        for given, what in ((inputs, "inputs"), (labels, "labels")):
+            if not isinstance(given, Tensor):
+                raise InputError(
+                    f"the {what} of {name} are a {type(given).__name__}; allowed is a tensor, and inradius.as_dataset takes "
+                    "arrays and lists"
+                )
         if not classes and inputs.ndim and labels.ndim and len(inputs) == len(labels):
             return cls(inputs, labels, torch.arange(len(inputs)), bounds, name)
         if not inputs.ndim:

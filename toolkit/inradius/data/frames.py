@@ -30,6 +30,10 @@ def of_frame(table: Any, labels: Any, mask: str | Path | None) -> tuple[Tensor, 
         )
     features = table.drop(columns=[labels]) if named else table
     names = list(features.columns)
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"the table has columns of one name; allowed is a name of its own for each of {_listed(names)}"
+        )
     _check(features, names)
     values = torch.from_numpy(features.to_numpy(dtype=np.float64).copy())
     given = np.asarray(table[labels] if named else labels)

@@ -66,7 +66,11 @@ class JPEG(nn.Module):
         middle = torch.tensor([128.0, 0.0, 0.0], dtype=x.dtype, device=x.device)[: x.shape[1], None, None]
         # only luminance is stored around the middle, the colours around 0
         found = _rounded(self._coded(found - middle)) + middle
-        back = found if x.shape[1] == 1 else torch.einsum("dc,nchw->ndhw", torch.linalg.inv(colours), found)
+        back = (
+            found
+            if x.shape[1] == 1
+            else torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.colours.double()).to(x), found)
+        )
         return _rounded(back[:, :, :height, :width].clamp(0, 255)) / 255
 
     def _coded(self, planes: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ class Transformed(nn.Module):
             raise InputError(
                 f"the transforms are {transforms!r}; allowed are functions of inputs, such as inradius.Shift(2)"
             )
+        if not isinstance(network, nn.Module):
+            raise InputError(f"the network is a {type(network).__name__}; allowed is a torch.nn.Module")
         self.network = network
         # those with buffers move with the network
         self.moved = nn.ModuleList(one for one in transforms if isinstance(one, nn.Module))
@@ -68,6 +70,8 @@ class Crop(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The windows, bilinear."""
         _sides(self, x)
+        if not len(x):
+            return x
         draw = torch.rand(3, len(x), dtype=x.dtype, device=x.device)
         scale = self.share + (1 - self.share) * draw[0]
         centre = (2 * draw[1:] - 1) * (1 - scale)
@@ -82,8 +86,8 @@ class Noise(nn.Module):
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
-        if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not sigma > 0:
-            raise InputError(f"sigma={sigma!r} is not allowed; allowed is a number above 0")
+        if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < float("inf"):
+            raise InputError(f"sigma={sigma!r} is not allowed; allowed is a finite number above 0")
         self.sigma = sigma
 
     def forward(self, x: Tensor) -> Tensor:

@@ -148,3 +148,8 @@ class Never(ClassOutcome):
 
 # the outcome where none is asked for
 TOP1 = Top1()
+
+
+def is_top1(outcome: Outcome) -> bool:
+    """True for ``top1`` itself, whose logits attacks and certifiers take as they are; a class made from it asks its own."""
+    return type(outcome) is Top1

@@ -35,13 +35,14 @@ class Regression(Outcome):
         return Property.ranges(low, high, dtype=outputs.dtype)
 
     def size(self, outputs: Tensor, y: Tensor) -> Tensor:
-        label = flat(y).abs().amax(1).to(outputs)
+        # in the outputs' type first: there is no |False|, and |−128| is no int8
+        label = flat(y).to(outputs).abs().amax(1)
         return torch.maximum(super().size(outputs, y), label).clamp(min=self.tolerance)
 
     def check_outputs(self, outputs: object, y: Tensor) -> None:
         check_finite(outputs, len(y), "(n,), (n, 1) or (n, O)")
         assert isinstance(outputs, Tensor)
-        if outputs.ndim > 2 or y.ndim > 2 or outputs.numel() != y.numel() or not outputs.numel():
+        if outputs.ndim > 2 or y.ndim > 2 or flat(outputs).shape != flat(y).shape or not flat(y).shape[1]:
             raise InputError(
                 f"{self} was given outputs of shape {tuple(outputs.shape)} and labels of shape {tuple(y.shape)}; allowed is one "
                 "label for each output"

@@ -56,23 +56,30 @@ class Segmentation(Outcome):
                 "certifiers take segmentation(share=1) without pixels to ignore, and certifiers=[] asks attacks alone"
             )
         count, classes = len(y), outputs.shape[1]
-        pixels = y[0].numel()
+        pixels = math.prod(y.shape[1:])
         rows = differences(y.reshape(-1), classes, "labels", outputs.dtype).view(count, pixels, classes - 1, classes)
         # outputs are flattened class by class
         weights = rows.new_zeros(count, pixels, classes - 1, classes, pixels)
         place = torch.arange(pixels, device=y.device)
         weights[:, place, :, :, place] = rows.transpose(0, 1)
-        return Property(weights.view(count, -1, classes * pixels), rows.new_zeros(count, pixels * (classes - 1)))
+        return Property(
+            weights.view(count, pixels * (classes - 1), classes * pixels), rows.new_zeros(count, pixels * (classes - 1))
+        )
 
     def check_labels(self, x: Tensor, y: object) -> Tensor:
         labels = super().check_labels(x, y)
-        if labels.ndim < 2 or labels.is_floating_point() or labels.dtype == torch.bool or not labels[:1].numel():
+        if (
+            labels.ndim < 2
+            or labels.is_floating_point()
+            or labels.dtype == torch.bool
+            or not math.prod(labels.shape[1:])
+        ):
             raise InputError(
                 f"the labels are {labels.dtype} of shape {tuple(labels.shape)}; {self} takes a class for each pixel, (n, H, W)"
             )
         if bool(((labels < 0) & self._counted(labels)).any()):
             raise InputError(f"label {int(labels.min())} is out of range; classes count from 0")
-        if not bool(self._counted(labels).reshape(len(labels), -1).any(1).all()):
+        if not bool(self._counted(labels).flatten(1).any(1).all()):
             raise InputError(f"an example has no pixel that counts; {self} needs at least one in each")
         return labels.to(torch.int64)
 
@@ -85,7 +92,7 @@ class Segmentation(Outcome):
                 f"{self} was given outputs of shape {tuple(outputs.shape)} and labels of shape {tuple(y.shape)}; allowed are "
                 "logits (n, classes ≥ 2, H, W) and labels (n, H, W)"
             )
-        largest = int(y[self._counted(y)].max())
+        largest = int(y[self._counted(y)].max()) if len(y) else 0
         if largest >= outputs.shape[1]:
             raise InputError(f"label {largest} is out of range; the model has the classes 0 to {outputs.shape[1] - 1}")
 
@@ -96,8 +103,8 @@ class Segmentation(Outcome):
         """The margins of the pixels, ascending, ∞ for those that do not count, (n, P), and the place of the deciding one, (n,)."""
         counted = self._counted(y)
         logits = outputs.movedim(1, -1).reshape(-1, outputs.shape[1])
-        margins = class_margin(logits, torch.where(counted, y, 0).reshape(-1).to(torch.int64)).view(len(y), -1)
-        counted = counted.reshape(len(y), -1)
+        margins = class_margin(logits, torch.where(counted, y, 0).reshape(-1).to(torch.int64)).view_as(y).flatten(1)
+        counted = counted.flatten(1)
         pixels = counted.sum(1)
         needed = (pixels.double() * self.share - _WHOLE).ceil().clamp(min=1).to(torch.int64)
         return margins.masked_fill(~counted, math.inf).sort(1).values, pixels - needed

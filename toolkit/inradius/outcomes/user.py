@@ -1,8 +1,5 @@
 """An outcome that is a function of the user's: ``inradius.outcome(function)``."""
 
-import hashlib
-import types
-import uuid
 from collections.abc import Callable
 
 import attrs
@@ -10,12 +7,11 @@ import torch
 from torch import Tensor
 
 from inradius.errors import InputError, InradiusError, UnsupportedError
+from inradius.outcomes.function_digest import digest_of
 from inradius.outcomes.outcome import Outcome
 from inradius.outcomes.property import Property
 
 Margin = Callable[[Tensor, Tensor], Tensor]
-# what a digest may be taken of by its ``repr``
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 @attrs.frozen(kw_only=True)
@@ -27,10 +23,9 @@ class FunctionOutcome(Outcome):
     function: Margin
     proved: Callable[[Tensor, Tensor], Property] | None = None
     title: str
-    digest: str = attrs.field(eq=False)
 
     def margin(self, outputs: Tensor, y: Tensor) -> Tensor:
-        found = self._asked(outputs, y)
+        found = self._asked(self.function, outputs, y, outputs, y)
         if not isinstance(found, Tensor) or found.shape != (len(y),) or found.is_complex():
             given = (
                 f"{found.dtype} of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
@@ -45,29 +40,37 @@ class FunctionOutcome(Outcome):
             raise InputError(f"{self} gave NaN or infinite numbers; they must be finite")
         return found
 
-    def _asked(self, outputs: Tensor, y: Tensor) -> object:
-        try:
-            return self.function(outputs, y)
-        except (InradiusError, torch.cuda.OutOfMemoryError):
-            raise
-        except Exception as error:  # a user's function may raise anything; the sentence names what it was given
-            told = str(error).splitlines()[0] if str(error) else "no reason given"
-            raise InputError(
-                f"{self} failed on outputs of shape {tuple(outputs.shape)} and labels of shape {tuple(y.shape)}, of type {y.dtype} "
-                f"({type(error).__name__}: {told}); allowed is a function of both"
-            ) from error
-
     def as_property(self, y: Tensor, outputs: Tensor) -> Property:
         if self.proved is None:
             raise UnsupportedError(
                 f"{self} says nothing that a certifier can prove; allowed are attacks alone, as with certifiers=[], or "
                 "inradius.outcome(function, prop=...) with a function of labels and outputs that gives an inradius.Property"
             )
-        return self.proved(y, outputs)
+        found = self._asked(self.proved, y, outputs, outputs, y)
+        if not isinstance(found, Property):
+            raise InputError(f"the property of {self} is a {type(found).__name__}; allowed is an inradius.Property")
+        return found
+
+    def _asked(
+        self, function: Callable[[Tensor, Tensor], object], one: Tensor, other: Tensor, z: Tensor, y: Tensor
+    ) -> object:
+        """What a function says of copies, which it may write on. Raises ``InputError`` where it fails."""
+        try:
+            return function(one.clone(), other.clone())
+        except (InradiusError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:  # a user's function may raise anything; the sentence names what it was given
+            told = str(error).splitlines()[0] if str(error) else "no reason given"
+            raise InputError(
+                f"{self} failed on outputs of shape {tuple(z.shape)} and labels of shape {tuple(y.shape)}, of type {y.dtype} "
+                f"({type(error).__name__}: {told}); allowed is a function of both"
+            ) from error
 
     def spec(self, *, full: bool = False) -> str:
-        """The name of the function; ``full`` adds a digest of its code, which names runs."""
-        return f"outcome({self.title}, {self.digest})" if full else f"outcome({self.title})"
+        """The name of the function; ``full`` adds a digest of its code as it is now, which names runs."""
+        if not full:
+            return f"outcome({self.title})"
+        return f"outcome({self.title}, {digest_of(self.function, self.proved)})"
 
 
 def outcome(
@@ -87,37 +90,4 @@ def outcome(
         if (given is not None or what == "the outcome") and (not callable(given) or isinstance(given, type)):
             raise InputError(f"{what} is a {type(given).__name__}; allowed is a function of two tensors")
     title = name or str(getattr(function, "__name__", type(function).__name__))
-    digest = hashlib.sha256(f"{_digest(function)} {_digest(prop)}".encode()).hexdigest()[:16]
-    return FunctionOutcome(function=function, proved=prop, title=title, digest=digest)
-
-
-def _digest(function: object, seen: tuple[object, ...] = ()) -> str:
-    """A text that changes with the code of a function; a new one each time for what has no plain code and constants."""
-    if function is None:
-        return "none"
-    if not isinstance(function, types.FunctionType):
-        return uuid.uuid4().hex
-    seen = (*seen, function)
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    known = function.__globals__
-    used = [known[name] for name in _names(function.__code__) if name in known]
-    kept = (*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *used)
-    return f"{_code(function.__code__)} {[_value(each, seen) for each in kept]}"
-
-
-def _names(code: types.CodeType) -> list[str]:
-    inner = [name for each in code.co_consts if isinstance(each, types.CodeType) for name in _names(each)]
-    return [*code.co_names, *inner]
-
-
-def _code(code: types.CodeType) -> str:
-    inner = [_code(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {inner}"
-
-
-def _value(given: object, seen: tuple[object, ...]) -> str:
-    if isinstance(given, _PLAIN):
-        return repr(given)
-    if isinstance(given, types.ModuleType | type | types.BuiltinFunctionType):
-        return given.__name__
-    return "again" if any(given is each for each in seen) else _digest(given, seen)
+    return FunctionOutcome(function=function, proved=prop, title=title)

@@ -1,6 +1,5 @@
 """Two brackets of the same examples, compared example by example."""
 
-import math
 from collections.abc import Callable, Iterator
 
 import attrs
@@ -41,7 +40,9 @@ class Change:
 def exact_mcnemar(gained: int, lost: int) -> float:
     """The two-sided p-value of McNemar's exact test: twice the smaller tail of a fair coin, at most 1."""
     total, fewer = gained + lost, min(gained, lost)
-    tail = sum(math.comb(total, k) for k in range(fewer + 1))
+    tail, ways = 0, 1
+    for k in range(fewer + 1):
+        tail, ways = tail + ways, ways * (total - k) // (k + 1)
     # a quotient of integers is rounded once, also where neither is a number of floating point
     return min(1.0, (2 * tail) / (1 << total)) if total else 1.0
 
@@ -58,8 +59,8 @@ def compare(before: BracketResult, after: BracketResult) -> tuple[Change, ...]:
             raise InputError(
                 f"the two reports have other {word} ({_short(one)} and {_short(other)}); allowed are equal ones"
             )
-    known = {example.index: example for example in before.examples}
-    pairs = [(known[example.index], example) for example in after.examples]
+    # equal data have equal rows; numbers may occur twice
+    pairs = list(zip(before.examples, after.examples, strict=True))
     return tuple(_change(name, pairs) for name in HOLDS if name != "certified" or _both(before, after, "certifiers"))
 
 

@@ -9,6 +9,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from inradius.arguments import check_callable
 from inradius.bracketing.example import Example
 from inradius.bracketing.result import BracketResult
 from inradius.components.registry import make
@@ -56,6 +57,9 @@ def export_images(
         )
     broken = [e for e in result.examples if e.status == "attacked" and e.row in result.deltas]
     chosen = [e for e in broken if data is not None or e.row in result.inputs]
+    if model is not None:
+        check_callable(model)
+        _outcome(result)
     if not chosen:
         raise InputError(
             "the report holds no broken image; allowed are reports with images that an attack broke, and data=... for all of them"
@@ -70,8 +74,12 @@ def _input(result: BracketResult, example: Example, data: Examples | None) -> Te
     """The image of an example (*S), from the report or from the data."""
     if data is None:
         return result.inputs[example.row]
+    if not hasattr(data, "index") or not hasattr(data, "select"):
+        raise InputError(f"the data are a {type(data).__name__}; allowed are the report's own data, as a Dataset")
     rows = (data.index == example.index).nonzero().flatten()
-    x = data.select(rows[:1]).inputs if len(rows) else torch.empty(0)
+    # numbers may occur twice: the row of the report is the one that is meant where it has the number
+    rows = torch.cat([rows[rows == example.row], rows])[:1]
+    x = data.select(rows).inputs if len(rows) else torch.empty(0)
     if not len(x) or x.shape[1:] != result.deltas[example.row].shape:
         raise InputError(
             f"the data have no example {example.index} of the report's shape; allowed are the report's own data"
@@ -93,7 +101,9 @@ def _exported(
     moved = x + result.deltas[example.row].to(x)
     steps = ((moved.double() - low) / (high - low) * 255).round().clamp(0, 255)
     stored = (low + steps / 255 * (high - low)).to(x.dtype)
-    names = [f"{example.index:05d}-{word}.png" for word in ("image", "perturbed")]
+    twice = sum(other.index == example.index for other in result.examples) > 1
+    number = f"{example.index:05d}" + (f"-{example.row:05d}" if twice else "")
+    names = [f"{number}-{word}.png" for word in ("image", "perturbed")]
     for name, image in zip(names, (x, stored), strict=True):
         write_atomic(place / name, png(image, (low, high)))
     threat = make(result.setting.threat, ThreatModel)
@@ -111,11 +121,20 @@ def _breaks(result: BracketResult, example: Example, x: Tensor, model: nn.Module
         raise InputError(
             f"{result.setting.outcome} has labels that are no classes; allowed is an export without a model"
         )
-    outcome, y = make(result.setting.outcome, Outcome), torch.tensor([example.label])
+    outcome, y = _outcome(result), torch.tensor([example.label])
     tensors = model.state_dict().values() if isinstance(model, nn.Module) else ()
     place = next((tensor.device for tensor in tensors), x.device)
     with frozen(model), torch.no_grad():
         return bool(outcome.judged(asked(model, x[None].to(place)), y.to(place)) < 0)
+
+
+def _outcome(result: BracketResult) -> Outcome:
+    """The outcome of a report. Raises ``InputError`` where no spec makes it, as with a function of the user's."""
+    if result.setting.outcome.startswith("outcome("):
+        raise InputError(
+            f"the report asks {result.setting.outcome}, which no spec makes again; allowed is an export without a model"
+        )
+    return make(result.setting.outcome, Outcome)
 
 
 def _table(found: Sequence[ExportedImage]) -> bytes:

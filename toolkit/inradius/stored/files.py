@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from inradius.errors import InputError, StorageError
 
 _REMEDY = "put a copy of it in its place, or make it again (a run: in another folder, or with fresh=True, --fresh)"
+
+# the folder of the runs that are given none
+RUNS: ContextVar[Path] = ContextVar("runs", default=Path("inradius-runs"))
 
 
 def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
@@ -15,6 +19,8 @@ def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
 
     The content may come in pieces. Raises ``StorageError`` where the disk is full or the folder is gone.
     """
+    if not path.name:
+        raise StorageError(f"{str(path)!r} is a folder; give the name of a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:

@@ -82,6 +82,15 @@ def examples_are_judged_alone(outcome: Outcome, case: Answers) -> None:
     require(close(together, alone, slack), "an example has the same margin alone", together=together, alone=alone)
 
 
+def judging_changes_nothing(outcome: Outcome, case: Answers) -> None:
+    """The margin and the property are asked without a change of outputs or labels."""
+    outputs, y = case.outputs.clone(), case.y.clone()
+    outcome.judged(outputs, y)
+    _property(outcome, y, outputs)
+    assert torch.equal(outputs, case.outputs), f"{outcome} writes on the outputs"
+    assert torch.equal(y, case.y), f"{outcome} writes on the labels"
+
+
 def gradients_are_finite(outcome: Outcome, case: Answers) -> None:
     """Where the margin has a gradient, the one that attacks follow is finite, also at ties."""
     for outputs in (case.outputs.clone(), case.outputs.float()):
@@ -166,6 +175,7 @@ LAWS: tuple[Callable[[Any, Any], None], ...] = (
     spec_round_trip,
     one_margin_per_example,
     examples_are_judged_alone,
+    judging_changes_nothing,
     gradients_are_finite,
     two_logits_lead_by_the_margin,
     outputs_move_the_margin_as_far,
