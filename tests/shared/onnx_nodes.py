@@ -581,12 +581,14 @@ def non_zero(case):
 
 
 def resize(case):
-    case.opset = max(case.opset, 10)
+    case.opset = 10 if case.rng.random() < 0.3 else max(case.opset, 10)
     axes = case.rng.randint(1, 2)
-    image = [case.rng.randint(2, 5) for _ in range(axes)]
+    image = [case.rng.randint(2, 10) for _ in range(axes)]
     modes = ["nearest", "linear", *(["cubic"] if axes == 2 and case.opset >= 11 else [])]
     mode = case.rng.choice(modes)
-    scales = np.array([1, 1, *(case.rng.choice([2, 1.5, 0.5, 3, 1]) for _ in image)], dtype=np.float32)
+    scales = np.array(
+        [1, 1, *(case.rng.choice([2, 1.5, 0.5, 3, 1, 0.3, 0.6, 0.7, 0.9, 1.1, 2.3]) for _ in image)], dtype=np.float32
+    )
     if case.opset == 10:
         return [2, *image], case.add("Resize", "x", case.store(scales), mode=mode)
     given = case.some(
@@ -607,7 +609,7 @@ def resize(case):
     roi = case.store(np.zeros(0, dtype=np.float32)) if case.opset < 13 or case.rng.random() < 0.3 else ""
     if case.rng.random() < 0.5:
         return [2, *image], case.add("Resize", "x", roi, case.store(scales), mode=mode, **given)
-    sizes = case.ints([1, 2, *(case.rng.randint(1, 8) for _ in image)])
+    sizes = case.ints([1, 2, *(case.rng.randint(1, 12) for _ in image)])
     empty = case.store(np.zeros(0, dtype=np.float32)) if case.opset < 13 else ""
     return [2, *image], case.add("Resize", "x", roi, empty, sizes, mode=mode, **given)
 

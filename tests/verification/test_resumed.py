@@ -2,6 +2,7 @@
 
 import os
 
+import attrs
 import pytest
 import torch
 from torch import nn
@@ -168,6 +169,58 @@ def test_sets_of_one_spec_with_other_supports_are_searched_anew(tmp_path, monkey
     assert names[0] == names[1] != names[2]
 
 
+@attrs.frozen(eq=False)
+class Held(BoxRegion):
+    """A box that holds more than its corners."""
+
+    points: object = None
+
+    def select(self, index):
+        return Held(self.low[index], self.high[index], self.points)
+
+
+def test_sets_that_hold_other_numbers_are_searched_anew(tmp_path, monkeypatch):
+    """Also where no support function of a few directions tells them apart; one that does not show them, each time."""
+    names = []
+    monkeypatch.setattr(KeptSearch, "found", lambda self: names.append(self.name))
+    model, x = network(width=24)
+    prop = near_minimum(model, x, make("linf(eps=0.45)", inradius.ThreatModel), share=0.9)
+    certifier = make("branch_and_bound(domains=3)", inradius.Certifier)
+    for points in (torch.zeros(2000), torch.zeros(2000), torch.ones(2000), len, len):
+        threat = Held(torch.full((1, 12), -0.45), torch.full((1, 12), 0.45), points)
+        with search_states.keeping(search_states.SearchStates(tmp_path / "search", "")):
+            certifier(model, x, None, threat, prop=prop, decide=True)
+    assert names[0] == names[1]
+    assert len(names) == 5
+    assert len(set(names)) == 4
+
+
+class Computed(nn.Module):
+    """A network with a constant that depends on how the machine computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = network(width=8)[0]
+        self.register_buffer("small", torch.tensor(1e-38))
+
+    def forward(self, x):
+        return self.net(x) + (self.small * 0.01 > 0).to(x.dtype)
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this machine does not flush subnormal numbers")
+def test_constants_that_a_run_computes_count_by_their_numbers():
+    x, found = torch.full((1, 12), 0.5), []
+    try:
+        for flush in (False, False, True):
+            torch.set_flush_denormal(flush)
+            with certificate_in_progress(torch.float32):
+                found.append(computation_digest(Computed().eval(), x))
+    finally:
+        torch.set_flush_denormal(False)
+    assert found[0] == found[1] != found[2]
+    assert None not in found
+
+
 class Hidden(nn.Module):
     """A network with a number that its class, its parameters and its plain attributes do not show."""
 
@@ -251,7 +304,10 @@ def test_what_is_no_state_is_refused_in_a_sentence(tmp_path):
     asked = {"timeout": 0.5, "certifier": PIECE}
     inradius.verify(model, x, threat, prop, **asked, state=path)
     content = path.read_bytes()
-    for damaged in (content[:-7], content[:200] + bytes([content[200] ^ 4]) + content[201:], b"", b"no tensors"):
+    one_bit = content[:200] + bytes([content[200] ^ 4]) + content[201:]
+    # a file without a checksum is none of a search
+    unsealed = content.replace(b"inradius_sha256", b"inradius_shb256")
+    for damaged in (content[:-7], one_bit, unsealed, b"", b"no tensors"):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match="damaged"):
             inradius.verify(model, x, threat, prop, **asked, state=path)

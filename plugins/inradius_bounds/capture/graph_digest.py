@@ -6,6 +6,7 @@ import torch
 
 from inradius.certifiers.search_states import question_hash, tensor_bytes
 from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, Value, values_in
+from inradius_bounds.lowering.constants import NativeConstants
 
 # operators that read what no argument holds: files, numbers beside those of a tensor in its memory, random numbers
 _OUTSIDE = ("from_file", "as_strided", "rand", "normal", "bernoulli", "dropout", "multinomial", "empty", "set")
@@ -21,7 +22,8 @@ def graph_digest(graph: Graph) -> str | None:
     if graph.volatile or not all(_told_by_arguments(call) for call in graph.calls):
         return None
     writer = _Writer(graph.entry)
-    parts = [writer.form(graph.entry), *map(writer.call, graph.calls), writer.told(graph.result)]
+    with torch.no_grad():
+        parts = [writer.form(graph.entry), *map(writer.call, graph.calls), writer.told(graph.result)]
     return question_hash(*parts)
 
 
@@ -34,8 +36,9 @@ def _told_by_arguments(call: OperatorCall) -> bool:
 
 
 def _plain(leaf: torch.Tensor) -> bool:
-    """True for a dense tensor of numbers that its type says."""
-    return leaf.layout == torch.strided and not leaf.is_quantized and not leaf.is_conj() and not leaf.is_neg()
+    """True for a dense tensor of numbers that its type says, and of no class of its own."""
+    own = type(leaf) in (torch.Tensor, torch.nn.Parameter) and leaf.layout == torch.strided
+    return own and not leaf.is_quantized and not leaf.is_conj() and not leaf.is_neg()
 
 
 class _Writer:
@@ -43,14 +46,18 @@ class _Writer:
 
     def __init__(self, entry: Value) -> None:
         self._numbers: dict[Value, int] = {entry: 0}
+        self._constants = NativeConstants()
 
     def call(self, call: OperatorCall) -> bytes:
         arguments = self.told((call.args, call.kwargs))
+        # what the model computes of constants may differ from run to run, as with the number of threads
+        taken = [value for value in values_in((call.args, call.kwargs)) if not value.varies and value.leaf is None]
+        numbers = [tensor_bytes(self._constants.tensor(value)) for value in taken if call.varies]
         for value in call.results:
             if value is not None:
                 self._numbers[value] = len(self._numbers)
         results = b",".join(b"none" if value is None else self.form(value) for value in call.results)
-        return b"|".join((str(call.op).encode(), str(call.substituted).encode(), arguments, results))
+        return b"|".join((str(call.op).encode(), str(call.substituted).encode(), arguments, results, *numbers))
 
     def form(self, value: Value) -> bytes:
         return f"{self._numbers[value]} {tuple(value.shape)} {value.dtype} {value.varies}".encode()

@@ -13,6 +13,8 @@ from inradius_bounds.steps.weighted import WeightedRule, weight_size
 _FEW, _VERY_FEW = 4, 3
 # the most channels, and pixels, of rows that are faster one channel behind the other
 _NARROW, _WINDOW = 16, 64
+# the most rows of few channels that are faster as a matrix product
+_SEVERAL = 16
 
 
 class ConvolutionRule(WeightedRule):
@@ -107,11 +109,33 @@ def _transposed(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int] = (0, 0), spar
     """The transposed convolution, (n, C, h, w) -> (n, C', h', w')."""
     strided = max(conv.stride) > 1
     if conv.in_channels <= (_FEW if strided else _VERY_FEW) and conv.groups == 1:
-        return _folded(conv, rows, pad, spare)
+        by_phases = _has_phases(conv) and len(rows) > _SEVERAL
+        return (_by_phases if by_phases else _folded)(conv, rows, pad, spare)
     # channels last is the fastest layout for many images, but not for small ones of few channels
     last = strided or rows.shape[1] > _NARROW or rows.shape[2] * rows.shape[3] > _WINDOW
     rows = rows.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     return F.conv_transpose2d(rows, conv.weight, None, conv.stride, pad, spare, conv.groups, conv.dilation)
+
+
+def _has_phases(conv: nn.Conv2d) -> bool:
+    """True if the taps of a strided kernel are shared out evenly among the places between two strides."""
+    step = conv.stride[0]
+    even = all(length % step == 0 for length in conv.kernel_size)
+    return step > 1 and conv.stride[1] == step and even and max(conv.dilation) == 1
+
+
+def _by_phases(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:
+    """The transposed convolution as one of stride 1, whose channels are the places between two strides.
+
+    It is the fastest for many rows and few channels, as its columns are a few times as many numbers as its result.
+    """
+    step, (filters, channels, *_) = conv.stride[0], conv.weight.shape
+    taps = [length // step for length in conv.kernel_size]
+    split = conv.weight.view(filters, channels, taps[0], step, taps[1], step).permute(1, 3, 5, 0, 2, 4)
+    kernel = split.flip(-2, -1).reshape(channels * step * step, filters, *taps)
+    found = F.pixel_shuffle(F.conv2d(rows, kernel, None, 1, (taps[0] - 1, taps[1] - 1)), step)
+    # a side that is longer than the taps reach ends with zeros
+    return F.pad(found, (-pad[1], spare[1] - pad[1], -pad[0], spare[0] - pad[0]))
 
 
 def _folded(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:

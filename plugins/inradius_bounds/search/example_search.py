@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inradius import Oracles, Property
 from inradius.certifiers.search_states import kept_states, question_hash, tensor_bytes, within
+from inradius.certifiers.value_digest import value_digest
 from inradius_bounds.backward.domain import defined_everywhere
 from inradius_bounds.backward.inner_bounds import relax_curves
 from inradius_bounds.backward.memory import free_bytes, numbers_within
@@ -76,17 +77,22 @@ class ExampleSearch:
             return self._split_neurons(root, clauses, left, safe, witnesses, limit)
 
     def _name(self) -> str:
-        """The name of network and set in kept states: a hash of the computation, and of the support in some directions.
+        """The name of network and set in kept states: a hash of the computation, of all that the set holds, and of its support.
 
-        A new name each time where the computation has no hash; "" where no states are kept.
+        A new name each time where the computation or the set has no hash; "" where no states are kept.
         """
         if kept_states() is None:
             return ""
-        digest = computation_digest(self.model, self.x)
-        return uuid.uuid4().hex if digest is None else question_hash(digest, tensor_bytes(self._supports()))
+        digest, held = computation_digest(self.model, self.x), value_digest(self.part)
+        if digest is None or held is None:
+            return uuid.uuid4().hex
+        return question_hash(digest, held, tensor_bytes(self._supports()))
 
     def _supports(self) -> Tensor:
-        """The values of the support function in directions that are always the same, (1, K)."""
+        """The values of the support function in directions that are always the same, (1, K).
+
+        They see what a set reads elsewhere than in its attributes, if it is large enough.
+        """
         generator = torch.Generator().manual_seed(0)
         directions = torch.randn(1, _DIRECTIONS, *self.x.shape[1:], generator=generator, dtype=torch.float64)
         return self.part.support(directions.to(self.x.device), self.x.double())

@@ -83,9 +83,16 @@ def _holds_costs(found: Tensor) -> bool:
 
 @lru_cache(maxsize=8)
 def _read(value: str) -> Tensor:
-    path = value.partition("#")[0]
+    """The numbers of a file that has the hash of the spec. Raises ``InputError`` where it has changed."""
+    path, _, digest = value.partition("#")
     try:
-        return torch.from_numpy(read_npy(Path(path).read_bytes(), path).astype(np.float64))
+        content = Path(path).read_bytes()
+        if hashlib.sha256(content).hexdigest()[:_DIGITS] != digest:
+            raise InputError(
+                f"{path} is no longer the file of costs that the set was made with (#{digest}); allowed is that file, or a new "
+                "set made with the file as it is"
+            )
+        return torch.from_numpy(read_npy(content, path).astype(np.float64))
     except InputError:
         raise
     except (ValueError, TypeError, EOFError, OSError) as error:

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from onnx import TensorProto, helper
 from onnx_cases import agrees
 from onnx_nodes import Case, save
@@ -67,6 +68,24 @@ def test_sizes_are_checked_before_memory_is_taken(name, tmp_path):
     said = refusal(case.model(shape, case.add("Add", "x", BOMBS[name](case))), tmp_path)
     assert f"({name})" in said
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500_000
+
+
+@pytest.mark.parametrize(("length", "scale"), [(10, 0.7), (9, 1.1)])
+def test_a_scale_that_readers_of_the_format_take_differently_is_refused(length, scale, tmp_path):
+    case, shape = graph((1, length))
+    scales = case.store(np.array([1, 1, scale], dtype=np.float32))
+    said = refusal(case.model(shape, case.add("Resize", "x", "", scales, mode="nearest")), tmp_path)
+    assert "readers of the format disagree" in said
+
+
+def test_the_first_nearest_places_are_rounded_up_in_smaller_images(tmp_path):
+    """The example of operator set 10 in the format's own tests."""
+    case, shape = graph((1, 2, 4), opset=10)
+    scales = case.store(np.array([1, 1, 0.6, 0.6], dtype=np.float32))
+    file = save(case.model(shape, case.add("Resize", "x", scales, mode="nearest")), tmp_path / "net.onnx")
+    x = torch.arange(1.0, 9.0).view(1, 1, 2, 4)
+    assert read_onnx(file)(x).flatten().tolist() == [1.0, 3.0]
+    agrees(file)
 
 
 def test_values_that_grow_step_by_step_are_refused(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import inradius
 from inradius import InputError, Oracles, SpecError, ThreatModel
 from inradius.cli.summary import show
 from inradius_bounds.capture.trace import trace
+from inradius_wasserstein.set import costs
 from inradius_wasserstein.support import concave_gain as hull
 from inradius_wasserstein.support.concave_gain import hull_edges
 from inradius_wasserstein.support.price import spend
@@ -363,6 +364,16 @@ def test_costs_of_a_file_are_known_by_their_hash(tmp_path):
     np.save(file, np.ones((3, 3)) - np.eye(3))
     with pytest.raises(SpecError, match="now has the hash"):
         inradius.make(str(threat), ThreatModel)
+
+
+def test_a_set_does_not_take_costs_that_were_written_after_it_was_made(tmp_path):
+    file = tmp_path / "window.npy"
+    np.save(file, np.array([[2.0, 1.0, 3.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]]))
+    threat = ball(eps=0.1, cost=f"'{file}'")
+    np.save(file, np.ones((3, 3)) - np.eye(3))
+    costs._read.cache_clear()
+    with pytest.raises(InputError, match="no longer the file of costs"):
+        threat.support(torch.ones(1, 1, 1, 4, 4), torch.rand(1, 1, 4, 4))
 
 
 @pytest.mark.parametrize(

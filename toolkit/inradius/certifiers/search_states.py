@@ -85,7 +85,7 @@ class SearchStates:
 
 
 def _read(path: Path, question: str) -> dict[str, State]:
-    check(path)
+    check(path, ours=True)
     states: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, "pt") as file:

@@ -14,11 +14,11 @@ from inradius.stored.listing import is_listed
 Record = dict[str, Any]
 
 
-def check(path: Path) -> None:
+def check(path: Path, *, ours: bool = False) -> None:
     """Raises ``InputError`` where a file differs from what was written; call it before the file is read.
 
     The file is checked piece by piece, so it need not fit in memory. A file without a checksum passes, unless a run
-    lists it as its own, because that run has written a checksum.
+    lists it as its own, because that run has written a checksum, or it is ``ours``, a kind of file that only inradius writes.
     """
     with reading(path), path.open("rb") as file:
         # an empty file cannot be mapped
@@ -26,12 +26,15 @@ def check(path: Path) -> None:
         state = intact(content)
         if isinstance(content, mmap.mmap):
             content.close()
-    _demand(path, state, "")
+    _demand(path, state, "", ours=ours)
 
 
-def record(path: Path) -> Record:
-    """The record in a JSON file, without its checksum. Raises ``InputError`` for a file that is damaged or holds no record."""
-    check(path)
+def record(path: Path, *, ours: bool = False) -> Record:
+    """The record in a JSON file, without its checksum. Raises ``InputError`` for a file that is damaged or holds no record.
+
+    ``ours`` is that of ``check``.
+    """
+    check(path, ours=ours)
     return _parsed(path, path.read_bytes(), "")
 
 
@@ -63,10 +66,10 @@ def _line(path: Path, number: int, line: bytes) -> Record:
     return _parsed(path, line, place)
 
 
-def _demand(path: Path, state: bool | None, place: str) -> None:
+def _demand(path: Path, state: bool | None, place: str, *, ours: bool = False) -> None:
     if state is False:
         raise damaged(path, "it does not have the checksum that it was written with", place)
-    if state is None and is_listed(path):
+    if state is None and (ours or is_listed(path)):
         raise damaged(path, "the checksum is missing that its run wrote", place)
 
 

@@ -110,7 +110,7 @@ class InstanceRun:
             raise
         except InradiusError as error:
             return Answer(instance.network, instance.prop, "error", told=str(error))
-        kept = record(place)
+        kept = record(place, ours=True)
         return Answer(instance.network, instance.prop, kept["status"], kept["claim"], kept["seconds"])
 
     def _record(self, network: Path, prop: Path, options: VerifyOptions, instance: Instance) -> dict[str, Any]:

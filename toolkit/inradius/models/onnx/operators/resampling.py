@@ -31,7 +31,7 @@ class _Scaling:
 def _resize(call: Call) -> Apply:
     """The input in another size: nearest, linear or cubic along each axis."""
     if call.opset < 11:
-        return _resampled(call, _by_ratios(call, call.numbers(1)), "asymmetric", "floor")
+        return _resampled(call, _by_ratios(call, call.numbers(1)), "asymmetric", "simple")
     empty = [index for index in (1, 2, 3) if call.has(index) and 0 in call.operand(index).shape]
     # the first input is the region that one of the modes cuts out, which is not read
     call.used.update(empty, [1] if call.has(1) else [])
@@ -60,7 +60,15 @@ def _axes(call: Call) -> list[int]:
 def _by_ratios(call: Call, ratios: list[float]) -> _Scaling:
     axes, shape = _axes(call), call.operand(0).shape
     _check(call, axes, ratios)
-    return _Scaling(axes, [math.floor(shape[a] * r) for a, r in zip(axes, ratios, strict=True)], ratios)
+    sizes = [math.floor(shape[a] * r) for a, r in zip(axes, ratios, strict=True)]
+    for a, size, r in zip(axes, sizes, ratios, strict=True):
+        single = math.floor(float(torch.tensor(float(shape[a])) * torch.tensor(r)))
+        if single != size or (size == shape[a] and r != 1):
+            call.refuse(
+                f"scales an axis of length {shape[a]} by {r:g}, where readers of the format disagree on the result; allowed are "
+                "scales whose new length is the same in single and in double precision, and not the old one unless the scale is 1"
+            )
+    return _Scaling(axes, sizes, ratios)
 
 
 def _by_sizes(call: Call, sizes: list[int]) -> _Scaling:
@@ -93,7 +101,9 @@ def _resampled(call: Call, scaling: _Scaling, places: str, nearest: str) -> Appl
         changed.append(axis)
         at = _origins(size, length, ratio, places)
         if mode == "nearest":
-            call.add(_nearest(at, length, nearest))
+            # the mode of the first sets, which rounds towards the middle of what it leaves out
+            mode_of_axis = nearest if nearest != "simple" else "ceil" if ratio < 1 else "floor"
+            call.add(_nearest(at, length, mode_of_axis))
         else:
             call.add((_cubic if mode == "cubic" else _linear)(call, at, length).to(x.dtype))
     picked = mode == "nearest"
