@@ -10,6 +10,7 @@ from inradius import InputError, Normalize, UnsupportedError
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.layout.block import AffineBlock
+from inradius_bounds.rules import convolution
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -75,6 +76,22 @@ def check_affine(block: AffineBlock, seed=0):
 def test_convolutions_of_every_kind(data):
     channels, layer = conv(data)
     check_affine(block_of(layer, shape=(channels, 7, 6)))
+
+
+@SETTINGS
+@given(st.data())
+def test_rows_of_strided_convolutions_are_those_of_torch(data):
+    """Also where they are computed phase by phase, as many rows of few channels are."""
+    small = st.integers(1, 3)
+    step, channels, rows = data.draw(small), data.draw(st.integers(1, 4)), data.draw(st.sampled_from([3, 20]))
+    kernel = tuple(step * data.draw(small) for _ in range(2))
+    pad = tuple(data.draw(st.integers(0, length - 1)) for length in kernel)
+    spare = tuple(data.draw(st.integers(0, step - 1)) for _ in range(2))
+    layer = nn.Conv2d(channels, data.draw(small), kernel, step, bias=False).double()
+    given = torch.randn(rows, layer.out_channels, data.draw(small) + 2, data.draw(small) + 2, dtype=torch.float64)
+    right = nn.functional.conv_transpose2d(given, layer.weight, None, step, pad, spare)
+    with torch.no_grad():
+        torch.testing.assert_close(convolution._transposed(layer, given, pad, spare), right)
 
 
 @pytest.mark.parametrize(
