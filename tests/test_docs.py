@@ -43,6 +43,7 @@ LONG = (
     "complete-verification",
     "from-attack-libraries",
     "universal-and-transforms",
+    "choose-a-defense",
 )
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them
