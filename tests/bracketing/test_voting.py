@@ -112,3 +112,21 @@ def test_a_model_may_be_random_where_it_is_attacked_alone(tmp_path):
     )
     assert report.setting.votes == 100
     assert report.upper == 1
+
+
+@pytest.mark.parametrize(
+    ("lead", "votes", "told"), [(0.25, 100, True), (0.25, 1000, False), (3.0, 100, False), (1.0, 3, True)]
+)
+def test_many_votes_near_a_tie_are_told(tmp_path, lead, votes, told):
+    # a lead of 0.25 is right in 60 % of the passes
+    torch.manual_seed(0)
+    report = inradius.bracket(
+        Noisy(1.0),
+        examples([lead] * 40),
+        "linf(eps=0.0001, bounds=(-10.0, 10.0))",
+        attacks="fgsm",
+        certifiers=(),
+        votes=votes,
+        folder=tmp_path / "run",
+    )
+    assert any("standard deviations of a tie" in flag for flag in report.flags) == told

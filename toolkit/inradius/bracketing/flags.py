@@ -12,6 +12,7 @@ from inradius.attacks.attack import Attack
 from inradius.attacks.counted_model import CountedModel
 from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.plan import Plan
+from inradius.bracketing.vote_interval import near_tie
 from inradius.bracketing.voting import differing
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
@@ -21,6 +22,8 @@ from inradius.sets.examples import check_finite
 
 # a few images are enough to show the habits of a model; all of them cost another clean pass and more
 _SHOWN = 32
+# a share of images near a tie; of shares between 0 and 1 that are alike likely a fifth lie there after 100 votes
+_OPEN = 0.25
 _RANDOM = "the model is random"
 # parameters that say how often a search starts, or how often a random model is asked
 _RUNS = ("restarts", "n", "samples")
@@ -39,7 +42,7 @@ def run_flags(plan: Plan, ledger: Ledger) -> tuple[str, ...]:
     with frozen(plan.model):
         found = model_flags(plan.subject, batch.inputs, batch.labels, plan.options.outcome)
     if plan.votes > 1:
-        found = (_voted(plan.votes), *(flag for flag in found if _RANDOM not in flag))
+        found = (_voted(plan.votes), *_open_votes(plan, ledger), *(flag for flag in found if _RANDOM not in flag))
     return (*found, *result_flags(successes))
 
 
@@ -48,6 +51,18 @@ def _voted(votes: int) -> str:
         f"two equal calls gave other logits: {_RANDOM}, so that predictions are votes of {votes} passes, attacks took the mean of "
         "many (eot), and another run gives other numbers, mostly within the intervals"
     )
+
+
+def _open_votes(plan: Plan, ledger: Ledger) -> Iterator[str]:
+    """A sentence where many images have votes near a tie, or few passes, for which ``vote_interval`` is too narrow."""
+    margins = [ledger.example(row, row, None).least_margin for row in ledger.rows()]
+    open_ = sum(near_tie(margin, plan.votes) for margin in margins)
+    if open_ > _OPEN * len(margins):
+        yield (
+            f"of {len(margins)} images {open_} have votes within two standard deviations of a tie: where the shares of so many "
+            "images are alike, the accuracy of more passes may lie outside of the 95 % intervals; give more votes, such as "
+            f"{4 * plan.votes}"
+        )
 
 
 def model_flags(
