@@ -361,3 +361,18 @@ def test_an_attack_that_searches_ends_where_nothing_is_left():
     y = model(x).detach()
     found = inradius.attack(model, x, y, "linf(eps=0.5)", "bab_attack(domains=10)", outcome="regression(0.01)")
     assert found.success.all()
+
+
+def test_a_function_whose_gradient_is_gone_is_one_sentence():
+    def margin(outputs, y):
+        shares = outputs.exp()
+        found = 100 + shares.log().gather(1, y[:, None]).squeeze(1) - shares.mean(1)
+        shares.zero_()
+        return found
+
+    x, y, outcome = torch.rand(3, 3), torch.tensor([0, 1, 2]), inradius.outcome(margin)
+    with pytest.raises(UnsupportedError, match="writes on numbers that its own gradient needs"):
+        inradius.attack(nn.Linear(3, 3), x, y, "linf(eps=0.3)", "pgd(steps=3)", outcome=outcome)
+    assert inradius.attack(
+        nn.Linear(3, 3), x, y, "linf(eps=0.3)", "square(queries=5)", outcome=outcome
+    ).success.shape == (3,)

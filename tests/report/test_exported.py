@@ -92,6 +92,9 @@ def test_what_cannot_be_exported_is_one_sentence(asked, tmp_path):
     model, data, report = asked
     with pytest.raises(InputError, match="the data are a int; allowed are the report's own data"):
         report.export_images(tmp_path / "out", model, 3)
+    others = attrs.evolve(data, inputs=1 - data.inputs)
+    with pytest.raises(InputError, match="is another image than the report's"):
+        report.export_images(tmp_path / "out", model, others)
     outcome = inradius.outcome(
         lambda outputs, y: outputs.gather(1, y[:, None]).squeeze(1) - outputs.mean(1), name="lead"
     )

@@ -15,6 +15,9 @@ from inradius.errors import UnsupportedError
 # (number of the step, gradient, delta, the examples) -> the next delta; the gradient and both deltas (n, *S)
 Move = Callable[[int, Tensor, Tensor, AttackBatch], Tensor]
 
+# part of the message of torch where a graph was written on
+_IN_PLACE = "modified by an inplace operation"
+
 
 class Ascent:
     """Gradient ascent from one or several starts, which keeps each example's best perturbation so far.
@@ -109,7 +112,15 @@ def gradient_of(value: Tensor, delta: Tensor, *, keep: bool = False) -> Tensor:
     """
     found = None
     if value.requires_grad:
-        (found,) = torch.autograd.grad(value, delta, torch.ones_like(value), retain_graph=keep, allow_unused=True)
+        try:
+            (found,) = torch.autograd.grad(value, delta, torch.ones_like(value), retain_graph=keep, allow_unused=True)
+        except RuntimeError as error:
+            if _IN_PLACE not in str(error):
+                raise
+            raise UnsupportedError(
+                "the model, or the function of an outcome or objective, writes on numbers that its own gradient needs; allowed "
+                "for gradient attacks is one without such in-place operations"
+            ) from error
     if found is None:
         raise UnsupportedError(
             "the model's logits carry no gradient with respect to the images; "

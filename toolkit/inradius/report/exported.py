@@ -84,6 +84,11 @@ def _input(result: BracketResult, example: Example, data: Examples | None) -> Te
         raise InputError(
             f"the data have no example {example.index} of the report's shape; allowed are the report's own data"
         )
+    shown = result.inputs.get(example.row)
+    if shown is not None and not torch.equal(shown.to(x), x[0]):
+        raise InputError(
+            f"example {example.index} of the data is another image than the report's; allowed are the report's own data"
+        )
     return x[0]
 
 
