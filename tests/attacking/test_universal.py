@@ -72,7 +72,7 @@ def test_what_it_refuses():
 
 @pytest.mark.parametrize("spec", ["wasserstein(eps=0.2)", "intersection(linf(eps=0.1), l2(eps=0.3))", "l1(eps=2)"])
 def test_it_is_a_member_for_every_input_of_every_set(spec):
-    model, x, y = images(3)
+    model, x, y = images(2)
     x[:, :, 0] = 0
     found = inradius.universal(model, x, y, spec, steps=2)
     assert found.found.inside.all()
