@@ -13,7 +13,8 @@ _MODES = {1: "L", 3: "RGB"}
 
 
 def images(folder: str, size: int | tuple[int, int] | None = None, channels: int = 3) -> Dataset:
-    """The images of a folder with a folder for each class, (N, C, H, W) in [0, 1]; classes are numbered in the order of names, without hidden ones.
+    """The images of a folder with a folder for each class, (N, C, H, W) in [0, 1]; classes are numbered in the order of names,
+    without hidden folders.
 
     size: height and width to which each image is resized (bilinear), or one number for both; None takes images of one size as
     they are. channels: 3 for colours, 1 for grey. Raises ``InputError`` for a folder without classes, a file that is no image,
