@@ -1,10 +1,11 @@
 """Recipes are read in one sentence or not at all; each runs at its paper's scale on files of the right format."""
 
 import json
+import re
 
 import pytest
 import torch
-from paper_files import write_cifar10, write_mnist
+from paper_files import write_all, write_cifar10
 
 import inradius
 from inradius import Dataset, InputError, SpecError
@@ -13,14 +14,15 @@ from inradius.recipes.named_recipe import FOLDER, SCALES, NamedRecipe, names
 from inradius.training.options import recipe_of
 
 RECIPES = sorted(names())
+# recipes whose attacks take so many steps that 20 of training take seconds
+LONG = re.compile("^maini2020|-(70|70-1t|max-10|min-10|20|ddi)$")
 # images of the files, and the smallest network that reads them
-SMALL = {"cifar10": "mlp(3072, 8, 10)", "idx": "mlp(784, 8, 10)"}
+SMALL = {"cifar10": "mlp(3072, 8, 10)", "idx": "mlp(784, 8, 10)", "svhn": "mlp(3072, 8, 10)", "har": "mlp(561, 8, 6)"}
 
 
 @pytest.fixture
 def files(tmp_path):
-    write_cifar10(tmp_path)
-    write_mnist(tmp_path)
+    write_all(tmp_path)
     return tmp_path
 
 
@@ -64,7 +66,7 @@ def trained(name, files, tmp_path, **changes):
     return json.loads(line)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if LONG.search(n) else ()) for n in RECIPES])
 def test_a_paper_recipe_takes_20_steps_on_random_files(files, tmp_path, name):
     small = SMALL[NamedRecipe.of(name, "paper", files).data.partition("(")[0]]
     assert trained(name, files, tmp_path, model=small)["loss"] < 1e4

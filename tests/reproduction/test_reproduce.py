@@ -55,7 +55,8 @@ def by_hand(folder, defense, seed, lr):
     judged, threat = inradius.make(JUDGED, Dataset), inradius.make("linf(eps=0.1)", inradius.ThreatModel)
     x, y = judged.inputs, judged.labels
     clean = float((model(x).argmax(1) == y).double().mean())
-    proved = float(inradius.make("interval", inradius.Certifier)(model, x, y, threat).certified.double().mean())
+    smaller = inradius.make("linf(eps=0.02)", inradius.ThreatModel)
+    proved = float(inradius.make("interval", inradius.Certifier)(model, x, y, smaller).certified.double().mean())
     inradius.load_weights(model, folder / "last.safetensors")
     broken = float(inradius.make("fgsm()", inradius.Attack)(model, x, y, threat).success.double().mean())
     logged = [line["under_attack/fgsm"] for line in records(folder / "metrics.jsonl")]
@@ -245,3 +246,27 @@ def test_the_random_numbers_of_the_caller_are_left_alone(toy, tmp_path):
     reproduce(str(toy), folder=tmp_path / "out", seeds=1, rows=["PGD"])
     assert torch.equal(torch.rand(3), expected)
     assert json.loads((tmp_path / "out" / JSON).read_text())["table"] == "toy"
+
+
+NETWORK = """
+[[columns]]
+name = "time"
+measure = "seconds"
+of = ["robust"]
+
+[[rows]]
+name = "as it is"
+recipe = "RECIPE"
+train = false
+with = { model = "mlp(64, 10)", defense = "standard" }
+"""
+
+
+def test_a_network_is_measured_as_it_is(tmp_path, trainings):
+    table = TABLE.partition('[[columns]]\nname = "best"')[0].replace('weights = "last"\n', "") + NETWORK
+    found = reproduce(str(write_toy(tmp_path, table)), folder=tmp_path / "out", seeds=1)
+    (row,) = numbers(tmp_path / "out")
+    assert trainings == []
+    assert 0 <= row["numbers"]["clean"]["ours"]["mean"] <= 100
+    assert row["numbers"]["time"]["ours"]["mean"] > 0
+    assert found.differences() == {}

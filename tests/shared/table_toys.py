@@ -50,6 +50,7 @@ error = true
 name = "proved"
 measure = "certified"
 certifier = "interval"
+threat = { paper = "l2(eps=0.1)", small = "linf(eps=0.02)" }
 percent = false
 
 [[columns]]

@@ -27,6 +27,7 @@ ALL = [
     "class_accuracy(attack=pgd(steps=3))",
     "gradient_misalignment(examples=20)",
     "maximizer_distance(attack=pgd(steps=2, keep_maximising=True), restarts=3, examples=4)",
+    "robustness_loss(examples=20)",
     "under_attack(fgsm(), pgd(steps=3))",
 ]
 SETS = ["linf(eps=0.05)", "l2(eps=0.2)", "l1(eps=0.3)", "union(linf(eps=0.05), l2(eps=0.2))"]
@@ -556,3 +557,30 @@ def test_data_of_its_own_are_looked_at(tmp_path):
     _, seen = look("under_attack(data='digits', examples=50)", run, nn.Sequential(nn.Flatten(), model))
     expected = (model(images.inputs.flatten(1)).argmax(1) == images.labels).double().mean()
     assert seen == {"clean": pytest.approx(float(expected))}
+
+
+# robustness_loss
+
+
+def test_terms_are_those_of_the_predictions(tmp_path):
+    model, held = network(), data()
+    run = engine(tmp_path, model.eval(), held_out=held, trained_on=held)
+    attack = inradius.make("pgd(steps=3, step=0.4, noise=0.01, objective=kl(), keep_maximising=True)", inradius.Attack)
+    _, seen = look(f"robustness_loss(attack={attack}, iterate=1, examples={len(held)})", run, model)
+    way = {}
+    threat = inradius.make("linf(eps=0.05)", inradius.ThreatModel)
+    answer = attack(
+        model, held.inputs, held.labels, threat, index=held.index, observe=lambda n, d: way.update({n: d.clone()})
+    )
+    p, middle, end = (model(held.inputs + delta).softmax(1).double() for delta in (0, way[1], answer.delta))
+
+    def kl(one, other):
+        return (one * (one / other).log()).sum(1).mean().item()
+
+    def spread(one):
+        return -(one * one.log()).sum(1).mean().item()
+
+    assert seen["R"] == pytest.approx(kl(p, end), rel=1e-3)
+    assert seen["R_separated"] == pytest.approx(kl(p, middle) + kl(middle, end), rel=1e-3)
+    assert seen["entropy_clean"] == pytest.approx(spread(p), rel=1e-4)
+    assert seen["entropy_attacked"] == pytest.approx(spread(end), rel=1e-4)

@@ -44,7 +44,7 @@ class Cell:
     def place(self) -> Path:
         """The file of the record; the folder's name has a hash of everything that determines the numbers."""
         told = {
-            "recipe": self.recipe.settings(),
+            "recipe": self.recipe.settings() | {"train": self.row.train},
             "columns": [attrs.asdict(column) for column in self.columns],
             "seed": self.seed,
             "version": __version__,
@@ -70,7 +70,13 @@ class Cell:
         return record | {"seconds": round(process_time() - started, 1)}
 
     def _measured(self, folder: Path) -> dict[str, float]:
-        recipe = self.recipe
+        recipe, judged = self.recipe, _data(self.recipe.evaluated_on).to(self.device or torch.device("cpu"))
+        if not self.row.train:
+            # a network without weights of its own has those of the seed
+            with torch.random.fork_rng():
+                torch.manual_seed(self.seed)
+                network = load_model(recipe.model, device=self.device)
+            return measured(network, None, recipe, judged, self.columns, self.seed)
         network = train(
             recipe.defense,
             recipe.model,
@@ -81,12 +87,11 @@ class Cell:
             select_on_test=recipe.select_on_test,
             **{**recipe.options, "seed": self.seed},
         )
-        judged = _data(recipe.evaluated_on)
         threat, method = make(recipe.threat, ThreatModel), make(recipe.defense, Defense)
         spec = method.trained_spec(recipe.model, threat, network)
         if spec != recipe.model:
             network = load_model(spec, folder / "best.safetensors")
-        return measured(network, folder, recipe, judged.to(self.device or torch.device("cpu")), self.columns)
+        return measured(network, folder, recipe, judged, self.columns, self.seed)
 
 
 def cells(rows: Sequence[Row], columns: tuple[Column, ...], seeds: int, home: Path, device: Any = None) -> list[Cell]:

@@ -8,7 +8,7 @@ import attrs
 from inradius.errors import SpecError
 from inradius.recipes.toml_file import check_keys, value_of
 
-Measure = Literal["clean", "attacked", "certified", "epochs", "difference"]
+Measure = Literal["clean", "attacked", "certified", "epochs", "difference", "seconds"]
 Weights = Literal["best", "last"]
 # of the epochs' numbers: the largest; the mean of the last few; that at a share of the run; that of the epoch in which another
 # number is largest; that of the chosen epoch, or the mean of the last few where none is chosen
@@ -19,6 +19,7 @@ _KEYS = (
     "measure",
     "attack",
     "certifier",
+    "threat",
     "weights",
     "key",
     "take",
@@ -34,7 +35,7 @@ _KEYS = (
 @attrs.frozen(kw_only=True)
 class Column:
     """A column: the share of examples that are right, ``clean``, ``attacked`` or ``certified``; a number that the run logs for each
-    of its ``epochs``; or the ``difference`` of two other columns.
+    of its ``epochs``; the ``difference`` of two other columns; or the ``seconds`` of this process's time that another one took.
 
     ``error`` is one minus the share, and ``percent`` a hundred times it.
     """
@@ -43,6 +44,8 @@ class Column:
     measure: Measure
     # the attack or the certifier
     spec: str = ""
+    # the set of the attack or the certificate; that of the training where it is empty
+    threat: str = ""
     weights: Weights = "best"
     # the name among an epoch's numbers, and which of the numbers count
     key: str = ""
@@ -63,13 +66,17 @@ class Column:
         }
         measure = _one_of(here, "measure", get_args(Measure), where)
         spec = {"attacked": "attack", "certified": "certifier"}.get(measure)
-        of = value_of(here, "of", list, where) if measure == "difference" else []
-        if measure == "difference" and len(of) != 2:
-            raise SpecError(f"{where} has of = {of!r}; allowed are the names of two columns")
+        count = {"difference": 2, "seconds": 1}.get(measure, 0)
+        of = value_of(here, "of", list, where) if count else []
+        if len(of) != count:
+            raise SpecError(
+                f"{where} has of = {of!r}; allowed are the names of {'two columns' if count == 2 else 'one'}"
+            )
         return cls(
             name=value_of(here, "name", str, where),
             measure=measure,
             spec=value_of(here, spec, str, where) if spec else "",
+            threat=value_of(here, "threat", str, where, ""),
             weights=_one_of(here, "weights", get_args(Weights), where, "best"),
             key=value_of(here, "key", str, where) if measure == "epochs" else "",
             take=_one_of(here, "take", get_args(Take), where, "last"),

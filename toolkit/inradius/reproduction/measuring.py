@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from time import process_time
 
+import attrs
 import torch
 from torch import nn
 
 from inradius.attacking.attack import attack
+from inradius.attacks.attack import Attack
 from inradius.certifiers.certifier import Certifier
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
@@ -26,20 +29,25 @@ Line = Mapping[str, float]
 
 
 def measured(
-    network: nn.Module, folder: Path, recipe: NamedRecipe, data: Dataset, columns: Sequence[Column]
+    network: nn.Module, folder: Path | None, recipe: NamedRecipe, data: Dataset, columns: Sequence[Column], seed: int
 ) -> dict[str, float]:
-    """The number in each column, from the network with its best weights and the folder of its run.
+    """The number in each column, from a network and the folder of its run; a network without one keeps its own weights.
 
-    Raises ``InputError`` where the run logged no number of the name that a column has.
+    The attacks on such a network have the seed, since nothing else has. Raises ``InputError`` where the run logged no number of the
+    name that a column has.
     """
-    threat, found = make(recipe.threat, ThreatModel), dict[str, float]()
+    threat, found, seconds = make(recipe.threat, ThreatModel), dict[str, float](), dict[str, float]()
     for weights in ("best", "last"):
         asked = [c for c in columns if c.weights == weights and c.measure in ("clean", "attacked", "certified")]
-        if asked:
+        if asked and folder is not None:
             load_weights(network, folder / f"{weights}.safetensors")
-            found |= {column.name: column.shown(_share(network, data, threat, column)) for column in asked}
+        for column in asked:
+            against, started = make(column.threat, ThreatModel) if column.threat else threat, process_time()
+            share = _share(network, data, against, column, None if folder is not None else seed)
+            found[column.name], seconds[column.name] = column.shown(share), process_time() - started
+    found |= {column.name: seconds[column.of[0]] for column in columns if column.measure == "seconds"}
     logged = [column for column in columns if column.measure == "epochs"]
-    if logged:
+    if logged and folder is not None:
         lines = [line for line in records(folder / METRICS) if not line.get("rolled_back")]
         found |= {column.name: column.shown(_logged(lines, column)) for column in logged}
     for column in columns:
@@ -48,10 +56,12 @@ def measured(
     return found
 
 
-def _share(network: nn.Module, data: Dataset, threat: ThreatModel, column: Column) -> float:
-    """The share of examples that are right, withstand the attack, or are certified."""
+def _share(network: nn.Module, data: Dataset, threat: ThreatModel, column: Column, seed: int | None) -> float:
+    """The share of examples that are right, withstand the attack (with another seed where one is given), or are certified."""
     if column.measure == "attacked":
-        found = attack(network, data.inputs, data.labels, threat, column.spec, batch_size=_BATCH)
+        chosen = make(column.spec, Attack)
+        chosen = chosen if seed is None else attrs.evolve(chosen, seed=seed)
+        found = attack(network, data.inputs, data.labels, threat, chosen, batch_size=_BATCH)
         return 1 - float(found.success.double().mean())
     certifier = make(column.spec, Certifier) if column.measure == "certified" else None
     right = 0.0

@@ -11,6 +11,8 @@ from inradius.reproduction.table import Row, Table
 
 # settings that stand for data files alone, or are told by other entries
 _UNTOLD = ("defense", "monitors")
+# those of a network that is measured as it is
+_MEASURED = ("model", "threat", "evaluated_on")
 
 
 @attrs.frozen(eq=False)
@@ -36,7 +38,8 @@ class Reproduced:
         found: dict[str, dict[str, list[str]]] = {}
         for row in self.table.rows:
             paper, here = row.paper.settings(), row.recipe.settings()
-            for key in paper.keys() | here.keys():
+            asked = paper.keys() | here.keys() if row.train else _MEASURED
+            for key in asked:
                 pair = [_told(paper.get(key)), _told(here.get(key))]
                 if key not in _UNTOLD and pair[0] != pair[1]:
                     found.setdefault(key, {})[row.name] = pair

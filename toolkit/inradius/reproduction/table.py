@@ -15,7 +15,7 @@ from inradius.reproduction.column import Column
 FOLDER = Path(__file__).parent / "tables"
 
 _HEAD = ("title", "source", "place", "claim", "unlike", "seeds", "columns", "rows")
-_ROW = ("name", "recipe", "with", "printed", *SCALES)
+_ROW = ("name", "recipe", "train", "with", "printed", *SCALES)
 
 
 @attrs.frozen
@@ -38,9 +38,13 @@ class Printed:
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """A row: its name, the training behind it at this scale and at the paper's, and the numbers that the paper prints."""
+    """A row: its name, the training behind it at this scale and at the paper's, and the numbers that the paper prints.
+
+    Without ``train`` the recipe's model is measured as it is, with the weights that it brings.
+    """
 
     name: str
+    train: bool
     recipe: NamedRecipe
     paper: NamedRecipe
     printed: Mapping[str, Printed]
@@ -132,6 +136,7 @@ def _row(given: Any, scale: str, folder: str | Path | None, where: str) -> Row:
     printed = value_of(given, "printed", dict, where, {})
     return Row(
         name=value_of(given, "name", str, where),
+        train=value_of(given, "train", bool, where, True),
         recipe=_changed(recipe, given, scale, folder, where),
         # the paper's settings are told, not run, so that its files need not be there
         paper=_changed(recipe, given, "paper", "FOLDER", where),
