@@ -35,6 +35,6 @@ def shared(work: Mapping[Path, Callable[[], Record]]) -> Iterator[tuple[Path, Re
                         continue
                     keep(place, left[place])
             del left[place]
-            yield place, record(place)
+            yield place, record(place, ours=True)
         if len(left) == before:
             sleep(_PAUSE)

@@ -12,9 +12,8 @@ import torch
 from inradius.certifiers.search_states import question_hash
 from inradius.errors import InputError, InradiusError, StorageError
 from inradius.processes import Processes, attempt
-from inradius.stored.checksum import sealed_json
-from inradius.stored.files import write_atomic
 from inradius.stored.reading import record
+from inradius.stored.shared_work import keep
 from inradius.verification.competition import result_text
 from inradius.verification.verify import as_timeout
 from inradius.verification.verify_file import VerifyOptions, verify_file
@@ -104,8 +103,7 @@ class InstanceRun:
         options = attrs.evolve(self.options, timeout=instance.timeout)
         try:
             place = self.folder / f"{_key(network, prop, options)}.json"
-            if self.fresh or not place.exists():
-                write_atomic(place, sealed_json(self._record(network, prop, options, instance), indent=1))
+            keep(place, partial(self._record, network, prop, options, instance), fresh=self.fresh)
         except StorageError:
             raise
         except InradiusError as error:
