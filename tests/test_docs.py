@@ -281,3 +281,19 @@ def test_sources_become_links(generated):
 
 def test_the_version_has_an_entry_in_the_changelog():
     assert f"## [{inradius.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_page_of_papers_names_what_there_is():
+    text = (DOCS / "explanation" / "papers.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    assert len(rows) > 40
+    for *_, part, experiment in rows:
+        for name in re.findall(r"`([a-z]\w*)`", part):
+            assert name in registry.entries() or name in ("kernel",), name
+        for path in re.findall(r"`((?:benchmarks|tests|docs)/[^`]+)`", experiment):
+            assert (ROOT / path).exists(), path
+        for table in re.findall(r"`inradius reproduce ([\w.-]+)`", experiment):
+            assert (ROOT / "toolkit" / "inradius" / "reproduction" / "tables" / f"{table}.toml").exists(), table
+        assert part == "component" or set(experiment) == {"-"} or "`" in experiment, experiment
