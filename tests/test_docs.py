@@ -44,6 +44,7 @@ LONG = (
     "from-attack-libraries",
     "universal-and-transforms",
     "choose-a-defense",
+    "from-training-libraries",
 )
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]*\b")
 # the README's two commands, as people are told to type them
