@@ -97,7 +97,7 @@ def _specs(text):
     spec = re.search(r'"([^"]*)"', text)
     if spec is None:
         # a component without parameters, or one whose spec is built elsewhere
-        return [text.replace("Constant", "Linear")] if "Constant" in text else []
+        return []
     for number in NUMBER.finditer(spec[1]):
         value = number[0]
         new = str(int(value) + 1) if value.isdigit() else str(float(value) / 2)
