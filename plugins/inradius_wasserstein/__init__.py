@@ -1,5 +1,7 @@
 """Wasserstein balls of images: mass moves between near pixels."""
 
+from typing import Any
+
 from inradius import ThreatModel, hookimpl
 from inradius_wasserstein.entropic.conjugate import conjugate_sinkhorn as conjugate_sinkhorn
 from inradius_wasserstein.plans.distance import distance as distance
@@ -10,3 +12,10 @@ from inradius_wasserstein.set.ball import Wasserstein as Wasserstein
 @hookimpl
 def threat_models() -> list[type[ThreatModel]]:
     return [Wasserstein]
+
+
+@hookimpl
+def law_cases() -> dict[str, dict[str, Any]]:
+    return {
+        "wasserstein(eps=0.2, bounds=(0, 1))": {"shape": (1, 3, 3)},
+    }
