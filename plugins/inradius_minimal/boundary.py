@@ -12,13 +12,16 @@ from inradius_minimal.target_classes import strongest
 
 # the radius to begin with where the gradient is 0, as a share of that of the point (1, 1, ...)
 _SHARE = 2.0**-6
+# the least first step, as a share of the length of the start
+_PACE = 0.3
 
 
 @attrs.frozen(eq=False)
 class Outlook:
     """The nearest boundary by the gradients at x + δ: the ``gradient`` (n, *S) of the lead, the Euclidean ``length`` (n,)
     of the shortest step there, and the gauge there, ``radius`` (n,); ``logits`` (n, C) are those at x + δ. Where the gradient is
-    0, both are a small share of those of (1, 1, ...).
+    0, both are a small share of those of (1, 1, ...). A start may be far away and on a boundary, so the length is at least a share
+    of that of δ.
     """
 
     logits: Tensor
@@ -35,7 +38,7 @@ class Outlook:
         blind = (far == 0).nonzero().squeeze(1)
         if len(blind):
             radius[blind], far[blind] = _small(part.take(blind), delta[blind])
-        return cls(logits, near.gradient, far, radius)
+        return cls(logits, near.gradient, torch.maximum(far, _PACE * length(delta)), radius)
 
 
 def small_radius(part: AttackBatch) -> Tensor:

@@ -12,6 +12,8 @@ from inradius_minimal.smallest import Smallest
 _RADII = 13
 # blocks along each axis
 _BLOCKS = 4
+# random corners that are tried
+_DRAWS = 4
 
 
 def fall_back(part: AttackBatch, found: Smallest, *, gradients: bool = True) -> None:
@@ -33,6 +35,22 @@ def fall_back(part: AttackBatch, found: Smallest, *, gradients: bool = True) -> 
         delta = ball.linear_max(_along(part, delta, number, gradients), part.x)
         left = (~found.try_out(part, delta)).nonzero().squeeze(1)
         part, delta, radius = part.take(left), delta[left], radius[left]
+
+
+def far_corner(part: AttackBatch, found: Smallest) -> Tensor:
+    """A corner of the box whose sides change from block to block at random, misclassified where a few draws suffice, (n, *S)."""
+    low, high = part.threat.room(part.x)
+    shape, delta = tuple(part.x.shape[1:]), torch.zeros_like(part.x)
+    places = torch.arange(len(part), device=delta.device)
+    for number in range(_DRAWS):
+        some = part.take(places)
+        coarse = some.rng.fork(number).normal(tuple(min(_BLOCKS, length) for length in shape), dtype=delta.dtype)
+        corner = torch.where(_blocks(coarse.to(delta.device), shape) > 0, high[places], low[places])
+        delta[places] = corner
+        places = places[~found.try_out(some, corner)]
+        if not len(places):
+            break
+    return delta
 
 
 def _first(part: AttackBatch, delta: Tensor, found: Smallest) -> Tensor:

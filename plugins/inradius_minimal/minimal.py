@@ -46,12 +46,12 @@ class MinimalAttack(Attack, ABC):
             part = own.whole.take(own.standing)
             if len(part):
                 self.seek(part, _first(part), own)
-                self._again(part, own)
+                self.seek_again(part, own)
                 self._polished(part, own)
                 found.merge(own)
         return found.answer()
 
-    def _again(self, part: AttackBatch, found: Smallest) -> None:
+    def seek_again(self, part: AttackBatch, found: Smallest) -> None:
         """Searches once more for the examples that nothing was found for, from far points that are misclassified."""
         missing = part.take(torch.isinf(found.size[part.rows]).nonzero().squeeze(1))
         if not len(missing):

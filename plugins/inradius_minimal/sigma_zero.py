@@ -9,6 +9,7 @@ from torch import Tensor
 from inradius import AttackBatch, Margin, UnsupportedError
 from inradius.components.validators import as_float, count, positive, radius
 from inradius.sets.examples import expand
+from inradius_minimal.adam import Adam
 from inradius_minimal.counting import channels, ends, grain
 from inradius_minimal.gradients import climb
 from inradius_minimal.minimal import MinimalAttack
@@ -23,11 +24,12 @@ _LAST = 0.1
 class SigmaZero(MinimalAttack):
     """Descends on (1/n) Σ ‖u_i‖² / (‖u_i‖² + σ) − min(lead, 0), and drops the pixels that stay below a threshold.
 
-    u_i are the numbers of δ in pixel i of n, in widths of the box. Steps have ``step`` as their largest number, which falls along a
-    cosine. A pixel with no number of at least τ is put back to 0 after every step; τ, at first ``threshold``, grows by ``rate``
-    times the step where x + δ is misclassified and falls by as much where not. ``polish`` rounds of a local search end it, which
-    take pixels back, add one and take back again. Runs on sets that count what changes, as ``l0``.
-    Source: cina2024; the local search is ours.
+    u_i are the numbers of δ in pixel i of n, in widths of the box. Steps are those of Adam for gradients whose largest number is 1,
+    at a rate of ``step``, which falls along a cosine. A pixel with no number of at least τ is put back to 0 after every step; τ, at
+    first ``threshold``, grows by ``rate`` times the step where x + δ is misclassified and falls by as much where not. ``polish``
+    rounds of a local search end it, which take pixels back, add one and take back again.
+    Runs on sets that count what changes, as ``l0``.
+    Source: cina2024, kingma2015 (Adam); the local search is ours.
     """
 
     name: ClassVar[str] = "sigma_zero"
@@ -47,6 +49,7 @@ class SigmaZero(MinimalAttack):
         many, (low, high) = channels(part), ends(part)
         width = _nonzero(high - low)
         delta, threshold = start, part.x.new_full((len(part),), self.threshold)
+        adam = Adam(start, 1.0)
         for step in range(self.steps):
             logits, lead, gradient = climb(part, delta, Margin())
             fooled = found.record(part, delta, logits)
@@ -54,7 +57,7 @@ class SigmaZero(MinimalAttack):
             share = delta / width
             downhill = self._slope(share, many) - expand((~fooled).to(lead), delta) * gradient * width
             largest = _nonzero(downhill.flatten(1).abs().amax(1))
-            share = share - pace * downhill / expand(largest, downhill)
+            share = share + pace * adam.step(downhill / expand(largest, downhill))
             delta = _kept(torch.clamp(share * width, low, high), width, threshold, many)
             turn = torch.where(fooled, self.rate, -self.rate).to(threshold) * pace
             threshold = (threshold + turn).clamp(min=0)

@@ -12,12 +12,10 @@ from inradius.components.default import default
 from inradius.components.validators import as_float, component, count, share
 from inradius.sets.examples import expand
 from inradius.sets.lengthen import lengthen
+from inradius_minimal.beginnings import begin
 from inradius_minimal.counting import grain
-from inradius_minimal.ddn import DDN
-from inradius_minimal.fab import FAB
 from inradius_minimal.minimal import MinimalAttack
 from inradius_minimal.shorten import shorten
-from inradius_minimal.sigma_zero import SigmaZero
 from inradius_minimal.smallest import Smallest
 
 # the relative width of a bracket that is not searched any more
@@ -35,8 +33,8 @@ _BEGINNINGS = 100
 class SmallestRadius(MinimalAttack):
     """The smallest perturbation of an attack for a fixed radius: the radius of each example is bisected, ``searches`` times.
 
-    It begins at what ``first`` finds; None takes ddn, on convex sets fab as well, and where the gauge counts changes sigma_zero,
-    but nothing for attacks that ask for no gradient. Then the attack runs within r − s r, where r is the best gauge known and s is
+    It begins at what ``first`` finds; None takes short runs of several attacks (``beginnings``), but nothing for attacks that ask
+    for no gradient. Then the attack runs within r − s r, where r is the best gauge known and s is
     ``share`` at first, and larger after a success; once it has failed, within the root of the product of both radii. Each run
     begins at the best perturbation, scaled to the radius. What counts is what is misclassified in the end, with its own gauge: a
     radius is never taken for granted.
@@ -64,10 +62,9 @@ class SmallestRadius(MinimalAttack):
         return (self.attack,) if self.first is None else (self.attack, self.first)
 
     def seek(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
-        new = part.take(torch.isinf(found.size[part.rows]).nonzero().squeeze(1))
-        for branch, attack in enumerate(self._beginnings(part) if len(new) else ()):
-            delta, _ = attack.answer(attrs.evolve(new, rng=new.rng.fork(attack.seed).fork(branch)))
-            _recorded(new, delta, found)
+        places = torch.isinf(found.size[part.rows]).nonzero().squeeze(1)
+        if len(places):
+            self._begun(part.take(places), start[places], found)
         left = part.take(torch.isfinite(found.size[part.rows]).nonzero().squeeze(1))
         low, step = torch.zeros_like(found.size), torch.full_like(found.size, self.share)
         for number in range(self.searches):
@@ -80,18 +77,13 @@ class SmallestRadius(MinimalAttack):
             low[rows] = torch.where(fooled, low[rows], radius)
             step[rows] = torch.where(fooled, step[rows] * _FASTER, step[rows]).clamp(max=_MOST)
 
-    def _beginnings(self, part: AttackBatch) -> tuple[Attack, ...]:
-        """The attacks that it begins with."""
+    def _begun(self, part: AttackBatch, start: Tensor, found: Smallest) -> None:
+        """Records what the first attacks find."""
         if self.first is not None:
-            return (self.first,)
-        if self.attack.is_black_box():
-            return ()
-        if bool((grain(part) > 0).all()):
-            return (SigmaZero(),)
-        fab = FAB(steps=20, classes=3)
-        if part.threat.slow_projection:
-            return (fab,)
-        return (DDN(steps=50), fab) if part.threat.convex else (DDN(steps=50),)
+            delta, _ = self.first.answer(attrs.evolve(part, rng=part.rng.fork(self.first.seed).fork(0)))
+            _recorded(part, delta, found)
+        elif not self.attack.is_black_box():
+            begin(part, start, found)
 
     def _tried(self, part: AttackBatch, radius: Tensor, number: int, found: Smallest) -> Tensor:
         """Runs the attack within ``radius`` (n,) from the best perturbations and records its answers; where it succeeded, (n,)."""

@@ -8,7 +8,7 @@ from minimal_cases import Tilted, attack_of, labelled, least_gauges, linear, per
 from inradius import Attack, SpecError
 from inradius.testing import check_attack, inputs
 
-SHORT = "smallest(pgd(steps=4), searches=4)"
+SHORT = "smallest(pgd(steps=4), first=ddn(steps=4), searches=2)"
 CONVEX = [
     "linf(eps=0.2)",
     "l2(eps=0.5)",
@@ -25,6 +25,12 @@ def test_laws(threat):
 
 def test_laws_on_a_strange_set():
     check_attack(attack_of(SHORT), Tilted(eps=0.6), shape=(1, 2, 2), examples=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threat", ["union(linf(eps=0.2), l2(eps=0.5))", "l0(k=2)", "l1(eps=1.0, bounds=None)"])
+def test_laws_from_its_own_beginnings(threat):
+    check_attack("smallest(pgd(steps=4), searches=4)", threat, shape=(1, 2, 2), examples=1)
 
 
 @pytest.mark.slow
