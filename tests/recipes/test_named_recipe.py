@@ -55,9 +55,10 @@ def test_every_part_is_known_and_every_number_is_given(name, scale):
 
 
 def trained(name, files, tmp_path, **changes):
-    """The lines of a run of one epoch of 21 steps or more, on two images each."""
+    """The line of a run of one epoch of 21 steps or more, on two images each, at a rate for so few."""
     recipe = NamedRecipe.of(name, "paper", files)
-    options = {**recipe.options, "epochs": 1, "batch_size": 2, **changes}
+    rate = recipe.options["lr"] * 2 / recipe.options["batch_size"]
+    options = {**recipe.options, "epochs": 1, "batch_size": 2, "lr": rate, **changes}
     model = options.pop("model", recipe.model)
     network = inradius.train(recipe.defense, model, recipe.data, recipe.threat, folder=tmp_path / "run", **options)
     data = inradius.make(recipe.evaluated_on, Dataset)
