@@ -110,6 +110,21 @@ def test_the_licence_is_there():
     assert any(path.name == "LICENSE" for path in distribution("inradius").files)
 
 
+def test_the_notice_lists_every_file_of_weights_and_every_set_that_needs_no_file():
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    assert "NOTICE" in PROJECT["project"]["license-files"]
+    for file in (ROOT / "plugins").rglob("*.safetensors"):
+        assert re.search(rf"^  {file.stem} +Trained by this project on .* Apache-2\.0\.$", notice, re.MULTILINE), (
+            file.stem
+        )
+        assert file.with_suffix(".md").exists()
+    for name in ("shapes", "mnist5k", "digits", "moons"):
+        assert re.search(rf"^  [\w, ]*\b{name}\b", notice, re.MULTILINE), name
+    # other data or weights that come with the packages are listed here first
+    kinds = {path.suffix for root in ("toolkit", "plugins") for path in (ROOT / root).rglob("*.*") if path.is_file()}
+    assert kinds - {".pyc"} <= {".py", ".pyi", ".typed", ".md", ".safetensors", ".toml", ".json"}
+
+
 def test_nothing_but_the_check_of_plugins_needs_the_law_kit():
     users = [
         path.relative_to(ROOT)
@@ -125,7 +140,7 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path):
     source = tmp_path / "source"
     for part in ("toolkit", "plugins"):
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", ".gitignore"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "dist")]
     done = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

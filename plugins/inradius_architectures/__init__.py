@@ -19,6 +19,7 @@ from inradius_architectures.trained import (
     mnist_small_adversarial,
     mnist_small_certified,
     mnist_small_standard,
+    shapes_mlp_certified,
 )
 from inradius_architectures.vgg16 import vgg16
 from inradius_architectures.wide_resnet import wide_resnet
@@ -31,5 +32,6 @@ def models() -> Mapping[str, Callable[..., nn.Module]]:
         *(mnist_cnn, mnist_binarized, preact_resnet18, wide_resnet, mlp),
         *(resnet18, senet18, vgg16, shufflenet_v2),
         *(mnist_small_standard, mnist_small_adversarial, mnist_small_certified, mnist_mlp_wasserstein),
+        shapes_mlp_certified,
     ]
     return {build.__name__: build for build in builders}

@@ -16,6 +16,7 @@ from inradius_datasets.mnist5k import mnist5k
 from inradius_datasets.moons import moons
 from inradius_datasets.npz import npz
 from inradius_datasets.pseudo_labelled import pseudo_labelled
+from inradius_datasets.shapes import shapes
 from inradius_datasets.subset import subset
 from inradius_datasets.svhn import svhn
 
@@ -23,7 +24,7 @@ from inradius_datasets.svhn import svhn
 @hookimpl
 def datasets() -> Mapping[str, Callable[..., Dataset]]:
     loaders: list[Callable[..., Dataset]] = [
-        *(mnist5k, digits, moons),
+        *(mnist5k, digits, moons, shapes),
         *(images, hf_data),
         *(npz, idx, fashion_mnist, cifar10, cifar100, svhn, har),
         *(joined, pseudo_labelled, subset),

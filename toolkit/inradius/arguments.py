@@ -1,5 +1,8 @@
 """Checks of arguments: one sentence for each mistake."""
 
+import math
+from contextlib import suppress
+
 import torch
 from torch import Tensor, nn
 
@@ -73,3 +76,25 @@ def told(given: object) -> str:
     return f"a {type(given).__name__}" + (
         f", {text}" if isinstance(given, str | int | float) and len(text) < 40 else ""
     )
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds_of(given: object) -> float | None:
+    """A time in seconds from a number or a text such as "90", "30s", "10m" and "1.5h"; None stays None.
+
+    Raises ``InputError`` for anything else, and for a time that is not above 0.
+    """
+    if given is None:
+        return None
+    found = math.nan
+    if isinstance(given, str):
+        number, unit = (given[:-1], given[-1]) if given[-1:] in _UNITS else (given, "s")
+        with suppress(ValueError):
+            found = float(number) * _UNITS[unit]
+    elif isinstance(given, int | float) and not isinstance(given, bool):
+        found = float(given)
+    if not 0 < found < math.inf:
+        raise InputError(f"time={given!r} is no time; allowed are seconds above 0, also as '30s', '10m' or '1.5h'")
+    return found

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.attacks.attack import Attack
+from inradius.bracketing.budget import Budget, left_over
 from inradius.bracketing.example import Example
 from inradius.bracketing.flags import run_flags
 from inradius.bracketing.ledger import Ledger
@@ -54,26 +55,25 @@ def bracket(
     claim: Claim = DEFAULTS.claim,
     outcome: Outcome | str = DEFAULTS.outcome,
     votes: int | None = DEFAULTS.votes,
+    time: float | str | None = DEFAULTS.time,
     progress: bool = DEFAULTS.progress,
     model_name: str | None = DEFAULTS.model_name,
 ) -> Report:
     """Certified accuracy ≤ robust accuracy ≤ accuracy under attack of a model on a set of examples, as a report.
 
-    ``attacks`` and ``certifiers`` are by default those that the threat model names; an empty list runs none. The methods run in
-    turn, first certifier, first attack, second certifier and so on; a decided example drops out. A share ``audit`` of the
-    certified examples (at least 32; 0 for none) is attacked all the same, and of the broken ones certified; ``exhaustive`` hands
-    every example to every method. ``seed`` draws the audit. A referee judges every answer of an attack again. With
-    ``optimize_model`` attacks of a fixed budget ask a quicker copy of the model. ``claim`` is the level that a proof must have to
-    count: "float" is a proof about every floating-point execution of the model, "real" also counts those about its exact function.
-    A certificate that may fail counts too, and a solver's word, which is no proof, with ``accept_solver``. ``outcome`` says what
-    counts as broken, by default another prediction than the label, and with it what labels and outputs are. Of a random model the
-    clean pass and the referee take the vote of ``votes`` passes (by default 100), and attacks a mean (``eot``). ``union``
-    certifies a union member by member ("each") or in one pass as its convex hull ("hull"). Results go to ``folder`` (default
-    inradius-runs/<key>) as they come: the same call goes on where it stopped, with ``fresh`` it starts again. ``data`` may be
-    what ``as_dataset`` takes, or a ``LazyDataset``. Processes of ``torchrun`` make this call alike and share the batches.
-
-    Raises ``ContradictionError``, saved in the folder, where an attack gets below a proof, ``InputError`` and ``SpecError``.
-    """
+    ``attacks`` and ``certifiers`` are by default those of the threat model; an empty list runs none. They run in turn, certifiers
+    first, and decided examples drop out. A share ``audit`` of the certified examples (at least 32; 0 for none) is attacked all the
+    same, and of the broken ones certified; ``exhaustive`` hands every example to every method. ``seed`` draws the audit. A referee
+    judges every answer of an attack again. With ``optimize_model`` attacks of a fixed budget ask a quicker copy of the model.
+    ``claim`` is the level that a proof must have to count: "float" is a proof about every floating-point execution, "real" also
+    counts those about the exact function. A certificate that may fail counts too, and a solver's word with ``accept_solver``.
+    ``outcome`` says what counts as broken, by default another prediction than the label, and what labels and outputs are. Of a
+    random model the clean pass and the referee take the vote of ``votes`` passes (by default 100), and attacks a mean (``eot``).
+    ``union`` certifies a union member by member ("each") or as its convex hull ("hull"). ``time`` is a limit, as in "10m": the
+    cheapest methods run first, and a flag says what was left. Results go to ``folder`` (default inradius-runs/<key>) as they come:
+    the same call goes on where it stopped, with ``fresh`` it starts again. ``data`` may be what ``as_dataset`` takes, or lazy.
+    Processes of ``torchrun`` make this call alike and share the batches. Raises ``ContradictionError`` where an attack gets below
+    a proof, which is saved, ``InputError`` and ``SpecError``."""
     options = BracketOptions(
         attacks=attacks,
         certifiers=certifiers,
@@ -90,6 +90,7 @@ def bracket(
         claim=claim,
         outcome=outcome,
         votes=votes,
+        time=time,
         progress=progress,
         model_name=model_name,
     )
@@ -108,21 +109,26 @@ def bracket_by(
 
     ``reused`` are results of other radii of a curve; ``command`` is the command line that asks the same, where there is one.
     """
+    budget = None if options.time is None else Budget.of(options.time)
     data = as_examples(data)
     if options.device is not None:
         find_device(options.device)
     processes = Processes(options.device, device_of(model))
-    # a launcher says where this process computes; without one the plan takes the device asked for, or that of the model
-    plan = Plan.of(model, data, threat, options, options.device if processes.count == 1 else processes.device)
-    setting = plan.setting(reuse=reused is not None)
-    _check_agreement(processes, setting)
-    folder = options.folder or RUNS.get() / setting.key[:16]
     with ExitStack() as held:
+        # the checks ask the model, which may take long
+        begin = held.enter_context(bars(options.progress and processes.main))
+        checked = begin("checks", 1)
+        # a launcher says where this process computes; without one the plan takes the device asked for, or that of the model
+        plan = Plan.of(model, data, threat, options, options.device if processes.count == 1 else processes.device)
+        setting = plan.setting(reuse=reused is not None)
+        _check_agreement(processes, setting)
+        folder = options.folder or RUNS.get() / setting.key[:16]
         # all processes read the folder, and the first one holds it
         store = processes.on_main(lambda: held.enter_context(Store.open(folder, setting, fresh=options.fresh)))
+        checked(1)
         ledger = Ledger.of(plan.attacks, plan.certifiers)
-        with frozen(plan.model), bars(options.progress and processes.main) as begin:
-            BracketRun(plan, store, ledger, begin, processes, reused).complete()
+        with frozen(plan.model):
+            BracketRun(plan, store, ledger, begin, processes, reused, budget).complete()
         return processes.on_main(lambda: _saved(attrs.evolve(_report(plan, setting, store, ledger), command=command)))
 
 
@@ -150,7 +156,7 @@ def _report(plan: Plan, setting: Setting, store: Store, ledger: Ledger) -> Repor
         examples=examples,
         seconds={name: round(seconds, 6) for name, seconds in ledger.seconds.items()},
         environment=environment(plan.device),
-        flags=run_flags(plan, ledger),
+        flags=(*run_flags(plan, ledger), *(() if plan.options.time is None else left_over(plan, ledger))),
         deltas=_deltas(plan, store, ledger, examples),
         inputs={row: x for row, x in shown.items() if is_picture(x)},
         folder=store.folder,

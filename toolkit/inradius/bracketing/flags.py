@@ -14,6 +14,7 @@ from inradius.bracketing.ledger import Ledger
 from inradius.bracketing.plan import Plan
 from inradius.bracketing.vote_interval import near_tie
 from inradius.bracketing.voting import differing
+from inradius.models.memory import shrinking
 from inradius.models.modes import frozen
 from inradius.models.outputs import asked
 from inradius.outcomes.classes import TOP1, is_top1
@@ -40,7 +41,10 @@ def run_flags(plan: Plan, ledger: Ledger) -> tuple[str, ...]:
         for n, attack in enumerate(plan.attacks)
     }
     with frozen(plan.model):
-        found = model_flags(plan.subject, batch.inputs, batch.labels, plan.options.outcome)
+        found = shrinking(
+            lambda count: model_flags(plan.subject, batch.inputs[:count], batch.labels[:count], plan.options.outcome),
+            len(batch.labels),
+        )
     if plan.votes > 1:
         found = (_voted(plan.votes), *_open_votes(plan, ledger), *(flag for flag in found if _RANDOM not in flag))
     return (*found, *result_flags(successes))

@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 import attrs
 import torch
 
-from inradius.arguments import check_flag, told
+from inradius.arguments import check_flag, seconds_of, told
 from inradius.attacks.attack import Attack
 from inradius.certifiers.certificate import DEFAULT_CLAIM, Claim, check_claim
 from inradius.certifiers.certifier import Certifier, UnionMode
@@ -74,6 +74,7 @@ class BracketOptions:
     claim: Claim = attrs.field(default=DEFAULT_CLAIM)
     outcome: Outcome = attrs.field(default=TOP1, converter=_outcome)
     votes: int | None = attrs.field(default=None)
+    time: float | None = attrs.field(default=None, converter=seconds_of)
     progress: bool = attrs.field(default=False, validator=_flag)
     model_name: str | None = attrs.field(default=None)
 

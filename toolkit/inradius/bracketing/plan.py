@@ -113,7 +113,9 @@ class Plan:
             bounds=numbers_alone(self.data.bounds),
             minimal=tuple(str(attack) for attack in self.attacks if attack.minimal),
             weights=weights_fingerprint(self.model),
-            key=run_key(decisive),
+            time=options.time,
+            # the limit is no part of the key, but the order of the methods depends on there being one
+            key=run_key(decisive if options.time is None else {**decisive, "timed": True}),
         )
 
     @property

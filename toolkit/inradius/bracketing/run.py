@@ -8,12 +8,14 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius.bracketing import contradiction
-from inradius.bracketing.ledger import AUDIT, Ledger, witness_stage
+from inradius.bracketing import contradiction, smaller
+from inradius.bracketing.budget import Budget
+from inradius.bracketing.ledger import AUDIT, CLEAN, Ledger, witness_stage
 from inradius.bracketing.plan import Plan
 from inradius.bracketing.reuse import ReusedResults
 from inradius.bracketing.stages import AttackStage, CleanStage, Findings, Stage, stages
 from inradius.bracketing.store import Record, Store
+from inradius.models.memory import of_memory
 from inradius.processes import Processes, attempt
 from inradius.rng import ExampleRNG
 
@@ -58,6 +60,9 @@ class BracketRun:
     begin: Begin
     processes: Processes
     reused: ReusedResults | None
+    budget: Budget | None = None
+    # the rows at once that a stage had memory for, where it had not enough for a batch
+    fitting: dict[str, int] = attrs.field(factory=dict)
 
     def complete(self) -> None:
         """Runs what is left: the clean pass, the results of other radii, the methods on undecided examples, the audit."""
@@ -66,10 +71,30 @@ class BracketRun:
         self._run(CleanStage(), everything)
         for reused in self.reused.stages(self.plan) if self.reused is not None else ():
             self._run(reused, [row for row in self.ledger.undecided() if row in reused.rows])
-        for stage in stages(self.plan):
+        for stage in self._ordered():
             self._run(stage, everything if self.plan.options.exhaustive else self.ledger.undecided())
-        if not self.plan.options.exhaustive:
+        if not self.plan.options.exhaustive and self._size(AUDIT):
             self._audit()
+
+    def _ordered(self) -> list[Stage]:
+        """The stages in their order; with a budget from the cheapest on, after each has met two undecided examples, one by one."""
+        found = list(stages(self.plan))
+        budget = self.budget
+        if budget is None:
+            return found
+        for stage in found * 2:
+            done = self.ledger.done(stage.name)
+            self._run(stage, [row for row in self.ledger.undecided() if row not in done][:1])
+        costs = self.processes.broadcast(budget.costs)
+        return sorted(found, key=lambda stage: costs.get(stage.name, 0.0))
+
+    def _size(self, stage: str) -> int:
+        """The number of examples for the next batch of a stage; 0 where the time is up."""
+        most, budget = self.plan.options.batch_size, self.budget
+        # without the clean pass there is no report
+        if budget is None or stage == CLEAN:
+            return most
+        return self.processes.on_main(lambda: budget.size(stage, most))
 
     def _resume(self) -> None:
         for record in self.processes.on_main(lambda: list(self.store.records())):
@@ -99,9 +124,10 @@ class BracketRun:
         if not left:
             return
         advance = self.begin(stage.title, len(left))
-        for batches in _rounds(left, self.plan.options.batch_size, self.processes.count):
-            self._answer_round(stage, batches)
-            advance(sum(map(len, batches)))
+        while left and (size := self._size(stage.name)):
+            taken, left = left[: size * self.processes.count], left[size * self.processes.count :]
+            self._answer_round(stage, [taken[first : first + size] for first in range(0, len(taken), size)])
+            advance(len(taken))
 
     def _answer_round(self, stage: Stage, batches: list[list[int]]) -> None:
         """One batch for each process; their answers are on the disk and in every ledger afterwards."""
@@ -117,13 +143,23 @@ class BracketRun:
         if not rows:
             return None
         start = time.perf_counter()
-        found = stage.answer(self.plan, rows)
+        found = self._found(stage, rows)
         seconds, witnesses = round(time.perf_counter() - start, 6), found.witnesses
         record = _record(stage.name, found, seconds)
         if witnesses is None:
             return record, _on_cpu(found.delta), None
         record["witness"] = _record(witness_stage(stage.name), witnesses, 0.0)
         return record, _on_cpu(found.delta), _on_cpu(witnesses.delta)
+
+    def _found(self, stage: Stage, rows: list[int]) -> Findings:
+        """The answers of a stage, in one batch or in parts that there is memory for."""
+        if stage.name not in self.fitting:
+            try:
+                return stage.answer(self.plan, rows)
+            except Exception as error:
+                if not of_memory(error):
+                    raise
+        return smaller.answer(stage, self.plan, rows, self.fitting)
 
     def _keep(self, answer: Answer) -> Record:
         """The record of a batch, on the disk, in the ledger, and checked for a contradiction to the results so far."""
@@ -133,6 +169,8 @@ class BracketRun:
             record["witness"] = self._with_deltas(record["witness"], witness)
         self.store.append(record)
         self.ledger.enter(record)
+        if self.budget is not None:
+            self.budget.costs[record["stage"]] = record["seconds"] / len(record["rows"])
         contradiction.check(self.plan, self.store, self.ledger, record["rows"])
         return record
 
@@ -161,13 +199,6 @@ def _successes(answers: list[tuple[Answer | None, Exception | None]]) -> Iterato
             yield answer
 
 
-def _rounds(rows: list[int], size: int, processes: int) -> Iterator[list[list[int]]]:
-    """Batches of at most ``size`` rows, as many at once as there are processes."""
-    batches = [rows[first : first + size] for first in range(0, len(rows), size)]
-    for first in range(0, len(batches), processes):
-        yield batches[first : first + processes]
-
-
 @contextmanager
 def bars(shown: bool) -> Iterator[Begin]:
     """``begin(title, total)`` opens a bar and gives the function that moves it on; nothing is drawn unless ``shown``."""
@@ -178,12 +209,14 @@ def bars(shown: bool) -> Iterator[Begin]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
     columns = (
+        SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),

@@ -30,7 +30,7 @@ class Setting:
     minimal: the attacks that look for the smallest perturbation; accept_solver: a solver's word counts as certified; claim:
     the level that a proof must have to count, "real" in reports that name none; outcome:
     what counts as broken; votes: the passes that judged a random model, 1 for a deterministic one; weights: the hash of the
-    parameters and buffers alone, "" in reports that have none.
+    parameters and buffers alone, "" in reports that have none; time: the limit in seconds, where methods ran from the cheapest on.
     """
 
     threat: str
@@ -58,6 +58,7 @@ class Setting:
     outcome: str = "top1()"
     votes: int = 1
     weights: str = ""
+    time: float | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Setting":

@@ -2,7 +2,7 @@
 
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
-from inradius.cli.question import Printed, Question, demand
+from inradius.cli.question import Given, Printed, Question, demand
 
 
 def attack(
@@ -18,6 +18,7 @@ def attack(
     seed: options.Seed = DEFAULTS.seed,
     out: options.Out = DEFAULTS.folder,
     fresh: options.Fresh = DEFAULTS.fresh,
+    time: options.Time = None,
     optimize_model: options.OptimizeModel = DEFAULTS.optimize_model,
     votes: options.Votes = DEFAULTS.votes,
     per_class: options.PerClass = True,
@@ -33,6 +34,7 @@ def attack(
         certifiers=(),
         folder=out,
         fresh=fresh,
+        time=time,
         audit=0.0,
         exhaustive=exhaustive,
         batch_size=batch_size,
@@ -41,14 +43,6 @@ def attack(
         optimize_model=optimize_model,
         votes=votes,
     )
-    question = Question(
-        model=model,
-        weights=weights,
-        data=data,
-        count=count,
-        threat=threat,
-        per_class=per_class,
-        options=asked,
-        printed=Printed(json, quiet),
-    )
+    given = Given(model, weights, data, count, threat)
+    question = Question(given, asked, Printed(json, quiet), per_class=per_class)
     demand(question.answer("attack"), None, fail_under_attacked, json=json)

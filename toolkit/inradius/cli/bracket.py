@@ -2,7 +2,7 @@
 
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
-from inradius.cli.question import Printed, Question, demand
+from inradius.cli.question import Given, Printed, Question, demand
 
 
 def bracket(
@@ -20,6 +20,7 @@ def bracket(
     seed: options.Seed = DEFAULTS.seed,
     out: options.Out = DEFAULTS.folder,
     fresh: options.Fresh = DEFAULTS.fresh,
+    time: options.Time = None,
     optimize_model: options.OptimizeModel = DEFAULTS.optimize_model,
     votes: options.Votes = DEFAULTS.votes,
     per_class: options.PerClass = False,
@@ -43,6 +44,7 @@ def bracket(
         certifiers=certifier,
         folder=out,
         fresh=fresh,
+        time=time,
         audit=audit,
         exhaustive=exhaustive,
         union=union,
@@ -54,14 +56,6 @@ def bracket(
         accept_solver=accept_solver,
         claim=claim,
     )
-    question = Question(
-        model=model,
-        weights=weights,
-        data=data,
-        count=count,
-        threat=threat,
-        per_class=per_class,
-        options=asked,
-        printed=Printed(json, quiet),
-    )
+    given = Given(model, weights, data, count, threat)
+    question = Question(given, asked, Printed(json, quiet), per_class=per_class)
     demand(question.answer("bracket", options.factors(over)), fail_under, fail_under_attacked, json=json)

@@ -2,7 +2,7 @@
 
 from inradius.bracketing.options import DEFAULTS, BracketOptions
 from inradius.cli import options
-from inradius.cli.question import Printed, Question, demand
+from inradius.cli.question import Given, Printed, Question, demand
 
 
 def certify(
@@ -19,6 +19,7 @@ def certify(
     seed: options.Seed = DEFAULTS.seed,
     out: options.Out = DEFAULTS.folder,
     fresh: options.Fresh = DEFAULTS.fresh,
+    time: options.Time = None,
     per_class: options.PerClass = False,
     exhaustive: options.Exhaustive = True,
     radius: options.Radius = False,
@@ -35,6 +36,7 @@ def certify(
         certifiers=certifier,
         folder=out,
         fresh=fresh,
+        time=time,
         audit=0.0,
         exhaustive=exhaustive,
         union=union,
@@ -44,14 +46,6 @@ def certify(
         accept_solver=accept_solver,
         claim=claim,
     )
-    question = Question(
-        model=model,
-        weights=weights,
-        data=data,
-        count=count,
-        threat=threat,
-        per_class=per_class,
-        options=asked,
-        printed=Printed(json, quiet),
-    )
+    given = Given(model, weights, data, count, threat)
+    question = Question(given, asked, Printed(json, quiet), per_class=per_class)
     demand(question.answer("certify", radius=radius), fail_under, json=json)

@@ -7,7 +7,7 @@ from inradius.bracketing.options import BracketOptions
 from inradius.components.component import Component
 
 # the options of a bracket that the commands have, beside what they share
-_SHARED = ("outcome", "attacks", "certifiers", "device", "batch_size", "seed", "exhaustive")
+_SHARED = ("outcome", "attacks", "certifiers", "device", "batch_size", "seed", "exhaustive", "time")
 _OWN = {
     "bracket": ("union", "optimize_model", "votes", "audit", "accept_solver", "claim"),
     "attack": ("optimize_model", "votes"),

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,12 @@ def console() -> Console:
     out = sys.stdout if is_first() else io.StringIO()
     width = None if out.isatty() else UNWATCHED_WIDTH
     return Console(file=out, markup=False, highlight=False, emoji=False, width=width)
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """A line with a moving sign while the block runs, on a terminal; nothing elsewhere."""
+    on = console()
+    return on.status(what) if on.is_terminal else nullcontext()
 
 
 def say(line: str = "") -> None:

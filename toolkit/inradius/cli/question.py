@@ -21,7 +21,7 @@ from inradius.bracketing.radius_curve import curve_by
 from inradius.bracketing.saved import to_json
 from inradius.cli import radii, summary
 from inradius.cli.command_line import command_line
-from inradius.cli.console import console, is_first, say
+from inradius.cli.console import console, is_first, say, waiting
 from inradius.components.registry import make
 from inradius.data.dataset import Dataset
 from inradius.errors import InputError
@@ -44,18 +44,25 @@ class Printed:
     quiet: bool
 
 
-@attrs.frozen(kw_only=True)
-class Question:
-    """The options that ``bracket``, ``attack`` and ``certify`` share; ``options`` are those of ``inradius.bracket``."""
+@attrs.frozen
+class Given:
+    """What is asked about, as a command was given it."""
 
     model: str
     weights: Path | None
     data: str
     count: int
     threat: str
-    per_class: bool
+
+
+@attrs.frozen
+class Question:
+    """The options that ``bracket``, ``attack`` and ``certify`` share; ``options`` are those of ``inradius.bracket``."""
+
+    given: Given
     options: BracketOptions
     printed: Printed
+    per_class: bool = attrs.field(kw_only=True)
 
     def answer(self, command: str, factors: Sequence[float] = (), *, radius: bool = False) -> Report:
         """The report, printed in short; with ``factors`` of the radius also the bracket over it, as a figure.
@@ -75,13 +82,14 @@ class Question:
 
     def _answer(self, command: str, factors: Sequence[float], radius: bool) -> Report:
         started = monotonic()
-        threat = make(self.threat, ThreatModel)
+        threat = make(self.given.threat, ThreatModel)
         options = self._options(threat)
         # a network without weights starts from the seed, so that the same command asks the same question
         torch.manual_seed(options.seed)
-        model = load_model(self.model, self.weights, options.device)
-        data = make(self.data, Dataset)
-        chosen = data.take(self.count or None)
+        with waiting(f"reading {self.given.model} and {self.given.data}"):
+            model = load_model(self.given.model, self.given.weights, options.device)
+            data = make(self.given.data, Dataset)
+        chosen = data.take(self.given.count or None)
         if len(chosen):
             first, outcome = chosen.take(1), options.outcome
             check_forward(
@@ -99,12 +107,11 @@ class Question:
         return report
 
     def _command(self, command: str, options: BracketOptions) -> str:
-        given = {name: getattr(self, name) for name in ("model", "weights", "data", "count", "threat")}
-        return command_line(command, given, options)
+        return command_line(command, attrs.asdict(self.given), options)
 
     def _options(self, threat: ThreatModel) -> BracketOptions:
         """The options with the methods of the threat model, the name of the model, and bars on a terminal."""
-        name = self.model if self.weights is None else f"{self.model} with {self.weights}"
+        name = self.given.model if self.given.weights is None else f"{self.given.model} with {self.given.weights}"
         return attrs.evolve(self.options.for_threat(threat), model_name=name, progress=console().is_terminal)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inradius.errors import InputError, InradiusError
+from inradius.models.memory import of_memory
 from inradius.models.modes import evaluating
 from inradius.models.picked import picked
 
@@ -22,9 +23,11 @@ def answered(model: Callable[[Tensor], object], x: Tensor) -> object:
     try:
         # a copy, because the model may write to it
         return model(x.clone())
-    except (InradiusError, torch.cuda.OutOfMemoryError):
+    except InradiusError:
         raise
     except Exception as error:  # a user's network may raise anything; the sentence names the inputs
+        if of_memory(error):
+            raise
         check_type(model, x)
         reason = str(error).splitlines()[0] if str(error) else "no reason given"
         raise InputError(

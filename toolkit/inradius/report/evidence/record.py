@@ -95,6 +95,7 @@ def _conditions(result: BracketResult) -> dict[str, Any]:
         "audit": float(setting.audit),
         "optimize_model": setting.optimize_model,
         "other_radii": setting.reuse,
+        "time": setting.time,
     }
 
 

@@ -31,6 +31,7 @@ def _call(result: BracketResult) -> str:
         "claim": setting.claim,
         "outcome": setting.outcome,
         "votes": setting.votes,
+        **({} if setting.time is None else {"time": setting.time}),
     }
     given = ["model", "data", repr(setting.threat), *(f"{name}={value!r}" for name, value in options.items())]
     lines = "".join(f"    {each},\n" for each in given)
