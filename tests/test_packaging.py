@@ -122,7 +122,7 @@ def test_the_notice_lists_every_file_of_weights_and_every_set_that_needs_no_file
         assert re.search(rf"^  [\w, ]*\b{name}\b", notice, re.MULTILINE), name
     # other data or weights that come with the packages are listed here first
     kinds = {path.suffix for root in ("toolkit", "plugins") for path in (ROOT / root).rglob("*.*") if path.is_file()}
-    assert kinds - {".pyc"} <= {".py", ".pyi", ".typed", ".md", ".safetensors", ".toml", ".json"}
+    assert kinds - {".pyc"} <= {".py", ".pyi", ".typed", ".md", ".safetensors", ".toml", ".json", ".txt"}
 
 
 def test_nothing_but_the_check_of_plugins_needs_the_law_kit():
