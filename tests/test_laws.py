@@ -109,6 +109,7 @@ DEFENSES = [
     "standard()",
     "adversarial(attack=fgsm())",
     "certified()",
+    "convex_adversarial()",
     "average_parts(fgsm())",
     "crown_ibp()",
     "sabr(attack=fgsm())",
