@@ -377,6 +377,7 @@ OUTCOMES = {
     outcomes.spec_round_trip: {},  # nobody registered it
     outcomes.one_margin_per_example: {"margin": lambda self, outputs, y: outputs[:, 0] * torch.nan},
     outcomes.examples_are_judged_alone: {"margin": lambda self, outputs, y: outputs[:, 0] - outputs.mean()},
+    outcomes.judging_changes_nothing: {"margin": lambda self, outputs, y: outputs.mul_(2.0)[:, 0]},
     outcomes.gradients_are_finite: {"guide": lambda self, outputs, y: (outputs[:, 0] - outputs[:, 0]).sqrt()},
     outcomes.two_logits_lead_by_the_margin: {"guide": lambda self, outputs, y: outputs[:, 0] * torch.inf},
     outcomes.outputs_move_the_margin_as_far: {"margin": lambda self, outputs, y: 10 * outputs[:, 0]},

@@ -4,6 +4,7 @@ from typing import Any
 from inradius_gan.clip import Clip as Clip
 from inradius_gan.gradient_penalty import GradientPenalty as GradientPenalty
 from inradius_gan.spectral_norm import SpectralNorm as SpectralNorm
+from inradius_gan.vanilla import GAN as GAN
 from inradius_training.adversarial.adversarial import Adversarial as Adversarial
 from inradius_training.adversarial.beta_at import BETAAT as BETAAT
 from inradius_training.adversarial.ddi import DDi as DDi
@@ -13,6 +14,7 @@ from inradius_training.adversarial.gairat import GAIRAT as GAIRAT
 from inradius_training.adversarial.sbeta_at import SBETAAT as SBETAAT
 from inradius_training.adversarial.standard import Standard as Standard
 from inradius_training.certification.certified import Certified as Certified
+from inradius_training.certification.convex_adversarial import ConvexAdversarial as ConvexAdversarial
 from inradius_training.certification.crown_ibp import CrownIBP as CrownIBP
 from inradius_training.certification.mtl_ibp import MtlIBP as MtlIBP
 from inradius_training.certification.network_cascade import NetworkCascade as NetworkCascade

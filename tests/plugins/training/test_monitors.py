@@ -543,10 +543,10 @@ def test_a_missing_tensorboard_is_said_before_the_first_epoch(tmp_path, monkeypa
 
 
 def test_accuracies_are_those_of_the_attacks(tmp_path):
-    run = engine(tmp_path, Linear(BRITTLE), held_out=separable())
+    run = engine(tmp_path, Linear(BRITTLE, 5.0), held_out=separable())
     _, seen = look("under_attack(fgsm(), pgd(steps=2), fgsm(seed=1))", run, run.model, "linf(eps=0.1)")
     assert seen == {"clean": 1.0, "fgsm_1": 0.0, "pgd": 0.0, "fgsm_2": 0.0}
-    _, seen = look("under_attack(fgsm())", run, Linear(ROBUST), "linf(eps=0.1)")
+    _, seen = look("under_attack(fgsm())", run, Linear(ROBUST, 5.0), "linf(eps=0.1)")
     assert seen == {"clean": 1.0, "fgsm": 1.0}
 
 

@@ -1,6 +1,7 @@
 """Files that are complete or absent, even where the writer is killed."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -93,7 +94,7 @@ def as_folder(given: object) -> Path:
 
 def writable_folder(folder: Path) -> Path:
     """The folder, created if needed. Raises ``InputError`` where no file can be written there."""
-    probe = folder / f".probe.{os.getpid()}.tmp"
+    probe = folder / f".probe.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
