@@ -1,10 +1,9 @@
 """A hash of an object and of everything that its attributes hold."""
 
-import enum
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import PurePath
+from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
 import attrs
@@ -12,8 +11,10 @@ import numpy as np
 import torch
 
 from inradius.certifiers.search_states import question_hash, tensor_bytes
+from inradius.components.installed import host
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+_PATHS = (PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
 _HOLDERS = (dict, OrderedDict, tuple, list, set, frozenset, torch.Size)
 _WORD = tuple.__itemsize__
 
@@ -21,8 +22,9 @@ _WORD = tuple.__itemsize__
 def value_digest(value: object) -> str | None:
     """A hash of an object's class and attributes, theirs included, with the numbers of all tensors and arrays.
 
-    Cached properties do not count, as they follow from the rest. None where the attributes do not tell all: for functions, open
-    files, sparse tensors and whatever else is not written out in full.
+    Cached properties do not count, as they follow from the rest. None where the attributes do not tell all: for objects of
+    classes that do not come with inradius, whose code may change or read what no attribute holds, for functions, open files,
+    sparse tensors and whatever else is not written out in full.
     """
     try:
         return question_hash(*_parts(value, ()))
@@ -41,9 +43,7 @@ def _parts(value: object, within: tuple[int, ...]) -> Iterator[bytes]:
     if id(value) in within:
         raise _UntoldError
     inside = (*within, id(value))
-    if isinstance(value, type):
-        yield f"{value.__module__} {value.__qualname__}".encode()
-    elif kind in _PLAIN or isinstance(value, enum.Enum | PurePath):
+    if kind in _PLAIN or kind in _PATHS:
         yield repr(value).encode()
     elif isinstance(value, torch.Tensor):
         yield _tensor(value)
@@ -88,15 +88,24 @@ def _pairs(given: Mapping[Any, object], inside: tuple[int, ...]) -> Iterator[byt
 
 
 def _attributes(value: object) -> dict[str, object]:
-    """The attributes that an object of a class written in Python holds itself, by name."""
+    """The attributes that an object of a class of inradius holds itself, by name."""
     kind = type(value)
     declared = _declared(kind)
+    # Python keeps names with two underscores under other ones
+    if kind.__module__.partition(".")[0] not in _own_packages() or any(name.startswith("__") for name in declared):
+        raise _UntoldError
     # an object that is larger than its attributes holds what Python does not show
     places = len(declared) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     if kind.__basicsize__ > object.__basicsize__ + places * _WORD or kind.__itemsize__:
         raise _UntoldError
     names = {*declared, *getattr(value, "__dict__", {})} - _cached(kind)
     return {name: getattr(value, name) for name in sorted(names) if hasattr(value, name)}
+
+
+def _own_packages() -> set[str]:
+    """The packages that come with inradius."""
+    places = {plugin.value for plugin in host().plugins if plugin.distribution == "inradius"}
+    return {"inradius", *(place.partition(".")[0] for place in places)}
 
 
 def _declared(kind: type) -> set[str]:
