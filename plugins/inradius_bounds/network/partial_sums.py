@@ -30,10 +30,9 @@ def partial_sums(node: Node, magnitudes: Magnitudes) -> Tensor | None:
     if box is None:
         return None
     above, below = box[1].clamp(min=0), box[0].clamp(max=0)
-    size = magnitudes.size(node)
-    # behind a ReLU the sum of the sizes is known
-    both = node.magnitude(above - below) if bool(below.any()) else size
+    # of the same box as the difference; the size of the node may be that of an earlier one
+    both = node.magnitude(above - below)
     terms = counts(node)[0] + 8
     # the error of the two sums
     error = gamma(terms, magnitudes.dtype) * both + 2 * terms * tiny(magnitudes.dtype)
-    return torch.minimum((both + node.value(above + below).abs()) / 2 + error, size)
+    return torch.minimum((both + node.value(above + below).abs()) / 2 + error, magnitudes.size(node))

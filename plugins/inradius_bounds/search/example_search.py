@@ -89,10 +89,7 @@ class ExampleSearch:
         return question_hash(digest, held, tensor_bytes(self._supports()))
 
     def _supports(self) -> Tensor:
-        """The values of the support function in directions that are always the same, (1, K).
-
-        They see what a set reads elsewhere than in its attributes, if it is large enough.
-        """
+        """The values of the support function in directions that are always the same, (1, K)."""
         generator = torch.Generator().manual_seed(0)
         directions = torch.randn(1, _DIRECTIONS, *self.x.shape[1:], generator=generator, dtype=torch.float64)
         return self.part.support(directions.to(self.x.device), self.x.double())

@@ -113,7 +113,6 @@ STEPS = [
     Mutation(ExecutionErrors, "_of_sum", "added * partial", "0.5 * added * partial", laws.an_execution_loses_both_signs),
     Mutation(partial_sums, "partial_sums", ".abs()) / 2", ".abs()) / 4", laws.an_execution_loses_both_signs),
     Mutation(partial_sums, "partial_sums", ".abs()) / 2", " * 0) / 2", laws.an_execution_loses),
-    Mutation(partial_sums, "partial_sums", "bool(below.any())", "False", partial(laws.an_execution_loses_at_an_end, 0.0)),
     Mutation(partial_sums, "partial_sums", "box[1].clamp(min=0)", "box[0].clamp(min=0)",
         partial(laws.an_execution_loses_at_an_end, 0.5)),
     Mutation(partial_sums, "partial_sums", "above - below", "above", partial(laws.an_execution_loses_at_an_end, 0.0)),

@@ -16,7 +16,6 @@ from inradius.components.installed import host
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 _PATHS = (PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
 _HOLDERS = (dict, OrderedDict, tuple, list, set, frozenset, torch.Size)
-_WORD = tuple.__itemsize__
 
 
 def value_digest(value: object) -> str | None:
@@ -93,10 +92,6 @@ def _attributes(value: object) -> dict[str, object]:
     declared = _declared(kind)
     # Python keeps names with two underscores under other ones
     if kind.__module__.partition(".")[0] not in _own_packages() or any(name.startswith("__") for name in declared):
-        raise _UntoldError
-    # an object that is larger than its attributes holds what Python does not show
-    places = len(declared) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
-    if kind.__basicsize__ > object.__basicsize__ + places * _WORD or kind.__itemsize__:
         raise _UntoldError
     names = {*declared, *getattr(value, "__dict__", {})} - _cached(kind)
     return {name: getattr(value, name) for name in sorted(names) if hasattr(value, name)}

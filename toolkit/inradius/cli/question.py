@@ -46,7 +46,7 @@ class Printed:
 
 @attrs.frozen
 class Given:
-    """What is asked about, as a command was given it."""
+    """The arguments that name the question: model, weights, data, count and set, as the command line gives them."""
 
     model: str
     weights: Path | None

@@ -108,7 +108,7 @@ def train(
 
 @attrs.frozen
 class _Asked:
-    """What is to be trained: specs and the options of the run, and the attacks of the evaluation afterwards."""
+    """A training as asked for: specs, the options of the run, and the attacks of the evaluation afterwards."""
 
     defense: str | None
     model: str

@@ -1,4 +1,4 @@
-"""What one plugin brings: its names by kind, its layer rules, and the cases by which it is to be checked."""
+"""The contents of one plugin: its names by kind, its layer rules, and the cases by which it is to be checked."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -106,4 +106,4 @@ def monitors() -> Iterable[type[Monitor]]:  # type: ignore[empty-body]
 
 @hookspec(historic=True)
 def law_cases() -> Mapping[str | nn.Module, Mapping[str, Any]]:  # type: ignore[empty-body]
-    """What the law kit is to check: specs, and layers with a rule, each with the arguments of its check."""
+    """The cases of the law kit: specs, and layers with a rule, each with the arguments of its check."""

@@ -54,7 +54,7 @@ class FunctionOutcome(Outcome):
     def _asked(
         self, function: Callable[[Tensor, Tensor], object], one: Tensor, other: Tensor, z: Tensor, y: Tensor
     ) -> object:
-        """What a function says of copies, which it may write on. Raises ``InputError`` where it fails."""
+        """The answer of a user's function. It is given copies, as it may write on them. Raises ``InputError`` where it fails."""
         try:
             return function(one.clone(), other.clone())
         except (InradiusError, torch.cuda.OutOfMemoryError):

@@ -80,7 +80,7 @@ def pareto(
 
 @attrs.frozen(eq=False, kw_only=True)
 class _Question:
-    """What all points have in common."""
+    """The settings that all points of a trade-off share."""
 
     model: str
     data: Dataset

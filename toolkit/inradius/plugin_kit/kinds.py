@@ -1,4 +1,4 @@
-"""What a new plugin needs to know of each kind of component."""
+"""The kinds of components that a new plugin can have, with the template and the hook of each."""
 
 import attrs
 

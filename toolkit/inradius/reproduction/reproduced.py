@@ -1,4 +1,4 @@
-"""What came out of a table: the paper's numbers beside ours, and the settings in which they differ, as a value."""
+"""The result of a table: the paper's numbers beside ours, and the settings in which they differ, as a value."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Reproduced:
         return dict(sorted(found.items()))
 
     def remarks(self) -> list[str]:
-        """What differs from the print and is no setting, or not one of this program's."""
+        """Sentences on differences from the paper that are no settings of this program, and on trainings that failed."""
         told = [*self.table.unlike, *(one for row in self.table.rows for one in row.recipe.unlike)]
         failed = [
             f"{row.name}, seed {record['seed']}: {record['failed']}"

@@ -26,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[bool]:
-    """Whether the folder is this process's within the block: False where another process holds it."""
+    """Holds the folder within the block, and gives True; gives False where another process holds it."""
     if sys.platform == "win32":
         yield True
         return

@@ -92,7 +92,7 @@ def judging_changes_nothing(outcome: Outcome, case: Answers) -> None:
 
 
 def gradients_are_finite(outcome: Outcome, case: Answers) -> None:
-    """Where the margin has a gradient, the one that attacks follow is finite, also at ties."""
+    """The gradient that attacks follow is finite wherever the margin has one, also at ties."""
     for outputs in (case.outputs.clone(), case.outputs.float()):
         logits = outcome.logits(outputs.requires_grad_(), case.y)
         if logits.requires_grad:

@@ -83,7 +83,7 @@ class PluginCase:
 
 
 def has_a_case(subject: object, case: object = None) -> None:
-    """What cannot be made without parameters has a case, which the hook ``law_cases`` returns."""
+    """A component that cannot be made without parameters has a case, which the hook ``law_cases`` returns."""
 
 
 def plugin_cases(name: str) -> list[PluginCase]:
