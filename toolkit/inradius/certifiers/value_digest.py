@@ -93,6 +93,9 @@ def _attributes(value: object) -> dict[str, object]:
     # Python keeps names with two underscores under other ones
     if kind.__module__.partition(".")[0] not in _own_packages() or any(name.startswith("__") for name in declared):
         raise _UntoldError
+    # a subclass of float, dict and the like holds more than its attributes
+    if any(base.__module__ == "builtins" for base in kind.__mro__[:-1]):
+        raise _UntoldError
     names = {*declared, *getattr(value, "__dict__", {})} - _cached(kind)
     return {name: getattr(value, name) for name in sorted(names) if hasattr(value, name)}
 
