@@ -100,7 +100,7 @@ class OnDevice(Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # a tensor of somebody else's that wraps another comes first; to it this is a tensor like any
-        if any(not issubclass(each, OnDevice | torch.nn.Parameter) for each in types):
+        if not all(_is(each, OnDevice) or _is(each, torch.nn.Parameter) for each in types):
             return NotImplemented
         return _run(func, args, kwargs or {})
 
@@ -212,27 +212,37 @@ def _known(func: Any) -> _Known:
     )
 
 
+@cache
+def _is(made: type, kind: type) -> bool:
+    """Whether instances of a class are of a kind; torch's own answer runs Python code at each call."""
+    return issubclass(made, kind)
+
+
 def _mapped(change: Any, kind: type, tree: Any) -> Any:
     """The tree with what is of a kind changed; of lists, tuples and dictionaries, as operations take and give them."""
-    if isinstance(tree, kind):
+    made = type(tree)
+    if _is(made, kind):
         return change(tree)
-    if isinstance(tree, list | tuple):
-        return type(tree)(_mapped(change, kind, each) for each in tree) if type(tree) in (list, tuple) else tree
-    return {key: _mapped(change, kind, each) for key, each in tree.items()} if isinstance(tree, dict) else tree
+    if made is tuple or made is list:
+        return made([_mapped(change, kind, each) for each in tree])
+    return {key: _mapped(change, kind, each) for key, each in tree.items()} if _is(made, dict) else tree
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for each in tree:
-            yield from _tensors(each)
+def _tensors(tree: Any, found: list[Tensor]) -> list[Tensor]:
+    """The tensors of lists and tuples, appended to those found before."""
+    for each in tree:
+        made = type(each)
+        if _is(made, Tensor):
+            found.append(each)
+        elif _is(made, list) or _is(made, tuple):
+            _tensors(each, found)
+    return found
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What the CPU answers, on the device that the answer of a GPU's operation would be on."""
-    known, tensors = _known(func), [*_tensors(args), *_tensors(tuple(kwargs.values()))]
-    ours = [each for each in tensors if isinstance(each, OnDevice)]
+    known, tensors = _known(func), _tensors(kwargs.values(), _tensors(args, []))
+    ours = [each for each in tensors if _is(type(each), OnDevice)]
     named = kwargs.get("device")
     here = bool(ours) if named is None else _ours(named)
     plain = kwargs if named is None else {**kwargs, "device": torch.device("cpu")}
@@ -260,7 +270,7 @@ def _check_mixed(known: _Known, args: Any, kwargs: dict[str, Any]) -> None:
     """Raises ``RuntimeError`` for tensors on both devices where a GPU would."""
     if known.name in _INDEXING and isinstance(args[0], OnDevice):
         # indices may be on the CPU, values only where they are a number
-        numbers, rest = [*_tensors(args[2:3])], []
+        numbers, rest = _tensors(args[2:3], []), []
     else:
         numbers, rest = _split(known, args, kwargs)
     strangers = [each for each in rest if not isinstance(each, OnDevice)]
@@ -275,7 +285,7 @@ def _check_mixed(known: _Known, args: Any, kwargs: dict[str, Any]) -> None:
 def _split(known: _Known, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
     """The tensors that a GPU takes from the CPU where they are numbers, and those that it never does."""
     given = [*zip(known.arguments, args, strict=False), *kwargs.items()]
-    numbers = [(key in known.writes, each) for key, value in given for each in _tensors(value)]
+    numbers = [(key in known.writes, each) for key, value in given for each in _tensors((value,), [])]
     if not known.elementwise:
         return [], [each for _, each in numbers]
     return [each for written, each in numbers if not written], [each for written, each in numbers if written]
@@ -283,7 +293,7 @@ def _split(known: _Known, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tenso
 
 def _check_generator(args: Any, kwargs: dict[str, Any], here: bool) -> None:
     """Raises ``RuntimeError`` where a generator is not of the device that draws."""
-    found = [each for each in (*args, *kwargs.values()) if isinstance(each, _OWN)]
+    found = [each for each in (*args, *kwargs.values()) if _is(type(each), _OWN)]
     if found and here != (found[0]._cdata in _generators):
         wanted, given = (NAME, "cpu") if here else ("cpu", NAME)
         raise RuntimeError(f"Expected a '{wanted}' device type for generator but found '{given}'")

@@ -56,7 +56,7 @@ def in_pieces(model, x, threat, prop, path, certifier=PIECE):
 def test_pieces_give_the_answer_of_one_search(spec, tmp_path):
     model, x = network()
     threat = make(spec, inradius.ThreatModel)
-    prop = near_minimum(model, x, threat, share=0.85)
+    prop = near_minimum(model, x, threat, share=0.75)
     whole = inradius.verify(model, x, threat, prop, timeout=60)
     pieces, calls = in_pieces(model, x, threat, prop, tmp_path / "search")
     assert pieces.status == whole.status == "unsat"
