@@ -71,11 +71,14 @@ class BoxedBall(TightConvexOracles, ABC):
 
     def outer_cell(self, x: Tensor, dtype: torch.dtype) -> OuterCell:
         """``cell`` rounded outward, and the most that underflow may take from a product with it; a radius may be infinite."""
+        low, high, radius = self._outer_room(x, dtype)
+        return low, high, radius, lost_in(low, high)
+
+    def _outer_room(self, x: Tensor, dtype: torch.dtype) -> Cell:
         rows = rows_of(x, torch.promote_types(x.dtype, dtype))
         radius = self.outer_radii(rows, torch.inf if self.ball.bounds is None else self.ball.reach(rows))
         low, high = outer_room(rows, row_box(self.ball.bounds, x))
-        low, high = within_mask(torch.maximum(low, -radius), torch.minimum(high, radius), self.free(x))
-        return low, high, radius, lost_in(low, high)
+        return *within_mask(torch.maximum(low, -radius), torch.minimum(high, radius), self.free(x)), radius
 
     def project(self, delta: Tensor, x: Tensor) -> Tensor:
         return self._point(self.ball.nearest, delta, x)
@@ -146,11 +149,11 @@ class BoxedBall(TightConvexOracles, ABC):
         return toward_zero(self.project((draw * radius).view(x.shape), x), x.dtype)
 
     def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, high, _, _ = self.outer_cell(x, x.dtype)
+        low, high, _ = self._outer_room(x, x.dtype)
         return outward(low, high, x)
 
     def sketch(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
-        low, high, radius, _ = self.outer_cell(x, x.dtype)
+        low, high, radius = self._outer_room(x, x.dtype)
         if self.ball.is_box:
             middle, half = middle_and_half(low, high, x.dtype)
             return middle.view(x.shape), half.view(x.shape), 1.0

@@ -21,6 +21,7 @@ from inradius_bounds.backward.row_sizes import numbers_of_row
 from inradius_bounds.backward.rows.units import UnitRows
 from inradius_bounds.box import Box
 from inradius_bounds.lowering.node import Node
+from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import Relax, between, least_area, relax_by_rule, smallest_area, where
 from inradius_bounds.steps.window_maximum import WindowMaximum
@@ -98,7 +99,8 @@ def _parallel_if_near(parallel: Relaxation, least: Relaxation, box: Box) -> Rela
 
     Between parallel lines rows are not doubled.
     """
-    wide, narrow = (between(each, *box).detach().flatten(1).sum(1) for each in (parallel, least))
+    middle, width = (box[0] + box[1]) / 2, box[1] - box[0]
+    wide, narrow = (total(between(each, middle, width).detach()) for each in (parallel, least))
     near = wide <= (1 + _WIDER) * narrow
     if bool(near.all()):
         return parallel

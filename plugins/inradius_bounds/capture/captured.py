@@ -48,27 +48,39 @@ class Captured:
     _networks: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
     # for graphs with maxima over windows, the networks that have these as one node as well
     _pooled: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
+    _widest: int | None = None
 
     def chain(self, dtype: torch.dtype) -> LayerChain:
         """The chain in a type, which reads the model's tensors anew."""
-        if dtype not in self._chains or self._chains[dtype][0].converted:
-            lowered = lower(self.graph, self.layers, dtype, self.device)
-            self._chains[dtype] = lowered, chain_of(lowered)
-        lowered, chain = self._chains[dtype]
+        lowered, chain = self._lowered(dtype)
         lowered.constants.forget()
         return chain
 
     def network(self, dtype: torch.dtype) -> Network:
         """The network in a type, in which products of two values are one node; it reads the model's tensors anew."""
-        chain = self.chain(dtype)
-        if not self._chains[dtype][0].squared:
-            return chain.network
-        return self._found(self._networks, dtype, maxima=False)
+        if self._lowered(dtype)[0].squared:
+            return self._found(self._networks, dtype, maxima=False)
+        return self.chain(dtype).network
 
     def pooled(self, dtype: torch.dtype) -> Network:
         """The network in a type, in which products and maxima over windows are one node; it reads the model's tensors anew."""
-        found = self.network(dtype)
-        return self._found(self._pooled, dtype, maxima=True) if self._chains[dtype][0].paired else found
+        if self._lowered(dtype)[0].paired:
+            return self._found(self._pooled, dtype, maxima=True)
+        return self.network(dtype)
+
+    def widest_with_products(self, _: torch.dtype) -> int:
+        """The count of numbers of the widest value, where the network has products of two values; 0 where it has none."""
+        if self._widest is None:
+            network = self.network(torch.float64)
+            self._widest = network.widest if network.products else 0
+        return self._widest
+
+    def _lowered(self, dtype: torch.dtype) -> tuple[Lowered, LayerChain]:
+        """The steps and the chain in a type, with the model's tensors as they were read before."""
+        if dtype not in self._chains or self._chains[dtype][0].converted:
+            lowered = lower(self.graph, self.layers, dtype, self.device)
+            self._chains[dtype] = lowered, chain_of(lowered)
+        return self._chains[dtype]
 
     def _found(self, known: dict[torch.dtype, tuple[Lowered, Network]], dtype: torch.dtype, *, maxima: bool) -> Network:
         if dtype not in known or known[dtype][0].converted:

@@ -100,19 +100,24 @@ def same_leaf(mine: Tensor, its: Tensor) -> bool:
 
 def same_bits(mine: Tensor, its: Tensor) -> bool:
     """True if two tensors have one type, shape and device, and the same bits: NaN equals itself, and 0 is not −0."""
-    if mine.dtype != its.dtype or mine.shape != its.shape or mine.device != its.device or mine.layout != its.layout:
+    if not same_kind(mine, its):
         return False
-    if mine.layout != torch.strided or not (mine.is_floating_point() or mine.is_complex()):
-        return torch.equal(mine, its)
-    return torch.equal(*map(_bits, (mine, its)))
+    return torch.equal(mine, its) if mine.layout != torch.strided else torch.equal(bits(mine), bits(its))
 
 
-def _bits(tensor: Tensor) -> Tensor:
+def same_kind(mine: Tensor, its: Tensor) -> bool:
+    """True if two tensors have one type, shape, device and layout."""
+    alike = mine.dtype == its.dtype and mine.shape == its.shape
+    return alike and mine.device == its.device and mine.layout == its.layout
+
+
+def bits(tensor: Tensor) -> Tensor:
+    """The numbers of a strided tensor as whole numbers of the same size; those of a complex one have two each."""
     plain = tensor.detach()
     if plain.is_complex() or plain.is_neg():
         plain = plain.resolve_conj().resolve_neg()
         plain = torch.view_as_real(plain) if plain.is_complex() else plain
-    return plain.view(_BITS[plain.element_size()])
+    return plain.view(_BITS[plain.element_size()]) if plain.is_floating_point() else plain
 
 
 def _same_operator(call: OperatorCall, other: OperatorCall) -> bool:

@@ -17,7 +17,7 @@ from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.network.network import Network
 from inradius_bounds.rules import by_layer
 
-Form = TypeVar("Form", LayerChain, Network)
+Form = TypeVar("Form")
 
 _Key = tuple[torch.Size, torch.dtype, torch.device]
 
@@ -48,6 +48,11 @@ def pooled_network_of(
     return _traced(model, x, threat, dtype, Captured.pooled)
 
 
+def widest_with_products(model: nn.Module, x: Tensor, threat: Oracles | None = None) -> int:
+    """The count of numbers of the widest value of a network that has products of two values; 0 for other networks."""
+    return _traced(model, x, threat, None, Captured.widest_with_products)
+
+
 def computation_digest(model: nn.Module, x: Tensor) -> str | None:
     """A hash of the computation that the certificate in progress is about, for inputs like ``x`` (B, *S).
 
@@ -73,20 +78,17 @@ def _traced(
         raise InputError(
             f"{model!r} is not a torch.nn.Module; allowed is a torch.nn.Module, whose operators are recorded"
         )
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        raise UnsupportedError(
-            f"{type(model).__name__} is TorchScript, or has a part that is, whose operators torch may change from run to run; "
-            "allowed is the torch.nn.Module that it was made of"
-        )
     if x.layout != torch.strided:
         raise InputError(f"the inputs have the layout {x.layout}; allowed are dense tensors")
     proof = current_certificate()
     own = x.to(proof.dtype) if proof is not None else x
     dtype = dtype or x.dtype
     if proof is None:
+        _check_scripts(model)
         return form(_kept(model, own, threat, None, ModelStructure.of(model)), dtype)
     known, key = (model, own.shape[1:], x.device), (model, own.shape[1:], x.device, dtype, form)
     if known not in proof.memo:
+        _check_scripts(model)
         if proof.state is not None:
             proof.state.put_back()
         # that of the model as it was handed over, as its runs may change it
@@ -99,6 +101,14 @@ def _traced(
         proof.memo[key] = form(proof.memo[known], dtype)
     found: Form = proof.memo[key]
     return found
+
+
+def _check_scripts(model: nn.Module) -> None:
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UnsupportedError(
+            f"{type(model).__name__} is TorchScript, or has a part that is, whose operators torch may change from run to run; "
+            "allowed is the torch.nn.Module that it was made of"
+        )
 
 
 def _kept(

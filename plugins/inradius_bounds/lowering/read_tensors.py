@@ -4,7 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inradius_bounds.capture.compare import same_bits
+from inradius_bounds.capture.compare import bits, same_kind
 
 # more bytes are not copied
 _MOST = 1 << 26
@@ -15,7 +15,8 @@ class ReadTensors:
     """Tensors and copies of their numbers. lost: true where they are not known, because they are large or gradients pass them."""
 
     lost: bool = False
-    _copies: dict[int, tuple[Tensor, Tensor]] = attrs.field(factory=dict)
+    # tensors, their copies and the copies' bits
+    _copies: dict[int, tuple[Tensor, Tensor, Tensor]] = attrs.field(factory=dict)
     _bytes: int = 0
 
     def note(self, tensor: Tensor) -> None:
@@ -27,12 +28,13 @@ class ReadTensors:
             self.lost = True
             self._copies.clear()
         else:
-            self._copies[id(tensor)] = tensor, tensor.detach().clone()
+            copy = tensor.detach().clone()
+            self._copies[id(tensor)] = tensor, copy, bits(copy)
 
     @property
     def unchanged(self) -> bool:
         """True if all tensors have the bits that they had."""
-        return not self.lost and all(_same(tensor, copy) for tensor, copy in self._copies.values())
+        return not self.lost and all(_same(*each) for each in self._copies.values())
 
     def forget(self) -> None:
         """Drops all tensors."""
@@ -44,5 +46,5 @@ def _plain(tensor: Tensor) -> bool:
     return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_complex() and not tensor.is_meta
 
 
-def _same(tensor: Tensor, copy: Tensor) -> bool:
-    return _plain(tensor) and same_bits(tensor, copy)
+def _same(tensor: Tensor, copy: Tensor, its_bits: Tensor) -> bool:
+    return _plain(tensor) and same_kind(tensor, copy) and torch.equal(bits(tensor), its_bits)

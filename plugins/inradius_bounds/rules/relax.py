@@ -42,12 +42,12 @@ def smallest_of(floor: Sequence[Line], ceiling: Sequence[Line], lower: Tensor, u
     return Relaxation(lower_slope=below[0], lower_offset=below[1], upper_slope=above[0], upper_offset=above[1])
 
 
-def between(lines: Relaxation, lower: Tensor, upper: Tensor) -> Tensor:
-    """The area between two lines over a box, neuron by neuron."""
-    apart = torch.addcmul(
-        lines.upper_offset - lines.lower_offset, lines.upper_slope - lines.lower_slope, (lower + upper) / 2
-    )
-    return (upper - lower) * apart
+def between(lines: Relaxation, middle: Tensor, width: Tensor) -> Tensor:
+    """The area between two lines over a box with this middle and width, neuron by neuron."""
+    apart = lines.upper_offset - lines.lower_offset
+    if not lines.parallel:
+        apart = torch.addcmul(apart, lines.upper_slope - lines.lower_slope, middle)
+    return width * apart
 
 
 def where(chosen: Tensor, lines: Relaxation, others: Relaxation) -> Relaxation:

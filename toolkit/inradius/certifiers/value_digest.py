@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import distribution
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 
 from inradius.certifiers.search_states import question_hash, tensor_bytes
-from inradius.components.installed import host
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 _PATHS = (PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
@@ -100,10 +100,11 @@ def _attributes(value: object) -> dict[str, object]:
     return {name: getattr(value, name) for name in sorted(names) if hasattr(value, name)}
 
 
+@cache
 def _own_packages() -> set[str]:
     """The packages that come with inradius."""
-    places = {plugin.value for plugin in host().plugins if plugin.distribution == "inradius"}
-    return {"inradius", *(place.partition(".")[0] for place in places)}
+    plugins = distribution("inradius").entry_points.select(group="inradius")
+    return {"inradius", *(plugin.module.partition(".")[0] for plugin in plugins)}
 
 
 def _declared(kind: type) -> set[str]:

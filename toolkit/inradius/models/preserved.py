@@ -84,7 +84,8 @@ def _state(model: object) -> ModelState:
                 open_ends.append(each)
     # torch allows no operations on tensors whose shape is unknown
     found = [each for each in seen.values() if isinstance(each, Tensor) and not is_lazy(each)]
-    tensors = {inference: _tensors(found, inference) for inference in (False, True)}
+    modes = {each.is_inference() for each in found}
+    tensors = {inference: _tensors(found, inference) for inference in modes}
     filled = [_Container(each, _held(each)) for each in seen.values() if isinstance(each, dict | list | set | deque)]
     classes = [(each, type(each)) for each in seen.values() if isinstance(each, nn.Module)]
     return ModelState(tensors, filled, empty, classes)

@@ -85,8 +85,9 @@ def _as_classes(y: object, classes: int, name: str) -> Tensor:
     if not isinstance(y, Tensor) or y.ndim != 1 or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
         raise InputError(f"the {name} are {_kind(y)}; allowed is a tensor of one integer per input, (B,)")
     chosen = y.to(torch.int64)
-    if len(chosen) and not (int(chosen.min()) >= 0 and int(chosen.max()) < classes):
-        wrong = int(chosen.min()) if int(chosen.min()) < 0 else int(chosen.max())
+    least, most = (int(end) for end in torch.aminmax(chosen)) if len(chosen) else (0, 0)
+    if least < 0 or most >= classes:
+        wrong = least if least < 0 else most
         raise InputError(f"{name[:-1]} {wrong} is out of range; allowed are the classes 0 to {classes - 1}")
     return chosen
 

@@ -31,7 +31,8 @@ class SampledRule(ActivationRule):
         if self.valley is None:
             return super().interval(op, lower, upper)
         place = torch.full_like(lower, self.valley).clamp(lower, upper)
-        low, high = op(place), torch.maximum(op(lower), op(upper))
+        low, start, end = op(torch.cat([place, lower, upper])).chunk(3)
+        high = torch.maximum(start, end)
         slack = 8 * torch.finfo(low.dtype).eps * (1 + low.abs() + high.abs())
         return low - slack - self.curvature * _FAR**2 / 2, high + slack
 
