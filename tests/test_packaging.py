@@ -48,7 +48,9 @@ def test_entry_points_are_those_of_the_installed_distribution():
 
 
 def test_the_version_is_one():
-    assert inradius.__version__ == PROJECT["project"]["version"] == version("inradius")
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
+    assert inradius.__version__ == version("inradius") == cited[1]
 
 
 def test_every_first_party_package_is_in_the_wheel():
