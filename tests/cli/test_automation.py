@@ -35,6 +35,20 @@ def test_json_is_the_report_and_nothing_else(asked, capsys, command):
         assert json.load(file)["upper"] == report.upper
 
 
+@pytest.mark.parametrize("command", METHODS)
+@pytest.mark.parametrize("silent", [[], ["--quiet"], ["--json", "-"]])
+def test_a_line_comes_before_methods_the_model_or_the_data_are_looked_at(capsys, monkeypatch, command, silent):
+    said = []
+
+    def looked(**_):
+        said.append(capsys.readouterr().out)
+        raise inradius.InputError("this is far enough")
+
+    monkeypatch.setattr(f"inradius.cli.{command}.BracketOptions", looked)
+    assert run([command, "--model", "net.py:net", "--data", "npz:data.npz", *silent]) == 2
+    assert said == ["" if silent else "reading net.py:net and npz:data.npz\n"]
+
+
 def test_either_accuracy_can_be_demanded(asked, capsys):
     ask = ["bracket", *asked, *METHODS["bracket"], "--out", "r"]
     assert run(ask) == 0

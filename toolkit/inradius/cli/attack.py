@@ -28,6 +28,8 @@ def attack(
     quiet: options.Quiet = False,
 ) -> None:
     """Accuracy under attack, for each attack and for the worst of them."""
+    printed = Printed(json, quiet)
+    printed.begin(model, data)
     asked = BracketOptions(
         outcome=outcome,
         attacks=attack,
@@ -44,5 +46,5 @@ def attack(
         votes=votes,
     )
     given = Given(model, weights, data, count, threat)
-    question = Question(given, asked, Printed(json, quiet), per_class=per_class)
+    question = Question(given, asked, printed, per_class=per_class)
     demand(question.answer("attack"), None, fail_under_attacked, json=json)

@@ -38,6 +38,8 @@ def bracket(
 
     Without options it answers for a network that ships with inradius, on real MNIST images.
     """
+    printed = Printed(json, quiet)
+    printed.begin(model, data)
     asked = BracketOptions(
         outcome=outcome,
         attacks=attack,
@@ -57,5 +59,5 @@ def bracket(
         claim=claim,
     )
     given = Given(model, weights, data, count, threat)
-    question = Question(given, asked, Printed(json, quiet), per_class=per_class)
+    question = Question(given, asked, printed, per_class=per_class)
     demand(question.answer("bracket", options.factors(over)), fail_under, fail_under_attacked, json=json)

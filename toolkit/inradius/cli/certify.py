@@ -30,6 +30,8 @@ def certify(
     quiet: options.Quiet = False,
 ) -> None:
     """Certified accuracy, by each certifier and by all of them together; with --radius also each example's radius."""
+    printed = Printed(json, quiet)
+    printed.begin(model, data)
     asked = BracketOptions(
         outcome=outcome,
         attacks=(),
@@ -47,5 +49,5 @@ def certify(
         claim=claim,
     )
     given = Given(model, weights, data, count, threat)
-    question = Question(given, asked, Printed(json, quiet), per_class=per_class)
+    question = Question(given, asked, printed, per_class=per_class)
     demand(question.answer("certify", radius=radius), fail_under, json=json)

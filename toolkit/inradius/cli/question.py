@@ -43,6 +43,16 @@ class Printed:
     json: str | None
     quiet: bool
 
+    @property
+    def silent(self) -> bool:
+        """True where nothing of the report in short is printed."""
+        return self.quiet or self.json == STANDARD
+
+    def begin(self, model: str, data: str) -> None:
+        """Prints what the command reads, before plugins, the model or the data load, which may take long."""
+        if not self.silent:
+            say(f"reading {model} and {data}")
+
 
 @attrs.frozen
 class Given:
@@ -74,7 +84,7 @@ class Question:
             raise InputError(
                 f"--json {self.printed.json} is a folder; give the name of a file, or - for the standard output"
             )
-        with redirect_stdout(io.StringIO()) if self.printed.quiet or self.printed.json == STANDARD else nullcontext():
+        with redirect_stdout(io.StringIO()) if self.printed.silent else nullcontext():
             report = self._answer(command, factors, radius)
         if self.printed.json is not None:
             _write_json(report, self.printed.json)
