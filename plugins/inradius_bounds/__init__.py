@@ -8,6 +8,8 @@ graph as a chain of layers for ``solvers`` and ``projections``. ``certifiers`` h
 that searches with bounds.
 """
 
+from typing import Any
+
 from torch import nn
 
 from inradius import Attack, Certifier, LayerRule, hookimpl
@@ -37,3 +39,10 @@ def certifiers() -> list[type[Certifier]]:
 @hookimpl
 def layer_rules() -> dict[type[nn.Module], LayerRule]:
     return by_layer()
+
+
+@hookimpl
+def law_cases() -> dict[nn.Module, dict[str, Any]]:
+    from inradius_bounds.rules.law_cases import layer_cases
+
+    return layer_cases()

@@ -9,6 +9,7 @@ from inradius import PluginWarning
 from inradius.cli import run
 from inradius.components.contents import contents
 from inradius.components.plugins import installed
+from inradius.testing.plugin_cases import plugin_cases
 
 CODE = """
 import attrs, torch, inradius
@@ -99,6 +100,36 @@ def test_a_law_is_left_out_by_its_name(install, capsys):
     install("acme", "1.0", CODE.replace("CASES", cases))
     assert run(["plugins", "--check", "acme", "--examples", "1"]) == 1
     assert ["beyond(far=2.0)", "answers_are_inside"] not in [row[:2] for row in rows(capsys.readouterr().out)]
+
+
+def test_what_needs_a_library_that_is_missing_is_not_checked(install, capsys):
+    code = CODE.replace(
+        "class Beyond(Corner):",
+        """class Absent(Corner):
+    def __attrs_post_init__(self):
+        raise inradius.UnsupportedError("absent needs the package nobody")
+
+class Beyond(Corner):""",
+    ).replace("[Corner, Beyond]", "[Corner, Absent]")
+    install("acme", "1.0", code.replace("CASES", "{'absent()': {}, Same(): {'in_shape': (3,)}}"))
+    assert run(["plugins", "--check", "acme", "--examples", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = (line for line in lines if line.startswith("absent()"))
+    assert row.rstrip().endswith("not checked: absent needs the package nobody")
+    assert lines[-1] == "not checked, since they cannot be made here: 1"
+
+
+@pytest.mark.parametrize("plugin", ["combinators", "adapters", "bounds"])
+def test_everything_that_a_plugin_of_ours_brings_has_a_case(plugin):
+    assert [str(case) for case in plugin_cases(plugin) if case.problem] == []
+
+
+def test_what_refuses_to_be_made_without_parameters_has_no_case(install):
+    code = CODE.replace(
+        "    far: float\n", "    def __attrs_post_init__(self):\n        raise inradius.InputError('0 members')\n"
+    )
+    install("acme", "1.0", code.replace("self.far", "0.0").replace("CASES", "{}"))
+    assert {str(case) for case in plugin_cases("acme") if case.problem} == {"beyond", "Same"}
 
 
 @pytest.mark.parametrize(

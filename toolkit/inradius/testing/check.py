@@ -83,16 +83,18 @@ def check_layer_rule(
     module: nn.Module,
     in_shape: Shape,
     *,
+    within: tuple[float, float] | None = None,
     examples: int | None = None,
     only: Collection[Law] | None = None,
     without: Collection[Law] = (),
 ) -> None:
     """Raises ``AssertionError`` where the rule registered for a layer breaks a law on this layer, in float64 and eval mode.
 
-    ``in_shape`` is the shape of one example's input. Raises ``UnsupportedError`` for a layer without a rule.
+    ``in_shape`` is the shape of one example's input. ``within`` are the ends between which the layer has values, as (0.1, 10)
+    for a logarithm; by default boxes reach beyond ±1000. Raises ``UnsupportedError`` for a layer without a rule.
     """
     op = rules.operator(module, in_shape)
-    check_all(op, rules.intervals(in_shape), LayerRule, examples, only, without)
+    check_all(op, rules.intervals(in_shape, within=within), LayerRule, examples, only, without)
 
 
 def check_objective(

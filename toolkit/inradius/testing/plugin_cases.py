@@ -1,6 +1,7 @@
 """The cases by which a plugin is checked: each of its components, with the arguments of its kind's check."""
 
 import inspect
+import unittest
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from inradius.components.contents import contents
 from inradius.components.registry import find, make
 from inradius.components.spec import parse
 from inradius.data.dataset import Dataset
-from inradius.errors import PluginError, SpecError
+from inradius.errors import InputError, PluginError, SpecError, UnsupportedError
 from inradius.outcomes.outcome import Outcome
 from inradius.sets.threat_model import ThreatModel
 from inradius.testing import check, check_slots
@@ -49,24 +50,33 @@ _AROUND: Mapping[type, Mapping[str, Any]] = {kind: {"threat": "linf(eps=0.3)"} f
 class PluginCase:
     """A component of a plugin that is to be checked: its spec or layer, its kind, and the arguments of the check.
 
-    problem: why it cannot be checked, None where it can.
+    problem: why it cannot be checked, None where it can; refused: what it says itself where it cannot be made here, as
+    without a library that is not installed.
     """
 
     subject: str | nn.Module
     kind: type
     options: Mapping[str, Any]
     problem: str | None = None
+    refused: str | None = None
 
     def laws(self) -> list[Law]:
         """The laws of its kind, less those that the argument ``without`` names, or the one law that it breaks already."""
         if self.problem is not None:
             return [has_a_case]
+        if self.refused is not None:
+            return [can_be_made]
         left_out = self.options.get("without", ())
         return [law for law in laws(self.kind) if law not in left_out and law.__name__ not in left_out]
 
     def check(self, law: Law, *, examples: int | None = None) -> None:
-        """Raises ``AssertionError`` where it breaks the law; ``examples`` is the number of cases where the plugin says none."""
+        """Raises ``AssertionError`` where it breaks the law, and ``unittest.SkipTest`` where it cannot be made here.
+
+        ``examples`` is the number of cases where the plugin says none.
+        """
         assert self.problem is None, self.problem
+        if self.refused is not None:
+            raise unittest.SkipTest(self.refused)
         given = {**_AROUND.get(self.kind, {}), **self.options, "only": [law]}
         given.pop("without", None)
         if examples is not None and self.kind is not Dataset:
@@ -84,6 +94,10 @@ class PluginCase:
 
 def has_a_case(subject: object, case: object = None) -> None:
     """A component that cannot be made without parameters has a case, which the hook ``law_cases`` returns."""
+
+
+def can_be_made(subject: object, case: object = None) -> None:
+    """A component is made from its spec; where it needs a library that is not installed, its laws are not checked."""
 
 
 def plugin_cases(name: str) -> list[PluginCase]:
@@ -109,8 +123,23 @@ def _name(subject: str | nn.Module) -> str:
 
 
 def _case(subject: str | nn.Module, options: Mapping[str, Any]) -> PluginCase:
-    kind = LayerRule if isinstance(subject, nn.Module) else find(_name(subject)).kind
-    return PluginCase(subject, kind, options)
+    if isinstance(subject, nn.Module):
+        return PluginCase(subject, LayerRule, options)
+    kind = find(_name(subject)).kind
+    return PluginCase(subject, kind, options, refused=_refused(subject, kind))
+
+
+def _refused(spec: str, kind: type) -> str | None:
+    """The sentence with which a component cannot be made; models and data, which take long, are not tried."""
+    if kind in (nn.Module, Dataset):
+        return None
+    try:
+        make(spec)
+    except UnsupportedError as error:
+        return str(error)
+    except (SpecError, InputError):
+        pass  # its laws say so
+    return None
 
 
 def _plain(name: str, kind: type) -> PluginCase:
@@ -120,7 +149,7 @@ def _plain(name: str, kind: type) -> PluginCase:
         return _missing(name, kind)
     try:
         make(spec)
-    except SpecError:
+    except (SpecError, InputError):
         return _missing(name, kind)
     return PluginCase(spec, kind, {})
 

@@ -30,14 +30,19 @@ class BoxCase:
         return [self.lower, self.upper, self.lower + width / 2, *drawn]
 
 
-def intervals(shape: Shape, *, tolerance: float = 1e-9) -> st.SearchStrategy[BoxCase]:
-    """Boxes around, above, below and next to zero; some of them are points."""
+def intervals(
+    shape: Shape, *, within: tuple[float, float] | None = None, tolerance: float = 1e-9
+) -> st.SearchStrategy[BoxCase]:
+    """Boxes around, above, below and next to zero, the parts of them that are ``within`` two ends; some of them are points."""
     shares = directions(shape, count=1).map(lambda c: c[:, 0].clamp(-1, 1))
 
     def build(middle: Tensor, radius: Tensor, scale: float, side: int, seed: int) -> BoxCase:
         # side ±1 puts zero at an end of a box around zero
         center = scale * middle + side * radius
-        return BoxCase(center - radius, center + radius, seed, tolerance)
+        lower, upper = center - radius, center + radius
+        if within is not None:
+            lower, upper = lower.clamp(*within), upper.clamp(*within)
+        return BoxCase(lower, upper, seed, tolerance)
 
     sides, seed = st.sampled_from([0, 1, -1]), st.integers(0, 2**31)
     return st.builds(build, shares, inputs(shape), st.sampled_from([0.0, 0.5, 1e3]), sides, seed)
