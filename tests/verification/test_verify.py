@@ -1,6 +1,8 @@
 """Answers about small networks are right: no witness that is none, no proof where a grid of points says otherwise."""
 
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from exact_fractions import laws
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from toy_sets import Cube
 from verify_cases import grid, network
 
@@ -195,3 +198,29 @@ def test_the_longer_search_is_for_what_bounds_alone_do_not_prove(monkeypatch, sh
     prop, _ = level(model, threat, x, torch.tensor([1.0, -0.5], dtype=torch.float64), share)
     assert inradius.verify(model, x, threat, prop).status == "unsat"
     assert searched == rounds
+
+
+@contextmanager
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [torch.inference_mode, torch.enable_grad, float64_by_default, partial(torch.autocast, "cpu", torch.bfloat16)],
+    ids=["inference", "grad", "float64", "autocast"],
+)
+def test_settings_of_torch_around_the_call_change_no_answer(block):
+    torch.manual_seed(0)
+    layers = [nn.Linear(10, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 2)]
+    model, x = nn.Sequential(*layers).eval(), torch.rand(1, 10)
+    rows = torch.tensor([[[1.0, -1.0]]])
+    # below the least difference by what a search proves; above it
+    for offset, status in ((0.3, "unsat"), (0.1, "sat")):
+        with block():
+            prop = Property(rows.clone(), torch.tensor([[offset]], dtype=torch.float32))
+            assert inradius.verify(model, x, "linf(eps=0.5)", prop, timeout=60).status == status

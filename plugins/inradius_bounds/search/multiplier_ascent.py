@@ -107,5 +107,6 @@ def _project(variables: list[_Adam], side: Tensor, used: Tensor) -> None:
     share.value = share.value.clamp(0, 1)
     multiplier.value = torch.where(side > 0, multiplier.value.clamp(min=0), multiplier.value.clamp(max=0))
     multiplier.value = torch.where(side == 0, 0.0, multiplier.value)
+    used = used.to(weights.value)
     positive = weights.value.clamp(min=0) * used + 1e-9 * used
     weights.value = positive / positive.sum(1, keepdim=True)

@@ -62,12 +62,19 @@ def verify(
     check_claim(claim)
     _check(model, x, threat, prop)
     states = None if state is None else _states(state, _question(model, x, threat, prop, claim))
-    with frozen(model), keeping(states):
+    with torch.inference_mode(False), frozen(model), keeping(states):
+        # copies, because no gradient passes tensors that were made in inference mode
+        x, prop = x.clone(), _copied(prop)
         accept = _Judge(model, x, threat, prop)
         found = decide([Question(model, x, threat, prop, accept)], certifier, clock, claim, seed)
     if states is not None and found.answered:
         states.remove()
     return found
+
+
+def _copied(prop: Property) -> Property:
+    clauses = None if prop.clauses is None else prop.clauses.clone()
+    return Property(prop.weights.clone(), prop.offsets.clone(), clauses)
 
 
 def _states(path: str | Path, question: str) -> SearchStates:
