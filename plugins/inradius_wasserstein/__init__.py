@@ -16,8 +16,8 @@ def threat_models() -> list[type[ThreatModel]]:
 
 @hookimpl
 def law_cases() -> dict[str, dict[str, Any]]:
-    # The interior-point method ends by its gap, a squared distance: a point may move by its root. At (1, 4, 4) the projections of an
-    # example alone and in a batch can differ by 1e-6, at distances from the projected point that agree to 1e-11.
+    # The interior-point method likely ends by its gap, a squared distance, so that a point may move by the gap's root. Among 400
+    # pairs at (1, 4, 4) the projections alone and in a batch differed by up to 2.6e-7, there with distances equal to 1.4e-12.
     return {
         "wasserstein(eps=0.2, bounds=(0, 1))": {"shape": (1, 3, 3)},
     }
