@@ -171,7 +171,7 @@ def combinations():
 
 @pytest.mark.parametrize(("threat", "network", "dtype", "seed"), [*combinations()])
 def test_no_attack_refutes_a_proof(tmp_path, threat, network, dtype, seed):
-    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS, count=2 if threat in DEAR else 8)
+    every_pair(tmp_path, network, threat, seed, dtype, CERTIFIERS, count=2 if threat in DEAR else 5)
 
 
 @pytest.mark.slow

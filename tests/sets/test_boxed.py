@@ -123,7 +123,7 @@ def test_members_never_lie_above_the_support(threat, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("shape", [(2, 1, 2), (3, 8, 8)])
+@pytest.mark.parametrize("shape", [(2, 1, 2), pytest.param((3, 8, 8), marks=pytest.mark.slow)])
 def test_points_are_members_without_any_tolerance(shape, dtype):
     """What an even shift lacks of being even is rounding error, for directions that span many orders of magnitude too."""
     x, v = points(shape, count=8)

@@ -85,7 +85,7 @@ ATTACKS = {
     "restarts": [("restarts(fgsm_rs(), n=2)", LINF)],
     "salt_and_pepper": [("salt_and_pepper(queries=40)", "l0(k=6)")],
     "sigma_zero": [("sigma_zero(steps=6, polish=2)", "l0(k=4)")],
-    "smallest": [("smallest(apgd(steps=4), searches=3)", threat) for threat in (LINF, "l0(k=4)", UNION)],
+    "smallest": [("smallest(apgd(steps=3), searches=2)", threat) for threat in (LINF, "l0(k=4)", UNION)],
     "sparse_l1_descent": [("sparse_l1_descent(steps=4, restarts=2)", "l1(eps=2.0)")],
     "spsa": [("spsa(steps=3, samples=8)", LINF)],
     "square": [("square(queries=40)", threat) for threat in (LINF, L2, "l1(eps=2.0)")],
