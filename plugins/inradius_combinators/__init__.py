@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import torch
+
 from inradius import Attack, hookimpl
 from inradius_combinators.attack_cascade import AttackCascade as AttackCascade
 from inradius_combinators.autoattack import AutoAttack as AutoAttack
@@ -20,8 +22,11 @@ def attacks() -> list[type[Attack]]:
 
 @hookimpl
 def law_cases() -> dict[str, dict[str, Any]]:
-    from inradius.testing.strategies import inputs
+    from hypothesis import strategies as st
 
+    # images of 8 bits, (2, 1, 2, 2)
+    levels = st.lists(st.integers(0, 255), min_size=8, max_size=8)
+    stored = levels.map(lambda each: torch.tensor(each, dtype=torch.float64).view(2, 1, 2, 2) / 255)
     # few steps on small inputs, since a law runs an attack many times
     small = {"shape": (1, 2, 2)}
     return {
@@ -32,6 +37,5 @@ def law_cases() -> dict[str, dict[str, Any]]:
         "if_zero_gradient(pgd(steps=3))": small,
         "autoattack(steps=4, classes=2, queries=20)": small,
         "inradius_suite(steps=4, classes=2, probe=8, queries=20)": small,
-        "on_grid(pgd(steps=3))": small
-        | {"inputs": inputs((1, 2, 2), (0.0, 1.0)).map(lambda x: (255 * x).round() / 255)},
+        "on_grid(pgd(steps=3))": small | {"inputs": stored},
     }
