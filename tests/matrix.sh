@@ -34,7 +34,7 @@ try() {
     local python="${1%%+*}" torch="" place="$work/env" pins="$root/constraints.txt"
     case "$1" in *+*) torch="${1#*+}" ;; esac
     if [ -n "$torch" ]; then
-        grep -v '^torch==\|^nvidia\|^triton' "$pins" >"$work/pins.txt"
+        grep -v '^torch==\|^nvidia\|^triton\|^sympy' "$pins" >"$work/pins.txt"
         echo "torch==$torch" >>"$work/pins.txt"
         pins="$work/pins.txt"
     fi
