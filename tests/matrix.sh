@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds wheel and sdist, and tries them without the source tree in an empty environment for each case; prints a table.
 #
-#   tests/matrix.sh [CASE...]       a case is a version of Python, or one with a version of torch: 3.11 3.12 3.13 3.11+2.4.0
+#   tests/matrix.sh [CASE...]       a case is a version of Python, or one with a version of torch: 3.11 3.12 3.13 3.11+2.6.0
 #
 # By default: each Python that is supported with the tested torch of constraints.txt, and the oldest torch that pyproject.toml
 # allows. Interpreters are python3.X on the path. A case takes the space of torch, with CUDA where its index has no other wheel;

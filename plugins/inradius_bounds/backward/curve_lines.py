@@ -9,7 +9,7 @@ from torch import Tensor
 from inradius import Relaxation
 from inradius_bounds.backward.relaxed_rows import RelaxedRows
 from inradius_bounds.backward.rows.dense import DenseRows
-from inradius_bounds.backward.rows.dot import dot, dot_below, dot_terms
+from inradius_bounds.backward.rows.dot import dot, dot_terms
 from inradius_bounds.backward.rows.windows import WindowRows, total
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.rounding_errors import RoundingErrors
@@ -38,13 +38,14 @@ class CurveLines:
     @classmethod
     def of(cls, values: ValueBounds, node: Node, relaxed: Relaxation) -> "CurveLines":
         """The lines of a curve with this relaxation."""
-        low, high, missed = both_moved(values, node, relaxed)
+        low, missed = moved(values, node, relaxed.lower_slope, relaxed.lower_offset)
+        high, more = moved(values, node, relaxed.upper_slope, relaxed.upper_offset)
         slope, turn = relaxed.lower_slope, None
         if not relaxed.parallel:
             slope, turn = (slope + relaxed.upper_slope) / 2, (relaxed.upper_slope - slope) / 2
         band = (high - low) / 2
-        if missed is not None:
-            band = band + missed
+        if missed is not None and more is not None:
+            band = band + missed + more
         found = cls(slope, turn, ((low + high) / 2).to(slope.dtype), band.to(slope.dtype))
         if values.errors is None:
             return found
@@ -137,19 +138,6 @@ def moved(values: ValueBounds, node: Node, slope: Tensor, offset: Tensor) -> tup
     return found, 4 * unit(found.dtype) * (rise.abs() + offset.abs() + behind.abs())
 
 
-def both_moved(values: ValueBounds, node: Node, relaxed: Relaxation) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The offsets of both lines as ``moved`` gives them, and the sum of their errors; where the lines are parallel, in one step."""
-    if values.about is None or not relaxed.parallel:
-        low, missed = moved(values, node, relaxed.lower_slope, relaxed.lower_offset)
-        high, more = moved(values, node, relaxed.upper_slope, relaxed.upper_offset)
-        return low, high, None if missed is None or more is None else missed + more
-    before, behind = values.about.value(node.sources[0]), values.about.value(node)
-    rise = relaxed.lower_slope * before
-    sizes = torch.add(relaxed.lower_offset.abs() + relaxed.upper_offset.abs(), rise.abs() + behind.abs(), alpha=2)
-    low, high = (rise + offset - behind for offset in (relaxed.lower_offset, relaxed.upper_offset))
-    return low, high, 4 * unit(low.dtype) * sizes
-
-
 def _dense(function: DenseRows, lines: "CurveLines") -> RelaxedRows:
     rows = function.rows
     size = rows.abs()
@@ -159,10 +147,10 @@ def _dense(function: DenseRows, lines: "CurveLines") -> RelaxedRows:
     owed, execution = (
         None if part is None else dot(size, part.expand_as(lines.band)) for part in (lines.owed, lines.execution)
     )
+    constant, radius = dot(rows, lines.offset), dot(size, lines.band)
     if lines.turn is None:
-        constant, radius = dot(rows, lines.offset), dot(size, lines.band)
         return RelaxedRows(DenseRows(below), constant, radius, owed, execution)
-    return RelaxedRows(DenseRows(below), dot_below(rows, size, lines.offset, lines.band), None, owed, execution)
+    return RelaxedRows(DenseRows(below), constant - radius, None, owed, execution)
 
 
 def _windows(function: WindowRows, lines: "CurveLines") -> RelaxedRows:

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
-from time import monotonic
 
 import torch
 from torch import Tensor
@@ -29,15 +27,9 @@ def numbers_within(memory: float | None, x: Tensor) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """The unused memory of a device, in bytes; that of the machine is read at most ten times a second."""
+    """The unused memory of a device, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return _free_at(int(monotonic() * 10))
-
-
-@lru_cache(maxsize=1)
-def _free_at(tenth: int) -> int:
-    """The machine's unused memory in bytes in this tenth of a second."""
     try:
         with open("/proc/meminfo") as lines:
             return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))

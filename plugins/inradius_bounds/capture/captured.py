@@ -48,7 +48,6 @@ class Captured:
     _networks: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
     # for graphs with maxima over windows, the networks that have these as one node as well
     _pooled: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
-    _widest: int | None = None
 
     def chain(self, dtype: torch.dtype) -> LayerChain:
         """The chain in a type, which reads the model's tensors anew."""
@@ -67,13 +66,6 @@ class Captured:
         if self._lowered(dtype)[0].paired:
             return self._found(self._pooled, dtype, maxima=True)
         return self.network(dtype)
-
-    def widest_with_products(self, _: torch.dtype) -> int:
-        """The count of numbers of the widest value, where the network has products of two values; 0 where it has none."""
-        if self._widest is None:
-            network = self.network(torch.float64)
-            self._widest = network.widest if network.products else 0
-        return self._widest
 
     def _lowered(self, dtype: torch.dtype) -> tuple[Lowered, LayerChain]:
         """The steps and the chain in a type, with the model's tensors as they were read before."""

@@ -17,7 +17,7 @@ from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.network.network import Network
 from inradius_bounds.rules import by_layer
 
-Form = TypeVar("Form")
+Form = TypeVar("Form", LayerChain, Network)
 
 _Key = tuple[torch.Size, torch.dtype, torch.device]
 
@@ -46,11 +46,6 @@ def pooled_network_of(
 ) -> Network:
     """The network of ``network_of`` with maxima over windows as one node."""
     return _traced(model, x, threat, dtype, Captured.pooled)
-
-
-def widest_with_products(model: nn.Module, x: Tensor, threat: Oracles | None = None) -> int:
-    """The count of numbers of the widest value of a network that has products of two values; 0 for other networks."""
-    return _traced(model, x, threat, None, Captured.widest_with_products)
 
 
 def computation_digest(model: nn.Module, x: Tensor) -> str | None:

@@ -14,7 +14,8 @@ from inradius.components.validators import as_float, positive
 from inradius_bounds.backward.certifier_bounds import bounds_of, narrowed, values_of
 from inradius_bounds.backward.memory import in_parts
 from inradius_bounds.backward.pass_ends import ClosedRows
-from inradius_bounds.capture.trace import network_of, pooled_network_of, widest_with_products
+from inradius_bounds.capture.trace import network_of, pooled_network_of
+from inradius_bounds.network.network import Network
 from inradius_bounds.network.value_bounds import ValueBounds
 
 F32, F64 = torch.float32, torch.float64
@@ -49,7 +50,7 @@ class PropagationCertifier(Certifier):
     def lower_bound(self, model: nn.Module, x: Tensor, threat: Oracles, prop: Property, rng: ExampleRNG) -> Bounds:
         form = pooled_network_of if self.pools else network_of
         small = self.doubles and current_certificate() is not None and x.dtype in (F32, F64)
-        small = small and 0 < widest_with_products(model, x, threat) <= _LARGEST
+        small = small and _small(form(model, x, threat, F64))
         if small and x.dtype == F32:
             return narrowed(self.lower_bound(model, x.to(F64), threat, prop.to(F64), rng), F32)
         about = self.from_reference and not small
@@ -64,3 +65,8 @@ class PropagationCertifier(Certifier):
     def numbers_of_row(self, values: ValueBounds) -> int:
         """The count of numbers that are kept of one row, where it is more than the widest value has; 0 by default."""
         return 0
+
+
+def _small(network: Network) -> bool:
+    """True if a network has products of values, and no value with more than a few hundred numbers."""
+    return bool(network.products) and network.widest <= _LARGEST

@@ -368,7 +368,6 @@ DUAL, CROWN = "dual(intersect=False)", "crown(intersect=False, best=False)"
 PASS = partial(bounds, DUAL, dense, deep)
 PROVED = partial(proved, "dual()", dense, deep)
 SLANTED = partial(bounds, CROWN, dense, smooth)
-PROVED_SLANTED = partial(proved, "crown()", dense, smooth)
 ROWS = partial(inner, partial(by_rows, relax_by_rule), dense, deep)
 SLANTED_ROWS = partial(inner, partial(by_rows, smallest_area), dense, smooth)
 WINDOWS = partial(inner, partial(by_rows, relax_by_rule), images, smooth_images, seeds=2)
@@ -437,19 +436,15 @@ CURVES = [
 ]  # fmt: skip
 
 PASSES = [
-    Mutation(curve_lines, "dot_below", "offsets) - dot(", "offsets) + dot(", SLANTED),
-    Mutation(curve_lines, "dot_below", "dot(rows, offsets) - dot(sizes, bands)", "dot(rows, offsets)", SLANTED),
-    Mutation(curve_lines, "dot_below", "value=-1", "value=1", PROVED_SLANTED),
-    Mutation(curve_lines, "dot_below", "value=-1", "value=0", PROVED_SLANTED),
+    Mutation(curve_lines, "_dense", "constant - radius, None", "constant + radius, None", SLANTED),
+    Mutation(curve_lines, "_dense", "constant - radius, None", "constant, None", SLANTED),
     Mutation(curve_lines, "_dense", "dot(size, lines.band)", "dot(rows, lines.band)", PASS),
     Mutation(curve_lines, "_dense", "dot(size, lines.band)", "dot(size, lines.band / 2)", PASS),
     Mutation(curve_lines, "_dense", "dot(rows, lines.offset)", "0 * dot(rows, lines.offset)", PASS),
     Mutation(curve_lines, "_dense", "value=-1", "value=1", SLANTED),
     Mutation(curve_lines, "moved", "offset + slope * constant", "offset", PASS),
-    Mutation(curve_lines, "both_moved", "rise + offset - behind", "offset - behind", PROVED),
-    Mutation(curve_lines, "both_moved", "rise + offset - behind", "rise + offset", PROVED),
-    Mutation(curve_lines, "moved", "rise + offset - behind", "offset - behind", PROVED_SLANTED),
-    Mutation(curve_lines, "moved", "rise + offset - behind", "rise + offset", PROVED_SLANTED),
+    Mutation(curve_lines, "moved", "rise + offset - behind", "offset - behind", PROVED),
+    Mutation(curve_lines, "moved", "rise + offset - behind", "rise + offset", PROVED),
     Mutation(BackwardPass, "_begin", "self._count_from(self.values.about.value(start), self.pending[start])", "pass", PROVED),
     Mutation(ValueBounds, "around", "torch.sub(low - center, size, alpha=u), torch.add(high - center, size, alpha=u)",
         "low, high", PROVED),

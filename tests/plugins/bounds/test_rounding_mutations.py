@@ -227,7 +227,7 @@ LINES = [
         partial(laws.lines_hold, "execution")),
     Mutation(CurveLines, "with_rounding", "execution = own[1]", "execution = None if own[1] is None else own[1] / 2",
         partial(laws.lines_hold, "curve")),
-    Mutation(CurveLines, "of", "band + missed", "band", TANGENT),
+    Mutation(CurveLines, "of", "band + missed + more", "band", TANGENT),
     Mutation(curve_lines, "moved", "4 * unit(found.dtype)", "0", MOVED),
     Mutation(curve_lines, "moved", "(rise.abs() + offset.abs() + behind.abs())", "found.abs()", MOVED),
     Mutation(CurveLines, "folded", "(self.owed, self.execution)", "(self.execution,)",

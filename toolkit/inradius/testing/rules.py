@@ -74,7 +74,7 @@ def relaxation_is_below_and_above(op: Operator, case: BoxCase) -> None:
 
 
 def decided_inputs_are_linear(op: Operator, case: BoxCase) -> None:
-    """Where a non-linear layer calls an input decided, its lower and upper lines agree on the box."""
+    """The lower and the upper line of a non-linear layer agree on the box for each input that the layer calls decided."""
     if op.rule.affine:
         return
     decided = ~op.rule.undecided(op, case.lower, case.upper)

@@ -54,8 +54,7 @@ def verify(
     for it alone violate the property in exact arithmetic. ``state`` names a file for the state of a search: the
     same call goes on from there, also where the process was killed, and an answer removes the file. It is written every ten
     seconds and at the end, and needs a set that is a component; over one whose class does not come with inradius, every search
-    begins anew. Raises ``InputError`` for invalid arguments, and
-    ``UnsupportedError`` for a model or a set without bounds.
+    begins anew. Raises ``InputError`` for invalid arguments, and ``UnsupportedError`` for a model or a set without bounds.
     """
     clock = Clock(as_timeout(timeout))
     threat, certifier = make(threat, Oracles) if isinstance(threat, str) else threat, as_certifier(certifier)

@@ -38,15 +38,6 @@ def dot(rows: Tensor, values: Tensor) -> Tensor:
     return torch.stack([(part @ _spread(vector)).sum(2) for part, vector in parts]).sum(0)
 
 
-def dot_below(rows: Tensor, sizes: Tensor, offsets: Tensor, bands: Tensor) -> Tensor:
-    """⟨row, offsets⟩ − ⟨|row|, bands⟩ for rows and their absolute values (B, K, *S), (B, K). Few short rows are summed once."""
-    count = rows.shape[2:].numel()
-    if rows.shape[1] > _FEW or count > _CHUNK or torch.is_grad_enabled():
-        return dot(rows, offsets) - dot(sizes, bands)
-    products = torch.addcmul(rows * offsets[:, None], sizes, bands[:, None], value=-1).flatten(2)
-    return products.sum(2) if count <= _SHORT else _by_runs(products)
-
-
 def _by_runs(products: Tensor) -> Tensor:
     """The sums of products (B, K, n), first over runs of the numbers, (B, K)."""
     run = math.ceil(products.shape[2] / _PARTS)
