@@ -1,6 +1,7 @@
 """The rule of Conv2d, with any stride, zero padding, dilation and groups."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,8 @@ _FEW, _VERY_FEW = 4, 3
 _NARROW, _WINDOW = 16, 64
 # the most rows of few channels that are faster as a matrix product
 _SEVERAL = 16
+# rows of at most this many filters, and at least and at most this many numbers, are added tap by tap; small windows have no most
+_FILTERS, _LEAST, _MOST = 32, 1 << 13, 1 << 20
 
 
 class ConvolutionRule(WeightedRule):
@@ -109,12 +112,23 @@ def _transposed(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int] = (0, 0), spar
     """The transposed convolution, (n, C, h, w) -> (n, C', h', w')."""
     strided = max(conv.stride) > 1
     if conv.in_channels <= (_FEW if strided else _VERY_FEW) and conv.groups == 1:
-        by_phases = _has_phases(conv) and len(rows) > _SEVERAL
-        return (_by_phases if by_phases else _folded)(conv, rows, pad, spare)
+        return _of_few_channels(conv, rows, strided=strided)(conv, rows, pad, spare)
     # channels last is the fastest layout for many images, but not for small ones of few channels
     last = strided or rows.shape[1] > _NARROW or rows.shape[2] * rows.shape[3] > _WINDOW
     rows = rows.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     return F.conv_transpose2d(rows, conv.weight, None, conv.stride, pad, spare, conv.groups, conv.dilation)
+
+
+_Way = Callable[[nn.Conv2d, Tensor, Sequence[int], Sequence[int]], Tensor]
+
+
+def _of_few_channels(conv: nn.Conv2d, rows: Tensor, *, strided: bool) -> _Way:
+    """The fastest way to compute the transposed convolution of these rows for few channels, as measured on a CPU."""
+    small = rows.shape[2] * rows.shape[3] <= _WINDOW
+    several = rows.shape[1] <= _FILTERS and rows.numel() >= _LEAST and not torch.is_grad_enabled()
+    if several and (small or (not strided and rows.numel() <= _MOST)):
+        return _by_taps
+    return _by_phases if _has_phases(conv) and len(rows) > _SEVERAL else _folded
 
 
 def _has_phases(conv: nn.Conv2d) -> bool:
@@ -136,6 +150,26 @@ def _by_phases(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequenc
     found = F.pixel_shuffle(F.conv2d(rows, kernel, None, 1, (taps[0] - 1, taps[1] - 1)), step)
     # a side that is longer than the taps reach ends with zeros
     return F.pad(found, (-pad[1], spare[1] - pad[1], -pad[0], spare[0] - pad[0]))
+
+
+def _by_taps(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:
+    """The transposed convolution as a matrix product, whose result for each tap is added at the places that the tap reaches.
+
+    Rows are the last axis, so that long runs of memory are added also for small windows.
+    """
+    size, kernel = rows.shape[2:], conv.kernel_size
+    columns = conv.weight.flatten(1).t() @ rows.permute(1, 2, 3, 0).flatten(1)
+    columns = columns.view(-1, *kernel, *size, len(rows))
+    reached = [(size[a] - 1) * conv.stride[a] + conv.dilation[a] * (kernel[a] - 1) + 1 for a in (0, 1)]
+    wanted = [reached[a] - 2 * pad[a] + spare[a] for a in (0, 1)]
+    found = rows.new_zeros(len(columns), *(max(reached[a], pad[a] + wanted[a]) for a in (0, 1)), len(rows))
+    for tap in itertools.product(*map(range, kernel)):
+        down, right = (
+            slice(start, start + (size[a] - 1) * conv.stride[a] + 1, conv.stride[a])
+            for a, start in enumerate(tap[a] * conv.dilation[a] for a in (0, 1))
+        )
+        found[:, down, right].add_(columns[:, tap[0], tap[1]])
+    return found[:, pad[0] : pad[0] + wanted[0], pad[1] : pad[1] + wanted[1]].permute(3, 0, 1, 2)
 
 
 def _folded(conv: nn.Conv2d, rows: Tensor, pad: Sequence[int], spare: Sequence[int]) -> Tensor:

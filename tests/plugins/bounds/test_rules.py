@@ -94,6 +94,28 @@ def test_rows_of_strided_convolutions_are_those_of_torch(data):
         torch.testing.assert_close(convolution._transposed(layer, given, pad, spare), right)
 
 
+@SETTINGS
+@given(st.data(), st.sampled_from([convolution._by_taps, convolution._folded]))
+def test_rows_of_few_channels_are_those_of_torch_in_each_way(data, way):
+    small, pair = st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3))
+    kernel, step, apart = data.draw(pair), data.draw(pair), data.draw(pair)
+    pad = tuple(data.draw(st.integers(0, (length - 1) * each)) for length, each in zip(kernel, apart, strict=True))
+    spare = tuple(data.draw(st.integers(0, each - 1)) for each in step)
+    layer = nn.Conv2d(data.draw(small), data.draw(small), kernel, step, dilation=apart, bias=False).double()
+    given = torch.randn(data.draw(small), layer.out_channels, 7, 6, dtype=torch.float64)
+    with torch.no_grad():
+        right = nn.functional.conv_transpose2d(given, layer.weight, None, step, pad, spare, 1, apart)
+        torch.testing.assert_close(way(layer, given, pad, spare), right)
+
+
+def test_many_rows_of_few_channels_are_added_tap_by_tap():
+    layer, given = nn.Conv2d(1, 8, 3, 1, 1, bias=False).double(), torch.randn(200, 8, 4, 4, dtype=torch.float64)
+    with torch.no_grad():
+        assert convolution._of_few_channels(layer, given, strided=False) is convolution._by_taps
+        right = nn.functional.conv_transpose2d(given, layer.weight, None, 1, 1)
+        torch.testing.assert_close(convolution._transposed(layer, given, (1, 1)), right)
+
+
 @pytest.mark.parametrize(
     ("layers", "shape"),
     [
