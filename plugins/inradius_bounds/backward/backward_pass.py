@@ -27,7 +27,8 @@ class BackwardPass:
     Addends of the constants and of the errors are kept until ``settle``, which is one sum and one bound of its rounding.
 
     two: true where curves whose lines are not parallel double the rows, for lower bounds of the rows and of their negatives.
-    stops: true where the rows also end at curves, products and maxima.
+    stops: true where the rows also end at curves, products and maxima. notes: true where the pass that stops is noted on the way.
+    stopped: that pass; None where it was not asked for, or would also stop elsewhere than at the first node that bends.
     """
 
     values: ValueBounds
@@ -36,6 +37,8 @@ class BackwardPass:
     constant: Tensor
     two: bool = False
     stops: bool = False
+    notes: bool = False
+    stopped: "BackwardPass | None" = None
     doubled: bool = False
     radius: Tensor = attrs.field(init=False)
     owed: Tensor | None = None
@@ -50,13 +53,16 @@ class BackwardPass:
     def run(self, start: Node) -> "BackwardPass":
         """The finished pass: all rows are pulled from ``start`` to where passes end, and the rest is in ``pending``."""
         self._begin(start)
-        network = self.values.network
+        network, passed = self.values.network, list[Node]()
         for place in range(network.place[start], network.place[self.values.end], -1):
             node = network.nodes[place]
             function = self.pending.get(node)
             if function is None or self._ends(node):
                 continue
+            if self.notes and _bends(node):
+                self.stopped, self.notes = self._stopped(passed), False
             del self.pending[node]
+            passed.append(node)
             if node.curved:
                 self._through_curve(node, function)
             elif node.product is not None:
@@ -69,9 +75,24 @@ class BackwardPass:
         self.settle()
         return self
 
+    def _stopped(self, passed: list[Node]) -> "BackwardPass | None":
+        """The pass that stops, at the first node that bends; None where rows on other nodes are left to be pulled."""
+        ends = {node for node in self.pending if node is not self.values.end}
+        if len(ends) > 1:
+            return None
+        found = BackwardPass(self.values, {}, dict(self.pending), self.constant, stops=True)
+        errors = self.values.errors
+        if errors is not None:
+            found.owed = errors.rows.lost_between(passed)[:, None].expand_as(self.constant)
+            found.execution = self.execution
+        found._addends, found._debts, found._losses = [*self._addends], [*self._debts], [*self._losses]
+        self.values.find(list(ends))
+        found.settle()
+        return found
+
     def _ends(self, node: Node) -> bool:
         """True if rows end at a node before the one at which all passes end."""
-        return self.stops and (node.bends or node.extreme is not None)
+        return self.stops and _bends(node)
 
     def _passed(self, start: Node) -> set[Node]:
         """The nodes that rows on ``start`` pass, and those at which they end."""
@@ -188,3 +209,8 @@ class BackwardPass:
     def _collect(self, node: Node, function: LinearFunctions) -> None:
         before = self.pending.get(node)
         self.pending[node] = function if before is None else added(before, function, node.stored)
+
+
+def _bends(node: Node) -> bool:
+    """True for a curve, a product and a maximum."""
+    return node.bends or node.extreme is not None

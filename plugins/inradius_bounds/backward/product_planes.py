@@ -46,9 +46,9 @@ class ProductPlanes(Planes):
         assert isinstance(join, Bilinear)
         a, b = _chosen(*(_Side.of(values, source) for source in node.sources))
         # from the product of the references the offset is that of the middles alone
-        offset = -join(a.middle - a.lean * a.half, b.middle - b.lean * b.half)
+        offset = -join(a.nearest, b.nearest)
         offset = offset + (join(a.handed, b.coefficient) + join(a.coefficient, b.handed) if a.holds or b.holds else 0)
-        band = join(a.half - a.lean * (a.middle - a.handed), b.half - b.lean * (b.middle - b.handed))
+        band = join(a.reach, b.reach)
         found = cls(join, a, b, offset=offset, band=band)
         return found if values.errors is None else found._with_rounding(values.errors, node)
 
@@ -58,8 +58,9 @@ class ProductPlanes(Planes):
         far = [errors.deviations.deviation(source) for source in node.sources]
         count = join.terms + 16
         steep = join(far[0], b.size) + join(a.size, far[1])
-        reach = join(a.middle.abs() + a.half, b.middle.abs() + b.half)
-        offsets = join(a.size + a.middle.abs(), b.size + b.middle.abs())
+        middles = [side.middle.abs() for side in (a, b)]
+        reach = join(middles[0] + a.half, middles[1] + b.half)
+        offsets = join(a.size + middles[0], b.size + middles[1])
         # the planes themselves, and the reference, which float64 has rounded
         band = self.band + 4 * gamma(count, dtype) * reach + 2 * gamma(count, torch.float64) * offsets
         handed = [errors.rows.handed(source) for source in node.sources]
@@ -148,6 +149,18 @@ class _Side:
             size = ((center.abs() + middle.abs()) * (1 + 4 * unit(middle.dtype))).to(middle.dtype)
             coefficient = (center + middle).to(middle.dtype)
         return cls(middle, half, coefficient, size + 2 * half.detach(), handed, constant is not None, zero)
+
+    @property
+    def nearest(self) -> Tensor:
+        """Middle − τ · half width, (B, *shape)."""
+        return self.middle - self.lean * self.half if self.leans else self.middle
+
+    @property
+    def reach(self) -> Tensor:
+        """Half width − τ · (middle − handed), (B, *shape)."""
+        if not self.leans:
+            return self.half
+        return self.half - self.lean * (self.middle - self.handed if self.holds else self.middle)
 
     @property
     def towards_zero(self) -> Tensor:

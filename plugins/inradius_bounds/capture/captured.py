@@ -24,6 +24,7 @@ from inradius_bounds.capture.structure import ModelStructure
 from inradius_bounds.layout.layer_chain import LayerChain
 from inradius_bounds.layout.levels import chain_of
 from inradius_bounds.lowering.lower import Lowered, lower
+from inradius_bounds.lowering.read_tensors import ReadTensors
 from inradius_bounds.network.network import Network
 
 # the sizes of batches on which a model is tried; the certified function is that of one example
@@ -48,6 +49,8 @@ class Captured:
     _networks: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
     # for graphs with maxima over windows, the networks that have these as one node as well
     _pooled: dict[torch.dtype, tuple[Lowered, Network]] = attrs.field(factory=dict)
+    # the model's tensors that all these were computed from
+    _read: ReadTensors = attrs.field(factory=ReadTensors)
 
     def chain(self, dtype: torch.dtype) -> LayerChain:
         """The chain in a type, which reads the model's tensors anew."""
@@ -70,13 +73,13 @@ class Captured:
     def _lowered(self, dtype: torch.dtype) -> tuple[Lowered, LayerChain]:
         """The steps and the chain in a type, with the model's tensors as they were read before."""
         if dtype not in self._chains or self._chains[dtype][0].converted:
-            lowered = lower(self.graph, self.layers, dtype, self.device)
+            lowered = lower(self.graph, self.layers, dtype, self.device, read=self._read)
             self._chains[dtype] = lowered, chain_of(lowered)
         return self._chains[dtype]
 
     def _found(self, known: dict[torch.dtype, tuple[Lowered, Network]], dtype: torch.dtype, *, maxima: bool) -> Network:
         if dtype not in known or known[dtype][0].converted:
-            lowered = lower(self.graph, self.layers, dtype, self.device, products=True, maxima=maxima)
+            lowered = lower(self.graph, self.layers, dtype, self.device, products=True, maxima=maxima, read=self._read)
             known[dtype] = lowered, Network.of(lowered)
         lowered, network = known[dtype]
         lowered.constants.forget()

@@ -9,7 +9,7 @@ from inradius import Property
 from inradius.components.validators import flag
 from inradius_bounds.backward.inner_bounds import CurveRelaxations, Inner, over_boxes, relax_curves
 from inradius_bounds.backward.pass_ends import ClosedRows
-from inradius_bounds.backward.property_bounds import bounds_by_each, highest, property_bounds, settled
+from inradius_bounds.backward.property_bounds import bounds_by_each, highest, settled
 from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rules.relax import relax_by_rule, smallest_area
@@ -45,9 +45,5 @@ def closed(found: CurveRelaxations, prop: Property, *, intersect: bool = True, b
     """Lower bounds by the backward pass from the property to the input, (B, K); with ``best`` for the better of two slopes."""
     values = found.values
     both = [found] if not best or found.by_rule_alone else [found, over_boxes(found, relax_by_rule)]
-    several = bounds_by_each(values, prop, both)
-    if settled(several[0]):
-        return several[0]
-    if intersect and not values.network.affine:
-        several.append(property_bounds(values, prop, {}, stops=True))
-    return highest(several)
+    several = bounds_by_each(values, prop, both, stops=intersect)
+    return several[0] if settled(several[0]) else highest(several)

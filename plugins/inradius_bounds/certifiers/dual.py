@@ -9,7 +9,7 @@ from inradius import Property
 from inradius.components.validators import flag
 from inradius_bounds.backward.inner_bounds import Inner, relax_curves
 from inradius_bounds.backward.pass_ends import ClosedRows
-from inradius_bounds.backward.property_bounds import highest, lines_of, property_bounds, settled
+from inradius_bounds.backward.property_bounds import bounds_on_the_way, highest, lines_of
 from inradius_bounds.certifiers.propagation import PropagationCertifier, memory_field
 from inradius_bounds.network.value_bounds import ValueBounds
 
@@ -32,7 +32,4 @@ class Dual(PropagationCertifier):
 
     def closed_rows(self, values: ValueBounds, prop: Property) -> ClosedRows:
         found = relax_curves(values, intersect=self.intersect, inner=self.inner, slopes=True)
-        several = [property_bounds(values, prop, lines_of(found))]
-        if self.intersect and not values.network.affine and not settled(several[0]):
-            several.append(property_bounds(values, prop, {}, stops=True))
-        return highest(several)
+        return highest(bounds_on_the_way(values, prop, lines_of(found), stops=self.intersect))

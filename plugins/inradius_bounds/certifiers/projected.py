@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inradius import Bounds, Certifier, ExampleRNG, Operator, Oracles, Property, Relaxation, UnsupportedError
 from inradius.components.validators import as_float, count
 from inradius_bounds.backward.curve_lines import CurveLines
-from inradius_bounds.backward.property_bounds import highest, property_bounds
+from inradius_bounds.backward.property_bounds import bounds_on_the_way, highest
 from inradius_bounds.box import Box
 from inradius_bounds.capture.trace import trace
 from inradius_bounds.layout.forward import first_bounds, next_bounds
@@ -122,10 +122,7 @@ def _closed(chain: LayerChain, layers: LayerBounds, x: Tensor, threat: Oracles, 
         boxes = zip(layer.target.nodes, layer.target.split(lower), layer.target.split(upper), strict=True)
         values.boxes |= {node: (low, high) for node, low, high in boxes}
     lines = {node: CurveLines.of(values, node, relaxed) for node, relaxed in by_node(chain, layers.relaxations).items()}
-    several = [property_bounds(values, prop, lines)]
-    if chain.hidden:
-        several.append(property_bounds(values, prop, {}, stops=True))
-    return highest(several).value
+    return highest(bounds_on_the_way(values, prop, lines)).value
 
 
 def _forward(

@@ -41,16 +41,17 @@ class ConstantStore:
         self._fixed: list[tuple[ConstantTensor, Tensor]] = []
         # the model's tensors that everything was computed from
         self._read = ReadTensors() if read is None else read
+        self._changes = self._read.changes
         wide = dtype == torch.float64
         self._double = self if wide else ConstantStore(torch.float64, exact=exact, native=native, read=self._read)
 
     def forget(self) -> None:
         """Drops everything that was computed, where the model's tensors have changed or gradients are recorded."""
-        if self._read.unchanged and not torch.is_grad_enabled():
-            return
-        self._read.forget()
-        self._values.clear()
-        self._double._values.clear()
+        changes = self._read.update()
+        if changes != self._changes:
+            self._changes = changes
+            self._values.clear()
+            self._double._values.clear()
 
     def fixed(self, constant: "ConstantTensor") -> Tensor:
         """The numbers of a constant from which steps are built, such as places, masks and conditions."""

@@ -16,6 +16,7 @@ from inradius_bounds.lowering.constants import ConstantStore
 from inradius_bounds.lowering.executed import executed
 from inradius_bounds.lowering.node import Node, stored
 from inradius_bounds.lowering.operators import REWRITES
+from inradius_bounds.lowering.read_tensors import ReadTensors
 from inradius_bounds.rules.functions import RoundingLayer
 
 
@@ -45,15 +46,18 @@ def lower(
     exact: bool = True,
     products: bool = False,
     maxima: bool = False,
+    read: ReadTensors | None = None,
 ) -> Lowered:
     """The graph as steps and curves, to be computed in ``dtype``. Without ``exact`` constants are rounded as in the model.
+
+    ``read`` holds the model's tensors that several forms of a graph read.
 
     With ``products`` a product of two values is one node; without, it is made of squares, as chains of layers need it. With
     ``maxima`` so are maxima over windows, which are made by pairs without.
 
     Raises ``UnsupportedError`` for an operator without a rewriting, with its name and its place in the user's code.
     """
-    constants = ConstantStore(dtype, exact=exact, native=graph.entry.dtype)
+    constants = ConstantStore(dtype, exact=exact, native=graph.entry.dtype, read=read)
     build = Builder(rules, constants, device, products=products, maxima=maxima)
     entry = Node(graph.entry.shape)
     made: dict[Value, Any] = {graph.entry: entry}

@@ -4,6 +4,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius_bounds.capture.compare import bits, same_kind
 
 # more bytes are not copied
@@ -12,9 +13,13 @@ _MOST = 1 << 26
 
 @attrs.define(eq=False)
 class ReadTensors:
-    """Tensors and copies of their numbers. lost: true where they are not known, because they are large or gradients pass them."""
+    """Tensors and copies of their numbers.
+
+    lost: true where they are not known, because they are large or gradients pass them. changes: how often they were dropped.
+    """
 
     lost: bool = False
+    changes: int = 0
     # tensors, their copies and the copies' bits
     _copies: dict[int, tuple[Tensor, Tensor, Tensor]] = attrs.field(factory=dict)
     _bytes: int = 0
@@ -31,15 +36,19 @@ class ReadTensors:
             copy = tensor.detach().clone()
             self._copies[id(tensor)] = tensor, copy, bits(copy)
 
-    @property
-    def unchanged(self) -> bool:
-        """True if all tensors have the bits that they had."""
-        return not self.lost and all(_same(*each) for each in self._copies.values())
+    def update(self) -> int:
+        """The count of changes, one more where a tensor has changed, or gradients are recorded. All tensors are dropped then.
 
-    def forget(self) -> None:
-        """Drops all tensors."""
-        self._copies.clear()
-        self.lost, self._bytes = False, 0
+        In a certificate they are compared once, as the state of a model is restored after its runs.
+        """
+        proof = current_certificate()
+        if torch.is_grad_enabled() or proof is None or self not in proof.memo:
+            if torch.is_grad_enabled() or self.lost or not all(_same(*each) for each in self._copies.values()):
+                self._copies.clear()
+                self.lost, self._bytes, self.changes = False, 0, self.changes + 1
+            if proof is not None:
+                proof.memo[self] = True
+        return self.changes
 
 
 def _plain(tensor: Tensor) -> bool:

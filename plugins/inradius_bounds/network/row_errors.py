@@ -7,8 +7,8 @@ product of |rows| with the vector is added to the pass's error as the rows arriv
 values are counted from references, m bounds the distance from them, and b does not count.
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from functools import reduce
 
 import attrs
 import torch
@@ -26,8 +26,6 @@ from inradius_bounds.rules.activations.relu import ReLURule
 
 # two of (B, *shape): the error of the computation of bounds, and that of the model's execution, None for no execution
 RowDebt = tuple[Tensor, Tensor | None]
-# of operations that may underflow: the sum of the sizes of their factors (B,), and the count of the others
-Underflows = tuple[Tensor, int]
 
 
 @attrs.define(eq=False)
@@ -40,7 +38,7 @@ class RowErrors:
     _own: dict[Node, RowDebt] = attrs.field(factory=dict)
     _owed: dict[Node, RowDebt | None] = attrs.field(factory=dict)
     _single: dict[Node, RowDebt | None] = attrs.field(factory=dict)
-    _lost: dict[Node, Underflows] = attrs.field(factory=dict)
+    _lost: dict[Node, Tensor] = attrs.field(factory=dict)
     _far: dict[Node, Tensor] = attrs.field(factory=dict)
 
     @property
@@ -168,31 +166,27 @@ class RowErrors:
 
     def lost(self, node: Node) -> Tensor:
         """The most that underflow takes from one row on its way from the node to the input, (B,)."""
-        network = self.network
-        # no further than the node: boxes of later nodes may not be as tight yet as they will be
-        for other in network.nodes[len(self._lost) : network.place[node] + 1]:
-            before = next(reversed(self._lost.values()), None)
-            self._lost[other] = self._and_at(before, other)
-        return self._taken(self._lost[node])
+        if node not in self._lost:
+            # no further than the node: boxes of later nodes may not be as tight yet as they will be
+            self._lost[node] = self.lost_between(self.network.nodes[: self.network.place[node] + 1])
+        return self._lost[node]
 
     def lost_between(self, nodes: Iterable[Node]) -> Tensor:
-        """The most that underflow takes from one row on its way through some nodes, (B,)."""
-        return self._taken(reduce(self._and_at, nodes, None))
+        """The most that underflow takes from one row on its way through some nodes, (B,).
 
-    def _taken(self, found: Underflows | None) -> Tensor:
-        if found is None:
+        These are operations whose other factors have known sizes, which are added up for each node, and a count of others.
+        """
+        products, others = Counter[Node](), 0
+        for node in nodes:
+            if node.sources:
+                others += 16 * node.stored.numel()
+                for each in (*node.sources, node):
+                    products[each] += 8 if node.curved else max(counts(node)) + 8
+        if not products:
             return self.values.x.new_zeros(len(self.values.x))
-        return ROOM * tiny(self.dtype) * (found[0] + found[1])
-
-    def _and_at(self, before: Underflows | None, node: Node) -> Underflows:
-        """The underflows so far, and those at one more node."""
-        sizes, numbers = (self.values.x.new_zeros(len(self.values.x)), 0) if before is None else before
-        if not node.sources:
-            return sizes, numbers
-        products = 8 if node.curved else max(counts(node)) + 8
-        for each in (*node.sources, node):
-            sizes = torch.add(sizes, self._total(each), alpha=products)
-        return sizes, numbers + 16 * node.stored.numel()
+        sizes = torch.stack([self._total(each) for each in products], dim=1)
+        found = (sizes * sizes.new_tensor(list(products.values()))).sum(1)
+        return ROOM * tiny(self.dtype) * (found + others)
 
     def _total(self, node: Node) -> Tensor:
         """The sum of the distances of the node's numbers from their references, (B,)."""

@@ -41,7 +41,7 @@ class Bilinear:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """The products, (B, *in) each -> (B, *out)."""
-        if self.plain and len(a) == len(b):
+        if self.plain and a.shape[0] == b.shape[0]:
             return torch.bmm(a, b)
         if not self.matrices and self.first[1:] == self.out_shape:
             return a * b
@@ -65,7 +65,7 @@ class Bilinear:
 
     def first_rows(self, rows: Tensor, b: Tensor) -> Tensor:
         """The rows on a of ⟨row, a · b⟩ at a fixed b, (B, K, *out) and (B, *in) -> (B, K, *in)."""
-        if self.plain and len(rows) == len(b):
+        if self.plain and rows.shape[0] == b.shape[0]:
             return torch.bmm(rows.flatten(1, 2), b.transpose(1, 2)).view(*rows.shape[:2], *self.first[1:])
         full, fixed = rows.reshape(*rows.shape[:2], *self.full), b.reshape(len(b), 1, *self.second)
         found = full @ fixed.transpose(-1, -2) if self.matrices else full * fixed
@@ -73,7 +73,7 @@ class Bilinear:
 
     def second_rows(self, rows: Tensor, a: Tensor) -> Tensor:
         """The rows on b of ⟨row, a · b⟩ at a fixed a, (B, K, *out) and (B, *in) -> (B, K, *in)."""
-        if self.plain and len(rows) == len(a):
+        if self.plain and rows.shape[0] == a.shape[0]:
             turned = torch.bmm(rows.transpose(2, 3).flatten(1, 2), a)
             return turned.view(*rows.shape[:2], self.full[-1], -1).transpose(2, 3)
         full, fixed = rows.reshape(*rows.shape[:2], *self.full), a.reshape(len(a), 1, *self.first)

@@ -49,6 +49,20 @@ def test_changed_weights_are_seen(spec, change):
     assert not torch.equal(found, before)
 
 
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_one_type_has_met_is_seen_by_the_others(change):
+    net = network()
+    before = lower(net, "crown()")
+    lower(net, "interval()")
+    with torch.no_grad():
+        CHANGES[change](net)
+    # in float32 alone; crown also counts from values in float64
+    lower(net, "interval()")
+    found = lower(net, "crown()")
+    assert torch.equal(found, lower(copy.deepcopy(net), "crown()"))
+    assert not torch.equal(found, before)
+
+
 def test_unchanged_weights_are_not_computed_with_again(monkeypatch):
     net = network()
     before, asked = lower(net), []

@@ -111,3 +111,31 @@ def test_small_networks_with_products_have_the_same_bounds_in_either_way(claim, 
     single = certifier(net, x, None, threat, prop=prop, claim=claim)
     torch.testing.assert_close(double.lower, single.lower, rtol=1e-4, atol=1e-4)
     assert bool((double.error <= single.error + 1e-6).all())
+
+
+@pytest.mark.parametrize("claim", ["real", "float"])
+@pytest.mark.parametrize("spec", SETS)
+@pytest.mark.parametrize("name", [*nets(), "products"])
+def test_the_pass_that_stops_is_noted_on_the_way(name, spec, claim, monkeypatch):
+    """Where it is, it is the pass that is made alone; a sum of two curves before the result has none."""
+    torch.manual_seed(3)
+    net, x = (
+        (Products().eval(), torch.rand(2, 3, 4))
+        if name == "products"
+        else (nets()[name].eval(), torch.rand(2, 1, 8, 8))
+    )
+    threat, certifier = inradius.make(spec, ThreatModel), inradius.make("crown()", Certifier)
+    stopped, seen = property_bounds._stopped, []
+
+    def compared(values, prop, ended, count=1):
+        found = stopped(values, prop, ended, count)
+        alone = property_bounds.property_bounds(values, prop, {}, stops=True)
+        seen.append([each.stopped is not None for each in ended])
+        torch.testing.assert_close(found[0].value, alone.value, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(found[0].owed, alone.owed, rtol=0.01, atol=1e-9)
+        return found
+
+    monkeypatch.setattr(property_bounds, "_stopped", compared)
+    certifier(net, x, net(x).argmax(1), threat, claim=claim)
+    assert seen
+    assert all(all(each) == (name != "products") for each in seen)

@@ -143,10 +143,10 @@ HANDED = [
     Mutation(RowErrors, "_with", "found[1] +", "found[1] + 0 *", partial(laws.steps_hand_on, 1)),
     Mutation(RowErrors, "passed", "node.stretch(*given)", "node.stretch(*given) / 2", partial(laws.steps_hand_on, 0)),
     Mutation(RowErrors, "passed", "node.stretch(*given)", "node.stretch(*given) / 2", partial(laws.steps_hand_on, 1)),
-    Mutation(RowErrors, "lost", "self._and_at(before, other)", "self._and_at(None, other)", partial(laws.underflow_on_the_way, 2)),
-    Mutation(RowErrors, "_and_at", "alpha=products", "alpha=products / 2", laws.underflow_on_the_way),
-    Mutation(RowErrors, "_and_at", "max(counts(node)) + 8", "8", laws.underflow_on_the_way),
-    Mutation(RowErrors, "_and_at", " + 16 * node.stored.numel()", "", laws.underflow_at_a_curve),
+    Mutation(RowErrors, "lost", "[: self", "[self.network.place[node] : self", partial(laws.underflow_on_the_way, 2)),
+    Mutation(RowErrors, "lost_between", "(list(products.values()))", "(list(products.values())) / 2", laws.underflow_on_the_way),
+    Mutation(RowErrors, "lost_between", "max(counts(node)) + 8", "8", laws.underflow_on_the_way),
+    Mutation(RowErrors, "lost_between", "others += 16 * node.stored.numel()", "pass", laws.underflow_at_a_curve),
 ]  # fmt: skip
 
 BOXES = [

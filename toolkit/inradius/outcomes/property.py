@@ -107,6 +107,8 @@ class Property:
                 f"the property is that of {max(len(self.weights), len(self.offsets))} inputs, and {count} were given; "
                 "allowed is one for each input, or one for all"
             )
+        if len(self.weights) == len(self.offsets) == count:
+            return self
         return attrs.evolve(self, weights=self.weights.expand(count, -1, -1), offsets=self.offsets.expand(count, -1))
 
     def select(self, index: Tensor) -> Self:
@@ -115,6 +117,8 @@ class Property:
 
     def move(self, device: torch.device) -> Self:
         """The property on another device."""
+        if self.weights.device == device and (self.clauses is None or self.clauses.device == device):
+            return self
         clauses = None if self.clauses is None else self.clauses.to(device)
         return attrs.evolve(self, weights=self.weights.to(device), offsets=self.offsets.to(device), clauses=clauses)
 
@@ -123,6 +127,8 @@ class Property:
 
         Offsets are rounded down. Raises ``InputError`` where the precision does not hold the weights.
         """
+        if self.weights.dtype == dtype:
+            return self
         weights = self.weights.to(dtype)
         if torch.promote_types(dtype, self.weights.dtype) != dtype and bool(
             (weights.to(self.weights) != self.weights).any()
