@@ -20,7 +20,7 @@ from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.rounding_errors import RoundingErrors
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
-from inradius_bounds.steps.softmax import Softmax, powers
+from inradius_bounds.steps.softmax import Softmax, largest, powers
 
 F64 = torch.float64
 # the relative error of sums and quotients of exponentials in float64, besides the number of terms
@@ -137,12 +137,16 @@ def _sides(
     """
     first, last = logarithms
     known = (first > -1e299).all(-1, keepdim=True) if mask is None else ((first > -1e299) | ~mask).all(-1, keepdim=True)
-    low, high = low.where(known, 0), high.where(known, 0)
+    whole = bool(known.all())
+    if not whole:
+        low, high, first = low.where(known, 0), high.where(known, 0), first.where(known, -1.0)
     middle = (low + high) / 2
     half = torch.maximum(high - middle, middle - low) * (1 + 4 * unit(F64))
     share = unit(F64) * (_ROUNDINGS + 8 * low.shape[-1])
     below = _tangent_below(low, high, middle, half, mask, share)
-    above = _tangent_above(first.where(known, -1.0), last, middle, half, mask, share)
+    above = _tangent_above(first, last, middle, half, mask, share)
+    if whole and mask is None:
+        return middle, half, (below, above)
     shown = known if mask is None else known & mask
     nothing = torch.zeros_like(middle)
     below, above = (
@@ -154,15 +158,14 @@ def _sides(
         )
         for side in (below, above)
     )
-    if not bool(known.all()):
+    if not whole:
         above = attrs.evolve(above, at=torch.where(known, above.at, 1.0))
     return middle, half, (below, above)
 
 
 def _tangent_below(low: Tensor, high: Tensor, middle: Tensor, half: Tensor, mask: Tensor | None, share: float) -> _Side:
     """The tangent of exp(zₖ) / S(z) at the middle."""
-    top = (high if mask is None else high.masked_fill(~mask, -torch.inf)).amax(-1, keepdim=True)
-    top = top.where(top.isfinite(), 0)
+    top = largest(high, mask)
     width, least, most = high - low, powers(low - top, mask), powers(high - top, mask)
     wide = torch.where(width > 0, width, 1.0)
     chord = torch.where(width > 1, (most - least) / wide, least * torch.where(width > 0, torch.expm1(wide) / wide, 1.0))
@@ -181,9 +184,7 @@ def _tangent_above(
     width = (last - first).clamp(min=1e-14)
     chord = torch.where(width > 1, (last.exp() - first.exp()) / width, first.exp() * torch.expm1(width) / width)
     start = first.exp() * (1 + share)
-    given = middle if mask is None else middle.masked_fill(~mask, -torch.inf)
-    top = given.amax(-1, keepdim=True)
-    top = top.where(top.isfinite(), 0)
+    top = largest(middle, mask)
     parts = powers(middle - top, mask)
     sums = parts.sum(-1, keepdim=True).clamp(min=1e-300)
     at, shares = (middle - top) - sums.log(), parts / sums

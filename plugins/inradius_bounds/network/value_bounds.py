@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from functools import cached_property
+from weakref import proxy
 
 import attrs
 import torch
@@ -43,12 +44,15 @@ class ValueBounds:
     limit: int | None = None
     passing: bool = False
     errors: RoundingErrors | None = attrs.field(init=False)
+    # the bounds whose errors are used in place of own ones
+    root: "ValueBounds | None" = attrs.field(init=False, default=None)
     # for each node the box that ``around`` was found for, and what was found
     _around: dict[Node, tuple[Box, Box]] = attrs.field(init=False, factory=dict)
     logarithms: SoftmaxLogarithms = attrs.field(init=False, factory=SoftmaxLogarithms)
 
     def __attrs_post_init__(self) -> None:
-        self.errors = None if self.rounding is None else RoundingErrors.of(self.network, self, self.rounding)
+        # errors that held the bounds as well would keep both in memory until Python looks for such cycles
+        self.errors = None if self.rounding is None else RoundingErrors.of(self.network, proxy(self), self.rounding)
         # sizes come from boxes, which would be computed again; behind the last curve no boxes are needed
         last = max((place for node, place in self.network.place.items() if node.bends), default=0)
         before = self.network.nodes[1:last]

@@ -126,7 +126,7 @@ def _subsets(root: ValueBounds, part: Tensor) -> ValueBounds:
     found = root.select(part)
     if len(root.x) == 1:
         # computed once, and the same for each subset
-        found.errors = root.errors
+        found.errors, found.root = root.errors, root
     return found
 
 

@@ -1,5 +1,7 @@
 """Softmax along one axis, as a function of all numbers along it."""
 
+import math
+
 import attrs
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,8 @@ from inradius_bounds.rounding import unit
 _ROUNDINGS = 40_000
 # sums below this may be lost to underflow
 _LOST = 1e-290
+# so few numbers are added up by a product with a matrix
+_FEW = 64
 
 
 @attrs.frozen(eq=False)
@@ -98,17 +102,31 @@ def log_shares(low: Tensor, high: Tensor, mask: Tensor | None) -> Box:
 
     Where a side is not finite, the least is −1e300 and the largest 0.
     """
-    known = _known(low, high, mask)
-    low, high = low.where(known, 0), high.where(known, 0)
-    top = (high if mask is None else high.masked_fill(~mask, -torch.inf)).amax(-1, keepdim=True)
-    top = top.where(top.isfinite(), 0)
+    known = None if mask is None and all_finite(low, high) else _known(low, high, mask)
+    if known is not None:
+        low, high = low.where(known, 0), high.where(known, 0)
+    top = largest(high, mask)
     least, most = powers(low - top, mask), powers(high - top, mask)
     below = (low - top) - (_others(most) + least).clamp(min=1e-300).log()
     sums = _others(least) + most
     above = (high - top) - sums.clamp(min=1e-300).log()
     above = above.where(sums > _LOST, 0)
     slack = unit(torch.float64) * (4 * (low - top).abs() + 4 * (high - top).abs() + 4 * low.shape[-1] + _ROUNDINGS)
-    return (below - slack).where(known, -1e300), (above + slack).clamp(max=0).where(known, 0)
+    below, above = below - slack, (above + slack).clamp(max=0)
+    return (below, above) if known is None else (below.where(known, -1e300), above.where(known, 0))
+
+
+def all_finite(*given: Tensor) -> bool:
+    """True if all numbers are finite; sometimes false for large ones. A finite sum proves it at a fraction of the cost."""
+    return math.isfinite(sum(float(each.detach().sum()) for each in given))
+
+
+def largest(z: Tensor, mask: Tensor | None) -> Tensor:
+    """The largest shown number along the last axis of finite numbers, (B, ..., 1); 0 where none is shown."""
+    if mask is None:
+        return z.amax(-1, keepdim=True)
+    top = z.masked_fill(~mask, -torch.inf).amax(-1, keepdim=True)
+    return top.where(top.isfinite(), 0)
 
 
 def powers(z: Tensor, mask: Tensor | None) -> Tensor:
@@ -124,6 +142,9 @@ def _known(low: Tensor, high: Tensor, mask: Tensor | None) -> Tensor:
 
 def _others(parts: Tensor) -> Tensor:
     """The sum of all other numbers along the last axis for each of them, without a difference that would cancel."""
+    size = parts.shape[-1]
+    if size <= _FEW:
+        return parts @ parts.new_ones(size, size).fill_diagonal_(0)
     before = F.pad(parts.cumsum(-1)[..., :-1], (1, 0))
     behind = F.pad(parts.flip(-1).cumsum(-1)[..., :-1], (1, 0)).flip(-1)
     return before + behind

@@ -51,8 +51,13 @@ def check_type(model: object, x: Tensor) -> None:
     """Raises ``InputError`` where a module has floating-point parameters, but none of the inputs' type."""
     if not isinstance(model, nn.Module):
         return
-    types = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
-    if types and x.dtype not in types:
+    types = set()
+    for parameter in model.parameters():
+        if parameter.dtype == x.dtype:
+            return
+        if parameter.is_floating_point():
+            types.add(parameter.dtype)
+    if types:
         listed = " and ".join(sorted(map(str, types)))
         raise InputError(
             f"the inputs are {x.dtype} and the model is {listed}; give both in one type, as in model.to({x.dtype})"

@@ -11,8 +11,8 @@ _PARTS = 16
 # longer vectors are split into chunks of this length, each with a sum of its own
 _CHUNK = 2048
 _SHORT = 64
-# so few rows are faster to multiply number by number than as a matrix
-_FEW = 48
+# rows with so few numbers in all are faster to multiply number by number than as a matrix
+_FEW = 1 << 20
 
 
 def dot(rows: Tensor, values: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def dot(rows: Tensor, values: Tensor) -> Tensor:
         # the memory of the rows has channels last
         rows, values = rows.permute(0, 1, 3, 4, 2), values.permute(0, 2, 3, 1)
     flat = rows.flatten(2)
-    size, few = flat.shape[2], flat.shape[1] <= _FEW
+    size, few = flat.shape[2], flat.numel() <= _FEW
     if (size <= _SHORT or (few and size <= _CHUNK)) and not torch.is_grad_enabled():
         products = flat * values.reshape(len(values), 1, size)
         return products.sum(2) if size <= _SHORT else _by_runs(products)
