@@ -11,6 +11,7 @@ from inradius.certifiers.certificate_in_progress import current_certificate
 from inradius_bounds.backward.memory import numbers_within
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.capture.trace import network_of, trace
+from inradius_bounds.detached import detached
 from inradius_bounds.network.network import Network
 from inradius_bounds.network.reference import Reference
 from inradius_bounds.network.value_bounds import ValueBounds
@@ -93,8 +94,8 @@ def bounds_of(values: ValueBounds, found: ClosedRows, *, exact: bool = False) ->
     lost = torch.zeros_like(error) if run is None else _INNER * run
     if values.noise is not None:
         # such bounds may consist of rounding errors alone
-        doubtful = (values.noise > _NOISY)[:, None] & (found.safe.detach() <= 0)
-        size = found.value.detach().abs()
+        doubtful = (values.noise > _NOISY)[:, None] & (detached(found.safe) <= 0)
+        size = detached(found.value).abs()
         error, lost = (torch.where(doubtful, torch.maximum(each, size), each) for each in (error, lost))
     if run is None:
         return Bounds(found.value, exact=exact, error=error)

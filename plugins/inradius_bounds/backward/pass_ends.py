@@ -10,6 +10,7 @@ from inradius_bounds.backward.backward_pass import BackwardPass
 from inradius_bounds.backward.rows.addition import LinearFunctions
 from inradius_bounds.backward.rows.dot import dot, dot_terms
 from inradius_bounds.box import Box
+from inradius_bounds.detached import detached
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 from inradius_bounds.rounding import ROOM, gamma, tiny, unit
@@ -31,7 +32,7 @@ class ClosedRows:
     def owed(self) -> Tensor:
         """The sum of ``error`` and ``execution``, (B, K); an error that is not bounded (None) counts as 0."""
         parts = [part for part in (self.error, self.execution) if part is not None]
-        return sum(parts, torch.zeros_like(self.value.detach()))
+        return sum(parts, torch.zeros_like(detached(self.value)))
 
     @classmethod
     def joined(cls, parts: Sequence["ClosedRows"], dim: int = 0) -> "ClosedRows":
@@ -57,7 +58,7 @@ class ClosedRows:
 
     def replaced(self, example: int, row: int, other: "ClosedRows") -> "ClosedRows":
         """The bounds with one of them taken from ``other``, (1, 1), where that bound proves more."""
-        if float(other.safe.detach()) <= float(self.safe[example, row].detach()):
+        if float(detached(other.safe)) <= float(self.safe[example, row].detach()):
             return self
         place = (torch.tensor(example), torch.tensor(row))
         return self.combined(other, lambda mine, its: mine.index_put(place, its[0, 0]))
@@ -89,7 +90,7 @@ class ClosedRows:
 
 
 def _finite(value: Tensor) -> Tensor:
-    return value.detach().nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+    return detached(value).nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
 
 @attrs.frozen(eq=False)
@@ -113,9 +114,9 @@ def lower(ended: BackwardPass, *, cheap: bool = False) -> ClosedRows:
         found = _below(values, function, cheap) if by_support else _over(values, node, function)
         value = value + found.low
         if owed is not None and found.error is not None:
-            size = value.detach().abs() + found.low.detach().abs()
+            size = detached(value).abs() + detached(found.low).abs()
             owed = torch.add(owed, torch.add(found.error, size, alpha=4 * unit(value.dtype)), alpha=ROOM)
-    return ClosedRows(value, None if owed is None else owed.detach(), ended.execution)
+    return ClosedRows(value, None if owed is None else detached(owed), ended.execution)
 
 
 def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
@@ -133,8 +134,8 @@ def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
         low, high = ends.low, ends.high
         if owed is not None and ends.error is not None:
             size = center.abs() + torch.maximum(low.abs(), high.abs()) + ended.radius
-            owed = torch.add(owed, torch.add(ends.error, size.detach(), alpha=4 * unit(center.dtype)), alpha=ROOM)
-    room = ended.radius if owed is None else torch.add(ended.radius, owed.detach(), alpha=ROOM)
+            owed = torch.add(owed, torch.add(ends.error, detached(size), alpha=4 * unit(center.dtype)), alpha=ROOM)
+    room = ended.radius if owed is None else torch.add(ended.radius, detached(owed), alpha=ROOM)
     room = room if ended.execution is None else room + ended.execution
     values.note(room - ended.radius, 2 * room + high - low)
     return center - room + low, center + room + high
@@ -143,7 +144,8 @@ def both(ended: BackwardPass) -> tuple[Tensor, Tensor]:
 def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRange:
     """Lower and upper bounds of K linear functions of a node's value minus its reference, over the node's box, (B, K) each."""
     middle, half = _sides(values, node)
-    around = function.sizes().over(half)
+    sizes = function.sizes()
+    around = sizes.over(half)
     # 0 times what is not finite is NaN, as the product of infinite rows with a middle of 0 is
     center = 0 * around if node is values.end and values.centred else function.over(middle)
     if values.errors is None:
@@ -152,9 +154,9 @@ def _over(values: ValueBounds, node: Node, function: LinearFunctions) -> RowRang
     small = node.stored.numel() * tiny(half.dtype)
     if node is values.end and values.about is not None:
         # the reference lies in the box, so |middle| is at most half
-        size = 2 * around.detach()
+        size = 2 * detached(around)
     else:
-        size = around.detach() + function.sizes().over(values.errors.deviations.distance(node)).detach()
+        size = detached(around) + detached(sizes.over(values.errors.deviations.distance(node)))
     return RowRange(center - around, center + around, gamma(terms, half.dtype) * size + 2 * small)
 
 
@@ -176,7 +178,7 @@ def _below(values: ValueBounds, function: LinearFunctions, cheap: bool) -> RowRa
     support = values.threat.support_bound if cheap else values.threat.support
     around = support(-rows, values.x)
     least = -around if values.about is not None else dot(rows, values.x) - around
-    return RowRange(least, least, _rounding(values, rows, around.detach().abs()))
+    return RowRange(least, least, _rounding(values, rows, detached(around).abs()))
 
 
 def _spanned(values: ValueBounds, function: LinearFunctions) -> RowRange:
@@ -198,10 +200,10 @@ def _rounding(values: ValueBounds, rows: Tensor, size: Tensor) -> Tensor | None:
     if values.errors is None:
         return None
     dtype = rows.dtype
-    last = 4 * unit(dtype) * size.detach()
+    last = 4 * unit(dtype) * detached(size)
     if values.errors.rounding.execution is not None:
         # a machine may take small inputs for 0
-        last = last + 2 * tiny(values.errors.rounding.execution) * rows.detach().abs().flatten(2).sum(2)
+        last = last + 2 * tiny(values.errors.rounding.execution) * detached(rows).abs().flatten(2).sum(2)
     if values.about is not None:
         # the set's own answer is a bound for the rows as they were computed
         return last
@@ -209,4 +211,4 @@ def _rounding(values: ValueBounds, rows: Tensor, size: Tensor) -> Tensor | None:
     reach = torch.maximum(values.x.abs(), values.errors.magnitudes.reach(entry))
     # products may underflow
     small = 2 * entry.stored.numel() * tiny(dtype)
-    return gamma(dot_terms(rows.shape[2:]) + 8, dtype) * dot(rows.detach().abs(), reach) + last + small
+    return gamma(dot_terms(rows.shape[2:]) + 8, dtype) * dot(detached(rows).abs(), reach) + last + small

@@ -18,6 +18,7 @@ from inradius_bounds.backward.planes import Planes as Planes
 from inradius_bounds.backward.rows.dense import DenseRows
 from inradius_bounds.backward.rows.dot import dot_terms
 from inradius_bounds.backward.softmax_planes import SoftmaxPlanes
+from inradius_bounds.detached import detached
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.rounding_errors import RoundingErrors
@@ -143,12 +144,12 @@ class _Side:
             half = half * (1 + 4 * unit(half.dtype)) + 2 * tiny(half.dtype)
         constant, zero = values.handed(source), torch.zeros_like(middle)
         handed = zero if constant is None else constant.expand_as(middle)
-        coefficient, size = middle, middle.detach().abs()
+        coefficient, size = middle, detached(middle).abs()
         if values.about is not None:
             center = values.about.value(source)
             size = ((center.abs() + middle.abs()) * (1 + 4 * unit(middle.dtype))).to(middle.dtype)
             coefficient = (center + middle).to(middle.dtype)
-        return cls(middle, half, coefficient, size + 2 * half.detach(), handed, constant is not None, zero)
+        return cls(middle, half, coefficient, size + 2 * detached(half), handed, constant is not None, zero)
 
     @property
     def nearest(self) -> Tensor:
@@ -165,7 +166,7 @@ class _Side:
     @property
     def towards_zero(self) -> Tensor:
         """τ for which middle − τ · half width is the number of the box nearest to 0, (B, *shape)."""
-        wide = torch.where(self.half > 0, self.half, torch.ones_like(self.half))
+        wide = self.half.clamp(min=tiny(self.half.dtype))
         return torch.where(self.half > 0, self.coefficient / wide, 0.0).clamp(-1, 1)
 
     def shared(self, towards_zero: Tensor, where: Tensor) -> "_Side":
@@ -179,7 +180,7 @@ class _Side:
 def _chosen(first: _Side, second: _Side) -> tuple[_Side, _Side]:
     """The factors, of which one is shared in each example: the one whose box is narrower beside its distance from 0."""
     ends = [side.towards_zero for side in (first, second)]
-    sure = [end.detach().abs().flatten(1).mean(1) for end in ends]
+    sure = [detached(end).abs().flatten(1).mean(1) for end in ends]
     # factors that are equal but for rounding are a tie
     earlier = sure[0] >= (1 - _TIE) * sure[1]
     return first.shared(ends[0], earlier), second.shared(ends[1], ~earlier)

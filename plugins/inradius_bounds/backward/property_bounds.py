@@ -16,6 +16,7 @@ from inradius_bounds.backward.memory import rows_at_once
 from inradius_bounds.backward.pass_ends import ClosedRows, lower
 from inradius_bounds.backward.product_planes import Planes
 from inradius_bounds.backward.rows.dense import DenseRows
+from inradius_bounds.detached import detached
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.value_bounds import ValueBounds
 
@@ -124,5 +125,5 @@ def highest(several: Sequence[ClosedRows]) -> ClosedRows:
 
 
 def _higher(best: ClosedRows, other: ClosedRows) -> ClosedRows:
-    better = other.safe.detach() > best.safe.detach()
+    better = detached(other.safe) > detached(best.safe)
     return other.combined(best, lambda mine, its: torch.where(better, mine, its))

@@ -29,7 +29,8 @@ from inradius_bounds.network.network import Network
 
 # the sizes of batches on which a model is tried; the certified function is that of one example
 BATCHES = (2, 3, 17)
-# one more size where it is cheap, because a model may behave differently with many examples
+# one more size where it is cheap, because a model may behave differently with many examples; the most numbers of its inputs, and
+# half as many as a value of the model may have
 _MANY, _CHEAP = 257, 1 << 19
 # the count of different points that are tried; fewer for large inputs
 _POINTS, FEW, _LARGE = 17, 3, 1 << 15
@@ -120,7 +121,9 @@ def capture(
         runs = [record(model, point[None], rules, keeps=True) for point in points[:few]]
         for again in runs:
             _check_same(model, single.graph, again.graph)
-        outputs = [_check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points)]
+        outputs = [
+            _check_batch(model, single.graph, batch_of(points, count), rules) for count in _sizes(points, single.graph)
+        ]
     found = Captured(single.graph, structure, rules, layers, x.device)
     with _computed_in_float64(single.graph):
         chain = found.chain(torch.float64)
@@ -167,8 +170,12 @@ def put_back(model: nn.Module) -> AbstractContextManager[object]:
     return preserved(model) if current_certificate() is None else nullcontext()
 
 
-def _sizes(points: Tensor) -> tuple[int, ...]:
-    return (*BATCHES, _MANY) if points[0].numel() * _MANY <= _CHEAP else BATCHES
+def _sizes(points: Tensor, graph: Graph) -> tuple[int, ...]:
+    widest = max(
+        (value.shape.numel() for call in graph.calls for value in call.results if value is not None), default=0
+    )
+    cheap = points[0].numel() * _MANY <= _CHEAP and widest * _MANY <= 2 * _CHEAP
+    return (*BATCHES, _MANY) if cheap else BATCHES
 
 
 def _check_batch(model: nn.Module, single: Graph, batch: Tensor, rules: Rules) -> Tensor:

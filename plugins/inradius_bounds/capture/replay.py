@@ -14,6 +14,9 @@ from inradius_bounds.capture.graph import Graph, ModuleOperator, OperatorCall, V
 from inradius_bounds.capture.plain import plain_kernels
 from inradius_bounds.capture.traced_tensor import TracedTensor
 
+# types of arguments that are equal where their values are
+_PLAIN = {int, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format}
+
 
 def can_follow(graph: Graph) -> bool:
     """True for a recording whose operators write on no tensor, and that stands for every run on the same constants."""
@@ -91,7 +94,7 @@ class Replay(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._next += 1
         given: list[Any] = []
         own = [self._taken(mine, its, given) for mine, its in zip(call.args, args, strict=True)]
-        named = {name: self._taken(call.kwargs[name], its, given) for name, its in kwargs.items()}
+        named = {name: self._taken(call.kwargs[name], its, given) for name, its in kwargs.items()} if kwargs else kwargs
         out: Any = func(*own, **named)
         if not isinstance(out, tuple | list):
             return self._result(call, 0, out, given)
@@ -101,6 +104,11 @@ class Replay(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _taken(self, mine: Any, its: Any, given: list[Any]) -> Any:
         """The argument for the operator itself, where it is that of the recording; tensors are appended to ``given``."""
+        kind = type(mine)
+        if kind in _PLAIN or (kind is list and _PLAIN.issuperset(map(type, mine))):
+            if not _same_plain(mine, its):
+                raise _OtherRunError
+            return its
         if isinstance(mine, Value):
             if not isinstance(its, Tensor) or not self._is(mine, its):
                 raise _OtherRunError
@@ -146,6 +154,13 @@ class Replay(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.traced(out, value)
         self._keep(out, value)
         return out
+
+
+def _same_plain(mine: Any, its: Any) -> bool:
+    """True if a number, a name or a type, or a list of such, is the same. A truth value is not the number 0 or 1."""
+    if type(its) is not type(mine) or (type(mine) is list and list(map(type, its)) != list(map(type, mine))):
+        return False
+    return bool(mine == its)
 
 
 def _alike(call: OperatorCall, func: Any, args: Any, kwargs: Any) -> bool:

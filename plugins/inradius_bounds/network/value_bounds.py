@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius_bounds.box import Box, fastest
+from inradius_bounds.detached import detached
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.network import Network
@@ -249,8 +250,8 @@ class ValueBounds:
 
     def note(self, error: Tensor, width: Tensor) -> None:
         """Records bounds of this width (B, ...) that a rounding error has widened on either side."""
-        wide = total(error.detach().expand_as(width))
-        self._heard((wide / (wide + total(width.detach()))).nan_to_num(nan=1.0))
+        wide = total(detached(error).expand_as(width))
+        self._heard((wide / (wide + total(detached(width)))).nan_to_num(nan=1.0))
 
     def _heard(self, share: Tensor | None) -> None:
         if share is not None:

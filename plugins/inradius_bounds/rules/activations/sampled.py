@@ -115,7 +115,7 @@ class SampledRule(ActivationRule):
         """
         eps, middle = torch.finfo(lower.dtype).eps, (lower + upper) / 2
         start, end, between = op(torch.cat([lower, upper, middle])).chunk(3)
-        tangent, chord = self.slope(op, middle), (end - start) / torch.where(width > 0, width, 1.0)
+        tangent, chord = self.slope(op, middle), (end - start) / width.clamp(min=torch.finfo(width.dtype).tiny)
         # no |f(z)| is above |z|, and no slope above 1.2; slopes are off by a few units in the last place
         slack = 8 * eps * (1 + 2 * size)
         apart = (tangent - chord).abs() + 16 * eps
