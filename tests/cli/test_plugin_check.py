@@ -5,7 +5,7 @@ import re
 import pytest
 from cli_cases import complaint
 
-from inradius import PluginWarning
+from inradius import Attack, PluginWarning, make
 from inradius.cli import run
 from inradius.components.contents import contents
 from inradius.components.plugins import installed
@@ -154,3 +154,15 @@ def test_cases_that_are_none_are_left_out_with_a_warning(install, capsys):
     install("acme", "1.0", CODE.replace("CASES", "3"))
     with pytest.warns(PluginWarning, match="answers the hook law_cases with 3; allowed are arguments"):
         contents("acme")
+
+
+def test_cases_that_fail_leave_the_plugin_working(install, capsys):
+    """Only the check asks for cases, so that what they import need not be installed where the plugin is used."""
+    install("acme", "1.0", CODE.replace("return CASES", "import library_of_nobody"))
+    assert isinstance(make("corner()"), Attack)
+    assert all(plugin.failure is None for plugin in installed())
+    said = complaint(capsys, "plugins", "--check", "acme")
+    assert (
+        "the hook law_cases of the plugin 'acme' fails with ModuleNotFoundError: No module named 'library_of_nobody'"
+        in said
+    )

@@ -9,7 +9,7 @@ from torch import nn
 from inradius.components.answers import leave_out, pairs
 from inradius.components.installed import Plugin, host
 from inradius.components.registry import KINDS
-from inradius.errors import SpecError
+from inradius.errors import PluginError, SpecError
 
 Subject = str | nn.Module
 
@@ -27,7 +27,8 @@ class Contents:
 def contents(name: str) -> Contents:
     """The contents of the plugin with this name of an entry point, or of the distribution with this name.
 
-    Raises ``SpecError`` for an unknown name, and for a plugin that is blocked or failed to load.
+    Raises ``SpecError`` for an unknown name, and for a plugin that is blocked or failed to load; ``PluginError`` where its
+    hook ``law_cases`` fails.
     """
     found = [plugin for plugin in host().plugins if name in (plugin.name, plugin.distribution)]
     if not found:
@@ -60,7 +61,13 @@ def _answers(plugin: Plugin, hook: str) -> list[Any]:
 
 def _cases(plugin: Plugin) -> dict[Subject, Mapping[str, Any]]:
     cases: dict[Subject, Mapping[str, Any]] = {}
-    for answer in _answers(plugin, "law_cases"):
+    try:
+        answers = _answers(plugin, "law_cases")
+    except Exception as error:  # a stranger's code, which runs here for the first time
+        raise PluginError(
+            f"the hook law_cases of the plugin {plugin.name!r} fails with {type(error).__name__}: {error}"
+        ) from error
+    for answer in answers:
         if isinstance(answer, Mapping) and all(isinstance(given, Mapping) for given in answer.values()):
             cases |= answer
         else:

@@ -168,7 +168,9 @@ def _check_arguments(entry: Entry, args: list[object], kwargs: dict[str, object]
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise SpecError(f"{entry.name}: {reason(error)}; the parameters are {_listed(entry)}") from error
+        # Python 3.12 calls a parameter keyword-only here; in a spec each may have its name
+        said = reason(error).replace("required keyword-only argument", "required argument")
+        raise SpecError(f"{entry.name}: {said}; the parameters are {_listed(entry)}") from error
 
 
 def _resolve(value: object) -> object:
