@@ -62,10 +62,10 @@ class ExampleSearch:
             return Decision(safe, True)
         if limit.domains == 0:
             return Decision(safe, False)
-        witnesses = WitnessSearch(self.model, self.x, self.part, self.whole, clauses)
+        witnesses = WitnessSearch(self.model, self.x, self.part, self.whole, clauses, limit)
         left = clauses.open(safe)
         found = witnesses.descended(torch.zeros_like(self.x).expand(len(left), *self.x.shape[1:]), left, _DESCENT)
-        if found is not None:
+        if found is not None or limit.over:
             return Decision(safe, False, found)
         root = relax_curves(self.first.values, relax=smallest_area).values
         defined = defined_everywhere(root)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from inradius_bounds.search.domain_bounds import DomainBounds
 from inradius_bounds.search.domains import Domains
+from inradius_bounds.search.search_limit import UNLIMITED, SearchLimit
 
 # the first step of shares, of weights, and of multipliers as a share of the size of the rows that they are subtracted from
 _SHARE, _WEIGHT, _MULTIPLIER = 0.2, 0.2, 0.1
@@ -55,11 +56,11 @@ class _Best:
             best[place] = new[better]
 
 
-def raised(bounds: DomainBounds, steps: int, goal: float) -> Domains:
+def raised(bounds: DomainBounds, steps: int, goal: float, limit: SearchLimit = UNLIMITED) -> Domains:
     """The domains with the best shares, multipliers and weights found in ``steps`` steps, and the bounds as their ranks.
 
-    A domain above ``goal`` takes no more steps. A multiplier keeps the sign of the limit that it belongs to: ≥ 0 for a lower
-    and ≤ 0 for an upper limit. Only numbers that were split have one.
+    A domain above ``goal`` takes no more steps, and none is taken when the time of ``limit`` is over. A multiplier keeps the sign
+    of the limit that it belongs to: ≥ 0 for a lower and ≤ 0 for an upper limit. Only numbers that were split have one.
     """
     domains, first = bounds.domains, bounds.quick()
     value = first.closed.value[:, 0].detach()
@@ -69,7 +70,7 @@ def raised(bounds: DomainBounds, steps: int, goal: float) -> Domains:
     variables = _variables(bounds, start, first.met)
     for step in range(1, steps + 1):
         left = best.bound[index] <= goal
-        if not bool(left.any()):
+        if limit.over or not bool(left.any()):
             break
         if int(left.sum()) <= _KEPT * len(left):
             chosen = left.nonzero()[:, 0]
@@ -78,7 +79,8 @@ def raised(bounds: DomainBounds, steps: int, goal: float) -> Domains:
                 each.select(chosen)
         _moved(bounds, variables, step, _LAST ** (step / steps), best, index)
     found = [each.value for each in variables]
-    best.keep(index, bounds.ascent(*found).detach(), found)
+    if not limit.over:
+        best.keep(index, bounds.ascent(*found).detach(), found)
     share, multiplier, weights = (each.to(domains.low) for each in best.found)
     return attrs.evolve(domains, share=share, multiplier=multiplier, weights=weights, rank=best.bound.to(domains.rank))
 

@@ -131,7 +131,7 @@ class NeuronSearch:
         if not len(domains):
             return
         bounds = DomainBounds(self.problem, domains)
-        best = raised(bounds, self.steps, self.goal)
+        best = raised(bounds, self.steps, self.goal, self.witnesses.limit)
         passed = bounds.quick(best)
         number, point = chosen(bounds.choosing(best), passed.met)
         best = attrs.evolve(self._proved(bounds, best), number=number, point=point)

@@ -38,3 +38,6 @@ class SearchLimit:
         """The limit of a further search behind one with this outcome, with at most ``most`` domains."""
         left = most if self.domains is None else min(most, max(self.domains - found.visited, 0))
         return SearchLimit(self.end, left)
+
+
+UNLIMITED = SearchLimit()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from inradius import Oracles
 from inradius.models.slope import slope
 from inradius_bounds.search.clauses import Clauses
+from inradius_bounds.search.search_limit import SearchLimit
 
 # the shares of a perturbation that are tried after all of it, and after two units in the last place less
 _SHARES = (1 - 2.0**-40, 1 - 2.0**-20)
@@ -17,6 +18,7 @@ class WitnessSearch:
     """The search for perturbations of one example x (1, *S) at which a clause fails. x has the type of the model's inputs.
 
     They are looked for in the set ``part``. They count where they are members of ``whole``, which contains it up to rounding.
+    Descents end when the time of ``limit`` is over.
     """
 
     model: nn.Module
@@ -24,6 +26,7 @@ class WitnessSearch:
     part: Oracles
     whole: Oracles
     clauses: Clauses
+    limit: SearchLimit = attrs.field(factory=SearchLimit)
 
     def minimisers(self, rows: Tensor) -> Tensor:
         """The members of Δ(x) at which linear functions of the input are smallest, rows (D, *S) -> (D, *S)."""
@@ -81,6 +84,8 @@ class WitnessSearch:
                 found = self.found(delta)
                 if found is not None:
                     return found
+            if self.limit.over:
+                break
             rate = 0.5 * (1 - step / steps) + 0.02
             delta = many.project(delta + rate * many.steepest(-gradient, x, delta), x).detach()
         return self.found(delta)

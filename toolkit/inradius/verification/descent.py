@@ -15,8 +15,8 @@ from inradius.verification.clock import Clock
 from inradius.verification.leaky import LeakyGradients
 from inradius.verification.question import Question, Witness
 
-# the count of input numbers in a batch of starts, and the most starts
-_NUMBERS, _STARTS = 1 << 19, 256
+# the count of input numbers in a batch of starts, and the most and the fewest starts
+_NUMBERS, _STARTS, _FEWEST = 1 << 19, 256, 4
 # the count of numbers of clauses that are compared at once
 _BLOCK = 1 << 22
 # random points for each start; the best of them are the starts
@@ -45,9 +45,10 @@ def find_witness(question: Question, clock: Clock, rounds: range, seed: int = 0)
 
 
 def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness | None:
-    starts = max(4, min(_STARTS, _NUMBERS // question.x.numel()))
+    starts = max(_FEWEST, min(_STARTS, _NUMBERS // question.x.numel()))
     # the first round looks for what is easy to find
-    starts = max(4, starts // 8) if number == 0 else starts
+    starts = max(_FEWEST, starts // 8) if number == 0 else starts
+    starts = _affordable(question, clock, starts, seed)
     rng = ExampleRNG(seed, torch.arange(starts, device=question.x.device)).fork(number)
     x, threat = question.repeated(starts)
     kept = _chosen(question, starts)
@@ -58,6 +59,8 @@ def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness 
             lower = _losses(question.values(x + points), question.prop, kept)
         better = lower < best
         delta, best = torch.where(expand(better, delta), points, delta), torch.where(better, lower, best)
+        if clock.over:
+            break
     leak = _LEAK * torch.linspace(0, 1, starts, dtype=x.dtype, device=x.device)
     for step in range(_STEPS):
         at, share = delta.detach().requires_grad_(), step / (_STEPS - 1)
@@ -71,6 +74,25 @@ def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness 
         delta = threat.project(delta + size * threat.steepest(-gradient, x, delta), x).detach()
     with torch.no_grad():
         return _accepted(question, question.values(x + delta), x + delta)
+
+
+def _affordable(question: Question, clock: Clock, starts: int, seed: int) -> int:
+    """As many starts as the time allows, at least ``_FEWEST``: over some sets, points take seconds to draw.
+
+    The time of a draw is taken to be a constant and a part for each start, as it was for two small numbers of them.
+    """
+    allowed, sizes, seconds = clock.left / (2 * _DRAWS), (_FEWEST, 4 * _FEWEST), []
+    for size in sizes:
+        x, threat = question.repeated(size)
+        spent = clock.spent
+        _drawn(x, threat, ExampleRNG(seed, torch.arange(size, device=x.device)), corner=False)
+        seconds.append(clock.spent - spent)
+        if seconds[0] * starts / _FEWEST <= allowed:
+            return starts
+        if seconds[0] > allowed or starts <= sizes[1]:
+            return _FEWEST
+    each = max(seconds[1] - seconds[0], 0.0) / (sizes[1] - sizes[0])
+    return starts if each == 0 else max(_FEWEST, min(starts, int(_FEWEST + (allowed - seconds[0]) / each)))
 
 
 def _drawn(x: Tensor, threat: Oracles, rng: ExampleRNG, *, corner: bool) -> Tensor:
