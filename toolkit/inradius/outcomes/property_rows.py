@@ -76,8 +76,8 @@ def differences(y: object, classes: object, name: str, dtype: torch.dtype | None
         raise InputError(f"classes={classes!r} is not allowed; allowed is an integer ≥ 2")
     chosen = _as_classes(y, classes, name)
     unit = torch.eye(classes, dtype=dtype, device=chosen.device)
-    others = torch.arange(classes, device=chosen.device).expand(len(chosen), -1)
-    others = others[others != chosen[:, None]].view(len(chosen), classes - 1)
+    steps = torch.arange(classes - 1, device=chosen.device)
+    others = steps + (steps >= chosen[:, None])
     return unit[chosen][:, None] - unit[others]
 
 
