@@ -1,6 +1,7 @@
 """The networks of the papers, and small networks with trained weights."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -35,3 +36,19 @@ def models() -> Mapping[str, Callable[..., nn.Module]]:
         shapes_mlp_certified,
     ]
     return {build.__name__: build for build in builders}
+
+
+@hookimpl
+def law_cases() -> Mapping[str, Mapping[str, Any]]:
+    grey = ("mnist_small", "mnist_large", "mnist_resnet", "mnist_cnn", "mnist_binarized")
+    trained = ("mnist_small_standard", "mnist_small_adversarial", "mnist_small_certified", "mnist_mlp_wasserstein")
+    colours = ("cifar_small", "cifar_large", "cifar_resnet", "preact_resnet18", "wide_resnet(depth=10, width=1)")
+    deep = ("resnet18", "resnet18(norm='group', activation='celu')", "senet18", "vgg16", "shufflenet_v2(size=0.5)")
+    # a law calls a network some times, and these are as large as the papers'
+    cases: dict[str, dict[str, Any]] = {name: {"shape": (1, 28, 28), "examples": 4} for name in grey + trained}
+    cases |= {name: {"shape": (3, 32, 32), "examples": 2} for name in colours + deep}
+    small: dict[str, dict[str, Any]] = {
+        "mlp(6, 5, 3)": {"shape": (2, 3)},
+        "mlp(3, 8, 2, activation='gelu')": {"shape": (3,)},
+    }
+    return cases | small | {"shapes_mlp_certified": {"shape": (1, 16, 16)}}

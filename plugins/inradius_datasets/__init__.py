@@ -1,6 +1,7 @@
 """Labelled data: images from installed packages, and readers of common file formats."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from inradius import Dataset, hookimpl
 from inradius_datasets.cifar10 import cifar10
@@ -30,3 +31,10 @@ def datasets() -> Mapping[str, Callable[..., Dataset]]:
         *(joined, pseudo_labelled, subset),
     ]
     return {load.__name__: load for load in loaders}
+
+
+@hookimpl
+def law_cases() -> Mapping[str, Mapping[str, Any]]:
+    from inradius_datasets.law_cases import dataset_specs
+
+    return {spec: {} for spec in dataset_specs()}

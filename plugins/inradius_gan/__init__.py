@@ -1,6 +1,7 @@
 """Generative adversarial networks, the first and Wasserstein ones."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -30,3 +31,19 @@ def datasets() -> Mapping[str, Callable[..., Dataset]]:
 def models() -> Mapping[str, Callable[..., nn.Module]]:
     builders: list[Callable[..., nn.Module]] = [mlp_generator, dcgan_generator, dcgan_critic]
     return {build.__name__: build for build in builders}
+
+
+@hookimpl
+def law_cases() -> Mapping[str, Mapping[str, Any]]:
+    # the network of a law reads as many numbers as it gives: three
+    games = {f"{name}(latent=3, samples=8)": {"shape": (3,)} for name in ("gan", *_WASSERSTEIN)}
+    return games | {
+        "gan(latent=3, samples=8, saturating=True)": {"shape": (3,)},
+        "mlp_generator(4, 6, shape=(1, 3, 3))": {"shape": (4,)},
+        "mlp_generator(4, 6, shape=(2,), bounds=None)": {"shape": (4,)},
+        "dcgan_generator(latent=4, width=2, shape=(1, 8, 8))": {"shape": (4,)},
+        "dcgan_critic(width=2, shape=(1, 8, 8))": {"shape": (1, 8, 8)},
+    }
+
+
+_WASSERSTEIN = ("wgan_clip", "wgan_gradient_penalty", "wgan_spectral_norm")

@@ -1,6 +1,7 @@
 """Training: defenses, and the components that fill the slots of a run."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -67,3 +68,16 @@ def schedules() -> list[type[Schedule]]:
 @hookimpl
 def monitors() -> list[type[Monitor]]:
     return MONITORS
+
+
+@hookimpl
+def law_cases() -> Mapping[str, Mapping[str, Any]]:
+    return {
+        "hat(model='mlp(9, 4, 3)', attack=pgd(steps=2, objective=kl()))": {"shape": (1, 3, 3)},
+        "cascade(mlp(4, 6, 3), mlp(4, 5, 3), threat=linf(eps=0.1), certifier=interval())": {"shape": (4,)},
+        "cutout(size=2)": {},
+        "cutout(size=3, inside=False)": {},
+        # an example becomes a mixture with another of its batch
+        "mixup()": {"without": ["batch_mates_change_nothing"]},
+        "mixup(per='example')": {"without": ["batch_mates_change_nothing"]},
+    }

@@ -192,10 +192,18 @@ def data_of(inputs=None, labels=None, numbers=None):
     return attrs.evolve(made, index=made.index if numbers is None else numbers)
 
 
+class Backwards(inradius.Dataset):
+    """Data whose batches begin with the last examples."""
+
+    def batches(self, size):
+        yield self.select(torch.arange(len(self)).flip(0)[:size])
+
+
 DATA = {
     datasets.inputs_are_valid: lambda: data_of(inputs=torch.full((6, 2), 1.5)),
     datasets.every_example_has_a_label_and_a_number: lambda: data_of(numbers=torch.zeros(6, dtype=torch.int64)),
     datasets.equal_specs_load_equal_data: lambda: data_of(inputs=torch.full((6, 2), 1 / next(TICKS))),
+    datasets.batches_hold_the_examples_in_order: lambda: Backwards(**attrs.asdict(data_of(), recurse=False)),
 }
 
 
@@ -203,6 +211,12 @@ DATA = {
 def test_data_that_break_a_law_are_caught(register, law):
     register(datasets={"toy_data": DATA[law]})
     caught(law, lambda: check_dataset("toy_data", only=[law]))
+
+
+def shifted():
+    """A network with a number that its state dict does not hold."""
+    by = next(TICKS)
+    return Net(lambda z: z + by)
 
 
 class Net(nn.Module):
@@ -221,6 +235,7 @@ MODELS = {
     models.equal_calls_give_equal_outputs: lambda: Net(lambda z: z + torch.rand_like(z)),
     models.batch_mates_change_nothing: lambda: Net(lambda z: z - z.mean(0)),
     models.equal_specs_build_equal_networks: lambda: Net(lambda z: z, width=next(TICKS)),
+    models.the_state_dict_is_the_network: shifted,
 }
 
 

@@ -11,6 +11,7 @@ from inradius.sets.arithmetic.sides import beside, clipped
 
 # the examples that are looked at
 _FEW = 64
+_BATCH = 5
 
 
 @attrs.frozen(eq=False)
@@ -62,4 +63,16 @@ def equal_specs_load_equal_data(loaded: Loaded, case: Any = None) -> None:
         assert torch.equal(getattr(one, name), getattr(other, name)), f"loaded again, the {name} are others"
 
 
-LAWS = (inputs_are_valid, every_example_has_a_label_and_a_number, equal_specs_load_equal_data)
+def batches_hold_the_examples_in_order(loaded: Loaded, case: Any = None) -> None:
+    """The first batch has the first examples, with their labels and numbers."""
+    few, first = loaded.few(), next(iter(loaded.data.batches(_BATCH)))
+    for name in ("inputs", "labels", "index"):
+        assert torch.equal(getattr(first, name), getattr(few, name)[:_BATCH]), f"a batch has other {name}"
+
+
+LAWS = (
+    inputs_are_valid,
+    every_example_has_a_label_and_a_number,
+    equal_specs_load_equal_data,
+    batches_hold_the_examples_in_order,
+)

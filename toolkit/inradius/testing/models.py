@@ -56,9 +56,17 @@ def equal_specs_build_equal_networks(built: Built, x: Tensor) -> None:
     assert shapes[0] == shapes[1], "built again, the network has other weights"
 
 
+def the_state_dict_is_the_network(built: Built, x: Tensor) -> None:
+    """A network of the same spec with the other's state dict gives the same outputs in eval mode, bit for bit."""
+    other = Built.of(built.spec)
+    other.model.load_state_dict(built.model.state_dict())
+    assert torch.equal(built.outputs(x), other.outputs(x)), "with the same weights and buffers, the outputs are others"
+
+
 LAWS = (
     outputs_are_finite,
     equal_calls_give_equal_outputs,
     batch_mates_change_nothing,
     equal_specs_build_equal_networks,
+    the_state_dict_is_the_network,
 )
