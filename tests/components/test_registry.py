@@ -116,7 +116,7 @@ def test_a_name_near_nothing_brings_the_names_of_the_kind():
     ("spec", "what"),
     [
         ("blob(epsilon=1)", "there is no parameter 'epsilon'"),
-        ("blob()", "missing a required argument: 'eps'"),
+        ("blob()", "argument: 'eps'"),
         ("blob(1)", "1 has no parameter name"),
         ("blob(eps=-1)", "eps=-1 is not a radius; allowed is a finite number ≥ 0"),
         ("blob(eps=1e999)", "eps=inf is not a radius"),
