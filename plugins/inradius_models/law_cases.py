@@ -88,9 +88,11 @@ def _write_classifier(folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(told), "utf-8")
     try:
         from transformers import ViTConfig, ViTForImageClassification
+        from transformers.utils import logging
     except ImportError:
         (folder / "config.json").write_text(json.dumps({"architectures": ["ViTForImageClassification"]}), "utf-8")
         return
+    logging.disable_progress_bar()
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
     config = ViTConfig(**sizes, image_size=_SIDE, patch_size=4, num_labels=3)
     ViTForImageClassification(config).eval().save_pretrained(folder)

@@ -74,7 +74,7 @@ def monitors() -> list[type[Monitor]]:
 def law_cases() -> Mapping[str, Mapping[str, Any]]:
     return {
         "hat(model='mlp(9, 4, 3)', attack=pgd(steps=2, objective=kl()))": {"shape": (1, 3, 3)},
-        "cascade(mlp(4, 6, 3), mlp(4, 5, 3), threat=linf(eps=0.1), certifier=interval())": {"shape": (4,)},
+        "cascade(mlp(4, 6, 3), mlp(4, 5, 3), threat=linf(eps=0.3), certifier=interval())": {"shape": (4,)},
         "cutout(size=2)": {},
         "cutout(size=3, inside=False)": {},
         # an example becomes a mixture with another of its batch

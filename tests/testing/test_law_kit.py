@@ -368,6 +368,10 @@ class Leader(Outcome):
         return Property.margins(torch.zeros_like(y), outputs.shape[1], dtype=outputs.dtype)
 
 
+def not_first(outputs, y):
+    return outputs.argmax(1) != 0
+
+
 def generous(self, y, outputs):
     prop = Leader.as_property(self, y, outputs)
     return attrs.evolve(prop, offsets=prop.offsets + 10)
@@ -377,6 +381,8 @@ OUTCOMES = {
     outcomes.spec_round_trip: {},  # nobody registered it
     outcomes.one_margin_per_example: {"margin": lambda self, outputs, y: outputs[:, 0] * torch.nan},
     outcomes.examples_are_judged_alone: {"margin": lambda self, outputs, y: outputs[:, 0] - outputs.mean()},
+    # it forgets all but two outputs
+    outcomes.the_margin_says_what_is_broken: {"margin": lambda self, outputs, y: outputs[:, 0] - outputs[:, 1]},
     outcomes.judging_changes_nothing: {"margin": lambda self, outputs, y: outputs.mul_(2.0)[:, 0]},
     outcomes.gradients_are_finite: {"guide": lambda self, outputs, y: (outputs[:, 0] - outputs[:, 0]).sqrt()},
     outcomes.two_logits_lead_by_the_margin: {"guide": lambda self, outputs, y: outputs[:, 0] * torch.inf},
@@ -387,12 +393,12 @@ OUTCOMES = {
 
 
 def test_the_leader_is_right():
-    check_outcome(Leader(), examples=20, without=[outcomes.spec_round_trip])
+    check_outcome(Leader(), broken=not_first, examples=20, without=[outcomes.spec_round_trip])
 
 
 @pytest.mark.parametrize("law", laws(Outcome))
 def test_an_outcome_that_breaks_a_law_is_caught(law):
-    caught(law, lambda: check_outcome(broken(Leader, **OUTCOMES[law])(), only=[law]))
+    caught(law, lambda: check_outcome(broken(Leader, **OUTCOMES[law])(), broken=not_first, only=[law]))
 
 
 @attrs.frozen(kw_only=True)

@@ -115,6 +115,7 @@ def check_outcome(
     *,
     outputs: Shape = (5,),
     labels: Callable[[Tensor], Tensor] | None = None,
+    broken: Callable[[Tensor, Tensor], Tensor] | None = None,
     examples: int | None = None,
     only: Collection[Law] | None = None,
     without: Collection[Law] = (),
@@ -122,10 +123,11 @@ def check_outcome(
     """Raises ``AssertionError`` where an outcome breaks a law.
 
     ``outputs`` is the shape of one example's outputs. ``labels`` gives labels for which outputs (n, *outputs) are right, by
-    default the class of the largest logit.
+    default the class of the largest logit. ``broken`` tells from outputs (n, *outputs) and labels what counts as broken, (n,), in
+    other words than the outcome's; without it the sign of the margin is not compared with anything.
     """
     right = labels or (lambda found: found.argmax(1))
-    check_all(make(outcome, Outcome), outcomes.answers(outputs, right), Outcome, examples, only, without)
+    check_all(make(outcome, Outcome), outcomes.answers(outputs, right, broken=broken), Outcome, examples, only, without)
 
 
 def check_dataset(

@@ -23,6 +23,7 @@ from inradius.testing.networks import network
 from inradius.testing.strategies import Shape, perturbations
 
 Labels = Callable[[Tensor], Tensor]
+Broken = Callable[[Tensor, Tensor], Tensor]
 
 # three inputs suffice to go around a corner
 _INPUTS = (3,)
@@ -32,7 +33,8 @@ _INPUTS = (3,)
 class Answers:
     """A case for the laws of outcomes: outputs (B, *O), others near and far (B, *O), and labels of them.
 
-    labels: the labels for which outputs are right, (B, *O) -> (B, ...); seed: of the random network.
+    labels: the labels for which outputs are right, (B, *O) -> (B, ...); seed: of the random network; broken: what counts as
+    broken, told without the outcome, outputs (B, *O) and labels (B, ...) -> (B,), or None.
     """
 
     outputs: Tensor
@@ -41,15 +43,18 @@ class Answers:
     labels: Labels
     seed: int
     tol: float
+    broken: Broken | None = None
 
 
-def answers(outputs: Shape, labels: Labels, *, batch: int = 3, tolerance: float = 1e-9) -> st.SearchStrategy[Answers]:
+def answers(
+    outputs: Shape, labels: Labels, *, broken: Broken | None = None, batch: int = 3, tolerance: float = 1e-9
+) -> st.SearchStrategy[Answers]:
     """Outputs of every size, with ties, and labels of outputs beside them."""
     drawn = perturbations(outputs, batch=batch).map(lambda z: z.clamp(-1e3, 1e3))
 
     def build(z: Tensor, step: Tensor, share: float, seed: int) -> Answers:
         other = z + share * step
-        return Answers(z, other, labels(other), labels, seed, tolerance)
+        return Answers(z, other, labels(other), labels, seed, tolerance, broken)
 
     return st.builds(build, drawn, drawn, st.sampled_from([0.0, 1e-6, 0.1, 1.0]), st.integers(0, 2**31))
 
@@ -80,6 +85,17 @@ def examples_are_judged_alone(outcome: Outcome, case: Answers) -> None:
     alone = torch.cat([outcome.margin(case.outputs[row], case.y[row]) for row in rows])
     slack = case.tol * (1 + outcome.size(case.outputs, case.y))
     require(close(together, alone, slack), "an example has the same margin alone", together=together, alone=alone)
+
+
+def the_margin_says_what_is_broken(outcome: Outcome, case: Answers) -> None:
+    """Where the case tells what counts as broken, the margin is negative just there, beyond rounding."""
+    if case.broken is None:
+        return
+    for outputs in (case.outputs, case.others):
+        told, margin = case.broken(outputs, case.y), outcome.margin(outputs, case.y)
+        slack = case.tol * (1 + outcome.size(outputs, case.y) + margin.abs())
+        agree = torch.where(told, margin <= slack, margin >= -slack)
+        require(agree, "the margin is negative where the example is broken", broken=told, margin=margin)
 
 
 def judging_changes_nothing(outcome: Outcome, case: Answers) -> None:
@@ -175,6 +191,7 @@ LAWS: tuple[Callable[[Any, Any], None], ...] = (
     spec_round_trip,
     one_margin_per_example,
     examples_are_judged_alone,
+    the_margin_says_what_is_broken,
     judging_changes_nothing,
     gradients_are_finite,
     two_logits_lead_by_the_margin,
