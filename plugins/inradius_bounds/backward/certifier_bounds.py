@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inradius import Bounds, Oracles
 from inradius.certifiers.certificate_in_progress import current_certificate
-from inradius_bounds.backward.memory import numbers_within
+from inradius_bounds.backward.memory import row_limit
 from inradius_bounds.backward.pass_ends import ClosedRows
 from inradius_bounds.capture.trace import network_of, trace
 from inradius_bounds.detached import detached
@@ -46,7 +46,7 @@ def values_of(
     network = form(model, x, threat, x.dtype)
     rounding = rounding_of(network, x)
     reference = _reference(model, network, x, threat, rounding, form) if about and rounding is not None else None
-    limit = None if rounding is None else numbers_within(memory, x)
+    limit = None if rounding is None else row_limit(memory, x)
     return ValueBounds(network, x, threat, rounding, about=reference, limit=limit, passing=passing)
 
 

@@ -26,6 +26,16 @@ def numbers_within(memory: float | None, x: Tensor) -> int:
     return max(1, int(size / (_COPIES * x.element_size())))
 
 
+def row_limit(memory: float | None, x: Tensor) -> int:
+    """The numbers of ``numbers_within``, or fewer, where even those are more than a block of rows or examples ever holds."""
+    if memory is None and x.device.type == "cpu":
+        # unused memory without what the system can free is read much faster
+        least = int(_SHARE * _unused_bytes() / (_COPIES * x.element_size()))
+        if least >= _EXAMPLES:
+            return least
+    return numbers_within(memory, x)
+
+
 def free_bytes(device: torch.device) -> int:
     """The unused memory of a device, in bytes."""
     if device.type == "cuda":
@@ -34,9 +44,14 @@ def free_bytes(device: torch.device) -> int:
         with open("/proc/meminfo") as lines:
             return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        names = getattr(os, "sysconf_names", {})
-        known = "SC_AVPHYS_PAGES" in names and "SC_PAGE_SIZE" in names
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else _UNKNOWN
+        return _unused_bytes() or _UNKNOWN
+
+
+def _unused_bytes() -> int:
+    """The memory that nothing uses, in bytes, where the system tells; else 0."""
+    names = getattr(os, "sysconf_names", {})
+    known = "SC_AVPHYS_PAGES" in names and "SC_PAGE_SIZE" in names
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 0
 
 
 def rows_at_once(values: ValueBounds, numbers: int) -> int:

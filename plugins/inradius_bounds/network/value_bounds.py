@@ -11,7 +11,6 @@ from torch import Tensor
 
 from inradius import Oracles
 from inradius_bounds.box import Box, fastest
-from inradius_bounds.detached import detached
 from inradius_bounds.lowering.node import Node
 from inradius_bounds.network.magnitudes import total
 from inradius_bounds.network.network import Network
@@ -52,7 +51,7 @@ class ValueBounds:
     logarithms: SoftmaxLogarithms = attrs.field(init=False, factory=SoftmaxLogarithms)
 
     def __attrs_post_init__(self) -> None:
-        # errors that held the bounds as well would keep both in memory until Python looks for such cycles
+        # a weak reference, as errors that hold the bounds would keep both in memory until Python looks for cycles
         self.errors = None if self.rounding is None else RoundingErrors.of(self.network, proxy(self), self.rounding)
         # sizes come from boxes, which would be computed again; behind the last curve no boxes are needed
         last = max((place for node, place in self.network.place.items() if node.bends), default=0)
@@ -178,9 +177,8 @@ class ValueBounds:
     def _computed(self, node: Node) -> Box:
         if self._asks_set(node):
             if self.about is not None:
-                found = self._outward(*self.about.box(node))
                 self._heard(self.about.wide.noise)
-                return found
+                return self._outward(*self.about.box(node))
             lower, upper = self._affine(node)
             return (lower, upper) if self.errors is None else self._widened(lower, upper, self.errors.boxes.whole(node))
         if node.extreme is not None:
@@ -250,8 +248,8 @@ class ValueBounds:
 
     def note(self, error: Tensor, width: Tensor) -> None:
         """Records bounds of this width (B, ...) that a rounding error has widened on either side."""
-        wide = total(detached(error).expand_as(width))
-        self._heard((wide / (wide + total(detached(width)))).nan_to_num(nan=1.0))
+        wide = total(error.detach().expand_as(width))
+        self._heard((wide / (wide + total(width.detach()))).nan_to_num(nan=1.0))
 
     def _heard(self, share: Tensor | None) -> None:
         if share is not None:
@@ -284,22 +282,19 @@ class ValueBounds:
     @property
     def plain(self) -> "ValueBounds":
         """These bounds without rounding errors."""
-        boxes, about, limit = dict(self.boxes), self.about, self.limit
-        return ValueBounds(self.network, self.x, self.threat, None, boxes, self.constants, None, about, limit)
+        rest = self.constants, None, self.about, self.limit
+        return ValueBounds(self.network, self.x, self.threat, None, dict(self.boxes), *rest)
 
     @property
     def unbounded(self) -> "ValueBounds":
         """These bounds without boxes."""
-        about, limit = self.about, self.limit
-        return ValueBounds(self.network, self.x, self.threat, self.rounding, {}, self.constants, None, about, limit)
+        rest = self.constants, None, self.about, self.limit
+        return ValueBounds(self.network, self.x, self.threat, self.rounding, {}, *rest)
 
     def select(self, index: Tensor) -> "ValueBounds":
         """The bounds for the chosen examples."""
         boxes = {node: (picked(box[0], index), picked(box[1], index)) for node, box in self.boxes.items()}
         noise = None if self.noise is None else picked(self.noise, index)
-        threat = self.threat.select(index)
         about = None if self.about is None else self.about.select(index)
-        x, limit = picked(self.x, index), self.limit
-        return ValueBounds(
-            self.network, x, threat, self.rounding, boxes, self.constants, noise, about, limit, self.passing
-        )
+        given = self.threat.select(index), self.rounding, boxes, self.constants, noise, about, self.limit, self.passing
+        return ValueBounds(self.network, picked(self.x, index), *given)

@@ -80,6 +80,14 @@ def test_a_share_of_what_is_free_is_more_than_a_megabyte_of_it():
     assert memory.numbers_within(None, x) > memory.numbers_within(1.0, x) == (1 << 20) // 48
 
 
+def test_the_limit_of_rows_is_that_of_the_free_memory_or_more_than_blocks_hold(monkeypatch):
+    x = torch.zeros(1)
+    assert min(memory.row_limit(None, x), memory._EXAMPLES) == min(memory.numbers_within(None, x), memory._EXAMPLES)
+    monkeypatch.setattr(memory, "_unused_bytes", lambda: 1 << 20)
+    assert memory.row_limit(None, x) > 1 << 20
+    assert memory.row_limit(1.0, x) == memory.numbers_within(1.0, x)
+
+
 @pytest.mark.parametrize("value", [0, -1.0, "1GB", True])
 def test_memory_is_a_number_of_megabytes(value):
     with pytest.raises((ValueError, inradius.InputError), match="allowed is a finite number > 0"):
