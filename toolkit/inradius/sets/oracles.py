@@ -245,7 +245,10 @@ class Oracles(ABC):
         if self.convex:
             return (self,)
         members = self.members()
-        found = [None if member is self else member.convex_parts(x) for member in members]
+        if len(members) == 1:
+            # the set itself, or another form of it
+            return members if members[0].convex else None
+        found = [member.convex_parts(x) for member in members]
         return None if None in found else tuple(part for parts in found if parts is not None for part in parts)
 
     @final

@@ -137,4 +137,7 @@ class PerExample(DerivedOracles):
         return self if own is self.threat else own.per_example(self.factors)
 
     def members(self) -> "tuple[Oracles, ...]":
-        return tuple(part.per_example(self.factors) for part in self.threat.members())
+        parts = self.threat.members()
+        # a set that is its own only part is that here as well
+        own = len(parts) == 1 and parts[0] is self.threat
+        return (self,) if own else tuple(part.per_example(self.factors) for part in parts)
