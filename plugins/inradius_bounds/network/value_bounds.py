@@ -177,8 +177,9 @@ class ValueBounds:
     def _computed(self, node: Node) -> Box:
         if self._asks_set(node):
             if self.about is not None:
+                found = self._outward(*self.about.box(node))
                 self._heard(self.about.wide.noise)
-                return self._outward(*self.about.box(node))
+                return found
             lower, upper = self._affine(node)
             return (lower, upper) if self.errors is None else self._widened(lower, upper, self.errors.boxes.whole(node))
         if node.extreme is not None:
@@ -253,8 +254,7 @@ class ValueBounds:
 
     def _heard(self, share: Tensor | None) -> None:
         if share is not None:
-            share = share.to(self.x.dtype)
-            self.noise = share if self.noise is None else torch.maximum(self.noise, share)
+            self.noise = (share if self.noise is None else torch.maximum(self.noise, share)).to(self.x.dtype)
 
     def constant(self, node: Node) -> Tensor | None:
         """The constant term of a node's value as an affine function of earlier values, (1, *shape); None for 0.
