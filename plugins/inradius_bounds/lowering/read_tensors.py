@@ -39,7 +39,7 @@ class ReadTensors:
     def update(self) -> int:
         """The count of changes, one more where a tensor has changed, or gradients are recorded. All tensors are dropped then.
 
-        In a certificate they are compared once, as the state of a model is restored after its runs.
+        A certificate compares them once: its bounds are those of the numbers that were read then.
         """
         proof = current_certificate()
         if torch.is_grad_enabled() or proof is None or self not in proof.memo:

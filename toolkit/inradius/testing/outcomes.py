@@ -88,7 +88,7 @@ def examples_are_judged_alone(outcome: Outcome, case: Answers) -> None:
 
 
 def the_margin_says_what_is_broken(outcome: Outcome, case: Answers) -> None:
-    """Where the case tells what counts as broken, the margin is negative just there, beyond rounding."""
+    """The margin is negative for the examples that the case calls broken and for no others, up to rounding."""
     if case.broken is None:
         return
     for outputs in (case.outputs, case.others):
