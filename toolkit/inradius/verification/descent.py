@@ -77,7 +77,7 @@ def _round(question: Question, clock: Clock, number: int, seed: int) -> Witness 
 
 
 def _affordable(question: Question, clock: Clock, starts: int, seed: int) -> int:
-    """The count of starts that the time of the clock allows, from ``_FEWEST`` to ``starts``; some sets take seconds to draw a point.
+    """The count of starts that the time of the clock allows, from ``_FEWEST`` to ``starts``; a set may take seconds for a point.
 
     The time of a draw is taken to be a constant and a part for each start, as it was for two small numbers of them.
     """
